@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+# softmaxd: GNU make. `make help` lists the targets.
+
+VERSION := $(shell sed -n 's/^\#define SMX_VERSION "\(.*\)"/\1/p' lib/softmax.h)
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+CC ?= cc
+CFLAGS ?= -O2 -g
+B ?= build
+
+ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+
+# One object folder a set of flags: SAN=asan, SAN=tsan, SAN=fuzz, CC=clang ...
+SAN ?=
+ifeq ($(SAN),asan)
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(SAN),tsan)
+SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(SAN),fuzz)
+SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+endif
+O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(shell echo '$(CFLAGS)' | cksum | cut -d' ' -f1))
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
+# Bits are promised: no contraction of a * b + c, no fast-math, anywhere.
+EXACT := -ffp-contract=off -fno-fast-math
+ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -pthread -MMD -MP -Ilib $(CFLAGS) $(SANFLAGS)
+PACKAGES := libmicrohttpd jansson gnutls zlib
+ALL_LIBS = $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -pthread
+ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
+
+# Files named *_tmpl.c are compiled once an instruction set (see lib/vec.h).
+ifneq ($(filter x86_64 i%86,$(ARCH)),)
+TIERS := base avx2 avx512
+else ifeq ($(ARCH),aarch64)
+TIERS := base neon
+else
+TIERS := base
+endif
+TIER_FLAGS_base := -DSMX_TIER=base -DSMX_TIER_BASE=1
+TIER_FLAGS_avx2 := -DSMX_TIER=avx2 -DSMX_TIER_AVX2=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c
+TIER_FLAGS_avx512 := -DSMX_TIER=avx512 -DSMX_TIER_AVX512=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512cd -mprefer-vector-width=512
+TIER_FLAGS_neon := -DSMX_TIER=neon -DSMX_TIER_NEON=1
+
+TEMPLATES := $(wildcard lib/*_tmpl.c server/codec/*_tmpl.c)
+tmpl_objects = $(foreach t,$(TIERS),$(patsubst %.c,$(O)/%.$(t).o,$(filter $(1)/%,$(TEMPLATES))))
+LIB_SRC := $(filter-out %_tmpl.c,$(wildcard lib/*.c))
+SERVER_SRC := $(filter-out %_tmpl.c server/main.c,$(wildcard server/*.c server/*/*.c))
+LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o) $(call tmpl_objects,lib)
+SERVER_OBJ := $(SERVER_SRC:%.c=$(O)/%.o) $(call tmpl_objects,server)
+
+# Every tests/ROOM/test_NAME.c is a program of its own.
+TEST_SRC := $(wildcard tests/*/test_*.c)
+TEST_BIN := $(TEST_SRC:%.c=$(O)/%)
+SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all
+## all: the daemon, build/softmaxd, and the library, build/libsoftmax.a
+all: $(B)/softmaxd $(B)/libsoftmax.a
+
+$(B)/softmaxd: $(O)/softmaxd
+	@mkdir -p $(@D) && cp -f $< $@
+$(B)/libsoftmax.a: $(O)/libsoftmax.a
+	@mkdir -p $(@D) && cp -f $< $@
+
+$(O)/libsoftmax.a: $(LIB_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+$(O)/libserver.a: $(SERVER_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+$(O)/softmaxd: $(O)/server/main.o $(O)/libserver.a $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -c -o $@ $<
+
+define tier_rule
+$(O)/%_tmpl.$(1).o: %_tmpl.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $$(TIER_FLAGS_$(1)) -c -o $$@ $$<
+endef
+$(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
+
+$(O)/tests/%: $(O)/tests/%.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
+
+include $(wildcard make/*.mk)
+
+.PHONY: check
+## check: build and pass every test (SAN=asan, SAN=tsan: the same, sanitized)
+check: $(TEST_BIN) $(CHECK_NEEDS) all
+	tests/run.sh $(TEST_BIN) $(CHECK_SCRIPTS)
+
+.PHONY: run
+## run: serve on 127.0.0.1:8080 and print a curl line to try
+run: all
+	@echo "try:  curl -s http://127.0.0.1:8080/softmax -H 'Content-Type: application/json' -d '{\"logits\":[1,2,3]}'"
+	exec $(B)/softmaxd
+
+.PHONY: deps
+## deps: install what building and testing needs (apt; sudo when not root)
+deps:
+	scripts/deps.sh
+
+.PHONY: clean
+## clean: remove what was built
+clean:
+	rm -rf $(B)
+
+.PHONY: help
+## help: this list
+help:
+	@sed -n 's/^## \([a-z0-9-]*\): \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | sort | expand -t 20
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * libsoftmax: softmax, its cross-entropy loss and their gradients.
+ *
+ * Notation: row z in R^C (C = classes), p = softmax(z), l = log p,
+ * lse = log sum exp z; w class weights, e label smoothing, y label,
+ * t targets, L z-loss coefficient.
+ *
+ * Shapes       Every tensor is outer x classes x inner, row-major, no gaps;
+ *              row r = o * inner + i holds the elements (o * classes + c) *
+ *              inner + i. With the class axis last, inner is 1. "One a row"
+ *              is outer x inner elements.
+ * Accuracy     float32: 2 ulp of the exact value; float64: 4 ulp (of
+ *              max(|p|, |y|) for gradients, where a - y cancels), for any
+ *              range of logits and up to 2^24 classes (tests/kernel).
+ * Determinism  The same bits for every instruction set, thread count,
+ *              alignment and neighbour rows.
+ * Threads      Every call may be made concurrently on one context.
+ * Ownership    The caller owns every buffer; nothing is kept.
+ * Errors       Outputs are untouched unless SMX_OK is returned. The library
+ *              never prints, exits, aborts or reads the environment.
+ */
+#ifndef SMX_SOFTMAX_H
+#define SMX_SOFTMAX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SMX_VERSION "1.0.0"
+
+/** name, sentence */
+#define SMX_STATUSES(X)                                                        \
+    X(SMX_OK, "no error")                                                      \
+    X(SMX_EARGUMENT, "an argument is outside its domain")                      \
+    X(SMX_ENONFINITE, "NaN or an infinity where a number is needed")           \
+    X(SMX_ELABEL, "a label is outside [0, classes)")                           \
+    X(SMX_EOVERFLOW, "the sizes do not fit into memory addresses")             \
+    X(SMX_ENOMEM, "out of memory")                                             \
+    X(SMX_ETHREAD, "a thread could not be started")                            \
+    X(SMX_EISA, "this machine does not have that instruction set")
+
+enum smx_status {
+#define SMX_ENUM(name, sentence) name,
+    SMX_STATUSES(SMX_ENUM)
+#undef SMX_ENUM
+};
+
+/** The sentence of a status; static storage, never NULL. */
+const char *smx_status_string(enum smx_status status);
+
+enum smx_dtype { SMX_FLOAT32, SMX_FLOAT64 };
+
+/** Bytes of one element: 4 or 8. */
+size_t smx_dtype_bytes(enum smx_dtype dtype);
+
+enum smx_isa {
+    SMX_ISA_BEST,
+    SMX_ISA_BASE,
+    SMX_ISA_AVX2,
+    SMX_ISA_AVX512,
+    SMX_ISA_NEON
+};
+
+/** "best", "base", "avx2", "avx512", "neon"; static storage. */
+const char *smx_isa_name(enum smx_isa isa);
+
+/** Can this build run that instruction set on this machine? */
+bool smx_isa_available(enum smx_isa isa);
+
+/* ---- context ---------------------------------------------------------- */
+
+/** The kernels in use and the compute pool. */
+struct smx_context;
+
+struct smx_config {
+    size_t threads;   /* that compute, the caller's included; 0: one a core */
+    enum smx_isa isa; /* SMX_ISA_BEST (0): the best this machine has */
+};
+
+/**
+ * Start a context. config NULL: all defaults.
+ *
+ * Ownership    *context is new; smx_context_free releases it.
+ * @retval SMX_EISA, SMX_ENOMEM, SMX_ETHREAD   *context is NULL.
+ */
+enum smx_status smx_context_create(struct smx_context **context,
+                                   const struct smx_config *config);
+
+/** Joins the threads. No call may be under way. NULL is ignored. */
+void smx_context_free(struct smx_context *context);
+
+/** The instruction set in use, never SMX_ISA_BEST. */
+enum smx_isa smx_context_isa(const struct smx_context *context);
+
+/** Threads that compute, the caller's included; at least 1. */
+size_t smx_context_threads(const struct smx_context *context);
+
+/** Jobs that wait for a thread of the pool now (a gauge for monitoring). */
+size_t smx_context_queued(const struct smx_context *context);
+
+/**
+ * Run job(argument) on a thread of the pool, some time soon, in order of
+ * submission; the job may call any function below with this context, and
+ * its rows are then spread over the pool too. With threads == 1 the pool has
+ * still one thread of its own for submitted jobs.
+ *
+ * @retval SMX_ENOMEM  the job will not run.
+ */
+enum smx_status smx_context_submit(struct smx_context *context,
+                                   void (*job)(void *argument), void *argument);
+
+/* ---- operands --------------------------------------------------------- */
+
+/** The logits and what is done to them first. Zero-initialise, then set. */
+struct smx_logits {
+    const void *data; /* outer x classes x inner, of dtype; -INFINITY masks
+                         a class; NaN and +INFINITY: SMX_ENONFINITE */
+    enum smx_dtype dtype;
+    size_t outer;        /* 0 is a tensor without rows */
+    size_t classes;      /* >= 1 */
+    size_t inner;        /* 0 is a tensor without rows */
+    double temperature;  /* z' = z / temperature; > 0, finite; 0: 1 */
+    double softcap;      /* z' = s tanh(z / s), before the temperature;
+                            > 0, finite; 0: none */
+    const uint8_t *mask; /* 0: class left out, as -INFINITY; NULL: none */
+    bool mask_per_class; /* mask is [classes], else the shape of data */
+};
+
+enum smx_reduction { SMX_MEAN, SMX_SUM, SMX_NONE };
+
+/** What the logits are compared with. Zero-initialise, then set. */
+struct smx_criterion {
+    const int64_t *labels;  /* one a row, or NULL; in [0, classes) or
+                               ignore_index, else SMX_ELABEL */
+    const void *targets;    /* class probabilities, shape and dtype of the
+                               logits, or NULL. Exactly one of the two. Need
+                               not sum to 1; finite */
+    const void *weights;    /* [classes], dtype of the logits, finite, >= 0;
+                               NULL: all 1 */
+    int64_t ignore_index;   /* label of rows to leave out (PyTorch: -100);
+                               ignored with targets */
+    double label_smoothing; /* in [0, 1] */
+    double z_loss;          /* coefficient of lse^2; finite, >= 0 */
+    enum smx_reduction reduction;
+};
+
+/** Which operand an error is about, and where in it. */
+enum smx_operand {
+    SMX_LOGITS,
+    SMX_LABELS,
+    SMX_TARGETS,
+    SMX_WEIGHTS,
+    SMX_UPSTREAM
+};
+
+struct smx_where {
+    enum smx_operand operand;
+    size_t index; /* flat index of the first offending element */
+};
+
+/* ---- softmax ---------------------------------------------------------- */
+
+/** What is wanted of a softmax. Every pointer may be NULL: not wanted. */
+struct smx_softmax_out {
+    void *values;     /* dtype; top_k == 0: shape of the logits, may be the
+                         logits themselves; top_k > 0: outer x top_k x inner,
+                         largest first, ties by lower class; NaN never */
+    bool log;         /* values are log-probabilities */
+    size_t top_k;     /* 0: all classes in place; else in [1, classes] */
+    int64_t *indices; /* outer x top_k x inner: the classes of values */
+    void *logsumexp;  /* one a row, dtype: log sum exp z' */
+    void *entropy;    /* one a row, dtype: -sum p log p, nats */
+    int64_t *argmax;  /* one a row: first class of the largest logit; a row
+                         all masked: 0 */
+};
+
+/**
+ * Softmax along the class axis: p_c = exp(z'_c - lse).
+ *
+ * A row whose classes are all masked: p = 0, log p = -INFINITY, lse =
+ * -INFINITY, entropy 0; its top-k are the first classes with p = 0.
+ * Aliasing     out->values == logits->data is allowed, no other overlap.
+ * where        may be NULL; set with SMX_ENONFINITE.
+ * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
+ */
+enum smx_status smx_softmax(struct smx_context *context,
+                            const struct smx_logits *logits,
+                            const struct smx_softmax_out *out,
+                            struct smx_where *where);
+
+/* ---- cross-entropy ---------------------------------------------------- */
+
+/** What is wanted of a loss. Every pointer may be NULL: not wanted. */
+struct smx_loss_out {
+    void *loss;       /* dtype; mean and sum: one; none: one a row */
+    double *divisor;  /* what mean divides by, whatever the reduction: the sum
+                         of the labels' weights over rows not ignored; with
+                         targets the number of rows */
+    size_t *rows;     /* rows not ignored */
+    void *logsumexp;  /* one a row, dtype */
+    int64_t *argmax;  /* one a row */
+    double *accuracy; /* share of rows not ignored whose argmax is the label
+                         (with targets: the first class of the largest target);
+                         0 without rows */
+};
+
+/**
+ * Cross-entropy. Row loss:
+ *   labels    (1-e)(-w_y l_y) + (e/C) sum_c(-w_c l_c)   [+ L lse^2]
+ *   targets   -sum_c w_c q_c l_c, q = (1-e) t + e/C     [+ L lse^2]
+ *   ignored   0
+ * with 0 * log 0 = 0. mean divides the sum of the first part by the divisor
+ * (see smx_loss_out) and the sum of the z-loss by the rows not ignored; a
+ * divisor of 0 gives loss 0 and gradient 0, z-loss included, as does a tensor
+ * without rows. A row all masked costs +INFINITY unless it is ignored, its
+ * target mass is zero everywhere (weights included); its z-loss counts 0.
+ *
+ * One confident row keeps its digits: z = [20,0,0,0], y = 0 is 6.183461e-09.
+ * where        may be NULL; set with SMX_ENONFINITE and SMX_ELABEL.
+ * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ELABEL,
+ *         SMX_ENOMEM
+ */
+enum smx_status smx_loss(struct smx_context *context,
+                         const struct smx_logits *logits,
+                         const struct smx_criterion *criterion,
+                         const struct smx_loss_out *out,
+                         struct smx_where *where);
+
+/**
+ * Gradient of the cross-entropy with respect to the logits:
+ *   labels    A p_c - [(1-e) w_y [c=y] + (e/C) w_c],
+ *             A = (1-e) w_y + (e/C) sum_k w_k           [+ 2 L lse p_c]
+ *   targets   (sum_k w_k q_k) p_c - w_c q_c             [+ 2 L lse p_c]
+ *   ignored   0
+ * times 1/temperature, times 1 - tanh^2(z_c / softcap), times the reduction
+ * factor (mean: 1/divisor, for the z-loss 1/rows; none: as sum), times
+ * upstream.
+ *
+ * upstream     dtype; NULL: 1; mean and sum: one; none: one a row. Finite.
+ * gradient     shape and dtype of the logits; may be the logits' data, no
+ *              other overlap.
+ * loss         may be NULL; as in smx_loss.
+ * @retval as smx_loss.
+ */
+enum smx_status smx_gradient(struct smx_context *context,
+                             const struct smx_logits *logits,
+                             const struct smx_criterion *criterion,
+                             const void *upstream, void *gradient,
+                             const struct smx_loss_out *loss,
+                             struct smx_where *where);
+
+/* ---- derivatives of softmax itself ------------------------------------ */
+
+/**
+ * Product of an upstream gradient g with the Jacobian of softmax,
+ * p_c (g_c - sum_k g_k p_k), or of log-softmax, g_c - p_c sum_k g_k,
+ * times the derivatives of temperature and softcap.
+ *
+ * upstream     shape and dtype of the logits; finite.
+ * gradient     shape and dtype of the logits; may be logits->data or
+ *              upstream, no other overlap.
+ * A row all masked gives 0 (softmax) and g_c masked to 0 (log-softmax).
+ * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
+ */
+enum smx_status smx_vjp(struct smx_context *context,
+                        const struct smx_logits *logits, bool log,
+                        const void *upstream, void *gradient,
+                        struct smx_where *where);
+
+/**
+ * The Jacobian itself, output first as PyTorch has it: element [o, j, n, i]
+ * of the logits' shape + [classes] is d a_j / d z_i in row (o, n), which is
+ * a_j (delta_ij - a_i) for softmax and delta_ij - a_i for log-softmax, times
+ * the derivatives of temperature and softcap at z_i. A row all masked: as by
+ * the formula with a = 0 (log: the derivative at a masked z_i is 0).
+ *
+ * jacobian     outer x classes x inner x classes, dtype; no overlap.
+ * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
+ */
+enum smx_status smx_jacobian(struct smx_context *context,
+                             const struct smx_logits *logits, bool log,
+                             void *jacobian, struct smx_where *where);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

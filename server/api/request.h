@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * A request and its answer as plain structs, whoever speaks: the native JSON
+ * endpoints and the Open Inference Protocol fill in the same struct, and every
+ * rule about members, shapes and domains stands here once.
+ *
+ * The way of one: request_init -> members and tensors arrive in any order
+ * (request_tensor, request_set) -> request_check -> request_run -> answer.
+ */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../codec/reader.h"
+#include "../codec/value.h"
+#include "../endpoint.h"
+#include "../problem.h"
+#include "../tensor.h"
+#include "softmax.h"
+
+enum operation { OPERATION_SOFTMAX, OPERATION_LOSS, OPERATION_GRADIENT };
+
+enum gradient_of { OF_LOSS, OF_SOFTMAX, OF_LOG_SOFTMAX };
+
+/** Bits of "include". */
+enum include {
+    INCLUDE_LOGSUMEXP = 1,
+    INCLUDE_ENTROPY = 2,
+    INCLUDE_ARGMAX = 4,
+    INCLUDE_ACCURACY = 8
+};
+
+struct request {
+    enum operation operation;
+
+    /* tensors; TENSOR_NONE while absent */
+    struct tensor logits, labels, targets, weights, mask, upstream;
+
+    /* options, with the defaults of the contract after request_init */
+    int64_t axis;                 /* -1; after request_check in [0, rank) */
+    enum smx_dtype dtype;         /* SMX_FLOAT32 */
+    bool dtype_given;             /* by a member */
+    double temperature;           /* 1 */
+    double softcap;               /* 0: none */
+    bool log;                     /* false */
+    int64_t top_k;                /* 0: none */
+    unsigned include;             /* bits of enum include */
+    int64_t ignore_index;         /* -100 */
+    double label_smoothing;       /* 0 */
+    double z_loss;                /* 0 */
+    enum smx_reduction reduction; /* SMX_MEAN */
+    enum gradient_of of;          /* OF_LOSS */
+
+    /* after request_check */
+    size_t outer, classes, inner, rows; /* rows = outer * inner */
+};
+
+/** One named output: a tensor (rank 0: a scalar). */
+struct output {
+    const char *name; /* static: "probabilities", "loss", "divisor" ... */
+    struct tensor tensor;
+};
+
+enum { ANSWER_MAX_OUTPUTS = 8 };
+
+/** Outputs in the order in which the contract names them. */
+struct answer {
+    struct output output[ANSWER_MAX_OUTPUTS];
+    size_t count;
+};
+
+/** Defaults; tensors absent and charged to budget. */
+void request_init(struct request *request, enum operation operation,
+                  struct budget *budget);
+
+void request_free(struct request *request);
+
+/**
+ * The tensor that a member of that name is for this operation, and how to
+ * read it: labels READER_INT64, mask READER_BOOL, the others READER_FLOAT, or
+ * FLOAT32/FLOAT64 once dtype is known.
+ *
+ * @return false where the name is not a tensor of this operation.
+ */
+bool request_tensor(struct request *request, const char *name,
+                    struct reader_lift *lift);
+
+/** Is it an option (not a tensor) of this operation? */
+bool request_has_option(const struct request *request, const char *name);
+
+/**
+ * Set an option from a JSON value; name and value are named in the 422 when
+ * the name is unknown to the operation or the value outside its domain.
+ */
+bool request_set(struct request *request, const char *name,
+                 const struct value *value, struct problem *problem);
+
+/**
+ * Everything that needs more than one member: required and excluded ones,
+ * ranks and shapes, axis, top_k, label_smoothing ... After it, each tensor has
+ * the type that request_run needs (see reader_settle, which comes before) and
+ * outer, classes, inner and rows are set.
+ */
+bool request_check(struct request *request, struct problem *problem);
+
+/**
+ * Compute. The logits' buffer becomes the largest output where it can
+ * (softmax and gradient are in place), so the request gives up its tensor.
+ *
+ * @return false: NaN or +infinity in an operand, a label out of range (422,
+ *         pointing at the element), memory (503); *answer is empty.
+ */
+bool request_run(struct request *request, struct smx_context *compute,
+                 struct answer *answer, struct problem *problem);
+
+void answer_free(struct answer *answer);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The incremental writer: an answer as a list of pieces of text and tensors,
+ * formatted into whatever room there is. No answer is ever stored whole.
+ */
+#ifndef WRITER_H
+#define WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../tensor.h"
+
+struct writer;
+
+/** @return new; NULL when out of memory. writer_free releases it. */
+struct writer *writer_create(void);
+
+/** NULL is ignored. The tensors stay with their owner. */
+void writer_free(struct writer *writer);
+
+/*
+ * Building. Each remembers a failed allocation, which writer_failed tells, so
+ * that callers check once.
+ */
+
+/** Literal text, copied. */
+void writer_text(struct writer *writer, const char *text);
+
+/** A JSON string with its quotes and escapes. */
+void writer_string(struct writer *writer, const char *text);
+
+/** A number, shortest digits: as float32 or as float64. */
+void writer_float32(struct writer *writer, float value);
+void writer_float64(struct writer *writer, double value);
+void writer_int64(struct writer *writer, int64_t value);
+
+/**
+ * A tensor's elements as JSON, borrowed until the writer is freed. nested:
+ * brackets as its shape says (rank 0: a bare value); else one flat array.
+ */
+void writer_tensor(struct writer *writer, const struct tensor *tensor,
+                   bool nested);
+
+bool writer_failed(const struct writer *writer);
+
+/*
+ * Writing.
+ */
+
+/**
+ * Put the next bytes of the answer into buffer.
+ * @return bytes put, 1 or more (given room >= 64); 0: the answer is complete.
+ */
+size_t writer_next(struct writer *writer, char *buffer, size_t room);
+
+/** Nothing is left to write. */
+bool writer_done(const struct writer *writer);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * What http/ asks of a protocol: how one POSTed body becomes one answer. http/
+ * owns sockets, headers, limits and threads; a protocol (api/ for the native
+ * endpoints, protocol/ for the Open Inference Protocol) owns what a body means.
+ * Neither includes the other's headers; main.c puts them together in a table.
+ *
+ * The order of calls for one request, each on one thread at a time:
+ *   begin -> feed* -> ready -> run -> answer -> (writer read to its end) -> end
+ * A call that returns false has set a problem; then only end follows, and
+ * http/ answers with fail (or problem+json where fail is NULL).
+ */
+#ifndef ENDPOINT_H
+#define ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "budget.h"
+#include "codec/writer.h"
+#include "problem.h"
+#include "softmax.h"
+#include "tensor.h"
+
+/** What all requests share. */
+struct service {
+    struct smx_context *compute;
+    struct budget budget;
+    size_t max_body; /* bytes of the decoded body */
+    /* ready: tells /v2/health and friends; owned by main.c */
+    bool (*is_ready)(const struct service *service);
+};
+
+/** What of the request line and headers a protocol may look at. */
+struct head {
+    const char *path;                    /* decoded, without query */
+    const char *accept;                  /* NULL: absent */
+    const char *content_type;            /* NULL: absent */
+    const char *inference_header_length; /* NULL: absent */
+};
+
+enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 8 };
+
+/** An answer: text from a writer, then raw tensors (binary), borrowed. */
+struct reply {
+    int status;               /* 200 */
+    const char *content_type; /* static */
+    struct writer *writer;    /* owned by the reply's reader (http/) */
+    size_t text_bytes;        /* known length of the text; SIZE_MAX: unknown */
+    const struct tensor *tensors[REPLY_MAX_TENSORS]; /* after the text */
+    size_t tensor_count;
+    struct {
+        const char *name; /* static */
+        char value[128];
+    } header[REPLY_MAX_HEADERS];
+    size_t header_count;
+};
+
+/** For metrics and the log; 0 while unknown. */
+struct work {
+    size_t rows, classes;
+    size_t elements; /* of the logits: what decides inline or pool */
+};
+
+struct endpoint {
+    const char *name; /* metrics and log label: "softmax", "v2_infer" */
+
+    /** Start a call; NULL: a problem is set (404 for an unknown model). */
+    void *(*begin)(struct service *service, const struct head *head,
+                   struct problem *problem);
+    /** The next slice of the decoded body. */
+    bool (*feed)(void *call, const char *bytes, size_t count,
+                 struct problem *problem);
+    /** The body ended: check everything; fill in *work. */
+    bool (*ready)(void *call, struct work *work, struct problem *problem);
+    /** Compute. May run on a thread of the pool. */
+    bool (*run)(void *call, struct problem *problem);
+    /** Describe the answer; it borrows from the call. */
+    bool (*answer)(void *call, struct reply *reply, struct problem *problem);
+    /** The body of an error in this protocol's own form; NULL: problem+json.
+     *  call may be NULL. */
+    bool (*fail)(void *call, const struct problem *problem,
+                 struct reply *reply);
+    /** Release the call (NULL is ignored). */
+    void (*end)(void *call);
+};
+
+/**
+ * A path that is answered without a body: health, version, metadata. The
+ * writer gets the text; *status starts as 200.
+ */
+struct page {
+    bool (*get)(struct service *service, const struct head *head,
+                struct reply *reply, struct problem *problem);
+};
+
+/** One row of the routing table; pattern "/softmax", or a prefix "/v2/...". */
+struct route {
+    const char *method; /* "GET", "POST" */
+    const char *path;   /* exact; a final '*' matches the rest, slashes too */
+    const char *name;   /* metrics and log label */
+    const struct endpoint *endpoint; /* POST with a body */
+    const struct page *page;         /* answered at once */
+    bool open;  /* served without a token, while draining and when full */
+    bool quiet; /* not logged */
+};
+
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void cut_at_character(char *text, size_t bytes)
+{
+    size_t n = strnlen(text, bytes);
+    if (n + 1 < bytes)
+        return;
+    while (n > 0 && ((unsigned char)text[n - 1] & 0xc0) == 0x80)
+        n--;
+    if (n > 0 && (unsigned char)text[n - 1] >= 0xc0)
+        n--;
+    text[n] = '\0';
+}
+
+bool problem_set(struct problem *problem, int status, const char *pointer,
+                 const char *format, ...)
+{
+    if (problem->status)
+        return false;
+    problem->status = status;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(problem->detail, sizeof problem->detail, format, arguments);
+    va_end(arguments);
+    snprintf(problem->pointer, sizeof problem->pointer, "%s",
+             pointer ? pointer : "");
+    cut_at_character(problem->detail, sizeof problem->detail);
+    cut_at_character(problem->pointer, sizeof problem->pointer);
+    return false;
+}
+
+bool problem_memory(struct problem *problem)
+{
+    return problem_set(problem, 503, NULL,
+                       "memory: the request does not fit into the memory that "
+                       "is free now, try again later");
+}
+
+const char *problem_title(int status)
+{
+    static const struct {
+        int status;
+        const char *title;
+    } titles[] = {
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+    };
+    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++)
+        if (titles[i].status == status)
+            return titles[i].title;
+    return status == 200 ? "OK" : "Unknown";
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/** What went wrong with a request, in the words that its client will read. */
+#ifndef PROBLEM_H
+#define PROBLEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** RFC 9457 problem details, minus what follows from the status. */
+struct problem {
+    int status;        /* HTTP status; 0: no problem */
+    char detail[512];  /* "member: got VALUE, must be RULE" */
+    char pointer[256]; /* RFC 6901, "" where none applies */
+    bool located;      /* offset, line and column are set */
+    size_t offset;     /* byte in the decoded body, from 0 */
+    size_t line;       /* from 1 */
+    size_t column;     /* in bytes, from 1 */
+};
+
+/**
+ * Fill in a problem; pointer may be NULL. The first one stands: a problem
+ * that is set already is left alone. Text that does not fit is cut at a whole
+ * character.
+ *
+ * @return false, always: `return problem_set(...)`.
+ */
+bool problem_set(struct problem *problem, int status, const char *pointer,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/** 503, the one way memory is refused: over the budget or malloc failed. */
+bool problem_memory(struct problem *problem);
+
+/** The reason phrase of a status that softmaxd uses, e.g. "Not Found". */
+const char *problem_title(int status);
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "tensor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* From here on data is mapped: it grows by remapping, which copies nothing,
+ * and goes back to the system when freed. Below it comes from the heap. */
+enum { MAPPED_BYTES = 128 * 1024, ALIGNMENT = 64, PAGE_BYTES = 4096 };
+
+size_t tensor_element_bytes(enum tensor_type type)
+{
+    switch (type) {
+    case TENSOR_FLOAT32:
+        return 4;
+    case TENSOR_FLOAT64:
+    case TENSOR_INT64:
+        return 8;
+    case TENSOR_BOOL:
+        return 1;
+    case TENSOR_NONE:
+        break;
+    }
+    return 0;
+}
+
+static size_t round_up(size_t bytes)
+{
+    size_t unit = bytes >= MAPPED_BYTES ? PAGE_BYTES : ALIGNMENT;
+    return (bytes + unit - 1) / unit * unit;
+}
+
+static void *data_allocate(size_t bytes)
+{
+    if (bytes < MAPPED_BYTES)
+        return aligned_alloc(ALIGNMENT, bytes);
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return data == MAP_FAILED ? NULL : data;
+}
+
+static void data_release(void *data, size_t bytes)
+{
+    if (bytes < MAPPED_BYTES)
+        free(data);
+    else
+        munmap(data, bytes);
+}
+
+static void *data_resize(void *data, size_t before, size_t after)
+{
+    if (before >= MAPPED_BYTES && after >= MAPPED_BYTES) {
+        void *moved = mremap(data, before, after, MREMAP_MAYMOVE);
+        return moved == MAP_FAILED ? NULL : moved;
+    }
+    void *fresh = data_allocate(after);
+    if (fresh && data) {
+        memcpy(fresh, data, before < after ? before : after);
+        data_release(data, before);
+    }
+    return fresh;
+}
+
+bool tensor_reserve(struct tensor *tensor, size_t bytes,
+                    struct problem *problem)
+{
+    if (bytes > SIZE_MAX / 2)
+        return problem_memory(problem);
+    size_t before = tensor->bytes, after = round_up(bytes);
+    if (after == before)
+        return true;
+    if (after == 0) {
+        enum tensor_type type = tensor->type;
+        tensor_free(tensor);
+        tensor->type = type;
+        return true;
+    }
+    if (tensor->budget && after > before &&
+        !budget_take(tensor->budget, after - before))
+        return problem_memory(problem);
+    void *data = data_resize(tensor->data, before, after);
+    if (!data) {
+        if (tensor->budget && after > before)
+            budget_give(tensor->budget, after - before);
+        return problem_memory(problem);
+    }
+    if (tensor->budget && after < before)
+        budget_give(tensor->budget, before - after);
+    tensor->data = data;
+    tensor->bytes = after;
+    return true;
+}
+
+bool tensor_shape(struct tensor *tensor, enum tensor_type type, int rank,
+                  const size_t *shape, struct problem *problem)
+{
+    size_t count = 1;
+    for (int i = 0; i < rank; i++)
+        if (__builtin_mul_overflow(count, shape[i], &count))
+            return problem_set(problem, 422, NULL,
+                               "shape: the number of elements overflows");
+    size_t bytes;
+    if (__builtin_mul_overflow(count, tensor_element_bytes(type), &bytes))
+        return problem_set(problem, 422, NULL,
+                           "shape: the number of bytes overflows");
+    if (!tensor_reserve(tensor, bytes, problem))
+        return false;
+    tensor->type = type;
+    tensor->rank = rank;
+    for (int i = 0; i < rank; i++)
+        tensor->shape[i] = shape[i];
+    tensor->count = count;
+    return true;
+}
+
+void tensor_free(struct tensor *tensor)
+{
+    if (tensor->bytes) {
+        data_release(tensor->data, tensor->bytes);
+        if (tensor->budget)
+            budget_give(tensor->budget, tensor->bytes);
+    }
+    *tensor = (struct tensor){.budget = tensor->budget};
+}
+
+void tensor_pointer(const struct tensor *tensor, const char *member,
+                    size_t index, char *pointer, size_t pointer_bytes)
+{
+    size_t below = 1, used;
+    for (int i = 0; i < tensor->rank; i++)
+        below *= tensor->shape[i];
+    used = (size_t)snprintf(pointer, pointer_bytes, "/%s", member);
+    for (int i = 0; i < tensor->rank && used < pointer_bytes; i++) {
+        below = tensor->shape[i] ? below / tensor->shape[i] : 0;
+        size_t step = below ? index / below : 0;
+        index = below ? index % below : 0;
+        used += (size_t)snprintf(pointer + used, pointer_bytes - used, "/%zu",
+                                 step);
+    }
+}

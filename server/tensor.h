@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/** A tensor: typed elements, row-major without gaps, charged to a budget. */
+#ifndef TENSOR_H
+#define TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "budget.h"
+#include "problem.h"
+
+enum { TENSOR_MAX_RANK = 9 }; /* logits have at most 8; a Jacobian one more */
+
+enum tensor_type {
+    TENSOR_NONE,    /* absent: no data, no shape */
+    TENSOR_FLOAT32, /* float */
+    TENSOR_FLOAT64, /* double */
+    TENSOR_INT64,   /* int64_t */
+    TENSOR_BOOL     /* uint8_t, 0 or 1 */
+};
+
+struct tensor {
+    enum tensor_type type;
+    int rank; /* 0: a scalar */
+    size_t shape[TENSOR_MAX_RANK];
+    size_t count;          /* elements: the product of shape */
+    void *data;            /* aligned to 64 bytes; NULL while bytes is 0 */
+    size_t bytes;          /* of data, as charged */
+    struct budget *budget; /* charged; NULL: nobody */
+};
+
+/** Bytes of one element; 0 for TENSOR_NONE. */
+size_t tensor_element_bytes(enum tensor_type type);
+
+/**
+ * Make room for bytes of data, keeping what is there; grows or shrinks
+ * without holding both copies (large ones are mapped and remapped), charged
+ * before it is allocated.
+ *
+ * @return false with a 503 problem; the tensor is as it was.
+ */
+bool tensor_reserve(struct tensor *tensor, size_t bytes,
+                    struct problem *problem);
+
+/**
+ * Give an absent tensor its type, shape and room for all its elements
+ * (uninitialised). false: overflow (422) or out of memory (503).
+ */
+bool tensor_shape(struct tensor *tensor, enum tensor_type type, int rank,
+                  const size_t *shape, struct problem *problem);
+
+/** Release the data and make it TENSOR_NONE; keeps the budget. */
+void tensor_free(struct tensor *tensor);
+
+/** The RFC 6901 pointer of element index: "/logits/3/17". */
+void tensor_pointer(const struct tensor *tensor, const char *member,
+                    size_t index, char *pointer, size_t pointer_bytes);
+
+#endif
