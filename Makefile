@@ -66,7 +66,7 @@ SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 .DELETE_ON_ERROR:
 .PHONY: all
 ## all: the daemon, build/softmaxd, and the library, build/libsoftmax.a
-all: $(B)/softmaxd $(B)/libsoftmax.a
+all: $(if $(wildcard server/main.c),$(B)/softmaxd) $(B)/libsoftmax.a
 
 $(B)/softmaxd: $(O)/softmaxd
 	@mkdir -p $(@D) && cp -f $< $@
