@@ -74,8 +74,10 @@ $(B)/libsoftmax.a: $(O)/libsoftmax.a
 	@mkdir -p $(@D) && cp -f $< $@
 
 $(O)/libsoftmax.a: $(LIB_OBJ)
+	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
 $(O)/libserver.a: $(SERVER_OBJ)
+	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcs $@ $^
 $(O)/softmaxd: $(O)/server/main.o $(O)/libserver.a $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
