@@ -42,7 +42,7 @@ struct request {
     /* options, with the defaults of the contract after request_init */
     int64_t axis;                 /* -1; after request_check in [0, rank) */
     enum smx_dtype dtype;         /* SMX_FLOAT32 */
-    bool dtype_given;             /* by a member */
+    bool dtype_given;             /* known before the body ended */
     double temperature;           /* 1 */
     double softcap;               /* 0: none */
     bool log;                     /* false */
@@ -53,6 +53,7 @@ struct request {
     double z_loss;                /* 0 */
     enum smx_reduction reduction; /* SMX_MEAN */
     enum gradient_of of;          /* OF_LOSS */
+    unsigned given;               /* options set: bits by place in members.c */
 
     /* after request_check */
     size_t outer, classes, inner, rows; /* rows = outer * inner */
@@ -91,6 +92,10 @@ bool request_tensor(struct request *request, const char *name,
 /** Is it an option (not a tensor) of this operation? */
 bool request_has_option(const struct request *request, const char *name);
 
+/** The 422 for a name that is neither; returns false. */
+bool request_unknown(const struct request *request, const char *name,
+                     struct problem *problem);
+
 /**
  * Set an option from a JSON value; name and value are named in the 422 when
  * the name is unknown to the operation or the value outside its domain.
@@ -100,11 +105,16 @@ bool request_set(struct request *request, const char *name,
 
 /**
  * Everything that needs more than one member: required and excluded ones,
- * ranks and shapes, axis, top_k, label_smoothing ... After it, each tensor has
- * the type that request_run needs (see reader_settle, which comes before) and
+ * ranks and shapes, axis, top_k ... Each tensor must have its type by then (see
+ * reader_settle): INT64 labels, BOOL mask, the others as dtype says. labels and
+ * upstream of a single row have rank 0. After it, axis is in [0, rank) and
  * outer, classes, inner and rows are set.
  */
 bool request_check(struct request *request, struct problem *problem);
+
+/** Elements of the logits, or of the Jacobian where that is the answer: how
+ *  much work a checked request is. */
+size_t request_elements(const struct request *request);
 
 /**
  * Compute. The logits' buffer becomes the largest output where it can

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The members of the requests: one table that says who takes each, what it
+ * must be and where it goes. Private to api/.
+ */
+#ifndef MEMBERS_H
+#define MEMBERS_H
+
+#include "request.h"
+
+/** Who takes a member; /gradient by what it is the gradient of. */
+enum taker {
+    TAKER_SOFTMAX = 1,
+    TAKER_LOSS = 2,
+    TAKER_LOSS_GRADIENT = 4,
+    TAKER_SOFTMAX_GRADIENT = 8, /* of "softmax" and "log_softmax" */
+    TAKER_GRADIENTS = TAKER_LOSS_GRADIENT | TAKER_SOFTMAX_GRADIENT,
+    TAKER_LOSSES = TAKER_LOSS | TAKER_LOSS_GRADIENT,
+    TAKER_ALL = TAKER_SOFTMAX | TAKER_LOSS | TAKER_GRADIENTS
+};
+
+/** A tensor (set is NULL) or an option (the fields of the tensor are 0). */
+struct member {
+    const char *name;
+    unsigned takers;
+    const char *rule; /* of an option: "NAME: got VALUE, must be RULE" */
+    /**
+     * Take the value over; false: it is outside the rule, and *element may say
+     * which element of an array is.
+     */
+    bool (*set)(struct request *request, const struct value *value,
+                size_t *element);
+    size_t tensor; /* offset in struct request */
+    enum reader_element element;
+    int max_rank;
+    bool infinity; /* -Infinity is an element like any other */
+};
+
+extern const struct member members[];
+extern const size_t member_count;
+
+/** Who takes members for this operation, whatever "of" may still become. */
+unsigned member_takers(enum operation operation);
+
+/** NULL: nobody of these takers knows the name. */
+const struct member *member_find(unsigned takers, const char *name);
+
+/** The tensor of a member that is one. */
+struct tensor *member_tensor(struct request *request,
+                             const struct member *member);
+
+/** Was it in the request? */
+bool member_given(struct request *request, const struct member *member);
+
+/**
+ * The shape of what is one a row: that of logits without the class axis.
+ * @return its rank; 0 where logits have rank 1.
+ */
+int request_row_shape(const struct request *request, size_t *shape);
+
+#endif

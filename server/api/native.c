@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+#include "native.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "request.h"
+
+struct call {
+    struct service *service;
+    struct reader *reader; /* until the body is read */
+    struct request request;
+    struct answer answer;
+};
+
+/* ---- the body ----------------------------------------------------------- */
+
+static bool begin_member(struct call *call, const char *name,
+                         struct reader_lift *lift, struct problem *problem)
+{
+    if (request_has_option(&call->request, name)) {
+        *lift = (struct reader_lift){.tensor = NULL};
+        return true;
+    }
+    if (!request_tensor(&call->request, name, lift))
+        return request_unknown(&call->request, name, problem);
+    if (lift->tensor->type != TENSOR_NONE) {
+        char pointer[32] = "/";
+        strncat(pointer, name, sizeof pointer - 2);
+        return problem_set(problem, 422, pointer,
+                           "%s: got the member twice, must be given once",
+                           name);
+    }
+    return true;
+}
+
+static bool begin_value(void *cls, const struct reader_path *path,
+                        struct reader_lift *lift, struct problem *problem)
+{
+    if (path->depth == 1 && path->step[0].name)
+        return begin_member(cls, path->step[0].name, lift, problem);
+    if (path->depth >= 1 && !path->step[0].name)
+        return problem_set(problem, 422, "",
+                           "body: got an array, must be an object");
+    *lift = (struct reader_lift){.tensor = NULL};
+    return true;
+}
+
+/* A dtype that comes first spares the tensors behind it a second thought; a
+ * wrong one is refused with the other options. */
+static void end_scalar(void *cls, const struct reader_path *path,
+                       const char *text, size_t bytes)
+{
+    struct request *request = &((struct call *)cls)->request;
+    if (path->depth != 1 || !path->step[0].name ||
+        strcmp(path->step[0].name, "dtype"))
+        return;
+    if (bytes == 9 && !memcmp(text, "\"float32\"", 9))
+        request->dtype = SMX_FLOAT32;
+    else if (bytes == 9 && !memcmp(text, "\"float64\"", 9))
+        request->dtype = SMX_FLOAT64;
+    else
+        return;
+    request->dtype_given = true;
+}
+
+static void call_end(void *cls)
+{
+    struct call *call = cls;
+    if (!call)
+        return;
+    reader_free(call->reader);
+    request_free(&call->request);
+    answer_free(&call->answer);
+    free(call);
+}
+
+static void *call_begin(struct service *service, enum operation operation,
+                        struct problem *problem)
+{
+    struct call *call = calloc(1, sizeof *call);
+    if (!call) {
+        problem_memory(problem);
+        return NULL;
+    }
+    call->service = service;
+    request_init(&call->request, operation, &service->budget);
+    call->reader = reader_create(&(struct reader_client){.begin = begin_value,
+                                                         .scalar = end_scalar,
+                                                         .cls = call},
+                                 &service->budget);
+    if (call->reader)
+        return call;
+    problem_memory(problem);
+    call_end(call);
+    return NULL;
+}
+
+static void *begin_softmax(struct service *service, const struct head *head,
+                           struct problem *problem)
+{
+    (void)head;
+    return call_begin(service, OPERATION_SOFTMAX, problem);
+}
+
+static void *begin_loss(struct service *service, const struct head *head,
+                        struct problem *problem)
+{
+    (void)head;
+    return call_begin(service, OPERATION_LOSS, problem);
+}
+
+static void *begin_gradient(struct service *service, const struct head *head,
+                            struct problem *problem)
+{
+    (void)head;
+    return call_begin(service, OPERATION_GRADIENT, problem);
+}
+
+static bool call_feed(void *cls, const char *bytes, size_t count,
+                      struct problem *problem)
+{
+    return reader_feed(((struct call *)cls)->reader, bytes, count, problem);
+}
+
+/* ---- the end of the body ------------------------------------------------ */
+
+struct visit {
+    struct request *request;
+    struct problem *problem;
+    bool good;
+};
+
+static bool visit_member(void *cls, const char *name, const struct value *value)
+{
+    struct visit *visit = cls;
+    if (request_has_option(visit->request, name))
+        visit->good = request_set(visit->request, name, value, visit->problem);
+    return visit->good;
+}
+
+static bool take_options(struct request *request, const struct value *document,
+                         struct problem *problem)
+{
+    char got[64];
+    struct visit visit = {request, problem, true};
+    if (value_kind(document) != VALUE_OBJECT) {
+        value_print(document, got, sizeof got);
+        return problem_set(problem, 422, "", "body: got %s, must be an object",
+                           got);
+    }
+    value_each(document, visit_member, &visit);
+    return visit.good;
+}
+
+static bool settle(struct call *call, struct problem *problem)
+{
+    struct request *request = &call->request;
+    enum tensor_type type =
+        request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
+    const struct {
+        const char *name;
+        struct tensor *tensor;
+    } floats[] = {
+        {"logits", &request->logits},
+        {"targets", &request->targets},
+        {"weights", &request->weights},
+        {"upstream", &request->upstream},
+    };
+    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++)
+        if (floats[i].tensor->type != TENSOR_NONE &&
+            !reader_settle(call->reader, floats[i].tensor, type, floats[i].name,
+                           problem))
+            return false;
+    return true;
+}
+
+static bool call_ready(void *cls, struct work *work, struct problem *problem)
+{
+    struct call *call = cls;
+    struct request *request = &call->request;
+    struct value *document = reader_finish(call->reader, problem);
+    bool good = document && take_options(request, document, problem) &&
+                settle(call, problem) && request_check(request, problem);
+    value_free(document);
+    reader_free(call->reader);
+    call->reader = NULL;
+    if (!good)
+        return false;
+    *work = (struct work){
+        .rows = request->rows,
+        .classes = request->classes,
+        .elements = request_elements(request),
+    };
+    return true;
+}
+
+/* ---- the answer --------------------------------------------------------- */
+
+static bool call_run(void *cls, struct problem *problem)
+{
+    struct call *call = cls;
+    return request_run(&call->request, call->service->compute, &call->answer,
+                       problem);
+}
+
+static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
+{
+    struct call *call = cls;
+    struct writer *writer = writer_create();
+    if (!writer)
+        return problem_memory(problem);
+    for (size_t i = 0; i < call->answer.count; i++) {
+        writer_text(writer, i ? "," : "{");
+        writer_string(writer, call->answer.output[i].name);
+        writer_text(writer, ":");
+        writer_tensor(writer, &call->answer.output[i].tensor, true);
+    }
+    writer_text(writer, "}\n");
+    if (writer_failed(writer)) {
+        writer_free(writer);
+        return problem_memory(problem);
+    }
+    *reply = (struct reply){
+        .status = 200,
+        .content_type = "application/json",
+        .writer = writer,
+        .text_bytes = SIZE_MAX,
+    };
+    return true;
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+#define ENDPOINT(operation)                                                    \
+    &(const struct endpoint)                                                   \
+    {                                                                          \
+        .name = #operation, .begin = begin_##operation, .feed = call_feed,     \
+        .ready = call_ready, .run = call_run, .answer = call_answer,           \
+        .end = call_end                                                        \
+    }
+#define ROUTE(operation)                                                       \
+    {                                                                          \
+        .method = "POST", .path = "/" #operation, .name = #operation,          \
+        .endpoint = ENDPOINT(operation)                                        \
+    }
+
+const struct route api_routes[] = {
+    ROUTE(softmax),
+    ROUTE(loss),
+    ROUTE(gradient),
+};
+const size_t api_route_count = sizeof api_routes / sizeof api_routes[0];

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "members.h"
+
+void request_init(struct request *request, enum operation operation,
+                  struct budget *budget)
+{
+    *request = (struct request){
+        .operation = operation,
+        .axis = -1,
+        .dtype = SMX_FLOAT32,
+        .temperature = 1,
+        .ignore_index = -100,
+        .reduction = SMX_MEAN,
+        .of = OF_LOSS,
+    };
+    for (size_t i = 0; i < member_count; i++)
+        if (!members[i].set)
+            member_tensor(request, &members[i])->budget = budget;
+}
+
+void request_free(struct request *request)
+{
+    for (size_t i = 0; i < member_count; i++)
+        if (!members[i].set)
+            tensor_free(member_tensor(request, &members[i]));
+}
+
+static enum reader_element element_of(const struct request *request,
+                                      const struct member *member)
+{
+    if (member->element != READER_FLOAT || !request->dtype_given)
+        return member->element;
+    return request->dtype == SMX_FLOAT32 ? READER_FLOAT32 : READER_FLOAT64;
+}
+
+bool request_tensor(struct request *request, const char *name,
+                    struct reader_lift *lift)
+{
+    const struct member *member =
+        member_find(member_takers(request->operation), name);
+    if (!member || member->set)
+        return false;
+    *lift = (struct reader_lift){
+        .tensor = member_tensor(request, member),
+        .element = element_of(request, member),
+        .max_rank = member->max_rank,
+        .infinity = member->infinity,
+    };
+    return true;
+}
+
+bool request_has_option(const struct request *request, const char *name)
+{
+    const struct member *member =
+        member_find(member_takers(request->operation), name);
+    return member && member->set;
+}
+
+/* "/name", escaped as RFC 6901 asks; what does not fit is left out. */
+static void pointer_to(const char *name, char *pointer, size_t pointer_bytes)
+{
+    size_t used = 0;
+    pointer[used++] = '/';
+    for (; *name && used + 2 < pointer_bytes; name++) {
+        if (*name == '~' || *name == '/') {
+            pointer[used++] = '~';
+            pointer[used++] = *name == '~' ? '0' : '1';
+        } else {
+            pointer[used++] = *name;
+        }
+    }
+    pointer[used] = '\0';
+}
+
+bool request_unknown(const struct request *request, const char *name,
+                     struct problem *problem)
+{
+    unsigned takers = member_takers(request->operation);
+    char pointer[sizeof problem->pointer], known[256];
+    size_t used = 0;
+    known[0] = '\0';
+    for (size_t i = 0; i < member_count && used < sizeof known; i++)
+        if (members[i].takers & takers)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
+                                     used ? ", " : "", members[i].name);
+    pointer_to(name, pointer, sizeof pointer);
+    return problem_set(problem, 422, pointer,
+                       "%.64s: got an unknown member, must be one of %s", name,
+                       known);
+}
+
+static bool refuse(const struct member *member, const struct value *value,
+                   size_t element, struct problem *problem)
+{
+    char pointer[sizeof problem->pointer], got[128];
+    if (element == SIZE_MAX) {
+        snprintf(pointer, sizeof pointer, "/%s", member->name);
+    } else {
+        snprintf(pointer, sizeof pointer, "/%s/%zu", member->name, element);
+        value = value_at(value, element);
+    }
+    value_print(value, got, sizeof got);
+    return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
+                       member->name, got,
+                       member->set ? member->rule : "a tensor");
+}
+
+bool request_set(struct request *request, const char *name,
+                 const struct value *value, struct problem *problem)
+{
+    const struct member *member =
+        member_find(member_takers(request->operation), name);
+    size_t element = SIZE_MAX;
+    if (!member)
+        return request_unknown(request, name, problem);
+    if (!member->set || !member->set(request, value, &element))
+        return refuse(member, value, element, problem);
+    request->given |= 1u << (member - members);
+    return true;
+}
