@@ -1,0 +1,524 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Write vectors.jsonl: requests and the answers that PyTorch 2 gives them.
+
+usage: make_vectors.py > vectors.jsonl      (needs torch; the tests do not)
+
+One case a line: {"path", "request", "answer", "scale"}. Every input is a
+float32, so that an answer holds for both dtypes. Gradients come from autograd
+in float64, of a loss written from log-probabilities that keep their digits;
+where torch.nn.functional has the same operation, it must agree.
+
+"scale" has one number for each float member of the answer: a member is right
+when |got - want| <= tolerance * max(|want|, scale). It is 0 where nothing
+cancels, and the size of what cancels where something does (a - y, z - lse).
+"""
+import itertools
+import json
+import math
+import random
+import sys
+
+import torch
+import torch.nn.functional as F
+
+INF = math.inf
+rng = random.Random(20210518)
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
+
+
+# ---- drawing inputs that float32 holds exactly --------------------------
+
+def grid(x, step=1 / 16):
+    return round(x / step) * step
+
+
+def logit(kind):
+    if kind == "normal":
+        return grid(rng.gauss(0, 2))
+    if kind == "wide":
+        return grid(rng.uniform(-30, 30), 1 / 4)
+    if kind == "offset":
+        return 10000 + grid(rng.gauss(0, 3))
+    if kind == "huge":
+        return rng.choice([-1, 1]) * rng.choice([2.0 ** 127, 2.0 ** 100, 1.0])
+    if kind == "ties":
+        return float(rng.randint(-1, 1))
+    if kind == "holes":
+        return -INF if rng.random() < 0.3 else grid(rng.gauss(0, 2))
+    raise ValueError(kind)
+
+
+def nested(shape, draw):
+    if not shape:
+        return draw()
+    return [nested(shape[1:], draw) for _ in range(shape[0])]
+
+
+def rows_of(shape, axis):
+    """The shape without the class axis."""
+    axis %= len(shape)
+    return shape[:axis] + shape[axis + 1:]
+
+
+# ---- the mathematics, in torch ------------------------------------------
+
+class Rows:
+    """Logits with the class axis last and what follows from them."""
+
+    def __init__(self, request):
+        self.z = torch.tensor(request["logits"], dtype=torch.float64,
+                              requires_grad=True)
+        self.axis = request.get("axis", -1)
+        self.mask = torch.isinf(self.z.detach())
+        if "mask" in request:
+            m = ~torch.tensor(request["mask"])
+            if m.dim() == 1 and self.z.dim() > 1:
+                m = self.last(self.mask).new_ones(()) & m
+                m = m.expand(self.last(self.mask).shape)
+                m = m.movedim(-1, self.axis)
+            self.mask = self.mask | m
+        x = torch.where(self.mask, torch.zeros(()).double(), self.z)
+        if "softcap" in request:
+            x = request["softcap"] * torch.tanh(x / request["softcap"])
+        if "temperature" in request:
+            x = x / request["temperature"]
+        self.x = self.last(x)
+        self.mask = self.last(self.mask)
+        self.classes = self.x.shape[-1]
+        self.logs()
+
+    def last(self, t):
+        return t.movedim(self.axis, -1)
+
+    def back(self, t):
+        return t.movedim(-1, self.axis)
+
+    def logs(self):
+        """log p = d - log1p(sum over all but the largest of exp d)."""
+        x, mask = self.x, self.mask
+        low = torch.where(mask, torch.full((), -INF).double(), x)
+        self.argmax = first_largest(low.detach())
+        dead = mask.all(-1, keepdim=True)
+        top = x.gather(-1, self.argmax.unsqueeze(-1))
+        d = torch.where(mask, torch.zeros(()).double(), x - top)
+        others = ~mask
+        others = others.scatter(-1, self.argmax.unsqueeze(-1), False)
+        rest = (d.exp() * others).sum(-1, keepdim=True)
+        log_z = torch.log1p(rest)
+        self.dead = dead.squeeze(-1)
+        self.lse = (top + log_z).squeeze(-1)
+        self.logp = d - log_z          # finite stand-ins where masked
+        self.p = self.logp.exp() * ~mask
+        self.lse_scale = (top.abs() + log_z).detach().max().item()
+
+    def log_probabilities(self):
+        return self.logp.detach().masked_fill(self.mask, -INF)
+
+    def logsumexp(self):
+        return self.lse.detach().masked_fill(self.dead, -INF)
+
+
+def first_largest(t):
+    """argmax, the first of equals (torch promises no order)."""
+    top = t.max(-1, keepdim=True).values
+    n = t.shape[-1]
+    place = torch.arange(n).expand(t.shape)
+    return torch.where(t == top, place, n).min(-1).values
+
+
+def check(got, want, what):
+    """PyTorch's own function must agree where it has no NaN."""
+    want = want.detach()
+    fine = ~want.isnan() & ~want.isinf()
+    near = torch.isclose(got.detach()[fine], want[fine], 1e-9, 1e-9)
+    assert near.all(), (what, got, want)
+
+
+def answer_softmax(request):
+    r = Rows(request)
+    want, scale = {}, {}
+    log = request.get("log", False)
+    values = r.log_probabilities() if log else r.p.detach()
+    plain = r.x.masked_fill(r.mask, -INF)
+    check(values, (F.log_softmax if log else F.softmax)(plain, -1), "softmax")
+    name = "log_probabilities" if log else "probabilities"
+    if "top_k" in request:
+        low = r.x.detach().masked_fill(r.mask, -INF)
+        order = torch.sort(low, dim=-1, descending=True, stable=True).indices
+        order = order[..., :request["top_k"]]
+        want[name] = r.back(values.gather(-1, order)).tolist()
+        want["indices"] = r.back(order).tolist()
+    else:
+        want[name] = r.back(values).tolist()
+    scale[name] = 0.0
+    for member in request.get("include", []):
+        if member == "logsumexp":
+            want[member] = r.logsumexp().tolist()
+            check(r.logsumexp(), torch.logsumexp(plain, -1), member)
+            scale[member] = r.lse_scale
+        elif member == "entropy":
+            want[member] = (-(r.p * r.logp).sum(-1)).detach().tolist()
+            scale[member] = 0.0
+        else:
+            want[member] = r.argmax.masked_fill(r.dead, 0).tolist()
+    return want, scale
+
+
+class Criterion:
+    """Loss of each row and what the reductions need."""
+
+    def __init__(self, request, r):
+        eps = request.get("label_smoothing", 0.0)
+        c = r.classes
+        w = torch.tensor(request.get("weights", [1.0] * c)).double()
+        if "labels" in request:
+            y = torch.tensor(request["labels"])
+            self.keep = y != request.get("ignore_index", -100)
+            self.label = torch.where(self.keep, y, 0)
+            hot = F.one_hot(self.label, c).double()
+            mass = (1 - eps) * w * hot + eps / c * w
+            mass = mass * self.keep.unsqueeze(-1)
+            self.divisor = (w[self.label] * self.keep).sum()
+        else:
+            t = r.last(torch.tensor(request["targets"]).double())
+            mass = w * ((1 - eps) * t + eps / c)
+            self.keep = torch.ones(t.shape[:-1], dtype=torch.bool)
+            self.label = first_largest(t)
+            self.divisor = torch.tensor(float(self.keep.numel()))
+        self.mass = mass
+        self.rows = int(self.keep.sum())
+        terms = -mass * r.logp * ~r.mask
+        self.row = terms.sum(-1)
+        self.size = terms.detach().abs().sum(-1)
+        self.lost = ((mass != 0) & r.mask).any(-1)   # mass where p = 0
+        lam = request.get("z_loss", 0.0)
+        alive = self.keep & ~r.dead
+        self.z = lam * torch.where(alive, r.lse, 0.0) ** 2
+        self.z_size = lam * torch.where(
+            alive, r.lse_scale * r.lse.abs(), 0.0).detach()
+
+    def parts(self, reduction):
+        """Factors of the two parts of a row's loss."""
+        if reduction != "mean":
+            return 1.0, 1.0
+        d = self.divisor.item()
+        return (1 / d, 1 / self.rows) if d else (0.0, 0.0)
+
+    def reduce(self, reduction):
+        main, z = self.parts(reduction)
+        row = self.row.detach().masked_fill(self.lost, INF)
+        if reduction == "mean" and not main:
+            return torch.zeros(()), 0.0
+        each = row * main + self.z.detach() * z
+        size = self.size * main + self.z_size * z
+        if reduction == "none":
+            return each, size.max().item()
+        return each.sum(), size.sum().item()
+
+
+def native_agrees(request, r, crit, loss):
+    """torch.nn.functional.cross_entropy on the same rows."""
+    if "z_loss" in request or r.mask.any():
+        return
+    c = r.classes
+    labels = "labels" in request
+    x = r.x.reshape(-1, c)
+    target = (torch.tensor(request["labels"]).reshape(-1) if labels else
+              r.last(torch.tensor(request["targets"]).double()).reshape(-1, c))
+    w = request.get("weights")
+    got = F.cross_entropy(
+        x, target, weight=None if w is None else torch.tensor(w).double(),
+        ignore_index=request.get("ignore_index", -100) if labels else -100,
+        reduction=request.get("reduction", "mean"),
+        label_smoothing=request.get("label_smoothing", 0.0))
+    check(loss.reshape(got.shape), got, "cross_entropy")
+
+
+def members_of_loss(request, r, crit):
+    loss, size = crit.reduce(request.get("reduction", "mean"))
+    native_agrees(request, r, crit, loss)
+    want = {"loss": loss.tolist(), "divisor": crit.divisor.item(),
+            "rows": crit.rows}
+    return want, {"loss": size}
+
+
+def answer_loss(request):
+    r = Rows(request)
+    crit = Criterion(request, r)
+    want, scale = members_of_loss(request, r, crit)
+    for member in request.get("include", []):
+        if member == "logsumexp":
+            want[member] = r.logsumexp().tolist()
+            scale[member] = r.lse_scale
+        elif member == "argmax":
+            want[member] = r.argmax.masked_fill(r.dead, 0).tolist()
+        else:
+            hit = (r.argmax.masked_fill(r.dead, 0) == crit.label) & crit.keep
+            want[member] = hit.sum().item() / crit.rows if crit.rows else 0.0
+            scale[member] = 0.0
+    return want, scale
+
+
+def answer_gradient_of_loss(request):
+    r = Rows(request)
+    crit = Criterion(request, r)
+    want, scale = members_of_loss(request, r, crit)
+    reduction = request.get("reduction", "mean")
+    g = torch.tensor(request.get("upstream", 1.0)).double()
+    main, z = crit.parts(reduction)
+    total = (g * (crit.row * main + crit.z * z)).sum()
+    total.backward()
+    grad = r.z.grad
+    # p = 0 where a class is left out; autograd sees its stand-in as constant
+    if crit.lost.any():
+        assert "softcap" not in request and "z_loss" not in request
+        a = crit.mass.sum(-1, keepdim=True)
+        exact = (a * r.p - crit.mass).detach() * main * g.unsqueeze(-1)
+        exact = r.back(exact / request.get("temperature", 1.0))
+        grad = torch.where(r.back(crit.lost.unsqueeze(-1)), exact, grad)
+    mass = crit.mass.abs()
+    size = mass + mass.sum(-1, keepdim=True) * r.p.detach()
+    size = size * main + 2 * z * request.get("z_loss", 0.0) * (
+        r.lse_scale * r.p.detach())
+    size = size * g.abs().unsqueeze(-1) / request.get("temperature", 1.0)
+    want = {"gradient": grad.tolist(), **want}
+    scale["gradient"] = size.max().item()
+    return want, scale
+
+
+def answer_vjp(request):
+    r = Rows(request)
+    log = request["of"] == "log_softmax"
+    g = r.last(torch.tensor(request["upstream"]).double())
+    values = r.logp * ~r.mask if log else r.p
+    (values * g).sum().backward()
+    p = r.p.detach()
+    if log:
+        # a left-out class keeps its -p_c sum g only through the others
+        total = (g * ~r.mask).sum(-1, keepdim=True)
+        size = g.abs() + p * g.abs().sum(-1, keepdim=True)
+        assert torch.equal(total, g.sum(-1, keepdim=True))
+    else:
+        size = p * (g.abs() + (p * g.abs()).sum(-1, keepdim=True))
+    size = size / request.get("temperature", 1.0)
+    return {"gradient": r.z.grad.tolist()}, {"gradient": size.max().item()}
+
+
+def answer_jacobian(request):
+    r = Rows(request)
+    log = request["of"] == "log_softmax"
+    out = r.back(r.logp * ~r.mask if log else r.p)
+    flat = out.reshape(-1)
+    columns = []
+    for i in range(flat.numel()):
+        grad, = torch.autograd.grad(flat[i], r.z, retain_graph=True)
+        # of all logits, those of the row of this output
+        place = torch.zeros(flat.numel())
+        place[i] = 1
+        row = r.last(place.reshape(out.shape)).sum(-1) != 0
+        columns.append(r.last(grad)[row].reshape(-1))
+    jac = torch.stack(columns).reshape(list(out.shape) + [r.classes])
+    size = 1 / request.get("temperature", 1.0) if log else 0.0
+    if not log:
+        size = 0.25 / request.get("temperature", 1.0)
+    return {"jacobian": jac.tolist()}, {"jacobian": size}
+
+
+# ---- the cases -----------------------------------------------------------
+
+def options(request, shape, axis, masks=True):
+    """Sometimes an axis, a dtype, a temperature, a softcap, a mask."""
+    if axis not in (-1, len(shape) - 1) or rng.random() < 0.2:
+        request["axis"] = axis
+    if rng.random() < 0.4:
+        request["dtype"] = rng.choice(["float32", "float64"])
+    if rng.random() < 0.25:
+        request["temperature"] = rng.choice([0.5, 2, 0.7, 1.3, 10])
+    if rng.random() < 0.25:
+        request["softcap"] = rng.choice([1, 5, 30, 2.5])
+    if masks and rng.random() < 0.25:
+        full = rng.random() < 0.5
+        n = shape[axis]
+        request["mask"] = nested(shape if full else [n],
+                                 lambda: rng.random() < 0.75)
+
+
+SHAPES = [[1], [2], [4], [7], [33], [1, 1], [2, 3], [3, 10], [5, 4], [2, 17],
+          [2, 65], [2, 3, 4], [3, 1, 5], [2, 2, 2, 3], [4, 2, 3, 2],
+          [1, 2, 1, 2, 1, 3, 1, 2]]
+KINDS = ["normal", "normal", "normal", "wide", "offset", "ties", "holes"]
+
+
+def draw(kinds=None):
+    shape = rng.choice(SHAPES)
+    axis = -1
+    if len(shape) > 1 and rng.random() < 0.4:
+        axis = rng.randrange(-len(shape), len(shape))
+    kind = rng.choice(kinds or KINDS)
+    return shape, axis, {"logits": nested(shape, lambda: logit(kind))}
+
+
+def some(names):
+    return rng.sample(names, rng.randint(1, len(names)))
+
+
+def case_softmax():
+    shape, axis, request = draw(KINDS + ["huge"])
+    options(request, shape, axis)
+    if rng.random() < 0.4:
+        request["log"] = rng.random() < 0.8
+    if rng.random() < 0.3:
+        request["top_k"] = rng.randint(1, shape[axis])
+    if rng.random() < 0.6:
+        request["include"] = some(["logsumexp", "entropy", "argmax"])
+    return "/softmax", request, answer_softmax(request)
+
+
+def criterion(request, shape, axis):
+    c, rows = shape[axis], rows_of(shape, axis)
+    if rng.random() < 0.6:
+        ignored = rng.choice([-100, -100, -1, 0])
+        if ignored != -100:
+            request["ignore_index"] = ignored
+        request["labels"] = nested(rows, lambda: ignored if rng.random() < 0.2
+                                   else rng.randrange(c))
+    else:
+        kind = rng.choice(["soft", "soft", "one-hot", "any"])
+        t = {"soft": lambda: rng.randrange(9) / 8,
+             "one-hot": lambda: float(rng.random() < 0.3),
+             "any": lambda: rng.randrange(-8, 17) / 8}[kind]
+        request["targets"] = nested(shape, t)
+    if rng.random() < 0.5:
+        request["weights"] = [rng.randrange(17) / 8 for _ in range(c)]
+    if rng.random() < 0.4:
+        request["label_smoothing"] = rng.choice([0.1, 0.25, 0.5, 1])
+    if rng.random() < 0.3:
+        request["z_loss"] = rng.choice([0.0001, 0.01, 1])
+    if rng.random() < 0.7:
+        request["reduction"] = rng.choice(["mean", "sum", "none"])
+
+
+def decided(request):
+    """Not the corner whose loss is infinite and gradient a convention."""
+    r = Rows(request)
+    return not Criterion(request, r).lost.any() or (
+        "softcap" not in request and "z_loss" not in request)
+
+
+def case_loss(of="loss"):
+    while True:
+        shape, axis, request = draw()
+        criterion(request, shape, axis)
+        options(request, shape, axis)
+        if decided(request):
+            break
+    if of == "gradient":
+        if rng.random() < 0.5:
+            number = lambda: rng.randrange(-16, 17) / 8
+            request["upstream"] = nested(rows_of(shape, axis), number) \
+                if request.get("reduction") == "none" else number()
+        if rng.random() < 0.2:
+            request["of"] = "loss"
+        return "/gradient", request, answer_gradient_of_loss(request)
+    if rng.random() < 0.6:
+        request["include"] = some(["logsumexp", "argmax", "accuracy"])
+    return "/loss", request, answer_loss(request)
+
+
+def case_vjp():
+    shape, axis, request = draw(["normal", "wide", "offset", "ties"])
+    request["of"] = rng.choice(["softmax", "log_softmax"])
+    options(request, shape, axis, masks=request["of"] == "softmax")
+    request["upstream"] = nested(shape, lambda: rng.randrange(-32, 33) / 8)
+    return "/gradient", request, answer_vjp(request)
+
+
+def case_jacobian():
+    while True:
+        shape, axis, request = draw(["normal", "wide", "offset", "ties"])
+        if math.prod(shape) * shape[axis] <= 400:
+            break
+    request["of"] = rng.choice(["softmax", "log_softmax"])
+    options(request, shape, axis, masks=request["of"] == "softmax")
+    return "/gradient", request, answer_jacobian(request)
+
+
+def by_hand():
+    """The published vectors, and rows that a random draw would miss."""
+    z, y, w = [[.25, .375, .5], [.5, .25, .375]], [2, 1], [2.0, 4.0, 6.0]
+    for reduction in ("none", "sum", "mean"):
+        yield "/loss", dict(logits=z, labels=y, weights=w, reduction=reduction)
+    z, y, w = [[-100., 100.], [-100., 100.]], [0, 1], [20., 10.]
+    for reduction in ("none", "sum", "mean"):
+        yield "/loss", dict(logits=z, labels=y, weights=w, reduction=reduction)
+    yield "/loss", dict(logits=[[4., 2., 1.], [0., 5., 1.]],
+                        targets=[[1., 0., 0.], [0., .75, .25]],
+                        reduction="none")
+    for path, top in itertools.product(("/loss", "/gradient"), (20., 80.)):
+        yield path, dict(logits=[top, 0., 0., 0.], labels=0)
+    yield "/softmax", dict(logits=[1., 2., 3.])
+    yield "/softmax", dict(logits=[-INF, -INF], log=True,
+                           include=["logsumexp", "entropy", "argmax"])
+    yield "/softmax", dict(logits=[[1., 2.], [-INF, -INF]], top_k=2,
+                           include=["logsumexp", "entropy", "argmax"])
+    yield "/loss", dict(logits=[[1., 2.], [3., 4.]], labels=[-100, -100])
+    yield "/gradient", dict(logits=[[1., 2.], [3., 4.]], labels=[-100, -100],
+                            z_loss=0.5)
+    yield "/loss", dict(logits=[[1., 2.]], labels=[0], weights=[0., 1.],
+                        z_loss=0.5)
+    yield "/loss", dict(logits=[[-INF, -INF], [1., 2.]], labels=[0, 1])
+    yield "/gradient", dict(logits=[[-INF, -INF], [1., 2.]], labels=[0, 1])
+    yield "/loss", dict(logits=[[-INF, -INF], [1., 2.]], labels=[-100, 1])
+    yield "/loss", dict(logits=[[-INF, -INF]], targets=[[0., 0.]])
+    yield "/loss", dict(logits=[[-INF, 1., 2.]], targets=[[0., .5, .5]])
+    yield "/gradient", dict(logits=[[-INF, 1., 2.]], targets=[[0., .5, .5]])
+    big = 2.0 ** 127
+    yield "/softmax", dict(logits=[big, -big, big], log=True)
+    yield "/gradient", dict(logits=[big, -big, 1.], labels=1)
+    yield "/softmax", dict(logits=[2.0 ** 100, 0.], dtype="float64")
+    wide = [grid(rng.gauss(0, 2)) for _ in range(1000)]
+    yield "/softmax", dict(logits=wide, include=["logsumexp", "entropy"])
+    yield "/softmax", dict(logits=wide, log=True, top_k=10)
+    yield "/gradient", dict(logits=wide, labels=500, label_smoothing=0.125)
+
+
+def answer(path, request):
+    if path == "/softmax":
+        return answer_softmax(request)
+    if path == "/loss":
+        return answer_loss(request)
+    return answer_gradient_of_loss(request)
+
+
+def strict(value):
+    """The contract's spelling of infinities; -0 is 0."""
+    if isinstance(value, list):
+        return [strict(v) for v in value]
+    if isinstance(value, dict):
+        return {k: strict(v) for k, v in value.items()}
+    if isinstance(value, float):
+        assert not math.isnan(value)
+        if math.isinf(value):
+            return "-Infinity" if value < 0 else "Infinity"
+        return int(value) if value == int(value) and abs(value) < 1e9 else value
+    return value
+
+
+def main():
+    cases = [(p, r, answer(p, r)) for p, r in by_hand()]
+    for count, make in ((170, case_softmax), (170, case_loss),
+                        (150, lambda: case_loss("gradient")),
+                        (60, case_vjp), (40, case_jacobian)):
+        cases += [make() for _ in range(count)]
+    for path, request, (want, scale) in cases:
+        line = {"path": path, "request": request, "answer": want,
+                "scale": scale}
+        json.dump(strict(line), sys.stdout, separators=(",", ":"),
+                  allow_nan=False)
+        print()
+
+
+if __name__ == "__main__":
+    main()
