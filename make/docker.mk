@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+KUBERNETES_VENV := $(B)/kubernetes-venv
+
+.PHONY: check-docker
+## check-docker: build the image and run it locked down (needs Docker)
+check-docker:
+	TEST_TIMEOUT=900 tests/run.sh tests/docker/check.sh
+
+$(KUBERNETES_VENV)/bin/kubernetes-validate:
+	python3 -m venv $(KUBERNETES_VENV)
+	$(KUBERNETES_VENV)/bin/pip install -q kubernetes-validate==1.37.0
+
+.PHONY: check-kubernetes
+## check-kubernetes: hold the manifests to the schemas of Kubernetes
+check-kubernetes: $(KUBERNETES_VENV)/bin/kubernetes-validate
+	tests/docker/kubernetes.sh $<

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+# The shared library, installing, and the release archive.
+
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+SONAME := libsoftmax.so.$(SOVERSION)
+SHARED := $(O)/libsoftmax.so.$(VERSION)
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+DIST := softmaxd-$(VERSION)
+
+# The header is the list of what is exported: nothing else leaves the library.
+$(O)/softmax.map: lib/softmax.h
+	@mkdir -p $(@D)
+	{ echo '{ global:'; $(CC) -E -P $< | grep -o 'smx_[a-z0-9_]*(' | \
+	    sort -u | tr '(' ';'; echo 'local: *; };'; } >$@
+
+$(SHARED): $(LIB_OBJ) $(O)/softmax.map
+	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) \
+	    -Wl,--version-script,$(O)/softmax.map -Wl,-z,defs -Wl,-z,relro \
+	    -o $@ $(LIB_OBJ) -lm -pthread
+
+.PHONY: shared
+## shared: the shared library, exporting what lib/softmax.h declares
+shared: $(SHARED)
+
+$(O)/softmax.pc: lib/softmax.h make/install.mk FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' \
+	    'includedir=$(INCLUDEDIR)' '' 'Name: softmax' \
+	    'Description: softmax, cross-entropy loss and their gradients' \
+	    'Version: $(VERSION)' 'Libs: -L$${libdir} -lsoftmax' \
+	    'Libs.private: -lm -pthread' 'Cflags: -I$${includedir}' >$@
+
+$(O)/softmaxd.service: server/softmaxd.service FORCE
+	@mkdir -p $(@D)
+	@sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: install install-lib install-daemon
+## install: daemon, libraries, header, man page, units (PREFIX, DESTDIR)
+install: install-lib install-daemon
+
+install-lib: $(O)/libsoftmax.a $(SHARED) $(O)/softmax.pc
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) \
+	    $(DESTDIR)$(PKGCONFIGDIR)
+	$(INSTALL) -m 644 $(O)/libsoftmax.a $(DESTDIR)$(LIBDIR)/
+	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsoftmax.so
+	$(INSTALL) -m 644 lib/softmax.h $(DESTDIR)$(INCLUDEDIR)/
+	$(INSTALL) -m 644 $(O)/softmax.pc $(DESTDIR)$(PKGCONFIGDIR)/
+
+install-daemon: $(O)/softmaxd $(O)/softmaxd.service
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 \
+	    $(DESTDIR)$(SYSTEMDDIR)
+	$(INSTALL) -m 755 $(O)/softmaxd $(DESTDIR)$(SBINDIR)/
+	$(INSTALL) -m 644 server/softmaxd.8 $(DESTDIR)$(MANDIR)/man8/
+	$(INSTALL) -m 644 $(O)/softmaxd.service server/softmaxd.socket \
+	    $(DESTDIR)$(SYSTEMDDIR)/
+
+.PHONY: uninstall
+## uninstall: remove what install put there
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/softmaxd $(DESTDIR)$(MANDIR)/man8/softmaxd.8 \
+	    $(DESTDIR)$(SYSTEMDDIR)/softmaxd.service \
+	    $(DESTDIR)$(SYSTEMDDIR)/softmaxd.socket \
+	    $(DESTDIR)$(LIBDIR)/libsoftmax.a $(DESTDIR)$(LIBDIR)/libsoftmax.so \
+	    $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(notdir $(SHARED)) \
+	    $(DESTDIR)$(INCLUDEDIR)/softmax.h $(DESTDIR)$(PKGCONFIGDIR)/softmax.pc
+
+.PHONY: installcheck
+## installcheck: install into build/, compile a C program against it, run it
+installcheck:
+	tests/install/installcheck.sh $(abspath $(B)/installed)
+
+.PHONY: dist
+## dist: the release archive, build/softmaxd-VERSION.tar.gz, from the last commit
+dist: $(B)/$(DIST).tar.gz
+$(B)/$(DIST).tar.gz: FORCE
+	@mkdir -p $(@D)
+	git archive --format=tar --prefix=$(DIST)/ HEAD | gzip -n >$@
+
+.PHONY: distcheck
+## distcheck: unpack the archive elsewhere; build, check, install, uninstall
+distcheck: dist
+	rm -rf $(B)/distcheck && mkdir -p $(B)/distcheck
+	tar -C $(B)/distcheck -xzf $(B)/$(DIST).tar.gz
+	$(MAKE) -C $(B)/distcheck/$(DIST) check installcheck
+
+.PHONY: deb
+## deb: the Debian packages, in build/deb
+deb: dist
+	tests/install/deb.sh $(abspath $(B)/$(DIST).tar.gz) $(abspath $(B)/deb)
+
+.PHONY: check-fresh
+## check-fresh: make deps check and make deps run in a fresh Debian root (root)
+check-fresh:
+	tests/install/fresh_root.sh

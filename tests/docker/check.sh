@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Build the image and run it the way it is meant to run.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/docker/engine.sh
+work=$(mktemp -d)
+containers=
+failed=0
+
+finish() {
+    for c in $containers; do docker rm -f "$c" >/dev/null 2>&1; done
+    engine_stop
+    rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+check() { # NAME COMMAND...
+    name=$1
+    shift
+    if "$@"; then
+        echo "[       OK ] docker: $name"
+    else
+        echo "[  FAILED  ] docker: $name"
+        failed=$((failed + 1))
+    fi
+}
+
+run() { # NAME DOCKER-ARGUMENTS...
+    docker rm -f "$1" >/dev/null 2>&1
+    containers="$containers $1"
+    docker run -d --name "$@" >/dev/null
+}
+
+# What every container here is denied.
+locked="--read-only --cap-drop ALL --user 10001:10001
+--security-opt no-new-privileges"
+socket() { curl -sf --max-time 10 --unix-socket "$work/run/http.sock" "$@"; }
+json='Content-Type: application/json'
+
+wait_for() { # CURL-ARGUMENTS...: until it answers, at most 5 s
+    tries=0
+    until curl -sf --max-time 1 -o /dev/null "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 250 ] || return 1
+        sleep 0.02
+    done
+}
+
+image_small() {
+    bytes=$(docker image inspect -f '{{.Size}}' softmaxd)
+    echo "image: $bytes bytes"
+    [ "$bytes" -le 15000000 ]
+}
+
+no_shell() {
+    ! docker run --rm --entrypoint /bin/sh softmaxd -c true 2>/dev/null &&
+        ! docker export "$(docker create softmaxd)" | tar -t |
+            grep -E '(^|/)(ba|da)?sh$|busybox'
+}
+
+repeatable() {
+    docker build -q --no-cache --network host -f docker/Dockerfile \
+        -t softmaxd:again . >/dev/null || return 1
+    [ "$(docker image inspect -f '{{.RootFS.Layers}}' softmaxd)" = \
+        "$(docker image inspect -f '{{.RootFS.Layers}}' softmaxd:again)" ]
+}
+
+over_socket() {
+    mkdir -p "$work/run"
+    chmod 777 "$work/run"
+    # shellcheck disable=SC2086
+    run smx-socket $locked --network none -v "$work/run:/run/softmaxd" \
+        -e SOFTMAXD_LISTEN=unix:/run/softmaxd/http.sock softmaxd &&
+        wait_for --unix-socket "$work/run/http.sock" http://localhost/healthz
+}
+
+three_endpoints() {
+    socket http://localhost/softmax -H "$json" -d '{"logits":[1,2,3]}' |
+        grep -qF '[0.09003057,0.24472848,0.66524094]' &&
+        socket http://localhost/loss -H "$json" \
+            -d '{"logits":[1,2,3],"labels":2}' | grep -q '"loss":0.4076' &&
+        socket http://localhost/gradient -H "$json" \
+            -d '{"logits":[1,2,3],"labels":2}' | grep -q '"gradient":\[0.0900'
+}
+
+healthcheck() {
+    docker exec smx-socket /softmaxd --healthcheck \
+        unix:/run/softmaxd/http.sock
+}
+
+# milliseconds from docker run to the first 200, the best of five
+starts_fast() {
+    best=100000
+    for _ in 1 2 3 4 5; do
+        begin=$(date +%s%N)
+        # shellcheck disable=SC2086
+        run smx-port $locked -p 127.0.0.1:0:8080 softmaxd || return 1
+        port=$(docker port smx-port 8080/tcp | sed 's/.*://')
+        wait_for "http://127.0.0.1:$port/readyz" || return 1
+        ms=$((($(date +%s%N) - begin) / 1000000))
+        [ $ms -ge $best ] || best=$ms
+    done
+    echo "docker run to ready: $best ms (docker port and curl included)"
+    [ $best -le 300 ]
+}
+
+# SIGTERM while a body is under way: the answer still arrives, exit 0
+drains() {
+    { printf '{"logits":['; sleep 1; printf '1,2,3]}'; } |
+        socket http://localhost/softmax -H "$json" -T - -X POST \
+            >"$work/answer" &
+    request=$!
+    sleep 0.3
+    docker stop -t 20 smx-socket >/dev/null
+    wait $request
+    grep -q probabilities "$work/answer" &&
+        [ "$(docker inspect -f '{{.State.ExitCode}}' smx-socket)" = 0 ]
+}
+
+# 64 MiB of memory, four bodies of 4 M logits: refused, not killed
+refuses_over_budget() {
+    # shellcheck disable=SC2086
+    run smx-small $locked --memory 64m -p 127.0.0.1:0:8080 softmaxd ||
+        return 1
+    port=$(docker port smx-small 8080/tcp | sed 's/.*://')
+    wait_for "http://127.0.0.1:$port/readyz" || return 1
+    awk 'BEGIN { printf "{\"logits\":[1"
+        for (i = 1; i < 8000000; i++) printf ",1"; print "]}" }' \
+        >"$work/large.json"
+    statuses=
+    for i in 1 2 3 4; do
+        statuses="$statuses $(curl -s -o /dev/null -w '%{http_code}' \
+            --max-time 30 "http://127.0.0.1:$port/softmax" -H "$json" \
+            --data-binary @"$work/large.json")"
+    done
+    echo "over budget: $statuses"
+    case $statuses in *503*) ;; *) return 1 ;; esac
+    curl -sf -o /dev/null "http://127.0.0.1:$port/healthz" &&
+        [ "$(docker inspect -f '{{.State.OOMKilled}}' smx-small)" = false ]
+}
+
+if ! engine_start || ! base_image; then
+    echo "[  SKIPPED ] docker: $reason"
+    exit 0
+fi
+check build docker build -q --network host -f docker/Dockerfile -t softmaxd .
+[ $failed -eq 0 ] || exit 1
+check "at most 15 MB" image_small
+check "no shell" no_shell
+check "the same layers twice" repeatable
+check "locked down, over a Unix socket" over_socket
+check "three endpoints" three_endpoints
+check healthcheck healthcheck
+check "SIGTERM finishes what is in flight" drains
+check "ready within 300 ms" starts_fast
+check "over budget is 503, not a kill" refuses_over_budget
+[ $failed -eq 0 ]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh
+# Sourced: leaves DOCKER_HOST pointing at an engine that answers, or returns 1
+# with the reason in $reason. Uses the running engine; else starts one of its
+# own in $work (Debian's docker.io), on a Unix socket, as root.
+engine_start() {
+    if docker version >/dev/null 2>&1; then
+        engine_pid=
+        return 0
+    fi
+    reason="no engine runs here, and none can be started"
+    [ "$(id -u)" = 0 ] || { reason="$reason: not root"; return 1; }
+    command -v dockerd >/dev/null ||
+        { reason="$reason: dockerd is not installed (scripts/ci-deps.sh)"
+          return 1; }
+    mkdir -p "$work/engine"
+    DOCKER_HOST=unix://$work/engine/sock
+    export DOCKER_HOST
+    dockerd --data-root "$work/engine/data" --exec-root "$work/engine/exec" \
+        --pidfile "$work/engine/pid" -H "$DOCKER_HOST" \
+        >"$work/engine/log" 2>&1 &
+    engine_pid=$!
+    tries=0
+    until docker version >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        if [ $tries -gt 60 ] || ! kill -0 "$engine_pid" 2>/dev/null; then
+            reason="$reason: $(tail -n 1 "$work/engine/log")"
+            return 1
+        fi
+        sleep 0.5
+    done
+}
+
+engine_stop() {
+    [ -z "${engine_pid:-}" ] && return 0
+    kill "$engine_pid" 2>/dev/null
+    wait "$engine_pid" 2>/dev/null
+    rm -rf "$work/engine"
+}
+
+# The mirror that this machine's apt uses.
+apt_mirror() {
+    sed -n -e 's/^URIs: *\([^ ]*\).*/\1/p' \
+        -e 's/^deb \(\[[^]]*\] \)\?\([^ ]*\).*/\2/p' \
+        /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources \
+        2>/dev/null | head -n 1
+}
+
+# A Debian root in $1, with the apt configuration and certificates of this
+# machine, so that it reaches what this machine reaches.
+debian_root() {
+    debootstrap --variant=minbase bookworm "$1" "$(apt_mirror)" >/dev/null ||
+        return 1
+    rm -f "$1/etc/apt/sources.list"
+    cp /etc/apt/sources.list "$1/etc/apt/" 2>/dev/null
+    cp /etc/apt/sources.list.d/debian.sources "$1/etc/apt/sources.list.d/" \
+        2>/dev/null
+    cp /etc/apt/apt.conf.d/* "$1/etc/apt/apt.conf.d/"
+    mkdir -p "$1/etc/ssl/certs"
+    cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/" 2>/dev/null
+    return 0
+}
+
+# The base image of the Dockerfile under its own name: pulled, or made here.
+base_image() {
+    base=$(sed -n 's/^ARG BASE=//p' docker/Dockerfile)
+    docker image inspect "$base" >/dev/null 2>&1 && return 0
+    timeout 60 docker pull -q "$base" >/dev/null 2>&1 && return 0
+    reason="no registry in reach and no debootstrap for a stand-in of $base"
+    command -v debootstrap >/dev/null || return 1
+    debian_root "$work/base" || { reason="debootstrap failed"; return 1; }
+    rm -rf "$work"/base/var/cache/apt/archives/*.deb
+    tar -C "$work/base" -c . | docker import - "$base" >/dev/null
+    rm -rf "$work/base"
+    echo "$base: no registry in reach, a debootstrap root stands in"
+}
