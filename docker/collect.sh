@@ -9,10 +9,11 @@ mkdir -p "$root/run/softmaxd"
 cp "$program" "$root/softmaxd"
 strip "$root/softmaxd"
 # ldd prints "name => /path (address)" and, for the loader, "/path (address)"
-ldd "$program" | tr ' ' '\n' | grep '^/' | sort -u | while read -r library; do
-    mkdir -p "$root$(dirname "$library")"
-    cp -L "$library" "$root$library"
-done
+ldd "$program" | tr -s '[:blank:]' '\n' | grep '^/' | sort -u |
+    while read -r library; do
+        mkdir -p "$root$(dirname "$library")"
+        cp -L "$library" "$root$library"
+    done
 # a new volume mounted here takes over this owner
 chown 10001:10001 "$root/run/softmaxd"
 chmod 770 "$root/run/softmaxd"

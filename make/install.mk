@@ -89,11 +89,6 @@ distcheck: dist
 	tar -C $(B)/distcheck -xzf $(B)/$(DIST).tar.gz
 	$(MAKE) -C $(B)/distcheck/$(DIST) check installcheck
 
-.PHONY: deb
-## deb: the Debian packages, in build/deb
-deb: dist
-	tests/install/deb.sh $(abspath $(B)/$(DIST).tar.gz) $(abspath $(B)/deb)
-
 .PHONY: check-fresh
 ## check-fresh: make deps check and make deps run in a fresh Debian root (root)
 check-fresh:

@@ -2,7 +2,8 @@
 # shellcheck shell=sh
 # Sourced: leaves DOCKER_HOST pointing at an engine that answers, or returns 1
 # with the reason in $reason. Uses the running engine; else starts one of its
-# own in $work (Debian's docker.io), on a Unix socket, as root.
+# own below the caller's $work (Debian's docker.io), on a Unix socket, as root.
+# shellcheck disable=SC2154
 engine_start() {
     if docker version >/dev/null 2>&1; then
         engine_pid=

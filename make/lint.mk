@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+LINT_SRC := $(wildcard lib/*.[ch] server/*.[ch] server/*/*.[ch] tests/*/*.[ch])
+
+.PHONY: lint
+## lint: format, banned functions, sizes, analysers, gcc and clang -Werror
+lint: lint-text lint-analyse lint-werror
+
+.PHONY: lint-text
+lint-text:
+	clang-format --dry-run -Werror $(LINT_SRC)
+	scripts/lint.sh $(LINT_SRC)
+	shellcheck -x scripts/*.sh tests/*.sh tests/*/*.sh docker/*.sh .ci/run
+
+.PHONY: lint-analyse
+lint-analyse:
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+	    --enable=warning,performance,portability -Ilib \
+	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+	    -j2 $(filter %.c,$(LINT_SRC))
+
+.PHONY: lint-werror
+lint-werror:
+	$(MAKE) CC=gcc CFLAGS="-O2 -g -Werror" B=$(B)/lint all shared
+	$(MAKE) CC=clang CFLAGS="-O2 -g -Werror" B=$(B)/lint all shared
