@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "row.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "reference.h"
+
+void sum_add(struct sum *sum, long double x)
+{
+    long double s = sum->value + x;
+
+    if (fabsl(sum->value) >= fabsl(x))
+        sum->error += (sum->value - s) + x;
+    else
+        sum->error += (x - s) + sum->value;
+    sum->value = s;
+}
+
+long double sum_get(const struct sum *sum)
+{
+    return isinf(sum->value) ? sum->value : sum->value + sum->error;
+}
+
+long double reference_get(const void *data, enum smx_dtype dtype, size_t i)
+{
+    return dtype == SMX_FLOAT32 ? (long double)((const float *)data)[i]
+                                : (long double)((const double *)data)[i];
+}
+
+void *must(void *p)
+{
+    if (!p) {
+        fprintf(stderr, "reference: out of memory\n");
+        exit(1);
+    }
+    return p;
+}
+
+void row_init(struct row *row, const struct smx_logits *logits)
+{
+    size_t n = logits->classes;
+
+    *row =
+        (struct row){.logits = logits, .classes = n, .stride = logits->inner};
+    row->d = must(calloc(n, sizeof *row->d));
+    row->factor = must(calloc(n, sizeof *row->factor));
+    row->log_p = must(calloc(n, sizeof *row->log_p));
+    row->p = must(calloc(n, sizeof *row->p));
+}
+
+void row_free(struct row *row)
+{
+    free(row->d);
+    free(row->factor);
+    free(row->log_p);
+    free(row->p);
+}
+
+size_t row_count(const struct smx_logits *logits)
+{
+    return logits->outer * logits->inner;
+}
+
+static bool left_out(const struct row *row, size_t c)
+{
+    const struct smx_logits *l = row->logits;
+    size_t i = row->first + c * row->stride;
+
+    if (l->mask && !l->mask[l->mask_per_class ? c : i])
+        return true;
+    return isinf(reference_get(l->data, l->dtype, i));
+}
+
+static long double temperature(const struct row *row)
+{
+    double t = row->logits->temperature;
+
+    return t != 0 ? t : 1;
+}
+
+/** z before the temperature: the logit, capped where a cap is asked for. */
+static long double capped(const struct row *row, size_t c, long double *slope)
+{
+    const struct smx_logits *l = row->logits;
+    long double z =
+        reference_get(l->data, l->dtype, row->first + c * row->stride);
+    long double cap = l->softcap;
+
+    *slope = 1;
+    if (cap == 0)
+        return z;
+    /* 1 - tanh^2 = 1 / cosh^2 keeps its digits; cosh overflows to 0 */
+    *slope = 1 / (coshl(z / cap) * coshl(z / cap));
+    return cap * tanhl(z / cap);
+}
+
+/** Exponentials of all classes but the largest, added up. */
+static void row_sum(struct row *row)
+{
+    struct sum rest = {0, 0};
+
+    for (size_t c = 0; c < row->classes; c++)
+        if (c != row->argmax && !isinf(row->d[c]))
+            sum_add(&rest, expl(row->d[c]));
+    row->log_z = log1pl(sum_get(&rest));
+    row->lse = row->top + row->log_z;
+    for (size_t c = 0; c < row->classes; c++) {
+        row->log_p[c] = row->d[c] - row->log_z;
+        row->p[c] = expl(row->log_p[c]);
+    }
+}
+
+/**
+ * Differences are taken before the division by the temperature, where they
+ * lose least: z - top is exact for float32 and off by 2^-64 for float64.
+ */
+void row_load(struct row *row, size_t r)
+{
+    const struct smx_logits *l = row->logits;
+    long double top = -INFINITY;
+
+    row->first = r / l->inner * l->classes * l->inner + r % l->inner;
+    row->argmax = 0;
+    for (size_t c = 0; c < row->classes; c++) {
+        row->d[c] = capped(row, c, &row->factor[c]);
+        row->factor[c] /= temperature(row);
+        if (left_out(row, c)) {
+            row->d[c] = -INFINITY;
+            row->factor[c] = l->softcap != 0 ? 0 : 1 / temperature(row);
+        }
+        if (row->d[c] > top) {
+            top = row->d[c];
+            row->argmax = c;
+        }
+    }
+    row->dead = isinf(top);
+    row->top = row->lse = row->dead ? -INFINITY : top / temperature(row);
+    for (size_t c = 0; c < row->classes; c++) {
+        row->log_p[c] = -INFINITY;
+        row->p[c] = 0;
+        if (!isinf(row->d[c]))
+            row->d[c] = (row->d[c] - top) / temperature(row);
+    }
+    if (!row->dead)
+        row_sum(row);
+}
+
+long double row_lse_scale(const struct row *row)
+{
+    return row->dead ? 0 : fabsl(row->top) + row->log_z;
+}
