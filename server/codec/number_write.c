@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Shortest digits by Schubfach: R. Giulietti, "The Schubfach way to render
+ * doubles", 2021. A value v = c 2^q has the rounding interval [vl, vr]; k is
+ * chosen so that 10^k is the largest power of ten not wider than it, hence
+ * a multiple of 10^k lies inside and at most one of 10^(k+1). The interval's
+ * ends and v, divided by 10^k and times 4, come from one product each with a
+ * power of ten rounded up, of which the bits below the point are folded into
+ * the lowest bit (round to odd); that suffices to compare them exactly.
+ */
+#include "number.h"
+#include "number_write.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* floor(log10(2^q)), for the interval below a power of two floor(log10(3/4
+ * 2^q)), and floor(log2(10^k)). */
+static int log10_of_pow2(int q, bool narrow)
+{
+    return (q * 1262611 - (narrow ? 524031 : 0)) >> 22;
+}
+
+static int log2_of_pow10(int k)
+{
+    return (k * 1741647) >> 19;
+}
+
+static uint64_t scale32(uint64_t power, uint64_t c)
+{
+    unsigned __int128 product = (unsigned __int128)power * c;
+    uint32_t below = (uint32_t)(product >> 32);
+    return (uint64_t)(product >> 64) | (below > 1);
+}
+
+static uint64_t scale64(const uint64_t power[2], uint64_t c)
+{
+    unsigned __int128 low = (unsigned __int128)power[1] * c;
+    unsigned __int128 product = (unsigned __int128)power[0] * c + (low >> 64);
+    return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
+}
+
+/* The multiple of 10^k or 10^(k+1) that is the answer; lower, v and upper
+ * are 4 times the interval and the value in units of 10^k, open: ends are
+ * outside. */
+static struct decimal choose(uint64_t lower, uint64_t v, uint64_t upper,
+                             bool open, int k)
+{
+    lower += open;
+    upper -= open;
+    uint64_t below = v / 4, tens = below / 10;
+    bool down = lower <= 40 * tens, up = 40 * tens + 40 <= upper;
+    if (below >= 10 && down != up)
+        return (struct decimal){tens + up, k + 1};
+    down = lower <= 4 * below;
+    up = 4 * below + 4 <= upper;
+    if (down == up)
+        up = v > 4 * below + 2 || (v == 4 * below + 2 && (below & 1));
+    return (struct decimal){below + up, k};
+}
+
+static struct decimal shortest32(uint32_t bits)
+{
+    uint32_t fraction = bits & 0x7fffff, biased = bits >> 23 & 0xff;
+    uint32_t c = biased ? fraction | 0x800000 : fraction;
+    int q = (biased ? (int)biased : 1) - 150;
+    bool narrow = fraction == 0 && biased > 1;
+    int k = log10_of_pow2(q, narrow), h = q + log2_of_pow10(-k) + 1;
+    uint64_t power = number_powers32[-k - NUMBER_POWERS32_FIRST];
+    return choose(scale32(power, (uint64_t)(4 * c - 2 + narrow) << h),
+                  scale32(power, (uint64_t)(4 * c) << h),
+                  scale32(power, (uint64_t)(4 * c + 2) << h), c & 1, k);
+}
+
+static struct decimal shortest64(uint64_t bits)
+{
+    uint64_t fraction = bits & 0xfffffffffffff;
+    int biased = (int)(bits >> 52 & 0x7ff);
+    uint64_t c = biased ? fraction | UINT64_C(1) << 52 : fraction;
+    int q = (biased ? biased : 1) - 1075;
+    bool narrow = fraction == 0 && biased > 1;
+    int k = log10_of_pow2(q, narrow), h = q + log2_of_pow10(-k) + 1;
+    const uint64_t *power = number_powers64[-k - NUMBER_POWERS64_FIRST];
+    return choose(scale64(power, (4 * c - 2 + narrow) << h),
+                  scale64(power, (4 * c) << h),
+                  scale64(power, (4 * c + 2) << h), c & 1, k);
+}
+
+static size_t put_digits(char *text, uint64_t digits)
+{
+    char reversed[20];
+    size_t n = 0;
+    do
+        reversed[n++] = (char)('0' + digits % 10);
+    while ((digits /= 10) > 0);
+    for (size_t i = 0; i < n; i++)
+        text[i] = reversed[n - 1 - i];
+    return n;
+}
+
+static size_t put_exponent(char *text, int exponent)
+{
+    size_t n = 0;
+    text[n++] = 'e';
+    if (exponent < 0)
+        text[n++] = '-';
+    return n + put_digits(text + n,
+                          (uint64_t)(exponent < 0 ? -exponent : exponent));
+}
+
+/* d.ddde-x */
+static size_t put_scientific(char *text, const char *digits, size_t n, int e)
+{
+    size_t length = 0;
+    text[length++] = digits[0];
+    if (n > 1) {
+        text[length++] = '.';
+        memcpy(text + length, digits + 1, n - 1);
+        length += n - 1;
+    }
+    return length + put_exponent(text + length, e);
+}
+
+static size_t put_positional(char *text, const char *digits, size_t n, int e)
+{
+    if (e < 0) {
+        size_t zeros = (size_t)-e - 1;
+        memcpy(text, "0.00", 4);
+        memcpy(text + 2 + zeros, digits, n);
+        return 2 + zeros + n;
+    }
+    size_t whole = (size_t)e + 1;
+    if (whole >= n) {
+        memcpy(text, digits, n);
+        memset(text + n, '0', whole - n);
+        return whole;
+    }
+    memcpy(text, digits, whole);
+    text[whole] = '.';
+    memcpy(text + whole + 1, digits + whole, n - whole);
+    return n + 1;
+}
+
+static size_t put_decimal(char *text, struct decimal decimal)
+{
+    char digits[20];
+    size_t n = put_digits(digits, decimal.digits);
+    int e = decimal.exponent + (int)n - 1; /* of the first digit */
+    while (digits[n - 1] == '0' && n > 1)
+        n--;
+    int point = n > 1;
+    int scientific = (int)n + point + 2 + (e < 0) + (e <= -10 || e >= 10) +
+                     (e <= -100 || e >= 100);
+    int positional = e < 0             ? 1 - e + (int)n
+                     : e + 1 >= (int)n ? e + 1
+                                       : (int)n + 1;
+    return positional <= scientific ? put_positional(text, digits, n, e)
+                                    : put_scientific(text, digits, n, e);
+}
+
+static size_t put_special(char *text, bool nan, bool negative)
+{
+    const char *name = nan        ? "\"NaN\""
+                       : negative ? "\"-Infinity\""
+                                  : "\"Infinity\"";
+    size_t n = strlen(name);
+    memcpy(text, name, n);
+    return n;
+}
+
+static size_t put_zero(char *text, bool negative)
+{
+    memcpy(text, negative ? "-0.0" : "0", 4 - 3 * !negative);
+    return negative ? 4 : 1;
+}
+
+size_t number_write_float32(char *text, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint32_t sign = bits >> 31, magnitude = bits & 0x7fffffff;
+    if (magnitude >= 0x7f800000)
+        return put_special(text, magnitude > 0x7f800000, sign);
+    if (magnitude == 0)
+        return put_zero(text, sign);
+    text[0] = '-';
+    return sign + put_decimal(text + sign, shortest32(magnitude));
+}
+
+size_t number_write_float64(char *text, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t sign = bits >> 63, magnitude = bits & INT64_MAX;
+    if (magnitude >= UINT64_C(0x7ff) << 52)
+        return put_special(text, magnitude > UINT64_C(0x7ff) << 52, sign);
+    if (magnitude == 0)
+        return put_zero(text, sign);
+    text[0] = '-';
+    return sign + put_decimal(text + sign, shortest64(magnitude));
+}
+
+size_t number_write_int64(char *text, int64_t value)
+{
+    size_t sign = value < 0;
+    text[0] = '-';
+    return sign +
+           put_digits(text + sign, sign ? -(uint64_t)value : (uint64_t)value);
+}
+
+size_t number_write_block_float32(char *text, const float *values, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += number_write_float32(text + n, values[i]);
+        text[n++] = ',';
+    }
+    return n;
+}
+
+size_t number_write_block_float64(char *text, const double *values,
+                                  size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += number_write_float64(text + n, values[i]);
+        text[n++] = ',';
+    }
+    return n;
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The answer is a list of pieces, in order; the text of all of them lies in
+ * one buffer. A tensor is written a leaf at a time: a number, or "[]" where a
+ * dimension is 0. Rows of the last dimension go out as blocks that end in a
+ * comma each, and the comma behind the row becomes its bracket.
+ */
+#include "writer.h"
+#include "number.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct piece {
+    const struct tensor *tensor; /* NULL: text */
+    bool nested;
+    size_t offset, bytes; /* of the text */
+};
+
+/* Where in a tensor the next leaf is. */
+struct cursor {
+    int rank; /* dimensions of leaves */
+    size_t shape[TENSOR_MAX_RANK], index[TENSOR_MAX_RANK];
+    bool empty; /* every leaf is "[]" */
+    bool begun;
+    size_t leaf; /* flat */
+};
+
+struct writer {
+    char *text;
+    size_t text_bytes, text_room;
+    struct piece *pieces;
+    size_t count, room;
+    bool failed;
+    size_t piece, written; /* now: which, and how much of its text */
+    struct cursor cursor;  /* in its tensor */
+};
+
+/* A leaf with brackets around it: "-1.2345678901234567e-308]]]]]]]]],[[[[[[[["
+ * has 43 bytes; NUMBER_MAX_TEXT of them may be touched at once. */
+enum { LEAF_ROOM = 64, BRACKET_ROOM = 2 * TENSOR_MAX_RANK + 1 };
+
+struct writer *writer_create(void)
+{
+    return calloc(1, sizeof(struct writer));
+}
+
+void writer_free(struct writer *writer)
+{
+    if (!writer)
+        return;
+    free(writer->text);
+    free(writer->pieces);
+    free(writer);
+}
+
+static bool grow(void **data, size_t *room, size_t needed, size_t unit)
+{
+    if (needed <= *room)
+        return true;
+    size_t more = *room ? 2 * *room : 8;
+    while (more < needed)
+        more *= 2;
+    void *moved = realloc(*data, more * unit);
+    if (!moved)
+        return false;
+    *data = moved;
+    *room = more;
+    return true;
+}
+
+static struct piece *add_piece(struct writer *writer)
+{
+    void *pieces = writer->pieces;
+    if (!grow(&pieces, &writer->room, writer->count + 1,
+              sizeof *writer->pieces)) {
+        writer->failed = true;
+        return NULL;
+    }
+    writer->pieces = pieces;
+    writer->pieces[writer->count] =
+        (struct piece){.offset = writer->text_bytes};
+    return &writer->pieces[writer->count++];
+}
+
+static void add_text(struct writer *writer, const char *text, size_t bytes)
+{
+    if (writer->failed || bytes == 0)
+        return;
+    struct piece *last =
+        writer->count ? &writer->pieces[writer->count - 1] : NULL;
+    if (!last || last->tensor)
+        last = add_piece(writer);
+    void *all = writer->text;
+    if (!last ||
+        !grow(&all, &writer->text_room, writer->text_bytes + bytes, 1)) {
+        writer->failed = true;
+        return;
+    }
+    writer->text = all;
+    memcpy(writer->text + writer->text_bytes, text, bytes);
+    writer->text_bytes += bytes;
+    last->bytes += bytes;
+}
+
+void writer_text(struct writer *writer, const char *text)
+{
+    add_text(writer, text, strlen(text));
+}
+
+static void add_escape(struct writer *writer, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef", plain[] = "\"\\\b\f\n\r\t",
+                      letter[] = "\"\\bfnrt";
+    const char *found = strchr(plain, c);
+    char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    if (found)
+        escape[1] = letter[found - plain];
+    add_text(writer, escape, found ? 2 : 6);
+}
+
+void writer_string(struct writer *writer, const char *text)
+{
+    add_text(writer, "\"", 1);
+    while (*text) {
+        size_t plain = 0;
+        while ((unsigned char)text[plain] >= ' ' && text[plain] != '"' &&
+               text[plain] != '\\')
+            plain++;
+        add_text(writer, text, plain);
+        text += plain;
+        if (*text)
+            add_escape(writer, (unsigned char)*text++);
+    }
+    add_text(writer, "\"", 1);
+}
+
+void writer_float32(struct writer *writer, float value)
+{
+    char text[NUMBER_MAX_TEXT];
+    add_text(writer, text, number_write_float32(text, value));
+}
+
+void writer_float64(struct writer *writer, double value)
+{
+    char text[NUMBER_MAX_TEXT];
+    add_text(writer, text, number_write_float64(text, value));
+}
+
+void writer_int64(struct writer *writer, int64_t value)
+{
+    char text[NUMBER_MAX_TEXT];
+    add_text(writer, text, number_write_int64(text, value));
+}
+
+void writer_tensor(struct writer *writer, const struct tensor *tensor,
+                   bool nested)
+{
+    if (writer->failed)
+        return;
+    struct piece *piece = add_piece(writer);
+    if (!piece)
+        return;
+    piece->tensor = tensor;
+    piece->nested = nested;
+}
+
+bool writer_failed(const struct writer *writer)
+{
+    return writer->failed;
+}
+
+bool writer_done(const struct writer *writer)
+{
+    return writer->piece == writer->count;
+}
+
+/* The dimensions before the first 0 are a tensor of leaves "[]". */
+static void cursor_begin(struct cursor *cursor, const struct piece *piece)
+{
+    const struct tensor *tensor = piece->tensor;
+    *cursor = (struct cursor){.begun = true};
+    int rank = piece->nested ? tensor->rank : 1;
+    const size_t *shape = piece->nested ? tensor->shape : &tensor->count;
+    for (int i = 0; i < rank && !cursor->empty; i++) {
+        cursor->empty = shape[i] == 0;
+        if (!cursor->empty)
+            cursor->shape[cursor->rank++] = shape[i];
+    }
+}
+
+static size_t write_bools(char *text, const uint8_t *values, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(text + n, values[i] ? "true,  " : "false,", 7);
+        n += values[i] ? 5 : 6;
+    }
+    return n;
+}
+
+static size_t write_integers(char *text, const int64_t *values, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += number_write_int64(text + n, values[i]);
+        text[n++] = ',';
+    }
+    return n;
+}
+
+static size_t write_empties(char *text, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + 3 * i, "[],", 3);
+    return 3 * count;
+}
+
+static size_t write_leaves(char *text, const struct tensor *tensor,
+                           const struct cursor *cursor, size_t count)
+{
+    size_t leaf = cursor->leaf;
+    if (cursor->empty)
+        return write_empties(text, count);
+    switch (tensor->type) {
+    case TENSOR_FLOAT32:
+        return number_write_block_float32(
+            text, (const float *)tensor->data + leaf, count);
+    case TENSOR_FLOAT64:
+        return number_write_block_float64(
+            text, (const double *)tensor->data + leaf, count);
+    case TENSOR_INT64:
+        return write_integers(text, (const int64_t *)tensor->data + leaf,
+                              count);
+    case TENSOR_BOOL:
+        return write_bools(text, (const uint8_t *)tensor->data + leaf, count);
+    case TENSOR_NONE:
+        break;
+    }
+    return 0;
+}
+
+/* Close the dimensions that end here, and open as many; true: all ended. */
+static bool end_row(struct cursor *cursor, char *text, size_t *length)
+{
+    int ended = 0;
+    for (int i = cursor->rank - 1; i >= 0; i--) {
+        if (++cursor->index[i] < cursor->shape[i])
+            break;
+        cursor->index[i] = 0;
+        text[(*length)++] = ']';
+        ended++;
+    }
+    if (ended == cursor->rank)
+        return true;
+    text[(*length)++] = ',';
+    memset(text + *length, '[', (size_t)ended);
+    *length += (size_t)ended;
+    return false;
+}
+
+/* @return the tensor is complete. */
+static bool write_tensor(struct cursor *cursor, const struct tensor *tensor,
+                         char *text, size_t room, size_t *length)
+{
+    while (room - *length >= LEAF_ROOM - TENSOR_MAX_RANK) {
+        size_t last = cursor->rank ? (size_t)cursor->rank - 1 : 0;
+        size_t left =
+            cursor->rank ? cursor->shape[last] - cursor->index[last] : 1;
+        size_t fit = (room - *length - BRACKET_ROOM) / NUMBER_MAX_TEXT;
+        size_t count = left < fit ? left : fit;
+        *length += write_leaves(text + *length, tensor, cursor, count);
+        cursor->leaf += count;
+        if (count < left) {
+            cursor->index[last] += count;
+            continue;
+        }
+        *length -= 1; /* the comma */
+        if (cursor->rank)
+            cursor->index[last] = cursor->shape[last] - 1;
+        if (end_row(cursor, text, length))
+            return true;
+    }
+    return false;
+}
+
+static bool next_tensor(struct writer *writer, char *buffer, size_t room,
+                        size_t *length)
+{
+    const struct piece *piece = &writer->pieces[writer->piece];
+    struct cursor *cursor = &writer->cursor;
+    if (room - *length < LEAF_ROOM)
+        return false;
+    if (!cursor->begun) {
+        cursor_begin(cursor, piece);
+        memset(buffer + *length, '[', (size_t)cursor->rank);
+        *length += (size_t)cursor->rank;
+    }
+    return write_tensor(cursor, piece->tensor, buffer, room, length);
+}
+
+static bool next_text(struct writer *writer, char *buffer, size_t room,
+                      size_t *length)
+{
+    const struct piece *piece = &writer->pieces[writer->piece];
+    size_t left = piece->bytes - writer->written;
+    size_t bytes = left < room - *length ? left : room - *length;
+    memcpy(buffer + *length, writer->text + piece->offset + writer->written,
+           bytes);
+    *length += bytes;
+    writer->written += bytes;
+    return bytes == left;
+}
+
+size_t writer_next(struct writer *writer, char *buffer, size_t room)
+{
+    size_t length = 0;
+    while (!writer_done(writer)) {
+        bool text = !writer->pieces[writer->piece].tensor;
+        size_t before = length;
+        if (text ? next_text(writer, buffer, room, &length)
+                 : next_tensor(writer, buffer, room, &length)) {
+            writer->piece++;
+            writer->written = 0;
+            writer->cursor = (struct cursor){0};
+        } else if (length == before) {
+            break;
+        }
+    }
+    return length;
+}

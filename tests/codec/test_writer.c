@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+/* Answers piece by piece, at every size of room. */
+#include "../../server/codec/writer.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_ROOM = 1 << 16 };
+
+static size_t write_all(struct writer *writer, size_t room, char *text)
+{
+    char *buffer = malloc(room);
+    size_t length = 0, bytes;
+    assert_non_null(buffer);
+    while ((bytes = writer_next(writer, buffer, room)) > 0) {
+        assert_true(bytes <= room && length + bytes < TEXT_ROOM);
+        memcpy(text + length, buffer, bytes);
+        length += bytes;
+    }
+    assert_true(writer_done(writer));
+    text[length] = '\0';
+    free(buffer);
+    return length;
+}
+
+static void expect_tensor(const struct tensor *tensor, bool nested,
+                          const char *want)
+{
+    static char got[TEXT_ROOM];
+    for (size_t room = 64; room < 700; room++) {
+        struct writer *writer = writer_create();
+        assert_non_null(writer);
+        writer_text(writer, "{\"t\":");
+        writer_tensor(writer, tensor, nested);
+        writer_text(writer, "}");
+        assert_false(writer_failed(writer));
+        size_t length = write_all(writer, room, got);
+        assert_memory_equal(got, "{\"t\":", 5);
+        assert_int_equal(got[length - 1], '}');
+        got[length - 1] = '\0';
+        assert_string_equal(got + 5, want);
+        writer_free(writer);
+    }
+}
+
+static void shape_tensor(struct tensor *tensor, enum tensor_type type, int rank,
+                         const size_t *shape, void *data)
+{
+    *tensor = (struct tensor){.type = type, .rank = rank, .data = data};
+    tensor->count = 1;
+    for (int i = 0; i < rank; i++) {
+        tensor->shape[i] = shape[i];
+        tensor->count *= shape[i];
+    }
+}
+
+static void expect_shape(int rank, const size_t *shape, const char *nested,
+                         const char *flat)
+{
+    float data[24];
+    struct tensor tensor;
+    for (int i = 0; i < 24; i++)
+        data[i] = (float)i;
+    shape_tensor(&tensor, TENSOR_FLOAT32, rank, shape, data);
+    expect_tensor(&tensor, true, nested);
+    expect_tensor(&tensor, false, flat);
+}
+
+static void brackets_follow_the_shape(void **state)
+{
+    (void)state;
+    expect_shape(0, NULL, "0", "[0]");
+    expect_shape(1, (size_t[]){1}, "[0]", "[0]");
+    expect_shape(1, (size_t[]){3}, "[0,1,2]", "[0,1,2]");
+    expect_shape(2, (size_t[]){1, 3}, "[[0,1,2]]", "[0,1,2]");
+    expect_shape(2, (size_t[]){3, 1}, "[[0],[1],[2]]", "[0,1,2]");
+    expect_shape(2, (size_t[]){2, 3}, "[[0,1,2],[3,4,5]]", "[0,1,2,3,4,5]");
+    expect_shape(3, (size_t[]){2, 2, 2}, "[[[0,1],[2,3]],[[4,5],[6,7]]]",
+                 "[0,1,2,3,4,5,6,7]");
+    expect_shape(9, (size_t[]){1, 1, 1, 1, 1, 1, 1, 1, 2},
+                 "[[[[[[[[[0,1]]]]]]]]]", "[0,1]");
+    expect_shape(9, (size_t[]){2, 1, 1, 1, 1, 1, 1, 1, 1},
+                 "[[[[[[[[[0]]]]]]]],[[[[[[[[1]]]]]]]]]", "[0,1]");
+}
+
+static void dimensions_of_zero(void **state)
+{
+    (void)state;
+    expect_shape(1, (size_t[]){0}, "[]", "[]");
+    expect_shape(2, (size_t[]){0, 3}, "[]", "[]");
+    expect_shape(2, (size_t[]){2, 0}, "[[],[]]", "[]");
+    expect_shape(3, (size_t[]){2, 0, 3}, "[[],[]]", "[]");
+    expect_shape(3, (size_t[]){2, 2, 0}, "[[[],[]],[[],[]]]", "[]");
+    expect_shape(2, (size_t[]){0, 0}, "[]", "[]");
+}
+
+static void every_type(void **state)
+{
+    (void)state;
+    struct tensor tensor;
+    float float32[] = {0.1F, -INFINITY, -0.0F};
+    shape_tensor(&tensor, TENSOR_FLOAT32, 1, (size_t[]){3}, float32);
+    expect_tensor(&tensor, true, "[0.1,\"-Infinity\",-0.0]");
+    double float64[] = {0.1, -2.2250738585072014e-308, 1e300};
+    shape_tensor(&tensor, TENSOR_FLOAT64, 1, (size_t[]){3}, float64);
+    expect_tensor(&tensor, true, "[0.1,-2.2250738585072014e-308,1e300]");
+    int64_t int64[] = {0, INT64_MIN, INT64_MAX};
+    shape_tensor(&tensor, TENSOR_INT64, 1, (size_t[]){3}, int64);
+    expect_tensor(&tensor, true,
+                  "[0,-9223372036854775808,9223372036854775807]");
+    uint8_t bools[] = {0, 1, 1, 0};
+    shape_tensor(&tensor, TENSOR_BOOL, 2, (size_t[]){2, 2}, bools);
+    expect_tensor(&tensor, true, "[[false,true],[true,false]]");
+    shape_tensor(&tensor, TENSOR_BOOL, 0, NULL, bools);
+    expect_tensor(&tensor, true, "false");
+}
+
+/* The longest numbers between the most brackets, so that each comes near the
+ * end of the room. */
+static void longest_numbers_in_every_room(void **state)
+{
+    (void)state;
+    enum { ROWS = 40, CLASSES = 3 };
+    static double data[ROWS * CLASSES];
+    static char want[TEXT_ROOM];
+    struct tensor tensor;
+    size_t length = 0;
+    memset(want, 0, sizeof want);
+    memset(want, '[', 9);
+    length = 9;
+    for (int i = 0; i < ROWS * CLASSES; i++) {
+        data[i] = -1.2345678901234567e-308;
+        memcpy(want + length, "-1.2345678901234567e-308", 24);
+        length += 24;
+        if (i == ROWS * CLASSES - 1)
+            memcpy(want + length, "]]]]]]]]]", 10);
+        else if (i % CLASSES == CLASSES - 1)
+            memcpy(want + length, "]]]]]]]],[[[[[[[[", 18), length += 17;
+        else
+            want[length++] = ',';
+    }
+    shape_tensor(&tensor, TENSOR_FLOAT64, 9,
+                 (size_t[]){ROWS, 1, 1, 1, 1, 1, 1, 1, CLASSES}, data);
+    expect_tensor(&tensor, true, want);
+}
+
+static void pieces_keep_their_order(void **state)
+{
+    (void)state;
+    float data[] = {1, 2};
+    struct tensor tensor;
+    shape_tensor(&tensor, TENSOR_FLOAT32, 1, (size_t[]){2}, data);
+    for (size_t room = 64; room < 200; room++) {
+        char got[TEXT_ROOM];
+        struct writer *writer = writer_create();
+        assert_non_null(writer);
+        assert_true(writer_done(writer));
+        writer_text(writer, "");
+        writer_tensor(writer, &tensor, true);
+        writer_tensor(writer, &tensor, true);
+        writer_text(writer, "a");
+        writer_float32(writer, 0.1F);
+        writer_text(writer, " ");
+        writer_float64(writer, (double)0.1F);
+        writer_int64(writer, -7);
+        writer_tensor(writer, &tensor, true);
+        assert_false(writer_done(writer));
+        write_all(writer, room, got);
+        assert_string_equal(got, "[1,2][1,2]a0.1 0.10000000149011612-7[1,2]");
+        writer_free(writer);
+    }
+}
+
+static void strings_are_escaped(void **state)
+{
+    (void)state;
+    char got[TEXT_ROOM];
+    struct writer *writer = writer_create();
+    assert_non_null(writer);
+    writer_string(writer, "");
+    writer_string(writer, "a\"\\/\b\f\n\r\t\x01\x1f\x7f\xc3\xa9");
+    write_all(writer, 64, got);
+    assert_string_equal(got, "\"\"\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f"
+                             "\xc3\xa9\"");
+    writer_free(writer);
+    writer_free(NULL);
+}
+
+static void text_of_any_length(void **state)
+{
+    (void)state;
+    static char long_text[10000], got[TEXT_ROOM];
+    memset(long_text, 'x', sizeof long_text - 1);
+    for (size_t room = 64; room < 12000; room += 97) {
+        struct writer *writer = writer_create();
+        assert_non_null(writer);
+        writer_text(writer, long_text);
+        writer_text(writer, long_text);
+        assert_int_equal(write_all(writer, room, got),
+                         2 * (sizeof long_text - 1));
+        assert_int_equal(strspn(got, "x"), 2 * (sizeof long_text - 1));
+        writer_free(writer);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(brackets_follow_the_shape),
+        cmocka_unit_test(dimensions_of_zero),
+        cmocka_unit_test(every_type),
+        cmocka_unit_test(longest_numbers_in_every_room),
+        cmocka_unit_test(pieces_keep_their_order),
+        cmocka_unit_test(strings_are_escaped),
+        cmocka_unit_test(text_of_any_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
