@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMX_CONTEXT_H
+#define SMX_CONTEXT_H
+
+#include "pool.h"
+#include "softmax.h"
+
+struct smx_context {
+    enum smx_isa isa;
+    struct smx_pool *pool;
+};
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "cpu.h"
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+#define BIT(n) (1u << (n))
+
+/* CPUID leaf 1 ECX: FMA, MOVBE unused, POPCNT, OSXSAVE, AVX, F16C */
+#define LEAF1_AVX2 (BIT(23) | BIT(27) | BIT(28) | BIT(29))
+#define LEAF1_AVX512 (LEAF1_AVX2 | BIT(12))
+/* leaf 7 EBX: BMI1, AVX2, BMI2; AVX512 F, DQ, CD, BW, VL */
+#define LEAF7_AVX2 (BIT(3) | BIT(5) | BIT(8))
+#define LEAF7_AVX512                                                           \
+    (LEAF7_AVX2 | BIT(16) | BIT(17) | BIT(28) | BIT(30) | BIT(31))
+/* leaf 0x80000001 ECX: LZCNT */
+#define EXTENDED BIT(5)
+/* XCR0: the operating system saves SSE, AVX; opmask, ZMM low, ZMM high */
+#define STATE_AVX2 0x06u
+#define STATE_AVX512 0xe6u
+
+static uint32_t saved_state(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return low;
+}
+
+static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t state)
+{
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1) != leaf1)
+        return false; /* without OSXSAVE, xgetbv would be illegal */
+    if ((saved_state() & state) != state)
+        return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & leaf7) != leaf7)
+        return false;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & EXTENDED);
+}
+
+bool smx_cpu_avx2(void)
+{
+    return has(LEAF1_AVX2, LEAF7_AVX2, STATE_AVX2);
+}
+
+bool smx_cpu_avx512(void)
+{
+    return has(LEAF1_AVX512, LEAF7_AVX512, STATE_AVX512);
+}
+#else
+bool smx_cpu_avx2(void)
+{
+    return false;
+}
+
+bool smx_cpu_avx512(void)
+{
+    return false;
+}
+#endif

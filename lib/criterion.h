@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * What a row is compared with: v_c = w_c q_c, the mass that the loss puts on
+ * class c, so that the loss is -sum v_c log p_c and its gradient
+ * (sum v) p_c - v_c for labels and targets alike.
+ */
+#ifndef SMX_CRITERION_H
+#define SMX_CRITERION_H
+
+#include "rows.h"
+
+/** Checks options, then labels, targets and weights element by element. */
+enum smx_status smx_criterion_check(const struct smx_logits *logits,
+                                    const struct smx_criterion *criterion,
+                                    struct smx_where *where);
+
+bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
+
+/** v_c of row r; labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c. */
+double smx_criterion_mass(const struct smx_logits *logits,
+                          const struct smx_criterion *criterion, size_t r,
+                          size_t c);
+
+/** The divisor of mean and the rows not ignored. */
+void smx_criterion_count(const struct smx_logits *logits,
+                         const struct smx_criterion *criterion, double *divisor,
+                         size_t *rows);
+
+/** Row loss without z-loss. */
+double smx_criterion_loss(const struct smx_logits *logits,
+                          const struct smx_criterion *criterion,
+                          const struct smx_row *row, size_t r);
+
+#endif

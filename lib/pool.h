@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The compute pool: threads that share the rows of large calls and run the
+ * jobs submitted to them.
+ */
+#ifndef SMX_POOL_H
+#define SMX_POOL_H
+
+#include <stddef.h>
+
+#include "softmax.h"
+
+struct smx_pool;
+
+/** Starts max(threads, 1) threads. Caller owns *pool: smx_pool_free. */
+enum smx_status smx_pool_create(struct smx_pool **pool, size_t threads);
+
+/** Runs what is queued, then joins. NULL is ignored. */
+void smx_pool_free(struct smx_pool *pool);
+
+size_t smx_pool_threads(const struct smx_pool *pool);
+size_t smx_pool_queued(const struct smx_pool *pool);
+
+enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
+                                void *argument);
+
+/**
+ * slice(argument, i) for every i in [0, slices), on the caller and on up to
+ * threads - 1 threads of the pool. Returns when all are done. Nothing is
+ * allocated; with one slice or one thread nothing is locked either.
+ */
+void smx_pool_for(struct smx_pool *pool, size_t slices,
+                  void (*slice)(void *argument, size_t i), void *argument);
+
+#endif

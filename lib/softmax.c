@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "rows.h"
+
+struct softmax_call {
+    const struct smx_logits *logits;
+    const struct smx_softmax_out *out;
+    atomic_bool exhausted; /* out of memory */
+};
+
+struct ranked {
+    double d;
+    size_t class;
+};
+
+static int by_rank(const void *left, const void *right)
+{
+    const struct ranked *a = left, *b = right;
+    if (a->d != b->d)
+        return a->d < b->d ? 1 : -1;
+    return a->class < b->class ? -1 : 1;
+}
+
+static double value_of(const struct smx_softmax_out *out,
+                       const struct smx_row *row, size_t c)
+{
+    if (!out->log)
+        return row->p[c];
+    return row->max == -INFINITY ? -INFINITY : row->d[c] - row->logsum;
+}
+
+static void put_top(struct softmax_call *call, struct smx_row *row, size_t r)
+{
+    const struct smx_softmax_out *out = call->out;
+    struct smx_logits shape = *call->logits;
+    struct ranked *ranked = malloc(row->classes * sizeof *ranked);
+    if (!ranked) {
+        call->exhausted = true;
+        return;
+    }
+    for (size_t c = 0; c < row->classes; c++)
+        ranked[c] = (struct ranked){row->d[c], c};
+    qsort(ranked, row->classes, sizeof *ranked, by_rank);
+    shape.classes = out->top_k;
+    for (size_t k = 0; k < out->top_k; k++) {
+        size_t i = smx_rows_index(&shape, r, k), c = ranked[k].class;
+        if (out->indices)
+            out->indices[i] = (int64_t)c;
+        if (out->values)
+            smx_set(out->values, shape.dtype, i, value_of(out, row, c));
+    }
+    free(ranked);
+}
+
+/* H = log S - sum p d, with 0 * log 0 = 0. */
+static double entropy(const struct smx_row *row)
+{
+    double sum = row->logsum;
+    for (size_t c = 0; c < row->classes; c++)
+        sum -= row->p[c] > 0 ? row->p[c] * row->d[c] : 0;
+    return sum;
+}
+
+static void put_row(void *argument, struct smx_row *row, size_t r)
+{
+    struct softmax_call *call = argument;
+    const struct smx_softmax_out *out = call->out;
+    const struct smx_logits *z = call->logits;
+    if (out->logsumexp)
+        smx_set(out->logsumexp, z->dtype, r, row->max + row->logsum);
+    if (out->entropy)
+        smx_set(out->entropy, z->dtype, r, entropy(row));
+    if (out->argmax)
+        out->argmax[r] = (int64_t)row->argmax;
+    if (out->top_k)
+        put_top(call, row, r);
+    else if (out->values)
+        for (size_t c = 0; c < row->classes; c++)
+            smx_set(out->values, z->dtype, smx_rows_index(z, r, c),
+                    value_of(out, row, c));
+}
+
+enum smx_status smx_softmax(struct smx_context *context,
+                            const struct smx_logits *logits,
+                            const struct smx_softmax_out *out,
+                            struct smx_where *where)
+{
+    enum smx_status status = smx_rows_check(logits);
+    if (status)
+        return status;
+    if (out->top_k > logits->classes)
+        return SMX_EARGUMENT;
+    size_t count = smx_rows_count(logits) * logits->classes;
+    status = smx_rows_finite(logits->data, logits->dtype, count, true,
+                             SMX_LOGITS, where);
+    if (status)
+        return status;
+    struct softmax_call call = {logits, out, false};
+    status = smx_rows_for(context, logits, put_row, &call);
+    return status ? status : call.exhausted ? SMX_ENOMEM : SMX_OK;
+}
