@@ -75,8 +75,9 @@ double smx_row_slope(const struct smx_logits *z, size_t index)
     if (!z->softcap)
         return slope;
     double v = smx_get(z->data, z->dtype, index);
-    double h = tanh(v / z->softcap);
-    return slope * (1 - h) * (1 + h);
+    /* 1 - tanh^2 u = 4 t / (1 + t)^2, t = exp(-2 |u|): nothing cancels */
+    double t = exp(-2 * fabs(v / z->softcap));
+    return slope * 4 * t / ((1 + t) * (1 + t));
 }
 
 static double capped(const struct smx_logits *z, size_t index)
