@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/** The powers of ten from 1e-342 to 1e308 to 128 bits. */
+#ifndef POWERS_OF_TEN_H
+#define POWERS_OF_TEN_H
+
+#include <stdint.h>
+
+enum { POWER_FIRST = -342, POWER_LAST = 308 };
+
+/**
+ * [e - POWER_FIRST] = {high, low} with the top bit set: 10^e is at least
+ * (high * 2^64 + low) * 2^(power_log2(e) - 127) and less than the same with
+ * low + 1.
+ */
+extern const uint64_t powers_of_ten[][2];
+
+/** floor(log2(10^e)), right for |e| <= 350. */
+static inline int power_log2(int e)
+{
+    return (217706 * e) >> 16;
+}
+
+#endif

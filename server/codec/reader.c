@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The state machine of the envelope. It knows JSON's structure, so that it
+ * always knows which value begins where; what strings, numbers and literals
+ * look like inside is left to Jansson, which reads the envelope at the end.
+ */
+#include "reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envelope.h"
+#include "lift.h"
+
+enum { MAX_DEPTH = 2048, MAX_STEPS = 4, NAME_BYTES = 256 };
+
+enum state {
+    EXPECT_VALUE,
+    EXPECT_ELEMENT, /* or ']' */
+    EXPECT_MEMBER,  /* a name or '}' */
+    EXPECT_NAME,
+    EXPECT_COLON,
+    EXPECT_NEXT, /* ',' or the closing bracket */
+    EXPECT_END,  /* of the body */
+    IN_NAME,
+    IN_STRING,
+    IN_SCALAR, /* number or literal */
+    IN_LIFT
+};
+
+struct reader {
+    struct reader_client client;
+    struct envelope envelope;
+    struct lift lift;
+    struct stage *stages; /* of every value lifted so far */
+    size_t stage_count;
+    enum state state;
+    int depth;                              /* open brackets and braces */
+    unsigned char is_object[MAX_DEPTH / 8]; /* a bit a level */
+    struct reader_path path;
+    char names[MAX_STEPS][NAME_BYTES];
+    size_t token; /* in the envelope: where the string or scalar begins */
+    bool escaped; /* behind a backslash */
+    bool failed;
+    struct place place;  /* line is that of counted */
+    const char *counted; /* lines are counted up to here in this slice */
+    const char *slice;   /* the slice being read */
+    size_t before;       /* bytes of the slices before it */
+};
+
+struct reader *reader_create(const struct reader_client *client,
+                             struct budget *budget)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        return NULL;
+    reader->client = *client;
+    reader->envelope.budget = budget;
+    reader->place.line = 1;
+    return reader;
+}
+
+void reader_free(struct reader *reader)
+{
+    if (!reader)
+        return;
+    for (size_t i = 0; i < reader->stage_count; i++)
+        stage_free(&reader->stages[i]);
+    free(reader->stages);
+    if (reader->state == IN_LIFT)
+        stage_free(&reader->lift.stage);
+    envelope_free(&reader->envelope);
+    free(reader);
+}
+
+/* ---- places ----------------------------------------------------------- */
+
+static struct place place_at(struct reader *reader, const char *p)
+{
+    while (reader->counted < p) {
+        size_t rest = (size_t)(p - reader->counted);
+        const char *line = memchr(reader->counted, '\n', rest);
+        reader->counted = line ? line + 1 : p;
+        if (line) {
+            reader->place.line++;
+            reader->place.line_start =
+                reader->before + (size_t)(line + 1 - reader->slice);
+        }
+    }
+    reader->place.offset = reader->before + (size_t)(p - reader->slice);
+    return reader->place;
+}
+
+/* A problem was found at p, or back bytes before it on the same line. */
+static bool located(struct reader *reader, const char *p, size_t back,
+                    struct problem *problem)
+{
+    struct place place = place_at(reader, p);
+    reader->failed = true;
+    if (!problem->located && problem->status != 503)
+        place_problem(problem, place, place.offset - back);
+    return false;
+}
+
+static bool unexpected(struct reader *reader, const char *p,
+                       struct problem *problem)
+{
+    static const char *const rules[] = {
+        [EXPECT_VALUE] = "a value",
+        [EXPECT_ELEMENT] = "a value or ']'",
+        [EXPECT_MEMBER] = "a member name or '}'",
+        [EXPECT_NAME] = "a member name",
+        [EXPECT_COLON] = "':'",
+        [EXPECT_NEXT] = "',' or the closing bracket",
+        [EXPECT_END] = "the end of the body",
+    };
+    unsigned char byte = (unsigned char)*p;
+    if (byte > 0x20 && byte < 0x7f)
+        problem_set(problem, 400, NULL, "body: got '%c', must be %s", *p,
+                    rules[reader->state]);
+    else
+        problem_set(problem, 400, NULL, "body: got byte 0x%02x, must be %s",
+                    byte, rules[reader->state]);
+    return located(reader, p, 0, problem);
+}
+
+/* ---- nesting and paths ------------------------------------------------ */
+
+static bool in_object(const struct reader *reader)
+{
+    int level = reader->depth - 1;
+    return reader->is_object[level / 8] >> level % 8 & 1;
+}
+
+static bool push(struct reader *reader, bool object, struct problem *problem)
+{
+    if (reader->depth == MAX_DEPTH)
+        return problem_set(problem, 422, NULL,
+                           "body: got nesting deeper than %d, must be less",
+                           MAX_DEPTH);
+    int level = reader->depth++;
+    unsigned char bit = (unsigned char)(1 << level % 8);
+    reader->is_object[level / 8] &= (unsigned char)~bit;
+    reader->is_object[level / 8] |= object ? bit : 0;
+    if (level < MAX_STEPS) {
+        reader->path.step[level].name = NULL;
+        reader->path.step[level].index = 0;
+    }
+    reader->state = object ? EXPECT_MEMBER : EXPECT_ELEMENT;
+    return true;
+}
+
+/* A value ended: what may follow it? */
+static void value_ended(struct reader *reader)
+{
+    reader->state = reader->depth > 0 ? EXPECT_NEXT : EXPECT_END;
+}
+
+static void pop(struct reader *reader)
+{
+    reader->depth--;
+    value_ended(reader);
+}
+
+static bool is_offered(const struct reader *reader)
+{
+    return reader->depth >= 1 && reader->depth <= MAX_STEPS &&
+           (reader->is_object[0] & 1);
+}
+
+/* "inputs/0/data", with '~' and '/' in names escaped as RFC 6901 wants. */
+static void path_text(const struct reader_path *path, char *text, size_t room)
+{
+    size_t used = 0;
+    for (int i = 0; i < path->depth; i++) {
+        char index[24];
+        const char *name = path->step[i].name;
+        if (!name) {
+            snprintf(index, sizeof index, "%zu", path->step[i].index);
+            name = index;
+        }
+        if (i > 0 && used + 3 < room)
+            text[used++] = '/';
+        for (; *name && used + 3 < room; name++) {
+            if (*name == '~' || *name == '/') {
+                text[used++] = '~';
+                text[used++] = *name == '~' ? '0' : '1';
+            } else {
+                text[used++] = *name;
+            }
+        }
+    }
+    text[used] = '\0';
+}
+
+/* ---- tokens of the envelope ------------------------------------------- */
+
+static bool copy(struct reader *reader, const char *from, const char *to,
+                 struct problem *problem)
+{
+    return envelope_append(&reader->envelope, from, (size_t)(to - from),
+                           problem);
+}
+
+/* The name that ended becomes the step of this level. */
+static bool name_ended(struct reader *reader, struct problem *problem)
+{
+    int level = reader->depth - 1;
+    reader->state = EXPECT_COLON;
+    if (level >= MAX_STEPS)
+        return true;
+    const char *text = reader->envelope.text + reader->token;
+    size_t bytes = reader->envelope.bytes - reader->token;
+    struct value *value = value_parse(text, bytes, problem);
+    if (!value) {
+        problem->offset += reader->token;
+        if (problem->located)
+            envelope_relocate(&reader->envelope, problem);
+        return false;
+    }
+    snprintf(reader->names[level], NAME_BYTES, "%s", value_string(value));
+    reader->path.step[level].name = reader->names[level];
+    value_free(value);
+    return true;
+}
+
+static void scalar_ended(struct reader *reader)
+{
+    const char *text = reader->envelope.text + reader->token;
+    size_t bytes = reader->envelope.bytes - reader->token;
+    value_ended(reader);
+    bool literal = text[0] >= 'a' && text[0] <= 'z';
+    if (reader->client.scalar && is_offered(reader) && !literal) {
+        reader->path.depth = reader->depth;
+        reader->client.scalar(reader->client.cls, &reader->path, text, bytes);
+    }
+}
+
+static const char *feed_string(struct reader *reader, const char *p,
+                               const char *end, struct problem *problem)
+{
+    const char *from = p;
+    bool closed = false;
+    while (p < end && !closed) {
+        if (reader->escaped)
+            reader->escaped = false;
+        else if (*p == '\\')
+            reader->escaped = true;
+        else
+            closed = *p == '"';
+        p++;
+    }
+    if (!copy(reader, from, p, problem))
+        return NULL;
+    if (!closed)
+        return p;
+    if (reader->state == IN_NAME)
+        return name_ended(reader, problem) ? p : NULL;
+    scalar_ended(reader);
+    return p;
+}
+
+static bool is_scalar_byte(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z') || c == '-' || c == '+' || c == '.';
+}
+
+static const char *feed_scalar(struct reader *reader, const char *p,
+                               const char *end, struct problem *problem)
+{
+    const char *from = p;
+    while (p < end && is_scalar_byte(*p))
+        p++;
+    if (!copy(reader, from, p, problem))
+        return NULL;
+    if (p < end)
+        scalar_ended(reader);
+    return p;
+}
+
+/* ---- values ----------------------------------------------------------- */
+
+static bool lift_value(struct reader *reader, const struct reader_lift *lift,
+                       struct problem *problem)
+{
+    char name[sizeof reader->lift.name - 1];
+    path_text(&reader->path, name, sizeof name);
+    if (lift->tensor->type != TENSOR_NONE) {
+        char pointer[sizeof problem->pointer];
+        snprintf(pointer, sizeof pointer, "/%s", name);
+        return problem_set(problem, 422, pointer,
+                           "%s: got it twice, must be given once", name);
+    }
+    lift_begin(&reader->lift, lift, name);
+    reader->state = IN_LIFT;
+    return true;
+}
+
+/* A value begins at p: offer it, or look what it is. */
+static const char *begin_value(struct reader *reader, const char *p,
+                               struct problem *problem)
+{
+    if (!is_scalar_byte(*p) && *p != '"' && *p != '[' && *p != '{') {
+        unexpected(reader, p, problem);
+        return NULL;
+    }
+    if (is_offered(reader)) {
+        struct reader_lift lift = {0};
+        reader->path.depth = reader->depth;
+        if (!reader->client.begin(reader->client.cls, &reader->path, &lift,
+                                  problem))
+            return NULL;
+        if (lift.tensor)
+            return lift_value(reader, &lift, problem) ? p : NULL;
+    }
+    reader->token = reader->envelope.bytes;
+    if (!copy(reader, p, p + 1, problem))
+        return NULL;
+    reader->escaped = false;
+    if (*p == '"')
+        reader->state = IN_STRING;
+    else if (*p != '[' && *p != '{')
+        reader->state = IN_SCALAR;
+    else if (!push(reader, *p == '{', problem))
+        return NULL;
+    return p + 1;
+}
+
+static bool next_value(struct reader *reader)
+{
+    bool object = in_object(reader);
+    if (!object && reader->depth <= MAX_STEPS)
+        reader->path.step[reader->depth - 1].index++;
+    reader->state = object ? EXPECT_NAME : EXPECT_VALUE;
+    return true;
+}
+
+/* Does c, which is no value, fit here? */
+static bool structure(struct reader *reader, char c)
+{
+    switch (reader->state) {
+    case EXPECT_MEMBER:
+    case EXPECT_NAME:
+        if (c == '"') {
+            reader->state = IN_NAME;
+            reader->token = reader->envelope.bytes;
+            reader->escaped = false;
+            return true;
+        }
+        if (c != '}' || reader->state == EXPECT_NAME)
+            return false;
+        pop(reader);
+        return true;
+    case EXPECT_COLON:
+        reader->state = EXPECT_VALUE;
+        return c == ':';
+    case EXPECT_ELEMENT:
+        if (c == ']')
+            pop(reader);
+        return c == ']';
+    case EXPECT_NEXT:
+        if (c == ',')
+            return next_value(reader);
+        if (c != (in_object(reader) ? '}' : ']'))
+            return false;
+        pop(reader);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static const char *feed_structure(struct reader *reader, const char *p,
+                                  struct problem *problem)
+{
+    bool value = reader->state == EXPECT_VALUE ||
+                 (reader->state == EXPECT_ELEMENT && *p != ']');
+    if (is_space(*p))
+        return copy(reader, p, p + 1, problem) ? p + 1 : NULL;
+    if (value)
+        return begin_value(reader, p, problem);
+    enum state state = reader->state;
+    size_t at = reader->envelope.bytes;
+    if (!structure(reader, *p)) {
+        reader->state = state;
+        unexpected(reader, p, problem);
+        return NULL;
+    }
+    if (!copy(reader, p, p + 1, problem))
+        return NULL;
+    reader->token = at;
+    return p + 1;
+}
+
+/* ---- lifted values ---------------------------------------------------- */
+
+static bool lift_ended(struct reader *reader, const char *p,
+                       struct problem *problem)
+{
+    struct stage *stages =
+        realloc(reader->stages, (reader->stage_count + 1) * sizeof *stages);
+    if (!stages)
+        return problem_memory(problem);
+    reader->stages = stages;
+    stages[reader->stage_count++] = reader->lift.stage;
+    value_ended(reader);
+    return envelope_append(&reader->envelope, "0", 1, problem) &&
+           envelope_seam(&reader->envelope, place_at(reader, p), problem);
+}
+
+static const char *feed_lift(struct reader *reader, const char *p,
+                             const char *end, struct problem *problem)
+{
+    const char *bad = p;
+    size_t back = 0;
+    p = lift_feed(&reader->lift, p, end, &bad, &back, problem);
+    if (!p) {
+        located(reader, bad, back, problem);
+        return NULL;
+    }
+    if (reader->lift.expect == LIFT_DONE && !lift_ended(reader, p, problem))
+        return NULL;
+    return p;
+}
+
+/* ---- the reader ------------------------------------------------------- */
+
+static const char *feed(struct reader *reader, const char *p, const char *end,
+                        struct problem *problem)
+{
+    switch (reader->state) {
+    case IN_LIFT:
+        return feed_lift(reader, p, end, problem);
+    case IN_NAME:
+    case IN_STRING:
+        return feed_string(reader, p, end, problem);
+    case IN_SCALAR:
+        return feed_scalar(reader, p, end, problem);
+    default:
+        return feed_structure(reader, p, problem);
+    }
+}
+
+bool reader_feed(struct reader *reader, const char *bytes, size_t count,
+                 struct problem *problem)
+{
+    if (reader->failed)
+        return false;
+    const char *p = bytes, *end = bytes + count;
+    reader->slice = reader->counted = bytes;
+    while (p < end) {
+        const char *next = feed(reader, p, end, problem);
+        if (!next)
+            return located(reader, p, 0, problem);
+        p = next;
+    }
+    place_at(reader, end);
+    reader->before += count;
+    return true;
+}
+
+struct value *reader_finish(struct reader *reader, struct problem *problem)
+{
+    if (reader->failed)
+        return NULL;
+    reader->slice = reader->counted = NULL;
+    struct value *document =
+        value_parse(reader->envelope.text ? reader->envelope.text : "",
+                    reader->envelope.bytes, problem);
+    if (document && value_kind(document) == VALUE_OBJECT)
+        return document;
+    if (document) {
+        value_free(document);
+        problem_set(problem, 422, NULL, "body: must be an object");
+    } else if (problem->located && problem->offset == reader->envelope.bytes) {
+        place_problem(problem, reader->place, reader->before);
+    } else if (problem->located) {
+        envelope_relocate(&reader->envelope, problem);
+    }
+    return NULL;
+}
+
+bool reader_settle(struct reader *reader, struct tensor *tensor,
+                   enum tensor_type type, const char *member,
+                   struct problem *problem)
+{
+    for (size_t i = 0; i < reader->stage_count; i++)
+        if (reader->stages[i].tensor == tensor)
+            return stage_settle(&reader->stages[i], type, member, problem);
+    return true;
+}

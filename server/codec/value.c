@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "value.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+/* struct value is never defined: a pointer to one is a json_t of Jansson's. */
+static const json_t *node(const struct value *value)
+{
+    return (const json_t *)value;
+}
+
+/* Seeding on first use is a race between threads, so it is done once. */
+static void seed(void)
+{
+    json_object_seed(0);
+}
+
+static void locate(struct problem *problem, const char *text, size_t offset)
+{
+    size_t line = 1, line_start = 0;
+    for (size_t i = 0; i < offset; i++)
+        if (text[i] == '\n') {
+            line++;
+            line_start = i + 1;
+        }
+    problem->located = true;
+    problem->offset = offset;
+    problem->line = line;
+    problem->column = offset - line_start + 1;
+}
+
+static bool is_number_byte(char c)
+{
+    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' ||
+           c == 'e' || c == 'E';
+}
+
+/* Does the integer at text not fit into int64_t? */
+static bool is_long_integer(const char *text, size_t bytes)
+{
+    char digits[24];
+    if (bytes < 19 || memchr(text, '.', bytes) || memchr(text, 'e', bytes) ||
+        memchr(text, 'E', bytes))
+        return false;
+    if (bytes >= sizeof digits)
+        return true;
+    memcpy(digits, text, bytes);
+    digits[bytes] = '\0';
+    errno = 0;
+    strtoll(digits, NULL, 10);
+    return errno == ERANGE;
+}
+
+/**
+ * Jansson refuses integers beyond int64_t; JSON does not. The same text with
+ * ".0" behind each of them, which is the real that it means.
+ * @return bytes of the result; copy may be NULL to measure.
+ */
+static size_t widen_integers(const char *text, size_t bytes, char *copy)
+{
+    size_t used = 0;
+    bool quoted = false;
+    for (size_t i = 0, n; i < bytes; i += n) {
+        n = 1;
+        if (quoted && text[i] == '\\' && i + 1 < bytes)
+            n = 2;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        while (!quoted && is_number_byte(text[i]) && i + n < bytes &&
+               is_number_byte(text[i + n]))
+            n++;
+        if (copy)
+            memcpy(copy + used, text + i, n);
+        used += n;
+        if (!quoted && is_long_integer(text + i, n)) {
+            if (copy)
+                memcpy(copy + used, ".0", 2);
+            used += 2;
+        }
+    }
+    return used;
+}
+
+static json_t *load(const char *text, size_t bytes, json_error_t *error)
+{
+    return json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+                      error);
+}
+
+static json_t *load_widened(const char *text, size_t bytes, json_error_t *error)
+{
+    size_t wide = widen_integers(text, bytes, NULL);
+    if (wide == bytes)
+        return NULL;
+    char *copy = malloc(wide);
+    if (!copy)
+        return NULL;
+    widen_integers(text, bytes, copy);
+    json_t *document = load(copy, wide, error);
+    free(copy);
+    return document;
+}
+
+/* The name, without quotes, of the member whose name ends before end. */
+static const char *name_before(const char *text, size_t end, int *bytes)
+{
+    size_t close = end > 0 ? end - 1 : 0, open = close;
+    while (open > 0) {
+        size_t escapes = 0;
+        open--;
+        while (escapes < open && text[open - 1 - escapes] == '\\')
+            escapes++;
+        if (text[open] == '"' && escapes % 2 == 0)
+            break;
+    }
+    *bytes = (int)(close > open ? close - open - 1 : 0);
+    return text + open + 1;
+}
+
+static void explain(struct problem *problem, const json_error_t *error,
+                    const char *text, size_t bytes)
+{
+    enum json_error_code code = json_error_code(error);
+    size_t read = error->position > 0 ? (size_t)error->position : 0;
+    read = read < bytes ? read : bytes;
+    if (code == json_error_out_of_memory) {
+        problem_memory(problem);
+        return;
+    }
+    if (code == json_error_duplicate_key) {
+        int length;
+        const char *name = name_before(text, read, &length);
+        problem_set(problem, 422, NULL,
+                    "%.*s: got it twice, must be given once", length, name);
+    } else if (code == json_error_numeric_overflow) {
+        problem_set(problem, 422, NULL,
+                    "body: got a number beyond 1.8e308, must be less");
+    } else if (code == json_error_stack_overflow) {
+        problem_set(problem, 422, NULL,
+                    "body: got nesting deeper than 2048, must be less");
+    } else {
+        problem_set(problem, 400, NULL, "body: got %s, must be JSON",
+                    error->text);
+    }
+    bool at_end = code == json_error_premature_end_of_input;
+    locate(problem, text, at_end ? bytes : read > 0 ? read - 1 : 0);
+}
+
+struct value *value_parse(const char *text, size_t bytes,
+                          struct problem *problem)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, seed);
+    json_error_t error, widened;
+    json_t *document = load(text, bytes, &error);
+    if (!document && json_error_code(&error) == json_error_numeric_overflow)
+        document = load_widened(text, bytes, &widened);
+    if (!document)
+        explain(problem, &error, text, bytes);
+    return (struct value *)document;
+}
+
+void value_free(struct value *document)
+{
+    json_decref((json_t *)document);
+}
+
+enum value_kind value_kind(const struct value *value)
+{
+    switch (json_typeof(node(value))) {
+    case JSON_OBJECT:
+        return VALUE_OBJECT;
+    case JSON_ARRAY:
+        return VALUE_ARRAY;
+    case JSON_STRING:
+        return VALUE_STRING;
+    case JSON_INTEGER:
+        return VALUE_INTEGER;
+    case JSON_REAL:
+        return VALUE_REAL;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return VALUE_BOOL;
+    case JSON_NULL:
+        break;
+    }
+    return VALUE_NULL;
+}
+
+bool value_boolean(const struct value *value)
+{
+    return json_is_true(node(value));
+}
+
+int64_t value_integer(const struct value *value)
+{
+    return json_integer_value(node(value));
+}
+
+double value_number(const struct value *value)
+{
+    return json_number_value(node(value));
+}
+
+const char *value_string(const struct value *value)
+{
+    return json_string_value(node(value));
+}
+
+size_t value_size(const struct value *value)
+{
+    return json_is_object(node(value)) ? json_object_size(node(value))
+                                       : json_array_size(node(value));
+}
+
+const struct value *value_at(const struct value *array, size_t index)
+{
+    return (const struct value *)json_array_get(node(array), index);
+}
+
+const struct value *value_member(const struct value *object, const char *name)
+{
+    return (const struct value *)json_object_get(node(object), name);
+}
+
+bool value_each(const struct value *object,
+                bool (*visit)(void *cls, const char *name,
+                              const struct value *value),
+                void *cls)
+{
+    json_t *members = (json_t *)object;
+    for (void *i = json_object_iter(members); i;
+         i = json_object_iter_next(members, i))
+        if (!visit(cls, json_object_iter_key(i),
+                   (const struct value *)json_object_iter_value(i)))
+            return false;
+    return true;
+}
+
+struct cut {
+    char *text;
+    size_t room, used;
+    bool full;
+};
+
+static int cut_append(const char *bytes, size_t count, void *cls)
+{
+    struct cut *cut = cls;
+    size_t n = cut->room - cut->used;
+    n = count < n ? count : n;
+    memcpy(cut->text + cut->used, bytes, n);
+    cut->used += n;
+    cut->full |= n < count;
+    return cut->full ? -1 : 0;
+}
+
+/* Fewest digits that read back the same: 0.1, not 0.10000000000000001. */
+static void print_real(double real, char *text, size_t text_bytes)
+{
+    char digits[32];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, real);
+        if (strtod(digits, NULL) == real)
+            break;
+    }
+    snprintf(text, text_bytes, "%s%s", digits,
+             strpbrk(digits, ".en") ? "" : ".0");
+}
+
+void value_print(const struct value *value, char *text, size_t text_bytes)
+{
+    static const char more[] = "...";
+    if (text_bytes < sizeof more)
+        return;
+    if (json_is_real(node(value))) {
+        print_real(json_real_value(node(value)), text, text_bytes);
+        return;
+    }
+    struct cut cut = {.text = text, .room = text_bytes - sizeof more};
+    json_dump_callback(node(value), cut_append, &cut,
+                       JSON_ENCODE_ANY | JSON_COMPACT |
+                           JSON_REAL_PRECISION(15));
+    size_t used = cut.used;
+    if (cut.full) /* back to a whole character */
+        while (used > 0 && ((unsigned char)text[used] & 0xc0) == 0x80)
+            used--;
+    snprintf(text + used, text_bytes - used, "%s", cut.full ? more : "");
+}

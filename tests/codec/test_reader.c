@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+/* The reader: what it accepts, refuses and says, wherever the slices fall. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../server/codec/reader.h"
+#include "reading.h"
+
+static void logits_and_labels_leave_the_text(void **state)
+{
+    (void)state;
+    struct reading reading;
+    assert_true(reading_text(&reading,
+                             "{\"logits\": [[1.5, -2e1, 3], [0, -0, 1e-3]],\n"
+                             " \"labels\": [2, 1.0], \"reduction\": \"sum\"}",
+                             SIZE_MAX));
+    const struct tensor *logits = &reading.tensor[READING_LOGITS];
+    const struct tensor *labels = &reading.tensor[READING_LABELS];
+    assert_int_equal(logits->rank, 2);
+    assert_int_equal(logits->shape[0], 2);
+    assert_int_equal(logits->shape[1], 3);
+    assert_int_equal(logits->count, 6);
+    static const double wanted[] = {1.5, -20, 3, 0, -0.0, 1e-3};
+    assert_memory_equal(logits->data, wanted, sizeof wanted);
+    static const int64_t wanted_labels[] = {2, 1};
+    assert_memory_equal(labels->data, wanted_labels, sizeof wanted_labels);
+    assert_int_equal(value_size(reading.document), 3);
+    assert_string_equal(
+        value_string(value_member(reading.document, "reduction")), "sum");
+    assert_string_equal(reading.scalars, "reduction=\"sum\";");
+    reading_free(&reading);
+}
+
+static void shapes_are_those_of_the_nesting(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int rank;
+        size_t shape[4];
+    } cases[] = {
+        {"3", 0, {0}},
+        {"[]", 1, {0}},
+        {"[1]", 1, {1}},
+        {"[[]]", 2, {1, 0}},
+        {"[[],[]]", 2, {2, 0}},
+        {"[[[1],[2]],[[3],[4]],[[5],[6]]]", 3, {3, 2, 1}},
+        {" [ [ 1 , 2 ] ] ", 2, {1, 2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reading reading;
+        char body[128];
+        snprintf(body, sizeof body, "{\"logits\":%s}", cases[i].text);
+        assert_true(reading_text(&reading, body, SIZE_MAX));
+        const struct tensor *logits = &reading.tensor[READING_LOGITS];
+        assert_int_equal(logits->rank, cases[i].rank);
+        size_t count = 1;
+        for (int k = 0; k < logits->rank; k++) {
+            assert_int_equal(logits->shape[k], cases[i].shape[k]);
+            count *= cases[i].shape[k];
+        }
+        assert_int_equal(logits->count, count);
+        reading_free(&reading);
+    }
+}
+
+/* {body, status, pointer, detail, offset} */
+static const struct refusal {
+    const char *body;
+    int status;
+    const char *pointer, *detail;
+    size_t offset;
+} refusals[] = {
+    {"{\"logits\":[[1,2,3],[4,5]]}", 422, "/logits/1",
+     "logits: got a row of 2, must be 3 like the rows before it", 23},
+    {"{\"logits\":[[1,\"x\"]]}", 422, "/logits/0/1",
+     "logits: got \"x\", must be a number", 14},
+    {"{\"logits\":[1,[2]]}", 422, "/logits/1",
+     "logits: got an array, must be a number", 13},
+    {"{\"logits\":[[1],2]}", 422, "/logits/1",
+     "logits: got 2, must be an array like those before it", 15},
+    {"{\"logits\":[[[[[1]]]]]}", 422, "/logits/0/0/0/0",
+     "logits: got an array, must be nested at most 4 deep", 14},
+    {"{\"logits\":[1,NaN]}", 422, "/logits/1",
+     "logits: got NaN, must be finite or -Infinity", 13},
+    {"{\"f32\":[-Infinity]}", 422, "/f32/0",
+     "f32: got -Infinity, must be finite", 8},
+    {"{\"f32\":[1e39]}", 422, "/f32/0",
+     "f32: got 1e39, must be within the range of float32", 8},
+    {"{\"f64\":[1e309]}", 422, "/f64/0",
+     "f64: got 1e309, must be within the range of float64", 8},
+    {"{\"labels\":[1,2.5]}", 422, "/labels/1",
+     "labels: got 2.5, must be an integer", 13},
+    {"{\"labels\":[9223372036854775808]}", 422, "/labels/0",
+     "labels: got 9223372036854775808, must be within the range of int64", 11},
+    {"{\"labels\":[null]}", 422, "/labels/0",
+     "labels: got null, must be an integer", 11},
+    {"{\"mask\":[true,1]}", 422, "/mask/1",
+     "mask: got 1, must be true or false", 14},
+    {"{\"logits\":{}}", 422, "/logits",
+     "logits: got an object, must be a number", 10},
+    {"{\"logits\":[1],\"logits\":[1]}", 422, "/logits",
+     "logits: got it twice, must be given once", 23},
+    {"{\"a\":1,\"b\":2,\"a\":3}", 422, "",
+     "a: got it twice, must be given once", 15},
+    {"{\"logits\":[1,2,]}", 400, "", "body: got ']', must be a value", 15},
+    {"{\"logits\":[1 2]}", 400, "", "body: got '2', must be ',' or ']'", 13},
+    {"{\"logits\":[,1]}", 400, "", "body: got ',', must be a value or ']'", 11},
+    {"{\"logits\":[1}}", 400, "", "body: got '}', must be ',' or ']'", 12},
+    {"{\"logits\":[1],}", 400, "", "body: got '}', must be a member name", 14},
+    {"{\"logits\" [1]}", 400, "", "body: got '[', must be ':'", 10},
+    {"{\"a\":1} x", 400, "", "body: got 'x', must be the end of the body", 8},
+    {"[1]", 422, "", "body: must be an object", 0},
+    {"{\"a~/b\":[1,2],\"x\":{\"refused\":1}}", 422, "/x/refused",
+     "refused: unknown", 29},
+};
+
+static void refusals_say_what_and_where(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        const struct refusal *refusal = &refusals[i];
+        for (size_t slice = 1; slice <= strlen(refusal->body); slice++) {
+            struct reading reading;
+            assert_false(reading_slices(&reading, refusal->body,
+                                        strlen(refusal->body), slice));
+            assert_string_equal(reading.problem.detail, refusal->detail);
+            assert_string_equal(reading.problem.pointer, refusal->pointer);
+            assert_int_equal(reading.problem.status, refusal->status);
+            if (refusal->offset) {
+                assert_true(reading.problem.located);
+                assert_int_equal(reading.problem.offset, refusal->offset);
+                assert_int_equal(reading.problem.line, 1);
+                assert_int_equal(reading.problem.column, refusal->offset + 1);
+            }
+            reading_free(&reading);
+        }
+    }
+}
+
+static void every_split_reads_the_same(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"reduction\" : \"m\\u0065an\" ,\n\"logits\": [[1.25e+1,-Infinity,"
+        "\"-Infinity\"],\r\n[0.1,-0.0,123456789012345678901234567890]],"
+        "\"mask\":[true ,false],\"lab\\u0065ls\":[-1,30e-1],"
+        "\"x\":[{\"y\":[1,[]]},null,\"\\\"]\"],\"any\":[1,9007199254740993]}";
+    struct reading whole;
+    assert_true(reading_text(&whole, body, SIZE_MAX));
+    for (size_t first = 0; first < sizeof body - 1; first++) {
+        struct reading split;
+        assert_true(reading_text(&split, body, first));
+        assert_true(reading_equal(&whole, &split));
+        reading_free(&split);
+    }
+    for (size_t slice = 1; slice < 40; slice++) {
+        struct reading split;
+        assert_true(reading_slices(&split, body, sizeof body - 1, slice));
+        assert_true(reading_equal(&whole, &split));
+        reading_free(&split);
+    }
+    reading_free(&whole);
+}
+
+/* Each proper prefix of a document is refused as cut off, at its end. */
+static void truncated_bodies_are_refused(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"logits\":[[1,2],[3,4]],\n\"a\":[\"b\",{}]}";
+    for (size_t bytes = 0; bytes < sizeof body - 1; bytes++) {
+        struct reading reading;
+        assert_false(reading_slices(&reading, body, bytes, 7));
+        assert_int_equal(reading.problem.status, 400);
+        assert_true(reading.problem.located);
+        assert_int_equal(reading.problem.line, bytes > 24 ? 2 : 1);
+        reading_free(&reading);
+    }
+}
+
+/* The envelope's errors are found by another parser, but told in the body. */
+static void envelope_errors_are_placed_in_the_body(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"logits\":[1,\n2],\n \"a\":\"\x80\",\"b\":1}";
+    struct reading reading;
+    assert_false(reading_slices(&reading, body, sizeof body - 1, 5));
+    assert_int_equal(reading.problem.status, 400);
+    assert_int_equal(reading.problem.line, 3);
+    assert_in_range(reading.problem.offset, 23, 25);
+    assert_in_range(reading.problem.column, 6, 8);
+    reading_free(&reading);
+}
+
+static void endless_input_is_refused_at_once(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *begin, *more;
+        int status;
+    } cases[] = {
+        {"{\"logits\":", "[", 422},
+        {"{\"a\":", "[", 422},
+        {"", "[", 422},
+        {"{\"logits\":[", "1", 422},
+        {"{\"logits\":[\"", "x", 422},
+        {"{\"a\":\"", "x", 413},
+        {"{\"a\":", "1", 413},
+        {"{\"", "x", 413},
+        {"{\"x\":{\"x\":", "{\"x\":", 422},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reading reading;
+        reading_begin(&reading);
+        bool going = reading_feed(&reading, cases[i].begin);
+        size_t fed = 0;
+        while (going && fed < 1000000) {
+            going = reading_feed(&reading, cases[i].more);
+            fed += strlen(cases[i].more);
+        }
+        assert_false(going);
+        assert_true(fed <= 65536);
+        assert_int_equal(reading.problem.status, cases[i].status);
+        reading_free(&reading);
+    }
+}
+
+/* Rounding decimal -> double -> float would miss these floats. */
+static void staged_floats_are_rounded_once(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "1.00000005960464477540",
+        "1.00000005960464477539",
+        "1.000000059604644775390625",
+        "1.00000005960464477539062500000001",
+        "-1.00000017881393432617187499999999",
+        "7.006492321624086e-46",
+        "7.00649232162408535461864791644958065640130970938257885878534141944"
+        "895541342930300743319094181060791015625e-46",
+        "3.40282356779733661637539395458142568447e38",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct reading reading;
+        char body[256];
+        snprintf(body, sizeof body, "{\"logits\":[1,%s,2]}", texts[i]);
+        assert_true(reading_text(&reading, body, SIZE_MAX));
+        struct tensor *logits = &reading.tensor[READING_LOGITS];
+        assert_true(reading_settle(&reading, READING_LOGITS, TENSOR_FLOAT32));
+        float wanted = strtof(texts[i], NULL);
+        assert_memory_equal((float *)logits->data + 1, &wanted, sizeof wanted);
+        reading_free(&reading);
+    }
+}
+
+static void settling_is_reading_with_that_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum tensor_type type;
+        const char *pointer; /* NULL: it succeeds */
+    } cases[] = {
+        {"[1,2]", TENSOR_FLOAT32, NULL},
+        {"[1,2]", TENSOR_FLOAT64, NULL},
+        {"[1,2]", TENSOR_INT64, NULL},
+        {"[1,2]", TENSOR_BOOL, "/any/0"},
+        {"[]", TENSOR_BOOL, NULL},
+        {"[true,false]", TENSOR_BOOL, NULL},
+        {"[true,false]", TENSOR_INT64, "/any/0"},
+        {"[[1,2],[3,4.5]]", TENSOR_INT64, "/any/1/1"},
+        {"[[1,2],[3,1e39]]", TENSOR_FLOAT32, "/any/1/1"},
+        {"[1,1e39]", TENSOR_INT64, "/any/1"},
+        {"[9223372036854775807,-9223372036854775808]", TENSOR_INT64, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reading reading;
+        char body[256];
+        snprintf(body, sizeof body, "{\"any\":%s}", cases[i].text);
+        assert_true(reading_text(&reading, body, SIZE_MAX));
+        assert_int_equal(reading_settle(&reading, READING_ANY, cases[i].type),
+                         cases[i].pointer == NULL);
+        if (cases[i].pointer) {
+            assert_int_equal(reading.problem.status, 422);
+            assert_string_equal(reading.problem.pointer, cases[i].pointer);
+        } else {
+            assert_int_equal(reading.tensor[READING_ANY].type, cases[i].type);
+        }
+        reading_free(&reading);
+    }
+    struct reading reading;
+    assert_true(reading_text(&reading,
+                             "{\"any\":[9007199254740993,9223372036854775807]}",
+                             SIZE_MAX));
+    assert_true(reading_settle(&reading, READING_ANY, TENSOR_INT64));
+    const int64_t *integers = reading.tensor[READING_ANY].data;
+    assert_true(integers[0] == 9007199254740993 && integers[1] == INT64_MAX);
+    reading_free(&reading);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logits_and_labels_leave_the_text),
+        cmocka_unit_test(shapes_are_those_of_the_nesting),
+        cmocka_unit_test(refusals_say_what_and_where),
+        cmocka_unit_test(every_split_reads_the_same),
+        cmocka_unit_test(truncated_bodies_are_refused),
+        cmocka_unit_test(envelope_errors_are_placed_in_the_body),
+        cmocka_unit_test(endless_input_is_refused_at_once),
+        cmocka_unit_test(staged_floats_are_rounded_once),
+        cmocka_unit_test(settling_is_reading_with_that_type),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
