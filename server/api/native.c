@@ -22,16 +22,8 @@ static bool begin_member(struct call *call, const char *name,
         *lift = (struct reader_lift){.tensor = NULL};
         return true;
     }
-    if (!request_tensor(&call->request, name, lift))
-        return request_unknown(&call->request, name, problem);
-    if (lift->tensor->type != TENSOR_NONE) {
-        char pointer[32] = "/";
-        strncat(pointer, name, sizeof pointer - 2);
-        return problem_set(problem, 422, pointer,
-                           "%s: got the member twice, must be given once",
-                           name);
-    }
-    return true;
+    return request_tensor(&call->request, name, lift) ||
+           request_unknown(&call->request, name, problem);
 }
 
 static bool begin_value(void *cls, const struct reader_path *path,
@@ -39,9 +31,6 @@ static bool begin_value(void *cls, const struct reader_path *path,
 {
     if (path->depth == 1 && path->step[0].name)
         return begin_member(cls, path->step[0].name, lift, problem);
-    if (path->depth >= 1 && !path->step[0].name)
-        return problem_set(problem, 422, "",
-                           "body: got an array, must be an object");
     *lift = (struct reader_lift){.tensor = NULL};
     return true;
 }

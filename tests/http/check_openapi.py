@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Walk openapi.yaml: provoke every path x method x status that it documents.
+
+Each answer must have a documented media type and, where it is JSON, fit its
+schema; each example of a request must fit its schema and be answered 200, as
+the example of the same name says where there is one.
+"""
+import json
+import os
+import socket
+import sys
+import tempfile
+
+import yaml
+
+from daemon import Daemon, Tests
+from schema import Schemas
+
+JSON = {"Content-Type": "application/json"}
+METHODS = ("get", "post", "put", "delete")
+
+
+class Daemons:
+    """One daemon for each way to refuse."""
+
+    def __enter__(self):
+        tokens = tempfile.NamedTemporaryFile("w", delete=False)
+        tokens.write("right\n")
+        tokens.close()
+        self.tokens = tokens.name
+        self.all = {
+            "plain": Daemon(),
+            "small": Daemon("--max-body", "48"),
+            "poor": Daemon("--memory-limit", "1"),
+            "hasty": Daemon("--request-timeout", "1"),
+            "locked": Daemon("--token-file", tokens.name),
+            "leaving": Daemon("--drain-delay", "20"),
+        }
+        return self
+
+    def __exit__(self, *_):
+        for daemon in self.all.values():
+            if daemon is self.all["leaving"]:
+                daemon.stop()
+            else:
+                daemon.__exit__()
+        os.unlink(self.tokens)
+
+    def __getattr__(self, name):
+        return self.all[name]
+
+
+def slow(daemon, method, path):
+    """Headers and half a body, then wait for what the daemon says."""
+    with socket.create_connection(("127.0.0.1", daemon.port), 20) as client:
+        client.sendall(f"{method.upper()} {path} HTTP/1.1\r\nHost: x\r\n"
+                       "Content-Type: application/json\r\n"
+                       "Content-Length: 100\r\n\r\n{".encode())
+        text = b""
+        while True:
+            more = client.recv(65536)
+            if not more:
+                break
+            text += more
+    head, _, body = text.partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines[1:])
+    return int(lines[0].split()[1]), headers, body
+
+
+def provoke(daemons, method, path, status, good):
+    """An answer with that status; None: nobody knows how to provoke it."""
+    d = daemons
+    verb = method.upper()
+    body = json.dumps(good) if good is not None else None
+    ways = {
+        200: lambda: d.plain.ask(verb, path, body, JSON),
+        400: lambda: d.plain.ask(verb, path, "{", JSON),
+        401: lambda: d.locked.ask(verb, path, body, JSON),
+        406: lambda: d.plain.ask(verb, path, body,
+                                 {**JSON, "Accept": "image/png"}),
+        408: lambda: slow(d.hasty, method, path),
+        413: lambda: d.small.ask(verb, path, body + " " * 48, JSON),
+        415: lambda: d.plain.ask(verb, path, body,
+                                 {"Content-Type": "text/csv"}),
+        422: lambda: d.plain.ask(verb, path, "{}", JSON),
+        503: lambda: d.poor.ask(verb, path, body, JSON),
+    }
+    if path.endswith(("/readyz", "/ready")) and status == 503:
+        return d.leaving.ask(verb, path)
+    return ways[status]() if status in ways else None
+
+
+def media_fault(schemas, response, headers, body):
+    """Is the answer of a type, and in a form, that is documented?"""
+    content = response.get("content", {})
+    kind = headers.get("Content-Type", "").split(";")[0]
+    if kind not in content:
+        return f"Content-Type {kind!r} is not documented" if body else None
+    for name, header in response.get("headers", {}).items():
+        if name not in headers:
+            return f"header {name} is missing"
+    if not kind.endswith("json") or "schema" not in content[kind]:
+        return None
+    return schemas.fault(json.loads(body), content[kind]["schema"])
+
+
+class Walk:
+    def __init__(self, document, daemons, tests):
+        self.schemas = Schemas(document)
+        self.document = document
+        self.daemons = daemons
+        self.tests = tests
+
+    def operation(self, path, method, operation):
+        follow = self.schemas.follow
+        media = follow(operation.get("requestBody", {})) \
+            .get("content", {}).get("application/json", {})
+        examples = media.get("examples", {})
+        good = next((e["value"] for e in examples.values()), None)
+        for status, response in operation["responses"].items():
+            name = f"{method} {path} {status}"
+            answer = provoke(self.daemons, method, path, int(status), good)
+            if answer is None:
+                self.tests.check(name, False, "nobody provokes this status")
+                continue
+            got, headers, body = answer
+            fault = None if got == int(status) else f"got {got} {body[:300]}"
+            self.tests.check(name, not fault and not (
+                fault := media_fault(self.schemas, follow(response), headers,
+                                     body)), fault)
+        for name, example in examples.items():
+            self.example(path, method, operation, name, example["value"],
+                         media["schema"])
+
+    def example(self, path, method, operation, name, value, schema):
+        status, _, body = self.daemons.plain.ask(
+            method.upper(), path, json.dumps(value), JSON)
+        media = operation["responses"]["200"]["content"]["application/json"]
+        fault = self.schemas.fault(value, schema)
+        if not fault and status != 200:
+            fault = f"got {status} {body[:300]}"
+        answer = json.loads(body)
+        fault = fault or self.schemas.fault(answer, media["schema"])
+        shown = media.get("examples", {}).get(name)
+        if not fault and shown and shown["value"] != answer:
+            fault = f"got {answer}, shown is {shown['value']}"
+        self.tests.check(f"{method} {path}: {name}", not fault, fault)
+
+
+def main():
+    tests = Tests()
+    with open("openapi.yaml", encoding="utf-8") as file:
+        document = yaml.safe_load(file)
+    with Daemons() as daemons:
+        daemons.leaving.terminate()
+        walk = Walk(document, daemons, tests)
+        for path, item in document["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    walk.operation(path, method, item[method])
+        with open("openapi.yaml", "rb") as file:
+            served = daemons.plain.ask("GET", "/openapi.yaml")[2]
+            tests.check("served as it stands", served == file.read())
+        served = json.loads(daemons.plain.ask("GET", "/openapi.json")[2])
+        tests.check("the same as JSON", served == document)
+    return tests.failed > 0
+
+
+sys.exit(main())

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+/* The native endpoints without a socket: every case, wherever slices fall,
+ * whatever memory is missing. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../server/api/native.h"
+#include "../support/cases.h"
+
+#include <jansson.h>
+
+static struct service service;
+static size_t slice; /* bytes that are fed at once */
+
+static int start(void **state)
+{
+    (void)state;
+    service.budget.limit = SIZE_MAX;
+    return smx_context_create(&service.compute, NULL);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    smx_context_free(service.compute);
+    return 0;
+}
+
+static const struct endpoint *endpoint_of(const char *path)
+{
+    for (size_t i = 0; i < api_route_count; i++)
+        if (!strcmp(api_routes[i].path, path))
+            return api_routes[i].endpoint;
+    return NULL;
+}
+
+static bool feed(const struct endpoint *endpoint, void *call, const char *body,
+                 size_t bytes, struct problem *problem)
+{
+    for (size_t at = 0; at < bytes; at += slice) {
+        size_t count = bytes - at < slice ? bytes - at : slice;
+        if (!endpoint->feed(call, body + at, count, problem))
+            return false;
+    }
+    return true;
+}
+
+/* The text of an answer, read through a small window. */
+static char *read_all(struct writer *writer, size_t *bytes)
+{
+    char *text = NULL, window[64];
+    FILE *stream = open_memstream(&text, bytes);
+    for (size_t n; (n = writer_next(writer, window, sizeof window)) > 0;)
+        fwrite(window, 1, n, stream);
+    fclose(stream);
+    assert_true(writer_done(writer));
+    return text;
+}
+
+static char *problem_text(const struct problem *problem, size_t *bytes)
+{
+    char *text = NULL;
+    json_t *json =
+        json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
+                  problem_title(problem->status), "status", problem->status,
+                  "detail", problem->detail, "pointer", problem->pointer);
+    if (problem->located)
+        json_object_update_new(json,
+                               json_pack("{s:I, s:I, s:I}", "offset",
+                                         (json_int_t)problem->offset, "line",
+                                         (json_int_t)problem->line, "column",
+                                         (json_int_t)problem->column));
+    text = json_dumps(json, 0);
+    json_decref(json);
+    *bytes = strlen(text);
+    return text;
+}
+
+static int post(const struct test_case *c, char **text, size_t *bytes)
+{
+    const struct endpoint *endpoint = endpoint_of(c->path);
+    struct problem problem = {0};
+    struct work work = {0};
+    struct reply reply = {0};
+    struct head head = {.path = c->path};
+    assert_non_null(endpoint);
+    void *call = endpoint->begin(&service, &head, &problem);
+    bool good = call &&
+                feed(endpoint, call, c->body, strlen(c->body), &problem) &&
+                endpoint->ready(call, &work, &problem) &&
+                endpoint->run(call, &problem) &&
+                endpoint->answer(call, &reply, &problem);
+    if (good)
+        *text = read_all(reply.writer, bytes);
+    else
+        *text = problem_text(&problem, bytes);
+    writer_free(reply.writer);
+    endpoint->end(call);
+    return good ? reply.status : problem.status;
+}
+
+static void run(const char *file, size_t least)
+{
+    static const size_t slices[] = {1, 7, 64, SIZE_MAX / 2};
+    for (size_t i = 0; i < sizeof slices / sizeof slices[0]; i++) {
+        size_t count;
+        slice = slices[i];
+        assert_int_equal(cases_run(file, post, &count), 0);
+        assert_true(count >= least);
+        assert_int_equal(atomic_load(&service.budget.taken), 0);
+    }
+}
+
+static void softmax(void **state)
+{
+    (void)state;
+    run("tests/http/cases/softmax.txt", 30);
+}
+
+static void loss(void **state)
+{
+    (void)state;
+    run("tests/http/cases/loss.txt", 35);
+}
+
+static void gradient(void **state)
+{
+    (void)state;
+    run("tests/http/cases/gradient.txt", 18);
+}
+
+static void errors(void **state)
+{
+    (void)state;
+    run("tests/http/cases/errors.txt", 75);
+}
+
+/* From no memory at all upwards: 503 and nothing kept, until it fits. */
+static void a_full_budget_is_a_503(void **state)
+{
+    (void)state;
+    static const struct test_case cases[] = {
+        {.path = "/softmax",
+         .body = "{\"logits\":[[1,2,3],[4,5,6]],\"top_k\":2,"
+                 "\"include\":[\"logsumexp\",\"entropy\",\"argmax\"]}"},
+        {.path = "/loss",
+         .body = "{\"logits\":[[1,2,3],[4,5,6]],\"labels\":[0,1],\"weights\":"
+                 "[1,2,3],\"reduction\":\"none\",\"include\":[\"logsumexp\","
+                 "\"argmax\",\"accuracy\"]}"},
+        {.path = "/gradient",
+         .body = "{\"of\":\"softmax\",\"logits\":[[1,2,3],[4,5,6]]}"},
+    };
+    slice = 5;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int status = 503;
+        size_t refused = 0;
+        for (size_t limit = 0; status == 503; limit += 32) {
+            char *text = NULL;
+            size_t bytes;
+            assert_true(limit < 1 << 20);
+            service.budget.limit = limit;
+            status = post(&cases[i], &text, &bytes);
+            refused += status == 503;
+            free(text);
+            assert_int_equal(atomic_load(&service.budget.taken), 0);
+        }
+        assert_int_equal(status, 200);
+        assert_true(refused > 3);
+    }
+    service.budget.limit = SIZE_MAX;
+}
+
+static void work_is_told_to_the_server(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *body;
+        struct work work;
+    } cases[] = {
+        {"/softmax", "{\"logits\":[[1,2,3],[4,5,6]]}", {2, 3, 6}},
+        {"/softmax", "{\"logits\":[[1,2,3],[4,5,6]],\"axis\":0}", {3, 2, 6}},
+        {"/gradient",
+         "{\"of\":\"softmax\",\"logits\":[[1,2,3],[4,5,6]]}",
+         {2, 3, 18}}, /* the Jacobian is what is computed */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct endpoint *endpoint = endpoint_of(cases[i].path);
+        struct problem problem = {0};
+        struct work work = {0};
+        struct head head = {.path = cases[i].path};
+        void *call = endpoint->begin(&service, &head, &problem);
+        assert_true(endpoint->feed(call, cases[i].body, strlen(cases[i].body),
+                                   &problem));
+        assert_true(endpoint->ready(call, &work, &problem));
+        assert_memory_equal(&work, &cases[i].work, sizeof work);
+        endpoint->end(call);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmax),
+        cmocka_unit_test(loss),
+        cmocka_unit_test(gradient),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(a_full_budget_is_a_503),
+        cmocka_unit_test(work_is_told_to_the_server),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
