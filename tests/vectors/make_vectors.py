@@ -401,10 +401,13 @@ def criterion(request, shape, axis):
 
 
 def decided(request):
-    """Not the corner whose loss is infinite and gradient a convention."""
+    """Not a corner whose loss is infinite and whose gradient, or whose sign
+    under negative targets, is a convention."""
     r = Rows(request)
-    return not Criterion(request, r).lost.any() or (
-        "softcap" not in request and "z_loss" not in request)
+    crit = Criterion(request, r)
+    return not crit.lost.any() or (
+        "softcap" not in request and "z_loss" not in request
+        and not (crit.mass < 0).any())
 
 
 def case_loss(of="loss"):

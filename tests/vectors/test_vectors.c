@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vectors.jsonl through the library, each case in both dtypes: PyTorch's
+ * answers within 2e-6 (float32) and 1e-13 (float64) of the terms they are
+ * the sum of. The long double reference must agree to 1e-13 as well, so that
+ * the tests that lean on it lean on something.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/vector_case.h"
+
+#ifndef VECTORS
+#define VECTORS "tests/vectors/vectors.jsonl"
+#endif
+
+static struct smx_context *context;
+
+static int start(void **state)
+{
+    (void)state;
+    return smx_context_create(&context, NULL);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    smx_context_free(context);
+    return 0;
+}
+
+/** Run every line; how many failed. */
+static size_t run_all(enum smx_dtype dtype, double tolerance, size_t *count)
+{
+    FILE *file = fopen(VECTORS, "r");
+    char *line = NULL;
+    size_t room = 0, failed = 0;
+
+    assert_non_null(file);
+    for (*count = 0; getline(&line, &room, file) > 0; ++*count)
+        failed += !vector_case_run(context, line, *count + 1, dtype, tolerance);
+    free(line);
+    fclose(file);
+    return failed;
+}
+
+static void agrees_in_float32(void **state)
+{
+    size_t count;
+
+    (void)state;
+    assert_int_equal(run_all(SMX_FLOAT32, 2e-6, &count), 0);
+    assert_true(count >= 400);
+}
+
+static void agrees_in_float64(void **state)
+{
+    size_t count;
+
+    (void)state;
+    assert_int_equal(run_all(SMX_FLOAT64, 1e-13, &count), 0);
+    assert_true(count >= 400);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_in_float32),
+        cmocka_unit_test(agrees_in_float64),
+    };
+
+    return cmocka_run_group_tests(tests, start, stop);
+}
