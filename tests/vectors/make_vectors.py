@@ -96,9 +96,8 @@ class Rows:
         x = torch.where(self.mask, torch.zeros(()).double(), self.z)
         if "softcap" in request:
             x = request["softcap"] * Tanh.apply(x / request["softcap"])
-        if "temperature" in request:
-            x = x / request["temperature"]
-        self.x = self.last(x)
+        self.t = request.get("temperature", 1.0)
+        self.x = self.last(x)          # before the temperature
         self.mask = self.last(self.mask)
         self.classes = self.x.shape[-1]
         self.logs()
@@ -110,22 +109,24 @@ class Rows:
         return t.movedim(-1, self.axis)
 
     def logs(self):
-        """log p = d - log1p(sum over all but the largest of exp d)."""
+        """log p = d - log1p(sum over all but the largest of exp d); the
+        temperature divides differences, which are exact, not logits."""
         x, mask = self.x, self.mask
         low = torch.where(mask, torch.full((), -INF).double(), x)
         self.argmax = first_largest(low.detach())
         dead = mask.all(-1, keepdim=True)
         top = x.gather(-1, self.argmax.unsqueeze(-1))
-        d = torch.where(mask, torch.zeros(()).double(), x - top)
+        d = torch.where(mask, torch.zeros(()).double(),
+                        (x - top) / self.t)
         others = ~mask
         others = others.scatter(-1, self.argmax.unsqueeze(-1), False)
         rest = (d.exp() * others).sum(-1, keepdim=True)
         log_z = torch.log1p(rest)
         self.dead = dead.squeeze(-1)
-        self.lse = (top + log_z).squeeze(-1)
+        self.lse = (top / self.t + log_z).squeeze(-1)
         self.logp = d - log_z          # finite stand-ins where masked
         self.p = self.logp.exp() * ~mask
-        self.lse_scale = (top.abs() + log_z).detach().max().item()
+        self.lse_scale = (top.abs() / self.t + log_z).detach().max().item()
 
     def log_probabilities(self):
         return self.logp.detach().masked_fill(self.mask, -INF)
@@ -155,7 +156,7 @@ def answer_softmax(request):
     want, scale = {}, {}
     log = request.get("log", False)
     values = r.log_probabilities() if log else r.p.detach()
-    plain = r.x.masked_fill(r.mask, -INF)
+    plain = (r.x / r.t).masked_fill(r.mask, -INF)
     check(values, (F.log_softmax if log else F.softmax)(plain, -1), "softmax")
     name = "log_probabilities" if log else "probabilities"
     if "top_k" in request:
@@ -238,7 +239,7 @@ def native_agrees(request, r, crit, loss):
         return
     c = r.classes
     labels = "labels" in request
-    x = r.x.reshape(-1, c)
+    x = (r.x / r.t).reshape(-1, c)
     target = (torch.tensor(request["labels"]).reshape(-1) if labels else
               r.last(torch.tensor(request["targets"]).double()).reshape(-1, c))
     w = request.get("weights")
@@ -290,13 +291,13 @@ def answer_gradient_of_loss(request):
         assert "softcap" not in request and "z_loss" not in request
         a = crit.mass.sum(-1, keepdim=True)
         exact = (a * r.p - crit.mass).detach() * main * g.unsqueeze(-1)
-        exact = r.back(exact / request.get("temperature", 1.0))
+        exact = r.back(exact / r.t)
         grad = torch.where(r.back(crit.lost.unsqueeze(-1)), exact, grad)
     mass = crit.mass.abs()
     size = mass + mass.sum(-1, keepdim=True) * r.p.detach()
     size = size * main + 2 * z * request.get("z_loss", 0.0) * (
         r.lse_scale * r.p.detach())
-    size = size * g.abs().unsqueeze(-1) / request.get("temperature", 1.0)
+    size = size * g.abs().unsqueeze(-1) / r.t
     want = {"gradient": grad.tolist(), **want}
     scale["gradient"] = size.max().item()
     return want, scale
@@ -316,7 +317,7 @@ def answer_vjp(request):
         assert torch.equal(total, g.sum(-1, keepdim=True))
     else:
         size = p * (g.abs() + (p * g.abs()).sum(-1, keepdim=True))
-    size = size / request.get("temperature", 1.0)
+    size = size / r.t
     return {"gradient": r.z.grad.tolist()}, {"gradient": size.max().item()}
 
 
@@ -334,9 +335,9 @@ def answer_jacobian(request):
         row = r.last(place.reshape(out.shape)).sum(-1) != 0
         columns.append(r.last(grad)[row].reshape(-1))
     jac = torch.stack(columns).reshape(list(out.shape) + [r.classes])
-    size = 1 / request.get("temperature", 1.0) if log else 0.0
+    size = 1 / r.t if log else 0.0
     if not log:
-        size = 0.25 / request.get("temperature", 1.0)
+        size = 0.25 / r.t
     return {"jacobian": jac.tolist()}, {"jacobian": size}
 
 
