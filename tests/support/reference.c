@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "row.h"
+#include "exact_row.h"
 
 void reference_softmax(const struct smx_logits *logits, bool log,
                        long double *values)

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "row.h"
+#include "exact_row.h"
 
 /** What a row's log-probabilities are weighed with, and the row's loss. */
 struct cost {

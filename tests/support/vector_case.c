@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "reference.h"
-#include "row.h"
+#include "exact_row.h"
 #include "ulp.h"
 
 struct operands {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "row.h"
+#include "exact_row.h"
 
 #include <math.h>
 #include <stdio.h>

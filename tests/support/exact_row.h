@@ -3,8 +3,8 @@
  * A row of logits in long double, and a sum that loses nothing: what the
  * reference is made of.
  */
-#ifndef ROW_H
-#define ROW_H
+#ifndef EXACT_ROW_H
+#define EXACT_ROW_H
 
 #include "softmax.h"
 
