@@ -80,12 +80,16 @@ enum smx_status smx_jacobian(struct smx_context *context,
                              void *jacobian, struct smx_where *where)
 {
     size_t count, elements;
-    enum smx_status status = check(logits, &count, where);
+    enum smx_status status = smx_rows_check(logits);
     if (status)
         return status;
+    count = smx_rows_count(logits) * logits->classes;
     if (__builtin_mul_overflow(count, logits->classes, &elements) ||
         elements > PTRDIFF_MAX / sizeof(double))
         return SMX_EOVERFLOW;
+    status = check(logits, &count, where);
+    if (status)
+        return status;
     struct derivative_call call = {logits, log, NULL, jacobian};
     return smx_rows_for(context, logits, jacobian_row, &call);
 }

@@ -137,34 +137,34 @@ static void fine_operands_are_taken(void **state)
     }
 }
 
-static void temperature_must_be_positive_and_finite(void **state)
+/** Each of the operations refuses each of the values in that field. */
+static void refused_in(size_t field, const double *wrong, size_t count,
+                       operation *const *run, size_t runs)
 {
-    const double wrong[] = {-1, -0x1p-1074, INFINITY, -INFINITY, NAN};
-
-    (void)state;
-    for (int i = 0; i < ALL; i++)
-        for (int v = 0; v < 5; v++) {
+    for (size_t i = 0; i < runs; i++)
+        for (size_t v = 0; v < count; v++) {
             struct call c;
 
             call_init(&c);
-            c.logits.temperature = wrong[v];
-            refused(&c, all[i], SMX_EARGUMENT);
+            memcpy((char *)&c + field, &wrong[v], sizeof *wrong);
+            refused(&c, run[i], SMX_EARGUMENT);
         }
+}
+
+static const double not_positive[] = {-1, -0x1p-1074, INFINITY, -INFINITY, NAN};
+
+static void temperature_must_be_positive_and_finite(void **state)
+{
+    (void)state;
+    refused_in(offsetof(struct call, logits.temperature), not_positive, 5, all,
+               ALL);
 }
 
 static void softcap_must_be_positive_and_finite(void **state)
 {
-    const double wrong[] = {-1, -0x1p-1074, INFINITY, -INFINITY, NAN};
-
     (void)state;
-    for (int i = 0; i < ALL; i++)
-        for (int v = 0; v < 5; v++) {
-            struct call c;
-
-            call_init(&c);
-            c.logits.softcap = wrong[v];
-            refused(&c, all[i], SMX_EARGUMENT);
-        }
+    refused_in(offsetof(struct call, logits.softcap), not_positive, 5, all,
+               ALL);
 }
 
 static void a_tensor_needs_classes(void **state)
@@ -272,14 +272,8 @@ static void label_smoothing_must_be_in_0_1(void **state)
     const double wrong[] = {-0x1p-1074, 1 + 0x1p-52, NAN, INFINITY};
 
     (void)state;
-    for (int i = 0; i < 2; i++)
-        for (int v = 0; v < 4; v++) {
-            struct call c;
-
-            call_init(&c);
-            c.criterion.label_smoothing = wrong[v];
-            refused(&c, with_criterion[i], SMX_EARGUMENT);
-        }
+    refused_in(offsetof(struct call, criterion.label_smoothing), wrong, 4,
+               with_criterion, 2);
 }
 
 static void z_loss_must_be_finite_and_not_negative(void **state)
@@ -287,14 +281,8 @@ static void z_loss_must_be_finite_and_not_negative(void **state)
     const double wrong[] = {-0x1p-1074, NAN, INFINITY};
 
     (void)state;
-    for (int i = 0; i < 2; i++)
-        for (int v = 0; v < 3; v++) {
-            struct call c;
-
-            call_init(&c);
-            c.criterion.z_loss = wrong[v];
-            refused(&c, with_criterion[i], SMX_EARGUMENT);
-        }
+    refused_in(offsetof(struct call, criterion.z_loss), wrong, 3,
+               with_criterion, 2);
 }
 
 static void reduction_must_be_one_of_three(void **state)
