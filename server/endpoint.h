@@ -8,7 +8,7 @@
  * The order of calls for one request, each on one thread at a time:
  *   begin -> feed* -> ready -> run -> answer -> (writer read to its end) -> end
  * A call that returns false has set a problem; then only end follows, and
- * http/ answers with fail (or problem+json where fail is NULL).
+ * http/ answers in the form that the path's route asks for (route.fail).
  */
 #ifndef ENDPOINT_H
 #define ENDPOINT_H
@@ -42,11 +42,14 @@ struct head {
 
 enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 8 };
 
-/** An answer: text from a writer, then raw tensors (binary), borrowed. */
+/**
+ * An answer: text from a writer, then raw tensors (binary), borrowed. Comes
+ * zeroed but for status and text_bytes; whoever fills it in creates the writer.
+ */
 struct reply {
     int status;               /* 200 */
     const char *content_type; /* static */
-    struct writer *writer;    /* owned by the reply's reader (http/) */
+    struct writer *writer;    /* freed by the reply's reader (http/) */
     size_t text_bytes;        /* known length of the text; SIZE_MAX: unknown */
     const struct tensor *tensors[REPLY_MAX_TENSORS]; /* after the text */
     size_t tensor_count;
@@ -78,10 +81,6 @@ struct endpoint {
     bool (*run)(void *call, struct problem *problem);
     /** Describe the answer; it borrows from the call. */
     bool (*answer)(void *call, struct reply *reply, struct problem *problem);
-    /** The body of an error in this protocol's own form; NULL: problem+json.
-     *  call may be NULL. */
-    bool (*fail)(void *call, const struct problem *problem,
-                 struct reply *reply);
     /** Release the call (NULL is ignored). */
     void (*end)(void *call);
 };
@@ -95,15 +94,25 @@ struct page {
                 struct reply *reply, struct problem *problem);
 };
 
-/** One row of the routing table; pattern "/softmax", or a prefix "/v2/...". */
+/**
+ * One row of the routing table; pattern "/softmax", or a prefix "/v2/...".
+ *
+ * fail is the answer to any error under the path, in the protocol's own form:
+ * http/'s (401, 404, 405, 413 ...), a page's or an endpoint's. The first row
+ * with a fail that matches the path, whatever its method, tells the form; where
+ * none does, or fail returns false, it is problem+json. fail sets the status,
+ * the text and, with 405, the header Allow, which http/ then leaves alone.
+ */
 struct route {
-    const char *method; /* "GET", "POST" */
+    const char *method; /* "GET", "POST"; NULL: the row only lends fail */
     const char *path;   /* exact; a final '*' matches the rest, slashes too */
     const char *name;   /* metrics and log label */
     const struct endpoint *endpoint; /* POST with a body */
     const struct page *page;         /* answered at once */
     bool open;  /* served without a token, while draining and when full */
     bool quiet; /* not logged */
+    bool (*fail)(const struct head *head, const struct problem *problem,
+                 struct reply *reply);
 };
 
 #endif
