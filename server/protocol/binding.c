@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "binding.h"
+
+#include <string.h>
+
+static enum datatype_kind kind_of(enum reader_element element)
+{
+    switch (element) {
+    case READER_INT64:
+        return DATATYPE_INTEGER;
+    case READER_BOOL:
+        return DATATYPE_TRUTH;
+    default:
+        return DATATYPE_REAL;
+    }
+}
+
+/* The tensor that an input is for; NULL: a problem is set. */
+static struct tensor *tensor_for(const struct message *message, size_t index,
+                                 struct request *request,
+                                 struct problem *problem)
+{
+    const struct message_input *input = &message->input[index];
+    struct reader_lift lift = {0};
+    if (!request_tensor(request, input->name, &lift)) {
+        problem_set(problem, 400, NULL,
+                    "input '%.60s': must be an input of model %s", input->name,
+                    message->model->name);
+        return NULL;
+    }
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(message->input[i].name, input->name) == 0) {
+            problem_set(problem, 400, NULL,
+                        "input '%s': got it twice, must be once", input->name);
+            return NULL;
+        }
+    enum datatype_kind kind = kind_of(lift.element);
+    if (input->datatype->kind != kind) {
+        problem_set(problem, 400, NULL,
+                    "input '%s': datatype got %s, must be %s", input->name,
+                    input->datatype->name, datatype_names(kind));
+        return NULL;
+    }
+    return lift.tensor;
+}
+
+/* One precision a request: that of the logits. */
+static bool precision_check(const struct message *message,
+                            const struct request *request,
+                            struct problem *problem)
+{
+    enum tensor_type type = request->logits.type;
+    for (size_t i = 0; type != TENSOR_NONE && i < message->input_count; i++) {
+        const struct datatype *datatype = message->input[i].datatype;
+        if (datatype->kind == DATATYPE_REAL && datatype->tensor != type)
+            return problem_set(problem, 400, NULL,
+                               "input '%s': datatype got %s, must be %s, as "
+                               "input 'logits' is",
+                               message->input[i].name, datatype->name,
+                               type == TENSOR_FLOAT64 ? "FP64"
+                                                      : "FP32, FP16 or BF16");
+    }
+    return true;
+}
+
+static bool size_check(const struct message *message, struct cargo *cargo,
+                       size_t room, struct problem *problem)
+{
+    for (size_t i = 0; i < message->input_count; i++) {
+        const struct message_input *input = &message->input[i];
+        if (!input->binary)
+            continue;
+        if (input->bytes > room - cargo->bytes)
+            return problem_set(problem, 413, NULL,
+                               "input '%.60s': got %zu bytes, must be at most "
+                               "%zu, which is what the body may still hold",
+                               input->name, input->bytes, room - cargo->bytes);
+        cargo->bytes += input->bytes;
+    }
+    return true;
+}
+
+bool binding_inputs(struct message *message, struct request *request,
+                    struct cargo *cargo, size_t room, enum smx_isa isa,
+                    struct problem *problem)
+{
+    if (!size_check(message, cargo, room, problem))
+        return false;
+    for (size_t i = 0; i < message->input_count; i++) {
+        struct message_input *input = &message->input[i];
+        struct tensor *tensor = tensor_for(message, i, request, problem);
+        if (!tensor)
+            return false;
+        if (!input->binary) {
+            *tensor = input->data;
+            input->data = (struct tensor){.budget = tensor->budget};
+            continue;
+        }
+        if (!tensor_shape(tensor, input->datatype->tensor, input->rank,
+                          input->shape, problem))
+            return false;
+        cargo->intake[cargo->count++] =
+            (struct intake){.tensor = tensor,
+                            .name = input->name,
+                            .datatype = input->datatype,
+                            .bytes = input->bytes,
+                            .isa = isa};
+    }
+    request->dtype =
+        request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
+    request->dtype_given = true;
+    return precision_check(message, request, problem);
+}
+
+static void scalar_if_one(struct tensor *tensor)
+{
+    if (tensor->rank == 1 && tensor->shape[0] == 1)
+        tensor->rank = 0;
+}
+
+void binding_scalars(struct request *request)
+{
+    bool one_row = request->logits.rank == 1;
+    bool loss =
+        request->operation == OPERATION_GRADIENT && request->of == OF_LOSS;
+    if (one_row)
+        scalar_if_one(&request->labels);
+    if (loss && (one_row || request->reduction != SMX_NONE))
+        scalar_if_one(&request->upstream);
+}
+
+bool binding_dtype(const struct request *request, struct problem *problem)
+{
+    bool wide = request->logits.type == TENSOR_FLOAT64;
+    if (request->logits.type == TENSOR_NONE ||
+        wide == (request->dtype == SMX_FLOAT64))
+        return true;
+    return problem_set(problem, 400, NULL,
+                       "dtype: got \"%s\", must be \"%s\" by the datatype of "
+                       "input 'logits'",
+                       wide ? "float32" : "float64",
+                       wide ? "float64" : "float32");
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MIT
+#include "infer.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "binding.h"
+#include "parameters.h"
+#include "result.h"
+#include "statistics.h"
+#include "target.h"
+
+/*
+ * A body is <JSON part><binary tensor>...; the header
+ * Inference-Header-Content-Length tells how long the JSON part is. Without the
+ * header all is JSON; 0 means that all is one tensor, a row of FP32 logits.
+ */
+struct infer {
+    struct service *service;
+    struct message message;
+    struct request request;
+    struct answer answer;
+    struct cargo cargo;
+    size_t current;      /* of cargo.intake */
+    size_t header_bytes; /* of the JSON part; SIZE_MAX: all */
+    size_t body_bytes;   /* so far */
+    bool parsed;         /* the JSON part is over */
+    bool answered;
+    struct timing timing;
+    uint64_t started, ready; /* statistics_clock */
+};
+
+/* ---- begin ------------------------------------------------------------ */
+
+static bool length_parse(const char *text, size_t *bytes,
+                         struct problem *problem)
+{
+    *bytes = 0;
+    for (const char *at = text; at == text || *at; at++)
+        if (*at < '0' || *at > '9' ||
+            __builtin_mul_overflow(*bytes, (size_t)10, bytes) ||
+            __builtin_add_overflow(*bytes, (size_t)(*at - '0'), bytes))
+            return problem_set(problem, 400, NULL,
+                               "Inference-Header-Content-Length: got %.60s, "
+                               "must be a number of bytes",
+                               text);
+    return true;
+}
+
+/* One tensor, of a length that only the end of the body tells. */
+static bool raw_begin(struct infer *infer, struct problem *problem)
+{
+    if (infer->message.model->operation != OPERATION_SOFTMAX)
+        return problem_set(problem, 400, NULL,
+                           "Inference-Header-Content-Length: got 0, must be "
+                           "the length of the JSON part, as model %s takes "
+                           "more than one input",
+                           infer->message.model->name);
+    struct tensor *logits = &infer->request.logits;
+    logits->type = TENSOR_FLOAT32;
+    infer->message.binary = true;
+    infer->request.log = infer->message.model->log;
+    infer->cargo = (struct cargo){
+        .intake[0] = {.tensor = logits,
+                      .name = "logits",
+                      .datatype = datatype_of(TENSOR_FLOAT32),
+                      .bytes = SIZE_MAX,
+                      .isa = smx_context_isa(infer->service->compute)},
+        .count = 1,
+        .bytes = SIZE_MAX};
+    infer->parsed = true;
+    return true;
+}
+
+static bool infer_open(struct infer *infer, const struct model *model,
+                       const struct head *head, struct problem *problem)
+{
+    struct budget *budget = &infer->service->budget;
+    request_init(&infer->request, model->operation, budget);
+    if (!message_init(&infer->message, model, budget, problem))
+        return false;
+    infer->header_bytes = SIZE_MAX;
+    if (!head->inference_header_length)
+        return true;
+    return length_parse(head->inference_header_length, &infer->header_bytes,
+                        problem) &&
+           (infer->header_bytes > 0 || raw_begin(infer, problem));
+}
+
+static void infer_end(void *call)
+{
+    struct infer *infer = call;
+    if (!infer)
+        return;
+    if (!infer->answered)
+        infer->timing.total = statistics_clock() - infer->started;
+    statistics_count(infer->message.model, infer->answered, infer->request.rows,
+                     &infer->timing);
+    answer_free(&infer->answer);
+    request_free(&infer->request);
+    message_free(&infer->message);
+    free(infer);
+}
+
+static void *infer_begin(struct service *service, const struct head *head,
+                         struct problem *problem)
+{
+    struct target target;
+    if (!target_parse(&target, head->path, problem) ||
+        !target_takes(&target, true, problem))
+        return NULL;
+    struct infer *infer = calloc(1, sizeof *infer);
+    if (!infer) {
+        problem_memory(problem);
+        return NULL;
+    }
+    infer->service = service;
+    infer->started = statistics_clock();
+    if (infer_open(infer, target.model, head, problem))
+        return infer;
+    infer_end(infer);
+    return NULL;
+}
+
+/* ---- the body --------------------------------------------------------- */
+
+/* The JSON part is over: from here the binary tensors have their places. */
+static bool header_end(struct infer *infer, struct problem *problem)
+{
+    struct message *message = &infer->message;
+    infer->parsed = true;
+    if (!message_finish(message, problem))
+        return false;
+    for (size_t i = 0; i < message->input_count; i++)
+        if (message->input[i].binary && infer->header_bytes == SIZE_MAX)
+            return problem_set(problem, 400, NULL,
+                               "Inference-Header-Content-Length: got nothing, "
+                               "must be the length of the JSON part, as input "
+                               "'%.60s' has a binary_data_size",
+                               message->input[i].name);
+    size_t used = infer->header_bytes == SIZE_MAX ? 0 : infer->header_bytes;
+    size_t limit = infer->service->max_body;
+    return binding_inputs(message, &infer->request, &infer->cargo,
+                          used < limit ? limit - used : 0,
+                          smx_context_isa(infer->service->compute), problem) &&
+           parameters_apply(message, &infer->request, problem) &&
+           binding_dtype(&infer->request, problem);
+}
+
+/* Raw: twice the room whenever it is too little. */
+static bool raw_reserve(struct infer *infer, size_t count,
+                        struct problem *problem)
+{
+    struct tensor *logits = &infer->request.logits;
+    size_t need = infer->cargo.intake[0].taken + count;
+    size_t room = need + logits->bytes, limit = infer->service->max_body;
+    if (room > limit && need <= limit)
+        room = limit;
+    return need <= logits->bytes || tensor_reserve(logits, room, problem);
+}
+
+/* Bytes beyond the last tensor are only counted, by infer->body_bytes. */
+static bool tensors_feed(struct infer *infer, const char *bytes, size_t count,
+                         struct problem *problem)
+{
+    struct cargo *cargo = &infer->cargo;
+    if (infer->header_bytes == 0 && !raw_reserve(infer, count, problem))
+        return false;
+    for (size_t done = 0; infer->current < cargo->count;) {
+        struct intake *intake = &cargo->intake[infer->current];
+        done += intake_feed(intake, (const unsigned char *)bytes + done,
+                            count - done);
+        if (intake->taken < intake->bytes)
+            break;
+        infer->current++;
+    }
+    return true;
+}
+
+static bool body_feed(struct infer *infer, const char *bytes, size_t count,
+                      struct problem *problem)
+{
+    if (!infer->parsed) {
+        size_t left = infer->header_bytes - infer->body_bytes;
+        size_t text = count < left ? count : left;
+        if (!message_feed(&infer->message, bytes, text, problem))
+            return false;
+        infer->body_bytes += text;
+        if (text < left)
+            return true;
+        if (!header_end(infer, problem))
+            return false;
+        bytes += text;
+        count -= text;
+    }
+    infer->body_bytes += count;
+    return tensors_feed(infer, bytes, count, problem);
+}
+
+static bool infer_feed(void *call, const char *bytes, size_t count,
+                       struct problem *problem)
+{
+    struct infer *infer = call;
+    uint64_t start = statistics_clock();
+    bool good = body_feed(infer, bytes, count, problem);
+    infer->timing.input += statistics_clock() - start;
+    return good;
+}
+
+/* ---- its end ---------------------------------------------------------- */
+
+static bool raw_end(struct infer *infer, struct problem *problem)
+{
+    struct tensor *logits = &infer->request.logits;
+    size_t bytes = infer->cargo.intake[0].taken;
+    if (bytes % sizeof(float))
+        return problem_set(problem, 400, NULL,
+                           "input 'logits': got %zu bytes, must be a multiple "
+                           "of 4, the bytes of FP32",
+                           bytes);
+    const size_t shape[] = {1, bytes / sizeof(float)};
+    if (!tensor_shape(logits, TENSOR_FLOAT32, 2, shape, problem))
+        return false;
+    tensor_to_little_endian(logits); /* its own inverse */
+    return true;
+}
+
+static bool length_check(const struct infer *infer, struct problem *problem)
+{
+    const struct cargo *cargo = &infer->cargo;
+    if (infer->current < cargo->count) {
+        const struct intake *intake = &cargo->intake[infer->current];
+        if (intake->taken < intake->bytes)
+            return problem_set(problem, 400, NULL,
+                               "input '%.60s': got %zu bytes, must be %zu by "
+                               "its shape and datatype",
+                               intake->name, intake->taken, intake->bytes);
+    }
+    size_t all = infer->header_bytes + cargo->bytes;
+    if (infer->header_bytes != SIZE_MAX && infer->body_bytes != all)
+        return problem_set(problem, 400, NULL,
+                           "body: got %zu bytes, must be %zu: %zu of JSON and "
+                           "%zu of binary tensors",
+                           infer->body_bytes, all, infer->header_bytes,
+                           cargo->bytes);
+    return true;
+}
+
+static bool body_end(struct infer *infer, struct problem *problem)
+{
+    if (infer->header_bytes == 0)
+        return raw_end(infer, problem);
+    if (!infer->parsed && infer->header_bytes != SIZE_MAX)
+        return problem_set(problem, 400, NULL,
+                           "Inference-Header-Content-Length: got %zu, must be "
+                           "at most %zu, the bytes of the body",
+                           infer->header_bytes, infer->body_bytes);
+    return (infer->parsed || header_end(infer, problem)) &&
+           length_check(infer, problem);
+}
+
+static bool mask_check(const struct tensor *mask, struct problem *problem)
+{
+    const unsigned char *data = mask->data;
+    for (size_t i = 0; i < mask->count; i++)
+        if (data[i] > 1)
+            return problem_set(problem, 400, NULL,
+                               "input 'mask': got byte %d at element %zu, must "
+                               "be 0 or 1",
+                               data[i], i);
+    return true;
+}
+
+static bool infer_ready(void *call, struct work *work, struct problem *problem)
+{
+    struct infer *infer = call;
+    uint64_t start = statistics_clock();
+    struct request *request = &infer->request;
+    if (!body_end(infer, problem) || !mask_check(&request->mask, problem))
+        return false;
+    binding_scalars(request);
+    if (!request_check(request, problem))
+        return false;
+    *work = (struct work){.rows = request->rows,
+                          .classes = request->classes,
+                          .elements = request->logits.count};
+    infer->ready = statistics_clock();
+    infer->timing.input += infer->ready - start;
+    return true;
+}
+
+static bool infer_run(void *call, struct problem *problem)
+{
+    struct infer *infer = call;
+    uint64_t start = statistics_clock();
+    infer->timing.queue = start - infer->ready;
+    bool good = request_run(&infer->request, infer->service->compute,
+                            &infer->answer, problem);
+    infer->timing.infer = statistics_clock() - start;
+    return good;
+}
+
+static bool infer_answer(void *call, struct reply *reply,
+                         struct problem *problem)
+{
+    struct infer *infer = call;
+    uint64_t start = statistics_clock();
+    infer->answered =
+        result_describe(&infer->message, &infer->answer, reply, problem);
+    uint64_t now = statistics_clock();
+    infer->timing.output = now - start;
+    infer->timing.total = now - infer->started;
+    return infer->answered;
+}
+
+const struct endpoint infer_endpoint = {.name = "v2_infer",
+                                        .begin = infer_begin,
+                                        .feed = infer_feed,
+                                        .ready = infer_ready,
+                                        .run = infer_run,
+                                        .answer = infer_answer,
+                                        .end = infer_end};

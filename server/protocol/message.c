@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: MIT
+#include "message.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PRINT_BYTES = 96 };
+
+/* ---- while the text arrives ------------------------------------------- */
+
+/* The input whose member of that name stands at path; NULL: another place. */
+static struct message_input *input_at(struct message *message,
+                                      const struct reader_path *path,
+                                      const char *member)
+{
+    if (path->depth != 3 || !path->step[0].name || path->step[1].name ||
+        !path->step[2].name || strcmp(path->step[0].name, "inputs") != 0 ||
+        strcmp(path->step[2].name, member) != 0 ||
+        path->step[1].index >= MESSAGE_MAX_INPUTS)
+        return NULL;
+    return &message->input[path->step[1].index];
+}
+
+/* Any nesting is welcome: only the number of elements has to be right. */
+static bool value_begins(void *cls, const struct reader_path *path,
+                         struct reader_lift *lift, struct problem *problem)
+{
+    struct message_input *input = input_at(cls, path, "data");
+    *lift = (struct reader_lift){0};
+    if (!input)
+        return true;
+    if (input->data.type != TENSOR_NONE)
+        return problem_set(problem, 422, NULL,
+                           "inputs: member data stands there twice");
+    lift->tensor = &input->data;
+    lift->element = input->seen ? input->seen->element : READER_ANY;
+    lift->max_rank = TENSOR_MAX_RANK;
+    lift->infinity = true; /* request_run refuses it where it makes no sense */
+    return true;
+}
+
+static void scalar_ends(void *cls, const struct reader_path *path,
+                        const char *text, size_t bytes)
+{
+    struct message_input *input = input_at(cls, path, "datatype");
+    if (input && bytes >= 2)
+        input->seen = datatype_find(text + 1, bytes - 2);
+}
+
+bool message_init(struct message *message, const struct model *model,
+                  struct budget *budget, struct problem *problem)
+{
+    *message = (struct message){.model = model};
+    for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
+        message->input[i].data.budget = budget;
+    struct reader_client client = {value_begins, scalar_ends, message};
+    message->reader = reader_create(&client, budget);
+    return message->reader || problem_memory(problem);
+}
+
+void message_free(struct message *message)
+{
+    for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
+        tensor_free(&message->input[i].data);
+    reader_free(message->reader);
+    value_free(message->document);
+}
+
+bool message_feed(struct message *message, const char *bytes, size_t count,
+                  struct problem *problem)
+{
+    return reader_feed(message->reader, bytes, count, problem);
+}
+
+/* ---- the whole -------------------------------------------------------- */
+
+/* "member: got VALUE, must be RULE"; value NULL: it is absent. */
+static bool refuse(struct problem *problem, const char *member,
+                   const struct value *value, const char *rule)
+{
+    char text[PRINT_BYTES] = "nothing";
+    if (value)
+        value_print(value, text, sizeof text);
+    return problem_set(problem, 400, NULL, "%s: got %s, must be %s", member,
+                       text, rule);
+}
+
+static bool is_scalar(const struct value *value)
+{
+    switch (value_kind(value)) {
+    case VALUE_BOOL:
+    case VALUE_INTEGER:
+    case VALUE_REAL:
+    case VALUE_STRING:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool scalar_parameter(void *cls, const char *name,
+                             const struct value *value)
+{
+    char member[PRINT_BYTES];
+    snprintf(member, sizeof member, "parameters.%.60s", name);
+    return is_scalar(value) ||
+           refuse(cls, member, value, "a string, a number, true or false");
+}
+
+/* The parameters of an object, NULL where it has none, in *parameters. */
+static bool parameters_of(const struct value *object,
+                          const struct value **parameters,
+                          struct problem *problem)
+{
+    *parameters = value_member(object, "parameters");
+    if (!*parameters)
+        return true;
+    if (value_kind(*parameters) != VALUE_OBJECT)
+        return refuse(problem, "parameters", *parameters, "an object");
+    return value_each(*parameters, scalar_parameter, problem);
+}
+
+static const struct value *parameter(const struct value *parameters,
+                                     const char *name)
+{
+    return parameters ? value_member(parameters, name) : NULL;
+}
+
+/* A parameter that is true or false; *flag stands where it is absent. */
+static bool flag_of(const struct value *parameters, const char *name,
+                    bool *flag, struct problem *problem)
+{
+    const struct value *value = parameter(parameters, name);
+    if (!value)
+        return true;
+    if (value_kind(value) != VALUE_BOOL)
+        return refuse(problem, name, value, "true or false");
+    *flag = value_boolean(value);
+    return true;
+}
+
+static bool name_of(const struct value *object, const char *list, size_t index,
+                    const char **name, struct problem *problem)
+{
+    char member[PRINT_BYTES];
+    snprintf(member, sizeof member, "%s[%zu]", list, index);
+    if (value_kind(object) != VALUE_OBJECT)
+        return refuse(problem, member, object, "an object");
+    const struct value *value = value_member(object, "name");
+    snprintf(member, sizeof member, "%s[%zu].name", list, index);
+    if (!value || value_kind(value) != VALUE_STRING)
+        return refuse(problem, member, value, "a string");
+    *name = value_string(value);
+    return true;
+}
+
+static bool dimension_parse(struct message_input *input, int i,
+                            const struct value *value, struct problem *problem)
+{
+    char text[PRINT_BYTES];
+    if (value_kind(value) == VALUE_INTEGER && value_integer(value) >= 0) {
+        input->shape[i] = (size_t)value_integer(value);
+        return true;
+    }
+    value_print(value, text, sizeof text);
+    return problem_set(problem, 400, NULL,
+                       "input '%.60s': shape got %s at index %d, must be an "
+                       "integer of at least 0",
+                       input->name, text, i);
+}
+
+static bool shape_parse(struct message_input *input, const struct value *shape,
+                        struct problem *problem)
+{
+    char member[PRINT_BYTES];
+    snprintf(member, sizeof member, "input '%.60s': shape", input->name);
+    if (!shape || value_kind(shape) != VALUE_ARRAY)
+        return refuse(problem, member, shape, "an array of integers");
+    if (value_size(shape) > TENSOR_MAX_RANK - 1)
+        return problem_set(problem, 400, NULL,
+                           "%s got %zu dimensions, must be at most %d", member,
+                           value_size(shape), TENSOR_MAX_RANK - 1);
+    input->rank = (int)value_size(shape);
+    size_t bytes = input->datatype->bytes;
+    for (int i = 0; i < input->rank; i++) {
+        if (!dimension_parse(input, i, value_at(shape, (size_t)i), problem))
+            return false;
+        if (__builtin_mul_overflow(bytes, input->shape[i], &bytes))
+            return refuse(problem, member, shape,
+                          "of fewer elements than overflow a size");
+    }
+    input->bytes = bytes;
+    return true;
+}
+
+static bool datatype_parse(struct message_input *input,
+                           const struct value *datatype,
+                           struct problem *problem)
+{
+    char member[PRINT_BYTES];
+    if (datatype && value_kind(datatype) == VALUE_STRING) {
+        const char *text = value_string(datatype);
+        input->datatype = datatype_find(text, strlen(text));
+    }
+    if (input->datatype)
+        return true;
+    snprintf(member, sizeof member, "input '%.60s': datatype", input->name);
+    return refuse(problem, member, datatype,
+                  "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL");
+}
+
+/* How an input says its bytes: by data, or by binary_data_size. */
+static bool source_parse(struct message_input *input, const struct value *data,
+                         const struct value *size, struct problem *problem)
+{
+    if (!data == !size)
+        return problem_set(problem, 400, NULL,
+                           "input '%.60s': got %s, must be exactly one of data "
+                           "and parameters.binary_data_size",
+                           input->name, data ? "both" : "neither");
+    if (data)
+        return true;
+    input->binary = true;
+    if (value_kind(size) == VALUE_INTEGER && value_integer(size) >= 0 &&
+        (uint64_t)value_integer(size) == input->bytes)
+        return true;
+    char text[PRINT_BYTES];
+    value_print(size, text, sizeof text);
+    return problem_set(problem, 400, NULL,
+                       "input '%.60s': binary_data_size got %s, must be %zu by "
+                       "its shape and datatype",
+                       input->name, text, input->bytes);
+}
+
+/* The JSON data as a tensor of the shape and datatype declared. */
+static bool data_settle(struct message *message, size_t index,
+                        struct problem *problem)
+{
+    struct message_input *input = &message->input[index];
+    struct tensor *data = &input->data;
+    size_t count = input->bytes / input->datatype->bytes;
+    char member[PRINT_BYTES];
+    if (!input->datatype->json)
+        return problem_set(problem, 400, NULL,
+                           "input '%.60s': got %s as JSON, must be binary",
+                           input->name, input->datatype->name);
+    snprintf(member, sizeof member, "inputs/%zu/data", index);
+    if (!reader_settle(message->reader, data, input->datatype->tensor, member,
+                       problem))
+        return false;
+    if (data->rank == 0)
+        return problem_set(problem, 400, NULL,
+                           "input '%.60s': data got a single value, must be an "
+                           "array",
+                           input->name);
+    if (data->count != count)
+        return problem_set(problem, 400, NULL,
+                           "input '%.60s': data got %zu elements, must be %zu "
+                           "by its shape",
+                           input->name, data->count, count);
+    data->rank = input->rank;
+    memcpy(data->shape, input->shape, sizeof data->shape);
+    return true;
+}
+
+static bool input_parse(struct message *message, const struct value *object,
+                        size_t index, struct problem *problem)
+{
+    struct message_input *input = &message->input[index];
+    const struct value *parameters;
+    if (!name_of(object, "inputs", index, &input->name, problem) ||
+        !datatype_parse(input, value_member(object, "datatype"), problem) ||
+        !shape_parse(input, value_member(object, "shape"), problem) ||
+        !parameters_of(object, &parameters, problem))
+        return false;
+    if (parameter(parameters, "shared_memory_region"))
+        return problem_set(problem, 400, NULL,
+                           "input '%.60s': got a shared_memory_region, must be "
+                           "data or parameters.binary_data_size",
+                           input->name);
+    if (!source_parse(input, value_member(object, "data"),
+                      parameter(parameters, "binary_data_size"), problem))
+        return false;
+    return input->binary || data_settle(message, index, problem);
+}
+
+static bool inputs_parse(struct message *message, struct problem *problem)
+{
+    const struct value *inputs = value_member(message->document, "inputs");
+    if (!inputs || value_kind(inputs) != VALUE_ARRAY)
+        return refuse(problem, "inputs", inputs, "an array");
+    message->input_count = value_size(inputs);
+    if (message->input_count > MESSAGE_MAX_INPUTS) {
+        message->input_count = 0;
+        return problem_set(problem, 400, NULL,
+                           "inputs: got %zu, must be at most %d",
+                           value_size(inputs), MESSAGE_MAX_INPUTS);
+    }
+    for (size_t i = 0; i < message->input_count; i++)
+        if (!input_parse(message, value_at(inputs, i), i, problem))
+            return false;
+    return true;
+}
+
+static bool output_parse(struct message *message, const struct value *object,
+                         size_t index, struct problem *problem)
+{
+    struct message_output *output = &message->output[index];
+    const struct value *parameters;
+    if (!name_of(object, "outputs", index, &output->name, problem))
+        return false;
+    if (!model_output(message->model, output->name))
+        return problem_set(problem, 400, NULL,
+                           "output '%.60s': must be an output of model %s",
+                           output->name, message->model->name);
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(message->output[i].name, output->name) == 0)
+            return problem_set(problem, 400, NULL,
+                               "output '%s': got it twice, must be once",
+                               output->name);
+    if (!parameters_of(object, &parameters, problem))
+        return false;
+    if (parameter(parameters, "classification"))
+        return problem_set(problem, 400, NULL,
+                           "output '%s': got classification, must be the "
+                           "request parameter top_k",
+                           output->name);
+    if (parameter(parameters, "shared_memory_region"))
+        return problem_set(problem, 400, NULL,
+                           "output '%s': got a shared_memory_region, must be "
+                           "without",
+                           output->name);
+    output->binary = message->binary;
+    return flag_of(parameters, "binary_data", &output->binary, problem);
+}
+
+static bool outputs_parse(struct message *message, struct problem *problem)
+{
+    const struct value *outputs = value_member(message->document, "outputs");
+    if (!outputs)
+        return true;
+    if (value_kind(outputs) != VALUE_ARRAY)
+        return refuse(problem, "outputs", outputs, "an array");
+    if (value_size(outputs) > ANSWER_MAX_OUTPUTS)
+        return problem_set(problem, 400, NULL,
+                           "outputs: got %zu, must be at most %d",
+                           value_size(outputs), ANSWER_MAX_OUTPUTS);
+    message->output_count = value_size(outputs);
+    for (size_t i = 0; i < message->output_count; i++)
+        if (!output_parse(message, value_at(outputs, i), i, problem))
+            return false;
+    return true;
+}
+
+static bool document_parse(struct message *message, struct problem *problem)
+{
+    const struct value *document = message->document, *parameters;
+    if (value_kind(document) != VALUE_OBJECT)
+        return refuse(problem, "body", document, "an object");
+    const struct value *id = value_member(document, "id");
+    if (id && value_kind(id) != VALUE_STRING)
+        return refuse(problem, "id", id, "a string");
+    message->id = id ? value_string(id) : NULL;
+    return parameters_of(document, &parameters, problem) &&
+           flag_of(parameters, "binary_data_output", &message->binary,
+                   problem) &&
+           outputs_parse(message, problem) && inputs_parse(message, problem);
+}
+
+bool message_finish(struct message *message, struct problem *problem)
+{
+    message->document = reader_finish(message->reader, problem);
+    bool good = message->document && document_parse(message, problem);
+    reader_free(message->reader);
+    message->reader = NULL;
+    return good;
+}

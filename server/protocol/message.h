@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The JSON part of an inference request: its inputs, with those tensors that
+ * came as JSON, and the outputs it asks for.
+ */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../api/request.h"
+#include "../codec/reader.h"
+#include "../codec/value.h"
+#include "datatype.h"
+#include "model.h"
+
+enum { MESSAGE_MAX_INPUTS = 8 };
+
+struct message_input {
+    const char *name; /* borrowed from the document, as all names here */
+    const struct datatype *datatype;
+    int rank;
+    size_t shape[TENSOR_MAX_RANK];
+    bool binary;                 /* its bytes follow the JSON part */
+    size_t bytes;                /* on the wire, by shape and datatype */
+    const struct datatype *seen; /* told before the data; NULL: not */
+    struct tensor data;          /* read from JSON */
+};
+
+struct message_output {
+    const char *name;
+    bool binary;
+};
+
+struct message {
+    const struct model *model;
+    struct reader *reader;  /* NULL once finished */
+    struct value *document; /* NULL until finished */
+    const char *id;         /* NULL: none */
+    struct message_input input[MESSAGE_MAX_INPUTS];
+    size_t input_count;
+    struct message_output output[ANSWER_MAX_OUTPUTS];
+    size_t output_count; /* 0: the default ones are wanted */
+    bool binary;         /* what outputs are that do not say it */
+};
+
+/** false: out of memory (503). message_free releases it either way. */
+bool message_init(struct message *message, const struct model *model,
+                  struct budget *budget, struct problem *problem);
+
+void message_free(struct message *message);
+
+/** The next slice of the JSON part. */
+bool message_feed(struct message *message, const char *bytes, size_t count,
+                  struct problem *problem);
+
+/**
+ * The JSON part ended: check it as far as the protocol alone can. Each input
+ * then has a name, a datatype, a shape and either data of as many elements and
+ * of that shape, or is binary.
+ */
+bool message_finish(struct message *message, struct problem *problem);
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "model.h"
+
+#include <string.h>
+
+#define LOGITS                                                                 \
+    {                                                                          \
+        "logits", "FP32", 2, false, 0                                          \
+    }
+#define MASK                                                                   \
+    {                                                                          \
+        "mask", "BOOL", 2, true, 0                                             \
+    }
+#define UPSTREAM                                                               \
+    {                                                                          \
+        "upstream", "FP32", 1, true, 0                                         \
+    }
+#define CRITERION                                                              \
+    {"labels", "INT64", 1, true, 0}, {"targets", "FP32", 2, true, 0},          \
+    {                                                                          \
+        "weights", "FP32", 1, true, 0                                          \
+    }
+#define COUNTS                                                                 \
+    {"divisor", "FP64", 1, false, 0},                                          \
+    {                                                                          \
+        "rows", "INT64", 1, false, 0                                           \
+    }
+#define LOGSUMEXP                                                              \
+    {                                                                          \
+        "logsumexp", "FP32", 1, true, INCLUDE_LOGSUMEXP                        \
+    }
+#define ENTROPY                                                                \
+    {                                                                          \
+        "entropy", "FP32", 1, true, INCLUDE_ENTROPY                            \
+    }
+#define ARGMAX                                                                 \
+    {                                                                          \
+        "argmax", "INT64", 1, true, INCLUDE_ARGMAX                             \
+    }
+#define ACCURACY                                                               \
+    {                                                                          \
+        "accuracy", "FP64", 1, true, INCLUDE_ACCURACY                          \
+    }
+#define INDICES                                                                \
+    {                                                                          \
+        "indices", "INT64", 2, true, 0                                         \
+    }
+#define END                                                                    \
+    {                                                                          \
+        NULL, NULL, 0, false, 0                                                \
+    }
+
+static const struct model_tensor softmax_inputs[] = {LOGITS, MASK, END};
+static const struct model_tensor loss_inputs[] = {LOGITS, CRITERION, MASK, END};
+static const struct model_tensor gradient_inputs[] = {LOGITS, CRITERION, MASK,
+                                                      UPSTREAM, END};
+
+static const struct model_tensor softmax_outputs[] = {
+    {"probabilities", "FP32", 2, false, 0},
+    INDICES,
+    LOGSUMEXP,
+    ENTROPY,
+    ARGMAX,
+    END};
+static const struct model_tensor log_softmax_outputs[] = {
+    {"log_probabilities", "FP32", 2, false, 0},
+    INDICES,
+    LOGSUMEXP,
+    ENTROPY,
+    ARGMAX,
+    END};
+static const struct model_tensor loss_outputs[] = {
+    {"loss", "FP32", 1, false, 0}, COUNTS, LOGSUMEXP, ARGMAX, ACCURACY, END};
+static const struct model_tensor gradient_outputs[] = {
+    {"gradient", "FP32", 2, false, 0},
+    {"loss", "FP32", 1, false, 0},
+    COUNTS,
+    {"jacobian", "FP32", 3, true, 0},
+    END};
+
+const struct model models[MODEL_COUNT] = {
+    {"softmax", OPERATION_SOFTMAX, false, softmax_inputs, softmax_outputs},
+    {"log_softmax", OPERATION_SOFTMAX, true, softmax_inputs,
+     log_softmax_outputs},
+    {"loss", OPERATION_LOSS, false, loss_inputs, loss_outputs},
+    {"gradient", OPERATION_GRADIENT, false, gradient_inputs, gradient_outputs},
+};
+
+const struct model *model_find(const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < MODEL_COUNT; i++)
+        if (strlen(models[i].name) == bytes &&
+            memcmp(models[i].name, name, bytes) == 0)
+            return &models[i];
+    return NULL;
+}
+
+const struct model_tensor *model_output(const struct model *model,
+                                        const char *name)
+{
+    for (const struct model_tensor *o = model->outputs; o->name; o++)
+        if (strcmp(o->name, name) == 0)
+            return o;
+    return NULL;
+}

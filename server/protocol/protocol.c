@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "infer.h"
+#include "metadata.h"
+#include "repository.h"
+#include "target.h"
+
+/* The detail, and where it is if the sentence does not say so itself. */
+static void sentence(const struct problem *problem, char *text, size_t bytes)
+{
+    const char *detail =
+        problem->detail[0] ? problem->detail : problem_title(problem->status);
+    bool pointed = problem->pointer[0] && !strstr(detail, problem->pointer);
+    int used = snprintf(text, bytes, "%s%s%s", detail, pointed ? ", at " : "",
+                        pointed ? problem->pointer : "");
+    if (problem->located && used > 0 && (size_t)used < bytes)
+        snprintf(text + used, bytes - (size_t)used,
+                 ", at byte %zu (line %zu, column %zu)", problem->offset,
+                 problem->line, problem->column);
+}
+
+static void add_allow(const char *path, struct reply *reply)
+{
+    struct target target;
+    struct problem unknown = {0};
+    if (!target_parse(&target, path, &unknown))
+        return;
+    reply->header[reply->header_count].name = "Allow";
+    snprintf(reply->header[reply->header_count++].value,
+             sizeof reply->header[0].value, "%s",
+             target_allow(target.resource));
+}
+
+/* The protocol knows no 422: a request that makes no sense is a 400 there. */
+static bool protocol_fail(const struct head *head,
+                          const struct problem *problem, struct reply *reply)
+{
+    char text[1024];
+    struct writer *writer = writer_create();
+    if (!writer)
+        return false;
+    sentence(problem, text, sizeof text);
+    writer_text(writer, "{\"error\":");
+    writer_string(writer, text);
+    writer_text(writer, "}");
+    if (writer_failed(writer)) {
+        writer_free(writer);
+        return false;
+    }
+    reply->status = problem->status == 422 ? 400 : problem->status;
+    reply->content_type = "application/json";
+    reply->text_bytes = SIZE_MAX;
+    reply->writer = writer;
+    if (reply->status == 405)
+        add_allow(head->path, reply);
+    return true;
+}
+
+#define PAGE(path_, name_)                                                     \
+    {                                                                          \
+        .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
+        .fail = protocol_fail                                                  \
+    }
+#define HEALTH(path_, name_)                                                   \
+    {                                                                          \
+        .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
+        .open = true, .quiet = true, .fail = protocol_fail                     \
+    }
+#define POSTED(path_, name_, endpoint_)                                        \
+    {                                                                          \
+        .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
+        .fail = protocol_fail                                                  \
+    }
+
+const struct route protocol_routes[] = {
+    POSTED("/v2/models/*", "v2_infer", &infer_endpoint),
+    HEALTH("/v2/health/live", "v2_live"),
+    HEALTH("/v2/health/ready", "v2_ready"),
+    PAGE("/v2", "v2_server"),
+    PAGE("/v2/", "v2_server"),
+    PAGE("/v2/models", "v2_models"),
+    PAGE("/v2/models/*", "v2_model"),
+    POSTED("/v2/repository/index", "v2_repository", &repository_endpoint),
+    {.path = "/v2/*", .name = "v2", .fail = protocol_fail},
+};
+
+const size_t protocol_route_count =
+    sizeof protocol_routes / sizeof protocol_routes[0];

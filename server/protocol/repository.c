@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "repository.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../codec/value.h"
+#include "model.h"
+
+enum { QUESTION_BYTES = 1024 };
+
+struct repository {
+    struct service *service;
+    char question[QUESTION_BYTES]; /* {"ready":bool}, or nothing */
+    size_t bytes;
+    bool ready_only;
+};
+
+static void *repository_begin(struct service *service, const struct head *head,
+                              struct problem *problem)
+{
+    (void)head;
+    struct repository *repository = calloc(1, sizeof *repository);
+    if (repository)
+        repository->service = service;
+    else
+        problem_memory(problem);
+    return repository;
+}
+
+static bool repository_feed(void *call, const char *bytes, size_t count,
+                            struct problem *problem)
+{
+    struct repository *repository = call;
+    if (count > QUESTION_BYTES - repository->bytes)
+        return problem_set(problem, 413, NULL,
+                           "body: got more, must be at most %d bytes",
+                           QUESTION_BYTES);
+    memcpy(repository->question + repository->bytes, bytes, count);
+    repository->bytes += count;
+    return true;
+}
+
+static bool repository_ready(void *call, struct work *work,
+                             struct problem *problem)
+{
+    struct repository *repository = call;
+    *work = (struct work){0};
+    if (repository->bytes == 0)
+        return true;
+    struct value *question =
+        value_parse(repository->question, repository->bytes, problem);
+    if (!question)
+        return false;
+    const struct value *ready = value_member(question, "ready");
+    bool good = !ready || value_kind(ready) == VALUE_BOOL;
+    repository->ready_only = good && ready && value_boolean(ready);
+    value_free(question);
+    return good || problem_set(problem, 400, NULL,
+                               "ready: got another type, must be true or "
+                               "false");
+}
+
+static bool repository_run(void *call, struct problem *problem)
+{
+    (void)call;
+    (void)problem;
+    return true;
+}
+
+static bool repository_answer(void *call, struct reply *reply,
+                              struct problem *problem)
+{
+    struct repository *repository = call;
+    bool ready = repository->service->is_ready(repository->service);
+    struct writer *writer = writer_create();
+    reply->status = 200;
+    reply->content_type = "application/json";
+    reply->text_bytes = SIZE_MAX;
+    reply->writer = writer;
+    if (!writer)
+        return problem_memory(problem);
+    writer_text(writer, "[");
+    for (size_t i = 0; i < MODEL_COUNT && (ready || !repository->ready_only);
+         i++) {
+        writer_text(writer, i ? ",{\"name\":" : "{\"name\":");
+        writer_string(writer, models[i].name);
+        writer_text(writer, ",\"version\":\"" MODEL_VERSION "\",\"state\":");
+        writer_string(writer, ready ? "READY" : "UNAVAILABLE");
+        writer_text(writer, ",\"reason\":\"\"}");
+    }
+    writer_text(writer, "]");
+    return !writer_failed(writer) || problem_memory(problem);
+}
+
+const struct endpoint repository_endpoint = {.name = "v2_repository",
+                                             .begin = repository_begin,
+                                             .feed = repository_feed,
+                                             .ready = repository_ready,
+                                             .run = repository_run,
+                                             .answer = repository_answer,
+                                             .end = free};

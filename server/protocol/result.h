@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/** An answer in the protocol's words: JSON, and binary tensors behind it. */
+#ifndef RESULT_H
+#define RESULT_H
+
+#include "../api/request.h"
+#include "../endpoint.h"
+#include "message.h"
+
+/**
+ * Describe the outputs that the message asks for, in its order; all that the
+ * answer has where it asks for none. reply borrows from both.
+ *
+ * @return false: an output is not given with these options (400), memory.
+ */
+bool result_describe(const struct message *message, struct answer *answer,
+                     struct reply *reply, struct problem *problem);
+
+#endif

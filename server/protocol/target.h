@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/** What a path under /v2 names. */
+#ifndef TARGET_H
+#define TARGET_H
+
+#include "../problem.h"
+#include "model.h"
+
+enum resource {
+    RESOURCE_SERVER,      /* /v2 */
+    RESOURCE_LIVE,        /* /v2/health/live */
+    RESOURCE_READY,       /* /v2/health/ready */
+    RESOURCE_MODELS,      /* /v2/models */
+    RESOURCE_STATISTICS,  /* /v2/models/stats */
+    RESOURCE_REPOSITORY,  /* /v2/repository/index */
+    RESOURCE_MODEL,       /* /v2/models/{m}[/versions/{v}], here and below */
+    RESOURCE_MODEL_READY, /* .../ready */
+    RESOURCE_MODEL_CONFIG,
+    RESOURCE_MODEL_STATISTICS,
+    RESOURCE_MODEL_INFER
+};
+
+struct target {
+    enum resource resource;
+    const struct model *model; /* NULL above RESOURCE_MODEL */
+};
+
+/** false: a 404 problem names what is unknown: path, model or version. */
+bool target_parse(struct target *target, const char *path,
+                  struct problem *problem);
+
+/** The methods of a resource, as the header Allow has them. */
+const char *target_allow(enum resource resource);
+
+/** 405 unless the resource takes POST (post) or GET (not post). */
+bool target_takes(const struct target *target, bool post,
+                  struct problem *problem);
+
+#endif
