@@ -283,7 +283,7 @@ static bool infer_ready(void *call, struct work *work, struct problem *problem)
         return false;
     *work = (struct work){.rows = request->rows,
                           .classes = request->classes,
-                          .elements = request->logits.count};
+                          .elements = request_elements(request)};
     infer->ready = statistics_clock();
     infer->timing.input += infer->ready - start;
     return true;

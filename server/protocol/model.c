@@ -76,6 +76,9 @@ static const struct model_tensor gradient_outputs[] = {
     {"loss", "FP32", 1, false, 0},
     COUNTS,
     {"jacobian", "FP32", 3, true, 0},
+    LOGSUMEXP,
+    ARGMAX,
+    ACCURACY,
     END};
 
 const struct model models[MODEL_COUNT] = {

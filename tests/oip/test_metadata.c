@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/* What /v2 tells about itself: health, metadata, statistics, errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../server/codec/value.h"
+#include "../../server/protocol/protocol.h"
+#include "../support/exchange.h"
+
+static struct service service;
+static bool ready;
+
+static bool is_ready(const struct service *unused)
+{
+    (void)unused;
+    return ready;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    ready = true;
+    service = (struct service){.budget = {.limit = 1 << 20},
+                               .max_body = 1 << 20,
+                               .is_ready = is_ready};
+    return smx_context_create(&service.compute, NULL);
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    smx_context_free(service.compute);
+    return 0;
+}
+
+static struct exchange ask(const char *method, const char *path,
+                           const char *body)
+{
+    struct exchange exchange = {
+        .method = method, .path = path, .body = body, .bytes = strlen(body)};
+    exchange_do(&exchange, &service, protocol_routes, protocol_route_count);
+    return exchange;
+}
+
+/* The answer is a JSON document in which text stands. */
+static void assert_get(const char *path, int status, const char *text)
+{
+    struct problem problem = {0};
+    struct exchange exchange = ask("GET", path, "");
+    struct value *document =
+        value_parse(exchange.answer, exchange.answer_bytes, &problem);
+    if (exchange.status != status || !strstr(exchange.answer, text))
+        fail_msg("%s: got %d %s, expected %d %s", path, exchange.status,
+                 exchange.answer, status, text);
+    assert_non_null(document);
+    assert_string_equal(exchange.type, "application/json");
+    value_free(document);
+    exchange_free(&exchange);
+}
+
+static void health_has_every_dialect(void **state)
+{
+    (void)state;
+    assert_get("/v2/health/live", 200, "{\"live\":true}");
+    assert_get("/v2/health/ready", 200, "{\"live\":true,\"ready\":true}");
+    assert_get("/v2/models/loss/ready", 200,
+               "{\"name\":\"loss\",\"ready\":true}");
+    assert_get("/v2/models/loss/versions/1/ready", 200, "\"ready\":true");
+    ready = false;
+    assert_get("/v2/health/live", 200, "{\"live\":true}");
+    assert_get("/v2/health/ready", 503, "\"ready\":false,\"error\":");
+    assert_get("/v2/models/loss/ready", 503, "\"ready\":false,\"error\":");
+    ready = true;
+}
+
+static void metadata_names_every_tensor(void **state)
+{
+    (void)state;
+    assert_get("/v2", 200,
+               "{\"name\":\"softmaxd\",\"version\":\"" SMX_VERSION
+               "\",\"extensions\":[\"binary_tensor_data\"");
+    assert_get("/v2/", 200, "\"binary_tensor_data\"");
+    assert_get("/v2/models", 200,
+               "{\"models\":[\"softmax\",\"log_softmax\",\"loss\","
+               "\"gradient\"]}");
+    assert_get("/v2/models/softmax", 200,
+               "\"versions\":[\"1\"],\"platform\":\"softmaxd_native\","
+               "\"inputs\":[{\"name\":\"logits\",\"datatype\":\"FP32\","
+               "\"shape\":[-1,-1]},{\"name\":\"mask\",\"datatype\":\"BOOL\"");
+    assert_get("/v2/models/log_softmax/versions/1", 200,
+               "\"outputs\":[{\"name\":\"log_probabilities\"");
+    assert_get("/v2/models/gradient", 200, "{\"name\":\"jacobian\"");
+    assert_get("/v2/models/loss/config", 200,
+               "{\"name\":\"labels\",\"data_type\":\"TYPE_INT64\",\"dims\":[-1]"
+               ",\"optional\":true}");
+}
+
+static void statistics_count_rows_and_failures(void **state)
+{
+    (void)state;
+    static const char good[] =
+        "{\"inputs\":[{\"name\":\"logits\",\"shape\":[5,1],\"datatype\":"
+        "\"FP32\",\"data\":[1,2,3,4,5]}]}";
+    struct exchange a = ask("POST", "/v2/models/log_softmax/infer", good);
+    struct exchange b = ask("POST", "/v2/models/log_softmax/infer", "{}");
+    assert_int_equal(a.status, 200);
+    assert_int_equal(b.status, 400);
+    assert_get("/v2/models/log_softmax/stats", 200,
+               "\"inference_count\":5,\"execution_count\":1,"
+               "\"inference_stats\":{\"success\":{\"count\":1,");
+    assert_get("/v2/models/log_softmax/stats", 200, "\"fail\":{\"count\":1,");
+    assert_get("/v2/models/gradient/stats", 200,
+               "\"last_inference\":0,\"inference_count\":0,");
+    assert_get("/v2/models/stats", 200, "{\"name\":\"gradient\"");
+    exchange_free(&a);
+    exchange_free(&b);
+}
+
+static void repository_lists_the_models(void **state)
+{
+    (void)state;
+    static const char *const questions[] = {"", "{}", "{\"ready\":true}"};
+    for (size_t i = 0; i < 3; i++) {
+        struct exchange exchange =
+            ask("POST", "/v2/repository/index", questions[i]);
+        assert_int_equal(exchange.status, 200);
+        assert_non_null(strstr(exchange.answer,
+                               "{\"name\":\"loss\",\"version\":\"1\",\"state\":"
+                               "\"READY\",\"reason\":\"\"}"));
+        exchange_free(&exchange);
+    }
+    ready = false;
+    struct exchange none =
+        ask("POST", "/v2/repository/index", "{\"ready\":true}");
+    ready = true;
+    assert_string_equal(none.answer, "[]");
+    exchange_free(&none);
+    struct exchange bad = ask("POST", "/v2/repository/index", "{\"ready\":1}");
+    assert_int_equal(bad.status, 400);
+    exchange_free(&bad);
+}
+
+static void unknown_things_are_a_404(void **state)
+{
+    (void)state;
+    assert_get("/v2/models/resnet", 404, "{\"error\":\"model: got");
+    assert_get("/v2/models/softmax/versions/2", 404, "got version");
+    assert_get("/v2/models/softmax/versions/", 404, "got version");
+    assert_get("/v2/models/softmax/weights", 404, "{\"error\":");
+    assert_get("/v2/models/", 404, "{\"error\":");
+    assert_get("/v2/nothing", 404, "{\"error\":");
+    struct exchange exchange = ask("POST", "/v2/models/resnet/infer", "{}");
+    assert_int_equal(exchange.status, 404);
+    exchange_free(&exchange);
+}
+
+static void wrong_methods_are_a_405_with_allow(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path, *allow;
+    } cases[] = {
+        {"GET", "/v2/models/softmax/infer", "POST, OPTIONS"},
+        {"POST", "/v2/models/softmax", "GET, HEAD, OPTIONS"},
+        {"POST", "/v2/models/softmax/ready", "GET, HEAD, OPTIONS"},
+        {"DELETE", "/v2/models", "GET, HEAD, OPTIONS"},
+        {"PUT", "/v2/models/loss/versions/1/infer", "POST, OPTIONS"},
+        {"GET", "/v2/repository/index", "POST, OPTIONS"},
+        {"POST", "/v2", "GET, HEAD, OPTIONS"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct exchange exchange = ask(cases[i].method, cases[i].path, "");
+        assert_int_equal(exchange.status, 405);
+        assert_string_equal(exchange.allow, cases[i].allow);
+        assert_memory_equal(exchange.answer, "{\"error\":", 9);
+        exchange_free(&exchange);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(health_has_every_dialect),
+        cmocka_unit_test(metadata_names_every_tensor),
+        cmocka_unit_test(statistics_count_rows_and_failures),
+        cmocka_unit_test(repository_lists_the_models),
+        cmocka_unit_test(unknown_things_are_a_404),
+        cmocka_unit_test(wrong_methods_are_a_405_with_allow),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
