@@ -294,7 +294,7 @@ static void json_and_binary_tensors_mix(void **state)
     assert_has(&mixed, "{\"name\":\"argmax\",\"shape\":[2],\"datatype\":"
                        "\"INT64\",\"data\":[2,1]}");
     assert_int_equal(mixed.answer_bytes, mixed.text_bytes + 24);
-    char loss[64], text[64];
+    char loss[64], text[80];
     copy_array(loss, sizeof loss, &mixed, "\"data\":[");
     snprintf(text, sizeof text, "\"loss\":%s,", loss);
     assert_has(&native, text);
@@ -334,7 +334,7 @@ static void labels_and_mask_come_as_bytes(void **state)
             struct exchange native = send_native(
                 "/loss", "{\"logits\":[[1,2,3],[4,5,6]],\"labels\":[2,-100],"
                          "\"mask\":[false,true,true]}");
-            char loss[64], text[64];
+            char loss[64], text[80];
             assert_int_equal(exchange.status, 200);
             assert_has(&exchange, "\"name\":\"rows\",\"shape\":[1],"
                                   "\"datatype\":\"INT64\",\"data\":[1]");
