@@ -22,7 +22,8 @@ struct infer {
     struct answer answer;
     struct cargo cargo;
     size_t current;      /* of cargo.intake */
-    size_t header_bytes; /* of the JSON part; SIZE_MAX: all */
+    bool split;          /* the header was there */
+    size_t header_bytes; /* of the JSON part; SIZE_MAX unless split */
     size_t body_bytes;   /* so far */
     bool parsed;         /* the JSON part is over */
     bool answered;
@@ -59,7 +60,6 @@ static bool raw_begin(struct infer *infer, struct problem *problem)
     struct tensor *logits = &infer->request.logits;
     logits->type = TENSOR_FLOAT32;
     infer->message.binary = true;
-    infer->request.log = infer->message.model->log;
     infer->cargo = (struct cargo){
         .intake[0] = {.tensor = logits,
                       .name = "logits",
@@ -77,10 +77,12 @@ static bool infer_open(struct infer *infer, const struct model *model,
 {
     struct budget *budget = &infer->service->budget;
     request_init(&infer->request, model->operation, budget);
+    infer->request.log = model->log;
     if (!message_init(&infer->message, model, budget, problem))
         return false;
     infer->header_bytes = SIZE_MAX;
-    if (!head->inference_header_length)
+    infer->split = head->inference_header_length;
+    if (!infer->split)
         return true;
     return length_parse(head->inference_header_length, &infer->header_bytes,
                         problem) &&
@@ -132,13 +134,13 @@ static bool header_end(struct infer *infer, struct problem *problem)
     if (!message_finish(message, problem))
         return false;
     for (size_t i = 0; i < message->input_count; i++)
-        if (message->input[i].binary && infer->header_bytes == SIZE_MAX)
+        if (message->input[i].binary && !infer->split)
             return problem_set(problem, 400, NULL,
                                "Inference-Header-Content-Length: got nothing, "
                                "must be the length of the JSON part, as input "
                                "'%.60s' has a binary_data_size",
                                message->input[i].name);
-    size_t used = infer->header_bytes == SIZE_MAX ? 0 : infer->header_bytes;
+    size_t used = infer->split ? infer->header_bytes : 0;
     size_t limit = infer->service->max_body;
     return binding_inputs(message, &infer->request, &infer->cargo,
                           used < limit ? limit - used : 0,
@@ -237,7 +239,7 @@ static bool length_check(const struct infer *infer, struct problem *problem)
                                intake->name, intake->taken, intake->bytes);
     }
     size_t all = infer->header_bytes + cargo->bytes;
-    if (infer->header_bytes != SIZE_MAX && infer->body_bytes != all)
+    if (infer->split && infer->body_bytes != all)
         return problem_set(problem, 400, NULL,
                            "body: got %zu bytes, must be %zu: %zu of JSON and "
                            "%zu of binary tensors",
@@ -250,7 +252,7 @@ static bool body_end(struct infer *infer, struct problem *problem)
 {
     if (infer->header_bytes == 0)
         return raw_end(infer, problem);
-    if (!infer->parsed && infer->header_bytes != SIZE_MAX)
+    if (!infer->parsed && infer->split)
         return problem_set(problem, 400, NULL,
                            "Inference-Header-Content-Length: got %zu, must be "
                            "at most %zu, the bytes of the body",
