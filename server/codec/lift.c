@@ -28,22 +28,6 @@ static void point(const struct lift *lift, int levels, char *pointer,
                                  lift->counts[i]);
 }
 
-static const char *unit(const struct lift *lift)
-{
-    switch (lift->stage.element) {
-    case READER_BOOL:
-        return "true or false";
-    case READER_INT64:
-        return "an integer";
-    case READER_FLOAT32:
-    case READER_FLOAT64:
-    case READER_FLOAT:
-    case READER_ANY:
-        break;
-    }
-    return "a number";
-}
-
 static bool misplaced(const struct lift *lift, const char *got,
                       const char *rule, struct problem *problem)
 {
@@ -75,7 +59,7 @@ static bool open_row(struct lift *lift, struct problem *problem)
     if (lift->expect == LIFT_NEXT)
         return unexpected(lift, '[', problem);
     if (lift->rank >= 0 && lift->depth == lift->rank)
-        return misplaced(lift, "an array", unit(lift), problem);
+        return misplaced(lift, "an array", stage_rule(&lift->stage), problem);
     if (lift->depth == lift->max_rank) {
         char rule[64];
         snprintf(rule, sizeof rule, "nested at most %d deep", lift->max_rank);
@@ -246,7 +230,7 @@ static const char *step(struct lift *lift, const char *p, const char *end,
     case '{':
         if (lift->expect == LIFT_NEXT)
             break;
-        misplaced(lift, "an object", unit(lift), problem);
+        misplaced(lift, "an object", stage_rule(&lift->stage), problem);
         return NULL;
     case '}':
     case ':':

@@ -16,7 +16,7 @@ static bool is(const char *text, size_t bytes, const char *word)
     return bytes == strlen(word) && memcmp(text, word, bytes) == 0;
 }
 
-static const char *expected(const struct stage *stage)
+const char *stage_rule(const struct stage *stage)
 {
     switch (stage->element) {
     case READER_BOOL:
@@ -133,11 +133,10 @@ static bool make_room(struct stage *stage, struct problem *problem)
     return tensor_reserve(tensor, needed + needed / 4 + 256, problem);
 }
 
-static bool refuse(const struct stage *stage, const char *text, size_t bytes,
-                   const char *name, const char *pointer, const char *rule,
+static bool refuse(const char *text, size_t bytes, const char *name,
+                   const char *pointer, const char *rule,
                    struct problem *problem)
 {
-    (void)stage;
     int shown = bytes > 64 ? 64 : (int)bytes;
     return problem_set(problem, 422, pointer, "%s: got %.*s%s, must be %s",
                        name, shown, text, bytes > 64 ? "..." : "", rule);
@@ -152,8 +151,7 @@ static bool refuse_token(const struct stage *stage, const char *text,
     struct value *value = value_parse(text, bytes, &found);
     value_free(value);
     if (value || found.status == 422)
-        return refuse(stage, text, bytes, name, pointer, expected(stage),
-                      problem);
+        return refuse(text, bytes, name, pointer, stage_rule(stage), problem);
     if (found.status == 503)
         return problem_memory(problem);
     return problem_set(problem, 400, pointer, "%s", found.detail);
@@ -224,14 +222,14 @@ static bool put_float64(struct stage *stage, const char *text, size_t bytes,
     double *data = stage->tensor->data;
     if (read_word(stage, text, bytes, &wide)) {
         if (!stage->infinity || wide != -INFINITY)
-            return refuse(stage, text, bytes, name, pointer,
+            return refuse(text, bytes, name, pointer,
                           stage->infinity ? "finite or -Infinity" : "finite",
                           problem);
     } else if (!number_read_float64(text, bytes, &wide)) {
         return refuse_token(stage, text, bytes, name, pointer, problem);
     } else if (isinf(wide)) {
-        return refuse(stage, text, bytes, name, pointer,
-                      "within the range of float64", problem);
+        return refuse(text, bytes, name, pointer, "within the range of float64",
+                      problem);
     } else if (undecided(stage) &&
                !note_exceptions(stage, text, bytes, wide, problem)) {
         return false;
@@ -249,15 +247,15 @@ static bool put_float32(struct stage *stage, const char *text, size_t bytes,
     float *data = stage->tensor->data;
     if (read_word(stage, text, bytes, &wide)) {
         if (!stage->infinity || wide != -INFINITY)
-            return refuse(stage, text, bytes, name, pointer,
+            return refuse(text, bytes, name, pointer,
                           stage->infinity ? "finite or -Infinity" : "finite",
                           problem);
         single = -INFINITY;
     } else if (!number_read_float32(text, bytes, &single)) {
         return refuse_token(stage, text, bytes, name, pointer, problem);
     } else if (isinf(single)) {
-        return refuse(stage, text, bytes, name, pointer,
-                      "within the range of float32", problem);
+        return refuse(text, bytes, name, pointer, "within the range of float32",
+                      problem);
     }
     data[stage->count++] = single;
     return true;
@@ -273,10 +271,10 @@ static bool put_int64(struct stage *stage, const char *text, size_t bytes,
         stage->count++;
         return true;
     case NUMBER_NOT_INTEGER:
-        return refuse(stage, text, bytes, name, pointer, "an integer", problem);
+        return refuse(text, bytes, name, pointer, "an integer", problem);
     case NUMBER_OUT_OF_RANGE:
-        return refuse(stage, text, bytes, name, pointer,
-                      "within the range of int64", problem);
+        return refuse(text, bytes, name, pointer, "within the range of int64",
+                      problem);
     case NUMBER_NOT_NUMBER:
         break;
     }

@@ -40,6 +40,9 @@ struct stage {
 /** Give the tensor its type; it must be absent. */
 void stage_init(struct stage *stage, const struct reader_lift *lift);
 
+/** What an element must be: "a number", "an integer", "true or false". */
+const char *stage_rule(const struct stage *stage);
+
 /**
  * Append the element that text is, a whole token.
  * @return false: a problem is set. 422: JSON but no element of this tensor;
