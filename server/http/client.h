@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * One connection: where its request stands and until when it may stay there.
+ *
+ * libmicrohttpd gives a silent client no thread to run on, and a suspended
+ * connection neither times out nor notices that its client left. So a keeper
+ * thread looks at all clients a few times a second. It and the event loop
+ * agree through one atomic word that holds phase and deadline together:
+ * whoever swaps it first has decided.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "exchange.h"
+
+enum phase {
+    PHASE_FRESH,     /* connected, no request line yet */
+    PHASE_HEADERS,   /* the request line is in */
+    PHASE_READING,   /* the headers are in, the body arrives */
+    PHASE_COMPUTING, /* suspended; no deadline */
+    PHASE_WRITING,   /* the answer leaves */
+    PHASE_IDLE,      /* kept alive between requests */
+    PHASE_LINGER,    /* refused; what still arrives is thrown away */
+    PHASE_EXPIRED    /* the keeper shut the socket down: over */
+};
+
+struct client {
+    struct daemon *daemon;
+    struct MHD_Connection *connection;
+    void *tls; /* gnutls_session_t; NULL: plain */
+    int fd;
+    bool over;                /* beyond --max-connections */
+    _Atomic uint64_t state;   /* deadline in ms << 3 | enum phase */
+    atomic_bool gone;         /* its work need not be done */
+    struct client *next;      /* in the list, under its lock */
+    struct client **previous; /* what points here */
+    struct exchange exchange;
+};
+
+struct client_list {
+    pthread_mutex_t lock;
+    struct client *first;
+    size_t count;
+};
+
+/** A new client in the list; NULL when out of memory. */
+struct client *client_create(struct client_list *list, struct daemon *daemon,
+                             struct MHD_Connection *connection);
+
+/** Take it out of the list and release it. NULL is ignored. */
+void client_free(struct client_list *list, struct client *client);
+
+/**
+ * Go to the next phase, to last timeout_ms at most (0: as long as it takes).
+ * @return false: too late, the keeper has given the client up.
+ */
+bool client_enter(struct client *client, enum phase phase, uint64_t timeout_ms);
+
+enum phase client_phase(const struct client *client);
+
+/**
+ * Look at every client: answer 408 to those too slow to ask, shut down those
+ * too slow to listen or idle for too long, and give up the work of those that
+ * left. With idle_ms < UINT64_MAX also those that idle that long.
+ */
+void client_sweep(struct client_list *list, uint64_t idle_ms);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/** One address to listen on: TCP, a Unix socket, or handed over by systemd. */
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+enum { LISTENER_URL_BYTES = 160 };
+
+struct listener {
+    int fd;                       /* -1: none */
+    bool local;                   /* a Unix socket */
+    char path[108];               /* of it, to be removed; "": not ours */
+    char url[LISTENER_URL_BYTES]; /* "http://127.0.0.1:8080" */
+    struct MHD_Daemon *mhd;       /* that accepts from it; daemon.c's */
+};
+
+/**
+ * Listen on "host:port", "[::1]:port", ":port" (every address) or
+ * "unix:/path" (mode: of the socket). A Unix socket that nobody listens on any
+ * more is replaced.
+ *
+ * @return false with one line in error; nothing is open.
+ */
+bool listener_open(struct listener *listener, const char *address,
+                   unsigned mode, bool tls, char *error, size_t error_bytes);
+
+/** How many sockets the service manager hands over (LISTEN_FDS); they are
+ *  file descriptors 3 and up. The variables are unset. */
+size_t listener_inherited(void);
+
+/** Take over such a socket. */
+bool listener_adopt(struct listener *listener, int fd, bool tls, char *error,
+                    size_t error_bytes);
+
+/**
+ * Stop taking new connections so that none is lost that a client believes to
+ * have: first drop new handshakes, which leaves the queue to drain...
+ */
+void listener_hold(struct listener *listener);
+
+/** Is the queue of connections to be accepted empty? */
+bool listener_empty(const struct listener *listener);
+
+/** ...then refuse everybody. The file descriptor stays open. */
+void listener_shut(struct listener *listener);
+
+/** Remove a Unix socket from the file system. */
+void listener_unlink(struct listener *listener);
+
+void listener_close(struct listener *listener);
+
+/**
+ * Split "host:port" or "[host]:port" for getaddrinfo.
+ * @return false where it is neither.
+ */
+bool listener_split(const char *address, char *host, size_t host_bytes,
+                    char *port, size_t port_bytes);
+
+#endif

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include "routes.h"
+
+#include <string.h>
+
+bool routes_add(struct routes *routes, const struct route *table, size_t count)
+{
+    if (count > ROUTES_MAX - routes->count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        routes->route[routes->count++] = &table[i];
+    return true;
+}
+
+static bool path_matches(const char *pattern, const char *path)
+{
+    size_t bytes = strlen(pattern);
+    if (bytes > 0 && pattern[bytes - 1] == '*')
+        return strncmp(pattern, path, bytes - 1) == 0;
+    return strcmp(pattern, path) == 0;
+}
+
+static const char *allow_of(bool get, bool post)
+{
+    if (get && post)
+        return "GET, HEAD, OPTIONS, POST";
+    return get ? "GET, HEAD, OPTIONS" : "OPTIONS, POST";
+}
+
+struct match routes_match(const struct routes *routes, const char *method,
+                          const char *path)
+{
+    bool get = false, post = false;
+    bool every = strcmp(path, "*") == 0; /* OPTIONS * */
+    if (strcmp(method, "HEAD") == 0)
+        method = "GET";
+    for (size_t i = 0; i < routes->count; i++) {
+        const struct route *route = routes->route[i];
+        if (!every && !path_matches(route->path, path))
+            continue;
+        if (!every && strcmp(route->method, method) == 0)
+            return (struct match){route, i, NULL};
+        get |= strcmp(route->method, "GET") == 0;
+        post |= strcmp(route->method, "POST") == 0;
+    }
+    return (struct match){NULL, routes->count,
+                          get || post ? allow_of(get, post) : NULL};
+}

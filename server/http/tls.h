@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/** Certificate, key and client authorities, replaceable while serving. */
+#ifndef TLS_H
+#define TLS_H
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct tls;
+
+/** client_ca NULL: clients need no certificate. NULL with one line in error. */
+struct tls *tls_create(const char *cert, const char *key, const char *client_ca,
+                       char *error, size_t error_bytes);
+
+/** Read the files again; false: the old ones stay. */
+bool tls_reload(struct tls *tls, const char *cert, const char *key,
+                const char *client_ca, char *error, size_t error_bytes);
+
+/** Tell a session that is about to shake hands whose it is. */
+void tls_attach(struct tls *tls, gnutls_session_t session);
+
+/** libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK. */
+int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names,
+                 int ca_count, const gnutls_pk_algorithm_t *algorithms,
+                 int algorithm_count, gnutls_pcert_st **chain,
+                 unsigned int *chain_length, gnutls_privkey_t *key);
+
+/** No session may be left. NULL is ignored. */
+void tls_free(struct tls *tls);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/** The bearer tokens of --token-file. */
+#ifndef TOKEN_H
+#define TOKEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct tokens;
+
+/**
+ * Read a file, one token a line; empty lines and lines that begin with '#'
+ * are skipped.
+ * @return NULL with one line in error: unreadable, or without a token.
+ */
+struct tokens *tokens_create(const char *file, char *error, size_t error_bytes);
+
+/** Read the file again; false: the old tokens stay. */
+bool tokens_reload(struct tokens *tokens, const char *file, char *error,
+                   size_t error_bytes);
+
+/**
+ * Is this Authorization header "Bearer TOKEN" with a known token? NULL is not.
+ * The time it takes tells nothing about the tokens.
+ */
+bool tokens_allow(struct tokens *tokens, const char *authorization);
+
+void tokens_free(struct tokens *tokens);
+
+#endif

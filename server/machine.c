@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CGROUP "/sys/fs/cgroup"
+
+enum { PATH_BYTES = 1024 };
+
+/** The numbers at the head of a file, "max" being UINT64_MAX; how many. */
+static int read_numbers(const char *path, uint64_t *numbers, int most)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return 0;
+    int n = 0;
+    char word[32];
+    while (n < most && fscanf(file, "%31s", word) == 1) {
+        char *end;
+        numbers[n] = strtoull(word, &end, 10);
+        if (strcmp(word, "max") == 0 || word[0] == '-')
+            numbers[n] = UINT64_MAX;
+        else if (*end || end == word)
+            break;
+        n++;
+    }
+    fclose(file);
+    return n;
+}
+
+/** This process's folder of a cgroup hierarchy: "" in most containers. */
+static void own_cgroup(const char *controller, char *path)
+{
+    char line[PATH_BYTES];
+    path[0] = '\0';
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    if (!file)
+        return;
+    while (fgets(line, sizeof line, file)) {
+        char *kind = strchr(line, ':');
+        char *where = kind ? strchr(kind + 1, ':') : NULL;
+        if (!where)
+            continue;
+        *where++ = '\0';
+        if (strcmp(kind + 1, controller) != 0)
+            continue;
+        where[strcspn(where, "\n")] = '\0';
+        snprintf(path, PATH_BYTES, "%s", where);
+        break;
+    }
+    fclose(file);
+}
+
+/** Call visit for the file in this process's cgroup and all above it. */
+static void each_level(const char *controller, const char *root,
+                       const char *name,
+                       void (*visit)(const char *, uint64_t *), uint64_t *least)
+{
+    char own[PATH_BYTES], path[2 * PATH_BYTES + 128];
+    own_cgroup(controller, own);
+    for (;;) {
+        snprintf(path, sizeof path, "%s%s/%s", root, own, name);
+        visit(path, least);
+        char *slash = strrchr(own, '/');
+        if (!slash)
+            return;
+        *slash = '\0';
+    }
+}
+
+static void least_memory(const char *path, uint64_t *least)
+{
+    uint64_t bytes;
+    if (read_numbers(path, &bytes, 1) == 1 && bytes < *least)
+        *least = bytes;
+}
+
+static void least_cores(const char *path, uint64_t *least)
+{
+    uint64_t quota[2]; /* microseconds, a period's microseconds */
+    if (read_numbers(path, quota, 2) != 2 || quota[0] == UINT64_MAX ||
+        quota[1] == 0)
+        return;
+    uint64_t cores = (quota[0] + quota[1] - 1) / quota[1];
+    if (cores < *least)
+        *least = cores;
+}
+
+uint64_t machine_cores(void)
+{
+    cpu_set_t set;
+    uint64_t cores = 1;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        cores = (uint64_t)CPU_COUNT(&set);
+    else if (sysconf(_SC_NPROCESSORS_ONLN) > 0)
+        cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    each_level("", CGROUP, "cpu.max", least_cores, &cores);
+    return cores ? cores : 1;
+}
+
+uint64_t machine_memory(void)
+{
+    uint64_t bytes =
+        (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    each_level("", CGROUP, "memory.max", least_memory, &bytes);
+    each_level("memory", CGROUP "/memory", "memory.limit_in_bytes",
+               least_memory, &bytes);
+    return bytes;
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    BUFFER_BYTES = 256 * 1024,
+    LINE_BYTES = 8192,
+    QUOTED_MAX = 1024,  /* characters of one text; 6 bytes each at worst */
+    PIECE_BYTES = 4096, /* that a pipe with room takes without blocking */
+    PATIENCE_MS = 1000, /* with a pipe that nobody reads, at the end */
+    FLUSH_MS = 100      /* a line waits at most this long */
+};
+
+struct log {
+    int fd;
+    enum log_format format;
+    enum log_level level;
+    pthread_mutex_t lock; /* of filling and used */
+    pthread_cond_t wake;
+    pthread_t thread;
+    char *filling, *writing;
+    size_t used;
+    atomic_bool stop;
+    _Atomic uint64_t dropped;
+};
+
+static const char *level_name(enum log_level level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    return names[level];
+}
+
+/** Can it be written to? Waits, at the end not for ever. */
+static bool writable(struct log *log)
+{
+    struct pollfd out = {.fd = log->fd, .events = POLLOUT};
+    for (int waited = 0; poll(&out, 1, FLUSH_MS) == 0; waited += FLUSH_MS)
+        if (log->stop && waited >= PATIENCE_MS)
+            return false;
+    return true;
+}
+
+/** Write all or give up: a log is not worth waiting for a disk with room. */
+static bool write_all(struct log *log, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        if (!writable(log))
+            return false;
+        ssize_t n =
+            write(log->fd, bytes, count < PIECE_BYTES ? count : PIECE_BYTES);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        count -= (size_t)n;
+    }
+    return true;
+}
+
+static size_t count_lines(const char *text, size_t bytes)
+{
+    size_t lines = 0;
+    for (size_t i = 0; i < bytes; i++)
+        lines += text[i] == '\n';
+    return lines;
+}
+
+/** With the lock held; lets go of it while it writes. */
+static void flush(struct log *log)
+{
+    char *full = log->filling;
+    size_t bytes = log->used;
+    log->filling = log->writing;
+    log->writing = full;
+    log->used = 0;
+    pthread_mutex_unlock(&log->lock);
+    if (!write_all(log, full, bytes))
+        log->dropped += count_lines(full, bytes);
+    pthread_mutex_lock(&log->lock);
+}
+
+static void *run(void *argument)
+{
+    struct log *log = argument;
+    pthread_setname_np(pthread_self(), "log");
+    pthread_mutex_lock(&log->lock);
+    while (!log->stop || log->used > 0) {
+        while (log->used == 0 && !log->stop)
+            pthread_cond_wait(&log->wake, &log->lock);
+        if (!log->stop && log->used < BUFFER_BYTES / 2) {
+            /* more lines will come: write them together */
+            struct timespec until;
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_nsec += FLUSH_MS * 1000000L;
+            until.tv_sec += until.tv_nsec / 1000000000L;
+            until.tv_nsec %= 1000000000L;
+            pthread_cond_timedwait(&log->wake, &log->lock, &until);
+        }
+        if (log->used > 0)
+            flush(log);
+    }
+    pthread_mutex_unlock(&log->lock);
+    return NULL;
+}
+
+struct log *log_create(int fd, enum log_format format, enum log_level level)
+{
+    struct log *log = calloc(1, sizeof *log);
+    if (!log)
+        return NULL;
+    log->fd = fd;
+    log->format = format;
+    log->level = level;
+    log->filling = malloc(BUFFER_BYTES);
+    log->writing = malloc(BUFFER_BYTES);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->wake, NULL);
+    if (log->filling && log->writing &&
+        pthread_create(&log->thread, NULL, run, log) == 0)
+        return log;
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    free(log->filling);
+    free(log->writing);
+    free(log);
+    return NULL;
+}
+
+bool log_wants(const struct log *log, enum log_level level)
+{
+    return level <= log->level;
+}
+
+static void put(struct log *log, const char *line, size_t bytes)
+{
+    pthread_mutex_lock(&log->lock);
+    bool fits = bytes <= BUFFER_BYTES - log->used;
+    bool wake = log->used == 0;
+    if (fits) {
+        memcpy(log->filling + log->used, line, bytes);
+        wake |= log->used < BUFFER_BYTES / 2 &&
+                log->used + bytes >= BUFFER_BYTES / 2;
+        log->used += bytes;
+    }
+    pthread_mutex_unlock(&log->lock);
+    if (!fits)
+        log->dropped++;
+    else if (wake)
+        pthread_cond_signal(&log->wake);
+}
+
+/* ---- a line ----------------------------------------------------------- */
+
+struct line {
+    char text[LINE_BYTES];
+    size_t used;
+};
+
+static void add_bytes(struct line *line, const char *text, size_t bytes)
+{
+    size_t room = LINE_BYTES - 2 - line->used; /* end_line's */
+    bytes = bytes < room ? bytes : room;
+    memcpy(line->text + line->used, text, bytes);
+    line->used += bytes;
+}
+
+static void add_text(struct line *line, const char *text)
+{
+    add_bytes(line, text, strlen(text));
+}
+
+static void add_number(struct line *line, uint64_t number)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    add_bytes(line, digits + at, sizeof digits - at);
+}
+
+/** Nanoseconds as milliseconds with three decimals. */
+static void add_ms(struct line *line, uint64_t ns)
+{
+    uint64_t us = ns / 1000 % 1000;
+    char decimals[4] = {'.', (char)('0' + us / 100), (char)('0' + us / 10 % 10),
+                        (char)('0' + us % 10)};
+    add_number(line, ns / 1000000);
+    add_bytes(line, decimals, sizeof decimals);
+}
+
+/** Text of a client in quotes; nothing in it can end the quotes or line. */
+static void add_quoted(struct line *line, const char *text)
+{
+    add_text(line, "\"");
+    for (size_t i = 0; *text && i < QUOTED_MAX; text++, i++) {
+        unsigned char c = (unsigned char)*text;
+        char escape[8];
+        if (c == '"' || c == '\\') {
+            add_bytes(line, (char[]){'\\', (char)c}, 2);
+        } else if (c < 0x20 || c >= 0x7f) {
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+            add_text(line, escape);
+        } else {
+            add_bytes(line, text, 1);
+        }
+    }
+    add_text(line, "\"");
+}
+
+/** "2026-01-02T03:04:05", formatted once a second and thread. */
+static void add_time(struct line *line)
+{
+    static _Thread_local time_t last;
+    static _Thread_local char text[32];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != last || !text[0]) {
+        struct tm parts;
+        gmtime_r(&now.tv_sec, &parts);
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+        last = now.tv_sec;
+    }
+    unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+    char decimals[5] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                        (char)('0' + ms % 10), 'Z'};
+    add_text(line, text);
+    add_bytes(line, decimals, sizeof decimals);
+}
+
+/** The name of the next member, with what stands before and after it. */
+static void add_name(const struct log *log, struct line *line, const char *name)
+{
+    if (log->format == LOG_JSON) {
+        add_text(line, ",\"");
+        add_text(line, name);
+        add_text(line, "\":");
+    } else {
+        add_text(line, " ");
+        add_text(line, name);
+        add_text(line, "=");
+    }
+}
+
+static void begin_line(const struct log *log, struct line *line,
+                       enum log_level level)
+{
+    line->used = 0;
+    if (log->format == LOG_JSON) {
+        add_text(line, "{\"time\":\"");
+        add_time(line);
+        add_text(line, "\",\"level\":\"");
+        add_text(line, level_name(level));
+        add_text(line, "\"");
+    } else {
+        add_time(line);
+        add_text(line, " ");
+        add_text(line, level_name(level));
+    }
+}
+
+static void end_line(struct log *log, struct line *line)
+{
+    if (log->format == LOG_JSON)
+        line->text[line->used++] = '}';
+    line->text[line->used++] = '\n';
+    put(log, line->text, line->used);
+}
+
+void log_event(struct log *log, enum log_level level, const char *format, ...)
+{
+    char text[1024];
+    struct line line;
+    if (!log_wants(log, level))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    text[strcspn(text, "\n")] = '\0';
+    begin_line(log, &line, level);
+    if (log->format == LOG_JSON) {
+        add_name(log, &line, "message");
+        add_quoted(&line, text);
+    } else {
+        add_text(&line, " ");
+        add_text(&line, text);
+    }
+    end_line(log, &line);
+}
+
+void log_request(struct log *log, const struct log_request *request)
+{
+    struct line line;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {{"status", (uint64_t)request->status},
+                   {"rows", request->rows},
+                   {"classes", request->classes},
+                   {"body_bytes", request->body_bytes},
+                   {"answer_bytes", request->answer_bytes}};
+    const struct {
+        const char *name;
+        uint64_t ns;
+    } stages[] = {{"read_ms", request->read_ns},
+                  {"compute_ms", request->compute_ns},
+                  {"write_ms", request->write_ns},
+                  {"total_ms", request->total_ns}};
+    const struct {
+        const char *name, *value;
+    } texts[] = {{"endpoint", request->endpoint},
+                 {"method", request->method},
+                 {"path", request->path},
+                 {"id", request->id},
+                 {"traceparent", request->trace}};
+
+    if (!log_wants(log, LOG_INFO))
+        return;
+    begin_line(log, &line, LOG_INFO);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        add_name(log, &line, numbers[i].name);
+        add_number(&line, numbers[i].value);
+    }
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        add_name(log, &line, stages[i].name);
+        add_ms(&line, stages[i].ns);
+    }
+    if (request->aborted) {
+        add_name(log, &line, "aborted");
+        add_text(&line, "true");
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (!texts[i].value[0])
+            continue;
+        add_name(log, &line, texts[i].name);
+        add_quoted(&line, texts[i].value);
+    }
+    end_line(log, &line);
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+    return log->dropped;
+}
+
+void log_free(struct log *log)
+{
+    if (!log)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->stop = true;
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
+    pthread_join(log->thread, NULL);
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    free(log->filling);
+    free(log->writing);
+    free(log);
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+#include "metrics.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A thread counts in the shard it was given when it first counted, so that
+ * event loops do not fight for cache lines; the reader adds the shards up. */
+enum { SHARDS = 16, BUCKETS = 12, LINE = 64 };
+
+static const int statuses[] = {200, 204, 400, 401, 404, 405, 406, 408, 413,
+                               415, 422, 431, 499, 500, 501, 503, 0};
+enum { STATUSES = sizeof statuses / sizeof statuses[0] };
+
+static const uint64_t duration_us[BUCKETS] = {50,    100,    250,     500,
+                                              1000,  2500,   5000,    10000,
+                                              50000, 250000, 1000000, 5000000};
+static const uint64_t size_bytes[BUCKETS] = {
+    256,     1024,    4096,     16384,    65536,     262144,
+    1048576, 4194304, 16777216, 67108864, 268435456, 1073741824};
+
+struct histogram {
+    _Atomic uint64_t count[BUCKETS + 1]; /* not cumulative; the last: +Inf */
+    _Atomic uint64_t sum;
+};
+
+struct endpoint_counts {
+    _Atomic uint64_t requests[STATUSES];
+    struct histogram duration; /* sum in ns */
+    struct histogram body, answer;
+};
+
+struct shard {
+    _Alignas(LINE) _Atomic uint64_t rejected[REJECTIONS];
+    struct endpoint_counts *endpoints;
+};
+
+struct metrics {
+    const char **names; /* without doubles */
+    size_t name_count;
+    size_t *index; /* of an endpoint in names */
+    struct shard shards[SHARDS];
+};
+
+static struct shard *own_shard(struct metrics *metrics)
+{
+    static atomic_uint next;
+    static _Thread_local unsigned own;
+    if (own == 0)
+        own = 1 + atomic_fetch_add(&next, 1) % SHARDS;
+    return &metrics->shards[own - 1];
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static void observe(struct histogram *histogram, const uint64_t *bounds,
+                    uint64_t value, uint64_t addend)
+{
+    size_t i = 0;
+    while (i < BUCKETS && value > bounds[i])
+        i++;
+    add(&histogram->count[i], 1);
+    add(&histogram->sum, addend);
+}
+
+static size_t name_index(struct metrics *metrics, const char *name)
+{
+    for (size_t i = 0; i < metrics->name_count; i++)
+        if (strcmp(metrics->names[i], name) == 0)
+            return i;
+    metrics->names[metrics->name_count] = name;
+    return metrics->name_count++;
+}
+
+struct metrics *metrics_create(const char *const *names, size_t count)
+{
+    struct metrics *metrics = aligned_alloc(LINE, sizeof *metrics);
+    if (!metrics)
+        return NULL;
+    memset(metrics, 0, sizeof *metrics);
+    metrics->names = calloc(count, sizeof *metrics->names);
+    metrics->index = calloc(count, sizeof *metrics->index);
+    bool ok = metrics->names && metrics->index;
+    for (size_t i = 0; ok && i < count; i++)
+        metrics->index[i] = name_index(metrics, names[i]);
+    for (size_t i = 0; ok && i < SHARDS; i++) {
+        metrics->shards[i].endpoints =
+            calloc(metrics->name_count, sizeof(struct endpoint_counts));
+        ok = metrics->shards[i].endpoints;
+    }
+    if (!ok) {
+        metrics_free(metrics);
+        return NULL;
+    }
+    return metrics;
+}
+
+void metrics_count(struct metrics *metrics,
+                   const struct metrics_request *request)
+{
+    struct endpoint_counts *counts =
+        &own_shard(metrics)->endpoints[metrics->index[request->endpoint]];
+    size_t i = 0;
+    while (statuses[i] != request->status && i < STATUSES - 1)
+        i++;
+    add(&counts->requests[i], 1);
+    observe(&counts->duration, duration_us, request->total_ns / 1000,
+            request->total_ns);
+    observe(&counts->body, size_bytes, request->body_bytes,
+            request->body_bytes);
+    observe(&counts->answer, size_bytes, request->answer_bytes,
+            request->answer_bytes);
+}
+
+void metrics_reject(struct metrics *metrics, enum metrics_rejection why)
+{
+    add(&own_shard(metrics)->rejected[why], 1);
+}
+
+/* ---- the text --------------------------------------------------------- */
+
+/** The sum of one counter, given where it stands in the first shard. */
+static uint64_t sum(const struct metrics *metrics, size_t name, size_t offset)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < SHARDS; i++) {
+        const char *counts =
+            (const char *)&metrics->shards[i].endpoints[name] + offset;
+        total += *(const _Atomic uint64_t *)counts;
+    }
+    return total;
+}
+
+static void head(FILE *out, const char *name, const char *type,
+                 const char *help)
+{
+    fprintf(out, "# HELP softmaxd_%s %s\n# TYPE softmaxd_%s %s\n", name, help,
+            name, type);
+}
+
+static void write_requests(const struct metrics *metrics, FILE *out)
+{
+    head(out, "requests_total", "counter",
+         "Requests answered; 499: the client left before its answer.");
+    for (size_t n = 0; n < metrics->name_count; n++)
+        for (size_t i = 0; i < STATUSES; i++) {
+            uint64_t count = sum(metrics, n,
+                                 offsetof(struct endpoint_counts, requests) +
+                                     i * sizeof(uint64_t));
+            if (count == 0)
+                continue;
+            fprintf(out,
+                    "softmaxd_requests_total{endpoint=\"%s\",status=\"%d\"} "
+                    "%lu\n",
+                    metrics->names[n], statuses[i], (unsigned long)count);
+        }
+}
+
+/** scale: what the bounds and the sum are divided by for the text's unit. */
+static void write_histogram(const struct metrics *metrics, FILE *out,
+                            const char *name, const char *help, size_t offset,
+                            const uint64_t *bounds, double bound_scale,
+                            double sum_scale)
+{
+    head(out, name, "histogram", help);
+    for (size_t n = 0; n < metrics->name_count; n++) {
+        uint64_t total = 0;
+        const char *label = metrics->names[n];
+        for (size_t i = 0; i <= BUCKETS; i++) {
+            char bound[32] = "+Inf";
+            total += sum(metrics, n,
+                         offset + offsetof(struct histogram, count) +
+                             i * sizeof(uint64_t));
+            if (i < BUCKETS)
+                snprintf(bound, sizeof bound, "%.10g",
+                         (double)bounds[i] / bound_scale);
+            fprintf(out, "softmaxd_%s_bucket{endpoint=\"%s\",le=\"%s\"} %lu\n",
+                    name, label, bound, (unsigned long)total);
+        }
+        uint64_t all =
+            sum(metrics, n, offset + offsetof(struct histogram, sum));
+        fprintf(out,
+                "softmaxd_%s_sum{endpoint=\"%s\"} %.17g\n"
+                "softmaxd_%s_count{endpoint=\"%s\"} %lu\n",
+                name, label, (double)all / sum_scale, name, label,
+                (unsigned long)total);
+    }
+}
+
+static void write_rejected(const struct metrics *metrics, FILE *out)
+{
+    static const char *const labels[] = {
+#define METRICS_LABEL(name, label) label,
+        METRICS_REJECTIONS(METRICS_LABEL)
+#undef METRICS_LABEL
+    };
+    head(out, "rejected_total", "counter",
+         "Requests and connections turned away, by reason.");
+    for (size_t i = 0; i < REJECTIONS; i++) {
+        uint64_t total = 0;
+        for (size_t s = 0; s < SHARDS; s++)
+            total += metrics->shards[s].rejected[i];
+        fprintf(out, "softmaxd_rejected_total{reason=\"%s\"} %lu\n", labels[i],
+                (unsigned long)total);
+    }
+}
+
+static void write_gauges(const struct metrics_gauges *gauges, FILE *out)
+{
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } rows[] = {
+        {"in_flight_requests", "gauge", "Requests under way.",
+         gauges->in_flight},
+        {"open_connections", "gauge", "Connections open.", gauges->connections},
+        {"budget_bytes", "gauge", "Bytes of tensors that requests hold.",
+         gauges->budget_bytes},
+        {"budget_limit_bytes", "gauge", "Bytes of tensors that they may hold.",
+         gauges->budget_limit_bytes},
+        {"pool_queue_jobs", "gauge", "Jobs that wait for a compute thread.",
+         gauges->pool_queue},
+        {"ready", "gauge", "1 while /readyz says so.", gauges->ready},
+        {"log_lines_dropped_total", "counter", "Log lines that were lost.",
+         gauges->log_dropped},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        head(out, rows[i].name, rows[i].type, rows[i].help);
+        fprintf(out, "softmaxd_%s %lu\n", rows[i].name,
+                (unsigned long)rows[i].value);
+    }
+    head(out, "build_info", "gauge", "What runs; always 1.");
+    fprintf(out, "softmaxd_build_info{version=\"%s\",isa=\"%s\"} 1\n",
+            gauges->version, gauges->isa);
+}
+
+bool metrics_write(const struct metrics *metrics,
+                   const struct metrics_gauges *gauges, struct writer *writer)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out)
+        return false;
+    write_requests(metrics, out);
+    write_histogram(metrics, out, "request_duration_seconds",
+                    "From the headers to the last byte of the answer.",
+                    offsetof(struct endpoint_counts, duration), duration_us,
+                    1e6, 1e9);
+    write_histogram(metrics, out, "request_body_bytes",
+                    "Bytes of request bodies as sent.",
+                    offsetof(struct endpoint_counts, body), size_bytes, 1, 1);
+    write_histogram(metrics, out, "answer_body_bytes",
+                    "Bytes of answer bodies as sent.",
+                    offsetof(struct endpoint_counts, answer), size_bytes, 1, 1);
+    write_rejected(metrics, out);
+    write_gauges(gauges, out);
+    bool ok = fclose(out) == 0;
+    if (ok)
+        writer_text(writer, text);
+    free(text);
+    return ok && !writer_failed(writer);
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    if (!metrics)
+        return;
+    for (size_t i = 0; i < SHARDS; i++)
+        free(metrics->shards[i].endpoints);
+    free(metrics->index);
+    free(metrics->names);
+    free(metrics);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/** Counters and histograms, told in the Prometheus text format 0.0.4. */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../codec/writer.h"
+
+struct metrics;
+
+/** name, label: why a request or connection was turned away */
+#define METRICS_REJECTIONS(X)                                                  \
+    X(REJECT_IN_FLIGHT, "in_flight")                                           \
+    X(REJECT_CONNECTIONS, "connections")                                       \
+    X(REJECT_MEMORY, "memory")                                                 \
+    X(REJECT_TIMEOUT, "timeout")                                               \
+    X(REJECT_TOO_LARGE, "too_large")                                           \
+    X(REJECT_TOKEN, "token")
+
+enum metrics_rejection {
+#define METRICS_ENUM(name, label) name,
+    METRICS_REJECTIONS(METRICS_ENUM)
+#undef METRICS_ENUM
+        REJECTIONS
+};
+
+/** What is true now; gathered by whoever asks for the text. */
+struct metrics_gauges {
+    size_t in_flight, connections;
+    size_t budget_bytes, budget_limit_bytes;
+    size_t pool_queue;
+    uint64_t log_dropped;
+    bool ready;
+    const char *version, *isa;
+};
+
+/** One request that is over. */
+struct metrics_request {
+    size_t endpoint; /* index into the names given to metrics_create */
+    int status;
+    uint64_t total_ns, body_bytes, answer_bytes;
+};
+
+/** names: labels of the endpoints, borrowed; equal ones are told as one.
+ *  NULL: out of memory. */
+struct metrics *metrics_create(const char *const *names, size_t count);
+
+void metrics_count(struct metrics *metrics,
+                   const struct metrics_request *request);
+
+void metrics_reject(struct metrics *metrics, enum metrics_rejection why);
+
+/** The text; false: out of memory. */
+bool metrics_write(const struct metrics *metrics,
+                   const struct metrics_gauges *gauges, struct writer *writer);
+
+/** NULL is ignored. */
+void metrics_free(struct metrics *metrics);
+
+#endif
