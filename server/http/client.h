@@ -46,7 +46,6 @@ struct client {
 struct client_list {
     pthread_mutex_t lock;
     struct client *first;
-    size_t count;
 };
 
 /** A new client in the list; NULL when out of memory. */
@@ -70,5 +69,11 @@ enum phase client_phase(const struct client *client);
  * left. With idle_ms < UINT64_MAX also those that idle that long.
  */
 void client_sweep(struct client_list *list, uint64_t idle_ms);
+
+/**
+ * Give every client up: no job of theirs begins any more, no request of theirs
+ * is answered. @return how many jobs still run.
+ */
+size_t client_abandon(struct client_list *list);
 
 #endif

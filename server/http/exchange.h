@@ -34,12 +34,15 @@ struct exchange {
     void *call;
     struct body *body;     /* NULL: not encoded */
     struct stream *stream; /* NULL: answered in one piece */
+    struct head head;
     struct headers headers;
     struct problem problem;
     struct work work;
+    const char *method;
     const char *allow; /* static; for 405 and OPTIONS */
     bool options;      /* answer OPTIONS */
     bool close;        /* the connection, after the answer */
+    bool counted;      /* as in flight */
     int status;        /* 0: not answered */
     uint64_t started, read_done, computed, queued; /* ns */
     size_t received;  /* bytes of the body as sent */

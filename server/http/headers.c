@@ -130,3 +130,37 @@ enum coding headers_accepted_coding(const char *accept_encoding)
     }
     return q[CODING_IDENTITY] > best_q ? CODING_IDENTITY : best;
 }
+
+/** Bytes of "type/subtype" at the beginning, without parameters. */
+static size_t type_bytes(const char *text)
+{
+    return strcspn(text, "; \t,");
+}
+
+bool headers_is_json(const char *content_type)
+{
+    size_t bytes = type_bytes(content_type);
+    if (bytes == 16 && strncasecmp(content_type, "application/json", 16) == 0)
+        return true;
+    return bytes > 17 && strncasecmp(content_type, "application/", 12) == 0 &&
+           strncasecmp(content_type + bytes - 5, "+json", 5) == 0;
+}
+
+bool headers_accept_json(const char *accept)
+{
+    static const char *const good[] = {"*/*", "application/*",
+                                       "application/json"};
+    if (!*accept)
+        return true;
+    for (const char *at = accept; *at;) {
+        at += strspn(at, " \t,");
+        size_t bytes = strcspn(at, ","), type = type_bytes(at);
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+            if (strlen(good[i]) == type &&
+                strncasecmp(good[i], at, type) == 0 &&
+                quality(at + type, bytes - type) > 0)
+                return true;
+        at += bytes;
+    }
+    return false;
+}

@@ -40,6 +40,12 @@ enum coding headers_content_coding(const char *content_encoding);
  */
 enum coding headers_accepted_coding(const char *accept_encoding);
 
+/** Does a Content-Type name JSON: application/json, application/x+json? */
+bool headers_is_json(const char *content_type);
+
+/** Does an Accept allow application/json? */
+bool headers_accept_json(const char *accept);
+
 /** "gzip" and so on, as Content-Encoding says it. */
 const char *headers_coding_name(enum coding coding);
 

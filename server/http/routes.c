@@ -36,7 +36,7 @@ struct match routes_match(const struct routes *routes, const char *method,
         method = "GET";
     for (size_t i = 0; i < routes->count; i++) {
         const struct route *route = routes->route[i];
-        if (!every && !path_matches(route->path, path))
+        if (!route->method || (!every && !path_matches(route->path, path)))
             continue;
         if (!every && strcmp(route->method, method) == 0)
             return (struct match){route, i, NULL};
@@ -45,4 +45,15 @@ struct match routes_match(const struct routes *routes, const char *method,
     }
     return (struct match){NULL, routes->count,
                           get || post ? allow_of(get, post) : NULL};
+}
+
+bool routes_fail(const struct routes *routes, const struct head *head,
+                 const struct problem *problem, struct reply *reply)
+{
+    for (size_t i = 0; i < routes->count; i++) {
+        const struct route *route = routes->route[i];
+        if (route->fail && path_matches(route->path, head->path))
+            return route->fail(head, problem, reply);
+    }
+    return false;
 }

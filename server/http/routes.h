@@ -30,4 +30,8 @@ bool routes_add(struct routes *routes, const struct route *table, size_t count);
 struct match routes_match(const struct routes *routes, const char *method,
                           const char *path);
 
+/** The error in the form of the path's protocol; false: it has none. */
+bool routes_fail(const struct routes *routes, const struct head *head,
+                 const struct problem *problem, struct reply *reply);
+
 #endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+#include "answer.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "clock.h"
+#include "server.h"
+#include "stream.h"
+
+enum {
+    BLOCK_BYTES = 32 * 1024, /* libmicrohttpd's buffer for a known length */
+    COMPRESS_FROM = 1024     /* below, the header costs what it saves */
+};
+
+struct reply answer_reply(void)
+{
+    return (struct reply){.status = 200, .text_bytes = SIZE_MAX};
+}
+
+/* ---- problems --------------------------------------------------------- */
+
+static void write_member(struct writer *writer, const char *name, size_t value)
+{
+    writer_text(writer, name);
+    writer_int64(writer, (int64_t)value);
+}
+
+/** RFC 9457; the extra members only where they apply. */
+static struct writer *problem_writer(const struct problem *problem)
+{
+    struct writer *writer = writer_create();
+    if (!writer)
+        return NULL;
+    writer_text(writer, "{\"type\":\"about:blank\",\"title\":");
+    writer_string(writer, problem_title(problem->status));
+    write_member(writer, ",\"status\":", (size_t)problem->status);
+    writer_text(writer, ",\"detail\":");
+    writer_string(writer, problem->detail);
+    if (problem->pointer[0]) {
+        writer_text(writer, ",\"pointer\":");
+        writer_string(writer, problem->pointer);
+    }
+    if (problem->located) {
+        write_member(writer, ",\"offset\":", problem->offset);
+        write_member(writer, ",\"line\":", problem->line);
+        write_member(writer, ",\"column\":", problem->column);
+    }
+    writer_text(writer, "}\n");
+    if (!writer_failed(writer))
+        return writer;
+    writer_free(writer);
+    return NULL;
+}
+
+void answer_problem(const struct daemon *daemon, const struct exchange *x,
+                    struct reply *reply, const char **fallback)
+{
+    *reply = answer_reply();
+    *fallback = NULL;
+    reply->status = x->problem.status;
+    if (x->head.path &&
+        routes_fail(&daemon->routes, &x->head, &x->problem, reply))
+        return;
+    reply->content_type = "application/problem+json";
+    reply->writer = problem_writer(&x->problem);
+    if (!reply->writer)
+        *fallback = "{\"type\":\"about:blank\",\"title\":\"Service "
+                    "Unavailable\",\"status\":503,\"detail\":\"memory: too "
+                    "little is free now, try again later\"}\n";
+    if (*fallback)
+        reply->status = 503;
+}
+
+/* ---- headers ---------------------------------------------------------- */
+
+static bool has_header(const struct reply *reply, const char *name)
+{
+    for (size_t i = 0; i < reply->header_count; i++)
+        if (strcasecmp(reply->header[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+size_t answer_headers(const struct exchange *x, const struct reply *reply,
+                      struct answer_header *headers)
+{
+    size_t n = 0;
+    if (reply->content_type)
+        headers[n++] =
+            (struct answer_header){"Content-Type", reply->content_type};
+    if (x->id[0])
+        headers[n++] = (struct answer_header){"X-Request-Id", x->id};
+    for (size_t i = 0; i < reply->header_count; i++)
+        headers[n++] = (struct answer_header){reply->header[i].name,
+                                              reply->header[i].value};
+    if (x->allow && (reply->status == 405 || x->options) &&
+        !has_header(reply, "Allow"))
+        headers[n++] = (struct answer_header){"Allow", x->allow};
+    if (reply->status == 401)
+        headers[n++] = (struct answer_header){"WWW-Authenticate", "Bearer"};
+    if (reply->status == 503)
+        headers[n++] = (struct answer_header){"Retry-After", "1"};
+    if (reply->status == 415)
+        headers[n++] =
+            (struct answer_header){"Accept-Encoding", "gzip, deflate"};
+    if (x->close)
+        headers[n++] = (struct answer_header){"Connection", "close"};
+    return n;
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
+                          size_t room)
+{
+    struct client *client = cls;
+    struct exchange *x = &client->exchange;
+    (void)position;
+    /* Each slice that was taken buys the time for the next. */
+    if (!client_enter(client, PHASE_WRITING,
+                      client->daemon->options->request_timeout * 1000))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    ssize_t bytes = stream_next(x->stream, buffer, room);
+    if (bytes < 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    x->sent += (size_t)bytes;
+    return bytes > 0 ? bytes : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static size_t tensor_bytes(const struct reply *reply)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < reply->tensor_count; i++)
+        bytes += reply->tensors[i]->count *
+                 tensor_element_bytes(reply->tensors[i]->type);
+    return bytes;
+}
+
+static size_t write_small(struct writer *writer, char *text)
+{
+    size_t bytes = 0, more = 1;
+    while (writer && more > 0 && ANSWER_SMALL_BYTES - bytes >= 64) {
+        more = writer_next(writer, text + bytes, ANSWER_SMALL_BYTES - bytes);
+        bytes += more;
+    }
+    return bytes;
+}
+
+static enum coding choose_coding(const struct client *client,
+                                 const struct reply *reply, bool whole,
+                                 size_t bytes)
+{
+    if (reply->tensor_count > 0 || (whole && bytes < COMPRESS_FROM))
+        return CODING_IDENTITY;
+    return headers_accepted_coding(client->exchange.headers.accept_encoding);
+}
+
+/** An answer that does not fit into text or shall be compressed. */
+static struct MHD_Response *stream_response(struct client *client,
+                                            struct reply *reply,
+                                            const char *text, size_t bytes,
+                                            enum coding coding)
+{
+    struct exchange *x = &client->exchange;
+    struct budget *budget = &client->daemon->service.budget;
+    x->stream = stream_create(reply, text, bytes, coding, budget);
+    if (!x->stream && coding != CODING_IDENTITY) {
+        coding = CODING_IDENTITY;
+        x->stream = stream_create(reply, text, bytes, coding, budget);
+    }
+    if (!x->stream)
+        return NULL;
+    uint64_t length = MHD_SIZE_UNKNOWN;
+    if (coding == CODING_IDENTITY && writer_done(reply->writer))
+        length = bytes + tensor_bytes(reply);
+    else if (coding == CODING_IDENTITY && reply->text_bytes != SIZE_MAX)
+        length = reply->text_bytes + tensor_bytes(reply);
+    reply->writer = NULL; /* the stream's now */
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        length, BLOCK_BYTES, send_slice, client, NULL);
+    if (response && coding != CODING_IDENTITY &&
+        MHD_add_response_header(response, "Content-Encoding",
+                                headers_coding_name(coding)) != MHD_YES) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
+/** Compressing depends on the request, and caches have to know. */
+static bool add_headers(struct client *client, const struct reply *reply,
+                        struct MHD_Response *response, bool varies)
+{
+    struct answer_header headers[ANSWER_MAX_HEADERS];
+    size_t count = answer_headers(&client->exchange, reply, headers);
+    for (size_t i = 0; i < count; i++)
+        if (MHD_add_response_header(response, headers[i].name,
+                                    headers[i].value) != MHD_YES)
+            return false;
+    return !varies || MHD_add_response_header(response, "Vary",
+                                              "Accept-Encoding") == MHD_YES;
+}
+
+static enum MHD_Result queue(struct client *client, const struct reply *reply,
+                             struct MHD_Response *response, bool varies)
+{
+    struct exchange *x = &client->exchange;
+    enum MHD_Result result = MHD_NO;
+    if (!response)
+        return MHD_NO;
+    x->close |= daemon_life(client->daemon) >= LIFE_CLOSING;
+    if (add_headers(client, reply, response, varies) &&
+        client_enter(client, PHASE_WRITING,
+                     client->daemon->options->request_timeout * 1000)) {
+        x->stage = STAGE_ANSWERED;
+        x->status = reply->status;
+        x->queued = clock_ns();
+        result = MHD_queue_response(client->connection, (unsigned)reply->status,
+                                    response);
+    }
+    MHD_destroy_response(response);
+    return result;
+}
+
+enum MHD_Result answer_queue(struct client *client, struct reply *reply)
+{
+    static _Thread_local char text[ANSWER_SMALL_BYTES];
+    struct exchange *x = &client->exchange;
+    struct MHD_Response *response;
+    size_t bytes = write_small(reply->writer, text);
+    bool whole = !reply->writer || writer_done(reply->writer);
+    enum coding coding = choose_coding(client, reply, whole, bytes);
+    bool varies = coding != CODING_IDENTITY;
+    if (whole && reply->tensor_count == 0 && coding == CODING_IDENTITY) {
+        response =
+            MHD_create_response_from_buffer(bytes, text, MHD_RESPMEM_MUST_COPY);
+        x->sent = bytes;
+    } else {
+        response = stream_response(client, reply, text, bytes, coding);
+    }
+    writer_free(reply->writer);
+    reply->writer = NULL;
+    return queue(client, reply, response, varies);
+}
+
+enum MHD_Result answer_queue_problem(struct client *client)
+{
+    struct reply reply;
+    const char *fallback;
+    answer_problem(client->daemon, &client->exchange, &reply, &fallback);
+    if (!fallback)
+        return answer_queue(client, &reply);
+    client->exchange.sent = strlen(fallback);
+    return queue(client, &reply,
+                 MHD_create_response_from_buffer(strlen(fallback),
+                                                 (void *)(uintptr_t)fallback,
+                                                 MHD_RESPMEM_PERSISTENT),
+                 false);
+}

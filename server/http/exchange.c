@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+#include "exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "answer.h"
+#include "body.h"
+#include "clock.h"
+#include "refuse.h"
+#include "server.h"
+#include "stream.h"
+
+enum {
+    INLINE_ELEMENTS = 32 * 1024, /* computed in the event loop */
+    DISCARD_BYTES = 64 * 1024    /* of a refused body, to keep the connection */
+};
+
+/* ---- request id and trace --------------------------------------------- */
+
+static bool is_plain(const char *text, size_t most)
+{
+    size_t bytes = 0;
+    for (; text[bytes]; bytes++)
+        if (text[bytes] <= ' ' || text[bytes] > '~' || bytes >= most)
+            return false;
+    return bytes > 0;
+}
+
+/** splitmix64 (Steele, Lea, Flood 2014), seeded once a thread. */
+static uint64_t random_number(void)
+{
+    static _Thread_local uint64_t state;
+    if (state == 0 && getrandom(&state, sizeof state, 0) != sizeof state)
+        state = clock_ns();
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static void take_id(struct exchange *x)
+{
+    const char *sent = x->headers.request_id;
+    if (sent && is_plain(sent, EXCHANGE_ID_BYTES - 1)) {
+        memcpy(x->id, sent, strlen(sent) + 1);
+    } else {
+        uint64_t number = random_number();
+        for (int i = 0; i < 16; i++, number >>= 4)
+            x->id[i] = "0123456789abcdef"[number & 15];
+        x->id[16] = '\0';
+    }
+    sent = x->headers.traceparent;
+    if (sent && is_plain(sent, EXCHANGE_TRACE_BYTES - 1))
+        memcpy(x->trace, sent, strlen(sent) + 1);
+}
+
+/* ---- what the headers decide ------------------------------------------ */
+
+static bool check_route(struct client *client, const char *url)
+{
+    struct exchange *x = &client->exchange;
+    struct match match = routes_match(&client->daemon->routes, x->method, url);
+    x->route = match.route;
+    x->route_number = match.number;
+    x->allow = match.allow;
+    x->options = match.allow && strcmp(x->method, "OPTIONS") == 0;
+    if (x->route || x->options)
+        return true;
+    if (!x->allow)
+        return problem_set(&x->problem, 404, NULL,
+                           "path: got %.200s, must be one that GET "
+                           "/openapi.json lists",
+                           url);
+    return problem_set(&x->problem, 405, NULL,
+                       "method: got %.32s, must be one of %s", x->method,
+                       x->allow);
+}
+
+/** Is there room for one more, and may it come in? */
+static bool check_admission(struct client *client, size_t in_flight)
+{
+    struct daemon *daemon = client->daemon;
+    struct exchange *x = &client->exchange;
+    if (x->route && x->route->open)
+        return true;
+    if (client->over) {
+        metrics_reject(daemon->metrics, REJECT_CONNECTIONS);
+        x->close = true;
+        return problem_set(&x->problem, 503, NULL,
+                           "connections: got one more than %zu "
+                           "(--max-connections), try again later",
+                           daemon->max_connections);
+    }
+    if (in_flight > daemon->options->max_in_flight) {
+        metrics_reject(daemon->metrics, REJECT_IN_FLIGHT);
+        return problem_set(&x->problem, 503, NULL,
+                           "requests: got one more than %lu at once "
+                           "(--max-in-flight), try again later",
+                           (unsigned long)daemon->options->max_in_flight);
+    }
+    if (daemon->tokens &&
+        !tokens_allow(daemon->tokens, x->headers.authorization)) {
+        metrics_reject(daemon->metrics, REJECT_TOKEN);
+        return problem_set(&x->problem, 401, NULL,
+                           "Authorization: got %s, must be Bearer and a token "
+                           "that this server knows",
+                           x->headers.authorization ? "something else"
+                                                    : "nothing");
+    }
+    return true;
+}
+
+static bool too_large(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    metrics_reject(client->daemon->metrics, REJECT_TOO_LARGE);
+    return problem_set(&x->problem, 413, NULL,
+                       "body: got more than it may have, must be at most %zu "
+                       "bytes (--max-body)",
+                       client->daemon->service.max_body);
+}
+
+static bool check_types(struct exchange *x)
+{
+    const struct headers *h = &x->headers;
+    if (h->content_type && !h->inference_header_length &&
+        !headers_is_json(h->content_type))
+        return problem_set(&x->problem, 415, NULL,
+                           "Content-Type: got %.100s, must be "
+                           "application/json",
+                           h->content_type);
+    if (h->accept && !h->inference_header_length &&
+        !headers_accept_json(h->accept))
+        return problem_set(&x->problem, 406, NULL,
+                           "Accept: got %.200s, must allow application/json",
+                           h->accept);
+    return true;
+}
+
+/** Set up what takes the body of a POST. */
+static bool open_body(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    struct service *service = &client->daemon->service;
+    enum coding coding = headers_content_coding(x->headers.content_encoding);
+    if (coding == CODING_UNKNOWN)
+        return problem_set(&x->problem, 415, NULL,
+                           "Content-Encoding: got %.100s, must be gzip, "
+                           "deflate or identity",
+                           x->headers.content_encoding);
+    if (!check_types(x))
+        return false;
+    if (x->headers.content_length != UINT64_MAX &&
+        x->headers.content_length > service->max_body)
+        return too_large(client);
+    if (coding != CODING_IDENTITY) {
+        x->body = body_create(coding, &service->budget);
+        if (!x->body)
+            return problem_memory(&x->problem);
+    }
+    x->endpoint = x->route->endpoint;
+    x->call = x->endpoint->begin(service, &x->head, &x->problem);
+    return x->call;
+}
+
+/* ---- the body --------------------------------------------------------- */
+
+static bool feed_endpoint(void *cls, const char *bytes, size_t count,
+                          struct problem *problem)
+{
+    struct client *client = cls;
+    struct exchange *x = &client->exchange;
+    if (count > client->daemon->service.max_body - x->decoded)
+        return too_large(client);
+    x->decoded += count;
+    return x->endpoint->feed(x->call, bytes, count, problem);
+}
+
+/** A problem is set: drop what is left of the body, if that is little, or
+ *  answer before it is here. */
+static void refuse_rest(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    uint64_t left = x->headers.content_length;
+    if (left != UINT64_MAX)
+        left = left > x->received ? left - x->received : 0;
+    bool known = left != UINT64_MAX;
+    x->stage = STAGE_DISCARD;
+    if ((known && left > DISCARD_BYTES) || x->discarded > DISCARD_BYTES)
+        refuse_now(client);
+}
+
+static void take_slice(struct client *client, const char *data, size_t bytes)
+{
+    struct exchange *x = &client->exchange;
+    x->received += bytes;
+    if (x->stage == STAGE_DISCARD) {
+        x->discarded += bytes;
+        refuse_rest(client);
+    }
+    if (x->stage != STAGE_BODY || !x->endpoint)
+        return;
+    bool ok = x->body ? body_feed(x->body, data, bytes, feed_endpoint, client,
+                                  &x->problem)
+                      : feed_endpoint(client, data, bytes, &x->problem);
+    if (!ok)
+        refuse_rest(client);
+}
+
+/* ---- the stages ------------------------------------------------------- */
+
+static enum MHD_Result begin(struct client *client, const char *url,
+                             const char *method)
+{
+    struct daemon *daemon = client->daemon;
+    struct exchange *x = &client->exchange;
+    x->started = clock_ns();
+    x->method = method;
+    x->stage = STAGE_BODY;
+    headers_read(&x->headers, client->connection);
+    x->head = (struct head){url, x->headers.accept, x->headers.content_type,
+                            x->headers.inference_header_length};
+    take_id(x);
+    size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
+                                                     memory_order_relaxed);
+    x->counted = true;
+    bool ok = check_route(client, url) && check_admission(client, in_flight) &&
+              (!x->route || !x->route->endpoint || open_body(client));
+    if (!client_enter(client, PHASE_READING,
+                      daemon->options->request_timeout * 1000))
+        return MHD_NO;
+    if (ok)
+        return MHD_YES;
+    x->stage = STAGE_DISCARD;
+    if (x->headers.expects_continue && x->headers.has_body)
+        return answer_queue_problem(client); /* and the body never comes */
+    refuse_rest(client);
+    return MHD_YES;
+}
+
+static enum MHD_Result answer_page(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    struct reply reply = answer_reply();
+    if (x->options)
+        reply.status = 204;
+    else if (!x->route->page->get(&client->daemon->service, &x->head, &reply,
+                                  &x->problem))
+        return answer_queue_problem(client);
+    return answer_queue(client, &reply);
+}
+
+static enum MHD_Result answer(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    struct reply reply = answer_reply();
+    x->computed = clock_ns();
+    if (x->problem.status ||
+        !x->endpoint->answer(x->call, &reply, &x->problem)) {
+        writer_free(reply.writer);
+        return answer_queue_problem(client);
+    }
+    return answer_queue(client, &reply);
+}
+
+/** A job of the compute pool. */
+static void compute(void *argument)
+{
+    struct client *client = argument;
+    struct exchange *x = &client->exchange;
+    x->stage = STAGE_COMPUTED;
+    if (client->gone)
+        problem_set(&x->problem, 499, NULL, "client: left before its turn");
+    else
+        x->endpoint->run(x->call, &x->problem);
+    /* From here on the event loop may have the client already. */
+    MHD_resume_connection(client->connection);
+}
+
+static enum MHD_Result run(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    struct daemon *daemon = client->daemon;
+    if (x->work.elements < INLINE_ELEMENTS) {
+        x->endpoint->run(x->call, &x->problem);
+        return answer(client);
+    }
+    if (daemon->stopping || !client_enter(client, PHASE_COMPUTING, 0))
+        return MHD_NO;
+    MHD_suspend_connection(client->connection);
+    if (smx_context_submit(daemon->service.compute, compute, client) !=
+        SMX_OK) {
+        problem_memory(&x->problem);
+        x->stage = STAGE_COMPUTED;
+        MHD_resume_connection(client->connection);
+    }
+    return MHD_YES;
+}
+
+/** The body is here, all of it. */
+static enum MHD_Result finish(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    x->read_done = clock_ns();
+    if (x->stage == STAGE_DISCARD)
+        return answer_queue_problem(client);
+    if (!x->endpoint)
+        return answer_page(client);
+    if ((x->body && !body_finish(x->body, &x->problem)) ||
+        !x->endpoint->ready(x->call, &x->work, &x->problem))
+        return answer_queue_problem(client);
+    return run(client);
+}
+
+enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
+                                const char *url, const char *method,
+                                const char *version, const char *data,
+                                size_t *data_bytes, void **state)
+{
+    struct client *client = *state;
+    (void)cls;
+    (void)connection;
+    (void)version;
+    if (!client)
+        return MHD_NO; /* there was no memory for it */
+    switch (client->exchange.stage) {
+    case STAGE_NEW:
+        return begin(client, url, method);
+    case STAGE_COMPUTED:
+        return answer(client);
+    case STAGE_BODY:
+    case STAGE_DISCARD:
+        if (*data_bytes == 0)
+            return finish(client);
+        take_slice(client, data, *data_bytes);
+        break;
+    case STAGE_LINGER:
+    case STAGE_ANSWERED:
+        if (*data_bytes == 0)
+            return MHD_NO;
+        break;
+    }
+    *data_bytes = 0;
+    return MHD_YES;
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+static void account(struct client *client, bool aborted)
+{
+    struct daemon *daemon = client->daemon;
+    const struct exchange *x = &client->exchange;
+    uint64_t now = clock_ns(), total = now - x->started;
+    uint64_t read = x->read_done ? x->read_done : now;
+    uint64_t queued = x->queued ? x->queued : now;
+    struct metrics_request counted = {x->route_number, x->status, total,
+                                      x->received, x->sent};
+    metrics_count(daemon->metrics, &counted);
+    if (x->status == 503 && x->problem.status == 503 && x->call)
+        metrics_reject(daemon->metrics, REJECT_MEMORY);
+    if (x->route && x->route->quiet)
+        return;
+    struct log_request line = {
+        .id = x->id,
+        .trace = x->trace,
+        .method = x->method,
+        .path = x->head.path,
+        .endpoint = x->route ? x->route->name : "other",
+        .status = x->status,
+        .aborted = aborted,
+        .rows = x->work.rows,
+        .classes = x->work.classes,
+        .body_bytes = x->received,
+        .answer_bytes = x->sent,
+        .read_ns = read - x->started,
+        .compute_ns = x->computed ? x->computed - read : 0,
+        .write_ns = now - queued,
+        .total_ns = total,
+    };
+    log_request(daemon->log, &line);
+}
+
+void exchange_completed(void *cls, struct MHD_Connection *connection,
+                        void **state, enum MHD_RequestTerminationCode why)
+{
+    struct client *client = *state;
+    (void)cls;
+    (void)connection;
+    if (!client || !client->exchange.counted)
+        return;
+    struct exchange *x = &client->exchange;
+    bool late = !client_enter(client, PHASE_IDLE,
+                              client->daemon->options->idle_timeout * 1000);
+    if (x->status == 0)
+        x->status = late ? 408 : 499;
+    account(client, why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+                        x->stage != STAGE_LINGER);
+    if (x->endpoint)
+        x->endpoint->end(x->call);
+    body_free(x->body);
+    stream_free(x->stream);
+    atomic_fetch_sub_explicit(&client->daemon->in_flight, 1,
+                              memory_order_relaxed);
+    if (!late) /* else the keeper may be reading the id */
+        memset(x, 0, sizeof *x);
+    *state = NULL;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "pages.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server.h"
+
+/* The specification as it stands, and the NUL that makes it a string;
+ * http.mk makes this file depend on it. */
+__asm__(".section .rodata\n"
+        "pages_yaml:\n"
+        ".incbin \"openapi.yaml\"\n"
+        ".byte 0\n"
+        "pages_json:\n"
+        ".incbin \"" OPENAPI_JSON "\"\n"
+        ".byte 0\n"
+        ".previous\n");
+extern const char pages_yaml[] __attribute__((visibility("hidden")));
+extern const char pages_json[] __attribute__((visibility("hidden")));
+
+bool pages_is_ready(const struct service *service)
+{
+    enum life life = daemon_life((const struct daemon *)service);
+    size_t taken =
+        atomic_load_explicit(&service->budget.taken, memory_order_relaxed);
+    return life == LIFE_SERVING &&
+           taken < service->budget.limit - service->budget.limit / 16;
+}
+
+static bool finish(struct reply *reply, const char *type,
+                   struct problem *problem)
+{
+    reply->content_type = type;
+    return !writer_failed(reply->writer) || problem_memory(problem);
+}
+
+static bool get_text(struct reply *reply, const char *text, const char *type,
+                     struct problem *problem)
+{
+    reply->writer = writer_create();
+    if (!reply->writer)
+        return problem_memory(problem);
+    writer_text(reply->writer, text);
+    reply->text_bytes = strlen(text);
+    return finish(reply, type, problem);
+}
+
+static bool get_health(struct service *service, const struct head *head,
+                       struct reply *reply, struct problem *problem)
+{
+    (void)service;
+    (void)head;
+    return get_text(reply, "{\"status\":\"ok\"}\n", "application/json",
+                    problem);
+}
+
+static bool get_ready(struct service *service, const struct head *head,
+                      struct reply *reply, struct problem *problem)
+{
+    (void)head;
+    if (service->is_ready(service))
+        return get_text(reply, "{\"status\":\"ready\"}\n", "application/json",
+                        problem);
+    enum life life = daemon_life(daemon_of(service));
+    return problem_set(problem, 503, NULL, "readiness: %s",
+                       life == LIFE_SERVING    ? "out of memory budget"
+                       : life == LIFE_STARTING ? "starting"
+                                               : "draining");
+}
+
+static void write_limit(struct writer *writer, const char *name, uint64_t value)
+{
+    writer_text(writer, ",\"");
+    writer_text(writer, name);
+    writer_text(writer, "\":");
+    writer_int64(writer, (int64_t)value);
+}
+
+static bool get_version(struct service *service, const struct head *head,
+                        struct reply *reply, struct problem *problem)
+{
+    const struct daemon *daemon = daemon_of(service);
+    const struct options *options = daemon->options;
+    struct writer *writer = reply->writer = writer_create();
+    (void)head;
+    if (!writer)
+        return problem_memory(problem);
+    writer_text(writer, "{\"name\":\"softmaxd\",\"version\":\"" SMX_VERSION
+                        "\",\"isa\":");
+    writer_string(writer, smx_isa_name(smx_context_isa(service->compute)));
+    write_limit(writer, "io_threads", options->io_threads);
+    write_limit(writer, "compute_threads",
+                smx_context_threads(service->compute));
+    writer_text(writer, ",\"limits\":{\"max_body\":");
+    writer_int64(writer, (int64_t)service->max_body);
+    write_limit(writer, "memory_limit", service->budget.limit);
+    write_limit(writer, "max_connections", daemon->max_connections);
+    write_limit(writer, "max_in_flight", options->max_in_flight);
+    write_limit(writer, "idle_timeout", options->idle_timeout);
+    write_limit(writer, "request_timeout", options->request_timeout);
+    writer_text(writer, "}}\n");
+    return finish(reply, "application/json", problem);
+}
+
+static bool get_metrics(struct service *service, const struct head *head,
+                        struct reply *reply, struct problem *problem)
+{
+    struct daemon *daemon = daemon_of(service);
+    const struct metrics_gauges gauges = {
+        .in_flight = daemon->in_flight,
+        .connections = daemon->connections,
+        .budget_bytes = service->budget.taken,
+        .budget_limit_bytes = service->budget.limit,
+        .pool_queue = smx_context_queued(service->compute),
+        .log_dropped = log_dropped(daemon->log),
+        .ready = service->is_ready(service),
+        .version = SMX_VERSION,
+        .isa = smx_isa_name(smx_context_isa(service->compute)),
+    };
+    (void)head;
+    reply->writer = writer_create();
+    if (!reply->writer ||
+        !metrics_write(daemon->metrics, &gauges, reply->writer))
+        return problem_memory(problem);
+    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    return true;
+}
+
+static bool get_yaml(struct service *service, const struct head *head,
+                     struct reply *reply, struct problem *problem)
+{
+    (void)service;
+    (void)head;
+    return get_text(reply, pages_yaml, "application/yaml", problem);
+}
+
+static bool get_json(struct service *service, const struct head *head,
+                     struct reply *reply, struct problem *problem)
+{
+    (void)service;
+    (void)head;
+    return get_text(reply, pages_json, "application/json", problem);
+}
+
+#define PAGE(path_, name_, get_, probe_)                                       \
+    {                                                                          \
+        .method = "GET", .path = path_, .name = name_,                         \
+        .page = &(const struct page){get_}, .open = probe_, .quiet = probe_    \
+    }
+
+/* Probes are open: they must work without a token and when all is full. */
+const struct route pages_routes[] = {
+    PAGE("/healthz", "healthz", get_health, true),
+    PAGE("/readyz", "readyz", get_ready, true),
+    PAGE("/metrics", "metrics", get_metrics, true),
+    PAGE("/version", "version", get_version, false),
+    PAGE("/openapi.yaml", "openapi", get_yaml, false),
+    PAGE("/openapi.json", "openapi", get_json, false),
+};
+const size_t pages_route_count = sizeof pages_routes / sizeof pages_routes[0];

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/* softmaxd: options, start, wait for a signal, drain, exit. */
+#define _GNU_SOURCE
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/native.h"
+#include "http/daemon.h"
+#include "http/healthcheck.h"
+#include "observe/notify.h"
+#include "options.h"
+#include "page/page.h"
+#include "protocol/protocol.h"
+#include "softmax.h"
+
+enum { EXIT_USAGE = 2, DRAIN_LOOK_MS = 20, ERROR_BYTES = 512 };
+
+static int complain(const char *error, int status)
+{
+    fprintf(stderr, "softmaxd: %s\n", error);
+    return status;
+}
+
+static int print(const char *text)
+{
+    if (!text)
+        return complain("out of memory", EXIT_FAILURE);
+    return fputs(text, stdout) == EOF || fflush(stdout) == EOF ? EXIT_FAILURE
+                                                               : EXIT_SUCCESS;
+}
+
+static int print_help(void)
+{
+    char *help = options_help();
+    int status = print(help);
+    free(help);
+    return status;
+}
+
+static int check_health(const struct options *options)
+{
+    char error[ERROR_BYTES];
+    const char *address =
+        options->healthcheck ? options->healthcheck : options->listen[0];
+    if (healthcheck(address, options->tls_cert, error, sizeof error))
+        return EXIT_SUCCESS;
+    return complain(error, EXIT_FAILURE);
+}
+
+/** One line, once all addresses listen. */
+static void announce(struct daemon *daemon, const struct options *options)
+{
+    const struct smx_context *compute = daemon_service(daemon)->compute;
+    const char *address;
+    printf("softmaxd " SMX_VERSION " listening on");
+    for (size_t i = 0; (address = daemon_address(daemon, i)); i++)
+        printf("%s %s", i ? "," : "", address);
+    printf(" (%s, %lu io, %zu compute)\n",
+           smx_isa_name(smx_context_isa(compute)),
+           (unsigned long)options->io_threads, smx_context_threads(compute));
+    fflush(stdout);
+}
+
+static void reload(struct daemon *daemon)
+{
+    char error[ERROR_BYTES], state[64];
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    notify(state);
+    if (!daemon_reload(daemon, error, sizeof error))
+        complain(error, 0);
+    notify("READY=1");
+}
+
+/** Until all is answered, time is up, or a second signal comes. */
+static int drain(struct daemon *daemon, const sigset_t *signals)
+{
+    const struct timespec look = {0, DRAIN_LOOK_MS * 1000000L};
+    enum daemon_drained drained;
+    notify("STOPPING=1");
+    daemon_drain(daemon);
+    while ((drained = daemon_drained(daemon)) == DRAIN_RUNNING) {
+        int signal = sigtimedwait(signals, NULL, &look);
+        if (signal == SIGTERM || signal == SIGINT) {
+            daemon_unlink(daemon);
+            _exit(EXIT_FAILURE);
+        }
+    }
+    if (drained == DRAIN_DONE) {
+        daemon_stop(daemon);
+        return EXIT_SUCCESS;
+    }
+    fprintf(stderr, "softmaxd: %zu requests were not finished in time\n",
+            daemon_in_flight(daemon));
+    daemon_unlink(daemon);
+    _exit(EXIT_FAILURE);
+}
+
+static int serve(const struct options *options)
+{
+    const struct route_table tables[] = {
+        {api_routes, api_route_count},
+        {protocol_routes, protocol_route_count},
+        {page_routes, page_route_count},
+    };
+    char error[ERROR_BYTES];
+    sigset_t signals;
+    int signal;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    /* Before there are threads, which inherit it. */
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    json_object_seed(0);
+    struct daemon *daemon =
+        daemon_start(options, tables, sizeof tables / sizeof tables[0],
+                     STDERR_FILENO, error, sizeof error);
+    if (!daemon)
+        return complain(error, EXIT_FAILURE);
+    announce(daemon, options);
+    notify("READY=1");
+    while ((signal = sigwaitinfo(&signals, NULL)) == SIGHUP || signal < 0)
+        if (signal == SIGHUP)
+            reload(daemon);
+    return drain(daemon, &signals);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    char error[ERROR_BYTES];
+    int status = EXIT_SUCCESS;
+    if (!options_parse(&options, argc, argv, error, sizeof error)) {
+        options_free(&options);
+        return complain(error, EXIT_USAGE);
+    }
+    switch (options.action) {
+    case ACTION_HELP:
+        status = print_help();
+        break;
+    case ACTION_VERSION:
+        status = print("softmaxd " SMX_VERSION "\n");
+        break;
+    case ACTION_HEALTHCHECK:
+        status = check_health(&options);
+        break;
+    case ACTION_SERVE:
+        status = serve(&options);
+        break;
+    }
+    options_free(&options);
+    return status;
+}
