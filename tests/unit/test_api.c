@@ -12,6 +12,7 @@
 
 #include "../../server/api/native.h"
 #include "../support/cases.h"
+#include "../support/vectors.h"
 
 #include <jansson.h>
 
@@ -141,6 +142,15 @@ static void errors(void **state)
     run("tests/http/cases/errors.txt", 75);
 }
 
+static void vectors(void **state)
+{
+    (void)state;
+    size_t count;
+    slice = 1000;
+    assert_int_equal(vectors_run(post, &count), 0);
+    assert_true(count >= 2 * 600);
+}
+
 /* From no memory at all upwards: 503 and nothing kept, until it fits. */
 static void a_full_budget_is_a_503(void **state)
 {
@@ -210,6 +220,7 @@ int main(void)
         cmocka_unit_test(loss),
         cmocka_unit_test(gradient),
         cmocka_unit_test(errors),
+        cmocka_unit_test(vectors),
         cmocka_unit_test(a_full_budget_is_a_503),
         cmocka_unit_test(work_is_told_to_the_server),
     };
