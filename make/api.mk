@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# What README.md and openapi.yaml say, held against the daemon.
+CHECK_SCRIPTS += tests/http/check_readme.py tests/http/check_openapi.py
+check: export SOFTMAXD = $(O)/softmaxd
+
+OPENAPI_VENV := $(B)/openapi-venv
+
+$(OPENAPI_VENV)/bin/openapi-spec-validator:
+	python3 -m venv $(OPENAPI_VENV)
+	$(OPENAPI_VENV)/bin/pip install -q openapi-spec-validator==0.9.0
+
+.PHONY: check-openapi
+## check-openapi: hold openapi.yaml to the specification of OpenAPI 3.1
+check-openapi: $(OPENAPI_VENV)/bin/openapi-spec-validator
+	$< openapi.yaml
