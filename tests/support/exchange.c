@@ -152,10 +152,10 @@ static void refuse(struct exchange *exchange, const struct route *routes,
 void exchange_do(struct exchange *exchange, struct service *service,
                  const struct route *routes, size_t count)
 {
-    struct problem problem = {0};
     size_t before = atomic_load(&service->budget.taken);
-    if (!serve(exchange, service, routes, count, &problem))
-        refuse(exchange, routes, count, &problem);
+    exchange->problem = (struct problem){0};
+    if (!serve(exchange, service, routes, count, &exchange->problem))
+        refuse(exchange, routes, count, &exchange->problem);
     assert_int_equal(atomic_load(&service->budget.taken), before);
 }
 

@@ -19,6 +19,7 @@ struct exchange {
 
     /* answered; exchange_free releases body */
     int status;
+    struct problem problem; /* status 0: none */
     const char *type;
     char allow[128];       /* "": absent */
     char text_length[128]; /* of the text; "": no such header */
