@@ -89,11 +89,14 @@ static double capped(const struct smx_logits *z, size_t index)
 void smx_row_load(struct smx_row *row, const struct smx_logits *z, size_t r)
 {
     double top = -INFINITY, t = z->temperature ? z->temperature : 1;
+    double largest = -INFINITY; /* before softcap rounds two to one */
     row->argmax = 0;
     for (size_t c = 0; c < z->classes; c++) {
         size_t i = smx_rows_index(z, r, c);
         row->d[c] = smx_rows_masked(z, r, c) ? -INFINITY : capped(z, i);
-        if (row->d[c] > top) {
+        double logit = smx_get(z->data, z->dtype, i);
+        if (row->d[c] != -INFINITY && logit > largest) {
+            largest = logit;
             top = row->d[c];
             row->argmax = c;
         }

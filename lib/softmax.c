@@ -13,15 +13,15 @@ struct softmax_call {
 };
 
 struct ranked {
-    double d;
+    double logit;
     size_t class;
 };
 
 static int by_rank(const void *left, const void *right)
 {
     const struct ranked *a = left, *b = right;
-    if (a->d != b->d)
-        return a->d < b->d ? 1 : -1;
+    if (a->logit != b->logit)
+        return a->logit < b->logit ? 1 : -1;
     return a->class < b->class ? -1 : 1;
 }
 
@@ -42,8 +42,13 @@ static void put_top(struct softmax_call *call, struct smx_row *row, size_t r)
         call->exhausted = true;
         return;
     }
-    for (size_t c = 0; c < row->classes; c++)
-        ranked[c] = (struct ranked){row->d[c], c};
+    /* by the logits: softcap, temperature and z' - max may round two to one */
+    for (size_t c = 0; c < row->classes; c++) {
+        double logit = smx_get(shape.data, shape.dtype,
+                               smx_rows_index(call->logits, r, c));
+        bool masked = smx_rows_masked(call->logits, r, c);
+        ranked[c] = (struct ranked){masked ? -INFINITY : logit, c};
+    }
     qsort(ranked, row->classes, sizeof *ranked, by_rank);
     shape.classes = out->top_k;
     for (size_t k = 0; k < out->top_k; k++) {

@@ -44,6 +44,7 @@ void row_init(struct row *row, const struct smx_logits *logits)
 
     *row =
         (struct row){.logits = logits, .classes = n, .stride = logits->inner};
+    row->logit = must(calloc(n, sizeof *row->logit));
     row->d = must(calloc(n, sizeof *row->d));
     row->factor = must(calloc(n, sizeof *row->factor));
     row->log_p = must(calloc(n, sizeof *row->log_p));
@@ -52,6 +53,7 @@ void row_init(struct row *row, const struct smx_logits *logits)
 
 void row_free(struct row *row)
 {
+    free(row->logit);
     free(row->d);
     free(row->factor);
     free(row->log_p);
@@ -80,13 +82,17 @@ static long double temperature(const struct row *row)
     return t != 0 ? t : 1;
 }
 
+static long double logit_of(const struct row *row, size_t c)
+{
+    const struct smx_logits *l = row->logits;
+
+    return reference_get(l->data, l->dtype, row->first + c * row->stride);
+}
+
 /** z before the temperature: the logit, capped where a cap is asked for. */
 static long double capped(const struct row *row, size_t c, long double *slope)
 {
-    const struct smx_logits *l = row->logits;
-    long double z =
-        reference_get(l->data, l->dtype, row->first + c * row->stride);
-    long double cap = l->softcap;
+    long double z = row->logit[c], cap = row->logits->softcap;
 
     *slope = 1;
     if (cap == 0)
@@ -119,18 +125,20 @@ static void row_sum(struct row *row)
 void row_load(struct row *row, size_t r)
 {
     const struct smx_logits *l = row->logits;
-    long double top = -INFINITY;
+    long double top = -INFINITY, largest = -INFINITY;
 
     row->first = r / l->inner * l->classes * l->inner + r % l->inner;
     row->argmax = 0;
     for (size_t c = 0; c < row->classes; c++) {
+        row->logit[c] = logit_of(row, c);
         row->d[c] = capped(row, c, &row->factor[c]);
         row->factor[c] /= temperature(row);
         if (left_out(row, c)) {
-            row->d[c] = -INFINITY;
+            row->logit[c] = row->d[c] = -INFINITY;
             row->factor[c] = l->softcap != 0 ? 0 : 1 / temperature(row);
         }
-        if (row->d[c] > top) {
+        if (row->logit[c] > largest) {
+            largest = row->logit[c];
             top = row->d[c];
             row->argmax = c;
         }

@@ -14,6 +14,7 @@ struct row {
     size_t first;        /* flat index of class 0 */
     size_t stride;       /* between classes */
     size_t classes;      /* C */
+    long double *logit;  /* [C] as given, -INFINITY where left out */
     long double *d;      /* [C] z' - max z', -INFINITY where left out */
     long double *factor; /* [C] dz'/dz */
     long double *log_p;  /* [C] */

@@ -57,7 +57,8 @@ static size_t best_of(const struct row *row, const bool *taken)
     size_t best = row->classes;
 
     for (size_t c = 0; c < row->classes; c++)
-        if (!taken[c] && (best == row->classes || row->d[c] > row->d[best]))
+        if (!taken[c] &&
+            (best == row->classes || row->logit[c] > row->logit[best]))
             best = c;
     return best;
 }

@@ -112,8 +112,9 @@ class Rows:
         """log p = d - log1p(sum over all but the largest of exp d); the
         temperature divides differences, which are exact, not logits."""
         x, mask = self.x, self.mask
-        low = torch.where(mask, torch.full((), -INF).double(), x)
-        self.argmax = first_largest(low.detach())
+        # by the logits: a softcap that saturates would round them to ties
+        self.rank = self.last(self.z.detach()).masked_fill(mask, -INF)
+        self.argmax = first_largest(self.rank)
         dead = mask.all(-1, keepdim=True)
         top = x.gather(-1, self.argmax.unsqueeze(-1))
         d = torch.where(mask, torch.zeros(()).double(),
@@ -160,8 +161,8 @@ def answer_softmax(request):
     check(values, (F.log_softmax if log else F.softmax)(plain, -1), "softmax")
     name = "log_probabilities" if log else "probabilities"
     if "top_k" in request:
-        low = r.x.detach().masked_fill(r.mask, -INF)
-        order = torch.sort(low, dim=-1, descending=True, stable=True).indices
+        order = torch.sort(r.rank, dim=-1, descending=True,
+                           stable=True).indices
         order = order[..., :request["top_k"]]
         want[name] = r.back(values.gather(-1, order)).tolist()
         want["indices"] = r.back(order).tolist()
