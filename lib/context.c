@@ -77,6 +77,7 @@ enum smx_status smx_context_create(struct smx_context **out,
     if (!context)
         return SMX_ENOMEM;
     context->isa = isa == SMX_ISA_BEST ? best_isa() : isa;
+    context->kernels = smx_kernels_of(context->isa);
     enum smx_status status = smx_pool_create(&context->pool, threads);
     if (status) {
         free(context);

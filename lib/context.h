@@ -2,10 +2,12 @@
 #ifndef SMX_CONTEXT_H
 #define SMX_CONTEXT_H
 
+#include "kernels.h"
 #include "pool.h"
 #include "softmax.h"
 
 struct smx_context {
+    const struct smx_kernels *kernels;
     enum smx_isa isa;
     struct smx_pool *pool;
 };

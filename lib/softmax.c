@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "plain.h"
 #include "rows.h"
 
 struct softmax_call {
@@ -89,6 +90,12 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
                     value_of(out, row, c));
 }
 
+static bool only_values(const struct smx_softmax_out *out)
+{
+    return out->values && !out->top_k && !out->logsumexp && !out->entropy &&
+           !out->argmax;
+}
+
 enum smx_status smx_softmax(struct smx_context *context,
                             const struct smx_logits *logits,
                             const struct smx_softmax_out *out,
@@ -99,6 +106,8 @@ enum smx_status smx_softmax(struct smx_context *context,
         return status;
     if (out->top_k > logits->classes)
         return SMX_EARGUMENT;
+    if (only_values(out) && smx_plain(logits))
+        return smx_plain_softmax(context, logits, out->log, out->values, where);
     size_t count = smx_rows_count(logits) * logits->classes;
     status = smx_rows_finite(logits->data, logits->dtype, count, true,
                              SMX_LOGITS, where);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels, compiled once an instruction set (kernels.h says what each
+ * does). float32 is computed in double: the difference to the maximum is
+ * exact there, and products and sums keep 29 bits more than are answered. */
+#include "kernels.h"
+
+#include "vec.h"
+
+extern const struct smx_kernels TIER(kernels);
+
+/* VECS at a time hides the latency of the chain of operations. */
+#define WIDE (2 * VECS)
+
+/* 2^(t/16) for the vectors of a few blocks at once. */
+INLINE void power(vd *t, int vectors)
+{
+    vd shifted[WIDE];
+    EACH (v, vectors)
+        shifted[v] = t[v] + vd_all(SMX_POWER_MAGIC);
+    EACH (v, vectors) {
+        vd f = t[v] - (shifted[v] - vd_all(SMX_POWER_MAGIC));
+        vd p = vd_all(SMX_POWER_C2) + f * vd_all(SMX_POWER_C3);
+        p = vd_all(SMX_POWER_C1) + f * p;
+        p = vd_all(1) + f * p;
+        t[v] =
+            vd_mul_above(vd_sixteenths(shifted[v]), p, t[v], SMX_POWER_LOWEST);
+    }
+}
+
+INLINE void load_power(const float *x, double max, double scale, vd *e,
+                       int vectors)
+{
+    EACH (v, vectors)
+        e[v] = (vd_widen(x + v * LANES) - vd_all(max)) * vd_all(scale);
+    power(e, vectors);
+}
+
+/* The last, partial block with -INFINITY behind it, which counts nothing. */
+INLINE void pad(float block[BLOCK], const float *x, size_t n)
+{
+    for (size_t i = 0; i < BLOCK; i++)
+        block[i] = i < n ? x[i] : -__builtin_inff();
+}
+
+INLINE float peak_of(vf top)
+{
+    float m[FLOATS];
+    memcpy(m, &top, sizeof m);
+    for (int half = FLOATS / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            m[i] = m[i] > m[i + half] ? m[i] : m[i + half];
+    return m[0] + 0.0f; /* one zero, whichever came first */
+}
+
+static bool peak(const float *x, size_t n, float *max)
+{
+    vf top[4];
+    vi refused = {0};
+    size_t i = 0;
+    EACH (v, 4)
+        top[v] = vf_all(-__builtin_inff());
+    for (; i + 4 * FLOATS <= n; i += 4 * FLOATS)
+        EACH (v, 4) {
+            vf z = vf_load(x + i + v * FLOATS);
+            refused |= vf_refused(z);
+            top[v] = vf_max(z, top[v]);
+        }
+    for (; i < n; i += FLOATS) {
+        float rest[FLOATS];
+        for (size_t k = 0; k < FLOATS; k++)
+            rest[k] = i + k < n ? x[i + k] : -__builtin_inff();
+        vf z = vf_load(rest);
+        refused |= vf_refused(z);
+        top[0] = vf_max(z, top[0]);
+    }
+    *max = peak_of(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
+    return !vi_any(refused);
+}
+
+INLINE void add_block(vd sum[VECS], const vd *e, double *out)
+{
+    EACH (v, VECS) {
+        sum[v] += e[v];
+        vd_store(out + v * LANES, e[v]);
+    }
+}
+
+static double exponentials(const float *x, size_t n, double max, double scale,
+                           double *out)
+{
+    vd sum[VECS] = {{0}}, e[WIDE];
+    size_t i = 0;
+    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
+        load_power(x + i, max, scale, e, WIDE);
+        add_block(sum, e, out + i);
+        add_block(sum, e + VECS, out + i + BLOCK);
+    }
+    for (; i < n; i += BLOCK) {
+        float block[BLOCK];
+        pad(block, x + i, n - i);
+        load_power(block, max, scale, e, VECS);
+        add_block(sum, e, out + i);
+    }
+    return block_sum(sum);
+}
+
+static double rest(const float *x, size_t n, double max, double scale)
+{
+    vd sum[VECS] = {{0}}, e[WIDE];
+    for (size_t i = 0; i < n; i += BLOCK) {
+        float block[BLOCK];
+        pad(block, x + i, n - i);
+        load_power(block, max, scale, e, VECS);
+        EACH (v, VECS) {
+            vl below = vd_widen(block + v * LANES) < vd_all(max);
+            sum[v] += (vd)((vl)e[v] & below);
+        }
+    }
+    return block_sum(sum);
+}
+
+static void scale(const double *e, size_t n, double factor, float *out)
+{
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK)
+        EACH (v, VECS) {
+            vd p = vd_load(e + i + v * LANES) * vd_all(factor);
+            vh_store(out + i + v * LANES, vd_narrow(p));
+        }
+    for (; i < n; i++)
+        out[i] = (float)(e[i] * factor);
+}
+
+static void shift(const float *x, size_t n, double max, double factor,
+                  double offset, float *out)
+{
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK)
+        EACH (v, VECS) {
+            vd d = vd_widen(x + i + v * LANES) - vd_all(max);
+            d = d * vd_all(factor) - vd_all(offset);
+            vh_store(out + i + v * LANES, vd_narrow(d));
+        }
+    for (; i < n; i++)
+        out[i] = (float)(((double)x[i] - max) * factor - offset);
+}
+
+const struct smx_kernels TIER(kernels) = {
+    .peak = peak,
+    .exponentials = exponentials,
+    .rest = rest,
+    .scale = scale,
+    .shift = shift,
+};

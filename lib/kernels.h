@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The kernels of one instruction set. All work on one chunk of a row, at most
+ * SMX_CHUNK elements; what crosses chunks is combined in their order by the
+ * callers, so that threads and alignment never show in the bits.
+ *
+ * Scratch arrays of doubles are whole blocks of 16: a kernel that fills one
+ * writes zeros behind element n.
+ */
+#ifndef SMX_KERNELS_H
+#define SMX_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "softmax.h"
+
+#define SMX_CHUNK ((size_t)4096)
+
+struct smx_kernels {
+    /** Largest of x; false when a NaN or +INFINITY is among them. */
+    bool (*peak)(const float *x, size_t n, float *max);
+
+    /**
+     * e[i] = exp2((x[i] - max) * scale / 16); returns their sum. A zero below
+     * 2^-1000; relative error below 2^-28.6. max >= x[i], finite.
+     */
+    double (*exponentials)(const float *x, size_t n, double max, double scale,
+                           double *e);
+
+    /** The sum again, without the elements equal to max. */
+    double (*rest)(const float *x, size_t n, double max, double scale);
+
+    /** out[i] = e[i] * factor, rounded once. */
+    void (*scale)(const double *e, size_t n, double factor, float *out);
+
+    /** out[i] = (x[i] - max) * factor - offset, rounded once. */
+    void (*shift)(const float *x, size_t n, double max, double factor,
+                  double offset, float *out);
+};
+
+/** The kernels of an available instruction set, not SMX_ISA_BEST. */
+const struct smx_kernels *smx_kernels_of(enum smx_isa isa);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/** Sums of exponentials relative to a maximum, and how chunks combine. */
+#ifndef SMX_SUMS_H
+#define SMX_SUMS_H
+
+#include <stddef.h>
+
+/** sum of 2^((x - max) scale / 16) over some elements; all masked: -inf, 0. */
+struct smx_sum {
+    double max, sum;
+};
+
+/** 2^(t/16), t <= 0, by the kernels' own polynomial. */
+double smx_power(double t);
+
+/** In the order of the chunks. */
+struct smx_sum smx_sum_merge(const struct smx_sum *chunks, size_t count,
+                             double scale);
+
+/** What a chunk's exponentials are multiplied with to be probabilities. */
+double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
+                      double scale);
+
+/** log(1 + x), x >= 0, within 2^-50. */
+double smx_log1p(double x);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The vector vocabulary of the kernels: LANES doubles in one native register
+ * and LANES floats beside them. + - * and the comparisons are the compiler's;
+ * what it has no operator for is here, once a tier. Every function gives the
+ * same bits in every tier; none of them is fused or approximate.
+ */
+#ifndef SMX_VEC_H
+#define SMX_VEC_H
+
+#include <float.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "power.h"
+
+#if FLT_EVAL_METHOD != 0
+#error "float and double must be computed in their own precision"
+#endif
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(SMX_TIER_AVX512)
+#define LANES 8
+#elif defined(SMX_TIER_AVX2)
+#define LANES 4
+#else
+#define LANES 2
+#endif
+
+/* A block is 16 elements in every tier: lane i sums elements i mod 16. */
+#define BLOCK 16
+#define VECS (BLOCK / LANES)
+
+/** for v in [0, n), unrolled: registers must have names. */
+#define EACH(v, n) _Pragma("GCC unroll 16") for (int v = 0; v < (n); v++)
+#define INLINE static inline __attribute__((always_inline))
+#define PASTE_(a, b) smx_##a##_##b
+#define PASTE(a, b) PASTE_(a, b)
+/** The name of this tier's copy of a function: smx_peak_avx2 ... */
+#define TIER(name) PASTE(name, SMX_TIER)
+
+typedef double vd __attribute__((vector_size(8 * LANES)));
+typedef int64_t vl __attribute__((vector_size(8 * LANES)));
+typedef float vh __attribute__((vector_size(4 * LANES))); /* half as wide */
+typedef float vf __attribute__((vector_size(8 * LANES))); /* as wide as vd */
+typedef int32_t vi __attribute__((vector_size(8 * LANES)));
+#define FLOATS (2 * LANES) /* in a vf */
+
+INLINE vd vd_all(double x)
+{
+    return x - (vd){0};
+}
+
+INLINE vf vf_all(float x)
+{
+    return x - (vf){0};
+}
+
+INLINE vd vd_load(const double *p)
+{
+    vd v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+INLINE void vd_store(double *p, vd v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+INLINE vf vf_load(const float *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/** LANES floats as doubles. */
+INLINE vd vd_widen(const float *p)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+#elif defined(SMX_TIER_AVX2)
+    return (vd)_mm256_cvtps_pd(_mm_loadu_ps(p));
+#elif defined(__SSE2__)
+    double two; /* through memcpy: p points to floats */
+    memcpy(&two, p, sizeof two);
+    return (vd)_mm_cvtps_pd(_mm_castpd_ps(_mm_set_sd(two)));
+#else
+    vh v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, vd);
+#endif
+}
+
+/** LANES doubles rounded to floats. */
+INLINE vh vd_narrow(vd v)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vh)_mm512_cvtpd_ps((__m512d)v);
+#elif defined(SMX_TIER_AVX2)
+    return (vh)_mm256_cvtpd_ps((__m256d)v);
+#else
+    return __builtin_convertvector(v, vh);
+#endif
+}
+
+INLINE void vh_store(float *p, vh v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/** Per lane; neither may be NaN. */
+INLINE vf vf_max(vf a, vf b)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(SMX_TIER_AVX2)
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    vi greater = a > b;
+    return (vf)((greater & (vi)a) | (~greater & (vi)b));
+#endif
+}
+
+/** All ones in the lanes that hold NaN or +INFINITY. */
+INLINE vi vf_refused(vf v)
+{
+    return ~(v < vf_all(__builtin_inff()));
+}
+
+INLINE bool vi_any(vi v)
+{
+    int32_t any = 0;
+    for (int i = 0; i < FLOATS; i++)
+        any |= v[i];
+    return any != 0;
+}
+
+/** 2^(k/16); shifted is k + 1.5 * 2^52, so that k is in its low bits. */
+INLINE vd vd_sixteenths(vd shifted)
+{
+    vl bits;
+#if defined(SMX_TIER_AVX512)
+    __m512d low = _mm512_loadu_pd(SMX_POWER_TABLE);
+    __m512d high = _mm512_loadu_pd(SMX_POWER_TABLE + 8);
+    bits = (vl)_mm512_permutex2var_pd(low, (__m512i)shifted, high);
+#else
+    vl index = (vl)shifted & 15;
+    for (int i = 0; i < LANES; i++)
+        bits[i] = (int64_t)SMX_POWER_TABLE[index[i]];
+#endif
+    return (vd)(bits + ((vl)shifted << 48));
+}
+
+/** a * b where limit < t, else 0, whatever a * b is. */
+INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
+{
+#if defined(SMX_TIER_AVX512)
+    __m512d floor = (__m512d)vd_all(limit);
+    __mmask8 above = _mm512_cmp_pd_mask((__m512d)t, floor, _CMP_GT_OQ);
+    return (vd)_mm512_maskz_mul_pd(above, (__m512d)a, (__m512d)b);
+#else
+    return (vd)((vl)(a * b) & (vl)(t > vd_all(limit)));
+#endif
+}
+
+/** The 16 lanes of a block added up, always in the same tree. */
+INLINE double block_sum(const vd lanes[VECS])
+{
+    double s[BLOCK];
+    memcpy(s, lanes, sizeof s);
+    for (int half = BLOCK / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            s[i] += s[i + half];
+    return s[0];
+}
+
+#endif

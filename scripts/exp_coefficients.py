@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Print the numbers of lib/power.h, and how far off the polynomial is.
+
+2^(f/16) = 1 + f q(f) for |f| <= 1/2; q is interpolated at Chebyshev nodes,
+which comes within a bit of the minimax polynomial. Decimals of 60 digits.
+"""
+import struct
+from decimal import Decimal, getcontext
+
+getcontext().prec = 60
+LN2 = Decimal(2).ln()
+STEP = LN2 / 16
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
+
+
+def cosine(x):
+    term = total = Decimal(1)
+    for n in range(1, 40):
+        term *= -x * x / ((2 * n - 1) * (2 * n))
+        total += term
+    return total
+
+
+def quotient(f):
+    """(2^(f/16) - 1) / f as a series, exact at f = 0 too."""
+    term = total = STEP
+    for n in range(2, 30):
+        term *= STEP * f / n
+        total += term
+    return total
+
+
+def interpolate(nodes, values):
+    """Coefficients, lowest first, of the polynomial through the points."""
+    n = len(nodes)
+    rows = [[x ** k if k else Decimal(1) for k in range(n)] + [y]
+            for x, y in zip(nodes, values)]
+    for i in range(n):
+        pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [v / rows[i][i] for v in rows[i]]
+        for r in range(n):
+            if r != i:
+                rows[r] = [a - rows[r][i] * b for a, b in zip(rows[r], rows[i])]
+    return [row[n] for row in rows]
+
+
+def main():
+    nodes = [cosine(PI * (2 * i + 1) / 6) / 2 for i in range(3)]
+    c = [float(v) for v in interpolate(nodes, [quotient(x) for x in nodes])]
+    worst = Decimal(0)
+    for i in range(-1000, 1001):
+        f = Decimal(i) / 2000
+        p = 1 + f * (Decimal(c[0]) + f * (Decimal(c[1]) + f * Decimal(c[2])))
+        worst = max(worst, abs(p / (STEP * f).exp() - 1))
+    for k, v in enumerate(c, 1):
+        print(f"#define SMX_POWER_C{k} {v.hex()}")
+    print(f"/* relative error 2^{worst.ln() / LN2:.2f} */")
+    print(f"#define SMX_POWER_NAT {float(16 / LN2).hex()}")
+    for j in range(16):
+        bits, = struct.unpack("<q", struct.pack("<d", float((STEP * j).exp())))
+        print(f"    0x{bits - (j << 48):016x},")
+
+
+if __name__ == "__main__":
+    main()
