@@ -101,14 +101,34 @@ static bool idle_for(const struct client *client, uint64_t state, uint64_t now,
            !has_unread(client);
 }
 
-static void sweep_one(struct client *client, uint64_t now, uint64_t idle_ms)
+/** Has it left in the middle? The end of its data may come together with the
+ *  data, and libmicrohttpd then takes no notice of it. Two looks at the same
+ *  state, since the event loop may be at work on what came before the end. */
+static bool abandoned(struct client *client, uint64_t state)
+{
+    if (phase_of(state) == PHASE_WRITING || phase_of(state) == PHASE_EXPIRED ||
+        !has_left(client) || has_unread(client))
+        return false;
+    bool again = client->left_state == state;
+    client->left_state = state;
+    return again;
+}
+
+static void sweep_one(struct client *client, uint64_t now, uint64_t idle_ms,
+                      bool look)
 {
     uint64_t state = atomic_load_explicit(&client->state, memory_order_acquire);
     enum phase phase = phase_of(state);
-    if (phase == PHASE_COMPUTING && has_left(client))
+    bool left = false;
+    if (phase == PHASE_COMPUTING) {
+        if (has_left(client))
+            client->gone = true;
+        return;
+    }
+    if (look && (left = abandoned(client, state)))
         client->gone = true;
     if (phase == PHASE_EXPIRED ||
-        (state >> PHASE_BITS > now &&
+        (!left && state >> PHASE_BITS > now &&
          (idle_ms == UINT64_MAX || !idle_for(client, state, now, idle_ms))))
         return;
     /* Only who swaps this in may touch the socket from here on. */
@@ -116,19 +136,19 @@ static void sweep_one(struct client *client, uint64_t now, uint64_t idle_ms)
             &client->state, &state, (uint64_t)PHASE_EXPIRED,
             memory_order_acq_rel, memory_order_relaxed))
         return;
-    if (phase == PHASE_FRESH || phase == PHASE_HEADERS ||
-        phase == PHASE_READING)
+    if (!left && (phase == PHASE_FRESH || phase == PHASE_HEADERS ||
+                  phase == PHASE_READING))
         refuse_late(client, phase);
     shutdown(client->fd, SHUT_RDWR);
 }
 
-void client_sweep(struct client_list *list, uint64_t idle_ms)
+void client_sweep(struct client_list *list, uint64_t idle_ms, bool look)
 {
     uint64_t now = clock_ms();
     /* The lock keeps every client, and with it its socket, alive. */
     pthread_mutex_lock(&list->lock);
     for (struct client *client = list->first; client; client = client->next)
-        sweep_one(client, now, idle_ms);
+        sweep_one(client, now, idle_ms, look);
     pthread_mutex_unlock(&list->lock);
 }
 

@@ -37,7 +37,8 @@ struct client {
     int fd;
     bool over;                /* beyond --max-connections */
     _Atomic uint64_t state;   /* deadline in ms << 3 | enum phase */
-    atomic_bool gone;         /* its work need not be done */
+    atomic_bool gone;         /* it left: its work need not be done */
+    uint64_t left_state;      /* the state in which it seemed to have left */
     struct client *next;      /* in the list, under its lock */
     struct client **previous; /* what points here */
     struct exchange exchange;
@@ -66,9 +67,11 @@ enum phase client_phase(const struct client *client);
 /**
  * Look at every client: answer 408 to those too slow to ask, shut down those
  * too slow to listen or idle for too long, and give up the work of those that
- * left. With idle_ms < UINT64_MAX also those that idle that long.
+ * left. With idle_ms < UINT64_MAX also those that idle that long. With look,
+ * which costs a system call for each, also those that left unnoticed; two
+ * looks find them.
  */
-void client_sweep(struct client_list *list, uint64_t idle_ms);
+void client_sweep(struct client_list *list, uint64_t idle_ms, bool look);
 
 /**
  * Give every client up: no job of theirs begins any more, no request of theirs

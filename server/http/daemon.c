@@ -15,6 +15,7 @@
 
 enum {
     KEEPER_MS = 200,             /* how often the keeper looks */
+    LOOK_TURNS = 4,              /* and for clients that left, every so often */
     HOLD_MS = 50,                /* for handshakes that have begun */
     CLOSING_IDLE_MS = 250,       /* idle connections live while draining */
     RESERVED_FILES = 64,         /* file descriptors that are no connections */
@@ -141,14 +142,14 @@ static void *keep(void *argument)
 {
     struct daemon *daemon = argument;
     pthread_setname_np(pthread_self(), "keeper");
-    while (!daemon->stopping) {
-        bool closing = daemon_life(daemon) >= LIFE_DELAY;
+    for (unsigned turn = 0; !daemon->stopping; turn++) {
+        bool draining = daemon_life(daemon) >= LIFE_DELAY;
+        bool closing = daemon_life(daemon) >= LIFE_CLOSING;
         const struct timespec pause = {
-            0, (closing ? KEEPER_MS / 10 : KEEPER_MS) * 1000000L};
+            0, (draining ? KEEPER_MS / 10 : KEEPER_MS) * 1000000L};
         nanosleep(&pause, NULL);
-        client_sweep(&daemon->clients, daemon_life(daemon) >= LIFE_CLOSING
-                                           ? CLOSING_IDLE_MS
-                                           : UINT64_MAX);
+        client_sweep(&daemon->clients, closing ? CLOSING_IDLE_MS : UINT64_MAX,
+                     turn % LOOK_TURNS == 0);
         move_on(daemon);
     }
     return NULL;

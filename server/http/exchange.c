@@ -382,6 +382,16 @@ static void account(struct client *client, bool aborted)
     log_request(daemon->log, &line);
 }
 
+/** What to count for a request that was never answered by this file. */
+static int status_without_answer(const struct client *client, bool late,
+                                 enum MHD_RequestTerminationCode why)
+{
+    if (late)
+        return client->gone ? 499 : 408;
+    /* libmicrohttpd refuses bad chunking on its own */
+    return why == MHD_REQUEST_TERMINATED_WITH_ERROR ? 400 : 499;
+}
+
 void exchange_completed(void *cls, struct MHD_Connection *connection,
                         void **state, enum MHD_RequestTerminationCode why)
 {
@@ -394,7 +404,7 @@ void exchange_completed(void *cls, struct MHD_Connection *connection,
     bool late = !client_enter(client, PHASE_IDLE,
                               client->daemon->options->idle_timeout * 1000);
     if (x->status == 0)
-        x->status = late ? 408 : 499;
+        x->status = status_without_answer(client, late, why);
     account(client, why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
                         x->stage != STAGE_LINGER);
     if (x->endpoint)

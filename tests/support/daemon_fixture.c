@@ -89,7 +89,7 @@ void fixture_stop(struct fixture *fixture)
 {
     struct service *service = daemon_service(fixture->daemon);
     /* a client has its answer before the daemon has put the request away */
-    for (int i = 0; i < 400 && service->budget.taken > 0; i++)
+    for (int i = 0; i < 1000 && service->budget.taken > 0; i++)
         sleep_ms(5);
     size_t taken = service->budget.taken;
     daemon_stop(fixture->daemon);
