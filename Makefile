@@ -66,7 +66,7 @@ SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 .DELETE_ON_ERROR:
 .PHONY: all
 ## all: the daemon, build/softmaxd, and the library, build/libsoftmax.a
-all: $(if $(wildcard server/main.c),$(B)/softmaxd) $(B)/libsoftmax.a
+all: $(B)/softmaxd $(B)/libsoftmax.a
 
 $(B)/softmaxd: $(O)/softmaxd
 	@mkdir -p $(@D) && cp -f $< $@
@@ -100,7 +100,7 @@ include $(wildcard make/*.mk)
 
 .PHONY: check
 ## check: build and pass every test (SAN=asan, SAN=tsan: the same, sanitized)
-check: $(TEST_BIN) $(CHECK_NEEDS) all
+check: $(TEST_BIN) $(CHECK_NEEDS) $(O)/softmaxd all
 	tests/run.sh $(TEST_BIN) $(CHECK_SCRIPTS)
 
 .PHONY: run
