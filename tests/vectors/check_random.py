@@ -1,0 +1,547 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Ask a running softmaxd what it makes of random requests.
+
+usage: check_random.py URL [COUNT [SEED]]     (500 requests, seed by the clock)
+
+Draws requests over the whole option space of /softmax, /loss and /gradient,
+computes each answer from the formulas in decimal arithmetic of 60 digits,
+and compares: 2e-6 in float32, 1e-13 in float64, relative to the size of the
+terms that a number is the sum of. Nothing but the standard library.
+Exit status 0: all agree.
+"""
+import itertools
+import json
+import math
+import random
+import struct
+import sys
+import time
+import urllib.error
+import urllib.request
+from decimal import Decimal, getcontext
+
+getcontext().prec = 60
+getcontext().Emin, getcontext().Emax = -10 ** 9, 10 ** 9
+ZERO, ONE = Decimal(0), Decimal(1)
+TOLERANCE = {"float32": Decimal("2e-6"), "float64": Decimal("1e-13")}
+SUBNORMAL = {"float32": Decimal(2) ** -147, "float64": Decimal(2) ** -1072}
+LARGEST = {"float32": 3.4028234663852886e38, "float64": sys.float_info.max}
+
+
+def is_low(x):
+    return x == -math.inf
+
+
+# ---- tensors as nested lists ----------------------------------------------
+
+def shape_of(value):
+    return [len(value)] + shape_of(value[0]) if isinstance(value, list) else []
+
+
+def flat(value):
+    if not isinstance(value, list):
+        return [value]
+    return [x for item in value for x in flat(item)]
+
+
+def nest(values, shape):
+    if not shape:
+        return values[0]
+    step = len(values) // shape[0]
+    return [nest(values[i * step:(i + 1) * step], shape[1:])
+            for i in range(shape[0])]
+
+
+# ---- the mathematics --------------------------------------------------------
+
+def tanh(x):
+    t = (-2 * abs(x)).exp()
+    return ((1 - t) / (1 + t)).copy_sign(x)
+
+
+class Row:
+    """One row of logits: z' and what follows; None stands for left out."""
+
+    def __init__(self, z, mask, request):
+        t = Decimal(request.get("temperature", 1))
+        cap = request.get("softcap")
+        self.out = [is_low(x) or not m for x, m in zip(z, mask)]
+        self.slope = []
+        x = []
+        for value, out in zip(z, self.out):
+            value = ZERO if is_low(value) else Decimal(value)
+            slope = ONE / t
+            if cap is not None:
+                u = value / Decimal(cap)
+                e = (-2 * abs(u)).exp()
+                slope *= 4 * e / (1 + e) ** 2
+                value = Decimal(cap) * tanh(u)
+                slope = ZERO if out else slope   # tanh is flat at -infinity
+            x.append(None if out else value / t)
+            self.slope.append(slope)
+        inside = [v for v in x if v is not None]
+        self.dead = not inside
+        self.rank = [-math.inf if out else v for v, out in zip(z, self.out)]
+        self.argmax = self.rank.index(max(self.rank))
+        self.n = len(z)
+        if self.dead:
+            self.lse, self.size = None, ZERO
+            self.p, self.l = [ZERO] * self.n, [None] * self.n
+            return
+        top = max(inside)
+        total = sum((v - top).exp() for v in inside)
+        self.lse = top + total.ln()
+        self.size = abs(top) + total.ln()
+        self.l = [None if v is None else v - self.lse for v in x]
+        self.p = [ZERO if v is None else (v - self.lse).exp() for v in x]
+        # near 0 a logarithm of the sum keeps what v - lse has lost
+        if self.l[self.argmax] > Decimal("-1e-20"):
+            rest = sum(p for c, p in enumerate(self.p) if c != self.argmax)
+            self.l[self.argmax] = -rest
+
+    def entropy(self):
+        return -sum(p * l for p, l in zip(self.p, self.l) if p)
+
+
+class Tensor:
+    """Rows of a request's logits along its axis."""
+
+    def __init__(self, request):
+        self.shape = shape_of(request["logits"])
+        axis = request.get("axis", -1) % len(self.shape)
+        self.outer = math.prod(self.shape[:axis])
+        self.c = self.shape[axis]
+        self.inner = math.prod(self.shape[axis + 1:])
+        self.rows_shape = self.shape[:axis] + self.shape[axis + 1:]
+        self.axis = axis
+        z = flat(request["logits"])
+        mask = self.mask(request, len(z))
+        self.rows = [Row([z[i] for i in at], [mask[i] for i in at], request)
+                     for at in self.places()]
+
+    def mask(self, request, count):
+        mask = request.get("mask")
+        if mask is None:
+            return [True] * count
+        if shape_of(mask) == self.shape:
+            return flat(mask)
+        full = [True] * count
+        for at in self.places():
+            for c, i in enumerate(at):
+                full[i] = mask[c]
+        return full
+
+    def places(self, classes=None):
+        """Flat indices of each row."""
+        n = classes or self.c
+        for o in range(self.outer):
+            for i in range(self.inner):
+                yield [(o * n + c) * self.inner + i for c in range(n)]
+
+    def spread(self, rows, classes=None):
+        """Rows of values back into a nested list."""
+        n = classes or self.c
+        values = [None] * (self.outer * n * self.inner)
+        for at, row in zip(self.places(n), rows):
+            for i, v in zip(at, row):
+                values[i] = v
+        shape = list(self.shape)
+        shape[self.axis] = n
+        return nest(values, shape)
+
+    def per_row(self, values):
+        return nest(list(values), self.rows_shape)
+
+
+# An expected number: its value (Decimal, or a float infinity) and its size.
+
+def exact(value):
+    return value, ZERO
+
+
+LOW = (-math.inf, ZERO)
+
+
+def log_value(l):
+    return LOW if l is None else exact(l)
+
+
+def lse_value(row):
+    return LOW if row.dead else (row.lse, row.size)
+
+
+def softmax(request):
+    t = Tensor(request)
+    log = request.get("log", False)
+    name = "log_probabilities" if log else "probabilities"
+    rows = [[log_value(l) for l in r.l] if log else [exact(p) for p in r.p]
+            for r in t.rows]
+    want = {}
+    k = request.get("top_k")
+    if k is None:
+        want[name] = t.spread(rows)
+    else:
+        order = [sorted(range(r.n), key=lambda c: (-r.rank[c], c))[:k]
+                 for r in t.rows]
+        want["indices"] = t.spread(order, k)
+        want[name] = t.spread([[row[c] for c in o]
+                               for row, o in zip(rows, order)], k)
+    return want, summaries(request, t)
+
+
+def summaries(request, t):
+    make = {"logsumexp": lse_value, "argmax": lambda r: r.argmax,
+            "entropy": lambda r: exact(r.entropy())}
+    return {name: t.per_row(map(make[name], t.rows))
+            for name in request.get("include", []) if name in make}
+
+
+class Loss:
+    """Cross-entropy of every row of a request and its reduction."""
+
+    def __init__(self, request):
+        self.t = t = Tensor(request)
+        self.reduction = request.get("reduction", "mean")
+        self.lam = Decimal(request.get("z_loss", 0))
+        self.e = Decimal(request.get("label_smoothing", 0))
+        self.w = [Decimal(x) for x in request.get("weights", [1] * t.c)]
+        n = len(t.rows)
+        if "labels" in request:
+            ignore = request.get("ignore_index", -100)
+            self.labels = flat(request["labels"])
+            self.kept = [y != ignore for y in self.labels]
+            self.divisor = sum((self.w[y] for y, k in
+                                zip(self.labels, self.kept) if k), ZERO)
+            hot = [[int(c == y) for c in range(t.c)] for y in self.labels]
+        else:
+            targets = flat(request["targets"])
+            hot = [[targets[i] for i in at] for at in t.places()]
+            self.labels = [row.index(max(row)) for row in hot]
+            self.kept = [True] * n
+            self.divisor = Decimal(n)
+        self.count = sum(self.kept)
+        self.mass = [[w * ((1 - self.e) * Decimal(h) + self.e / t.c)
+                      if kept else ZERO for w, h in zip(self.w, row)]
+                     for row, kept in zip(hot, self.kept)]
+        self.main, self.z = self.shares()
+        self.each = [self.row(*x) for x in zip(t.rows, self.mass, self.kept)]
+
+    def shares(self):
+        if self.reduction != "mean":
+            return ONE, ONE
+        if not self.divisor:
+            return ZERO, ZERO
+        return ONE / self.divisor, ONE / self.count
+
+    def row(self, row, mass, kept):
+        """(cross-entropy, its size, z-loss, its size, is it infinite)"""
+        terms = [-m * l for m, l in zip(mass, row.l) if m and l is not None]
+        lost = any(m and l is None for m, l in zip(mass, row.l))
+        z = zs = ZERO
+        if kept and not row.dead:
+            z, zs = self.lam * row.lse ** 2, self.lam * row.size ** 2
+        return sum(terms, ZERO), sum(map(abs, terms), ZERO), z, zs, lost
+
+    def value(self):
+        rows = [(math.inf if lost else s * self.main + z * self.z,
+                 size * self.main + zs * self.z)
+                for s, size, z, zs, lost in self.each]
+        if self.reduction == "none":
+            return self.t.per_row(rows)
+        if not self.main:
+            return exact(ZERO)
+        size = sum((s for _, s in rows), ZERO)
+        if any(v == math.inf for v, _ in rows):
+            return math.inf, size
+        return sum((v for v, _ in rows), ZERO), size
+
+    def answer(self):
+        return {"loss": self.value(), "divisor": exact(self.divisor),
+                "rows": self.count}
+
+    def accuracy(self):
+        hits = sum(k and r.argmax == y for r, y, k in
+                   zip(self.t.rows, self.labels, self.kept))
+        return exact(Decimal(hits) / self.count if self.count else ZERO)
+
+    def gradient(self, upstream):
+        each = isinstance(upstream, list)
+        g = flat(upstream) if each else itertools.repeat(upstream)
+        rows = [[self.slope(r, mass, c, kept, Decimal(u)) for c in range(r.n)]
+                for r, mass, kept, u in
+                zip(self.t.rows, self.mass, self.kept, g)]
+        return self.t.spread(rows)
+
+    def slope(self, row, mass, c, kept, u):
+        p, total = row.p[c], sum(mass)
+        size = sum(map(abs, mass)) * p + abs(mass[c])
+        z = 2 * self.lam * p * self.z if kept else ZERO
+        lse = ZERO if row.dead else row.lse
+        value = (total * p - mass[c]) * self.main + z * lse
+        scale = size * self.main + z * row.size
+        return value * row.slope[c] * u, abs(scale * row.slope[c] * u)
+
+
+def loss(request):
+    x = Loss(request)
+    extra = summaries(request, x.t)
+    if "accuracy" in request.get("include", []):
+        extra["accuracy"] = x.accuracy()
+    return x.answer(), extra
+
+
+def jvp(request):
+    """p_c (g_c - sum g p) or g_c - p_c sum g, as (value, size)."""
+    t, log = Tensor(request), request["of"] == "log_softmax"
+    g = flat(request["upstream"])
+    rows = []
+    for row, at in zip(t.rows, t.places()):
+        u = [Decimal(g[i]) for i in at]
+        dot = sum(u) if log else sum(a * p for a, p in zip(u, row.p))
+        size = sum(map(abs, u)) if log else sum(
+            abs(a) * p for a, p in zip(u, row.p))
+        rows.append([
+            exact(ZERO) if out else
+            (s * (a - p * dot), s * (abs(a) + p * size)) if log else
+            (s * p * (a - dot), s * p * (abs(a) + size))
+            for a, p, s, out in zip(u, row.p, row.slope, row.out)])
+    return {"gradient": t.spread(rows)}, {}
+
+
+def jacobian(request):
+    t, log = Tensor(request), request["of"] == "log_softmax"
+    rows = []
+    for row in t.rows:
+        rows.append([[
+            exact(ZERO) if row.out[i] else
+            (row.slope[i] * (ONE if log else row.p[j]) * (
+                (i == j) - row.p[i]), row.slope[i] * (ONE if log else row.p[j]))
+            for i in range(t.c)] for j in range(t.c)])
+    return {"jacobian": t.spread(rows)}, {}
+
+
+def expect(path, request):
+    if path == "/softmax":
+        return softmax(request)
+    if path == "/loss":
+        return loss(request)
+    if request.get("of", "loss") == "loss":
+        x = Loss(request)
+        return {"gradient": x.gradient(request.get("upstream", 1)),
+                **x.answer()}, {}
+    return jvp(request) if "upstream" in request else jacobian(request)
+
+
+# ---- drawing ----------------------------------------------------------------
+
+class Drawing:
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+
+    def often(self, p):
+        return self.r.random() < p
+
+    def number(self, dtype, x):
+        return struct.unpack("f", struct.pack("f", x))[0] \
+            if dtype == "float32" else x
+
+    def logits(self, dtype, count):
+        r = self.r
+        kind = r.choice(["normal", "wide", "offset", "ties", "huge", "holes"])
+        draw = {"normal": lambda: r.gauss(0, 2),
+                "wide": lambda: r.uniform(-30, 30),
+                "offset": lambda: 1e4 + r.gauss(0, 3),
+                "ties": lambda: float(r.randint(-2, 2)),
+                "huge": lambda: r.choice([-1, 1]) * 10 ** r.uniform(-3, 38),
+                "holes": lambda: -math.inf if self.often(.3)
+                else r.gauss(0, 2)}[kind]
+        return [self.number(dtype, draw()) for _ in range(count)], kind
+
+    def request(self):
+        r = self.r
+        path = r.choice(["/softmax", "/loss", "/gradient"])
+        rank = r.choice([1, 2, 2, 2, 3, 3, 4, 8])
+        shape = [r.choice([1, 2, 3, 4] if rank < 8 else [1, 1, 2])
+                 for _ in range(rank)]
+        axis = r.randrange(-rank, rank) if self.often(.4) else -1
+        shape[axis] = r.choice([1, 2, 3, 5, 8, 10, 17])
+        dtype = r.choice(["float32", "float64"])
+        values, kind = self.logits(dtype, math.prod(shape))
+        request = {"logits": nest(values, shape)}
+        if axis != -1 or self.often(.2):
+            request["axis"] = axis
+        if dtype == "float64" or self.often(.3):
+            request["dtype"] = dtype
+        if self.often(.3):
+            request["temperature"] = math.exp(r.gauss(0, 1))
+        if self.often(.25):
+            request["softcap"] = math.exp(r.gauss(2, 1))
+        if self.often(.25):
+            full = self.often(.5)
+            n = math.prod(shape) if full else shape[axis]
+            request["mask"] = nest([self.often(.75) for _ in range(n)],
+                                   shape if full else [n])
+        self.rows_shape = [n for i, n in enumerate(shape)
+                           if i != axis % rank]
+        self.shape, self.c, self.dtype = shape, shape[axis], dtype
+        # infinite terms of both signs have no sum
+        self.negative = kind not in ("holes", "huge") and \
+            "mask" not in request
+        if path == "/softmax":
+            self.softmax(request)
+        elif path == "/loss" or self.often(.6):
+            self.loss(request, path)
+        else:
+            request["of"] = r.choice(["softmax", "log_softmax"])
+            if self.often(.6):
+                request["upstream"] = self.gaussian(shape)
+        return path, request
+
+    def gaussian(self, shape):
+        return nest([self.number(self.dtype, self.r.gauss(0, 1))
+                     for _ in range(math.prod(shape))], shape)
+
+    def softmax(self, request):
+        r = self.r
+        if self.often(.4):
+            request["log"] = self.often(.8)
+        if self.often(.3):
+            request["top_k"] = r.randint(1, self.c)
+        if self.often(.6):
+            request["include"] = r.sample(["logsumexp", "entropy", "argmax"],
+                                          r.randint(0, 3))
+
+    def target(self):
+        if self.often(.3):
+            return 0
+        sign = -1 if self.negative and self.often(.2) else 1
+        return sign * self.number(self.dtype, self.r.random())
+
+    def loss(self, request, path):
+        r = self.r
+        n = math.prod(self.rows_shape)
+        if self.often(.5):
+            ignore = r.choice([-100, -100, 0, 2, -7])
+            if ignore != -100:
+                request["ignore_index"] = ignore
+            request["labels"] = nest(
+                [ignore if self.often(.2) else r.randrange(self.c)
+                 for _ in range(n)], self.rows_shape)
+        else:
+            request["targets"] = nest(
+                [self.target() for _ in range(n * self.c)], self.shape)
+        if self.often(.5):
+            request["weights"] = [
+                0 if self.often(.2) else
+                self.number(self.dtype, r.uniform(0, 3))
+                for _ in range(self.c)]
+        if self.often(.3):
+            request["label_smoothing"] = r.random()
+        if self.often(.3):
+            request["z_loss"] = r.random()
+        if self.often(.7):
+            request["reduction"] = r.choice(["mean", "sum", "none"])
+        if path == "/loss" and self.often(.6):
+            request["include"] = r.sample(
+                ["logsumexp", "argmax", "accuracy"], r.randint(0, 3))
+        elif path == "/gradient" and self.often(.6):
+            request["upstream"] = self.gaussian(self.rows_shape) \
+                if request.get("reduction") == "none" else self.gaussian([])
+
+
+# ---- asking and comparing -----------------------------------------------------
+
+def spell(value):
+    """The wire's spelling of a request: -Infinity is a string."""
+    if isinstance(value, list):
+        return [spell(v) for v in value]
+    return "-Infinity" if isinstance(value, float) and is_low(value) else value
+
+
+def ask(url, path, request):
+    body = json.dumps({k: spell(v) for k, v in request.items()})
+    ask_for = urllib.request.Request(
+        url.rstrip("/") + path, body.encode(),
+        {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(ask_for, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as e:
+        return {"status": e.code, "problem": e.read().decode()}
+
+
+def read(value):
+    if value == "-Infinity":
+        return -math.inf
+    if value == "Infinity":
+        return math.inf
+    return value
+
+
+def agrees(got, want, dtype):
+    got = read(got)
+    if isinstance(want, int):
+        return got == want
+    value, size = want
+    if not isinstance(got, (int, float)) or isinstance(got, bool):
+        return False
+    if isinstance(value, float) or abs(value) > Decimal(LARGEST[dtype]):
+        return math.isinf(got) and (got > 0) == (value > 0)
+    if not math.isfinite(got):
+        return False
+    bound = TOLERANCE[dtype] * max(abs(value), size) + SUBNORMAL[dtype]
+    return abs(Decimal(got) - value) <= bound
+
+
+def compare(got, want, dtype, where):
+    """The first place where they differ, or None."""
+    if isinstance(want, list):
+        if not isinstance(got, list) or len(got) != len(want):
+            return f"{where}: got {got!r}, want {len(want)} items"
+        for i, (g, w) in enumerate(zip(got, want)):
+            found = compare(g, w, dtype, f"{where}/{i}")
+            if found:
+                return found
+        return None
+    if agrees(got, want, dtype):
+        return None
+    value = want if isinstance(want, int) else want[0]
+    return f"{where}: got {got!r}, want {float(value)!r}"
+
+
+def check(answer, path, request):
+    want, extra = expect(path, request)
+    want.update(extra)
+    if set(answer) != set(want):
+        return f"members: got {answer}, want {sorted(want)}"
+    for name, value in want.items():
+        # what is counted or summed in double is answered in double
+        dtype = request.get("dtype", "float32")
+        if name in ("divisor", "accuracy"):
+            dtype = "float64"
+        found = compare(answer[name], value, dtype, "/" + name)
+        if found:
+            return found
+    return None
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 500
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else time.time_ns() % 10 ** 9
+    print(f"seed {seed}")
+    drawing, failed = Drawing(seed), 0
+    for i in range(count):
+        path, request = drawing.request()
+        found = check(ask(sys.argv[1], path, request), path, request)
+        if found:
+            failed += 1
+            print(f"{i}: {path} {found}\n   {json.dumps(request)[:2000]}")
+    print(f"{count - failed} of {count} random requests agree")
+    sys.exit(failed > 0)
+
+
+if __name__ == "__main__":
+    main()
