@@ -116,8 +116,9 @@ static void close_listeners(struct daemon *daemon)
 static void move_on(struct daemon *daemon)
 {
     const struct options *options = daemon->options;
+    enum life life = daemon_life(daemon); /* before its time: see enter_life */
     uint64_t passed = clock_ms() - daemon->life_ms;
-    switch (daemon_life(daemon)) {
+    switch (life) {
     case LIFE_DELAY:
         if (passed < options->drain_delay * 1000)
             break;

@@ -43,11 +43,11 @@ struct daemon {
     size_t max_connections; /* that the file descriptors allow too */
     atomic_size_t connections;
     atomic_size_t in_flight;
-    atomic_int life;      /* enum life */
-    uint64_t life_ms;     /* when it began; the keeper's */
-    pthread_t keeper;     /* sweeps clients, moves life on */
-    bool keeper_runs;     /* it was started */
-    atomic_bool stopping; /* the keeper shall end */
+    atomic_int life;          /* enum life */
+    _Atomic uint64_t life_ms; /* when it began; set before it */
+    pthread_t keeper;         /* sweeps clients, moves life on */
+    bool keeper_runs;         /* it was started */
+    atomic_bool stopping;     /* the keeper shall end */
 };
 
 /** The daemon that a page's service belongs to. */
