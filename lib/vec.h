@@ -48,8 +48,9 @@
 
 typedef double vd __attribute__((vector_size(8 * LANES)));
 typedef int64_t vl __attribute__((vector_size(8 * LANES)));
-typedef float vh __attribute__((vector_size(4 * LANES))); /* half as wide */
-typedef float vf __attribute__((vector_size(8 * LANES))); /* as wide as vd */
+typedef uint64_t vu __attribute__((vector_size(8 * LANES))); /* may wrap */
+typedef float vh __attribute__((vector_size(4 * LANES)));    /* half as wide */
+typedef float vf __attribute__((vector_size(8 * LANES)));    /* as wide as vd */
 typedef int32_t vi __attribute__((vector_size(8 * LANES)));
 #define FLOATS (2 * LANES) /* in a vf */
 
@@ -159,7 +160,7 @@ INLINE vd vd_sixteenths(vd shifted)
     for (int i = 0; i < LANES; i++)
         bits[i] = (int64_t)SMX_POWER_TABLE[index[i]];
 #endif
-    return (vd)(bits + ((vl)shifted << 48));
+    return (vd)((vu)bits + ((vu)shifted << 48));
 }
 
 /** a * b where limit < t, else 0, whatever a * b is. */
