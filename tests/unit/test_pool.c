@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The context and its pool: any number of threads and of callers, the same
+ * bits, in the batch or alone; jobs in the order of their submission.
+ */
+#include "../support/expect.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../support/draw.h"
+#include "../support/exact_row.h"
+
+static struct random seed;
+
+static struct smx_context *with_threads(size_t threads)
+{
+    struct smx_context *context;
+    struct smx_config config = {.threads = threads};
+
+    assert_status(smx_context_create(&context, &config), SMX_OK);
+    return context;
+}
+
+static void wait_for(sem_t *semaphore)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 30;
+    while (sem_timedwait(semaphore, &end) != 0)
+        if (errno != EINTR)
+            fail_msg("nothing happened for 30 s");
+}
+
+/** A batch large enough to be split, and all that is computed of it. */
+struct batch {
+    size_t rows, classes;
+    float *z, *p, *gradient;
+    double *wide, *wide_p;
+    int64_t *labels, *argmax;
+    float loss;
+};
+
+static void batch_init(struct batch *b, size_t rows, size_t classes)
+{
+    size_t n = rows * classes;
+
+    *b = (struct batch){.rows = rows, .classes = classes};
+    b->z = must(calloc(n, sizeof *b->z));
+    b->p = must(calloc(n, sizeof *b->p));
+    b->gradient = must(calloc(n, sizeof *b->gradient));
+    b->wide = must(calloc(n, sizeof *b->wide));
+    b->wide_p = must(calloc(n, sizeof *b->wide_p));
+    b->labels = must(calloc(rows, sizeof *b->labels));
+    b->argmax = must(calloc(rows, sizeof *b->argmax));
+    draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT32, rows, classes, b->z);
+    draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT64, rows, classes, b->wide);
+    for (size_t r = 0; r < rows; r++)
+        b->labels[r] = (int64_t)random_below(&seed, classes);
+}
+
+static void batch_free(struct batch *b)
+{
+    free(b->z);
+    free(b->p);
+    free(b->gradient);
+    free(b->wide);
+    free(b->wide_p);
+    free(b->labels);
+    free(b->argmax);
+}
+
+static enum smx_status batch_run(struct batch *b, struct smx_context *context)
+{
+    struct smx_logits narrow = logits_float(b->z, b->rows, b->classes);
+    struct smx_logits wide = logits_double(b->wide, b->rows, b->classes);
+    struct smx_softmax_out out = {.values = b->p, .argmax = b->argmax};
+    struct smx_softmax_out wide_out = {.values = b->wide_p};
+    struct smx_criterion k = {.labels = b->labels, .ignore_index = -100};
+    struct smx_loss_out loss = {.loss = &b->loss};
+    enum smx_status status = smx_softmax(context, &narrow, &out, NULL);
+
+    if (!status)
+        status = smx_softmax(context, &wide, &wide_out, NULL);
+    if (!status)
+        status =
+            smx_gradient(context, &narrow, &k, NULL, b->gradient, &loss, NULL);
+    return status;
+}
+
+static void same_results(const struct batch *a, const struct batch *b)
+{
+    size_t n = a->rows * a->classes;
+
+    assert_memory_equal(a->p, b->p, n * sizeof *a->p);
+    assert_memory_equal(a->gradient, b->gradient, n * sizeof *a->gradient);
+    assert_memory_equal(a->wide_p, b->wide_p, n * sizeof *a->wide_p);
+    assert_memory_equal(a->argmax, b->argmax, a->rows * sizeof *a->argmax);
+    assert_memory_equal(&a->loss, &b->loss, sizeof a->loss);
+}
+
+static const size_t shapes[][2] = {
+    {1, 300000}, {7, 50000}, {300, 1000}, {60000, 5}};
+
+static void any_number_of_threads_gives_the_same_bits(void **state)
+{
+    const size_t threads[] = {2, 3, 7};
+
+    (void)state;
+    for (int s = 0; s < 4; s++) {
+        struct smx_context *one = with_threads(1);
+        struct batch a, b;
+
+        batch_init(&a, shapes[s][0], shapes[s][1]);
+        assert_status(batch_run(&a, one), SMX_OK);
+        smx_context_free(one);
+        b = a;
+        for (int t = 0; t < 3; t++) {
+            struct smx_context *many = with_threads(threads[t]);
+            size_t n = a.rows * a.classes;
+
+            b.p = must(calloc(n, sizeof *b.p));
+            b.gradient = must(calloc(n, sizeof *b.gradient));
+            b.wide_p = must(calloc(n, sizeof *b.wide_p));
+            b.argmax = must(calloc(a.rows, sizeof *b.argmax));
+            assert_status(batch_run(&b, many), SMX_OK);
+            same_results(&a, &b);
+            free(b.p);
+            free(b.gradient);
+            free(b.wide_p);
+            free(b.argmax);
+            smx_context_free(many);
+        }
+        batch_free(&a);
+    }
+}
+
+/* Row by row, and at another place of another batch. */
+static void a_row_alone_has_the_bits_it_has_in_the_batch(void **state)
+{
+    const size_t sizes[] = {1, 2, 3, 4, 10, 16, 17, 33, 100, 1000, 5000};
+
+    (void)state;
+    for (int s = 0; s < 11; s++) {
+        size_t c = sizes[s], rows = 37;
+        struct batch all, one, turned;
+
+        batch_init(&all, rows, c);
+        batch_init(&one, 1, c);
+        batch_init(&turned, rows, c);
+        for (size_t r = 0; r < rows; r++)
+            memcpy(turned.z + r * c, all.z + (rows - 1 - r) * c,
+                   c * sizeof *all.z);
+        assert_status(batch_run(&all, expect_context), SMX_OK);
+        assert_status(batch_run(&turned, expect_context), SMX_OK);
+        for (size_t r = 0; r < rows; r++) {
+            memcpy(one.z, all.z + r * c, c * sizeof *all.z);
+            memcpy(one.wide, all.wide + r * c, c * sizeof *all.wide);
+            assert_status(batch_run(&one, expect_context), SMX_OK);
+            assert_memory_equal(one.p, all.p + r * c, c * sizeof *one.p);
+            assert_memory_equal(one.wide_p, all.wide_p + r * c,
+                                c * sizeof *one.wide_p);
+            assert_memory_equal(one.p, turned.p + (rows - 1 - r) * c,
+                                c * sizeof *one.p);
+        }
+        batch_free(&all);
+        batch_free(&one);
+        batch_free(&turned);
+    }
+}
+
+enum { CALLERS = 8 };
+
+struct caller {
+    pthread_t thread;
+    struct smx_context *context;
+    struct batch batch;
+    enum smx_status status;
+};
+
+static void *caller_main(void *argument)
+{
+    struct caller *caller = argument;
+
+    for (int i = 0; i < 10 && !caller->status; i++)
+        caller->status = batch_run(&caller->batch, caller->context);
+    return NULL;
+}
+
+static void callers_at_once_do_not_disturb_each_other(void **state)
+{
+    struct smx_context *context = with_threads(3), *alone = with_threads(1);
+    struct caller callers[CALLERS];
+
+    (void)state;
+    for (int i = 0; i < CALLERS; i++) {
+        callers[i] = (struct caller){.context = context};
+        batch_init(&callers[i].batch, shapes[i % 4][0] / (i % 4 ? 10 : 1),
+                   shapes[i % 4][1] / (i % 4 ? 1 : 10));
+        assert_int_equal(
+            pthread_create(&callers[i].thread, NULL, caller_main, &callers[i]),
+            0);
+    }
+    for (int i = 0; i < CALLERS; i++) {
+        struct batch again;
+        float loss;
+
+        pthread_join(callers[i].thread, NULL);
+        assert_status(callers[i].status, SMX_OK);
+        again = callers[i].batch;
+        loss = again.loss;
+        again.p = must(calloc(again.rows * again.classes, sizeof(float)));
+        assert_status(batch_run(&again, alone), SMX_OK);
+        assert_memory_equal(&loss, &again.loss, sizeof loss);
+        assert_memory_equal(again.p, callers[i].batch.p,
+                            again.rows * again.classes * sizeof(float));
+        free(again.p);
+        batch_free(&callers[i].batch);
+    }
+    smx_context_free(context);
+    smx_context_free(alone);
+}
+
+enum { JOBS = 200 };
+
+struct order {
+    sem_t done, gate;
+    atomic_int next;
+    int started[JOBS];
+    struct smx_context *context;
+    struct batch batch;
+    enum smx_status status;
+};
+
+struct job {
+    struct order *order;
+    int number;
+};
+
+static void gate_job(void *argument)
+{
+    struct order *order = argument;
+
+    while (sem_wait(&order->gate) != 0)
+        ;
+}
+
+static void count_job(void *argument)
+{
+    struct job *job = argument;
+    struct order *order = job->order;
+
+    order->started[atomic_fetch_add(&order->next, 1)] = job->number;
+    sem_post(&order->done);
+}
+
+/* One thread for jobs: they start as they were submitted. */
+static void jobs_run_in_the_order_of_submission(void **state)
+{
+    struct smx_context *context = with_threads(1);
+    struct order order = {.context = context};
+    struct job jobs[JOBS];
+
+    (void)state;
+    sem_init(&order.done, 0, 0);
+    sem_init(&order.gate, 0, 0);
+    assert_status(smx_context_submit(context, gate_job, &order), SMX_OK);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = (struct job){&order, i};
+        assert_status(smx_context_submit(context, count_job, &jobs[i]), SMX_OK);
+    }
+    assert_true(smx_context_queued(context) >= JOBS);
+    sem_post(&order.gate);
+    for (int i = 0; i < JOBS; i++)
+        wait_for(&order.done);
+    for (int i = 0; i < JOBS; i++)
+        assert_int_equal(order.started[i], i);
+    assert_int_equal(smx_context_queued(context), 0);
+    smx_context_free(context);
+    sem_destroy(&order.done);
+    sem_destroy(&order.gate);
+}
+
+static void compute_job(void *argument)
+{
+    struct order *order = argument;
+
+    order->status = batch_run(&order->batch, order->context);
+    sem_post(&order->done);
+}
+
+/* Also when every thread of the pool runs a job that asks for the pool. */
+static void jobs_may_compute_with_their_context(void **state)
+{
+    const size_t threads[] = {1, 2, 7};
+
+    (void)state;
+    for (int t = 0; t < 3; t++) {
+        struct smx_context *context = with_threads(threads[t]);
+        struct order orders[16];
+
+        for (int i = 0; i < 16; i++) {
+            orders[i] =
+                (struct order){.context = context, .status = SMX_EARGUMENT};
+            sem_init(&orders[i].done, 0, 0);
+            batch_init(&orders[i].batch, 40, 3000);
+            assert_status(smx_context_submit(context, compute_job, &orders[i]),
+                          SMX_OK);
+        }
+        for (int i = 0; i < 16; i++) {
+            wait_for(&orders[i].done);
+            assert_status(orders[i].status, SMX_OK);
+        }
+        smx_context_free(context);
+        for (int i = 0; i < 16; i++) {
+            batch_free(&orders[i].batch);
+            sem_destroy(&orders[i].done);
+        }
+    }
+}
+
+static void a_context_says_what_it_has(void **state)
+{
+    struct smx_context *context = with_threads(3);
+
+    (void)state;
+    assert_int_equal(smx_context_threads(context), 3);
+    assert_int_equal(smx_context_queued(context), 0);
+    assert_int_not_equal(smx_context_isa(context), SMX_ISA_BEST);
+    assert_true(smx_isa_available(smx_context_isa(context)));
+    smx_context_free(context);
+    assert_true(smx_context_threads(expect_context) >= 1);
+    smx_context_free(NULL);
+}
+
+static void each_instruction_set_is_had_or_refused(void **state)
+{
+    (void)state;
+    for (int i = SMX_ISA_BASE; i <= SMX_ISA_NEON; i++) {
+        struct smx_config config = {.isa = (enum smx_isa)i};
+        struct smx_context *context = (void *)&config;
+        enum smx_status status = smx_context_create(&context, &config);
+
+        if (smx_isa_available(config.isa)) {
+            assert_status(status, SMX_OK);
+            assert_int_equal(smx_context_isa(context), i);
+        } else {
+            assert_status(status, SMX_EISA);
+            assert_null(context);
+        }
+        smx_context_free(context);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
+        cmocka_unit_test(a_row_alone_has_the_bits_it_has_in_the_batch),
+        cmocka_unit_test(callers_at_once_do_not_disturb_each_other),
+        cmocka_unit_test(jobs_run_in_the_order_of_submission),
+        cmocka_unit_test(jobs_may_compute_with_their_context),
+        cmocka_unit_test(a_context_says_what_it_has),
+        cmocka_unit_test(each_instruction_set_is_had_or_refused),
+    };
+
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, expect_start, expect_stop);
+}
