@@ -18,12 +18,14 @@ static const char *type_name(enum tensor_type type)
     return names[type];
 }
 
-enum { SHAPE_TEXT = TENSOR_MAX_RANK * 22 + 2 };
+enum { SHAPE_TEXT = TENSOR_MAX_RANK * 22 + 8 };
 
-/* "[2, 3]"; rank 0 is "[]". */
+/* "shape [2, 3]"; rank 0 is "a single value". */
 static const char *shape_print(char *text, int rank, const size_t *shape)
 {
-    size_t used = (size_t)snprintf(text, SHAPE_TEXT, "[");
+    if (rank == 0)
+        return "a single value";
+    size_t used = (size_t)snprintf(text, SHAPE_TEXT, "shape [");
     for (int i = 0; i < rank; i++)
         used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%zu",
                                  i ? ", " : "", shape[i]);
@@ -50,13 +52,8 @@ static bool check_shape(const char *name, const struct tensor *tensor, int rank,
     if (shape_is(tensor, rank, shape))
         return true;
     snprintf(pointer, sizeof pointer, "/%s", name);
-    shape_print(got, tensor->rank, tensor->shape);
-    if (rank == 0)
-        return problem_set(problem, 422, pointer,
-                           "%s: got shape %s, must be a single number, %s",
-                           name, got, why);
-    return problem_set(problem, 422, pointer,
-                       "%s: got shape %s, must be shape %s, %s", name, got,
+    return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s",
+                       name, shape_print(got, tensor->rank, tensor->shape),
                        shape_print(must, rank, shape), why);
 }
 
@@ -92,7 +89,7 @@ static bool check_criterion(const struct request *request,
                            "targets: got targets beside labels, must be "
                            "exactly one of the two");
     if (!labels && !targets)
-        return problem_set(problem, 422, "",
+        return problem_set(problem, 422, "/labels",
                            "labels: got neither labels nor targets, must be "
                            "exactly one of the two");
     return true;
@@ -121,7 +118,8 @@ static bool check_logits(struct request *request, struct problem *problem)
                            "logits: got nothing, must be an array of numbers");
     if (logits->rank < 1 || logits->rank > 8)
         return problem_set(problem, 422, "/logits",
-                           "logits: got rank %d, must be in [1, 8]",
+                           "logits: got rank %d, must be an array of rank 1 "
+                           "to 8",
                            logits->rank);
     if (!check_axis(request, problem))
         return false;
@@ -164,8 +162,8 @@ static bool check_mask(const struct request *request, struct problem *problem)
         shape_is(mask, 1, &request->classes))
         return true;
     return problem_set(problem, 422, "/mask",
-                       "mask: got shape %s, must be shape %s as logits, or "
-                       "[%zu], one a class",
+                       "mask: got %s, must be %s, as logits, or "
+                       "shape [%zu], one a class",
                        shape_print(got, mask->rank, mask->shape),
                        shape_print(must, logits->rank, logits->shape),
                        request->classes);

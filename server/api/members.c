@@ -200,11 +200,11 @@ static bool set_loss_include(struct request *request, const struct value *value,
 
 /* ---- the table ---------------------------------------------------------- */
 
-#define TENSOR(member, takers_, element_, rank, infinity_)                     \
+#define TENSOR(member, takers_, element_, infinity_)                           \
     {                                                                          \
         .name = #member, .takers = takers_,                                    \
         .tensor = offsetof(struct request, member), .element = element_,       \
-        .max_rank = rank, .infinity = infinity_                                \
+        .infinity = infinity_                                                  \
     }
 #define OPTION(member, takers_, rule_)                                         \
     {                                                                          \
@@ -212,12 +212,12 @@ static bool set_loss_include(struct request *request, const struct value *value,
     }
 
 const struct member members[] = {
-    TENSOR(logits, TAKER_ALL, READER_FLOAT, 8, true),
-    TENSOR(labels, TAKER_LOSSES, READER_INT64, 7, false),
-    TENSOR(targets, TAKER_LOSSES, READER_FLOAT, 8, false),
-    TENSOR(weights, TAKER_LOSSES, READER_FLOAT, 1, false),
-    TENSOR(mask, TAKER_ALL, READER_BOOL, 8, false),
-    TENSOR(upstream, TAKER_GRADIENTS, READER_FLOAT, 8, false),
+    TENSOR(logits, TAKER_ALL, READER_FLOAT, true),
+    TENSOR(labels, TAKER_LOSSES, READER_INT64, false),
+    TENSOR(targets, TAKER_LOSSES, READER_FLOAT, false),
+    TENSOR(weights, TAKER_LOSSES, READER_FLOAT, false),
+    TENSOR(mask, TAKER_ALL, READER_BOOL, false),
+    TENSOR(upstream, TAKER_GRADIENTS, READER_FLOAT, false),
     OPTION(axis, TAKER_ALL, "an integer in [-rank, rank) of logits"),
     OPTION(dtype, TAKER_ALL, "\"float32\" or \"float64\""),
     OPTION(temperature, TAKER_ALL, "a number above 0"),

@@ -32,7 +32,6 @@ struct member {
                 size_t *element);
     size_t tensor; /* offset in struct request */
     enum reader_element element;
-    int max_rank;
     bool infinity; /* -Infinity is an element like any other */
 };
 

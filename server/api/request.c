@@ -30,6 +30,9 @@ void request_free(struct request *request)
             tensor_free(member_tensor(request, &members[i]));
 }
 
+/* Of logits; no other tensor needs more. */
+enum { MAX_RANK = 8 };
+
 static enum reader_element element_of(const struct request *request,
                                       const struct member *member)
 {
@@ -48,7 +51,7 @@ bool request_tensor(struct request *request, const char *name,
     *lift = (struct reader_lift){
         .tensor = member_tensor(request, member),
         .element = element_of(request, member),
-        .max_rank = member->max_rank,
+        .max_rank = MAX_RANK,
         .infinity = member->infinity,
     };
     return true;

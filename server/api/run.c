@@ -165,7 +165,7 @@ static bool refuse_element(const struct request *request,
     tensor_pointer(tensor, name, where->index, pointer, sizeof pointer);
     if (where->operand != SMX_LABELS)
         return problem_set(problem, 422, pointer,
-                           "%s: got %s, must be a finite number%s", name,
+                           "%s: got %s, must be finite%s", name,
                            nonfinite_name(tensor, where->index),
                            where->operand == SMX_LOGITS ? " or -Infinity" : "");
     if (tensor->rank > 0)
