@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+/* Admission, timeouts and clients that leave. */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../support/daemon_fixture.h"
+#include "../support/slow_endpoint.h"
+
+#define BODY "{\"logits\":[1,2,3]}"
+#define HEAD(path, body_bytes)                                                 \
+    "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"  \
+    "Content-Length: " body_bytes "\r\n\r\n"
+
+static struct fixture fixture;
+
+static void start(const char *const *flags)
+{
+    fixture_start_routes(&fixture, flags, &slow_routes);
+}
+
+static void sleep_ms(long ms)
+{
+    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+static long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void send_text(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/** Everything until the daemon closes; to be freed. */
+static char *read_all(int fd)
+{
+    size_t room = 1 << 16, used = 0;
+    char *got = calloc(1, room);
+    ssize_t n;
+    assert_non_null(got);
+    while (used < room - 1 &&
+           (n = recv(fd, got + used, room - 1 - used, 0)) > 0)
+        used += (size_t)n;
+    return got;
+}
+
+static void expect_get(const char *path, int status)
+{
+    struct http_answer answer = http_get(fixture.url, path);
+    assert_int_equal(answer.status, status);
+    http_answer_free(&answer);
+}
+
+static void expect_post(const char *path, const char *body, int status)
+{
+    struct http_answer answer = http_post(fixture.url, path, body);
+    assert_int_equal(answer.status, status);
+    http_answer_free(&answer);
+}
+
+static void wait_in_flight(size_t count)
+{
+    for (int i = 0; i < 1000 && daemon_in_flight(fixture.daemon) != count; i++)
+        sleep_ms(5);
+    assert_int_equal(daemon_in_flight(fixture.daemon), count);
+}
+
+/* ---- admission -------------------------------------------------------- */
+
+static void test_max_in_flight(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--max-in-flight=2", NULL});
+    int fd[2];
+    for (int i = 0; i < 2; i++) {
+        fd[i] = fixture_connect(&fixture);
+        send_text(fd[i], HEAD("/test/slow", "3") "700");
+    }
+    wait_in_flight(2);
+    struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
+    char text[16];
+    assert_int_equal(answer.status, 503);
+    assert_true(http_header(&answer, "Retry-After", text, sizeof text));
+    http_answer_free(&answer);
+    expect_get("/healthz", 200);
+    expect_get("/readyz", 200);
+    answer = http_get(fixture.url, "/metrics");
+    assert_non_null(
+        strstr(answer.body, "softmaxd_rejected_total{reason=\"in_flight\"} 1"));
+    http_answer_free(&answer);
+    wait_in_flight(0);
+    expect_post("/softmax", BODY, 200);
+    close(fd[0]);
+    close(fd[1]);
+    fixture_stop(&fixture);
+}
+
+static void test_max_connections(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--max-connections=3", NULL});
+    int fd[3];
+    for (int i = 0; i < 3; i++) {
+        fd[i] = fixture_connect(&fixture);
+        send_text(fd[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    }
+    sleep_ms(100);
+    struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
+    char text[16];
+    assert_int_equal(answer.status, 503);
+    assert_true(http_header(&answer, "Retry-After", text, sizeof text));
+    assert_true(http_header(&answer, "Connection", text, sizeof text));
+    assert_string_equal(text, "close");
+    http_answer_free(&answer);
+    expect_get("/healthz", 200);
+    for (int i = 0; i < 3; i++)
+        close(fd[i]);
+    sleep_ms(100);
+    expect_post("/softmax", BODY, 200);
+    fixture_stop(&fixture);
+}
+
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--memory-limit=1MiB", NULL});
+    expect_post("/test/big", "2000000", 503);
+    expect_post("/test/big", "500000", 200);
+    expect_post("/softmax", BODY, 200);
+    fixture_stop(&fixture);
+}
+
+static void test_not_ready_without_memory(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--memory-limit=1MiB", NULL});
+    struct budget *budget = &daemon_service(fixture.daemon)->budget;
+    assert_true(budget_take(budget, 1000000));
+    expect_get("/readyz", 503);
+    expect_get("/v2/health/ready", 503);
+    expect_get("/healthz", 200);
+    budget_give(budget, 1000000);
+    expect_get("/readyz", 200);
+    fixture_stop(&fixture);
+}
+
+/* ---- timeouts --------------------------------------------------------- */
+
+static void expect_late(const char *begin, const char *part)
+{
+    start((const char *const[]){"--request-timeout=1", NULL});
+    int fd = fixture_connect(&fixture);
+    long began = now_ms();
+    send_text(fd, begin);
+    char *got = read_all(fd);
+    long took = now_ms() - began;
+    if (!strstr(got, part))
+        fail_msg("no %s in: %s", part, got);
+    assert_true(took >= 900 && took < 3000);
+    free(got);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+static void test_slow_body(void **state)
+{
+    (void)state;
+    expect_late(HEAD("/softmax", "100") "{\"logits\":[1,",
+                "HTTP/1.1 408 Request Timeout\r\n");
+}
+
+static void test_slow_headers(void **state)
+{
+    (void)state;
+    expect_late("POST /softmax HTTP/1.1\r\nHost: x\r\nContent-",
+                "HTTP/1.1 408 Request Timeout\r\n");
+}
+
+static void test_slow_request_line(void **state)
+{
+    (void)state;
+    expect_late("POST /soft", "HTTP/1.1 408 Request Timeout\r\n");
+}
+
+static void test_a_body_that_drips(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--request-timeout=1", NULL});
+    int fd = fixture_connect(&fixture);
+    send_text(fd, HEAD("/softmax", "1000") "{\"logits\":[");
+    for (int i = 0; i < 40; i++) {
+        if (send(fd, "1,", 2, MSG_NOSIGNAL) < 0)
+            break;
+        sleep_ms(50);
+    }
+    char *got = read_all(fd);
+    assert_non_null(strstr(got, " 408 "));
+    free(got);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+static void test_idle_connection(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--idle-timeout=1", NULL});
+    int fd = fixture_connect(&fixture);
+    long began = now_ms();
+    send_text(fd, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    char *got = read_all(fd);
+    long took = now_ms() - began;
+    assert_non_null(strstr(got, "200 OK"));
+    assert_null(strstr(got, "408")); /* nothing was asked */
+    assert_true(took >= 900 && took < 3000);
+    free(got);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+static void test_a_reader_that_stalls(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--request-timeout=1", NULL});
+    int fd = fixture_connect(&fixture);
+    send_text(fd, HEAD("/test/big", "8") "30000000");
+    wait_in_flight(1);
+    long began = now_ms();
+    wait_in_flight(0); /* though nobody reads */
+    assert_true(now_ms() - began < 4000);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+static void test_a_slow_reader_gets_all(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--request-timeout=1", NULL});
+    int fd = fixture_connect(&fixture);
+    char *buffer = malloc(1 << 20);
+    size_t total = 0;
+    ssize_t n;
+    assert_non_null(buffer);
+    send_text(fd, HEAD("/test/big", "8") "30000000");
+    while (total < 30000000 && (n = recv(fd, buffer, 1 << 20, 0)) > 0) {
+        total += (size_t)n;
+        sleep_ms(40); /* takes longer than the timeout altogether */
+    }
+    assert_true(total >= 30000000);
+    free(buffer);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+/* ---- clients that leave ----------------------------------------------- */
+
+static void test_leaves_while_it_waits_for_the_pool(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--compute-threads=1", NULL});
+    unsigned before = slow_runs;
+    int first = fixture_connect(&fixture);
+    send_text(first, HEAD("/test/slow", "4") "1500");
+    wait_in_flight(1);
+    for (int i = 0; i < 5; i++) {
+        int fd = fixture_connect(&fixture);
+        send_text(fd, HEAD("/test/slow", "4") "1500");
+        sleep_ms(20);
+        close(fd);
+    }
+    wait_in_flight(0);
+    assert_int_equal(slow_runs - before, 1); /* the five were dropped */
+    close(first);
+    fixture_stop(&fixture);
+}
+
+static void test_leaves_in_the_middle_of_an_answer(void **state)
+{
+    (void)state;
+    start(NULL);
+    for (int i = 0; i < 10; i++) {
+        int fd = fixture_connect(&fixture);
+        char some[1000];
+        send_text(fd, HEAD("/test/big", "8") "30000000");
+        assert_true(recv(fd, some, sizeof some, 0) > 0);
+        close(fd);
+    }
+    wait_in_flight(0);
+    expect_post("/softmax", BODY, 200);
+    fixture_stop(&fixture);
+}
+
+static void test_half_closed_clients_get_their_answer(void **state)
+{
+    (void)state;
+    start(NULL);
+    int fd = fixture_connect(&fixture);
+    send_text(fd, HEAD("/softmax", "18") BODY);
+    shutdown(fd, SHUT_WR);
+    char *got = read_all(fd);
+    assert_non_null(strstr(got, "0.66524094"));
+    free(got);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+/* ---- many ------------------------------------------------------------- */
+
+static void *post_some(void *argument)
+{
+    intptr_t good = 0;
+    (void)argument;
+    for (int i = 0; i < 20; i++) {
+        struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
+        good += answer.status == 200 && strstr(answer.body, "0.66524094");
+        http_answer_free(&answer);
+    }
+    return (void *)good;
+}
+
+static void test_sixty_four_at_once(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 64 };
+    pthread_t threads[CLIENTS];
+    start(NULL);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, post_some, NULL), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        void *good;
+        pthread_join(threads[i], &good);
+        assert_int_equal((intptr_t)good, 20);
+    }
+    fixture_stop(&fixture);
+}
+
+static void test_stop_while_a_job_runs(void **state)
+{
+    (void)state;
+    start(NULL);
+    int fd[4];
+    for (int i = 0; i < 4; i++) {
+        fd[i] = fixture_connect(&fixture);
+        send_text(fd[i], HEAD("/test/slow", "3") "300");
+    }
+    wait_in_flight(4);
+    fixture_stop(&fixture);
+    for (int i = 0; i < 4; i++)
+        close(fd[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_max_in_flight),
+        cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_not_ready_without_memory),
+        cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_slow_headers),
+        cmocka_unit_test(test_slow_request_line),
+        cmocka_unit_test(test_a_body_that_drips),
+        cmocka_unit_test(test_idle_connection),
+        cmocka_unit_test(test_a_reader_that_stalls),
+        cmocka_unit_test(test_a_slow_reader_gets_all),
+        cmocka_unit_test(test_leaves_while_it_waits_for_the_pool),
+        cmocka_unit_test(test_leaves_in_the_middle_of_an_answer),
+        cmocka_unit_test(test_half_closed_clients_get_their_answer),
+        cmocka_unit_test(test_sixty_four_at_once),
+        cmocka_unit_test(test_stop_while_a_job_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
