@@ -62,16 +62,15 @@ TEST_BIN := $(TEST_SRC:%.c=$(O)/%)
 SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 
 .DEFAULT_GOAL := all
-.SECONDARY:
+.SECONDARY: $(SUPPORT_OBJ) $(TEST_SRC:%.c=$(O)/%.o)
 .DELETE_ON_ERROR:
 .PHONY: all
 ## all: the daemon, build/softmaxd, and the library, build/libsoftmax.a
 all: $(B)/softmaxd $(B)/libsoftmax.a
 
-$(B)/softmaxd: $(O)/softmaxd
-	@mkdir -p $(@D) && cp -f $< $@
-$(B)/libsoftmax.a: $(O)/libsoftmax.a
-	@mkdir -p $(@D) && cp -f $< $@
+# What build/ holds follows the flags asked for, whichever is newer.
+$(B)/softmaxd $(B)/libsoftmax.a: $(B)/%: $(O)/% FORCE
+	@mkdir -p $(@D) && { cmp -s $< $@ || cp -f $< $@; }
 
 $(O)/libsoftmax.a: $(LIB_OBJ)
 	@mkdir -p $(@D)

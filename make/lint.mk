@@ -9,13 +9,17 @@ lint: lint-text lint-analyse lint-werror
 lint-text:
 	clang-format --dry-run -Werror $(LINT_SRC)
 	scripts/lint.sh $(LINT_SRC)
-	shellcheck -x scripts/*.sh tests/*.sh tests/*/*.sh docker/*.sh .ci/run
+	shellcheck -x -e SC2317 scripts/*.sh tests/*.sh tests/*/*.sh docker/*.sh .ci/run
 
+# cppcheck knows no vector types and follows no pointer inside a struct: arrays
+# that the library fills look unset to it.
 .PHONY: lint-analyse
 lint-analyse:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 	    --enable=warning,performance,portability -Ilib \
 	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+    --suppress=uninitvar:lib/vec.h --suppress=bufferAccessOutOfBounds:lib/vec.h \
+    --suppress='uninitvar:tests/*' \
 	    -j2 $(filter %.c,$(LINT_SRC))
 
 .PHONY: lint-werror

@@ -106,7 +106,7 @@ void metrics_count(struct metrics *metrics,
     struct endpoint_counts *counts =
         &own_shard(metrics)->endpoints[metrics->index[request->endpoint]];
     size_t i = 0;
-    while (statuses[i] != request->status && i < STATUSES - 1)
+    while (i < STATUSES - 1 && statuses[i] != request->status)
         i++;
     add(&counts->requests[i], 1);
     observe(&counts->duration, duration_us, request->total_ns / 1000,

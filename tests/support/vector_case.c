@@ -126,7 +126,7 @@ static bool says(const struct operands *o, const char *name, const char *word)
 
 static void load_shape(struct operands *o)
 {
-    size_t shape[8], rank = 0, axis;
+    size_t shape[8] = {0}, rank = 0, axis;
     int64_t wanted = (int64_t)number(o, "axis", -1);
 
     for (const json_t *v = json_object_get(o->request, "logits");
