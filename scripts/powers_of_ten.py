@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Write server/codec/powers_of_ten.c: 128 bits of every power of ten that a
-double can need. Exact integers; rounded down, so that the true value is less
-than one unit of the last bit above the entry.
+double can need, to be read (-342 to 308) or to be written (-292 to 324). Exact
+integers; rounded down, so that the true value is less than one unit of the
+last bit above the entry.
 
 usage: scripts/powers_of_ten.py > server/codec/powers_of_ten.c
 """
 
-FIRST, LAST, BITS = -342, 308, 128
+FIRST, LAST, BITS = -342, 324, 128
 
 
 def significand(exponent):
@@ -33,8 +34,8 @@ def main():
         value = significand(exponent)
         assert value >> (BITS - 1) == 1
         entries.append("{0x%016x,0x%016x}" % (value >> 64, value & (2**64 - 1)))
-    for entry in entries:
-        print("    %s," % entry)
+    for i in range(0, len(entries), 2):
+        print("    %s," % ", ".join(entries[i : i + 2]))
     print("};")
 
 

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { NUMBER_MAX_TEXT = 32 }; /* bytes that number_write_* may touch */
 
@@ -24,14 +25,29 @@ size_t number_write_float32(char *text, float value);
 size_t number_write_float64(char *text, double value);
 size_t number_write_int64(char *text, int64_t value);
 
+/** Where rows end in a block: behind its number left (counted from 1), and
+ *  then behind every length numbers. */
+struct number_rows {
+    size_t left, length; /* at least 1 */
+};
+
+/** "],[" in place of the comma before text; -> behind it. */
+static inline char *number_end_row(char *text)
+{
+    memcpy(text - 1, "],[", 3);
+    return text + 2;
+}
+
 /**
- * Text of a block of numbers, each followed by a comma, the last one too.
+ * Text of a block of numbers, each followed by a comma, the last one too; at
+ * the end of a row by "],[" instead. The same text with every instruction set.
+ *
  * text         at least count * NUMBER_MAX_TEXT bytes.
  * @return      bytes of the text.
  */
-size_t number_write_block_float32(char *text, const float *values,
-                                  size_t count);
+size_t number_write_block_float32(char *text, const float *values, size_t count,
+                                  struct number_rows rows);
 size_t number_write_block_float64(char *text, const double *values,
-                                  size_t count);
+                                  size_t count, struct number_rows rows);
 
 #endif

@@ -10,32 +10,29 @@
  */
 #include "number.h"
 #include "number_write.h"
+#include "powers_of_ten.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-/* floor(log10(2^q)), for the interval below a power of two floor(log10(3/4
- * 2^q)), and floor(log2(10^k)). */
-static int log10_of_pow2(int q, bool narrow)
-{
-    return (q * 1262611 - (narrow ? 524031 : 0)) >> 22;
-}
+/* digits * 10^exponent */
+struct decimal {
+    uint64_t digits;
+    int exponent;
+};
 
-static int log2_of_pow10(int k)
+/* (10^-k 2^-r) c / 2^64 with the sticky bit; the tables are rounded down, and
+ * one more in the last place is from above. */
+static uint64_t scale32(const uint64_t power[2], uint64_t c)
 {
-    return (k * 1741647) >> 19;
-}
-
-static uint64_t scale32(uint64_t power, uint64_t c)
-{
-    unsigned __int128 product = (unsigned __int128)power * c;
+    unsigned __int128 product = (unsigned __int128)(power[0] + 1) * c;
     uint32_t below = (uint32_t)(product >> 32);
     return (uint64_t)(product >> 64) | (below > 1);
 }
 
 static uint64_t scale64(const uint64_t power[2], uint64_t c)
 {
-    unsigned __int128 low = (unsigned __int128)power[1] * c;
+    unsigned __int128 low = (unsigned __int128)power[1] * c + c;
     unsigned __int128 product = (unsigned __int128)power[0] * c + (low >> 64);
     return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
 }
@@ -65,8 +62,8 @@ static struct decimal shortest32(uint32_t bits)
     uint32_t c = biased ? fraction | 0x800000 : fraction;
     int q = (biased ? (int)biased : 1) - 150;
     bool narrow = fraction == 0 && biased > 1;
-    int k = log10_of_pow2(q, narrow), h = q + log2_of_pow10(-k) + 1;
-    uint64_t power = number_powers32[-k - NUMBER_POWERS32_FIRST];
+    int k = number_log10(q, narrow), h = q + power_log2(-k) + 1;
+    const uint64_t *power = powers_of_ten[-k - POWER_FIRST];
     return choose(scale32(power, (uint64_t)(4 * c - 2 + narrow) << h),
                   scale32(power, (uint64_t)(4 * c) << h),
                   scale32(power, (uint64_t)(4 * c + 2) << h), c & 1, k);
@@ -79,8 +76,8 @@ static struct decimal shortest64(uint64_t bits)
     uint64_t c = biased ? fraction | UINT64_C(1) << 52 : fraction;
     int q = (biased ? biased : 1) - 1075;
     bool narrow = fraction == 0 && biased > 1;
-    int k = log10_of_pow2(q, narrow), h = q + log2_of_pow10(-k) + 1;
-    const uint64_t *power = number_powers64[-k - NUMBER_POWERS64_FIRST];
+    int k = number_log10(q, narrow), h = q + power_log2(-k) + 1;
+    const uint64_t *power = powers_of_ten[-k - POWER_FIRST];
     return choose(scale64(power, (4 * c - 2 + narrow) << h),
                   scale64(power, (4 * c) << h),
                   scale64(power, (4 * c + 2) << h), c & 1, k);
@@ -206,25 +203,4 @@ size_t number_write_int64(char *text, int64_t value)
     text[0] = '-';
     return sign +
            put_digits(text + sign, sign ? -(uint64_t)value : (uint64_t)value);
-}
-
-size_t number_write_block_float32(char *text, const float *values, size_t count)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        n += number_write_float32(text + n, values[i]);
-        text[n++] = ',';
-    }
-    return n;
-}
-
-size_t number_write_block_float64(char *text, const double *values,
-                                  size_t count)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        n += number_write_float64(text + n, values[i]);
-        text[n++] = ',';
-    }
-    return n;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/** The powers of ten from 1e-342 to 1e308 to 128 bits. */
+/** The powers of ten from 1e-342 to 1e324 to 128 bits. */
 #ifndef POWERS_OF_TEN_H
 #define POWERS_OF_TEN_H
 
 #include <stdint.h>
 
+/* The largest that a finite double can have in its text is 308; to be written
+ * it is multiplied by up to 10^324. */
 enum { POWER_FIRST = -342, POWER_LAST = 308 };
 
 /**

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * The answer is a list of pieces, in order; the text of all of them lies in
- * one buffer. A tensor is written a leaf at a time: a number, or "[]" where a
- * dimension is 0. Rows of the last dimension go out as blocks that end in a
- * comma each, and the comma behind the row becomes its bracket.
+ * one buffer. The leaves of a tensor are numbers, or "[]" where a dimension is
+ * 0. They go out in blocks as large as there is room; a block may hold many
+ * rows, of the last two dimensions (a plane). Each row ends in "],[", which
+ * behind the last of a plane is taken back for the brackets that belong there.
  */
 #include "writer.h"
 #include "number.h"
@@ -19,10 +20,12 @@ struct piece {
 
 /* Where in a tensor the next leaf is. */
 struct cursor {
-    int rank; /* dimensions of leaves */
-    size_t shape[TENSOR_MAX_RANK], index[TENSOR_MAX_RANK];
-    bool empty; /* every leaf is "[]" */
     bool begun;
+    bool empty; /* every leaf is "[]" */
+    int rank;   /* dimensions of leaves */
+    size_t shape[TENSOR_MAX_RANK], index[TENSOR_MAX_RANK]; /* of planes */
+    size_t plane, plane_left;                              /* leaves */
+    struct number_rows rows;
     size_t leaf; /* flat */
 };
 
@@ -179,83 +182,86 @@ bool writer_done(const struct writer *writer)
 static void cursor_begin(struct cursor *cursor, const struct piece *piece)
 {
     const struct tensor *tensor = piece->tensor;
-    *cursor = (struct cursor){.begun = true};
     int rank = piece->nested ? tensor->rank : 1;
     const size_t *shape = piece->nested ? tensor->shape : &tensor->count;
+    *cursor = (struct cursor){.begun = true, .plane = 1, .rows = {1, 1}};
     for (int i = 0; i < rank && !cursor->empty; i++) {
         cursor->empty = shape[i] == 0;
         if (!cursor->empty)
             cursor->shape[cursor->rank++] = shape[i];
     }
+    for (int i = 1; i <= 2 && i <= cursor->rank; i++)
+        cursor->plane *= cursor->shape[cursor->rank - i];
+    cursor->plane_left = cursor->plane;
+    if (cursor->rank > 0)
+        cursor->rows.length = cursor->shape[cursor->rank - 1];
+    cursor->rows.left = cursor->rows.length;
 }
 
-static size_t write_bools(char *text, const uint8_t *values, size_t count)
+static void cursor_advance(struct cursor *cursor, size_t count)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(text + n, values[i] ? "true,  " : "false,", 7);
-        n += values[i] ? 5 : 6;
-    }
-    return n;
+    struct number_rows *rows = &cursor->rows;
+    cursor->leaf += count;
+    cursor->plane_left -= count;
+    if (count < rows->left)
+        rows->left -= count;
+    else
+        rows->left = rows->length - (count - rows->left) % rows->length;
 }
 
-static size_t write_integers(char *text, const int64_t *values, size_t count)
+static size_t write_leaf(char *text, const struct tensor *tensor,
+                         const struct cursor *cursor, size_t leaf)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        n += number_write_int64(text + n, values[i]);
-        text[n++] = ',';
-    }
-    return n;
-}
-
-static size_t write_empties(char *text, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        memcpy(text + 3 * i, "[],", 3);
-    return 3 * count;
+    const char *word = "[]";
+    if (!cursor->empty && tensor->type == TENSOR_INT64)
+        return number_write_int64(text, ((const int64_t *)tensor->data)[leaf]);
+    if (!cursor->empty)
+        word = ((const uint8_t *)tensor->data)[leaf] ? "true" : "false";
+    size_t bytes = strlen(word);
+    memcpy(text, word, bytes);
+    return bytes;
 }
 
 static size_t write_leaves(char *text, const struct tensor *tensor,
                            const struct cursor *cursor, size_t count)
 {
-    size_t leaf = cursor->leaf;
-    if (cursor->empty)
-        return write_empties(text, count);
-    switch (tensor->type) {
-    case TENSOR_FLOAT32:
+    size_t leaf = cursor->leaf, n = 0;
+    struct number_rows rows = cursor->rows;
+    if (!cursor->empty && tensor->type == TENSOR_FLOAT32)
         return number_write_block_float32(
-            text, (const float *)tensor->data + leaf, count);
-    case TENSOR_FLOAT64:
+            text, (const float *)tensor->data + leaf, count, rows);
+    if (!cursor->empty && tensor->type == TENSOR_FLOAT64)
         return number_write_block_float64(
-            text, (const double *)tensor->data + leaf, count);
-    case TENSOR_INT64:
-        return write_integers(text, (const int64_t *)tensor->data + leaf,
-                              count);
-    case TENSOR_BOOL:
-        return write_bools(text, (const uint8_t *)tensor->data + leaf, count);
-    case TENSOR_NONE:
-        break;
+            text, (const double *)tensor->data + leaf, count, rows);
+    for (size_t i = 0; i < count; i++) {
+        n += write_leaf(text + n, tensor, cursor, leaf + i);
+        text[n++] = ',';
+        if (--rows.left == 0) {
+            n = (size_t)(number_end_row(text + n) - text);
+            rows.left = rows.length;
+        }
     }
-    return 0;
+    return n;
 }
 
 /* Close the dimensions that end here, and open as many; true: all ended. */
-static bool end_row(struct cursor *cursor, char *text, size_t *length)
+static bool end_plane(struct cursor *cursor, char *text, size_t *length)
 {
-    int ended = 0;
-    for (int i = cursor->rank - 1; i >= 0; i--) {
+    int ended = cursor->rank < 2 ? cursor->rank : 2;
+    for (int i = cursor->rank - 3; i >= 0; i--) {
         if (++cursor->index[i] < cursor->shape[i])
             break;
         cursor->index[i] = 0;
-        text[(*length)++] = ']';
         ended++;
     }
+    memset(text + *length, ']', (size_t)ended);
+    *length += (size_t)ended;
     if (ended == cursor->rank)
         return true;
     text[(*length)++] = ',';
     memset(text + *length, '[', (size_t)ended);
     *length += (size_t)ended;
+    cursor->plane_left = cursor->plane;
     return false;
 }
 
@@ -264,21 +270,14 @@ static bool write_tensor(struct cursor *cursor, const struct tensor *tensor,
                          char *text, size_t room, size_t *length)
 {
     while (room - *length >= LEAF_ROOM - TENSOR_MAX_RANK) {
-        size_t last = cursor->rank ? (size_t)cursor->rank - 1 : 0;
-        size_t left =
-            cursor->rank ? cursor->shape[last] - cursor->index[last] : 1;
         size_t fit = (room - *length - BRACKET_ROOM) / NUMBER_MAX_TEXT;
-        size_t count = left < fit ? left : fit;
+        size_t left = cursor->plane_left, count = left < fit ? left : fit;
         *length += write_leaves(text + *length, tensor, cursor, count);
-        cursor->leaf += count;
-        if (count < left) {
-            cursor->index[last] += count;
+        cursor_advance(cursor, count);
+        if (cursor->plane_left > 0)
             continue;
-        }
-        *length -= 1; /* the comma */
-        if (cursor->rank)
-            cursor->index[last] = cursor->shape[last] - 1;
-        if (end_row(cursor, text, length))
+        *length -= strlen("],[");
+        if (end_plane(cursor, text, length))
             return true;
     }
     return false;

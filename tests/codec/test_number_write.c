@@ -4,7 +4,7 @@
  * and "%.*e" with the fewest digits that read back says how short and, as it
  * rounds correctly, which digits.
  */
-#include "../../server/codec/number.h"
+#include "../../server/codec/number_write.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -312,50 +312,147 @@ static void integers_are_as_printf_has_them(void **state)
 }
 
 enum { BLOCK = 300 };
+static const struct number_rows ONE_ROW = {SIZE_MAX, SIZE_MAX};
 
-/* A block is its numbers one by one, whatever its size, and touches no more
- * than it may. */
-static void blocks_of_float32(void **state)
+static const enum smx_isa isas[] = {SMX_ISA_BASE, SMX_ISA_AVX2, SMX_ISA_AVX512,
+                                    SMX_ISA_NEON};
+
+/* Mostly numbers as logits are, some of any kind. */
+static double draw(uint64_t *seed, double any)
 {
-    (void)state;
+    uint64_t r = random_bits(seed);
+    return r >> 60 ? (double)(int64_t)r / (1L << 61) : any;
+}
+
+static void fill32(float *values, size_t count, uint64_t *seed)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = (float)draw(seed, NAN);
+    for (size_t i = 0; i < count; i++)
+        if (isnan(values[i]))
+            values[i] = float_of((uint32_t)random_bits(seed));
+}
+
+static void fill64(double *values, size_t count, uint64_t *seed)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = draw(seed, double_of(random_bits(seed)));
+}
+
+/* The separator behind number i (from 0). */
+static size_t separate(char *text, size_t i, struct number_rows rows)
+{
+    bool ends = i + 1 >= rows.left && (i + 1 - rows.left) % rows.length == 0;
+    memcpy(text, ends ? "],[" : ",", ends ? 3 : 1);
+    return ends ? 3 : 1;
+}
+
+static char got_block[BLOCK * NUMBER_MAX_TEXT + 1];
+static char want_block[sizeof got_block];
+
+/* A block is its numbers one by one, and touches no more than it may. */
+static void check_block32(const struct number_block *block, const float *values,
+                          size_t count, struct number_rows rows)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += number_write_float32(want_block + n, values[i]);
+        n += separate(want_block + n, i, rows);
+    }
+    memset(got_block, '#', sizeof got_block);
+    assert_int_equal(block->float32(got_block, values, count, rows), n);
+    assert_memory_equal(got_block, want_block, n);
+    assert_int_equal(got_block[count * NUMBER_MAX_TEXT], '#');
+}
+
+static void check_block64(const struct number_block *block,
+                          const double *values, size_t count,
+                          struct number_rows rows)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += number_write_float64(want_block + n, values[i]);
+        n += separate(want_block + n, i, rows);
+    }
+    memset(got_block, '#', sizeof got_block);
+    assert_int_equal(block->float64(got_block, values, count, rows), n);
+    assert_memory_equal(got_block, want_block, n);
+    assert_int_equal(got_block[count * NUMBER_MAX_TEXT], '#');
+}
+
+static void blocks_on(enum smx_isa isa)
+{
+    const struct number_block *block = number_block_of(isa);
     uint64_t seed = 4;
-    static char got[BLOCK * NUMBER_MAX_TEXT + 1], want[sizeof got];
-    float values[BLOCK];
+    float float32[BLOCK];
+    double float64[BLOCK];
+    if (!block)
+        skip();
     for (size_t count = 0; count <= BLOCK; count++) {
-        size_t n = 0;
-        for (size_t i = 0; i < count; i++) {
-            uint64_t r = random_bits(&seed);
-            values[i] = r >> 60 ? (float)((double)(int32_t)r / (1 << 29))
-                                : float_of((uint32_t)r);
-            n += number_write_float32(want + n, values[i]);
-            want[n++] = ',';
-        }
-        memset(got, '#', sizeof got);
-        assert_int_equal(number_write_block_float32(got, values, count), n);
-        assert_memory_equal(got, want, n);
-        assert_int_equal(got[count * NUMBER_MAX_TEXT], '#');
+        fill32(float32, count, &seed);
+        fill64(float64, count, &seed);
+        size_t length = random_bits(&seed) % 40 + 1;
+        size_t left = random_bits(&seed) % length + 1;
+        check_block32(block, float32, count, ONE_ROW);
+        check_block64(block, float64, count, ONE_ROW);
+        check_block32(block, float32, count,
+                      (struct number_rows){left, length});
+        check_block64(block, float64, count,
+                      (struct number_rows){left, length});
     }
 }
 
-static void blocks_of_float64(void **state)
+static void blocks_base(void **state)
+{
+    (void)state;
+    blocks_on(SMX_ISA_BASE);
+}
+
+static void blocks_avx2(void **state)
+{
+    (void)state;
+    blocks_on(SMX_ISA_AVX2);
+}
+
+static void blocks_avx512(void **state)
+{
+    (void)state;
+    blocks_on(SMX_ISA_AVX512);
+}
+
+static void blocks_neon(void **state)
+{
+    (void)state;
+    blocks_on(SMX_ISA_NEON);
+}
+
+/* Every tier, on all exponents, and on all lengths of digits. */
+static void blocks_of_every_kind(void **state)
 {
     (void)state;
     uint64_t seed = 5;
-    static char got[BLOCK * NUMBER_MAX_TEXT + 1], want[sizeof got];
-    double values[BLOCK];
-    for (size_t count = 0; count <= BLOCK; count++) {
-        size_t n = 0;
-        for (size_t i = 0; i < count; i++) {
-            uint64_t r = random_bits(&seed);
-            values[i] = r >> 60 ? (double)(int64_t)r / (1L << 61)
-                                : double_of(random_bits(&seed));
-            n += number_write_float64(want + n, values[i]);
-            want[n++] = ',';
+    float float32[256];
+    double float64[256];
+    for (size_t t = 0; t < sizeof isas / sizeof isas[0]; t++) {
+        const struct number_block *block = number_block_of(isas[t]);
+        if (!block)
+            continue;
+        for (uint64_t round = 0; round < 2000; round++) {
+            for (uint64_t e = 0; e < 256; e++) {
+                uint64_t cut = random_bits(&seed) % 53, r = random_bits(&seed);
+                uint64_t fraction = r >> 12 >> cut << cut;
+                uint64_t biased = (8 * e + round) & 2047;
+                float32[e] =
+                    float_of((uint32_t)(r << 31 | e << 23 | fraction >> 29));
+                float64[e] = double_of(r << 63 | biased << 52 | fraction);
+                if (round % 4 == 0)
+                    float32[e] = (float)(r % 100000) / 1000;
+                if (round % 4 == 0)
+                    float64[e] = (double)(r % 100000000) / 1000000;
+            }
+            check_block32(block, float32, 256, ONE_ROW);
+            check_block64(block, float64, 256, ONE_ROW);
         }
-        memset(got, '#', sizeof got);
-        assert_int_equal(number_write_block_float64(got, values, count), n);
-        assert_memory_equal(got, want, n);
-        assert_int_equal(got[count * NUMBER_MAX_TEXT], '#');
     }
 }
 
@@ -371,8 +468,11 @@ int main(void)
         cmocka_unit_test(random_float32),
         cmocka_unit_test(random_float64),
         cmocka_unit_test(integers_are_as_printf_has_them),
-        cmocka_unit_test(blocks_of_float32),
-        cmocka_unit_test(blocks_of_float64),
+        cmocka_unit_test(blocks_base),
+        cmocka_unit_test(blocks_avx2),
+        cmocka_unit_test(blocks_avx512),
+        cmocka_unit_test(blocks_neon),
+        cmocka_unit_test(blocks_of_every_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
