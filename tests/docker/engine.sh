@@ -36,6 +36,7 @@ engine_stop() {
     [ -z "${engine_pid:-}" ] && return 0
     kill "$engine_pid" 2>/dev/null
     wait "$engine_pid" 2>/dev/null
+    umount "$work/engine/exec/netns/default" 2>/dev/null
     rm -rf "$work/engine"
 }
 
@@ -66,7 +67,7 @@ debian_root() {
 base_image() {
     base=$(sed -n 's/^ARG BASE=//p' docker/Dockerfile)
     docker image inspect "$base" >/dev/null 2>&1 && return 0
-    timeout 60 docker pull -q "$base" >/dev/null 2>&1 && return 0
+    timeout 30 docker pull -q "$base" >/dev/null 2>&1 && return 0
     reason="no registry in reach and no debootstrap for a stand-in of $base"
     command -v debootstrap >/dev/null || return 1
     debian_root "$work/base" || { reason="debootstrap failed"; return 1; }
