@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# How fast the codec is, and every float32 there is through it.
+
+BENCH_JSON := $(O)/tests/bench/bench_json
+BENCH_JSON_NEEDS := simdjson.h fmt/compile.h jansson.h
+ROUNDS ?= 15
+
+$(BENCH_JSON): $(BENCH_JSON).o $(O)/tests/bench/bench_json_codec.o $(O)/libserver.a $(O)/libsoftmax.a
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ -lsimdjson -lfmt $(ALL_LIBS)
+$(BENCH_JSON).o: tests/bench/bench_json.cpp
+	@mkdir -p $(@D)
+	$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -O2 -g -c -o $@ $<
+
+.PHONY: bench-json
+## bench-json: numbers to and from JSON beside simdjson, Jansson, strtof, to_chars, fmt
+bench-json:
+	@for header in $(BENCH_JSON_NEEDS); do \
+	    echo "#include <$$header>" | $(CXX) -std=c++17 -E -xc++ - >/dev/null 2>&1 || \
+	    { echo "skipped: no $$header (libsimdjson-dev libfmt-dev libjansson-dev)"; exit 0; }; \
+	done; $(MAKE) --no-print-directory $(BENCH_JSON) && \
+	$(BENCH_JSON) $(ROUNDS) $(B)/bench-json.json
