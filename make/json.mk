@@ -19,3 +19,13 @@ bench-json:
 	    { echo "skipped: no $$header (libsimdjson-dev libfmt-dev libjansson-dev)"; exit 0; }; \
 	done; $(MAKE) --no-print-directory $(BENCH_JSON) && \
 	$(BENCH_JSON) $(ROUNDS) $(B)/bench-json.json
+
+EXCHANGE_MILLION := $(O)/tests/bench/exchange_million
+
+$(EXCHANGE_MILLION): $(EXCHANGE_MILLION).o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs libcurl)
+
+.PHONY: bench-million
+## bench-million: a million logits through /softmax, beside Python's json
+bench-million: $(EXCHANGE_MILLION) $(O)/softmaxd
+	SOFTMAXD=$(O)/softmaxd tests/bench/bench_million.py $(EXCHANGE_MILLION)

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A million logits as JSON to /softmax and a million probabilities back on one
+kept connection, beside json.loads and json.dumps of the same numbers.
+
+usage: bench_million.py EXCHANGE_MILLION [ROUNDS]     (SOFTMAXD: the daemon)
+"""
+import json
+import random
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "http"))
+from daemon import Daemon  # noqa: E402
+
+ROWS, CLASSES = 128, 8192
+
+
+def float32_text(x):
+    """The fewest digits that read back to the float32 nearest to x."""
+    x, = struct.unpack("f", struct.pack("f", x))
+    for digits in range(1, 10):
+        text = f"{x:.{digits}g}"
+        if struct.unpack("f", struct.pack("f", float(text)))[0] == x:
+            break
+    return text
+
+
+def body():
+    draw = random.Random(1)
+    rows = ([float32_text(draw.gauss(0, 4)) for _ in range(CLASSES)]
+            for _ in range(ROWS))
+    return '{"logits":[%s]}' % ",".join(f"[{','.join(row)}]" for row in rows)
+
+
+def python_ms(text, rounds):
+    took = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        json.dumps(json.loads(text), separators=(",", ":"))
+        took.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(took)
+
+
+def main():
+    program, rounds = sys.argv[1], int((sys.argv + ["31"])[2])
+    text = body()
+    with tempfile.NamedTemporaryFile() as file, \
+            Daemon("--log-level", "error") as daemon:
+        file.write(text.encode())
+        file.flush()
+        url = f"http://127.0.0.1:{daemon.port}/softmax"
+        line = subprocess.run([program, url, file.name, str(rounds)],
+                              check=True, capture_output=True, text=True)
+        exchange, answer = line.stdout.split()
+        python = python_ms(text, max(rounds // 6, 1))
+        print(f"{ROWS} x {CLASSES} logits, {len(text)} bytes in, "
+              f"{answer} bytes out, medians")
+        print(f"softmaxd, the whole exchange    {float(exchange):8.1f} ms")
+        print(f"Python, json.loads + json.dumps {python:8.1f} ms"
+              f"  ({python / float(exchange):.1f} times as long)")
+
+
+main()
