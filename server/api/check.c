@@ -249,7 +249,7 @@ static bool check_types(struct request *request, struct problem *problem)
         request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
     for (size_t i = 0; i < member_count; i++) {
         const struct member *member = &members[i];
-        if (member->set || !member_given(request, member))
+        if (member->kind != MEMBER_TENSOR || !member_given(request, member))
             continue;
         enum tensor_type must = member->element == READER_INT64  ? TENSOR_INT64
                                 : member->element == READER_BOOL ? TENSOR_BOOL

@@ -1,215 +1,38 @@
 // SPDX-License-Identifier: MIT
 #include "members.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
-/* ---- values ------------------------------------------------------------- */
-
-static bool is_number(const struct value *value)
-{
-    enum value_kind kind = value_kind(value);
-    return kind == VALUE_INTEGER || kind == VALUE_REAL;
-}
-
-/* 3, 3.0 and 3e0 are the same integer; beyond 2^53 only the first form is. */
-static bool integer(const struct value *value, int64_t *result)
-{
-    if (value_kind(value) == VALUE_INTEGER) {
-        *result = value_integer(value);
-        return true;
-    }
-    if (value_kind(value) != VALUE_REAL)
-        return false;
-    double number = value_number(value);
-    if (!(fabs(number) <= 0x1p53) || number != trunc(number))
-        return false;
-    *result = (int64_t)number;
-    return true;
-}
-
-static bool number_within(const struct value *value, double least, double most,
-                          double *result)
-{
-    if (!is_number(value))
-        return false;
-    double number = value_number(value);
-    if (!(number >= least && number <= most))
-        return false;
-    *result = number;
-    return true;
-}
-
-static bool positive(const struct value *value, double *result)
-{
-    double number;
-    if (!number_within(value, 0, HUGE_VAL, &number) || number == 0 ||
-        isinf(number))
-        return false;
-    *result = number;
-    return true;
-}
-
-/* The place of a string in a list that ends with NULL; -1: elsewhere. */
-static int choice(const struct value *value, const char *const *names)
-{
-    if (value_kind(value) != VALUE_STRING)
-        return -1;
-    for (int i = 0; names[i]; i++)
-        if (!strcmp(names[i], value_string(value)))
-            return i;
-    return -1;
-}
-
-/* ---- setters, in the order of the table --------------------------------- */
-
-static bool set_axis(struct request *request, const struct value *value,
-                     size_t *element)
-{
-    (void)element;
-    return integer(value, &request->axis);
-}
-
-static bool set_dtype(struct request *request, const struct value *value,
-                      size_t *element)
-{
-    static const char *const names[] = {"float32", "float64", NULL};
-    (void)element;
-    int dtype = choice(value, names);
-    if (dtype < 0)
-        return false;
-    request->dtype = dtype == 0 ? SMX_FLOAT32 : SMX_FLOAT64;
-    request->dtype_given = true;
-    return true;
-}
-
-static bool set_temperature(struct request *request, const struct value *value,
-                            size_t *element)
-{
-    (void)element;
-    return positive(value, &request->temperature);
-}
-
-static bool set_softcap(struct request *request, const struct value *value,
-                        size_t *element)
-{
-    (void)element;
-    return positive(value, &request->softcap);
-}
-
-static bool set_log(struct request *request, const struct value *value,
-                    size_t *element)
-{
-    (void)element;
-    if (value_kind(value) != VALUE_BOOL)
-        return false;
-    request->log = value_boolean(value);
-    return true;
-}
-
-static bool set_top_k(struct request *request, const struct value *value,
-                      size_t *element)
-{
-    (void)element;
-    return integer(value, &request->top_k) && request->top_k >= 1;
-}
-
-static bool set_ignore_index(struct request *request, const struct value *value,
-                             size_t *element)
-{
-    (void)element;
-    return integer(value, &request->ignore_index);
-}
-
-static bool set_label_smoothing(struct request *request,
-                                const struct value *value, size_t *element)
-{
-    (void)element;
-    return number_within(value, 0, 1, &request->label_smoothing);
-}
-
-static bool set_z_loss(struct request *request, const struct value *value,
-                       size_t *element)
-{
-    (void)element;
-    return number_within(value, 0, 0x1.fffffffffffffp1023, &request->z_loss);
-}
-
-static bool set_reduction(struct request *request, const struct value *value,
-                          size_t *element)
-{
-    static const char *const names[] = {"mean", "sum", "none", NULL};
-    static const enum smx_reduction reductions[] = {SMX_MEAN, SMX_SUM,
-                                                    SMX_NONE};
-    (void)element;
-    int reduction = choice(value, names);
-    if (reduction < 0)
-        return false;
-    request->reduction = reductions[reduction];
-    return true;
-}
-
-static bool set_of(struct request *request, const struct value *value,
-                   size_t *element)
-{
-    static const char *const names[] = {"loss", "softmax", "log_softmax", NULL};
-    static const enum gradient_of ofs[] = {OF_LOSS, OF_SOFTMAX, OF_LOG_SOFTMAX};
-    (void)element;
-    int of = choice(value, names);
-    if (of < 0)
-        return false;
-    request->of = ofs[of];
-    return true;
-}
-
-static bool set_include(struct request *request, const struct value *value,
-                        unsigned allowed, size_t *element)
-{
-    static const char *const names[] = {"logsumexp", "entropy", "argmax",
-                                        "accuracy", NULL};
-    if (value_kind(value) != VALUE_ARRAY)
-        return false;
-    unsigned include = 0;
-    for (size_t i = 0; i < value_size(value); i++) {
-        int name = choice(value_at(value, i), names);
-        if (name < 0 || !(allowed & 1u << name)) {
-            *element = i;
-            return false;
-        }
-        include |= 1u << name;
-    }
-    request->include = include;
-    return true;
-}
-
-static bool set_softmax_include(struct request *request,
-                                const struct value *value, size_t *element)
-{
-    return set_include(request, value,
-                       INCLUDE_LOGSUMEXP | INCLUDE_ENTROPY | INCLUDE_ARGMAX,
-                       element);
-}
-
-static bool set_loss_include(struct request *request, const struct value *value,
-                             size_t *element)
-{
-    return set_include(request, value,
-                       INCLUDE_LOGSUMEXP | INCLUDE_ARGMAX | INCLUDE_ACCURACY,
-                       element);
-}
-
 /* ---- the table ---------------------------------------------------------- */
+
+static const char *const dtypes[] = {
+    [SMX_FLOAT32] = "float32", [SMX_FLOAT64] = "float64", NULL};
+static const char *const reductions[] = {
+    [SMX_MEAN] = "mean", [SMX_SUM] = "sum", [SMX_NONE] = "none", NULL};
+static const char *const ofs[] = {[OF_LOSS] = "loss",
+                                  [OF_SOFTMAX] = "softmax",
+                                  [OF_LOG_SOFTMAX] = "log_softmax",
+                                  NULL};
+/* in the order of the bits of enum include */
+static const char *const includes[] = {"logsumexp", "entropy", "argmax",
+                                       "accuracy", NULL};
 
 #define TENSOR(member, takers_, element_, infinity_)                           \
     {                                                                          \
-        .name = #member, .takers = takers_,                                    \
-        .tensor = offsetof(struct request, member), .element = element_,       \
+        .name = #member, .offset = offsetof(struct request, member),           \
+        .takers = takers_, .kind = MEMBER_TENSOR, .element = element_,         \
         .infinity = infinity_                                                  \
     }
-#define OPTION(member, takers_, rule_)                                         \
+#define OPTION(member, takers_, kind_, rule_, ...)                             \
     {                                                                          \
-        .name = #member, .takers = takers_, .rule = rule_, .set = set_##member \
+        .name = #member, .offset = offsetof(struct request, member),           \
+        .takers = takers_, .kind = MEMBER_##kind_, .rule = rule_,              \
+        ##__VA_ARGS__                                                          \
     }
+#define ANY_INTEGER .least = -0x1p63, .most = 0x1p63
+#define POSITIVE .least = DBL_TRUE_MIN, .most = DBL_MAX
 
 const struct member members[] = {
     TENSOR(logits, TAKER_ALL, READER_FLOAT, true),
@@ -218,30 +41,43 @@ const struct member members[] = {
     TENSOR(weights, TAKER_LOSSES, READER_FLOAT, false),
     TENSOR(mask, TAKER_ALL, READER_BOOL, false),
     TENSOR(upstream, TAKER_GRADIENTS, READER_FLOAT, false),
-    OPTION(axis, TAKER_ALL, "an integer in [-rank, rank) of logits"),
-    OPTION(dtype, TAKER_ALL, "\"float32\" or \"float64\""),
-    OPTION(temperature, TAKER_ALL, "a number above 0"),
-    OPTION(softcap, TAKER_ALL, "a number above 0"),
-    OPTION(log, TAKER_SOFTMAX, "true or false"),
-    OPTION(top_k, TAKER_SOFTMAX, "an integer in [1, classes]"),
-    OPTION(ignore_index, TAKER_LOSSES, "an integer"),
-    OPTION(label_smoothing, TAKER_LOSSES, "a number in [0, 1]"),
-    OPTION(z_loss, TAKER_LOSSES, "a number, 0 or above"),
-    OPTION(reduction, TAKER_LOSSES, "\"mean\", \"sum\" or \"none\""),
-    OPTION(of, TAKER_GRADIENTS, "\"loss\", \"softmax\" or \"log_softmax\""),
-    {.name = "include",
-     .takers = TAKER_SOFTMAX,
-     .rule = "an array of \"logsumexp\", \"entropy\", \"argmax\"",
-     .set = set_softmax_include},
-    {.name = "include",
-     .takers = TAKER_LOSSES,
-     .rule = "an array of \"logsumexp\", \"argmax\", \"accuracy\"",
-     .set = set_loss_include},
+    OPTION(axis, TAKER_ALL, INTEGER, "an integer in [-rank, rank) of logits",
+           ANY_INTEGER),
+    OPTION(dtype, TAKER_ALL, CHOICE, "\"float32\" or \"float64\"",
+           .names = dtypes),
+    OPTION(temperature, TAKER_ALL, NUMBER, "a number above 0", POSITIVE),
+    OPTION(softcap, TAKER_ALL, NUMBER, "a number above 0", POSITIVE),
+    OPTION(log, TAKER_SOFTMAX, BOOL, "true or false"),
+    OPTION(top_k, TAKER_SOFTMAX, INTEGER, "an integer in [1, classes]",
+           .least = 1, .most = 0x1p63),
+    OPTION(ignore_index, TAKER_LOSSES, INTEGER, "an integer", ANY_INTEGER),
+    OPTION(label_smoothing, TAKER_LOSSES, NUMBER, "a number in [0, 1]",
+           .least = 0, .most = 1),
+    OPTION(z_loss, TAKER_LOSSES, NUMBER, "a number, 0 or above", .least = 0,
+           .most = DBL_MAX),
+    OPTION(reduction, TAKER_LOSSES, CHOICE, "\"mean\", \"sum\" or \"none\"",
+           .names = reductions),
+    OPTION(of, TAKER_GRADIENTS, CHOICE,
+           "\"loss\", \"softmax\" or \"log_softmax\"", .names = ofs),
+    OPTION(include, TAKER_SOFTMAX, SET,
+           "an array of \"logsumexp\", \"entropy\", \"argmax\"",
+           .names = includes,
+           .allowed = INCLUDE_LOGSUMEXP | INCLUDE_ENTROPY | INCLUDE_ARGMAX),
+    OPTION(include, TAKER_LOSSES, SET,
+           "an array of \"logsumexp\", \"argmax\", \"accuracy\"",
+           .names = includes,
+           .allowed = INCLUDE_LOGSUMEXP | INCLUDE_ARGMAX | INCLUDE_ACCURACY),
 };
 const size_t member_count = sizeof members / sizeof members[0];
 
 _Static_assert(sizeof members / sizeof members[0] <= sizeof(unsigned) * 8,
                "struct request has a bit for each member");
+_Static_assert(sizeof(enum smx_dtype) == sizeof(int) &&
+                   sizeof(enum smx_reduction) == sizeof(int) &&
+                   sizeof(enum gradient_of) == sizeof(int),
+               "a choice is stored as an int");
+
+/* ---- looking up --------------------------------------------------------- */
 
 unsigned member_takers(enum operation operation)
 {
@@ -261,15 +97,139 @@ const struct member *member_find(unsigned takers, const char *name)
     return NULL;
 }
 
+static void *place_of(struct request *request, const struct member *member)
+{
+    return (char *)request + member->offset;
+}
+
 struct tensor *member_tensor(struct request *request,
                              const struct member *member)
 {
-    return (struct tensor *)((char *)request + member->tensor);
+    return place_of(request, member);
 }
 
 bool member_given(struct request *request, const struct member *member)
 {
-    if (!member->set)
+    if (member->kind == MEMBER_TENSOR)
         return member_tensor(request, member)->type != TENSOR_NONE;
     return request->given & 1u << (member - members);
+}
+
+/* ---- setting ------------------------------------------------------------ */
+
+/* 3, 3.0 and 3e0 are the same integer; beyond 2^53 only the first form is. */
+static bool integer_of(const struct value *value, int64_t *integer)
+{
+    if (value_kind(value) == VALUE_INTEGER) {
+        *integer = value_integer(value);
+        return true;
+    }
+    if (value_kind(value) != VALUE_REAL)
+        return false;
+    double number = value_number(value);
+    if (!(fabs(number) <= 0x1p53) || number != trunc(number))
+        return false;
+    *integer = (int64_t)number;
+    return true;
+}
+
+static bool set_integer(const struct member *member, const struct value *value,
+                        int64_t *place)
+{
+    int64_t integer;
+    if (!integer_of(value, &integer) || (double)integer < member->least ||
+        (double)integer > member->most)
+        return false;
+    *place = integer;
+    return true;
+}
+
+static bool set_number(const struct member *member, const struct value *value,
+                       double *place)
+{
+    enum value_kind kind = value_kind(value);
+    if (kind != VALUE_INTEGER && kind != VALUE_REAL)
+        return false;
+    double number = value_number(value);
+    if (!(number >= member->least && number <= member->most))
+        return false;
+    *place = number;
+    return true;
+}
+
+/* The place of a string among the names; -1: it is not there. */
+static int name_of(const struct member *member, const struct value *value)
+{
+    if (value_kind(value) != VALUE_STRING)
+        return -1;
+    for (int i = 0; member->names[i]; i++)
+        if (!strcmp(member->names[i], value_string(value)))
+            return i;
+    return -1;
+}
+
+static bool set_choice(const struct member *member, const struct value *value,
+                       void *place)
+{
+    int choice = name_of(member, value);
+    if (choice < 0)
+        return false;
+    memcpy(place, &choice, sizeof choice); /* an enum of its own type */
+    return true;
+}
+
+static bool set_set(const struct member *member, const struct value *value,
+                    unsigned *place, size_t *element)
+{
+    unsigned bits = 0;
+    if (value_kind(value) != VALUE_ARRAY)
+        return false;
+    for (size_t i = 0; i < value_size(value); i++) {
+        int name = name_of(member, value_at(value, i));
+        if (name < 0 || !(member->allowed & 1u << name)) {
+            *element = i;
+            return false;
+        }
+        bits |= 1u << name;
+    }
+    *place = bits;
+    return true;
+}
+
+static bool set_bool(const struct value *value, bool *place)
+{
+    if (value_kind(value) != VALUE_BOOL)
+        return false;
+    *place = value_boolean(value);
+    return true;
+}
+
+static bool set(struct request *request, const struct member *member,
+                const struct value *value, size_t *element)
+{
+    void *place = place_of(request, member);
+    switch (member->kind) {
+    case MEMBER_BOOL:
+        return set_bool(value, place);
+    case MEMBER_INTEGER:
+        return set_integer(member, value, place);
+    case MEMBER_NUMBER:
+        return set_number(member, value, place);
+    case MEMBER_CHOICE:
+        return set_choice(member, value, place);
+    case MEMBER_SET:
+        return set_set(member, value, place, element);
+    case MEMBER_TENSOR:
+        break;
+    }
+    return false;
+}
+
+bool member_set(struct request *request, const struct member *member,
+                const struct value *value, size_t *element)
+{
+    if (!set(request, member, value, element))
+        return false;
+    request->given |= 1u << (member - members);
+    return true;
 }

@@ -19,20 +19,26 @@ enum taker {
     TAKER_ALL = TAKER_SOFTMAX | TAKER_LOSS | TAKER_GRADIENTS
 };
 
-/** A tensor (set is NULL) or an option (the fields of the tensor are 0). */
+enum member_kind {
+    MEMBER_TENSOR,  /* struct tensor */
+    MEMBER_BOOL,    /* bool */
+    MEMBER_INTEGER, /* int64_t */
+    MEMBER_NUMBER,  /* double */
+    MEMBER_CHOICE,  /* an enum, by its place in names */
+    MEMBER_SET      /* unsigned: a bit for each of names */
+};
+
 struct member {
     const char *name;
     unsigned takers;
-    const char *rule; /* of an option: "NAME: got VALUE, must be RULE" */
-    /**
-     * Take the value over; false: it is outside the rule, and *element may say
-     * which element of an array is.
-     */
-    bool (*set)(struct request *request, const struct value *value,
-                size_t *element);
-    size_t tensor; /* offset in struct request */
-    enum reader_element element;
-    bool infinity; /* -Infinity is an element like any other */
+    enum member_kind kind;
+    size_t offset;      /* in struct request; what is there, kind says */
+    const char *rule;   /* of an option: "NAME: got VALUE, must be RULE" */
+    double least, most; /* of an integer or a number */
+    const char *const *names;    /* NULL at the end */
+    unsigned allowed;            /* bits of a set */
+    enum reader_element element; /* of a tensor */
+    bool infinity;               /* -Infinity is an element like any other */
 };
 
 extern const struct member members[];
@@ -50,6 +56,15 @@ struct tensor *member_tensor(struct request *request,
 
 /** Was it in the request? */
 bool member_given(struct request *request, const struct member *member);
+
+/**
+ * Take the value of an option over.
+ *
+ * @return false where it is not what the rule says; *element is then the first
+ *         element that is not, where one is to blame.
+ */
+bool member_set(struct request *request, const struct member *member,
+                const struct value *value, size_t *element);
 
 /**
  * The shape of what is one a row: that of logits without the class axis.

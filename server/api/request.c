@@ -19,14 +19,14 @@ void request_init(struct request *request, enum operation operation,
         .of = OF_LOSS,
     };
     for (size_t i = 0; i < member_count; i++)
-        if (!members[i].set)
+        if (members[i].kind == MEMBER_TENSOR)
             member_tensor(request, &members[i])->budget = budget;
 }
 
 void request_free(struct request *request)
 {
     for (size_t i = 0; i < member_count; i++)
-        if (!members[i].set)
+        if (members[i].kind == MEMBER_TENSOR)
             tensor_free(member_tensor(request, &members[i]));
 }
 
@@ -46,7 +46,7 @@ bool request_tensor(struct request *request, const char *name,
 {
     const struct member *member =
         member_find(member_takers(request->operation), name);
-    if (!member || member->set)
+    if (!member || member->kind != MEMBER_TENSOR)
         return false;
     *lift = (struct reader_lift){
         .tensor = member_tensor(request, member),
@@ -61,7 +61,7 @@ bool request_has_option(const struct request *request, const char *name)
 {
     const struct member *member =
         member_find(member_takers(request->operation), name);
-    return member && member->set;
+    return member && member->kind != MEMBER_TENSOR;
 }
 
 /* "/name", escaped as RFC 6901 asks; what does not fit is left out. */
@@ -110,7 +110,7 @@ static bool refuse(const struct member *member, const struct value *value,
     value_print(value, got, sizeof got);
     return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
                        member->name, got,
-                       member->set ? member->rule : "a tensor");
+                       member->rule ? member->rule : "a tensor");
 }
 
 bool request_set(struct request *request, const char *name,
@@ -121,8 +121,6 @@ bool request_set(struct request *request, const char *name,
     size_t element = SIZE_MAX;
     if (!member)
         return request_unknown(request, name, problem);
-    if (!member->set || !member->set(request, value, &element))
-        return refuse(member, value, element, problem);
-    request->given |= 1u << (member - members);
-    return true;
+    return member_set(request, member, value, &element) ||
+           refuse(member, value, element, problem);
 }
