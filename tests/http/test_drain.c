@@ -171,14 +171,14 @@ static void drain_under_load(bool keep)
 static void test_keep_alive_clients_lose_nothing(void **state)
 {
     (void)state;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 3; i++)
         drain_under_load(true);
 }
 
 static void test_new_connections_lose_nothing(void **state)
 {
     (void)state;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 3; i++)
         drain_under_load(false);
 }
 

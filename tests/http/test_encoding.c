@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+/* gzip and deflate, both ways. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include <cmocka.h>
+
+#include "../../server/http/headers.h"
+#include "../support/daemon_fixture.h"
+
+#define BODY "{\"logits\":[1,2,3]}"
+#define ANSWER "{\"probabilities\":[0.09003057,0.24472848,0.66524094]}\n"
+#define HEADERS(...)                                                           \
+    (const char *const[])                                                      \
+    {                                                                          \
+        __VA_ARGS__, NULL                                                      \
+    }
+
+static struct fixture fixture;
+
+static int start(void **state)
+{
+    (void)state;
+    fixture_start(&fixture, (const char *const[]){"--max-body=1MiB", NULL});
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    fixture_stop(&fixture);
+    return 0;
+}
+
+/** Compress; window 15: zlib, 31: gzip. To be freed. */
+static char *squeeze(const char *text, size_t bytes, int window, size_t *made)
+{
+    z_stream z = {0};
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, window, 8, 0), Z_OK);
+    size_t room = deflateBound(&z, bytes);
+    char *out = malloc(room);
+    assert_non_null(out);
+    z.next_in = (Bytef *)(uintptr_t)text;
+    z.avail_in = (uInt)bytes;
+    z.next_out = (Bytef *)out;
+    z.avail_out = (uInt)room;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    *made = z.total_out;
+    deflateEnd(&z);
+    return out;
+}
+
+static char *expand(const char *bytes, size_t count, size_t *made)
+{
+    z_stream z = {0};
+    size_t room = 16 << 20;
+    char *out = calloc(1, room);
+    assert_non_null(out);
+    assert_int_equal(inflateInit2(&z, 47), Z_OK); /* either header */
+    z.next_in = (Bytef *)(uintptr_t)bytes;
+    z.avail_in = (uInt)count;
+    z.next_out = (Bytef *)out;
+    z.avail_out = (uInt)room - 1;
+    assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
+    *made = z.total_out;
+    inflateEnd(&z);
+    return out;
+}
+
+static void check(const char *bytes, size_t count, const char *encoding,
+                  int status, const char *part)
+{
+    struct http_answer answer = http_send(
+        fixture.url, &(struct http_request){.path = "/softmax",
+                                            .body = bytes,
+                                            .body_bytes = count,
+                                            .headers = HEADERS(encoding)});
+    assert_int_equal(answer.status, status);
+    if (!strstr(answer.body, part))
+        fail_msg("no %s in: %s", part, answer.body);
+    http_answer_free(&answer);
+}
+
+static void test_bodies(void **state)
+{
+    (void)state;
+    size_t bytes;
+    char *gzip = squeeze(BODY, strlen(BODY), 31, &bytes);
+    check(gzip, bytes, "Content-Encoding: gzip", 200, ANSWER);
+    check(gzip, bytes, "Content-Encoding: x-gzip", 200, ANSWER);
+    check(gzip, bytes, "Content-Encoding: deflate", 400, "must be deflate");
+    for (size_t n = 1; n < bytes; n++)
+        check(gzip, n, "Content-Encoding: gzip", 400, "must be a whole one");
+    free(gzip);
+    char *zlib = squeeze(BODY, strlen(BODY), 15, &bytes);
+    check(zlib, bytes, "Content-Encoding: deflate", 200, ANSWER);
+    check(zlib, bytes, "Content-Encoding: gzip", 400, "must be gzip");
+    zlib[bytes - 1] ^= 1;
+    check(zlib, bytes, "Content-Encoding: deflate", 400, "must be deflate");
+    free(zlib);
+    check(BODY, strlen(BODY), "Content-Encoding: gzip", 400, "must be gzip");
+}
+
+static void test_gzip_of_two_members(void **state)
+{
+    (void)state;
+    size_t first, second;
+    char *a = squeeze("{\"logits\":", 10, 31, &first);
+    char *b = squeeze("[1,2,3]}", 8, 31, &second);
+    char *both = malloc(first + second);
+    assert_non_null(both);
+    memcpy(both, a, first);
+    memcpy(both + first, b, second);
+    check(both, first + second, "Content-Encoding: gzip", 200, ANSWER);
+    free(a);
+    free(b);
+    free(both);
+}
+
+static void test_a_bomb(void **state)
+{
+    (void)state;
+    size_t plain = 64 << 20, bytes;
+    char *text = calloc(1, plain);
+    assert_non_null(text);
+    for (size_t i = 0; i < plain; i += 2)
+        memcpy(text + i, "1,", 2);
+    memcpy(text, "{\"logits\":[10,", 14);
+    char *bomb = squeeze(text, plain, 31, &bytes);
+    free(text);
+    assert_true(bytes < 1 << 20);
+    check(bomb, bytes, "Content-Encoding: gzip", 413, "--max-body");
+    free(bomb);
+}
+
+static char *logits(size_t count)
+{
+    char *text = malloc(count * 8 + 32);
+    assert_non_null(text);
+    size_t used = (size_t)snprintf(text, 16, "{\"logits\":[");
+    for (size_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, 16, "%s%d.%d", i ? "," : "",
+                                 (int)(i % 9), (int)(i % 7));
+    memcpy(text + used, "]}", 3);
+    return text;
+}
+
+static void check_answer(const char *accept, size_t count, const char *coding)
+{
+    char *text = logits(count), got[32] = "";
+    struct http_request request = {.path = "/softmax", .body = text};
+    struct http_answer plain = http_send(fixture.url, &request);
+    request.headers = HEADERS(accept);
+    struct http_answer packed = http_send(fixture.url, &request);
+    assert_int_equal(plain.status, 200);
+    assert_int_equal(packed.status, 200);
+    http_header(&packed, "Content-Encoding", got, sizeof got);
+    assert_string_equal(got, coding);
+    if (*coding) {
+        size_t bytes;
+        char *body = expand(packed.body, packed.body_bytes, &bytes);
+        assert_int_equal(bytes, plain.body_bytes);
+        assert_memory_equal(body, plain.body, bytes);
+        assert_true(packed.body_bytes < plain.body_bytes);
+        assert_true(http_header(&packed, "Vary", got, sizeof got));
+        free(body);
+    } else {
+        assert_string_equal(packed.body, plain.body);
+    }
+    http_answer_free(&plain);
+    http_answer_free(&packed);
+    free(text);
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    check_answer("Accept-Encoding: gzip", 500, "gzip");
+    check_answer("Accept-Encoding: gzip", 100000, "gzip");
+    check_answer("Accept-Encoding: deflate", 100000, "deflate");
+    check_answer("Accept-Encoding: gzip", 3, ""); /* does not pay */
+    check_answer("Accept-Encoding: br", 1000, "");
+    check_answer("Accept-Encoding: gzip;q=0", 1000, "");
+}
+
+static void test_accepted_coding(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum coding coding;
+    } cases[] = {
+        {NULL, CODING_IDENTITY},
+        {"", CODING_IDENTITY},
+        {"gzip", CODING_GZIP},
+        {"GZIP", CODING_GZIP},
+        {"x-gzip", CODING_GZIP},
+        {"deflate, gzip", CODING_GZIP},
+        {"deflate;q=1, gzip;q=0.9", CODING_DEFLATE},
+        {"gzip;q=0.001", CODING_GZIP},
+        {"gzip; q=0", CODING_IDENTITY},
+        {"gzip;q=0.5, identity;q=0.8", CODING_IDENTITY},
+        {"*", CODING_GZIP},
+        {"*, gzip;q=0", CODING_DEFLATE},
+        {"*;q=0", CODING_IDENTITY},
+        {"br, zstd", CODING_IDENTITY},
+        {" , ,gzip ,", CODING_GZIP},
+        {"gzipp", CODING_IDENTITY},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(headers_accepted_coding(cases[i].text),
+                         cases[i].coding);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_gzip_of_two_members),
+        cmocka_unit_test(test_a_bomb),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_accepted_coding),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
