@@ -38,14 +38,15 @@ static void parse(struct fixture *fixture, const char *const *flags)
     char *argv[MAX_FLAGS];
     char error[512];
     int argc = 0;
+    bool listens = false;
     argv[argc++] = (char *)"softmaxd";
-    argv[argc++] = (char *)"--listen=127.0.0.1:0";
     for (; flags && *flags; flags++) {
-        assert_true(argc < MAX_FLAGS);
-        if (strncmp(*flags, "--listen=", 9) == 0 && argc == 2)
-            argc = 1; /* it replaces ours */
+        assert_true(argc < MAX_FLAGS - 1);
+        listens |= strncmp(*flags, "--listen=", 9) == 0;
         argv[argc++] = (char *)(uintptr_t)*flags;
     }
+    if (!listens)
+        argv[argc++] = (char *)"--listen=127.0.0.1:0";
     if (!options_parse(&fixture->options, argc, argv, error, sizeof error))
         fail_msg("%s", error);
 }
@@ -235,6 +236,9 @@ struct http_answer http_send(const char *url,
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca);
+    curl_easy_setopt(curl, CURLOPT_SSLCERT, request->cert);
+    curl_easy_setopt(curl, CURLOPT_SSLKEY, request->key);
     if (request->body)
         set_body(curl, request, &source);
     if (request->method && strcmp(request->method, "HEAD") == 0)

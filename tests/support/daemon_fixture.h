@@ -52,6 +52,8 @@ struct http_request {
     size_t body_bytes;          /* 0: strlen(body) */
     bool chunked;               /* send the body without its length */
     long timeout_ms;            /* 0: 20 s */
+    const char *ca;             /* PEM files for https; NULL: none */
+    const char *cert, *key;     /* the client's own */
 };
 
 struct http_answer {

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: MIT
+/* Addresses, Unix sockets, TLS, client certificates, tokens. */
+#define _GNU_SOURCE
+#include <curl/curl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "../../server/http/healthcheck.h"
+#include "../support/certificate.h"
+#include "../support/daemon_fixture.h"
+
+#define BODY "{\"logits\":[1,2,3]}"
+#define FLAGS(...)                                                             \
+    (const char *const[])                                                      \
+    {                                                                          \
+        __VA_ARGS__, NULL                                                      \
+    }
+
+enum { FILES = 8, FILE_BYTES = 64 };
+
+static struct fixture fixture;
+static char folder[] = "/tmp/softmaxd-test-XXXXXX";
+static char file[FILES][FILE_BYTES]; /* in the folder */
+enum { SOCKET, CA, CERT, KEY, CLIENT_CERT, CLIENT_KEY, OTHER_CA, TOKENS };
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder))
+        return -1;
+    for (int i = 0; i < FILES; i++)
+        snprintf(file[i], FILE_BYTES, "%s/%d", folder, i);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FILES; i++)
+        unlink(file[i]);
+    return rmdir(folder);
+}
+
+static void check(const char *url, struct http_request request, int status)
+{
+    request.path = request.path ? request.path : "/softmax";
+    request.body = strcmp(request.path, "/softmax") == 0 ? BODY : NULL;
+    struct http_answer answer = http_send(url, &request);
+    if (answer.status != status)
+        fail_msg("%s: status %d, curl: %s", url, answer.status,
+                 curl_easy_strerror((CURLcode)answer.code));
+    http_answer_free(&answer);
+}
+
+static const char *flag(const char *name, const char *value)
+{
+    static char text[8][2 * FILE_BYTES];
+    static int next;
+    next = (next + 1) % 8;
+    snprintf(text[next], sizeof text[next], "%s=%s", name, value);
+    return text[next];
+}
+
+static void write_text(const char *name, const char *text)
+{
+    FILE *out = fopen(name, "we");
+    assert_non_null(out);
+    assert_true(fputs(text, out) >= 0);
+    assert_int_equal(fclose(out), 0);
+}
+
+static void expect_no_start(const char *const *flags, const char *part)
+{
+    struct options options;
+    char error[512] = "";
+    char *argv[16] = {(char *)"softmaxd"};
+    int argc = 1;
+    while (*flags)
+        argv[argc++] = (char *)(uintptr_t)*flags++;
+    assert_true(options_parse(&options, argc, argv, error, sizeof error));
+    assert_null(daemon_start(&options, NULL, 0, 2, error, sizeof error));
+    if (!strstr(error, part))
+        fail_msg("no \"%s\" in: %s", part, error);
+    options_free(&options);
+}
+
+/* ---- addresses -------------------------------------------------------- */
+
+static void test_several_addresses(void **state)
+{
+    (void)state;
+    char local[2 * FILE_BYTES];
+    snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
+    fixture_start(&fixture,
+                  FLAGS("--listen=127.0.0.1:0", "--listen=[::1]:0", local));
+    for (size_t i = 0; i < 3; i++)
+        check(daemon_address(fixture.daemon, i), (struct http_request){0}, 200);
+    assert_null(daemon_address(fixture.daemon, 3));
+    fixture_stop(&fixture);
+}
+
+static void test_refused_addresses(void **state)
+{
+    (void)state;
+    expect_no_start(FLAGS("--listen=nowhere"), "must be host:port");
+    expect_no_start(FLAGS("--listen=1.2.3.4:99999"), "must be host:port");
+    expect_no_start(FLAGS("--listen=::1:80"), "must be host:port");
+    expect_no_start(FLAGS("--listen=192.0.2.1:0"), "192.0.2.1:0: ");
+    expect_no_start(FLAGS("--listen=unix:/nowhere/s"), "No such file");
+}
+
+static void test_a_port_in_use(void **state)
+{
+    (void)state;
+    char taken[64];
+    fixture_start(&fixture, NULL);
+    snprintf(taken, sizeof taken, "--listen=127.0.0.1:%d",
+             fixture_port(fixture.url));
+    expect_no_start(FLAGS(taken), "Address already in use");
+    fixture_stop(&fixture);
+}
+
+static void start_local(const char *mode)
+{
+    char local[2 * FILE_BYTES];
+    snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
+    fixture_start(&fixture, FLAGS(local, mode));
+}
+
+static void test_unix_socket(void **state)
+{
+    (void)state;
+    struct stat status;
+    start_local("--socket-mode=0640");
+    assert_int_equal(stat(file[SOCKET], &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0640);
+    check(fixture.url, (struct http_request){0}, 200);
+    fixture_stop(&fixture);
+    assert_int_not_equal(stat(file[SOCKET], &status), 0);
+}
+
+static void test_unix_socket_left_behind(void **state)
+{
+    (void)state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", file[SOCKET]);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd); /* and the file stays */
+    start_local("--socket-mode=0600");
+    check(fixture.url, (struct http_request){0}, 200);
+    char local[2 * FILE_BYTES];
+    snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
+    expect_no_start(FLAGS(local), "Address already in use");
+    check(fixture.url, (struct http_request){0}, 200);
+    fixture_stop(&fixture);
+    write_text(file[SOCKET], "no socket");
+    expect_no_start(FLAGS(local), "File exists");
+    assert_int_equal(unlink(file[SOCKET]), 0);
+}
+
+/* ---- TLS -------------------------------------------------------------- */
+
+static struct certificate authority, server, client, stranger;
+
+static int make_certificates(void **state)
+{
+    (void)state;
+    authority = certificate_create("authority", NULL);
+    server = certificate_create("server", &authority);
+    client = certificate_create("client", &authority);
+    stranger = certificate_create("stranger", NULL);
+    certificate_write(&authority, file[CA], NULL);
+    certificate_write(&server, file[CERT], file[KEY]);
+    certificate_write(&client, file[CLIENT_CERT], file[CLIENT_KEY]);
+    certificate_write(&stranger, file[OTHER_CA], NULL);
+    return 0;
+}
+
+static int free_certificates(void **state)
+{
+    (void)state;
+    certificate_free(&authority);
+    certificate_free(&server);
+    certificate_free(&client);
+    certificate_free(&stranger);
+    return 0;
+}
+
+static void test_tls(void **state)
+{
+    (void)state;
+    char error[256];
+    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
+                                  flag("--tls-key", file[KEY])));
+    assert_int_equal(strncmp(fixture.url, "https://127.0.0.1:", 18), 0);
+    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
+    check(fixture.url, (struct http_request){.ca = file[OTHER_CA]}, 0);
+    assert_true(healthcheck(fixture.url, false, error, sizeof error));
+    assert_true(healthcheck(fixture.url + 8, true, error, sizeof error));
+    assert_false(healthcheck(fixture.url + 8, false, error, sizeof error));
+    fixture_stop(&fixture);
+}
+
+static void test_tls_large_and_refused(void **state)
+{
+    (void)state;
+    size_t bytes = 3 << 20;
+    char *body = malloc(bytes + 1);
+    assert_non_null(body);
+    memset(body, ' ', bytes);
+    body[bytes] = '\0';
+    fixture_start(&fixture,
+                  FLAGS(flag("--tls-cert", file[CERT]),
+                        flag("--tls-key", file[KEY]), "--max-body=1MiB"));
+    struct http_answer answer = http_send(
+        fixture.url, &(struct http_request){.path = "/softmax",
+                                            .body = body,
+                                            .headers = FLAGS("Expect:"),
+                                            .ca = file[CA]});
+    assert_int_equal(answer.status, 413);
+    http_answer_free(&answer);
+    free(body);
+    fixture_stop(&fixture);
+}
+
+static void test_client_certificates(void **state)
+{
+    (void)state;
+    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
+                                  flag("--tls-key", file[KEY]),
+                                  flag("--tls-client-ca", file[CA])));
+    check(fixture.url,
+          (struct http_request){.ca = file[CA],
+                                .cert = file[CLIENT_CERT],
+                                .key = file[CLIENT_KEY]},
+          200);
+    check(fixture.url, (struct http_request){.ca = file[CA]}, 0);
+    fixture_stop(&fixture);
+    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
+                                  flag("--tls-key", file[KEY]),
+                                  flag("--tls-client-ca", file[OTHER_CA])));
+    check(fixture.url,
+          (struct http_request){.ca = file[CA],
+                                .cert = file[CLIENT_CERT],
+                                .key = file[CLIENT_KEY]},
+          0);
+    fixture_stop(&fixture);
+}
+
+static void test_new_certificate_while_serving(void **state)
+{
+    (void)state;
+    char error[256];
+    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
+                                  flag("--tls-key", file[KEY])));
+    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
+    struct certificate fresh = certificate_create("fresh", &stranger);
+    certificate_write(&fresh, file[CERT], NULL);
+    /* half written: the key does not fit, and the old pair stays */
+    assert_false(daemon_reload(fixture.daemon, error, sizeof error));
+    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
+    certificate_write(&fresh, NULL, file[KEY]);
+    assert_true(daemon_reload(fixture.daemon, error, sizeof error));
+    check(fixture.url, (struct http_request){.ca = file[CA]}, 0);
+    check(fixture.url, (struct http_request){.ca = file[OTHER_CA]}, 200);
+    certificate_free(&fresh);
+    certificate_write(&server, file[CERT], file[KEY]);
+    fixture_stop(&fixture);
+}
+
+static void test_unreadable_tls_files(void **state)
+{
+    (void)state;
+    expect_no_start(FLAGS("--listen=127.0.0.1:0", "--tls-cert=/nowhere",
+                          flag("--tls-key", file[KEY])),
+                    "--tls-cert: /nowhere: ");
+    expect_no_start(FLAGS("--listen=127.0.0.1:0",
+                          flag("--tls-cert", file[CERT]),
+                          flag("--tls-key", file[CERT])),
+                    "--tls-key: ");
+    expect_no_start(FLAGS("--listen=127.0.0.1:0",
+                          flag("--tls-cert", file[CERT]),
+                          flag("--tls-key", file[CLIENT_KEY])),
+                    "--tls-key: ");
+    expect_no_start(
+        FLAGS("--listen=127.0.0.1:0", flag("--tls-cert", file[CERT]),
+              flag("--tls-key", file[KEY]), flag("--tls-client-ca", file[KEY])),
+        "--tls-client-ca: ");
+}
+
+/* ---- tokens ----------------------------------------------------------- */
+
+static void check_token(const char *header, int status)
+{
+    check(fixture.url,
+          (struct http_request){.headers = header ? FLAGS(header) : NULL},
+          status);
+}
+
+static void test_tokens(void **state)
+{
+    (void)state;
+    char text[64], error[256];
+    write_text(file[TOKENS], "# comment\nsecret-one\n\nsecret-two\r\n");
+    fixture_start(&fixture, FLAGS(flag("--token-file", file[TOKENS])));
+    check_token(NULL, 401);
+    check_token("Authorization: Bearer secret-one", 200);
+    check_token("Authorization: bearer secret-two", 200);
+    check_token("Authorization: Bearer secret", 401);
+    check_token("Authorization: Bearer secret-one2", 401);
+    check_token("Authorization: Bearer # comment", 401);
+    check_token("Authorization: Bearer ", 401);
+    check_token("Authorization: Basic secret-one", 401);
+    struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
+    assert_true(http_header(&answer, "WWW-Authenticate", text, sizeof text));
+    assert_string_equal(text, "Bearer");
+    assert_null(strstr(answer.body, "secret"));
+    http_answer_free(&answer);
+    check(fixture.url, (struct http_request){.path = "/healthz"}, 200);
+    check(fixture.url, (struct http_request){.path = "/readyz"}, 200);
+    check(fixture.url, (struct http_request){.path = "/v2/health/live"}, 200);
+    check(fixture.url, (struct http_request){.path = "/version"}, 401);
+    write_text(file[TOKENS], "secret-three\n");
+    assert_true(daemon_reload(fixture.daemon, error, sizeof error));
+    check_token("Authorization: Bearer secret-one", 401);
+    check_token("Authorization: Bearer secret-three", 200);
+    write_text(file[TOKENS], "\n");
+    assert_false(daemon_reload(fixture.daemon, error, sizeof error));
+    check_token("Authorization: Bearer secret-three", 200);
+    fixture_stop(&fixture);
+}
+
+static void test_unreadable_tokens(void **state)
+{
+    (void)state;
+    write_text(file[TOKENS], "# none\n");
+    expect_no_start(
+        FLAGS("--listen=127.0.0.1:0", flag("--token-file", file[TOKENS])),
+        "holds no token");
+    expect_no_start(FLAGS("--listen=127.0.0.1:0", "--token-file=/nowhere"),
+                    "No such file");
+}
+
+/* ---- health ----------------------------------------------------------- */
+
+static void test_healthcheck(void **state)
+{
+    (void)state;
+    char error[256], address[64];
+    fixture_start(&fixture, NULL);
+    assert_true(healthcheck(fixture.url, false, error, sizeof error));
+    snprintf(address, sizeof address, "0.0.0.0:%d", fixture_port(fixture.url));
+    assert_true(healthcheck(address, false, error, sizeof error));
+    snprintf(address, sizeof address, ":%d", fixture_port(fixture.url));
+    assert_true(healthcheck(address, false, error, sizeof error));
+    fixture_stop(&fixture);
+    assert_false(healthcheck(address, false, error, sizeof error));
+    assert_non_null(strstr(error, "refused"));
+    assert_false(healthcheck("nonsense", false, error, sizeof error));
+    start_local("--socket-mode=0600");
+    assert_true(healthcheck(fixture.url, false, error, sizeof error));
+    fixture_stop(&fixture);
+    assert_false(healthcheck("unix:/nowhere", false, error, sizeof error));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_several_addresses),
+        cmocka_unit_test(test_refused_addresses),
+        cmocka_unit_test(test_a_port_in_use),
+        cmocka_unit_test(test_unix_socket),
+        cmocka_unit_test(test_unix_socket_left_behind),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_unreadable_tokens),
+        cmocka_unit_test(test_healthcheck),
+    };
+    const struct CMUnitTest with_tls[] = {
+        cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_tls_large_and_refused),
+        cmocka_unit_test(test_client_certificates),
+        cmocka_unit_test(test_new_certificate_while_serving),
+        cmocka_unit_test(test_unreadable_tls_files),
+    };
+    if (make_folder(NULL) != 0)
+        return 1;
+    int failed =
+        cmocka_run_group_tests(tests, NULL, NULL) +
+        cmocka_run_group_tests(with_tls, make_certificates, free_certificates);
+    return failed + (remove_folder(NULL) != 0);
+}
