@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The daemon as a process: its line, exit statuses, signals, log, manager."""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from daemon import PROGRAM, Tests
+
+BODY = b'{"logits":[1,2,3]}'
+JSON = {"Content-Type": "application/json"}
+
+
+class Process:
+    """A daemon whose stdout, stderr and exit status are looked at."""
+
+    def __init__(self, *options, log=None, **more):
+        self.log = log or tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            [PROGRAM, "--listen", "127.0.0.1:0", *options],
+            stdout=subprocess.PIPE, stderr=self.log, **more)
+        self.line = self.process.stdout.readline().decode()
+        found = re.search(r"127\.0\.0\.1:(\d+)", self.line)
+        self.port = int(found[1]) if found else None
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def post(self, path="/softmax", body=BODY, headers=None):
+        connection = self.connect()
+        try:
+            connection.request("POST", path, body, {**JSON, **(headers or {})})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read().decode()
+
+
+def run(*arguments, **more):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True,
+                          timeout=30, text=True, check=False, **more)
+
+
+def test_line(tests):
+    daemon = Process("--isa", "base", "--io-threads", "1",
+                     "--compute-threads", "3")
+    pattern = (r"softmaxd \d+\.\d+\.\d+ listening on "
+               r"http://127\.0\.0\.1:\d+ \(base, 1 io, 3 compute\)\n")
+    tests.check("startup line", re.fullmatch(pattern, daemon.line),
+                daemon.line)
+    tests.check("SIGTERM exits 0", daemon.end() == 0)
+    daemon = Process()
+    tests.check("SIGINT exits 0", daemon.end(signal.SIGINT) == 0)
+
+
+def test_exit_statuses(tests):
+    done = run("--frobnicate")
+    tests.check("usage exits 2", done.returncode == 2 and not done.stdout and
+                done.stderr.count("\n") == 1, str(done))
+    done = run("--max-body", "10", env={"SOFTMAXD_MAX_BODY": "x"})
+    tests.check("a bad variable exits 2", done.returncode == 2, str(done))
+    done = run("--listen", "127.0.0.1:0", "--token-file", "/nowhere")
+    tests.check("an unreadable file exits 1", done.returncode == 1 and
+                done.stderr.count("\n") == 1, str(done))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run("--listen", address)
+    tests.check("a port in use exits 1", done.returncode == 1 and
+                done.stderr == f"softmaxd: cannot listen on {address}: "
+                "Address already in use\n", str(done))
+    done = run("--version")
+    tests.check("--version", done.returncode == 0 and
+                re.fullmatch(r"softmaxd \d+\.\d+\.\d+\n", done.stdout),
+                str(done))
+    done = run("--help")
+    tests.check("--help", done.returncode == 0 and
+                "--listen ADDR" in done.stdout, str(done))
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([PROGRAM, "--help"], stdout=full, check=False,
+                              timeout=30)
+    tests.check("--help into a full disk exits 1", done.returncode == 1)
+
+
+def test_healthcheck(tests):
+    daemon = Process()
+    address = f"127.0.0.1:{daemon.port}"
+    done = run("--healthcheck", address)
+    tests.check("healthcheck exits 0", done.returncode == 0, str(done))
+    done = run("--healthcheck", "--listen", address)
+    tests.check("healthcheck asks the first address", done.returncode == 0)
+    done = run("--healthcheck", env={"SOFTMAXD_LISTEN": address})
+    tests.check("healthcheck reads the environment", done.returncode == 0)
+    daemon.end()
+    done = run("--healthcheck", address)
+    tests.check("healthcheck of nobody exits 1", done.returncode == 1 and
+                "refused" in done.stderr, str(done))
+
+
+def test_second_signal(tests):
+    daemon = Process("--drain-delay", "20")
+    began = time.monotonic()
+    daemon.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    status = daemon.end()
+    tests.check("a second signal exits at once",
+                time.monotonic() - began < 5 and status == 1, str(status))
+
+
+def test_log(tests):
+    daemon = Process("--log-format", "json")
+    daemon.post(headers={"X-Request-Id": "id-1", "traceparent": "00-" +
+                         "1" * 32 + "-" + "2" * 16 + "-01"})
+    daemon.post("/no\"where%0a\\")
+    connection = daemon.connect()
+    for path in "/healthz", "/metrics", "/readyz":
+        connection.request("GET", path)
+        connection.getresponse().read()
+    daemon.end()
+    lines = [json.loads(line) for line in daemon.text().splitlines()]
+    tests.check("a line a request, none for probes", len(lines) == 2,
+                str(lines))
+    first = lines[0]
+    expected = {"level": "info", "status": 200, "rows": 1, "classes": 3,
+                "body_bytes": 18, "endpoint": "softmax", "method": "POST",
+                "path": "/softmax", "id": "id-1"}
+    tests.check("json members", expected.items() <= first.items() and
+                first["traceparent"].startswith("00-1") and
+                all(first[f"{stage}_ms"] >= 0 for stage in
+                    ("read", "compute", "write", "total")), str(first))
+    tests.check("json escapes", lines[1]["path"].startswith("/no\"where"),
+                str(lines[1]))
+    daemon = Process("--log-level", "warn")
+    daemon.post()
+    daemon.end()
+    tests.check("--log-level", daemon.text() == "", daemon.text())
+    daemon = Process()
+    daemon.post()
+    daemon.end()
+    tests.check("text log", re.match(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info status=200 rows=1 "
+        r"classes=3 ", daemon.text()), daemon.text())
+
+
+def test_log_that_cannot_be_written(tests):
+    with open("/dev/full", "wb") as full:
+        daemon = Process(log=full)
+        good = all(daemon.post() == 200 for _ in range(50))
+        tests.check("a full disk", good and daemon.end() == 0)
+    reading, writing = os.pipe()
+    daemon = Process(log=os.fdopen(writing, "wb"))
+    connection = daemon.connect()
+    good = True
+    for _ in range(6000):  # more lines than pipe and buffer hold
+        connection.request("POST", "/softmax", BODY, JSON)
+        answer = connection.getresponse()
+        good &= answer.status == 200
+        answer.read()
+    connection.request("GET", "/metrics")
+    metrics = connection.getresponse().read().decode()
+    connection.close()
+    dropped = re.search(r"log_lines_dropped_total (\d+)", metrics)
+    tests.check("a pipe that nobody reads", good and int(dropped[1]) > 0,
+                str(dropped))
+    tests.check("and it still ends", daemon.end() == 0)
+    os.close(reading)
+
+
+def test_reload(tests):
+    with tempfile.NamedTemporaryFile("w+") as file:
+        file.write("one\n")
+        file.flush()
+        daemon = Process("--token-file", file.name)
+        before = daemon.post(headers={"Authorization": "Bearer two"})
+        file.seek(0)
+        file.write("two\n")
+        file.flush()
+        daemon.process.send_signal(signal.SIGHUP)
+        after = before
+        for _ in range(100):
+            after = daemon.post(headers={"Authorization": "Bearer two"})
+            if after == 200:
+                break
+            time.sleep(0.02)
+        tests.check("SIGHUP reads the tokens again",
+                    (before, after) == (401, 200), f"{before} {after}")
+        tests.check("and it ends", daemon.end() == 0)
+
+
+def test_service_manager(tests):
+    folder = tempfile.mkdtemp()
+    path = os.path.join(folder, "notify")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(path)
+    manager.settimeout(10)
+    daemon = Process(env={"NOTIFY_SOCKET": path})
+    said = [manager.recv(200)]
+    daemon.process.send_signal(signal.SIGHUP)
+    said += [manager.recv(200), manager.recv(200)]
+    daemon.end()
+    said.append(manager.recv(200))
+    tests.check("sd_notify", said[0] == said[2] == b"READY=1" and
+                said[1].startswith(b"RELOADING=1\nMONOTONIC_USEC=") and
+                said[3] == b"STOPPING=1", str(said))
+    manager.close()
+    os.unlink(path)
+    os.rmdir(folder)
+
+
+def test_inherited_socket(tests):
+    listener = socket.create_server(("127.0.0.1", 0))
+    os.set_inheritable(listener.fileno(), True)
+    # the daemon must find it as file descriptor 3, under its own pid
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec 3<&{listener.fileno()}; LISTEN_PID=$$ "
+         f"LISTEN_FDS=1 exec {PROGRAM}"],
+        stdout=subprocess.PIPE, pass_fds=[listener.fileno()],
+        stderr=subprocess.DEVNULL)
+    port = listener.getsockname()[1]
+    line = process.stdout.readline().decode()
+    listener.close()
+    tests.check("socket activation", f"http://127.0.0.1:{port} " in line, line)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("POST", "/softmax", BODY, JSON)
+    tests.check("and it serves", connection.getresponse().status == 200)
+    connection.close()
+    process.terminate()
+    tests.check("and it ends", process.wait(timeout=30) == 0)
+
+
+def test_start_is_quick(tests):
+    best = 1e9
+    for _ in range(5):
+        began = time.monotonic()
+        daemon = Process()
+        daemon.post()
+        best = min(best, time.monotonic() - began)
+        with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as f:
+            resident = int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+        daemon.end()
+    print(f"ready and answered after {best * 1000:.1f} ms, "
+          f"{resident} kB resident")
+    tests.check("the first answer within 200 ms", best < 0.2, str(best))
+
+
+def main():
+    tests = Tests()
+    for name, test in sorted(globals().items()):
+        if name.startswith("test_"):
+            watchdog = threading.Timer(120, lambda: os._exit(1))
+            watchdog.start()
+            test(tests)
+            watchdog.cancel()
+    sys.exit(tests.failed != 0)
+
+
+if __name__ == "__main__":
+    main()
