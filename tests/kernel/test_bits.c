@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The promise of the same bits: hashes of every operation's outputs over
+ * inputs made by integer arithmetic, held against golden.txt, for each
+ * instruction set of this machine with 1, 2 and 7 threads. Links nothing but
+ * the library, so that it can be built for another machine and compiler.
+ *
+ * usage: test_bits [--write | GOLDEN [THREADS]]
+ * --write puts the hashes on stdout; THREADS replaces 1, 2 and 7.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "softmax.h"
+
+#define GOLDEN "tests/kernel/golden.txt"
+
+/* outer, classes, inner: every path and the places where one begins */
+static const size_t shapes[][3] = {
+    {1, 1, 1},    {5, 2, 1},     {7, 3, 1},     {33, 4, 1},    {9, 7, 1},
+    {64, 10, 1},  {17, 15, 1},   {5, 16, 1},    {6, 17, 1},    {3, 31, 1},
+    {4, 32, 1},   {3, 33, 1},    {3, 63, 1},    {2, 64, 1},    {3, 65, 1},
+    {7, 100, 1},  {2, 1000, 1},  {1, 4096, 1},  {1, 4097, 1},  {2, 8191, 1},
+    {1, 8193, 1}, {1, 16384, 1}, {1, 16385, 1}, {2, 70001, 1}, {3, 5, 4},
+    {1, 10, 33},  {2, 129, 3},   {2, 1000, 16}, {4096, 10, 1}, {1, 300007, 1},
+};
+
+enum { SHAPES = sizeof shapes / sizeof *shapes, TOP = 3 };
+
+/** Operands and outputs of one shape and type; wide enough for doubles. */
+struct operands {
+    struct smx_logits logits;
+    size_t rows, elements;
+    void *z, *t, *w, *g;
+    uint8_t *mask;
+    int64_t *y;
+    void *out;      /* elements, or elements x classes for a Jacobian */
+    void *a, *b;    /* one a row */
+    int64_t *index; /* rows x TOP */
+};
+
+/* ---- inputs ----------------------------------------------------------- */
+
+/* SplitMix64: Steele, Lea, Flood 2014. */
+static uint64_t next(uint64_t *state)
+{
+    uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+static void put(void *data, enum smx_dtype dtype, size_t i, double exact)
+{
+    if (dtype == SMX_FLOAT32)
+        ((float *)data)[i] = (float)exact;
+    else
+        ((double *)data)[i] = exact;
+}
+
+/** A multiple of 2^-k below 2^bits in magnitude: no rounding anywhere. */
+static double grid(uint64_t bits, int keep, double step)
+{
+    return ((double)(bits >> (64 - keep)) -
+            (double)(UINT64_C(1) << (keep - 1))) *
+           step;
+}
+
+/** By row: near 0, +-30, far offset, huge, subnormal results, holes. */
+static double logit(uint64_t bits, size_t row)
+{
+    switch (row % 6) {
+    case 0:
+        return grid(bits, 24, 0x1p-21);
+    case 1:
+        return grid(bits, 24, 0x1p-18);
+    case 2:
+        return 10000 + grid(bits, 12, 0x1p-9);
+    case 3:
+        return grid(bits, 24, bits & 1 ? 0x1p102 : 0x1p-20);
+    case 4:
+        return grid(bits, 24, 0x1p-16);
+    default:
+        return (bits & 7) == 0 ? -INFINITY : grid(bits, 24, 0x1p-21);
+    }
+}
+
+static size_t row_of(const struct smx_logits *l, size_t i)
+{
+    return i / (l->classes * l->inner) * l->inner + i % l->inner;
+}
+
+static void *array(size_t count, size_t size)
+{
+    void *p = calloc(count + 1, size);
+
+    if (!p) {
+        fprintf(stderr, "test_bits: out of memory\n");
+        exit(1);
+    }
+    return p;
+}
+
+static void fill(struct operands *o, uint64_t seed)
+{
+    enum smx_dtype dtype = o->logits.dtype;
+    size_t classes = o->logits.classes;
+
+    for (size_t i = 0; i < o->elements; i++) {
+        put(o->z, dtype, i, logit(next(&seed), row_of(&o->logits, i)));
+        put(o->t, dtype, i, grid(next(&seed), 8, 0x1p-8) + 0.5);
+        put(o->g, dtype, i, grid(next(&seed), 20, 0x1p-19));
+        o->mask[i] = next(&seed) % 5 != 0;
+    }
+    for (size_t c = 0; c < classes; c++)
+        put(o->w, dtype, c, grid(next(&seed), 6, 0x1p-4) + 2);
+    for (size_t r = 0; r < o->rows; r++) {
+        o->y[r] = (int64_t)(next(&seed) % classes);
+        if (next(&seed) % 7 == 0)
+            o->y[r] = -100;
+    }
+}
+
+static bool small(const struct operands *o)
+{
+    return o->elements * o->logits.classes <= 100000;
+}
+
+static void operands_init(struct operands *o, enum smx_dtype dtype,
+                          const size_t shape[3])
+{
+    *o = (struct operands){.logits = {.dtype = dtype,
+                                      .outer = shape[0],
+                                      .classes = shape[1],
+                                      .inner = shape[2]}};
+    o->rows = shape[0] * shape[2];
+    o->elements = o->rows * shape[1];
+    o->logits.data = o->z = array(o->elements, 8);
+    o->t = array(o->elements, 8);
+    o->g = array(o->elements, 8);
+    o->w = array(shape[1], 8);
+    o->mask = array(o->elements, 1);
+    o->y = array(o->rows, 8);
+    o->out = array(o->elements * (small(o) ? shape[1] : 1), 8);
+    o->a = array(o->rows, 8);
+    o->b = array(o->rows, 8);
+    o->index = array(o->rows * TOP, 8);
+    fill(o, shape[0] + 1000 * shape[1] + shape[2]);
+}
+
+static void operands_free(struct operands *o)
+{
+    void *const all[] = {o->z, o->t, o->g, o->w,     o->mask,
+                         o->y, o->a, o->b, o->index, o->out};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+/* ---- hashes ----------------------------------------------------------- */
+
+/* FNV-1a over 32-bit words, finished as MurmurHash3 does. */
+static uint64_t hash(uint64_t h, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint32_t word;
+
+    for (size_t i = 0; i + sizeof word <= bytes; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        h = (h ^ word) * UINT64_C(0x100000001b3);
+        h ^= h >> 29;
+    }
+    return h * UINT64_C(0xff51afd7ed558ccd) ^ h >> 33;
+}
+
+/** An operation; hashes what it wrote; a status other than OK shows too. */
+typedef uint64_t operation(struct smx_context *context, struct operands *o);
+
+static uint64_t hash_values(const struct operands *o, size_t count,
+                            enum smx_status status)
+{
+    return hash(status, o->out, count * smx_dtype_bytes(o->logits.dtype));
+}
+
+static uint64_t hash_rows(const struct operands *o, uint64_t h, const void *a)
+{
+    return hash(h, a, o->rows * smx_dtype_bytes(o->logits.dtype));
+}
+
+static uint64_t do_softmax(struct smx_context *context, struct operands *o)
+{
+    struct smx_softmax_out out = {.values = o->out};
+
+    return hash_values(o, o->elements,
+                       smx_softmax(context, &o->logits, &out, NULL));
+}
+
+static uint64_t do_log_softmax(struct smx_context *context, struct operands *o)
+{
+    struct smx_softmax_out out = {.values = o->out, .log = true};
+
+    return hash_values(o, o->elements,
+                       smx_softmax(context, &o->logits, &out, NULL));
+}
+
+static uint64_t do_options(struct smx_context *context, struct operands *o)
+{
+    struct smx_logits logits = o->logits;
+    struct smx_softmax_out out = {.values = o->out};
+
+    logits.temperature = 0.7;
+    logits.softcap = 30;
+    logits.mask = o->mask;
+    return hash_values(o, o->elements,
+                       smx_softmax(context, &logits, &out, NULL));
+}
+
+static uint64_t do_summaries(struct smx_context *context, struct operands *o)
+{
+    struct smx_softmax_out out = {
+        .logsumexp = o->a, .entropy = o->b, .argmax = o->index};
+    uint64_t h = smx_softmax(context, &o->logits, &out, NULL);
+
+    h = hash_rows(o, h, o->a);
+    h = hash_rows(o, h, o->b);
+    return hash(h, o->index, o->rows * sizeof *o->index);
+}
+
+static uint64_t do_top_k(struct smx_context *context, struct operands *o)
+{
+    size_t k = o->logits.classes < TOP ? o->logits.classes : TOP;
+    struct smx_softmax_out out = {
+        .values = o->out, .top_k = k, .indices = o->index};
+    enum smx_status status = smx_softmax(context, &o->logits, &out, NULL);
+
+    return hash(hash_values(o, o->rows * k, status), o->index,
+                o->rows * k * sizeof *o->index);
+}
+
+static struct smx_criterion by_labels(const struct operands *o)
+{
+    return (struct smx_criterion){.labels = o->y, .ignore_index = -100};
+}
+
+/** Everything at once. */
+static struct smx_criterion by_targets(const struct operands *o)
+{
+    return (struct smx_criterion){.targets = o->t,
+                                  .weights = o->w,
+                                  .label_smoothing = 0.125,
+                                  .z_loss = 0.0625};
+}
+
+static uint64_t loss_of(struct smx_context *context, struct operands *o,
+                        struct smx_criterion k)
+{
+    double divisor = 0, accuracy = 0;
+    size_t rows = 0;
+    uint64_t h = 0;
+
+    for (int r = SMX_MEAN; r <= SMX_NONE; r++) {
+        struct smx_loss_out out = {.loss = o->a,
+                                   .divisor = &divisor,
+                                   .rows = &rows,
+                                   .accuracy = &accuracy};
+
+        k.reduction = (enum smx_reduction)r;
+        h += smx_loss(context, &o->logits, &k, &out, NULL);
+        h = r == SMX_NONE ? hash_rows(o, h, o->a)
+                          : hash(h, o->a, smx_dtype_bytes(o->logits.dtype));
+        h = hash(h, &divisor, sizeof divisor);
+        h = hash(h, &accuracy, sizeof accuracy) + rows;
+    }
+    return h;
+}
+
+static uint64_t do_loss(struct smx_context *context, struct operands *o)
+{
+    return loss_of(context, o, by_labels(o));
+}
+
+static uint64_t do_loss_weighted(struct smx_context *context,
+                                 struct operands *o)
+{
+    struct smx_criterion k = by_labels(o);
+
+    k.weights = o->w;
+    k.label_smoothing = 0.125;
+    k.z_loss = 0.0625;
+    return loss_of(context, o, k);
+}
+
+static uint64_t do_loss_targets(struct smx_context *context, struct operands *o)
+{
+    return loss_of(context, o, by_targets(o));
+}
+
+static uint64_t do_gradient(struct smx_context *context, struct operands *o)
+{
+    struct smx_criterion k = by_labels(o);
+
+    return hash_values(
+        o, o->elements,
+        smx_gradient(context, &o->logits, &k, NULL, o->out, NULL, NULL));
+}
+
+static uint64_t do_gradient_none(struct smx_context *context,
+                                 struct operands *o)
+{
+    struct smx_criterion k = by_labels(o);
+    struct smx_loss_out loss = {.loss = o->a};
+    enum smx_status status;
+
+    k.weights = o->w;
+    k.label_smoothing = 0.125;
+    k.z_loss = 0.0625;
+    k.reduction = SMX_NONE;
+    status = smx_gradient(context, &o->logits, &k, o->g, o->out, &loss, NULL);
+    return hash_rows(o, hash_values(o, o->elements, status), o->a);
+}
+
+static uint64_t do_gradient_targets(struct smx_context *context,
+                                    struct operands *o)
+{
+    struct smx_criterion k = by_targets(o);
+
+    return hash_values(
+        o, o->elements,
+        smx_gradient(context, &o->logits, &k, o->g, o->out, NULL, NULL));
+}
+
+static uint64_t do_vjp(struct smx_context *context, struct operands *o)
+{
+    return hash_values(o, o->elements,
+                       smx_vjp(context, &o->logits, false, o->g, o->out, NULL));
+}
+
+static uint64_t do_log_vjp(struct smx_context *context, struct operands *o)
+{
+    return hash_values(o, o->elements,
+                       smx_vjp(context, &o->logits, true, o->g, o->out, NULL));
+}
+
+static uint64_t do_jacobian(struct smx_context *context, struct operands *o)
+{
+    if (!small(o))
+        return 0;
+    return hash_values(o, o->elements * o->logits.classes,
+                       smx_jacobian(context, &o->logits, false, o->out, NULL));
+}
+
+static const struct {
+    const char *name;
+    operation *run;
+} operations[] = {
+    {"softmax", do_softmax},
+    {"log_softmax", do_log_softmax},
+    {"softmax_options", do_options},
+    {"summaries", do_summaries},
+    {"top_k", do_top_k},
+    {"loss", do_loss},
+    {"loss_weighted", do_loss_weighted},
+    {"loss_targets", do_loss_targets},
+    {"gradient", do_gradient},
+    {"gradient_none", do_gradient_none},
+    {"gradient_targets", do_gradient_targets},
+    {"vjp", do_vjp},
+    {"log_vjp", do_log_vjp},
+    {"jacobian", do_jacobian},
+};
+
+enum { OPERATIONS = sizeof operations / sizeof *operations };
+
+/* ---- golden file ------------------------------------------------------ */
+
+static void line_of(char *line, size_t room, int op, const struct operands *o,
+                    uint64_t h)
+{
+    const struct smx_logits *l = &o->logits;
+
+    snprintf(line, room, "%s %s %zux%zux%zu %016" PRIx64 "\n",
+             operations[op].name,
+             l->dtype == SMX_FLOAT32 ? "float32" : "float64", l->outer,
+             l->classes, l->inner, h);
+}
+
+/** Every line in order: written, or held against the file. */
+static int visit(struct smx_context *context, FILE *golden)
+{
+    char got[128], want[128];
+    int wrong = 0;
+
+    for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++)
+        for (int s = 0; s < SHAPES; s++) {
+            struct operands o;
+
+            operands_init(&o, (enum smx_dtype)dtype, shapes[s]);
+            for (int op = 0; op < OPERATIONS; op++) {
+                line_of(got, sizeof got, op, &o,
+                        operations[op].run(context, &o));
+                if (!golden) {
+                    fputs(got, stdout);
+                    continue;
+                }
+                if (!fgets(want, sizeof want, golden))
+                    want[0] = '\0';
+                if (strcmp(got, want) != 0 && wrong++ < 5)
+                    printf("got  %swant %s", got, want);
+            }
+            operands_free(&o);
+        }
+    return wrong;
+}
+
+static bool check(const char *path, enum smx_isa isa, size_t threads)
+{
+    struct smx_config config = {.threads = threads, .isa = isa};
+    struct smx_context *context;
+    FILE *golden = fopen(path, "r");
+    enum smx_status status = smx_context_create(&context, &config);
+    int wrong = -1;
+
+    printf("[ RUN      ] bits_%s_%zu_threads\n", smx_isa_name(isa), threads);
+    if (golden && status == SMX_OK)
+        wrong = visit(context, golden);
+    printf("%s bits_%s_%zu_threads\n", wrong ? "[  FAILED  ]" : "[       OK ]",
+           smx_isa_name(isa), threads);
+    if (wrong)
+        printf("%s: %d lines differ, %s\n", path, wrong,
+               smx_status_string(status));
+    fflush(stdout);
+    smx_context_free(context);
+    if (golden)
+        fclose(golden);
+    return wrong == 0;
+}
+
+static int write_hashes(void)
+{
+    struct smx_context *context;
+
+    if (smx_context_create(&context, NULL) != SMX_OK)
+        return 1;
+    visit(context, NULL);
+    smx_context_free(context);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    size_t threads[] = {1, 2, 7}, runs = 3;
+    const char *path = argc > 1 ? argv[1] : GOLDEN;
+    bool fine = true;
+
+    if (strcmp(path, "--write") == 0)
+        return write_hashes();
+    if (argc > 2) {
+        threads[0] = strtoul(argv[2], NULL, 10);
+        runs = 1;
+    }
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        for (size_t t = 0; t < runs; t++)
+            if (smx_isa_available((enum smx_isa)isa))
+                fine &= check(path, (enum smx_isa)isa, threads[t]);
+    return fine ? 0 : 1;
+}
