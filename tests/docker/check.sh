@@ -5,10 +5,12 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d)
 . tests/docker/engine.sh
+. tests/docker/compose.sh
 containers=
 failed=0
 
 finish() {
+    compose_stop
     for c in $containers; do docker rm -f "$c" >/dev/null 2>&1; done
     engine_stop
     rm -rf "$work"
@@ -144,8 +146,10 @@ refuses_over_budget() {
         [ "$(docker inspect -f '{{.State.OOMKilled}}' smx-small)" = false ]
 }
 
+skip() { echo "[  SKIPPED ] docker: $*"; }
+
 if ! engine_start || ! base_image; then
-    echo "[  SKIPPED ] docker: $reason"
+    skip "$reason"
     exit 0
 fi
 check build docker build -q --network host -f docker/Dockerfile -t softmaxd .
@@ -159,4 +163,12 @@ check healthcheck healthcheck
 check "SIGTERM finishes what is in flight" drains
 check "ready within 300 ms" starts_fast
 check "over budget is 503, not a kill" refuses_over_budget
+if ! compose_works; then
+    skip "compose: no docker compose (scripts/ci-deps.sh)"
+elif ! compose_images; then
+    skip "compose: $reason"
+else
+    check "compose: a sidecar over its socket" sidecar_answers
+    check "compose: a replica dies, no request is lost" replicas_lose_nothing
+fi
 [ $failed -eq 0 ]

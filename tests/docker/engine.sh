@@ -63,16 +63,43 @@ debian_root() {
     return 0
 }
 
-# The base image of the Dockerfile under its own name: pulled, or made here.
+# Have the image $1: it is here, or pulled, or the command after it makes it.
+have_image() {
+    image=$1
+    shift
+    docker image inspect "$image" >/dev/null 2>&1 && return 0
+    timeout 60 docker pull -q "$image" >/dev/null 2>&1 && return 0
+    "$@" "$image" >"$work/image.log" 2>&1 || {
+        reason="no registry in reach and no stand-in for $image:"
+        reason="$reason $(tail -n 1 "$work/image.log")"
+        return 1
+    }
+    echo "$image: no registry in reach, one made of Debian packages stands in"
+}
+
+make_debian() { # IMAGE
+    debian_root "$work/base" || return 1
+    rm -rf "$work"/base/var/cache/apt/archives/*.deb
+    tar -C "$work/base" -c . | docker import - "$1"
+    rm -rf "$work/base"
+}
+
+make_haproxy() { # IMAGE
+    docker build --network host -t "$1" - <<END
+FROM $base
+RUN apt-get update -q && apt-get install -q -y haproxy
+USER haproxy
+CMD ["haproxy", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]
+END
+}
+
+# The images that the Dockerfile and compose.yaml build on.
 base_image() {
     base=$(sed -n 's/^ARG BASE=//p' docker/Dockerfile)
-    docker image inspect "$base" >/dev/null 2>&1 && return 0
-    timeout 30 docker pull -q "$base" >/dev/null 2>&1 && return 0
-    reason="no registry in reach and no debootstrap for a stand-in of $base"
-    command -v debootstrap >/dev/null || return 1
-    debian_root "$work/base" || { reason="debootstrap failed"; return 1; }
-    rm -rf "$work"/base/var/cache/apt/archives/*.deb
-    tar -C "$work/base" -c . | docker import - "$base" >/dev/null
-    rm -rf "$work/base"
-    echo "$base: no registry in reach, a debootstrap root stands in"
+    have_image "$base" make_debian
+}
+
+compose_images() {
+    have_image debian:bookworm-slim docker tag "$base" &&
+        have_image haproxy:2.6 make_haproxy
 }
