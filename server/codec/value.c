@@ -15,9 +15,21 @@ static const json_t *node(const struct value *value)
     return (const json_t *)value;
 }
 
-/* Seeding on first use is a race between threads, so it is done once. */
-static void seed(void)
+/* Jansson calls some failed allocations "invalid token", others nothing. */
+static _Thread_local bool out_of_memory;
+
+static void *allocate(size_t bytes)
 {
+    void *block = malloc(bytes);
+    if (!block)
+        out_of_memory = true;
+    return block;
+}
+
+/* Seeding on first use is a race between threads, so it is done once. */
+static void prepare(void)
+{
+    json_set_alloc_funcs(allocate, free);
     json_object_seed(0);
 }
 
@@ -98,7 +110,7 @@ static json_t *load_widened(const char *text, size_t bytes, json_error_t *error)
     size_t wide = widen_integers(text, bytes, NULL);
     if (wide == bytes)
         return NULL;
-    char *copy = malloc(wide);
+    char *copy = allocate(wide);
     if (!copy)
         return NULL;
     widen_integers(text, bytes, copy);
@@ -129,10 +141,6 @@ static void explain(struct problem *problem, const json_error_t *error,
     enum json_error_code code = json_error_code(error);
     size_t read = error->position > 0 ? (size_t)error->position : 0;
     read = read < bytes ? read : bytes;
-    if (code == json_error_out_of_memory) {
-        problem_memory(problem);
-        return;
-    }
     if (code == json_error_duplicate_key) {
         int length;
         const char *name = name_before(text, read, &length);
@@ -156,12 +164,15 @@ struct value *value_parse(const char *text, size_t bytes,
                           struct problem *problem)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, seed);
+    pthread_once(&once, prepare);
+    out_of_memory = false;
     json_error_t error, widened;
     json_t *document = load(text, bytes, &error);
     if (!document && json_error_code(&error) == json_error_numeric_overflow)
         document = load_widened(text, bytes, &widened);
-    if (!document)
+    if (!document && out_of_memory)
+        problem_memory(problem);
+    else if (!document)
         explain(problem, &error, text, bytes);
     return (struct value *)document;
 }

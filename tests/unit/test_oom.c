@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The allocator fails at its k-th call, k = 0, 1, 2 ... until a request gets
+ * through: each time 503, nothing kept and nothing left of the budget.
+ *
+ * The functions below take the place of libc's for the whole program, its
+ * libraries included. Sanitizers bring their own; there is nothing to run then.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../server/api/native.h"
+#include "../../server/protocol/protocol.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REPLACED 0
+#elif defined(__has_feature)
+#define REPLACED                                                               \
+    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define REPLACED 1
+#endif
+
+static _Thread_local long calls_left = -1; /* until one fails; -1: none will */
+static _Thread_local long held;            /* blocks and mappings */
+
+#if REPLACED
+
+extern void *__libc_malloc(size_t);
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
+extern void __libc_free(void *);
+
+static bool fails(void)
+{
+    return calls_left >= 0 && calls_left-- == 0;
+}
+
+static void *taken(void *block)
+{
+    held += block != NULL;
+    return block;
+}
+
+void *malloc(size_t bytes)
+{
+    return fails() ? NULL : taken(__libc_malloc(bytes));
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    return fails() ? NULL : taken(__libc_calloc(count, bytes));
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    return fails() ? NULL : taken(__libc_memalign(alignment, bytes));
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    if (fails())
+        return NULL;
+    void *moved = __libc_realloc(block, bytes);
+    return block ? moved : taken(moved);
+}
+
+void free(void *block)
+{
+    held -= block != NULL;
+    __libc_free(block);
+}
+
+void *mmap(void *at, size_t bytes, int protection, int flags, int fd,
+           off_t offset)
+{
+    if (fails())
+        return MAP_FAILED;
+    held++;
+    return (void *)syscall(SYS_mmap, at, bytes, protection, flags, fd, offset);
+}
+
+void *mremap(void *at, size_t before, size_t after, int flags, ...)
+{
+    if (fails())
+        return MAP_FAILED;
+    return (void *)syscall(SYS_mremap, at, before, after, flags, NULL);
+}
+
+int munmap(void *at, size_t bytes)
+{
+    held--;
+    return (int)syscall(SYS_munmap, at, bytes);
+}
+
+#endif
+
+static struct service service;
+
+static int start(void **state)
+{
+    (void)state;
+    service.budget.limit = SIZE_MAX;
+    return smx_context_create(&service.compute,
+                              &(struct smx_config){.threads = 1});
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    smx_context_free(service.compute);
+    return 0;
+}
+
+static const struct endpoint *endpoint_of(const char *path)
+{
+    for (size_t i = 0; i < api_route_count; i++)
+        if (!strcmp(api_routes[i].path, path))
+            return api_routes[i].endpoint;
+    for (size_t i = 0; i < protocol_route_count; i++)
+        if (protocol_routes[i].endpoint &&
+            !strncmp(protocol_routes[i].path, path,
+                     strcspn(protocol_routes[i].path, "*")))
+            return protocol_routes[i].endpoint;
+    fail();
+    return NULL;
+}
+
+static bool feed(const struct endpoint *endpoint, void *call, const char *body,
+                 struct problem *problem)
+{
+    size_t bytes = strlen(body), slice = bytes / 3 + 1;
+    for (size_t at = 0; at < bytes; at += slice)
+        if (!endpoint->feed(call, body + at,
+                            bytes - at < slice ? bytes - at : slice, problem))
+            return false;
+    return true;
+}
+
+/* One request without an allocation of the test's own; its status. */
+static int post(const char *path, const char *body)
+{
+    const struct endpoint *endpoint = endpoint_of(path);
+    const struct head head = {.path = path};
+    struct problem problem = {0};
+    struct work work;
+    struct reply reply = {0};
+    char window[256];
+    void *call = endpoint->begin(&service, &head, &problem);
+    bool good = call && feed(endpoint, call, body, &problem) &&
+                endpoint->ready(call, &work, &problem) &&
+                endpoint->run(call, &problem) &&
+                endpoint->answer(call, &reply, &problem);
+    while (good && writer_next(reply.writer, window, sizeof window))
+        ;
+    writer_free(reply.writer);
+    endpoint->end(call);
+    return good ? reply.status : problem.status;
+}
+
+static void fail_everywhere(const char *path, const char *body, int success)
+{
+    if (!REPLACED)
+        skip();
+    long before = held;
+    int status = 503;
+    for (long k = 0; status == 503; k++) {
+        assert_true(k < 1000);
+        calls_left = k;
+        status = post(path, body);
+        bool failed = calls_left < 0; /* else the k-th call never came */
+        calls_left = -1;
+        assert_int_equal(status, failed ? 503 : success);
+        assert_int_equal(held, before);
+        assert_int_equal(atomic_load(&service.budget.taken), 0);
+    }
+    assert_int_equal(status, success);
+}
+
+static void softmax(void **state)
+{
+    (void)state;
+    fail_everywhere("/softmax",
+                    "{\"logits\":[[1,2,3],[4,5,6]],\"top_k\":2,\"mask\":[true,"
+                    "true,false],\"include\":[\"logsumexp\",\"entropy\","
+                    "\"argmax\"]}",
+                    200);
+}
+
+static void loss(void **state)
+{
+    (void)state;
+    fail_everywhere("/loss",
+                    "{\"logits\":[[1,2,3],[4,5,6]],\"targets\":[[1,0,0],[0,0,"
+                    "1]],\"weights\":[1,2,3],\"reduction\":\"none\","
+                    "\"include\":[\"logsumexp\",\"argmax\",\"accuracy\"]}",
+                    200);
+}
+
+static void gradient(void **state)
+{
+    (void)state;
+    fail_everywhere("/gradient",
+                    "{\"dtype\":\"float64\",\"logits\":[[1,2,3],[4,5,6]],"
+                    "\"labels\":[0,1],\"upstream\":2}",
+                    200);
+    fail_everywhere("/gradient",
+                    "{\"of\":\"softmax\",\"logits\":[[1,2,3],[4,5,6]]}", 200);
+}
+
+static void inference(void **state)
+{
+    (void)state;
+    fail_everywhere("/v2/models/softmax/infer",
+                    "{\"id\":\"7\",\"parameters\":{\"temperature\":2},"
+                    "\"inputs\":[{\"name\":\"logits\",\"shape\":[2,3],"
+                    "\"datatype\":\"FP32\",\"data\":[[1,2,3],[4,5,6]]}],"
+                    "\"outputs\":[{\"name\":\"logsumexp\"}]}",
+                    200);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    fail_everywhere("/softmax", "{\"logits\":[1,2", 400);
+    fail_everywhere("/softmax", "{\"logits\":[1],\"unknown\":{\"a\":[1]}}",
+                    422);
+    fail_everywhere("/loss", "{\"logits\":[1,2],\"labels\":7}", 422);
+}
+
+/* Large enough for its tensors to be mapped, and remapped while they grow. */
+static void mapped_tensors(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 100000 };
+    static char body[2 * NUMBERS + 64] = "{\"logits\":[";
+    char *end = body + strlen(body);
+    for (int i = 0; i < NUMBERS; i++, end += 2)
+        memcpy(end, "1,", 2);
+    memcpy(end - 1, "]}", 3);
+    fail_everywhere("/softmax", body, 200);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(softmax),  cmocka_unit_test(loss),
+        cmocka_unit_test(gradient), cmocka_unit_test(inference),
+        cmocka_unit_test(refusals), cmocka_unit_test(mapped_tensors),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
