@@ -37,6 +37,11 @@ def main():
     for i in range(0, len(entries), 2):
         print("    %s," % ", ".join(entries[i : i + 2]))
     print("};")
+    print()
+    print("const uint64_t tenths[32] = {")
+    for exponent in range(32):
+        print("    0x%016x," % (significand(-exponent) >> 64))
+    print("};")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,6 @@ static void describe(struct lift *lift)
 static bool element(struct lift *lift, const char *text, size_t bytes,
                     struct problem *problem)
 {
-    char pointer[sizeof problem->pointer];
     if (lift->rank < 0)
         lift->rank = lift->depth;
     if (lift->depth < lift->rank) {
@@ -120,9 +119,11 @@ static bool element(struct lift *lift, const char *text, size_t bytes,
         if (!stage_narrow(&lift->stage, lift->name, problem))
             return false;
     }
-    point(lift, lift->depth, pointer, sizeof pointer);
-    if (!stage_element(&lift->stage, text, bytes, lift->name, pointer, problem))
+    if (!stage_element(&lift->stage, text, bytes, lift->name, problem)) {
+        if (problem->status == 422 && !problem->pointer[0])
+            point(lift, lift->depth, problem->pointer, sizeof problem->pointer);
         return false;
+    }
     if (lift->depth > 0)
         lift->counts[lift->depth - 1]++;
     lift->expect = lift->depth > 0 ? LIFT_NEXT : LIFT_DONE;
@@ -244,12 +245,79 @@ static const char *step(struct lift *lift, const char *p, const char *end,
     return NULL;
 }
 
+/* May a token that was split at commas and spaces be taken as a whole? */
+static bool is_whole(const char *text, size_t bytes)
+{
+    static const char infinity[] = "\"-Infinity\"";
+    if (bytes == sizeof infinity - 1 && memcmp(text, infinity, bytes) == 0)
+        return true;
+    for (size_t i = 0; i < bytes; i++)
+        if (ends_token(text[i]))
+            return false;
+    return true;
+}
+
+/* Can a stretch of many elements begin at p? */
+static bool may_run(const struct lift *lift, const char *p, const char *begin,
+                    const char *end)
+{
+    return lift->rank == lift->depth && lift->depth > 0 &&
+           lift->token_bytes == 0 &&
+           (lift->expect == LIFT_VALUE || lift->expect == LIFT_FIRST) &&
+           lift->stage.tensor->type != TENSOR_BOOL &&
+           p - begin >= SCAN_BEFORE && end - p >= SCAN_BLOCK;
+}
+
+/**
+ * Take elements of the innermost row, many at once.
+ * @return where it stopped, p where it takes none; NULL: a problem is set at
+ *         *bad.
+ */
+static const char *run(struct lift *lift, const char *p, const char *end,
+                       const char **bad, struct problem *problem)
+{
+    struct stretch stretch;
+    scan_get()->read(p, (size_t)(end - p), &stretch);
+    for (size_t i = 0; i < stretch.count;) {
+        const char *text = p + stretch.edges[2 * i];
+        size_t bytes = stretch.edges[2 * i + 1] - stretch.edges[2 * i];
+        *bad = text;
+        if (stretch.plain && !stage_is_full(&lift->stage)) {
+            size_t done = stage_plain(&lift->stage, &stretch, i, problem);
+            if (problem->status)
+                return NULL;
+            lift->counts[lift->depth - 1] += done;
+            i += done;
+            if (done > 0)
+                continue;
+        }
+        if (!is_whole(text, bytes)) {
+            lift->expect = LIFT_VALUE;
+            return text;
+        }
+        if (!element(lift, text, bytes, problem))
+            return NULL;
+        i++;
+    }
+    if (stretch.count > 0)
+        lift->expect = stretch.after_value ? LIFT_NEXT : LIFT_VALUE;
+    return stretch.count > 0 ? p + stretch.bytes : p;
+}
+
 const char *lift_feed(struct lift *lift, const char *p, const char *end,
                       const char **bad, size_t *back, struct problem *problem)
 {
+    const char *begin = p;
     while (p < end && lift->expect != LIFT_DONE) {
         *bad = p;
         *back = lift->token_bytes;
+        const char *from = p;
+        if (may_run(lift, p, begin, end))
+            p = run(lift, p, end, bad, problem);
+        if (!p)
+            return NULL;
+        if (p != from)
+            continue;
         if (lift->token_bytes > 0)
             p = take_token(lift, p, end, problem);
         else if (is_space(*p))

@@ -16,6 +16,9 @@ enum { POWER_FIRST = -342, POWER_LAST = 308 };
  */
 extern const uint64_t powers_of_ten[][2];
 
+/** The high words of 10^0, 10^-1 ... 10^-31, next to each other. */
+extern const uint64_t tenths[32];
+
 /** floor(log2(10^e)), right for |e| <= 350. */
 static inline int power_log2(int e)
 {

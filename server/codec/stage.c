@@ -123,38 +123,38 @@ bool stage_narrow(struct stage *stage, const char *member,
     return true;
 }
 
-static bool make_room(struct stage *stage, struct problem *problem)
+static bool make_room(struct stage *stage, size_t elements,
+                      struct problem *problem)
 {
     struct tensor *tensor = stage->tensor;
     size_t unit = tensor_element_bytes(tensor->type);
-    size_t needed = (stage->count + 1) * unit;
+    size_t needed = (stage->count + elements) * unit;
     if (needed <= tensor->bytes)
         return true;
     return tensor_reserve(tensor, needed + needed / 4 + 256, problem);
 }
 
 static bool refuse(const char *text, size_t bytes, const char *name,
-                   const char *pointer, const char *rule,
-                   struct problem *problem)
+                   const char *rule, struct problem *problem)
 {
     int shown = bytes > 64 ? 64 : (int)bytes;
-    return problem_set(problem, 422, pointer, "%s: got %.*s%s, must be %s",
-                       name, shown, text, bytes > 64 ? "..." : "", rule);
+    return problem_set(problem, 422, NULL, "%s: got %.*s%s, must be %s", name,
+                       shown, text, bytes > 64 ? "..." : "", rule);
 }
 
 /* A token that is no element here: JSON of another kind, or not JSON? */
 static bool refuse_token(const struct stage *stage, const char *text,
-                         size_t bytes, const char *name, const char *pointer,
+                         size_t bytes, const char *name,
                          struct problem *problem)
 {
     struct problem found = {0};
     struct value *value = value_parse(text, bytes, &found);
     value_free(value);
     if (value || found.status == 422)
-        return refuse(text, bytes, name, pointer, stage_rule(stage), problem);
+        return refuse(text, bytes, name, stage_rule(stage), problem);
     if (found.status == 503)
         return problem_memory(problem);
-    return problem_set(problem, 400, pointer, "%s", found.detail);
+    return problem_set(problem, 400, NULL, "%s", found.detail);
 }
 
 /* The words that float tensors understand beside numbers. */
@@ -215,20 +215,19 @@ static bool note_exceptions(struct stage *stage, const char *text, size_t bytes,
 }
 
 static bool put_float64(struct stage *stage, const char *text, size_t bytes,
-                        const char *name, const char *pointer,
-                        struct problem *problem)
+                        const char *name, struct problem *problem)
 {
     double wide;
     double *data = stage->tensor->data;
     if (read_word(stage, text, bytes, &wide)) {
         if (!stage->infinity || wide != -INFINITY)
-            return refuse(text, bytes, name, pointer,
+            return refuse(text, bytes, name,
                           stage->infinity ? "finite or -Infinity" : "finite",
                           problem);
     } else if (!number_read_float64(text, bytes, &wide)) {
-        return refuse_token(stage, text, bytes, name, pointer, problem);
+        return refuse_token(stage, text, bytes, name, problem);
     } else if (isinf(wide)) {
-        return refuse(text, bytes, name, pointer, "within the range of float64",
+        return refuse(text, bytes, name, "within the range of float64",
                       problem);
     } else if (undecided(stage) &&
                !note_exceptions(stage, text, bytes, wide, problem)) {
@@ -239,22 +238,21 @@ static bool put_float64(struct stage *stage, const char *text, size_t bytes,
 }
 
 static bool put_float32(struct stage *stage, const char *text, size_t bytes,
-                        const char *name, const char *pointer,
-                        struct problem *problem)
+                        const char *name, struct problem *problem)
 {
     double wide;
     float single;
     float *data = stage->tensor->data;
     if (read_word(stage, text, bytes, &wide)) {
         if (!stage->infinity || wide != -INFINITY)
-            return refuse(text, bytes, name, pointer,
+            return refuse(text, bytes, name,
                           stage->infinity ? "finite or -Infinity" : "finite",
                           problem);
         single = -INFINITY;
     } else if (!number_read_float32(text, bytes, &single)) {
-        return refuse_token(stage, text, bytes, name, pointer, problem);
+        return refuse_token(stage, text, bytes, name, problem);
     } else if (isinf(single)) {
-        return refuse(text, bytes, name, pointer, "within the range of float32",
+        return refuse(text, bytes, name, "within the range of float32",
                       problem);
     }
     data[stage->count++] = single;
@@ -262,8 +260,7 @@ static bool put_float32(struct stage *stage, const char *text, size_t bytes,
 }
 
 static bool put_int64(struct stage *stage, const char *text, size_t bytes,
-                      const char *name, const char *pointer,
-                      struct problem *problem)
+                      const char *name, struct problem *problem)
 {
     int64_t *data = stage->tensor->data;
     switch (number_read_int64(text, bytes, &data[stage->count])) {
@@ -271,14 +268,13 @@ static bool put_int64(struct stage *stage, const char *text, size_t bytes,
         stage->count++;
         return true;
     case NUMBER_NOT_INTEGER:
-        return refuse(text, bytes, name, pointer, "an integer", problem);
+        return refuse(text, bytes, name, "an integer", problem);
     case NUMBER_OUT_OF_RANGE:
-        return refuse(text, bytes, name, pointer, "within the range of int64",
-                      problem);
+        return refuse(text, bytes, name, "within the range of int64", problem);
     case NUMBER_NOT_NUMBER:
         break;
     }
-    return refuse_token(stage, text, bytes, name, pointer, problem);
+    return refuse_token(stage, text, bytes, name, problem);
 }
 
 bool stage_is_full(const struct stage *stage)
@@ -288,8 +284,7 @@ bool stage_is_full(const struct stage *stage)
 }
 
 bool stage_element(struct stage *stage, const char *text, size_t bytes,
-                   const char *name, const char *pointer,
-                   struct problem *problem)
+                   const char *name, struct problem *problem)
 {
     struct tensor *tensor = stage->tensor;
     if (stage->element == READER_ANY && !stage->typed) {
@@ -297,22 +292,66 @@ bool stage_element(struct stage *stage, const char *text, size_t bytes,
         if (bytes > 0 && (text[0] == 't' || text[0] == 'f'))
             tensor->type = TENSOR_BOOL;
     }
-    if (!make_room(stage, problem))
+    if (!make_room(stage, 1, problem))
         return false;
     switch (tensor->type) {
     case TENSOR_FLOAT64:
-        return put_float64(stage, text, bytes, name, pointer, problem);
+        return put_float64(stage, text, bytes, name, problem);
     case TENSOR_FLOAT32:
-        return put_float32(stage, text, bytes, name, pointer, problem);
+        return put_float32(stage, text, bytes, name, problem);
     case TENSOR_INT64:
-        return put_int64(stage, text, bytes, name, pointer, problem);
+        return put_int64(stage, text, bytes, name, problem);
     case TENSOR_BOOL:
         return put_boolean(stage, text, bytes) ||
-               refuse_token(stage, text, bytes, name, pointer, problem);
+               refuse_token(stage, text, bytes, name, problem);
     case TENSOR_NONE:
         break;
     }
     return false;
+}
+
+/* Integers of a stretch: no decimals, and in range. */
+static size_t plain_int64s(const struct stretch *stretch, size_t first,
+                           int64_t *out)
+{
+    size_t i = first;
+    for (; i < stretch->count; i++) {
+        uint64_t digits = stretch->digits[i];
+        if (stretch->decimals[i] || digits > INT64_MAX)
+            break;
+        *out++ = (int64_t)(stretch->first[i] == '-' ? -digits : digits);
+    }
+    return i;
+}
+
+size_t stage_plain(struct stage *stage, const struct stretch *stretch,
+                   size_t first, struct problem *problem)
+{
+    const struct scanner *scanner = scan_get();
+    size_t left = stretch->count - first, last = first;
+    if (!make_room(stage, left + SCAN_AHEAD, problem))
+        return 0;
+    void *data = stage->tensor->data;
+    size_t at = stage->count;
+    switch (stage->tensor->type) {
+    case TENSOR_FLOAT64:
+        last = scanner->float64s(stretch, first, (double *)data + at);
+        break;
+    case TENSOR_FLOAT32:
+        last = scanner->float32s(stretch, first, (float *)data + at);
+        break;
+    case TENSOR_INT64:
+        last = plain_int64s(stretch, first, (int64_t *)data + at);
+        break;
+    case TENSOR_BOOL:
+    case TENSOR_NONE:
+        break;
+    }
+    size_t done = last - first;
+    if (undecided(stage) && done > STAGE_MAX_ELEMENTS - at)
+        done = STAGE_MAX_ELEMENTS - at;
+    stage->count += done;
+    return done;
 }
 
 bool stage_finish(struct stage *stage, struct problem *problem)

@@ -17,6 +17,7 @@
 #include "../problem.h"
 #include "../tensor.h"
 #include "reader.h"
+#include "scan.h"
 
 enum { STAGE_MAX_ELEMENTS = 1048576, STAGE_MAX_EXCEPTIONS = 16384 };
 
@@ -46,11 +47,19 @@ const char *stage_rule(const struct stage *stage);
 /**
  * Append the element that text is, a whole token.
  * @return false: a problem is set. 422: JSON but no element of this tensor;
- *         400: not JSON; name and pointer are those of the element.
+ *         400: not JSON; name is that of the tensor, the pointer is left
+ *         to the caller.
  */
 bool stage_element(struct stage *stage, const char *text, size_t bytes,
-                   const char *name, const char *pointer,
-                   struct problem *problem);
+                   const char *name, struct problem *problem);
+
+/**
+ * Append tokens [first, count) of a plain stretch, up to one that needs
+ * stage_element or until stage_is_full.
+ * @return how many were appended; 0 with a problem: out of memory.
+ */
+size_t stage_plain(struct stage *stage, const struct stretch *stretch,
+                   size_t first, struct problem *problem);
 
 /** Undecided, and no more elements fit until stage_narrow. */
 bool stage_is_full(const struct stage *stage);

@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "reading.h"
+#include "verdict.h"
 
 struct text {
     const char *bytes;
@@ -174,18 +175,6 @@ static int status_of(const char *body, size_t bytes, size_t slice)
     int status = accepted ? 200 : reading.problem.status;
     reading_free(&reading);
     return status;
-}
-
-static bool jansson_accepts(const char *body, size_t bytes)
-{
-    json_error_t error;
-    /* integers beyond 64 bits are JSON too */
-    size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
-    json_t *document = json_loadb(body, bytes, flags, &error);
-    bool accepts = json_is_object(document);
-    json_decref(document);
-    /* a NUL behind a number escapes Jansson, which takes it back twice */
-    return accepts && !memchr(body, '\0', bytes);
 }
 
 static size_t frame(char *body, const char *const parts[2], struct text text)

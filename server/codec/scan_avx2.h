@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/** The vocabulary of scan_tmpl.c for AVX2. */
+#ifndef SCAN_AVX2_H
+#define SCAN_AVX2_H
+
+#include <immintrin.h>
+
+#include "scan.h"
+#include "scan_block.h"
+#include "scan_gather_avx2.h"
+
+static inline unsigned trailing_zeros(uint64_t bits)
+{
+    return (unsigned)_tzcnt_u64(bits);
+}
+
+static inline int leading_zeros(uint64_t bits)
+{
+    return (int)_lzcnt_u64(bits);
+}
+
+static inline uint64_t mask64(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) |
+           (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
+}
+
+static inline uint64_t equal64(__m256i low, __m256i high, char byte)
+{
+    __m256i bytes = _mm256_set1_epi8(byte);
+    return mask64(_mm256_cmpeq_epi8(low, bytes),
+                  _mm256_cmpeq_epi8(high, bytes));
+}
+
+static inline __m256i is_digit(__m256i bytes)
+{
+    __m256i value = _mm256_sub_epi8(bytes, _mm256_set1_epi8('0'));
+    return _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)),
+                             value);
+}
+
+static inline void classify(const char *text, struct classes *classes)
+{
+    /* white space and comma, each at the place of its low four bits */
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+        ' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, ',', '\r', 0, 0));
+    const __m256i six = _mm256_set1_epi8(6);
+    __m256i low = _mm256_loadu_si256((const __m256i *)text);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(text + 32));
+    classes->comma = equal64(low, high, ',');
+    classes->separator =
+        mask64(_mm256_cmpeq_epi8(low, _mm256_shuffle_epi8(table, low)),
+               _mm256_cmpeq_epi8(high, _mm256_shuffle_epi8(table, high)));
+    /* '[' is 0x5b, ']' is 0x5d */
+    classes->bracket =
+        equal64(_mm256_or_si256(low, six), _mm256_or_si256(high, six), 0x5f);
+    classes->digit = mask64(is_digit(low), is_digit(high));
+    classes->zero = equal64(low, high, '0');
+    classes->point = equal64(low, high, '.');
+    classes->minus = equal64(low, high, '-');
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/** The vocabulary of scan_tmpl.c for AVX-512. */
+#ifndef SCAN_AVX512_H
+#define SCAN_AVX512_H
+
+#include <immintrin.h>
+
+#include "scan.h"
+#include "scan_block.h"
+#include "scan_gather_avx2.h"
+
+static inline unsigned trailing_zeros(uint64_t bits)
+{
+    return (unsigned)_tzcnt_u64(bits);
+}
+
+static inline int leading_zeros(uint64_t bits)
+{
+    return (int)_lzcnt_u64(bits);
+}
+
+static inline uint64_t equal64(__m512i bytes, char byte)
+{
+    return _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte));
+}
+
+static inline void classify(const char *text, struct classes *classes)
+{
+    /* white space and comma, each at the place of its low four bits */
+    const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(
+        ' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, ',', '\r', 0, 0));
+    __m512i bytes = _mm512_loadu_si512(text);
+    classes->comma = equal64(bytes, ',');
+    classes->separator =
+        _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(table, bytes));
+    /* '[' is 0x5b, ']' is 0x5d */
+    classes->bracket =
+        equal64(_mm512_or_si512(bytes, _mm512_set1_epi8(6)), 0x5f);
+    classes->digit = _mm512_cmple_epu8_mask(
+        _mm512_sub_epi8(bytes, _mm512_set1_epi8('0')), _mm512_set1_epi8(9));
+    classes->zero = equal64(bytes, '0');
+    classes->point = equal64(bytes, '.');
+    classes->minus = equal64(bytes, '-');
+}
+
+#endif
