@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the tables of server/codec/number_write_tmpl.c.
+"""Write the tables of server/codec/number_write32_tmpl.c and ..64_tmpl.c.
 
-usage: scripts/number_tables.py scales > server/codec/number_write_scales.c
-       scripts/number_tables.py layouts > server/codec/number_write_layouts.c
+usage: cd server/codec && for table in scales layouts32 layouts64; do
+           ../../scripts/number_tables.py $table >number_write_$table.c; done
 """
 import sys
 from fractions import Fraction
@@ -88,8 +88,8 @@ def layout(text):
     return filled[:15] + [len(text) - 1]
 
 
-def print_layouts():
-    print("const uint8_t number_layouts[NUMBER_LAYOUTS][16]")
+def print_layouts32():
+    print("const uint8_t number_layouts32[NUMBER_LAYOUTS32][16]")
     print("    __attribute__((aligned(64))) = {")
     for exponent in range(-10, 14):  # the ends stand for all beyond
         for sign in [], [MINUS]:
@@ -104,5 +104,46 @@ def print_layouts():
     print("};")
 
 
+def print_packed(entries, a_line):
+    for i in range(0, len(entries), a_line):
+        print("    %s," % ", ".join(entries[i : i + a_line]))
+    print("};")
+
+
+def layout64(exponent, n):
+    """See struct number_layout64; exponent 17 stands for all scientific."""
+    rest = n - 1
+    point = (0, 1, 0, n) if rest else (0, 0, 0, 0)
+    power_bytes = 2 if 10 <= exponent <= 16 else 1
+    scientific_bytes = n + (n > 1) + 1 + (exponent < 0) + power_bytes
+    if exponent == 17 or len(positional64(exponent, n)) > scientific_bytes:
+        return (0, *point, 0)
+    if exponent < 0:
+        return (1 - exponent, rest, 0, 0, rest, 1)
+    if exponent >= rest:
+        return (0, exponent, 0, 0, exponent, 1)
+    return (0, exponent, exponent + 1, exponent, n, 1)
+
+
+def positional64(exponent, n):
+    if exponent < 0:
+        return "0." + "0" * (-exponent - 1) + "9" * n
+    return "9" * max(n, exponent + 1) + ("." if exponent + 1 < n else "")
+
+
+def print_layouts64():
+    print("const struct number_layout64 number_layouts64[NUMBER_LAYOUTS64] = {")
+    print_packed(["{%d, %d, %d, %d, %d, %d}" % layout64(exponent, n)
+                  for exponent in range(-3, 18) for n in range(1, 18)], 3)
+    print()
+    print("const struct number_suffix number_suffixes[NUMBER_SUFFIXES] = {")
+    texts = ["e%d," % exponent for exponent in range(-308, 309)] + [","]
+    print_packed(['{"%s", %d}' % (text, len(text)) for text in texts], 5)
+
+
 print(HEAD)
-{"scales": print_scales, "layouts": print_layouts}[sys.argv[1]]()
+{
+    "scales": print_scales,
+    "layouts32": print_layouts32,
+    "layouts64": print_layouts64,
+}[sys.argv[1]]()

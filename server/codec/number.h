@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { NUMBER_MAX_TEXT = 32 }; /* bytes that number_write_* may touch */
+enum { NUMBER_MAX_TEXT = 40 }; /* bytes that number_write_* may touch */
 
 /**
  * The shortest JSON text that reads back to the same value of that type; of

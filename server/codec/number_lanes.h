@@ -175,4 +175,26 @@ INLINE void shuffle16(char *text, const char *source, const uint8_t *indices,
 #endif
 }
 
+/** text[i] = source[from + i] up to source[15], 16 bytes in all. */
+INLINE void store_from(char *text, const char *source, size_t from)
+{
+    /* not a load across the end of source, which is being stored */
+    static const uint8_t indices[32] __attribute__((aligned(32))) = {
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#if defined(SMX_TIER_AVX512) || defined(SMX_TIER_AVX2)
+    __m128i how = _mm_loadu_si128((const __m128i *)(indices + from));
+    __m128i all = _mm_load_si128((const __m128i *)source);
+    _mm_storeu_si128((__m128i *)text, _mm_shuffle_epi8(all, how));
+#elif defined(__aarch64__)
+    uint8x16_t all = vld1q_u8((const uint8_t *)source);
+    vst1q_u8((uint8_t *)text, vqtbl1q_u8(all, vld1q_u8(indices + from)));
+#else
+    (void)indices;
+    char all[32];
+    memcpy(all, source, 16);
+    memcpy(all + 16, source, 16);
+    memcpy(text, all + from, 16);
+#endif
+}
+
 #endif

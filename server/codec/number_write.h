@@ -6,7 +6,12 @@
 #include "number.h"
 #include "softmax.h"
 
-enum { NUMBER_SCALES = 512, NUMBER_LAYOUTS = 24 * 2 * 9 + 2 };
+enum {
+    NUMBER_SCALES = 512,
+    NUMBER_LAYOUTS32 = 24 * 2 * 9 + 2,
+    NUMBER_LAYOUTS64 = 21 * 17,
+    NUMBER_SUFFIXES = 308 + 1 + 308 + 1
+};
 
 /**
  * [biased exponent of a float32]: 2^q / 10^k with 60 bits behind the point,
@@ -16,11 +21,33 @@ enum { NUMBER_SCALES = 512, NUMBER_LAYOUTS = 24 * 2 * 9 + 2 };
 extern const uint64_t number_scales[NUMBER_SCALES];
 
 /**
- * Text as indices into a struct number_source, up to 15 of them and then the
- * length less one; [((exponent of the first digit, -10 to 13) * 2 + negative)
- * * 9 + digits - 1], last 0 and -0.
+ * Text as indices into a source (number_write32_tmpl.c), up to 15 of them and
+ * then the length less one; [((exponent of the first digit, -10 to 13) * 2 +
+ * negative) * 9 + digits - 1], last 0 and -0.
  */
-extern const uint8_t number_layouts[NUMBER_LAYOUTS][16];
+extern const uint8_t number_layouts32[NUMBER_LAYOUTS32][16];
+
+/**
+ * How 17 digits, trailing zeros among them, become the text of a double:
+ * lead bytes of "0.00", the first digit, then the other 16; a point over
+ * number point of those; those from number from on again, at number to; after
+ * length bytes behind the first digit the suffix, a power of ten unless
+ * positional.
+ */
+struct number_layout64 {
+    uint8_t lead, point, to, from, length, positional;
+};
+
+/** [(exponent, -3 to 16; 17: any other) * 17 + digits - 1] */
+extern const struct number_layout64 number_layouts64[NUMBER_LAYOUTS64];
+
+struct number_suffix {
+    char text[7];
+    uint8_t length;
+};
+
+/** "e-308," to "e308,", then "," alone. */
+extern const struct number_suffix number_suffixes[NUMBER_SUFFIXES];
 
 /** floor(log10(2^q)); for the narrower interval of a power of two
  *  floor(log10(3/4 2^q)). */

@@ -4,11 +4,20 @@
 
 #include <pthread.h>
 
-extern const struct number_block number_block_base;
+#define BLOCK(tier)                                                            \
+    size_t number_write_float32_##tier(char *, const float *, size_t,          \
+                                       struct number_rows);                    \
+    size_t number_write_float64_##tier(char *, const double *, size_t,         \
+                                       struct number_rows);                    \
+    static const struct number_block tier = {number_write_float32_##tier,      \
+                                             number_write_float64_##tier};
+
+BLOCK(base)
 #if defined(__x86_64__) || defined(__i386__)
-extern const struct number_block number_block_avx2, number_block_avx512;
+BLOCK(avx2)
+BLOCK(avx512)
 #elif defined(__aarch64__)
-extern const struct number_block number_block_neon;
+BLOCK(neon)
 #endif
 
 const struct number_block *number_block_of(enum smx_isa isa)
@@ -17,22 +26,22 @@ const struct number_block *number_block_of(enum smx_isa isa)
         return NULL;
     switch (isa) {
     case SMX_ISA_BASE:
-        return &number_block_base;
+        return &base;
 #if defined(__x86_64__) || defined(__i386__)
     case SMX_ISA_AVX2:
-        return &number_block_avx2;
+        return &avx2;
     case SMX_ISA_AVX512:
-        return &number_block_avx512;
+        return &avx512;
 #elif defined(__aarch64__)
     case SMX_ISA_NEON:
-        return &number_block_neon;
+        return &neon;
 #endif
     default:
         return NULL;
     }
 }
 
-static const struct number_block *best = &number_block_base;
+static const struct number_block *best = &base;
 
 static void choose_best(void)
 {

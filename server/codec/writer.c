@@ -39,9 +39,13 @@ struct writer {
     struct cursor cursor;  /* in its tensor */
 };
 
-/* A leaf with brackets around it: "-1.2345678901234567e-308]]]]]]]]],[[[[[[[["
- * has 43 bytes; NUMBER_MAX_TEXT of them may be touched at once. */
-enum { LEAF_ROOM = 64, BRACKET_ROOM = 2 * TENSOR_MAX_RANK + 1 };
+/* count numbers need count * NUMBER_MAX_TEXT bytes of room, and 27 at most of
+ * text each, "-1.2345678901234567e-308],["; then the brackets between two
+ * planes, "]]]]]]]]],[[[[[[[[", must fit, too, at worst behind one number. */
+enum {
+    LEAF_ROOM = 64,
+    BRACKET_ROOM = 27 + 2 * TENSOR_MAX_RANK - NUMBER_MAX_TEXT
+};
 
 struct writer *writer_create(void)
 {

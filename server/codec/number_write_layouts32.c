@@ -3,7 +3,7 @@
 #include "number_write.h"
 
 // clang-format off
-const uint8_t number_layouts[NUMBER_LAYOUTS][16]
+const uint8_t number_layouts32[NUMBER_LAYOUTS32][16]
     __attribute__((aligned(64))) = {
     {8, 11, 12, 13, 14, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 5},
     {8, 9, 0, 11, 12, 13, 14, 15, 15, 15, 15, 15, 15, 15, 15, 7},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Blocks of numbers, several at once without a branch; compiled once an
+ * Blocks of float32, several at once without a branch; compiled once an
  * instruction set. A group goes three steps.
  *
  * 1. Decimal. For v = c 2^q let k = floor(log10(2^q)), so that one unit in the
@@ -18,7 +18,7 @@
  *    digits.
  */
 #include "number_write.h"
-#include "number_lanes.h"
+#include "number_digits.h"
 
 enum { FLOATS = 2 * LANES, EXPONENT_BIAS = 64 };
 
@@ -26,7 +26,7 @@ enum { FLOATS = 2 * LANES, EXPONENT_BIAS = 64 };
  * 16 bytes each: digits 2 to 9, digit 1, ".0e-", two of the exponent, ",". */
 struct group {
     u64s sources[4];
-    u32s layouts; /* byte offsets into number_layouts */
+    u32s layouts; /* byte offsets into number_layouts32 */
     u32s special; /* not 0: subnormal or not finite, number_write_float32 */
 };
 
@@ -61,11 +61,7 @@ INLINE u64s digits(u64s nine, u64s *first)
     u64s rest = mul32_all(nine, 1441151882) >> 25;
     *first = rest >> 32;
     u64s upper = mul32_all(rest, 10000), lower = mul32_all(upper, 10000);
-    u16s four = (u16s)((upper >> 32) | (lower & 0xffffffff00000000));
-    u16s hundreds = mulhigh16(four, 5243) >> 3;
-    u16s two = (u16s)((u32s)hundreds | ((u32s)(four - hundreds * 100) << 16));
-    u16s tens = (two * 103) >> 10;
-    return (u64s)(tens | ((two - tens * 10) << 8));
+    return eight_digits(upper >> 32, lower >> 32);
 }
 
 /* The bytes of a source behind the digits. */
@@ -87,7 +83,7 @@ INLINE u32s layouts(u32s bits, u32s exponents, u32s used)
     class &= class > 0;
     class = (i32s)choose32((u32s)(class < 23), (u32s) class, (u32s){0} + 23);
     u32s layout = ((((u32s) class << 1) | sign) * 9) + used;
-    return choose32(zero, sign + (NUMBER_LAYOUTS - 2), layout) << 4;
+    return choose32(zero, sign + (NUMBER_LAYOUTS32 - 2), layout) << 4;
 }
 
 /* Even and odd floats go through the 64-bit lanes apart, so that putting them
@@ -125,7 +121,8 @@ INLINE void prepare(struct group *group, u64s values)
 
 INLINE char *put(char *text, const struct group *group, size_t i)
 {
-    const uint8_t *layout = (const uint8_t *)number_layouts + group->layouts[i];
+    const uint8_t *layout =
+        (const uint8_t *)number_layouts32 + group->layouts[i];
     const char *source = (const char *)&group->sources[i & 3] + (i >> 2) * 16;
     size_t length = layout[15] + (size_t)1;
     shuffle16(text, source, layout, length);
@@ -157,8 +154,8 @@ static char *put_rows(char *text, const struct group *group,
     return text;
 }
 
-static size_t write_float32(char *text, const float *values, size_t count,
-                            struct number_rows rows)
+size_t TIER(write_float32)(char *text, const float *values, size_t count,
+                           struct number_rows rows)
 {
     struct group group;
     u64s in;
@@ -180,20 +177,3 @@ static size_t write_float32(char *text, const float *values, size_t count,
     prepare(&group, in);
     return (size_t)(put_rows(end, &group, values, count, &rows) - text);
 }
-
-static size_t write_float64(char *text, const double *values, size_t count,
-                            struct number_rows rows)
-{
-    char *end = text;
-    for (size_t i = 0; i < count; i++) {
-        end += number_write_float64(end, values[i]);
-        *end++ = ',';
-        if (--rows.left == 0) {
-            end = number_end_row(end);
-            rows.left = rows.length;
-        }
-    }
-    return (size_t)(end - text);
-}
-
-const struct number_block TIER(block) = {write_float32, write_float64};
