@@ -17,7 +17,7 @@ struct loop {
     void (*slice)(void *argument, size_t i);
     void *argument;
     size_t slices;
-    size_t helpers; /* threads of the pool inside it, under the lock */
+    atomic_size_t helpers; /* threads of the pool inside it */
     atomic_size_t taken;
 };
 
@@ -28,6 +28,7 @@ struct smx_pool {
     struct job *first, *last;
     struct loop *loops; /* the one to help next is first */
     atomic_size_t queued;
+    atomic_uint posted; /* counts jobs and loops, for those who spin */
     bool ending;
     size_t threads, started;
     pthread_t thread[];
@@ -61,6 +62,16 @@ static void loop_append(struct smx_pool *pool, struct loop *loop)
     *link = loop;
 }
 
+/* The first loop that may take one more thread: its caller computes too, and
+ * together they are not to be more than threads. */
+static struct loop *loop_to_help(struct smx_pool *pool)
+{
+    struct loop *loop = pool->loops;
+    while (loop && atomic_load(&loop->helpers) + 1 >= pool->threads)
+        loop = loop->next;
+    return loop;
+}
+
 static void run_job(struct smx_pool *pool)
 {
     struct job *job = pool->first;
@@ -74,21 +85,45 @@ static void run_job(struct smx_pool *pool)
     pthread_mutex_lock(&pool->lock);
 }
 
-/* One slice of the loop in front, which then goes to the back: callers get
- * turns, so a long one does not starve a short one. */
-static void help_loop(struct smx_pool *pool)
+/* One slice of a loop, which then goes to the back: callers get turns, so a
+ * long one does not starve a short one. */
+static void help_loop(struct smx_pool *pool, struct loop *loop)
 {
-    struct loop *loop = pool->loops;
     loop_unlink(pool, loop);
-    loop->helpers++;
+    atomic_fetch_add(&loop->helpers, 1);
     loop_append(pool, loop);
     pthread_mutex_unlock(&pool->lock);
     bool more = loop_step(loop);
     pthread_mutex_lock(&pool->lock);
     if (!more)
         loop_unlink(pool, loop);
-    if (--loop->helpers == 0)
+    /* the last access: the caller may return as soon as it sees 0 */
+    if (atomic_fetch_sub(&loop->helpers, 1) == 1)
         pthread_cond_broadcast(&pool->left);
+}
+
+/* Some 20 us: a wake-up costs as much, and calls often follow each other. */
+#define SPINS 1000
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Nothing to do: look out for a while, then sleep. Called with the lock. */
+static void idle(struct smx_pool *pool)
+{
+    unsigned posted = atomic_load(&pool->posted);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < SPINS && atomic_load(&pool->posted) == posted; i++)
+        pause_briefly();
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->posted) == posted && !pool->ending)
+        pthread_cond_wait(&pool->work, &pool->lock);
 }
 
 static void *work(void *argument)
@@ -96,14 +131,15 @@ static void *work(void *argument)
     struct smx_pool *pool = argument;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
+        struct loop *loop = loop_to_help(pool);
         if (pool->first)
             run_job(pool);
-        else if (pool->loops && pool->threads > 1)
-            help_loop(pool);
+        else if (loop)
+            help_loop(pool, loop);
         else if (pool->ending)
             break;
         else
-            pthread_cond_wait(&pool->work, &pool->lock);
+            idle(pool);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -173,9 +209,21 @@ enum smx_status smx_pool_submit(struct smx_pool *pool, void (*run)(void *),
         pool->first = job;
     pool->last = job;
     atomic_fetch_add(&pool->queued, 1);
+    atomic_fetch_add(&pool->posted, 1);
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     return SMX_OK;
+}
+
+/* Until no helper is inside the loop, which nobody can find any more. */
+static void await_helpers(struct smx_pool *pool, struct loop *loop)
+{
+    for (int i = 0; i < SPINS && atomic_load(&loop->helpers); i++)
+        pause_briefly();
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&loop->helpers))
+        pthread_cond_wait(&pool->left, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void smx_pool_for(struct smx_pool *pool, size_t slices,
@@ -189,13 +237,13 @@ void smx_pool_for(struct smx_pool *pool, size_t slices,
     struct loop loop = {NULL, slice, argument, slices, 0, 0};
     pthread_mutex_lock(&pool->lock);
     loop_append(pool, &loop);
+    atomic_fetch_add(&pool->posted, 1);
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     while (loop_step(&loop))
         ;
     pthread_mutex_lock(&pool->lock);
     loop_unlink(pool, &loop);
-    while (loop.helpers)
-        pthread_cond_wait(&pool->left, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
+    await_helpers(pool, &loop);
 }
