@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Stock clients of the Open Inference Protocol against the daemon.
+
+usage: clients.py build/softmaxd   (with the Python of build/venv)
+
+tritonclient[http] in every way it sends a tensor, KServe's SDK client, and two
+programs that build the binary request by hand. A client that is not installed
+is skipped with a word.
+"""
+import asyncio
+import concurrent.futures
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+
+from daemon import daemon, native
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RANDOM = np.random.default_rng(6)
+LOGITS = RANDOM.normal(0, 4, (64, 33)).astype(np.float32)
+LABELS = RANDOM.integers(0, 33, 64)
+
+
+class Skipped(Exception):
+    pass
+
+
+def same_bits(got, expected, dtype=np.float32):
+    expected = np.array(expected, dtype=dtype)
+    assert got.dtype == expected.dtype, (got.dtype, expected.dtype)
+    assert got.shape == expected.shape, (got.shape, expected.shape)
+    assert got.tobytes() == expected.tobytes(), np.abs(got - expected).max()
+
+
+def probabilities(address):
+    return native(address, "/softmax", {"logits": LOGITS.tolist()})[
+        "probabilities"]
+
+
+# ---- tritonclient[http] ---------------------------------------------------
+
+def triton():
+    if importlib.util.find_spec("tritonclient") is None:
+        raise Skipped("tritonclient is not installed: make check-clients")
+    import tritonclient.http
+    return tritonclient.http
+
+
+def triton_input(name, array, datatype, binary=True):
+    tensor = triton().InferInput(name, list(array.shape), datatype)
+    tensor.set_data_from_numpy(array, binary_data=binary)
+    return tensor
+
+
+def triton_client(address, **options):
+    return triton().InferenceServerClient(address, **options)
+
+
+def triton_tells_about_itself(address):
+    client = triton_client(address)
+    assert client.is_server_live() and client.is_server_ready()
+    assert client.is_model_ready("loss") and client.is_model_ready("loss", "1")
+    assert not client.is_model_ready("resnet")
+    server = client.get_server_metadata()
+    assert "binary_tensor_data" in server["extensions"], server
+    model = client.get_model_metadata("gradient")
+    assert [i["name"] for i in model["inputs"]] == [
+        "logits", "labels", "targets", "weights", "mask", "upstream"]
+    assert client.get_model_config("softmax")["input"][0]["data_type"] == \
+        "TYPE_FP32"
+    names = [m["name"] for m in client.get_model_repository_index()]
+    assert names == ["softmax", "log_softmax", "loss", "gradient"], names
+
+
+def triton_default_is_binary_both_ways(address):
+    client = triton_client(address)
+    result = client.infer("softmax", [triton_input("logits", LOGITS, "FP32")],
+                          request_id="r-7")
+    assert result.get_response()["id"] == "r-7"
+    assert "binary_data_size" in result.get_output("probabilities")[
+        "parameters"]
+    same_bits(result.as_numpy("probabilities"), probabilities(address))
+
+
+def triton_json_both_ways(address):
+    outputs = [triton().InferRequestedOutput("probabilities",
+                                             binary_data=False)]
+    result = triton_client(address).infer(
+        "softmax", [triton_input("logits", LOGITS, "FP32", False)],
+        outputs=outputs)
+    assert "data" in result.get_output("probabilities")
+    same_bits(result.as_numpy("probabilities"), probabilities(address))
+
+
+def triton_compresses_both_ways(address):
+    for algorithm in ("gzip", "deflate"):
+        for binary in (True, False):
+            result = triton_client(address).infer(
+                "softmax", [triton_input("logits", LOGITS, "FP32", binary)],
+                request_compression_algorithm=algorithm,
+                response_compression_algorithm=algorithm)
+            same_bits(result.as_numpy("probabilities"),
+                      probabilities(address))
+
+
+def triton_datatypes(address):
+    client = triton_client(address)
+    half = LOGITS.astype(np.float16)
+    result = client.infer("softmax", [triton_input("logits", half, "FP16")])
+    expected = native(address, "/softmax",
+                      {"logits": half.astype(np.float32).tolist()})
+    same_bits(result.as_numpy("probabilities"), expected["probabilities"])
+    brain = (LOGITS.view(np.uint32) & 0xffff0000).view(np.float32)
+    result = client.infer("softmax", [triton_input("logits", brain, "BF16")])
+    expected = native(address, "/softmax", {"logits": brain.tolist()})
+    same_bits(result.as_numpy("probabilities"), expected["probabilities"])
+    wide = LOGITS.astype(np.float64)
+    result = client.infer("log_softmax",
+                          [triton_input("logits", wide, "FP64")])
+    expected = native(address, "/softmax", {
+        "dtype": "float64", "log": True, "logits": wide.tolist()})
+    same_bits(result.as_numpy("log_probabilities"),
+              expected["log_probabilities"], np.float64)
+
+
+def triton_loss_and_gradient(address):
+    client = triton_client(address)
+    mask = RANDOM.random((64, 33)) < 0.9
+    mask[np.arange(64), LABELS] = True
+    for labels, datatype in ((LABELS.astype(np.int64), "INT64"),
+                             (LABELS.astype(np.int32), "INT32")):
+        inputs = [triton_input("logits", LOGITS, "FP32"),
+                  triton_input("labels", labels, datatype, False),
+                  triton_input("mask", mask, "BOOL")]
+        result = client.infer(
+            "gradient", inputs,
+            outputs=[triton().InferRequestedOutput("gradient"),
+                     triton().InferRequestedOutput("loss", binary_data=False),
+                     triton().InferRequestedOutput("accuracy")],
+            parameters={"label_smoothing": 0.1, "reduction": "sum"})
+        expected = native(address, "/gradient", {
+            "logits": LOGITS.tolist(), "labels": labels.tolist(),
+            "mask": mask.tolist(), "label_smoothing": 0.1, "reduction": "sum",
+            "include": ["accuracy"]})
+        same_bits(result.as_numpy("gradient"), expected["gradient"])
+        same_bits(result.as_numpy("loss"), [expected["loss"]])
+        same_bits(result.as_numpy("accuracy"), [expected["accuracy"]],
+                  np.float64)
+
+
+def triton_masked_classes_stay_infinite(address):
+    logits = np.array([[1, -np.inf, 2]], dtype=np.float32)
+    for binary in (True, False):
+        outputs = [triton().InferRequestedOutput("log_probabilities",
+                                                 binary_data=binary)]
+        result = triton_client(address).infer(
+            "log_softmax", [triton_input("logits", logits, "FP32")],
+            outputs=outputs)
+        assert np.isneginf(result.as_numpy("log_probabilities")[0, 1])
+
+
+def triton_async_and_at_once(address):
+    client = triton_client(address, concurrency=8)
+    rows = [LOGITS[i:i + 1] for i in range(64)]
+    pending = [client.async_infer("softmax",
+                                  [triton_input("logits", row, "FP32")])
+               for row in rows]
+    whole = np.array(probabilities(address), dtype=np.float32)
+    for i, one in enumerate(pending):
+        same_bits(one.get_result().as_numpy("probabilities"), whole[i:i + 1])
+
+    def ask(i):
+        mine = triton_client(address)
+        result = mine.infer("softmax",
+                            [triton_input("logits", rows[i], "FP32")])
+        return result.as_numpy("probabilities")
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for i, got in enumerate(pool.map(ask, range(64))):
+            same_bits(got, whole[i:i + 1])
+
+
+def triton_aio(address):
+    if importlib.util.find_spec("aiohttp") is None:
+        raise Skipped("aiohttp is not installed")
+    import tritonclient.http.aio as aio
+
+    async def ask():
+        async with aio.InferenceServerClient(address) as client:
+            return await asyncio.gather(*[
+                client.infer("softmax",
+                             [triton_input("logits", LOGITS, "FP32")])
+                for _ in range(8)])
+
+    for result in asyncio.run(ask()):
+        same_bits(result.as_numpy("probabilities"), probabilities(address))
+
+
+def triton_raises_what_the_server_says(address):
+    from tritonclient.utils import InferenceServerException
+    client = triton_client(address)
+    bad = LOGITS.copy()
+    bad[3, 17] = np.nan
+    for model, inputs, word in (
+            ("softmax", [triton_input("logits", bad, "FP32")], "NaN"),
+            ("resnet", [triton_input("logits", LOGITS, "FP32")], "resnet"),
+            ("softmax", [triton_input("pixels", LOGITS, "FP32")], "pixels")):
+        try:
+            client.infer(model, inputs)
+        except InferenceServerException as error:
+            assert word in error.message(), error
+        else:
+            raise AssertionError(f"{word} was accepted")
+
+
+def triton_reads_statistics(address):
+    client = triton_client(address)
+    before = client.get_inference_statistics("log_softmax")["model_stats"][0]
+    client.infer("log_softmax", [triton_input("logits", LOGITS, "FP32")])
+    after = client.get_inference_statistics("log_softmax")["model_stats"][0]
+    assert after["inference_count"] - before["inference_count"] == 64
+    assert after["execution_count"] - before["execution_count"] == 1
+
+
+# ---- KServe ---------------------------------------------------------------
+
+def kserve_rest_client(address):
+    python = os.environ.get("KSERVE_PYTHON")
+    if not python or not os.path.exists(python):
+        raise Skipped("kserve is not installed: make check-clients")
+    subprocess.run([python, os.path.join(HERE, "client_kserve.py"), address],
+                   check=True, timeout=120)
+
+
+# ---- by hand --------------------------------------------------------------
+
+def node_by_hand(address):
+    if not shutil.which("node"):
+        raise Skipped("node is not installed")
+    subprocess.run(["node", os.path.join(HERE, "client.mjs"),
+                    f"http://{address}"], check=True, timeout=120)
+
+
+def go_by_hand(address):
+    if not shutil.which("go"):
+        raise Skipped("go is not installed")
+    subprocess.run(["go", "run", os.path.join(HERE, "client.go"),
+                    f"http://{address}"], check=True, timeout=300)
+
+
+TESTS = [triton_tells_about_itself, triton_default_is_binary_both_ways,
+         triton_json_both_ways, triton_compresses_both_ways, triton_datatypes,
+         triton_loss_and_gradient, triton_masked_classes_stay_infinite,
+         triton_async_and_at_once, triton_aio,
+         triton_raises_what_the_server_says, triton_reads_statistics,
+         kserve_rest_client, node_by_hand, go_by_hand]
+
+
+def main():
+    failed = 0
+    with daemon(sys.argv[1]) as address:
+        for test in TESTS:
+            try:
+                test(address)
+            except Skipped as word:
+                print(f"[  SKIPPED ] {test.__name__}: {word}.")
+            except Exception as error:  # one failure hides no other
+                failed += 1
+                print(f"[  FAILED  ] {test.__name__}")
+                print(f"  {type(error).__name__}: {error}")
+            else:
+                print(f"[       OK ] {test.__name__}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
