@@ -2,13 +2,13 @@
 # The Open Inference Protocol against stock clients, and its binary figures.
 
 # PyPI packages; the versions that were tested.
-TRITONCLIENT := tritonclient[http]==2.73.0
+TRITONCLIENT := tritonclient[http]==2.73.0 ml_dtypes==0.5.4
 KSERVE := kserve==0.21.0
 
 $(B)/venv/triton: make/oip.mk
 	@mkdir -p $(@D)
 	python3 -m venv $(B)/venv
-	$(B)/venv/bin/pip install -q '$(TRITONCLIENT)'
+	$(B)/venv/bin/pip install -q $(TRITONCLIENT)
 	@touch $@
 
 # Of its own: the two pin packages that exclude each other. It is large and may
@@ -22,4 +22,4 @@ $(B)/venv-kserve/kserve: make/oip.mk
 ## check-clients: stock Triton and KServe clients, Node and Go (needs PyPI once)
 check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve
 	KSERVE_PYTHON=$(B)/venv-kserve/bin/python PYTHONDONTWRITEBYTECODE=1 \
-	    $(B)/venv/bin/python tests/oip/clients.py $(B)/softmaxd
+	    SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/oip/clients.py

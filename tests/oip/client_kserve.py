@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """KServe's SDK client against a daemon. usage: client_kserve.py ADDRESS"""
 import asyncio
+import json
 import sys
+import urllib.request
 
 import numpy as np
 from kserve import (InferenceRESTClient, InferInput, InferRequest, RESTConfig)
-
-from daemon import native
 
 
 async def main(address):
@@ -16,9 +16,11 @@ async def main(address):
     assert await client.is_server_ready(base)
     assert await client.is_model_ready(base, "softmax")
     logits = np.linspace(-3, 3, 12, dtype=np.float32).reshape(3, 4)
-    expected = np.array(native(address, "/softmax",
-                               {"logits": logits.tolist()})["probabilities"],
-                        dtype=np.float32)
+    question = urllib.request.Request(
+        f"{base}/softmax", json.dumps({"logits": logits.tolist()}).encode(),
+        {"Content-Type": "application/json"})
+    with urllib.request.urlopen(question, timeout=30) as native:
+        expected = np.array(json.load(native)["probabilities"], np.float32)
     for binary in (False, True):
         tensor = InferInput("logits", list(logits.shape), "FP32")
         tensor.set_data_from_numpy(logits, binary_data=binary)
