@@ -23,3 +23,8 @@ $(B)/venv-kserve/kserve: make/oip.mk
 check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve
 	KSERVE_PYTHON=$(B)/venv-kserve/bin/python PYTHONDONTWRITEBYTECODE=1 \
 	    SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/oip/clients.py
+
+.PHONY: bench-binary
+## bench-binary: 4 MiB of binary logits against a bare echo; build/bench-binary.json
+bench-binary: $(B)/softmaxd $(O)/tests/bench/bench_binary
+	$(O)/tests/bench/bench_binary $(B)/softmaxd $(B)/bench-binary.json
