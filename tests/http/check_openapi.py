@@ -113,6 +113,16 @@ class Walk:
         self.daemons = daemons
         self.tests = tests
 
+    def resolve(self, path, item):
+        """The path with its parameters' examples, the item it refers to."""
+        follow = self.schemas.follow
+        for parameter in map(follow, item.get("parameters", [])):
+            path = path.replace(f"{{{parameter['name']}}}",
+                                parameter["example"])
+        if "$ref" in item:
+            item = follow({"$ref": item["$ref"]})
+        return path, item
+
     def operation(self, path, method, operation):
         follow = self.schemas.follow
         media = follow(operation.get("requestBody", {})) \
@@ -157,6 +167,7 @@ def main():
         daemons.leaving.terminate()
         walk = Walk(document, daemons, tests)
         for path, item in document["paths"].items():
+            path, item = walk.resolve(path, item)
             for method in METHODS:
                 if method in item:
                     walk.operation(path, method, item[method])
