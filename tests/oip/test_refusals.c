@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/* Every way to get an inference request wrong, and what it is told. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/inference.h"
+#include "../support/random.h"
+
+#define INPUT(rest) "{\"inputs\":[{" rest "}]}"
+#define LOGITS3(rest)                                                          \
+    INPUT("\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\"" rest)
+#define WITH(rest)                                                             \
+    "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\","   \
+    "\"data\":[1,2,3]}]," rest "}"
+
+static const struct {
+    const char *path, *json, *sentence;
+} documents[] = {
+    {SOFTMAX, "{\"inputs\":[", "byte"},
+    {SOFTMAX, "[]", "must be an object"},
+    {SOFTMAX, "{}", "inputs: got nothing, must be an array"},
+    {SOFTMAX, "{\"inputs\":[]}", "logits: got nothing"},
+    {SOFTMAX, "{\"inputs\":[3]}", "inputs[0]: got 3, must be an object"},
+    {SOFTMAX, WITH("\"id\":7"), "id: got 7, must be a string"},
+    {SOFTMAX, INPUT("\"shape\":[1],\"datatype\":\"FP32\",\"data\":[1]"),
+     "inputs[0].name: got nothing, must be a string"},
+    {SOFTMAX, LOGITS3(""), "input 'logits': got neither"},
+    {SOFTMAX,
+     LOGITS3(",\"data\":[1,2,3],\"parameters\":{\"binary_data_size\":12}"),
+     "input 'logits': got both"},
+    {SOFTMAX, LOGITS3(",\"parameters\":{\"binary_data_size\":12}"),
+     "Inference-Header-Content-Length: got nothing"},
+    {SOFTMAX, LOGITS3(",\"parameters\":{\"shared_memory_region\":\"a\"}"),
+     "input 'logits': got a shared_memory_region"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,2,3,4]"),
+     "input 'logits': data got 4 elements, must be 3"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,2]"),
+     "input 'logits': data got 2 elements, must be 3"},
+    {SOFTMAX, LOGITS3(",\"data\":7"), "input 'logits': data got a single"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,2,NaN]"), "NaN"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,Infinity,2]"), "Infinity"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,[2,3]]"), "data"},
+    {SOFTMAX, LOGITS3(",\"data\":[\"a\",2,3]"), "data"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[2,-3],\"datatype\":\"FP32\","
+           "\"data\":[]"),
+     "input 'logits': shape got -3 at index 1"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[1.5],\"datatype\":\"FP32\","
+           "\"data\":[]"),
+     "input 'logits': shape got 1.5 at index 0"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[4294967296,4294967296],"
+           "\"datatype\":\"FP32\",\"data\":[]"),
+     "input 'logits': shape: got [4294967296"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[1,1,1,1,1,1,1,1,1],"
+           "\"datatype\":\"FP32\",\"data\":[1]"),
+     "got 9 dimensions, must be at most 8"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":3,\"datatype\":\"FP32\","
+           "\"data\":[]"),
+     "input 'logits': shape: got 3, must be an array"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[1],\"datatype\":\"BYTES\","
+           "\"data\":[1]"),
+     "input 'logits': datatype: got \\\"BYTES\\\", must be FP32"},
+    {SOFTMAX, INPUT("\"name\":\"logits\",\"shape\":[1],\"data\":[1]"),
+     "input 'logits': datatype: got nothing"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[1],\"datatype\":\"FP16\","
+           "\"data\":[1]"),
+     "input 'logits': got FP16 as JSON, must be binary"},
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[1],\"datatype\":\"INT64\","
+           "\"data\":[1]"),
+     "input 'logits': datatype got INT64, must be FP32"},
+    {SOFTMAX,
+     INPUT("\"name\":\"labels\",\"shape\":[1],\"datatype\":\"INT64\","
+           "\"data\":[1]"),
+     "input 'labels': must be an input of model softmax"},
+    {SOFTMAX, WITH("\"outputs\":[{\"name\":\"probs\"}]"),
+     "output 'probs': must be an output of model softmax"},
+    {SOFTMAX, WITH("\"outputs\":[{\"name\":\"indices\"}]"),
+     "output 'indices': must be one that"},
+    {SOFTMAX, WITH("\"outputs\":[{\"name\":\"argmax\"},{\"name\":\"argmax\"}]"),
+     "output 'argmax': got it twice"},
+    {SOFTMAX, WITH("\"outputs\":7"), "outputs: got 7, must be an array"},
+    {SOFTMAX,
+     WITH("\"outputs\":[{\"name\":\"argmax\",\"parameters\":{"
+          "\"classification\":2}}]"),
+     "output 'argmax': got classification"},
+    {SOFTMAX,
+     WITH("\"outputs\":[{\"name\":\"argmax\",\"parameters\":{"
+          "\"binary_data\":1}}]"),
+     "binary_data: got 1, must be true or false"},
+    {SOFTMAX, WITH("\"parameters\":{\"axis\":[0]}"),
+     "parameters.axis: got [0], must be a string, a number"},
+    {SOFTMAX, WITH("\"parameters\":7"), "parameters: got 7"},
+    {SOFTMAX, WITH("\"parameters\":{\"temprature\":1}"), "temprature"},
+    {SOFTMAX, WITH("\"parameters\":{\"temperature\":-1}"),
+     "temperature: got -1, must be a number above 0"},
+    {SOFTMAX, WITH("\"parameters\":{\"include\":\"variance\"}"),
+     "include: got \\\"variance\\\""},
+    {SOFTMAX, WITH("\"parameters\":{\"log\":true}"), "log: got"},
+    {SOFTMAX, WITH("\"parameters\":{\"dtype\":\"float64\"}"),
+     "dtype: got \\\"float64\\\", must be \\\"float32\\\""},
+    {LOSS, THREE, "labels: got neither labels nor targets"},
+    {LOSS,
+     "{\"inputs\":[{\"name\":\"logits\",\"shape\":[1,3],\"datatype\":"
+     "\"FP32\",\"data\":[1,2,3]},{\"name\":\"labels\",\"shape\":[1],"
+     "\"datatype\":\"INT64\",\"data\":[5]}]}",
+     "labels: got 5 in row 0, must be in [0, 3)"},
+    {LOSS,
+     "{\"inputs\":[{\"name\":\"logits\",\"shape\":[1,3],\"datatype\":"
+     "\"FP32\",\"data\":[1,2,3]},{\"name\":\"targets\",\"shape\":[1,3],"
+     "\"datatype\":\"FP64\",\"data\":[0,0,1]}]}",
+     "input 'targets': datatype got FP64, must be FP32"},
+};
+
+static void wrong_json_is_a_400_that_names_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof documents / sizeof documents[0]; i++)
+        assert_error(send_json(documents[i].path, documents[i].json), 400,
+                     documents[i].sentence);
+}
+
+static void duplicate_inputs_are_refused(void **state)
+{
+    (void)state;
+    assert_error(send_json(SOFTMAX,
+                           "{\"inputs\":[{\"name\":\"logits\",\"shape\":[1],"
+                           "\"datatype\":\"FP32\",\"data\":[1]},{\"name\":"
+                           "\"logits\",\"shape\":[1],\"datatype\":\"FP32\","
+                           "\"data\":[1]}]}"),
+                 400, "input 'logits': got it twice, must be once");
+    char json[2000] = "{\"inputs\":[{}";
+    for (int i = 0; i < 8; i++)
+        strncat(json, ",{}", sizeof json - strlen(json) - 1);
+    strncat(json, "]}", sizeof json - strlen(json) - 1);
+    assert_error(send_json(SOFTMAX, json), 400,
+                 "inputs: got 9, must be at most 8");
+}
+
+static void wrong_sizes_name_the_tensor_and_both_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        size_t bytes;
+        const char *sentence;
+    } cases[] = {
+        {BINARY_LOGITS("[2,3]", "FP32", "20") "}", 20,
+         "input 'logits': binary_data_size got 20, must be 24"},
+        {BINARY_LOGITS("[2,3]", "FP32", "-1") "}", 24,
+         "input 'logits': binary_data_size got -1, must be 24"},
+        {BINARY_LOGITS("[2,3]", "FP32", "1e1") "}", 24, "binary_data_size got"},
+        {BINARY_LOGITS("[2,3]", "FP32", "24") "}", 23,
+         "input 'logits': got 23 bytes, must be 24"},
+        {BINARY_LOGITS("[2,3]", "FP32", "24") "}", 0,
+         "input 'logits': got 0 bytes, must be 24"},
+        {BINARY_LOGITS("[2,3]", "FP32", "24") "}", 25, "bytes, must be"},
+        {"{\"inputs\":[{\"name\":\"logits\",\"shape\":[1],\"datatype\":"
+         "\"FP32\",\"data\":[1]}]}",
+         4, "body: got"},
+    };
+    unsigned char zeros[64] = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (size_t slice = 0; slice < 3; slice++) {
+            struct body body = body_of(cases[i].json, zeros, cases[i].bytes);
+            assert_error(send_body(SOFTMAX, &body, slice), 400,
+                         cases[i].sentence);
+        }
+}
+
+/* Shapes that no body can fill cost no memory. */
+static void sizes_beyond_the_body_are_a_413(void **state)
+{
+    (void)state;
+    struct body body = body_of(
+        BINARY_LOGITS("[1048576,1048576]", "FP32", "4398046511104") "}", "", 0);
+    assert_error(send_body(SOFTMAX, &body, 0), 413,
+                 "input 'logits': got 4398046511104 bytes, must be at most 8");
+}
+
+static void header_lengths_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *length, *sentence;
+    } cases[] = {
+        {"1000", "got 1000, must be at most"},
+        {"18446744073709551615", "got 18446744073709551615, must be"},
+        {"18446744073709551616", "must be a number of bytes"},
+        {"-1", "got -1, must be a number of bytes"},
+        {"", "must be a number of bytes"},
+        {"12x", "got 12x, must be a number of bytes"},
+        {" 5", "must be a number of bytes"},
+        {"20", "byte"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct exchange exchange = {.path = SOFTMAX,
+                                    .header_length = cases[i].length,
+                                    .body = THREE,
+                                    .bytes = strlen(THREE)};
+        inference_do(&exchange);
+        assert_error(exchange, 400, cases[i].sentence);
+    }
+}
+
+static void non_finite_bytes_name_the_element(void **state)
+{
+    (void)state;
+    const float bad[] = {1, NAN, 3};
+    struct body body =
+        body_of(BINARY_LOGITS("[1,3]", "FP32", "12") "}", bad, 12);
+    assert_error(send_body(SOFTMAX, &body, 0), 400, "/logits/0/1");
+    struct body mask = body_of(
+        "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\","
+        "\"data\":[1,2,3]},{\"name\":\"mask\",\"shape\":[3],\"datatype\":"
+        "\"BOOL\",\"parameters\":{\"binary_data_size\":3}}]}",
+        "\1\7\0", 3);
+    assert_error(send_body(SOFTMAX, &mask, 0), 400,
+                 "input 'mask': got byte 7 at element 1, must be 0 or 1");
+}
+
+static void memory_that_is_not_there_is_a_503(void **state)
+{
+    (void)state;
+    inference_service.budget.limit = 1 << 20;
+    struct body body =
+        body_of(BINARY_LOGITS("[1024,1024]", "FP32", "4194304") "}", "", 0);
+    struct exchange exchange = send_body(SOFTMAX, &body, 0);
+    inference_service.budget.limit = 64 << 20;
+    assert_error(exchange, 503, "memory");
+}
+
+/* ---- anything at all ---------------------------------------------------- */
+
+/* Lengths, sizes, shapes and bytes at random: an answer or an error, and no
+ * byte of the budget kept. */
+static void nonsense_is_survived(void **state)
+{
+    (void)state;
+    static const char *const sizes[] = {
+        "0", "1", "4", "12", "24", "-1", "2147483648", "9223372036854775807"};
+    static const char *const names[] = {"FP32", "FP64",  "FP16", "BF16",
+                                        "BOOL", "INT64", "INT32"};
+    struct random random;
+    random_seed(&random);
+    for (int i = 0; i < 20000; i++) {
+        char json[300], length[32];
+        char body[INFERENCE_BODY] = {0};
+        snprintf(
+            json, sizeof json,
+            "{\"inputs\":[{\"name\":\"logits\",\"shape\":[%s,%s],"
+            "\"datatype\":\"%s\",\"parameters\":{\"binary_data_size\":"
+            "%s}}]}",
+            sizes[random_below(&random, 8)], sizes[random_below(&random, 8)],
+            names[random_below(&random, 7)], sizes[random_below(&random, 8)]);
+        size_t bytes = strlen(json);
+        memcpy(body, json, bytes);
+        snprintf(length, sizeof length, "%zu",
+                 random_once_in(&random, 4) ? random_below(&random, 200)
+                                            : bytes);
+        if (random_once_in(&random, 8))
+            body[random_below(&random, bytes)] ^=
+                (char)(1 + random_below(&random, 255));
+        struct exchange exchange = {.path = SOFTMAX,
+                                    .header_length = length,
+                                    .body = body,
+                                    .bytes = bytes + random_below(&random, 30),
+                                    .slice = random_below(&random, 40)};
+        inference_do(&exchange);
+        assert_true(exchange.status == 200 || exchange.status == 400 ||
+                    exchange.status == 413 || exchange.status == 503);
+        exchange_free(&exchange);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_json_is_a_400_that_names_it),
+        cmocka_unit_test(duplicate_inputs_are_refused),
+        cmocka_unit_test(wrong_sizes_name_the_tensor_and_both_numbers),
+        cmocka_unit_test(sizes_beyond_the_body_are_a_413),
+        cmocka_unit_test(header_lengths_out_of_range_are_refused),
+        cmocka_unit_test(non_finite_bytes_name_the_element),
+        cmocka_unit_test(memory_that_is_not_there_is_a_503),
+        cmocka_unit_test(nonsense_is_survived),
+    };
+    return cmocka_run_group_tests(tests, inference_start, inference_stop);
+}
