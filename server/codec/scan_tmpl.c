@@ -126,6 +126,9 @@ static inline uint32_t *write_edges(uint32_t *edges, uint64_t bits,
     return edges + count;
 }
 
+/* So far ahead is text asked for; the passes behind split take their time. */
+enum { PREFETCH_BYTES = 4096 };
+
 /* Blocks up to a bracket, or to one that is not plain where others were. */
 static void split(const char *text, size_t bytes, struct stretch *stretch)
 {
@@ -137,6 +140,7 @@ static void split(const char *text, size_t bytes, struct stretch *stretch)
     stretch->plain = true;
     while (i + SCAN_BLOCK <= bytes && edges < limit && !bracket) {
         struct classes classes;
+        __builtin_prefetch(text + i + PREFETCH_BYTES);
         classify(text + i, &classes);
         struct block block = split_block(&classes, &carry);
         if (i == 0)
