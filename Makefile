@@ -31,7 +31,7 @@ O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 # Bits are promised: no contraction of a * b + c, no fast-math, anywhere.
 EXACT := -ffp-contract=off -fno-fast-math
-ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -pthread -MMD -MP -Ilib $(CFLAGS) $(SANFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -pthread -MMD -MP -Ilib $(CPPFLAGS) $(CFLAGS) $(SANFLAGS)
 PACKAGES := libmicrohttpd jansson gnutls zlib
 ALL_LIBS = $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)

@@ -89,6 +89,18 @@ distcheck: dist
 	tar -C $(B)/distcheck -xzf $(B)/$(DIST).tar.gz
 	$(MAKE) -C $(B)/distcheck/$(DIST) check installcheck
 
+.PHONY: deb
+## deb: Debian packages of the last commit, build/deb/*.deb (needs debhelper)
+deb: dist
+	rm -rf $(B)/deb && mkdir -p $(B)/deb
+	tar -C $(B)/deb -xzf $(B)/$(DIST).tar.gz
+	cd $(B)/deb/$(DIST) && dpkg-buildpackage -b -us -uc
+
+.PHONY: check-deb
+## check-deb: build, install, run and purge the packages in a fresh root (root)
+check-deb:
+	tests/install/deb.sh
+
 .PHONY: check-fresh
 ## check-fresh: make deps check and make deps run in a fresh Debian root (root)
 check-fresh:
