@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Install what continuous integration needs beyond scripts/deps.sh: a second
-# compiler, the linters, the arm64 cross build and qemu, an engine for images.
+# compiler, the linters, the arm64 cross build and qemu, an engine for images, packaging.
 set -eu
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
@@ -10,4 +10,4 @@ $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     --no-install-recommends clang clang-format libclang-rt-14-dev llvm \
     cppcheck shellcheck gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user-static docker.io docker-compose iptables debootstrap python3-venv \
-    haproxy
+    haproxy dpkg-dev debhelper
