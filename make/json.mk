@@ -29,3 +29,17 @@ $(EXCHANGE_MILLION): $(EXCHANGE_MILLION).o
 ## bench-million: a million logits through /softmax, beside Python's json
 bench-million: $(EXCHANGE_MILLION) $(O)/softmaxd
 	SOFTMAXD=$(O)/softmaxd tests/bench/bench_million.py $(EXCHANGE_MILLION)
+
+ALL_FLOAT32 := $(O)/tests/codec/all_float32
+
+$(ALL_FLOAT32): $(ALL_FLOAT32).o $(O)/libserver.a $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+
+CHECK_NEEDS += $(ALL_FLOAT32)
+CHECK_SCRIPTS += tests/codec/check_float32_sample.sh tests/codec/check_tables.sh
+check: export ALL_FLOAT32_PROGRAM = $(ALL_FLOAT32)
+
+.PHONY: check-float32-all
+## check-float32-all: write and read back every float32 (minutes, all cores)
+check-float32-all: $(ALL_FLOAT32)
+	$(ALL_FLOAT32)

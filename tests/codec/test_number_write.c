@@ -5,6 +5,7 @@
  * rounds correctly, which digits.
  */
 #include "../../server/codec/number_write.h"
+#include "../support/random.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,14 +34,6 @@ static double double_of(uint64_t bits)
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-static uint64_t random_bits(uint64_t *state)
-{
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
 }
 
 /* The significant digits without zeros at either end; -> how many. */
@@ -275,9 +268,9 @@ static void short_decimals(void **state)
 static void random_float32(void **state)
 {
     (void)state;
-    uint64_t seed = 1;
+    struct random random = {1};
     for (int i = 0; i < 400000; i++) {
-        float value = float_of((uint32_t)random_bits(&seed));
+        float value = float_of((uint32_t)random_bits(&random));
         if (isfinite(value) && value != 0)
             check_float32(value);
     }
@@ -286,9 +279,9 @@ static void random_float32(void **state)
 static void random_float64(void **state)
 {
     (void)state;
-    uint64_t seed = 2;
-    for (int i = 0; i < 200000; i++) {
-        double value = double_of(random_bits(&seed));
+    struct random random = {2};
+    for (int i = 0; i < 400000; i++) {
+        double value = double_of(random_bits(&random));
         if (isfinite(value) && value != 0)
             check_float64(value);
     }
@@ -297,13 +290,13 @@ static void random_float64(void **state)
 static void integers_are_as_printf_has_them(void **state)
 {
     (void)state;
-    uint64_t seed = 3;
+    struct random random = {3};
     static const int64_t special[] = {0,  1,   -1,        9,        10,
                                       99, 100, INT64_MIN, INT64_MAX};
     for (size_t i = 0; i < 100000; i++) {
-        uint64_t random = random_bits(&seed);
+        uint64_t drawn = random_bits(&random);
         int64_t value =
-            i < 9 ? special[i] : (int64_t)random >> (random_bits(&seed) & 63);
+            i < 9 ? special[i] : (int64_t)drawn >> (random_bits(&random) & 63);
         char want[NUMBER_MAX_TEXT], got[NUMBER_MAX_TEXT + 1];
         snprintf(want, sizeof want, "%" PRId64, value);
         got[number_write_int64(got, value)] = '\0';
@@ -318,25 +311,25 @@ static const enum smx_isa isas[] = {SMX_ISA_BASE, SMX_ISA_AVX2, SMX_ISA_AVX512,
                                     SMX_ISA_NEON};
 
 /* Mostly numbers as logits are, some of any kind. */
-static double draw(uint64_t *seed, double any)
+static double draw(struct random *random, double any)
 {
-    uint64_t r = random_bits(seed);
+    uint64_t r = random_bits(random);
     return r >> 60 ? (double)(int64_t)r / (1L << 61) : any;
 }
 
-static void fill32(float *values, size_t count, uint64_t *seed)
+static void fill32(float *values, size_t count, struct random *random)
 {
     for (size_t i = 0; i < count; i++)
-        values[i] = (float)draw(seed, NAN);
+        values[i] = (float)draw(random, NAN);
     for (size_t i = 0; i < count; i++)
         if (isnan(values[i]))
-            values[i] = float_of((uint32_t)random_bits(seed));
+            values[i] = float_of((uint32_t)random_bits(random));
 }
 
-static void fill64(double *values, size_t count, uint64_t *seed)
+static void fill64(double *values, size_t count, struct random *random)
 {
     for (size_t i = 0; i < count; i++)
-        values[i] = draw(seed, double_of(random_bits(seed)));
+        values[i] = draw(random, double_of(random_bits(random)));
 }
 
 /* The separator behind number i (from 0). */
@@ -383,16 +376,16 @@ static void check_block64(const struct number_block *block,
 static void blocks_on(enum smx_isa isa)
 {
     const struct number_block *block = number_block_of(isa);
-    uint64_t seed = 4;
+    struct random random = {4};
     float float32[BLOCK];
     double float64[BLOCK];
     if (!block)
         skip();
     for (size_t count = 0; count <= BLOCK; count++) {
-        fill32(float32, count, &seed);
-        fill64(float64, count, &seed);
-        size_t length = random_bits(&seed) % 40 + 1;
-        size_t left = random_bits(&seed) % length + 1;
+        fill32(float32, count, &random);
+        fill64(float64, count, &random);
+        size_t length = random_bits(&random) % 40 + 1;
+        size_t left = random_bits(&random) % length + 1;
         check_block32(block, float32, count, ONE_ROW);
         check_block64(block, float64, count, ONE_ROW);
         check_block32(block, float32, count,
@@ -430,7 +423,7 @@ static void blocks_neon(void **state)
 static void blocks_of_every_kind(void **state)
 {
     (void)state;
-    uint64_t seed = 5;
+    struct random random = {5};
     float float32[256];
     double float64[256];
     for (size_t t = 0; t < sizeof isas / sizeof isas[0]; t++) {
@@ -439,7 +432,8 @@ static void blocks_of_every_kind(void **state)
             continue;
         for (uint64_t round = 0; round < 2000; round++) {
             for (uint64_t e = 0; e < 256; e++) {
-                uint64_t cut = random_bits(&seed) % 53, r = random_bits(&seed);
+                uint64_t cut = random_bits(&random) % 53,
+                         r = random_bits(&random);
                 uint64_t fraction = r >> 12 >> cut << cut;
                 uint64_t biased = (8 * e + round) & 2047;
                 float32[e] =

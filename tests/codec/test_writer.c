@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* Answers piece by piece, at every size of room. */
+#include "../../server/codec/number.h"
 #include "../../server/codec/writer.h"
+#include "../support/random.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,6 +101,55 @@ static void dimensions_of_zero(void **state)
     expect_shape(3, (size_t[]){2, 0, 3}, "[[],[]]", "[]");
     expect_shape(3, (size_t[]){2, 2, 0}, "[[[],[]],[[],[]]]", "[]");
     expect_shape(2, (size_t[]){0, 0}, "[]", "[]");
+}
+
+/* The plain way: each value or bracket by itself. -> behind the text. */
+static char *write_plainly(char *text, const struct tensor *tensor, int level,
+                           size_t *leaf)
+{
+    if (level == tensor->rank) {
+        const float *data = tensor->data;
+        return text + number_write_float32(text, data[(*leaf)++]);
+    }
+    *text++ = '[';
+    for (size_t i = 0; i < tensor->shape[level]; i++) {
+        if (i > 0)
+            *text++ = ',';
+        text = write_plainly(text, tensor, level + 1, leaf);
+    }
+    *text++ = ']';
+    return text;
+}
+
+static void any_shape_in_any_room(void **state)
+{
+    (void)state;
+    static float data[4096];
+    static char got[TEXT_ROOM], want[TEXT_ROOM];
+    struct random random = {7};
+    for (size_t i = 0; i < 4096; i++)
+        data[i] = (float)random_normal(&random);
+    for (int round = 0; round < 3000; round++) {
+        struct tensor tensor;
+        size_t shape[TENSOR_MAX_RANK], count = 1, leaf = 0;
+        int rank = (int)random_below(&random, TENSOR_MAX_RANK + 1);
+        for (int i = 0; i < rank; i++) {
+            size_t most = count < 200 ? 20 : 2;
+            shape[i] =
+                random_below(&random, most) + !random_once_in(&random, 9);
+            count *= shape[i];
+            if (count > 2000)
+                rank = i;
+        }
+        shape_tensor(&tensor, TENSOR_FLOAT32, rank, shape, data);
+        *write_plainly(want, &tensor, 0, &leaf) = '\0';
+        struct writer *writer = writer_create();
+        assert_non_null(writer);
+        writer_tensor(writer, &tensor, true);
+        write_all(writer, 64 + random_below(&random, 3000), got);
+        assert_string_equal(got, want);
+        writer_free(writer);
+    }
 }
 
 static void every_type(void **state)
@@ -215,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brackets_follow_the_shape),
         cmocka_unit_test(dimensions_of_zero),
+        cmocka_unit_test(any_shape_in_any_room),
         cmocka_unit_test(every_type),
         cmocka_unit_test(longest_numbers_in_every_room),
         cmocka_unit_test(pieces_keep_their_order),

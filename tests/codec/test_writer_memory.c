@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The allocator fails at its k-th call, k = 0, 1, 2 ... until an answer is
+ * built: each time the writer says so and keeps nothing.
+ *
+ * The functions below take the place of libc's for the whole program.
+ * Sanitizers bring their own; there is nothing to run then.
+ */
+#include "../../server/codec/writer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define REPLACED 0
+#elif defined(__has_feature)
+#define REPLACED                                                               \
+    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define REPLACED 1
+#endif
+
+static long calls_left = -1; /* until one fails; -1: none will */
+static long held;            /* blocks */
+
+#if REPLACED
+
+extern void *__libc_calloc(size_t, size_t);
+extern void *__libc_realloc(void *, size_t);
+extern void __libc_free(void *);
+
+static bool fails(void)
+{
+    return calls_left >= 0 && calls_left-- == 0;
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    void *block = fails() ? NULL : __libc_calloc(count, bytes);
+    held += block != NULL;
+    return block;
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    void *moved = fails() ? NULL : __libc_realloc(block, bytes);
+    held += !block && moved;
+    return moved;
+}
+
+void free(void *block)
+{
+    held -= block != NULL;
+    __libc_free(block);
+}
+
+#endif
+
+static float numbers[3] = {1, 2, 3};
+static const struct tensor tensor = {.type = TENSOR_FLOAT32,
+                                     .rank = 1,
+                                     .shape = {3},
+                                     .count = 3,
+                                     .data = numbers};
+
+/* An answer that grows both of the writer's buffers more than once. */
+static void build(struct writer *writer)
+{
+    for (int i = 0; i < 20; i++) {
+        writer_string(writer, "a \"name\"");
+        writer_text(writer, ":");
+        writer_float32(writer, 0.5F);
+        writer_float64(writer, 0.25);
+        writer_int64(writer, i);
+        writer_tensor(writer, &tensor, true);
+    }
+}
+
+static void expect_answer(struct writer *writer)
+{
+    char text[4096];
+    size_t bytes = writer_next(writer, text, sizeof text);
+    assert_true(writer_done(writer));
+    assert_memory_equal(text, "\"a \\\"name\\\"\":0.50.250[1,2,3]", 28);
+    assert_memory_equal(text + bytes - 9, "19[1,2,3]", 9);
+}
+
+static void every_allocation_fails_once(void **state)
+{
+    (void)state;
+    if (!REPLACED)
+        skip();
+    long before = held, k = 0;
+    for (bool done = false; !done; k++) {
+        assert_true(k < 100);
+        calls_left = k;
+        struct writer *writer = writer_create();
+        if (writer)
+            build(writer);
+        done = calls_left >= 0; /* the k-th call never came */
+        calls_left = -1;
+        assert_int_equal(writer != NULL, k > 0);
+        if (writer)
+            assert_int_equal(writer_failed(writer), !done);
+        if (done)
+            expect_answer(writer);
+        writer_free(writer);
+        assert_int_equal(held, before);
+    }
+    assert_true(k > 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
