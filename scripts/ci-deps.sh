@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Install what continuous integration needs beyond scripts/deps.sh: a second
-# compiler, the linters, the arm64 cross build and qemu, an engine for images, packaging.
+# compiler, the linters, the arm64 cross build and qemu, packaging, an
+# engine for images.
 set -eu
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
