@@ -477,8 +477,10 @@ struct value *reader_finish(struct reader *reader, struct problem *problem)
     if (document && value_kind(document) == VALUE_OBJECT)
         return document;
     if (document) {
+        char got[64];
+        value_print(document, got, sizeof got);
         value_free(document);
-        problem_set(problem, 422, NULL, "body: must be an object");
+        problem_set(problem, 422, NULL, "body: got %s, must be an object", got);
     } else if (problem->located && problem->offset == reader->envelope.bytes) {
         place_problem(problem, reader->place, reader->before);
     } else if (problem->located) {

@@ -115,7 +115,7 @@ static const struct refusal {
     {"{\"logits\":[1],}", 400, "", "body: got '}', must be a member name", 14},
     {"{\"logits\" [1]}", 400, "", "body: got '[', must be ':'", 10},
     {"{\"a\":1} x", 400, "", "body: got 'x', must be the end of the body", 8},
-    {"[1]", 422, "", "body: must be an object", 0},
+    {"[1]", 422, "", "body: got [1], must be an object", 0},
     {"{\"a~/b\":[1,2],\"x\":{\"refused\":1}}", 422, "/x/refused",
      "refused: unknown", 29},
 };
