@@ -22,6 +22,18 @@ enum { NUMBERS = 4000, ROOM = NUMBERS * 48 };
 static const enum smx_isa tiers[] = {SMX_ISA_BASE, SMX_ISA_AVX2, SMX_ISA_AVX512,
                                      SMX_ISA_NEON};
 
+/** Write behind the `used` bytes of body, which has `room`. */
+__attribute__((format(printf, 4, 5))) static void
+append(char *body, size_t room, size_t *used, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    int written = vsnprintf(body + *used, room - *used, format, values);
+    va_end(values);
+    assert_true(written >= 0 && (size_t)written < room - *used);
+    *used += (size_t)written;
+}
+
 /** An array's text and its values as strtod and strtof read them. */
 struct array {
     char *text;
@@ -37,20 +49,21 @@ static void array_begin(struct array *array, const char *member)
     array->wide = malloc(NUMBERS * sizeof *array->wide);
     array->single = malloc(NUMBERS * sizeof *array->single);
     array->count = 0;
-    array->bytes = (size_t)sprintf(array->text, "{\"%s\":[", member);
+    array->bytes = 0;
+    append(array->text, ROOM, &array->bytes, "{\"%s\":[", member);
 }
 
 static void array_add(struct array *array, const char *gap, const char *number)
 {
-    array->bytes += (size_t)sprintf(array->text + array->bytes, "%s%s",
-                                    array->count ? gap : "", number);
+    append(array->text, ROOM, &array->bytes, "%s%s", array->count ? gap : "",
+           number);
     array->wide[array->count] = strtod(number, NULL);
     array->single[array->count++] = strtof(number, NULL);
 }
 
 static void array_end(struct array *array)
 {
-    array->bytes += (size_t)sprintf(array->text + array->bytes, "]}");
+    append(array->text, ROOM, &array->bytes, "]}");
 }
 
 static void array_free(struct array *array)
@@ -176,12 +189,13 @@ static void labels_are_integers(void **state)
             continue;
         scan_force(tiers[t]);
         char body[8192];
-        size_t used = (size_t)sprintf(body, "{\"labels\":[-9223372036854775808,"
-                                            "9223372036854775807");
+        size_t used = 0;
+        append(body, sizeof body, &used,
+               "{\"labels\":[-9223372036854775808,9223372036854775807");
         for (int i = 2; i < 1000; i++)
-            used += (size_t)sprintf(body + used, i % 50 ? ",%d" : ",%d.0",
-                                    i % 3 ? i : -i);
-        sprintf(body + used, "]}");
+            append(body, sizeof body, &used, i % 50 ? ",%d" : ",%d.0",
+                   i % 3 ? i : -i);
+        append(body, sizeof body, &used, "]}");
         struct reading reading;
         assert_true(reading_text(&reading, body, SIZE_MAX));
         const struct tensor *labels = &reading.tensor[READING_LABELS];
@@ -200,12 +214,12 @@ static void large_tensors_become_float32(void **state)
 {
     (void)state;
     enum { COUNT = 1100000 };
-    char *body = malloc(COUNT * 12 + 64);
-    size_t used = (size_t)sprintf(body, "{\"logits\":[[");
+    size_t room = COUNT * 12 + 64, used = 0;
+    char *body = malloc(room);
+    append(body, room, &used, "{\"logits\":[[");
     for (int i = 0; i < COUNT; i++)
-        used +=
-            (size_t)sprintf(body + used, "%s%d.%d", i ? "," : "", i % 1000, i);
-    used += (size_t)sprintf(body + used, "]]}");
+        append(body, room, &used, "%s%d.%d", i ? "," : "", i % 1000, i);
+    append(body, room, &used, "]]}");
     struct reading reading;
     reading_begin(&reading);
     for (size_t i = 0; i < used; i += 16384)
@@ -219,7 +233,7 @@ static void large_tensors_become_float32(void **state)
     assert_true(logits->bytes < COUNT * 4 + 8192);
     for (int i = 0; i < COUNT; i++) {
         char text[32];
-        sprintf(text, "%d.%d", i % 1000, i);
+        snprintf(text, sizeof text, "%d.%d", i % 1000, i);
         assert_true(((float *)logits->data)[i] == strtof(text, NULL));
     }
     assert_false(reading_settle(&reading, READING_LOGITS, TENSOR_FLOAT64));
@@ -231,22 +245,24 @@ static void large_tensors_become_float32(void **state)
 
 /* ---- verdicts --------------------------------------------------------- */
 
-static size_t write_rows(char *body)
+static size_t write_rows(char *body, size_t room)
 {
     static const char *const gaps[] = {",", ", "};
     const char *gap = gaps[rand() % 2];
     int style = rand() % 5, classes = 20 + rand() % 60;
-    size_t used = (size_t)sprintf(body, "{\"logits\":[");
+    size_t used = 0;
+    append(body, room, &used, "{\"logits\":[");
     for (int r = 0; r < 3; r++) {
-        used += (size_t)sprintf(body + used, r ? ",[" : "[");
+        append(body, room, &used, r ? ",[" : "[");
         for (int c = 0; c < classes; c++) {
             char number[64];
             write_number(style, number, sizeof number);
-            used += (size_t)sprintf(body + used, "%s%s", c ? gap : "", number);
+            append(body, room, &used, "%s%s", c ? gap : "", number);
         }
-        used += (size_t)sprintf(body + used, "]");
+        append(body, room, &used, "]");
     }
-    return used + (size_t)sprintf(body + used, "]}");
+    append(body, room, &used, "]}");
+    return used;
 }
 
 /* One byte of a long document replaced, added or taken. */
@@ -272,7 +288,8 @@ static size_t damage(char *body, size_t bytes)
 static void damaged_arrays_are_refused_as_jansson_does(void **state)
 {
     (void)state;
-    char *body = malloc(16384), *copy = malloc(16384);
+    enum { DOCUMENT = 16384 };
+    char *body = malloc(DOCUMENT), *copy = malloc(DOCUMENT);
     for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
         if (!smx_isa_available(tiers[t]))
             continue;
@@ -281,7 +298,7 @@ static void damaged_arrays_are_refused_as_jansson_does(void **state)
         size_t bytes = 0;
         for (int i = 0; i < 8000; i++) {
             if (i % 20 == 0)
-                bytes = write_rows(body);
+                bytes = write_rows(body, DOCUMENT);
             memcpy(copy, body, bytes);
             size_t damaged = damage(copy, bytes);
             struct reading reading;
