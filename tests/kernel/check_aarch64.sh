@@ -11,7 +11,7 @@ if [ "$(uname -m)" = aarch64 ]; then
     exit 0
 fi
 for tool in $cross qemu-aarch64; do
-    if ! command -v $tool >/dev/null; then
+    if ! command -v "$tool" >/dev/null; then
         echo "[  SKIPPED ] $name (no $tool)"
         exit 0
     fi
