@@ -102,6 +102,7 @@ struct page {
  * with a fail that matches the path, whatever its method, tells the form; where
  * none does, or fail returns false, it is problem+json. fail sets the status,
  * the text and, with 405, the header Allow, which http/ then leaves alone.
+ * With a 408, from another thread, head is empty.
  */
 struct route {
     const char *method; /* "GET", "POST"; NULL: the row only lends fail */

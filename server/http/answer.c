@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "answer.h"
 
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 #include "server.h"
@@ -60,8 +65,10 @@ void answer_problem(const struct daemon *daemon, const struct exchange *x,
     *reply = answer_reply();
     *fallback = NULL;
     reply->status = x->problem.status;
-    if (x->head.path &&
-        routes_fail(&daemon->routes, &x->head, &x->problem, reply))
+    if (x->head.path
+            ? routes_fail(&daemon->routes, &x->head, &x->problem, reply)
+            : x->route && x->route->fail &&
+                  x->route->fail(&x->head, &x->problem, reply))
         return;
     reply->content_type = "application/problem+json";
     reply->writer = problem_writer(&x->problem);
@@ -112,6 +119,11 @@ size_t answer_headers(const struct exchange *x, const struct reply *reply,
 
 /* ---- sending ---------------------------------------------------------- */
 
+static uint64_t timeout_ms(const struct client *client)
+{
+    return client->daemon->options->request_timeout * 1000;
+}
+
 static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
                           size_t room)
 {
@@ -119,8 +131,7 @@ static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
     struct exchange *x = &client->exchange;
     (void)position;
     /* Each slice that was taken buys the time for the next. */
-    if (!client_enter(client, PHASE_WRITING,
-                      client->daemon->options->request_timeout * 1000))
+    if (!client_enter(client, PHASE_WRITING, timeout_ms(client)))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     ssize_t bytes = stream_next(x->stream, buffer, room);
     if (bytes < 0)
@@ -152,7 +163,7 @@ static enum coding choose_coding(const struct client *client,
                                  const struct reply *reply, bool whole,
                                  size_t bytes)
 {
-    if (reply->tensor_count > 0 || (whole && bytes < COMPRESS_FROM))
+    if (whole && bytes + tensor_bytes(reply) < COMPRESS_FROM)
         return CODING_IDENTITY;
     return headers_accepted_coding(client->exchange.headers.accept_encoding);
 }
@@ -189,6 +200,42 @@ static struct MHD_Response *stream_response(struct client *client,
     return response;
 }
 
+/** Have the kernel give up a client that takes nothing for too long: nobody
+ *  here sees how much of a response without a callback went out.
+ *  false: the socket is not one of TCP. */
+static bool kernel_times(const struct client *client)
+{
+    uint64_t timeout = timeout_ms(client);
+    unsigned ms = timeout < INT_MAX ? (unsigned)timeout : INT_MAX;
+    return setsockopt(client->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+                      sizeof ms) == 0;
+}
+
+/** Tensors leave from where they lie, behind a copy of the text. */
+static struct MHD_Response *tensors_response(struct client *client,
+                                             const struct reply *reply,
+                                             const char *text, size_t bytes)
+{
+    struct MHD_IoVec part[1 + REPLY_MAX_TENSORS];
+    unsigned count = 1;
+    char *copy = malloc(bytes);
+    if (!copy)
+        return NULL;
+    memcpy(copy, text, bytes);
+    part[0] = (struct MHD_IoVec){copy, bytes};
+    for (size_t i = 0; i < reply->tensor_count; i++)
+        part[count++] = (struct MHD_IoVec){
+            reply->tensors[i]->data,
+            reply->tensors[i]->count *
+                tensor_element_bytes(reply->tensors[i]->type)};
+    client->exchange.sent = bytes + tensor_bytes(reply);
+    struct MHD_Response *response =
+        MHD_create_response_from_iovec(part, count, free, copy);
+    if (!response)
+        free(copy);
+    return response;
+}
+
 /** Compressing depends on the request, and caches have to know. */
 static bool add_headers(struct client *client, const struct reply *reply,
                         struct MHD_Response *response, bool varies)
@@ -203,8 +250,11 @@ static bool add_headers(struct client *client, const struct reply *reply,
                                               "Accept-Encoding") == MHD_YES;
 }
 
+/** timeout: in ms, until the answer has left or send_slice is called;
+ *  0: none. */
 static enum MHD_Result queue(struct client *client, const struct reply *reply,
-                             struct MHD_Response *response, bool varies)
+                             struct MHD_Response *response, bool varies,
+                             uint64_t timeout)
 {
     struct exchange *x = &client->exchange;
     enum MHD_Result result = MHD_NO;
@@ -212,8 +262,7 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
         return MHD_NO;
     x->close |= daemon_life(client->daemon) >= LIFE_CLOSING;
     if (add_headers(client, reply, response, varies) &&
-        client_enter(client, PHASE_WRITING,
-                     client->daemon->options->request_timeout * 1000)) {
+        client_enter(client, PHASE_WRITING, timeout)) {
         x->stage = STAGE_ANSWERED;
         x->status = reply->status;
         x->queued = clock_ns();
@@ -227,22 +276,25 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
 enum MHD_Result answer_queue(struct client *client, struct reply *reply)
 {
     static _Thread_local char text[ANSWER_SMALL_BYTES];
-    struct exchange *x = &client->exchange;
+    uint64_t timeout = timeout_ms(client);
     struct MHD_Response *response;
     size_t bytes = write_small(reply->writer, text);
     bool whole = !reply->writer || writer_done(reply->writer);
     enum coding coding = choose_coding(client, reply, whole, bytes);
-    bool varies = coding != CODING_IDENTITY;
-    if (whole && reply->tensor_count == 0 && coding == CODING_IDENTITY) {
+    bool plain = whole && coding == CODING_IDENTITY;
+    if (plain && reply->tensor_count == 0) {
         response =
             MHD_create_response_from_buffer(bytes, text, MHD_RESPMEM_MUST_COPY);
-        x->sent = bytes;
+        client->exchange.sent = bytes;
+    } else if (plain && kernel_times(client)) {
+        response = tensors_response(client, reply, text, bytes);
+        timeout = 0;
     } else {
         response = stream_response(client, reply, text, bytes, coding);
     }
     writer_free(reply->writer);
     reply->writer = NULL;
-    return queue(client, reply, response, varies);
+    return queue(client, reply, response, coding != CODING_IDENTITY, timeout);
 }
 
 enum MHD_Result answer_queue_problem(struct client *client)
@@ -257,5 +309,5 @@ enum MHD_Result answer_queue_problem(struct client *client)
                  MHD_create_response_from_buffer(strlen(fallback),
                                                  (void *)(uintptr_t)fallback,
                                                  MHD_RESPMEM_PERSISTENT),
-                 false);
+                 false, timeout_ms(client));
 }

@@ -85,10 +85,12 @@ void refuse_late(struct client *client, enum phase phase)
     /* Before the first request a session may not have shaken hands yet. */
     if (client->tls && phase != PHASE_READING)
         return;
-    /* The event loop may be at work on the exchange; its id stands since it
-     * went to PHASE_READING. */
-    if (phase == PHASE_READING)
+    /* The event loop may be at work on the exchange; its id and its route
+     * stand since it went to PHASE_READING, its path is libmicrohttpd's. */
+    if (phase == PHASE_READING) {
         memcpy(view.id, client->exchange.id, sizeof view.id);
+        view.route = client->exchange.route;
+    }
     problem_set(&view.problem, 408, NULL,
                 "request: got a part of it, must arrive within %lu seconds "
                 "(--request-timeout)",

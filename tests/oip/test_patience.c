@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/* Clients of the protocol that are slow to ask or to listen. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../support/daemon_fixture.h"
+
+/* More than any socket buffers; one row, its probabilities all the same. */
+enum { LARGE_BYTES = 24 << 20, SLICE_BYTES = 1 << 20 };
+
+static struct fixture fixture;
+
+static int start(void **state)
+{
+    (void)state;
+    static const char *const flags[] = {"--request-timeout=1", NULL};
+    fixture_start(&fixture, flags);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    fixture_stop(&fixture);
+    return 0;
+}
+
+static void sleep_ms(long ms)
+{
+    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+static void send_all(int fd, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        ssize_t n = send(fd, bytes, count, MSG_NOSIGNAL);
+        assert_true(n > 0);
+        bytes += n;
+        count -= (size_t)n;
+    }
+}
+
+/* A raw request of LARGE_BYTES, all of it sent; nothing read yet. */
+static int ask_for_much(void)
+{
+    char head[256];
+    int fd = fixture_connect(&fixture);
+    char *body = calloc(1, LARGE_BYTES);
+    assert_non_null(body);
+    snprintf(head, sizeof head,
+             "POST /v2/models/softmax/infer HTTP/1.1\r\nHost: x\r\n"
+             "Inference-Header-Content-Length: 0\r\nContent-Length: %d\r\n\r\n",
+             LARGE_BYTES);
+    send_all(fd, head, strlen(head));
+    send_all(fd, body, LARGE_BYTES);
+    free(body);
+    return fd;
+}
+
+static bool all_left(void)
+{
+    return daemon_in_flight(fixture.daemon) == 0;
+}
+
+static void a_reader_that_stalls_is_given_up(void **state)
+{
+    (void)state;
+    int fd = ask_for_much();
+    assert_false(all_left());
+    for (int i = 0; i < 1000 && !all_left(); i++)
+        sleep_ms(10); /* and reads nothing */
+    assert_true(all_left());
+    close(fd);
+}
+
+static void a_slow_reader_gets_all(void **state)
+{
+    (void)state;
+    int fd = ask_for_much();
+    char *slice = malloc(SLICE_BYTES);
+    size_t total = 0;
+    ssize_t n;
+    assert_non_null(slice);
+    while (total < LARGE_BYTES && (n = recv(fd, slice, SLICE_BYTES, 0)) > 0) {
+        total += (size_t)n;
+        sleep_ms(80); /* takes longer than the timeout altogether */
+    }
+    assert_true(total >= LARGE_BYTES);
+    free(slice);
+    close(fd);
+}
+
+/* The 408 comes from another thread than the other answers. */
+static void late_bodies_are_told_in_the_protocol(void **state)
+{
+    (void)state;
+    static const char part[] =
+        "POST /v2/models/softmax/infer HTTP/1.1\r\nHost: x\r\n"
+        "X-Request-Id: late\r\nContent-Length: 100\r\n\r\n{\"inputs\":[";
+    int fd = fixture_connect(&fixture);
+    char answer[2048] = "";
+    size_t used = 0;
+    ssize_t n;
+    send_all(fd, part, strlen(part));
+    while (used < sizeof answer - 1 &&
+           (n = recv(fd, answer + used, sizeof answer - 1 - used, 0)) > 0)
+        used += (size_t)n;
+    if (!strstr(answer, "HTTP/1.1 408 ") ||
+        !strstr(answer, "Content-Type: application/json\r\n") ||
+        !strstr(answer, "X-Request-Id: late\r\n") ||
+        !strstr(answer, "\r\n\r\n{\"error\":\"request: got a part of it, must "
+                        "arrive within 1 seconds"))
+        fail_msg("got %s", answer);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_that_stalls_is_given_up),
+        cmocka_unit_test(a_slow_reader_gets_all),
+        cmocka_unit_test(late_bodies_are_told_in_the_protocol),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
