@@ -92,7 +92,7 @@ INLINE u32s choose32(u32s condition, u32s a, u32s b)
 /** table[index], faster than a gather instruction where measured. */
 INLINE u64s look_up(const uint64_t *table, u64s index)
 {
-    u64s entries;
+    u64s entries = {0};
     for (int i = 0; i < LANES; i++)
         entries[i] = table[index[i]];
     return entries;

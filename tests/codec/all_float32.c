@@ -7,6 +7,9 @@
  *   have the fewest digits: neither neighbour with one less reads back,
  *   have the nearest digits: at most half a unit of the last one away (but for
  *   powers of two, of which test_number_write tries all).
+ * Where not all are tried, neither are doubles, but as many, whose upper bits
+ * are a float's and the others random: every instruction set writes them as
+ * one by one.
  * usage: all_float32 [THREADS [STEP]]    (STEP: of so many blocks, one)
  */
 #include "../../server/codec/number_read.h"
@@ -25,6 +28,9 @@ enum { BLOCK = 1024, MAX_THREADS = 256, POWERS = 60 };
 enum { BLOCKS = (int)(0x7f800000U / BLOCK) };
 
 static const struct number_rows ONE_ROW = {SIZE_MAX, SIZE_MAX};
+
+static const enum smx_isa isas[] = {SMX_ISA_BASE, SMX_ISA_AVX2, SMX_ISA_AVX512,
+                                    SMX_ISA_NEON};
 
 static atomic_uint next_block;
 static atomic_ullong values_seen, values_wrong;
@@ -116,8 +122,6 @@ static void check_signs(const char *positive, const char *negative)
 
 static void check_block(uint32_t first)
 {
-    static const enum smx_isa isas[] = {SMX_ISA_BASE, SMX_ISA_AVX2,
-                                        SMX_ISA_AVX512, SMX_ISA_NEON};
     char texts[2][BLOCK * NUMBER_MAX_TEXT + 1], block[sizeof texts[0]];
     for (uint32_t sign = 0; sign < 2; sign++) {
         uint32_t bits[BLOCK];
@@ -140,11 +144,36 @@ static void check_block(uint32_t first)
     atomic_fetch_add(&values_seen, 2ULL * BLOCK);
 }
 
+static void check_doubles(uint32_t first)
+{
+    char singly[BLOCK * NUMBER_MAX_TEXT + 1], block[sizeof singly];
+    double values[BLOCK];
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < BLOCK; i++) {
+        /* zeros at the end of every length */
+        uint64_t low = (first + i) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+        uint64_t bits = (uint64_t)(first + i) << 32 | low >> i % 32 << i % 32;
+        memcpy(&values[i], &bits, sizeof bits);
+        bytes += number_write_float64(singly + bytes, values[i]);
+        singly[bytes++] = ',';
+    }
+    singly[bytes] = '\0';
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        const struct number_block *tier = number_block_of(isas[i]);
+        if (tier && (tier->float64(block, values, BLOCK, ONE_ROW) != bytes ||
+                     memcmp(block, singly, bytes) != 0))
+            complain(smx_isa_name(isas[i]), (float)values[0], singly);
+    }
+}
+
 static void *check_blocks(void *unused)
 {
     unsigned block;
-    while ((block = atomic_fetch_add(&next_block, step)) < BLOCKS)
+    while ((block = atomic_fetch_add(&next_block, step)) < BLOCKS) {
         check_block(block * BLOCK);
+        if (step > 1)
+            check_doubles(block * BLOCK);
+    }
     return unused;
 }
 
