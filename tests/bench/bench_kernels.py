@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The compute core beside oneDNN, PyTorch and the speed of memory.
+
+usage: bench_kernels.py FOLDER [OP ...]    (FOLDER: where the peers are built)
+
+Every peer is a process of its own (see peer.h). For each case they take
+turns, ROUNDS times, so that what else the machine does meets all alike; a
+figure is the median over the rounds of the median ns an element. Prints a
+table and writes build/bench-kernels.json, and with all operations
+tests/bench/kernels.svg.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+import kernels_svg
+
+SHAPES = [(1, 1000), (64, 1000), (65536, 10), (4096, 1000), (128, 8192),
+          (32, 128256), (128, 128256), (1, 16777216)]
+OPS = ["softmax", "loss", "gradient"]
+DTYPES = ["float32", "float64"]
+THREADS = [1, 2]
+ROUNDS, MILLISECONDS = 5, 12
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Peer:
+    def __init__(self, name, command):
+        self.name, self.version = name, ""
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def start_peers(folder):
+    """Those that are built or importable; says which are not."""
+    python = os.environ.get("BENCH_PYTHON", sys.executable)
+    commands = [
+        ("softmaxd", [f"{folder}/peer_softmaxd"]),
+        ("base", [f"{folder}/peer_softmaxd", "base"]),
+        ("memcpy", [f"{folder}/peer_memory", "copy"]),
+        ("read-and-sum", [f"{folder}/peer_memory", "sum"]),
+        ("onednn", [f"{folder}/peer_onednn"]),
+    ]
+    peers = []
+    for name, command in commands:
+        if os.path.exists(command[0]):
+            peers.append(Peer(name, command))
+        else:
+            print(f"without {name}: not built (libdnnl-dev)")
+    torch = Peer("pytorch", [python, f"{HERE}/peer_pytorch.py"])
+    torch.version = torch.process.stdout.readline().strip()
+    if torch.version:
+        peers.append(torch)
+    else:
+        print("without pytorch: not importable (make bench-deps)")
+    return peers
+
+
+def measure(peers, op, dtype, shape, threads):
+    """{peer: ns an element} of those that know the case."""
+    case = f"case {op} {dtype} {shape[0]} {shape[1]} {threads}"
+    able = [p for p in peers
+            if (p.name != "read-and-sum" or op == "loss")
+            and p.ask(case) == "ready"]
+    took = {p.name: [] for p in able}
+    for _ in range(ROUNDS):
+        for p in able:
+            took[p.name].append(float(p.ask(f"run {MILLISECONDS}")))
+    n = shape[0] * shape[1]
+    return {name: statistics.median(t) / n for name, t in took.items()}
+
+
+def rows_of(op, dtype, shape, threads, ns):
+    mine = ns["softmaxd"]
+    return [{"op": op, "dtype": dtype, "case": f"{shape[0]}x{shape[1]}",
+             "threads": threads, "peer": peer,
+             "softmaxd_ns": round(mine, 4), "peer_ns": round(theirs, 4),
+             "ratio": round(theirs / mine, 3)}
+            for peer, theirs in ns.items() if peer != "softmaxd"]
+
+
+def show(op, dtype, shape, threads, ns):
+    mine = ns["softmaxd"]
+    cells = [f"{op:8} {dtype} {shape[0]:>6} x {shape[1]:<9} {threads}"
+             f" {mine:9.3f}"]
+    for peer in ("base", "onednn", "pytorch", "memcpy", "read-and-sum"):
+        cells.append(f"{ns[peer]:9.3f} {ns[peer] / mine:5.2f}x"
+                     if peer in ns else f"{'-':>9} {'':6}")
+    print(" ".join(cells), flush=True)
+
+
+def machine(peers):
+    """Processor and versions, for the reader of the figures."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        models = [line.split(":")[1].strip() for line in file
+                  if line.startswith("model name")] or ["unknown processor"]
+    versions = [f"{p.name} {p.version}" for p in peers if p.version]
+    return ", ".join([f"{len(models)} cores of {models[0]}"] + versions)
+
+
+def main():
+    folder, ops = sys.argv[1], sys.argv[2:] or OPS
+    peers = start_peers(folder)
+    print(machine(peers))
+    print("ns an element; beside each peer how many times softmaxd's time it "
+          "takes\n" + f"{'':8} {'':7} {'rows x classes':>18} T  softmaxd "
+          + " ".join(f"{p:>9}       " for p in (
+              "base", "onednn", "pytorch", "memcpy", "sum")))
+    rows = []
+    for op in ops:
+        for dtype in DTYPES:
+            for shape in SHAPES:
+                for threads in THREADS:
+                    ns = measure(peers, op, dtype, shape, threads)
+                    show(op, dtype, shape, threads, ns)
+                    rows += rows_of(op, dtype, shape, threads, ns)
+    for peer in peers:
+        peer.close()
+    os.makedirs("build", exist_ok=True)
+    with open("build/bench-kernels.json", "w", encoding="utf-8") as file:
+        file.write("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    if ops == OPS:
+        with open(f"{HERE}/kernels.svg", "w", encoding="utf-8") as file:
+            file.write(kernels_svg.draw(rows, machine(peers)))
+
+
+if __name__ == "__main__":
+    main()
