@@ -9,8 +9,10 @@ check-docker:
 $(KUBERNETES_VENV)/bin/kubernetes-validate:
 	python3 -m venv $(KUBERNETES_VENV)
 	$(KUBERNETES_VENV)/bin/pip install -q kubernetes-validate==1.37.0
+	$(KUBERNETES_VENV)/bin/pip install -q --no-deps kserve==0.21.0
 
 .PHONY: check-kubernetes
-## check-kubernetes: hold the manifests to the schemas of Kubernetes
+## check-kubernetes: hold the manifests to the schemas of Kubernetes and KServe
 check-kubernetes: $(KUBERNETES_VENV)/bin/kubernetes-validate
 	tests/docker/kubernetes.sh $<
+	$(<D)/python tests/docker/check_kserve.py docker/kubernetes/kserve.yaml
