@@ -167,8 +167,9 @@ static size_t put_special(char *text, bool nan, bool negative)
 
 static size_t put_zero(char *text, bool negative)
 {
-    memcpy(text, negative ? "-0.0" : "0", 4 - 3 * !negative);
-    return negative ? 4 : 1;
+    size_t n = negative ? 4 : 1;
+    memcpy(text, negative ? "-0.0" : "0", n);
+    return n;
 }
 
 size_t number_write_float32(char *text, float value)

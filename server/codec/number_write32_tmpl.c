@@ -17,7 +17,6 @@
  *    that it can need. Which shuffle depends on sign, exponent and number of
  *    digits.
  */
-#include "number_write.h"
 #include "number_digits.h"
 
 enum { FLOATS = 2 * LANES, EXPONENT_BIAS = 64 };
@@ -30,8 +29,9 @@ struct group {
     u32s special; /* not 0: subnormal or not finite, number_write_float32 */
 };
 
-/* Step 1, for the floats whose bits are in 64-bit lanes. Exponents are biased.
- * All comparisons are of differences, which stay below 2^63. */
+/* Step 1, for the floats whose bits are in 64-bit lanes. c is doubled, so that
+ * a product has 61 bits behind the point, of which 36 are kept. Exponents are
+ * biased. Comparisons are of differences, which stay below 2^63. */
 INLINE u64s decimal(u64s bits, u64s *exponents)
 {
     u64s biased = (bits >> 23) & 255, fraction = bits & 0x7fffff;
@@ -54,16 +54,6 @@ INLINE u64s decimal(u64s bits, u64s *exponents)
     return choose(0 - outside, rounded, tens);
 }
 
-/* Step 2: nine digits to eight bytes and the first digit; -> the bytes. The
- * multiplier is 2^57 / 10^8 and enough more that no digit is cut short. */
-INLINE u64s digits(u64s nine, u64s *first)
-{
-    u64s rest = mul32_all(nine, 1441151882) >> 25;
-    *first = rest >> 32;
-    u64s upper = mul32_all(rest, 10000), lower = mul32_all(upper, 10000);
-    return eight_digits(upper >> 32, lower >> 32);
-}
-
 /* The bytes of a source behind the digits. */
 INLINE u64s tail(u64s first, u64s exponents)
 {
@@ -79,10 +69,10 @@ INLINE u64s tail(u64s first, u64s exponents)
 INLINE u32s layouts(u32s bits, u32s exponents, u32s used)
 {
     u32s sign = bits >> 31, zero = (u32s)(bits << 1 == 0);
-    i32s class = (i32s)exponents - (EXPONENT_BIAS - 10);
-    class &= class > 0;
-    class = (i32s)choose32((u32s)(class < 23), (u32s) class, (u32s){0} + 23);
-    u32s layout = ((((u32s) class << 1) | sign) * 9) + used;
+    i32s row = (i32s)exponents - (EXPONENT_BIAS - 10);
+    row &= row > 0;
+    u32s kept = choose32((u32s)(row < 23), (u32s)row, (u32s){0} + 23);
+    u32s layout = ((kept << 1) | sign) * 9 + used;
     return choose32(zero, sign + (NUMBER_LAYOUTS32 - 2), layout) << 4;
 }
 
@@ -101,13 +91,13 @@ INLINE void prepare(struct group *group, u64s values)
     decimals = choose32(below8, decimals * 10, decimals);
     exponents += 8 + below9 + below8; /* all ones is -1 */
 
-    even = digits((u64s)decimals & 0xffffffff, &even_first);
-    odd = digits((u64s)decimals >> 32, &odd_first);
+    even = nine_digits((u64s)decimals & 0xffffffff, &even_first);
+    odd = nine_digits((u64s)decimals >> 32, &odd_first);
     u64s even_tail = tail(even_first, (u64s)exponents & 0xffffffff);
     u64s odd_tail = tail(odd_first, (u64s)exponents >> 32);
     u32s used = (u32s)(used_bytes(even) | used_bytes(odd) << 32);
-    even |= 0x3030303030303030;
-    odd |= 0x3030303030303030;
+    even |= ZEROS;
+    odd |= ZEROS;
     group->sources[0] = even_pairs(even, even_tail);
     group->sources[1] = even_pairs(odd, odd_tail);
     group->sources[2] = odd_pairs(even, even_tail);

@@ -205,7 +205,7 @@ size_t TIER(write_float64)(char *text, const double *values, size_t count,
 {
     struct group group;
     char *end = text;
-    for (; count > 0;) {
+    while (count > 0) {
         u64s bits = {0};
         size_t now = count < LANES ? count : LANES;
         if (now == LANES)

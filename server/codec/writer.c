@@ -126,18 +126,47 @@ static void add_escape(struct writer *writer, unsigned char c)
     add_text(writer, escape, found ? 2 : 6);
 }
 
+/* Bytes of the UTF-8 character that text begins with (RFC 3629, section 4);
+ * 0: none. */
+static size_t character(const unsigned char *text)
+{
+    static const struct {
+        unsigned char first, last, low, high; /* of byte 0 and of byte 1 */
+        size_t bytes;
+    } forms[] = {
+        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    if (*text < 0x80)
+        return 1;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (*text < forms[i].first || *text > forms[i].last)
+            continue;
+        if (text[1] < forms[i].low || text[1] > forms[i].high)
+            return 0;
+        for (size_t k = 2; k < forms[i].bytes; k++)
+            if ((text[k] & 0xc0) != 0x80)
+                return 0;
+        return forms[i].bytes;
+    }
+    return 0;
+}
+
 void writer_string(struct writer *writer, const char *text)
 {
+    const unsigned char *at = (const unsigned char *)text;
     add_text(writer, "\"", 1);
-    while (*text) {
-        size_t plain = 0;
-        while ((unsigned char)text[plain] >= ' ' && text[plain] != '"' &&
-               text[plain] != '\\')
-            plain++;
-        add_text(writer, text, plain);
-        text += plain;
-        if (*text)
-            add_escape(writer, (unsigned char)*text++);
+    while (*at) {
+        size_t bytes = character(at);
+        if (bytes == 0)
+            add_text(writer, "\xef\xbf\xbd", 3); /* U+FFFD */
+        else if (*at < ' ' || *at == '"' || *at == '\\')
+            add_escape(writer, *at);
+        else
+            add_text(writer, (const char *)at, bytes);
+        at += bytes ? bytes : 1;
     }
     add_text(writer, "\"", 1);
 }

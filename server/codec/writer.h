@@ -27,7 +27,8 @@ void writer_free(struct writer *writer);
 /** Literal text, copied. */
 void writer_text(struct writer *writer, const char *text);
 
-/** A JSON string with its quotes and escapes. */
+/** A JSON string with its quotes and escapes; what is not UTF-8 becomes
+ *  U+FFFD, a byte each. */
 void writer_string(struct writer *writer, const char *text);
 
 /** A number, shortest digits: as float32 or as float64. */

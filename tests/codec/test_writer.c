@@ -244,6 +244,43 @@ static void strings_are_escaped(void **state)
     writer_free(NULL);
 }
 
+static void expect_quoted(const char *text, const char *want)
+{
+    char got[TEXT_ROOM];
+    struct writer *writer = writer_create();
+    assert_non_null(writer);
+    writer_string(writer, text);
+    write_all(writer, 64, got);
+    assert_string_equal(got, want);
+    writer_free(writer);
+}
+
+static void strings_are_utf8(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "\xc2\x80",         "\xdf\xbf",         "\xe0\xa0\x80",
+        "\xed\x9f\xbf",     "\xee\x80\x80",     "\xef\xbf\xbf",
+        "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "\xf1\x80\x80\x80"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        char want[16] = "\"";
+        memcpy(want + 1, good[i], strlen(good[i]));
+        want[1 + strlen(good[i])] = '"';
+        expect_quoted(good[i], want);
+    }
+#define BAD "\xef\xbf\xbd"
+    expect_quoted("a\x80z", "\"a" BAD "z\"");
+    expect_quoted("\xff\xfe", "\"" BAD BAD "\"");
+    expect_quoted("\xc1\xbf", "\"" BAD BAD "\"");         /* too long */
+    expect_quoted("\xe0\x9f\xbf", "\"" BAD BAD BAD "\""); /* too long */
+    expect_quoted("\xed\xa0\x80", "\"" BAD BAD BAD "\""); /* surrogate */
+    expect_quoted("\xf4\x90\x80\x80", "\"" BAD BAD BAD BAD "\""); /* beyond */
+    expect_quoted("\xe2\x82", "\"" BAD BAD "\""); /* cut short */
+    expect_quoted("\xf0\x9f\x98", "\"" BAD BAD BAD "\"");
+    expect_quoted("\xc3\"", "\"" BAD "\\\"\"");
+#undef BAD
+}
+
 static void text_of_any_length(void **state)
 {
     (void)state;
@@ -271,6 +308,7 @@ int main(void)
         cmocka_unit_test(longest_numbers_in_every_room),
         cmocka_unit_test(pieces_keep_their_order),
         cmocka_unit_test(strings_are_escaped),
+        cmocka_unit_test(strings_are_utf8),
         cmocka_unit_test(text_of_any_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
