@@ -305,12 +305,11 @@ static const char *run(struct lift *lift, const char *p, const char *end,
 }
 
 const char *lift_feed(struct lift *lift, const char *p, const char *end,
-                      const char **bad, size_t *back, struct problem *problem)
+                      const char **bad, struct problem *problem)
 {
     const char *begin = p;
     while (p < end && lift->expect != LIFT_DONE) {
-        *bad = p;
-        *back = lift->token_bytes;
+        *bad = lift->token_bytes > 0 ? NULL : p;
         const char *from = p;
         if (may_run(lift, p, begin, end))
             p = run(lift, p, end, bad, problem);

@@ -33,10 +33,10 @@ void lift_begin(struct lift *lift, const struct reader_lift *request,
  * Take bytes from p on until the value is complete or end is reached.
  *
  * @return where it stopped; lift->expect is LIFT_DONE when the value is
- *         complete. NULL: a problem is set, at byte *bad (which may lie
- *         before p, in an earlier slice: then *bad is p and back is how far).
+ *         complete. NULL: a problem is set, at *bad; NULL there means the
+ *         token that was begun in an earlier slice.
  */
 const char *lift_feed(struct lift *lift, const char *p, const char *end,
-                      const char **bad, size_t *back, struct problem *problem);
+                      const char **bad, struct problem *problem);
 
 #endif

@@ -43,10 +43,11 @@ struct reader {
     size_t token; /* in the envelope: where the string or scalar begins */
     bool escaped; /* behind a backslash */
     bool failed;
-    struct place place;  /* line is that of counted */
-    const char *counted; /* lines are counted up to here in this slice */
-    const char *slice;   /* the slice being read */
-    size_t before;       /* bytes of the slices before it */
+    struct place token_place; /* of a lifted token from earlier slices */
+    struct place place;       /* line is that of counted */
+    const char *counted;      /* lines are counted up to here in this slice */
+    const char *slice;        /* the slice being read */
+    size_t before;            /* bytes of the slices before it */
 };
 
 struct reader *reader_create(const struct reader_client *client,
@@ -92,14 +93,14 @@ static struct place place_at(struct reader *reader, const char *p)
     return reader->place;
 }
 
-/* A problem was found at p, or back bytes before it on the same line. */
-static bool located(struct reader *reader, const char *p, size_t back,
+/* A problem was found at p. */
+static bool located(struct reader *reader, const char *p,
                     struct problem *problem)
 {
     struct place place = place_at(reader, p);
     reader->failed = true;
     if (!problem->located && problem->status != 503)
-        place_problem(problem, place, place.offset - back);
+        place_problem(problem, place, place.offset);
     return false;
 }
 
@@ -122,7 +123,7 @@ static bool unexpected(struct reader *reader, const char *p,
     else
         problem_set(problem, 400, NULL, "body: got byte 0x%02x, must be %s",
                     byte, rules[reader->state]);
-    return located(reader, p, 0, problem);
+    return located(reader, p, problem);
 }
 
 /* ---- nesting and paths ------------------------------------------------ */
@@ -418,15 +419,21 @@ static bool lift_ended(struct reader *reader, const char *p,
 static const char *feed_lift(struct reader *reader, const char *p,
                              const char *end, struct problem *problem)
 {
+    size_t slice = (size_t)(end - p);
     const char *bad = p;
-    size_t back = 0;
-    p = lift_feed(&reader->lift, p, end, &bad, &back, problem);
+    p = lift_feed(&reader->lift, p, end, &bad, problem);
     if (!p) {
-        located(reader, bad, back, problem);
+        if (!bad && problem->status != 503)
+            place_problem(problem, reader->token_place,
+                          reader->token_place.offset);
+        located(reader, bad ? bad : end, problem);
         return NULL;
     }
-    if (reader->lift.expect == LIFT_DONE && !lift_ended(reader, p, problem))
-        return NULL;
+    if (reader->lift.expect == LIFT_DONE)
+        return lift_ended(reader, p, problem) ? p : NULL;
+    size_t kept = reader->lift.token_bytes;
+    if (kept > 0 && kept <= slice) /* it began in this slice */
+        reader->token_place = place_at(reader, end - kept);
     return p;
 }
 
@@ -458,7 +465,7 @@ bool reader_feed(struct reader *reader, const char *bytes, size_t count,
     while (p < end) {
         const char *next = feed(reader, p, end, problem);
         if (!next)
-            return located(reader, p, 0, problem);
+            return located(reader, p, problem);
         p = next;
     }
     place_at(reader, end);

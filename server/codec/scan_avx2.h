@@ -41,19 +41,20 @@ static inline __m256i is_digit(__m256i bytes)
 
 static inline void classify(const char *text, struct classes *classes)
 {
-    /* white space and comma, each at the place of its low four bits */
+    /* each at the place of its low four bits */
     const __m256i table = _mm256_broadcastsi128_si256(_mm_setr_epi8(
         ' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, ',', '\r', 0, 0));
-    const __m256i six = _mm256_set1_epi8(6);
+    const __m256i brackets = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[', 0, ']', 0, 0));
     __m256i low = _mm256_loadu_si256((const __m256i *)text);
     __m256i high = _mm256_loadu_si256((const __m256i *)(text + 32));
     classes->comma = equal64(low, high, ',');
     classes->separator =
         mask64(_mm256_cmpeq_epi8(low, _mm256_shuffle_epi8(table, low)),
                _mm256_cmpeq_epi8(high, _mm256_shuffle_epi8(table, high)));
-    /* '[' is 0x5b, ']' is 0x5d */
     classes->bracket =
-        equal64(_mm256_or_si256(low, six), _mm256_or_si256(high, six), 0x5f);
+        mask64(_mm256_cmpeq_epi8(low, _mm256_shuffle_epi8(brackets, low)),
+               _mm256_cmpeq_epi8(high, _mm256_shuffle_epi8(brackets, high)));
     classes->digit = mask64(is_digit(low), is_digit(high));
     classes->zero = equal64(low, high, '0');
     classes->point = equal64(low, high, '.');

@@ -26,16 +26,17 @@ static inline uint64_t equal64(__m512i bytes, char byte)
 
 static inline void classify(const char *text, struct classes *classes)
 {
-    /* white space and comma, each at the place of its low four bits */
+    /* each at the place of its low four bits */
     const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(
         ' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, ',', '\r', 0, 0));
+    const __m512i brackets = _mm512_broadcast_i32x4(
+        _mm_setr_epi8(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[', 0, ']', 0, 0));
     __m512i bytes = _mm512_loadu_si512(text);
     classes->comma = equal64(bytes, ',');
     classes->separator =
         _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(table, bytes));
-    /* '[' is 0x5b, ']' is 0x5d */
     classes->bracket =
-        equal64(_mm512_or_si512(bytes, _mm512_set1_epi8(6)), 0x5f);
+        _mm512_cmpeq_epi8_mask(bytes, _mm512_shuffle_epi8(brackets, bytes));
     classes->digit = _mm512_cmple_epu8_mask(
         _mm512_sub_epi8(bytes, _mm512_set1_epi8('0')), _mm512_set1_epi8(9));
     classes->zero = equal64(bytes, '0');

@@ -10,7 +10,7 @@
 struct classes {
     uint64_t comma;
     uint64_t separator; /* commas and white space */
-    uint64_t bracket;   /* '[' and ']', and rarely something else */
+    uint64_t bracket;   /* '[' and ']' */
     uint64_t digit;
     uint64_t zero;
     uint64_t point;

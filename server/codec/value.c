@@ -298,8 +298,10 @@ void value_print(const struct value *value, char *text, size_t text_bytes)
                        JSON_ENCODE_ANY | JSON_COMPACT |
                            JSON_REAL_PRECISION(15));
     size_t used = cut.used;
-    if (cut.full) /* back to a whole character */
-        while (used > 0 && ((unsigned char)text[used] & 0xc0) == 0x80)
+    if (cut.full) { /* back to a whole character */
+        while (used > 0 && ((unsigned char)text[used - 1] & 0xc0) == 0x80)
             used--;
+        used -= used > 0 && (unsigned char)text[used - 1] >= 0xc0;
+    }
     snprintf(text + used, text_bytes - used, "%s", cut.full ? more : "");
 }

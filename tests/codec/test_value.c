@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+/* The parsed envelope: kinds, errors and their places, and how it prints. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../server/codec/value.h"
+
+static struct value *parse(const char *text, struct problem *problem)
+{
+    *problem = (struct problem){0};
+    return value_parse(text, strlen(text), problem);
+}
+
+static void kinds_are_those_of_the_text(void **state)
+{
+    (void)state;
+    struct problem problem;
+    struct value *document =
+        parse("[null, true, 3, 3.0, 3e2, \"a\", [1], {\"b\": 2}, "
+              "9223372036854775808, -9223372036854775808]",
+              &problem);
+    static const enum value_kind kinds[] = {
+        VALUE_NULL,   VALUE_BOOL,  VALUE_INTEGER, VALUE_REAL, VALUE_REAL,
+        VALUE_STRING, VALUE_ARRAY, VALUE_OBJECT,  VALUE_REAL, VALUE_INTEGER};
+    assert_non_null(document);
+    assert_int_equal(value_size(document), 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(value_kind(value_at(document, i)), kinds[i]);
+    assert_null(value_at(document, 10));
+    assert_true(value_boolean(value_at(document, 1)));
+    assert_int_equal(value_integer(value_at(document, 2)), 3);
+    assert_true(value_number(value_at(document, 2)) == 3);
+    assert_true(value_number(value_at(document, 4)) == 300);
+    assert_string_equal(value_string(value_at(document, 5)), "a");
+    assert_int_equal(value_integer(value_member(value_at(document, 7), "b")),
+                     2);
+    assert_null(value_member(value_at(document, 7), "c"));
+    assert_null(value_member(document, "b"));
+    assert_true(value_number(value_at(document, 8)) == 0x1p63);
+    value_free(document);
+    value_free(NULL);
+}
+
+static void errors_have_a_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int status;
+        size_t offset, line, column;
+    } cases[] = {
+        {"", 400, 0, 1, 1},
+        {"{\"a\":1", 400, 6, 1, 7},
+        {"{\"a\":\n tru}", 400, 9, 2, 4},
+        {"{} x", 400, 3, 1, 4},
+        {"[1e999]", 422, 5, 1, 6},
+        {"{\"a\":1,\n\"a\":2}", 422, 10, 2, 3},
+        {"{\"\\\"\\\\\":1,\"\\\"\\\\\":2}", 422, 15, 1, 16},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct problem problem;
+        assert_null(parse(cases[i].text, &problem));
+        assert_int_equal(problem.status, cases[i].status);
+        assert_true(problem.located);
+        assert_int_equal(problem.offset, cases[i].offset);
+        assert_int_equal(problem.line, cases[i].line);
+        assert_int_equal(problem.column, cases[i].column);
+    }
+}
+
+static void a_duplicate_is_named(void **state)
+{
+    (void)state;
+    struct problem problem;
+    assert_null(parse("{\"top_k\":1,\"top_k\":2}", &problem));
+    assert_string_equal(problem.detail,
+                        "top_k: got it twice, must be given once");
+    assert_null(parse("{\"\\\"\\\\\":1,\"\\\"\\\\\":2}", &problem));
+    assert_string_equal(problem.detail,
+                        "\\\"\\\\: got it twice, must be given once");
+}
+
+struct seen {
+    char names[16];
+    size_t most;
+};
+
+static bool see(void *cls, const char *name, const struct value *value)
+{
+    struct seen *seen = cls;
+    assert_int_equal(value_kind(value), VALUE_INTEGER);
+    strncat(seen->names, name, 2);
+    return strlen(seen->names) < seen->most;
+}
+
+static void members_come_in_order(void **state)
+{
+    (void)state;
+    struct problem problem;
+    struct value *document = parse("{\"z\":1,\"a\":2,\"m\":3}", &problem);
+    struct seen all = {.most = 9}, two = {.most = 2};
+    assert_true(value_each(document, see, &all));
+    assert_string_equal(all.names, "zam");
+    assert_false(value_each(document, see, &two));
+    assert_string_equal(two.names, "za");
+    value_free(document);
+}
+
+static void values_print_as_they_were_written(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"0.1",
+                                        "3",
+                                        "3.0",
+                                        "-1.5",
+                                        "1e+100",
+                                        "\"a\\n\"",
+                                        "null",
+                                        "true",
+                                        "[1,[2,{\"a\":0.1}]]",
+                                        "\"\xc3\xa9\xe2\x82\xac\""};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct problem problem;
+        char text[32];
+        struct value *document = parse(texts[i], &problem);
+        value_print(document, text, sizeof text);
+        assert_string_equal(text, texts[i]);
+        value_free(document);
+    }
+}
+
+/* Cut at every length, never within a character. */
+static void long_values_are_cut(void **state)
+{
+    (void)state;
+    struct problem problem;
+    struct value *document =
+        parse("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 and more\"", &problem);
+    for (size_t room = 4; room < 24; room++) {
+        char text[40];
+        struct problem found = {0};
+        memset(text, 0x80, sizeof text);
+        value_print(document, text, room);
+        size_t bytes = strlen(text);
+        assert_true(bytes < room && bytes >= 3);
+        assert_string_equal(text + bytes - 3, "...");
+        if (bytes == 3)
+            continue;
+        memcpy(text + bytes - 3, "\"", 2); /* what is left is still UTF-8 */
+        struct value *again = value_parse(text, strlen(text), &found);
+        assert_non_null(again);
+        value_free(again);
+    }
+    value_free(document);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds_are_those_of_the_text),
+        cmocka_unit_test(errors_have_a_place),
+        cmocka_unit_test(a_duplicate_is_named),
+        cmocka_unit_test(members_come_in_order),
+        cmocka_unit_test(values_print_as_they_were_written),
+        cmocka_unit_test(long_values_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
