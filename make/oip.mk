@@ -28,3 +28,9 @@ check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve
 ## bench-binary: 4 MiB of binary logits against a bare echo; build/bench-binary.json
 bench-binary: $(B)/softmaxd $(O)/tests/bench/bench_binary
 	$(O)/tests/bench/bench_binary $(B)/softmaxd $(B)/bench-binary.json
+
+CHECK_SCRIPTS += tests/oip/check_aarch64.sh
+
+# Without cmocka: links with a compiler for another machine.
+$(O)/half_twins: $(O)/tests/oip/half_twins.o $(O)/server/protocol/half.o $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread

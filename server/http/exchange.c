@@ -125,14 +125,14 @@ static bool too_large(struct client *client)
 static bool check_types(struct exchange *x)
 {
     const struct headers *h = &x->headers;
-    if (h->content_type && !h->inference_header_length &&
-        !headers_is_json(h->content_type))
+    if (x->route->endpoint->any_type)
+        return true;
+    if (h->content_type && !headers_is_json(h->content_type))
         return problem_set(&x->problem, 415, NULL,
                            "Content-Type: got %.100s, must be "
                            "application/json",
                            h->content_type);
-    if (h->accept && !h->inference_header_length &&
-        !headers_accept_json(h->accept))
+    if (h->accept && !headers_accept_json(h->accept))
         return problem_set(&x->problem, 406, NULL,
                            "Accept: got %.200s, must allow application/json",
                            h->accept);

@@ -6,6 +6,8 @@
 
 #if defined __x86_64__ || defined __i386__
 #include <immintrin.h>
+#elif defined __AARCH64EL__
+#include <arm_neon.h>
 #endif
 
 static uint32_t load16(const unsigned char *in)
@@ -51,7 +53,7 @@ static void widen_bfloat16_base(float *out, const unsigned char *in,
 
 /* Memory decides from 8 lanes on: AVX-512 has no version of its own. */
 __attribute__((target("avx2,f16c"))) static void
-widen_float16_avx2(float *out, const unsigned char *in, size_t count)
+widen_float16_vector(float *out, const unsigned char *in, size_t count)
 {
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
@@ -62,7 +64,7 @@ widen_float16_avx2(float *out, const unsigned char *in, size_t count)
 }
 
 __attribute__((target("avx2"))) static void
-widen_bfloat16_avx2(float *out, const unsigned char *in, size_t count)
+widen_bfloat16_vector(float *out, const unsigned char *in, size_t count)
 {
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
@@ -73,32 +75,50 @@ widen_bfloat16_avx2(float *out, const unsigned char *in, size_t count)
     widen_bfloat16_base(out + i, in + 2 * i, count - i);
 }
 
+#elif defined __AARCH64EL__
+
+static void widen_float16_vector(float *out, const unsigned char *in,
+                                 size_t count)
+{
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        vst1q_f32(out + i,
+                  vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(in + 2 * i))));
+    widen_float16_base(out + i, in + 2 * i, count - i);
+}
+
+static void widen_bfloat16_vector(float *out, const unsigned char *in,
+                                  size_t count)
+{
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        uint16x4_t half = vreinterpret_u16_u8(vld1_u8(in + 2 * i));
+        vst1q_f32(out + i, vreinterpretq_f32_u32(vshll_n_u16(half, 16)));
+    }
+    widen_bfloat16_base(out + i, in + 2 * i, count - i);
+}
+
 #else
 
-#define widen_float16_avx2 widen_float16_base
-#define widen_bfloat16_avx2 widen_bfloat16_base
+#define widen_float16_vector widen_float16_base
+#define widen_bfloat16_vector widen_bfloat16_base
 
 #endif
-
-static bool has_avx2(enum smx_isa isa)
-{
-    return isa == SMX_ISA_AVX2 || isa == SMX_ISA_AVX512;
-}
 
 void half_widen_float16(float *out, const unsigned char *in, size_t count,
                         enum smx_isa isa)
 {
-    if (has_avx2(isa))
-        widen_float16_avx2(out, in, count);
-    else
+    if (isa == SMX_ISA_BASE)
         widen_float16_base(out, in, count);
+    else
+        widen_float16_vector(out, in, count);
 }
 
 void half_widen_bfloat16(float *out, const unsigned char *in, size_t count,
                          enum smx_isa isa)
 {
-    if (has_avx2(isa))
-        widen_bfloat16_avx2(out, in, count);
-    else
+    if (isa == SMX_ISA_BASE)
         widen_bfloat16_base(out, in, count);
+    else
+        widen_bfloat16_vector(out, in, count);
 }

@@ -30,8 +30,8 @@ static bool value_begins(void *cls, const struct reader_path *path,
     if (!input)
         return true;
     if (input->data.type != TENSOR_NONE)
-        return problem_set(problem, 422, NULL,
-                           "inputs: member data stands there twice");
+        return problem_set(problem, 400, NULL,
+                           "data: got it twice, must be given once");
     lift->tensor = &input->data;
     lift->element = input->seen ? input->seen->element : READER_ANY;
     lift->max_rank = TENSOR_MAX_RANK;

@@ -9,12 +9,13 @@
 #include "repository.h"
 #include "target.h"
 
-/* The detail, and where it is if the sentence does not say so itself. */
+/* The detail, which names the member, and which element if it does not. */
 static void sentence(const struct problem *problem, char *text, size_t bytes)
 {
     const char *detail =
         problem->detail[0] ? problem->detail : problem_title(problem->status);
-    bool pointed = problem->pointer[0] && !strstr(detail, problem->pointer);
+    bool pointed = problem->pointer[0] && strchr(problem->pointer + 1, '/') &&
+                   !strstr(detail, problem->pointer);
     int used = snprintf(text, bytes, "%s%s%s", detail, pointed ? ", at " : "",
                         pointed ? problem->pointer : "");
     if (problem->located && used > 0 && (size_t)used < bytes)

@@ -94,6 +94,7 @@ static bool repository_answer(void *call, struct reply *reply,
 }
 
 const struct endpoint repository_endpoint = {.name = "v2_repository",
+                                             .any_type = true,
                                              .begin = repository_begin,
                                              .feed = repository_feed,
                                              .ready = repository_ready,

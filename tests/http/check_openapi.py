@@ -83,7 +83,8 @@ def provoke(daemons, method, path, status, good):
         408: lambda: slow(d.hasty, method, path),
         413: lambda: d.small.ask(verb, path, body + " " * 48, JSON),
         415: lambda: d.plain.ask(verb, path, body,
-                                 {"Content-Type": "text/csv"}),
+                                 {"Content-Type": "text/csv",
+                                  "Content-Encoding": "br"}),
         422: lambda: d.plain.ask(verb, path, "{}", JSON),
         503: lambda: d.poor.ask(verb, path, body, JSON),
     }

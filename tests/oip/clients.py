@@ -208,8 +208,10 @@ def triton_aio(address):
         async with aio.InferenceServerClient(address) as client:
             return await asyncio.gather(*[
                 client.infer("softmax",
-                             [triton_input("logits", LOGITS, "FP32")])
-                for _ in range(8)])
+                             [triton_input("logits", LOGITS, "FP32", binary)],
+                             response_compression_algorithm=algorithm)
+                for binary in (True, False)
+                for algorithm in (None, "gzip", "deflate")])
 
     for result in asyncio.run(ask()):
         same_bits(result.as_numpy("probabilities"), probabilities(address))

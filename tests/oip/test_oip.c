@@ -108,12 +108,13 @@ static void binary_with_and_without_a_length(void **state)
     }
 }
 
-/* The Python client of Triton sends none. */
-static void a_content_type_is_not_asked_for(void **state)
+/* The Python client of Triton sends none, its asyncio twin octet-stream. */
+static void types_are_not_asked_for(void **state)
 {
     (void)state;
-    static const char *const types[] = {"Content-Type:", "Content-Type: a/b"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const types[] = {"Content-Type:", "Content-Type: a/b",
+                                        "Accept: application/octet-stream"};
+    for (size_t i = 0; i < 3; i++) {
         const char *const headers[] = {length, types[i], NULL};
         struct http_answer answer = http_send(
             fixture.url, &(struct http_request){.path = INFER,
@@ -121,6 +122,13 @@ static void a_content_type_is_not_asked_for(void **state)
                                                 .body = body,
                                                 .body_bytes = sizeof body});
         assert_probabilities(&answer);
+        http_answer_free(&answer);
+        answer = http_send(fixture.url,
+                           &(struct http_request){.path = INFER,
+                                                  .headers = headers + 1,
+                                                  .body = JSON_ONLY});
+        assert_int_equal(answer.status, 200);
+        assert_header(&answer, "Content-Type", "application/json");
         http_answer_free(&answer);
     }
 }
@@ -306,7 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(binary_with_and_without_a_length),
-        cmocka_unit_test(a_content_type_is_not_asked_for),
+        cmocka_unit_test(types_are_not_asked_for),
         cmocka_unit_test(whole_bodies_are_compressed),
         cmocka_unit_test(binary_answers_are_compressed_when_asked),
         cmocka_unit_test(names_are_percent_decoded),
