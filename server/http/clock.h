@@ -13,9 +13,12 @@ static inline uint64_t clock_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/** For deadlines: a few milliseconds coarse, a fifth of the cost. */
 static inline uint64_t clock_ms(void)
 {
-    return clock_ns() / 1000000u;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,13 +18,14 @@ enum {
     BUFFER_BYTES = 256 * 1024,
     LINE_BYTES = 8192,
     QUOTED_MAX = 1024,  /* characters of one text; 6 bytes each at worst */
-    PIECE_BYTES = 4096, /* that a pipe with room takes without blocking */
+    PIPE_BYTES = 4096,  /* that a pipe with room takes without blocking */
     PATIENCE_MS = 1000, /* with a pipe that nobody reads, at the end */
     FLUSH_MS = 100      /* a line waits at most this long */
 };
 
 struct log {
     int fd;
+    bool file; /* fd never blocks: no pipe, socket or terminal */
     enum log_format format;
     enum log_level level;
     pthread_mutex_t lock; /* of filling and used */
@@ -55,10 +57,10 @@ static bool writable(struct log *log)
 static bool write_all(struct log *log, const char *bytes, size_t count)
 {
     while (count > 0) {
-        if (!writable(log))
+        size_t piece = log->file || count < PIPE_BYTES ? count : PIPE_BYTES;
+        if (!log->file && !writable(log))
             return false;
-        ssize_t n =
-            write(log->fd, bytes, count < PIECE_BYTES ? count : PIECE_BYTES);
+        ssize_t n = write(log->fd, bytes, piece);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (n <= 0)
@@ -120,7 +122,9 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
     struct log *log = calloc(1, sizeof *log);
     if (!log)
         return NULL;
+    struct stat status;
     log->fd = fd;
+    log->file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
     log->format = format;
     log->level = level;
     log->filling = malloc(BUFFER_BYTES);
