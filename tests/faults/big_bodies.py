@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Four clients push a million logits each, again and again, while small
+requests are answered within 10 ms (the 99th of a hundred)."""
+import multiprocessing
+import time
+
+from common import (Daemon, Tests, latencies, million, note, percentile,
+                    read_answer)
+
+CLIENTS, SECONDS, P99_MS = 4, 8, 10
+
+
+def push(daemon, request, end, done):
+    """Whole requests until the time is over."""
+    with daemon.connect(120) as client:
+        while time.monotonic() < end:
+            client.sendall(request)
+            answer = read_answer(client)
+            if not answer or answer[0] != 200:
+                done.put(-1)
+                return
+            done.put(1)
+
+
+def main():
+    tests = Tests()
+    request = million()
+    with Daemon() as daemon:
+        done = multiprocessing.Queue()
+        end = time.monotonic() + SECONDS
+        pushers = [multiprocessing.Process(target=push, args=(
+            daemon, request, end, done)) for _ in range(CLIENTS)]
+        for pusher in pushers:
+            pusher.start()
+        time.sleep(0.5)
+        taken = latencies(daemon, SECONDS - 1)
+        counts = []
+        for pusher in pushers:
+            pusher.join(120)
+        while not done.empty():
+            counts.append(done.get())
+        note("beside four clients of a million logits", large=len(counts),
+             small=len(taken), p50_ms=percentile(taken, .5),
+             p99_ms=percentile(taken, .99), max_ms=taken[-1])
+        tests.check("the large ones are answered",
+                    len(counts) >= CLIENTS and min(counts) == 1, str(counts))
+        tests.check(f"p99 of small requests within {P99_MS} ms",
+                    percentile(taken, .99) <= P99_MS,
+                    f"{percentile(taken, .99):.2f} ms")
+        tests.check("nothing of the budget is left taken",
+                    daemon.metric("budget_bytes") == 0)
+        tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
+                    daemon.text()[-2000:])
+    tests.end()
+
+
+if __name__ == "__main__":
+    main()

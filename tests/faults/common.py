@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""A daemon to be mistreated, and clients that measure what it does."""
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+PROGRAM = os.environ.get("SOFTMAXD", "build/softmaxd")
+SMALL = (b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
+         b"Content-Type: application/json\r\nContent-Length: 18\r\n\r\n"
+         b'{"logits":[1,2,3]}')
+RIGHT = b'{"probabilities":[0.09003057,0.24472848,0.66524094]}\n'
+REPORT = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|"
+                    r"runtime error:")
+SANITIZED = any(name in PROGRAM for name in ("-asan", "-tsan"))
+
+
+class Daemon:
+    """`with Daemon("--max-body", "100") as daemon:`, log in a file."""
+
+    def __init__(self, *options, port=0, files=None, environment=None):
+        self.log = tempfile.TemporaryFile()
+
+        def limit():
+            if files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+        self.process = subprocess.Popen(
+            [PROGRAM, "--listen", f"127.0.0.1:{port}", *options],
+            stdout=subprocess.PIPE, stderr=self.log, preexec_fn=limit,
+            env={**os.environ, **(environment or {})})
+        line = self.process.stdout.readline().decode()
+        found = re.search(r"127\.0\.0\.1:(\d+)", line)
+        if not found:
+            raise RuntimeError(f"{PROGRAM} did not start: {self.text()}")
+        self.port = int(found[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.stop()
+
+    def stop(self, number=signal.SIGTERM, timeout=60):
+        """The exit status after a signal."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=timeout)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def clean(self):
+        """No sanitizer had anything to say."""
+        return not REPORT.search(self.text())
+
+    def resident(self):
+        """Bytes."""
+        path = f"/proc/{self.process.pid}/status"
+        with open(path, encoding="ascii") as file:
+            return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1]) * 1024
+
+    def connect(self, timeout=30):
+        return socket.create_connection(("127.0.0.1", self.port), timeout)
+
+    def metric(self, name):
+        with self.connect() as client:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+                           b"Connection: close\r\n\r\n")
+            text = read_to_end(client).decode()
+        return float(re.search(rf"^softmaxd_{name} (\S+)", text, re.M)[1])
+
+
+def read_to_end(client):
+    parts = []
+    while part := client.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def read_answer(client, rest=b""):
+    """(status, body) of one answer; None where the connection ended first."""
+    while b"\r\n\r\n" not in rest:
+        part = client.recv(1 << 16)
+        if not part:
+            return None
+        rest += part
+    head, body = rest.split(b"\r\n\r\n", 1)
+    status = int(head.split(None, 2)[1])
+    found = re.search(rb"content-length: *(\d+)", head, re.I)
+    if found:
+        while len(body) < int(found[1]):
+            part = client.recv(1 << 16)
+            if not part:
+                return None
+            body += part
+        return status, body
+    while not body.endswith(b"0\r\n\r\n"):  # chunked
+        part = client.recv(1 << 18)
+        if not part:
+            return None
+        body = body[-8:] + part
+    return status, body
+
+
+def ask(client, request=SMALL):
+    client.sendall(request)
+    return read_answer(client)
+
+
+def post(path, body, *headers):
+    lines = [f"POST {path} HTTP/1.1", "Host: x",
+             "Content-Type: application/json",
+             f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def million(classes=8192, rows=128):
+    """A request of rows x classes logits as JSON."""
+    row = "[" + ",".join(f"{(i * 7919 % 1999) / 250 - 4:.6f}"
+                         for i in range(classes)) + "]"
+    body = '{"logits":[' + ",".join([row] * rows) + "]}"
+    return post("/softmax", body.encode())
+
+
+def latencies(daemon, seconds, gap=0.001):
+    """Milliseconds of small requests one after the other, sorted."""
+    taken = []
+    end = time.monotonic() + seconds
+    with daemon.connect() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while (began := time.monotonic()) < end:
+            answer = ask(client)
+            taken.append((time.monotonic() - began) * 1000)
+            if answer != (200, RIGHT):
+                raise RuntimeError(f"wrong answer: {answer}")
+            time.sleep(gap)
+    return sorted(taken)
+
+
+def percentile(values, share):
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+class Tests:
+    """Lines as cmocka writes them, which tests/run.sh counts."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def check(self, name, good, why=""):
+        if good:
+            print(f"[       OK ] {name}", flush=True)
+        else:
+            self.failed += 1
+            print(f"{why}\n[  FAILED  ] {name}", flush=True)
+
+    def skip(self, name, why):
+        print(f"{why}\n[  SKIPPED ] {name}", flush=True)
+
+    def end(self):
+        sys.exit(self.failed != 0)
+
+
+def note(text, **values):
+    print(f"{text}: {json.dumps(values)}", flush=True)
