@@ -9,3 +9,17 @@ $(O)/server/http/pages.o: openapi.yaml $(O)/openapi.json
 $(O)/server/http/pages.o: FILE_CFLAGS = -DOPENAPI_JSON='"$(O)/openapi.json"'
 
 CHECK_SCRIPTS += tests/http/check_process.py
+
+FAULTS := many_clients big_bodies drain failover files memory growth mixed
+
+$(O)/failing_malloc.so: tests/faults/failing_malloc.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
+
+.PHONY: check-faults
+## check-faults: load, bad clients, kills, full disks (SAN=..., DURATION=30 s)
+check-faults: export SOFTMAXD = $(O)/softmaxd
+check-faults: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
+check-faults: export TEST_TIMEOUT = 1500
+check-faults: all $(O)/failing_malloc.so
+	tests/run.sh $(FAULTS:%=tests/faults/%.py)

@@ -387,7 +387,8 @@ char *options_help(void)
         print_default(out, row);
         fprintf(out, "\n");
     }
-    if (fclose(out) != 0) {
+    bool failed = ferror(out);
+    if (fclose(out) != 0 || failed) {
         free(text);
         return NULL;
     }

@@ -260,7 +260,8 @@ bool metrics_write(const struct metrics *metrics,
                     offsetof(struct endpoint_counts, answer), size_bytes, 1, 1);
     write_rejected(metrics, out);
     write_gauges(gauges, out);
-    bool ok = fclose(out) == 0;
+    bool ok = !ferror(out);
+    ok &= fclose(out) == 0 && text;
     if (ok)
         writer_text(writer, text);
     free(text);

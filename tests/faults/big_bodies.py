@@ -51,7 +51,7 @@ def main():
         tests.check("nothing of the budget is left taken",
                     daemon.metric("budget_bytes") == 0)
         tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
-                    daemon.text()[-2000:])
+                    daemon.complaint())
     tests.end()
 
 

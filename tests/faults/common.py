@@ -64,6 +64,12 @@ class Daemon:
         """No sanitizer had anything to say."""
         return not REPORT.search(self.text())
 
+    def complaint(self):
+        """What a sanitizer said, or the end of the log."""
+        text = self.text()
+        found = REPORT.search(text)
+        return text[found.start() - 50:][:4000] if found else text[-1000:]
+
     def resident(self):
         """Bytes."""
         path = f"/proc/{self.process.pid}/status"

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The k-th allocation fails while a request is served, for k = 1, 2, 3 ...
+until none is left to fail: the client gets its answer, a 503, or at worst a
+closed connection; nobody else notices; nothing leaks."""
+import mmap
+import os
+import struct
+import sys
+import tempfile
+
+from common import Daemon, RIGHT, SMALL, Tests, note, post, read_answer
+
+PRELOAD = os.environ.get("FAILING_MALLOC_SO", "build/failing_malloc.so")
+MOST = 400
+CASES = {
+    "softmax": SMALL,
+    "loss": post("/loss", b'{"logits":[[1,2,3],[4,5,6]],"labels":[0,2],'
+                          b'"weights":[1,2,1],"include":["logsumexp"]}'),
+    "gradient": post("/gradient", b'{"logits":[[1,2,3],[4,5,6]],'
+                                  b'"targets":[[1,0,0],[0,0.5,0.5]]}'),
+    "a wrong body": post("/softmax", b'{"logits":[1,2,"x"]}'),
+    "an unknown path": post("/nowhere", b"{}"),
+    "the protocol": post(
+        "/v2/models/softmax/infer",
+        b'{"inputs":[{"name":"logits","datatype":"FP32","shape":[1,3],'
+        b'"data":[1,2,3]}]}'),
+    "metrics": b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a compressed answer": post(
+        "/softmax", b'{"logits":[' + b",".join([b"1"] * 40000) + b"]}",
+        "Accept-Encoding: gzip"),
+}
+
+
+def try_once(daemon, request):
+    try:
+        with daemon.connect(20) as client:
+            client.sendall(request)
+            return read_answer(client)
+    except ConnectionError:
+        return None
+
+
+def walk(tests, daemon, counter, name, request):
+    """Fail each allocation in turn; the statuses seen."""
+    expected = try_once(daemon, request)
+    seen = {}
+    for k in range(1, MOST):
+        counter[:] = struct.pack("q", k)
+        answer = try_once(daemon, request)
+        unused = struct.unpack("q", counter[:])[0] > 0
+        counter[:] = struct.pack("q", 0)
+        status = answer[0] if answer else 0
+        seen[status] = seen.get(status, 0) + 1
+        # metrics differ each time, but all of them end alike; a compressed
+        # answer may come uncompressed
+        right = status in (0, 500, 503) or (
+            status == expected[0] and
+            (answer[1][-8:] == expected[1][-8:] or "compressed" in name))
+        if not daemon.alive() or not right:
+            tests.check(name, False, f"k = {k}: {answer}, "
+                        f"alive: {daemon.alive()}")
+            return
+        if unused:
+            break
+    healthy = try_once(daemon, SMALL) == (200, RIGHT)
+    note(name, failed=k - 1, statuses=seen)
+    tests.check(f"the k-th allocation of {name} fails",
+                healthy and unused and daemon.metric("budget_bytes") == 0)
+
+
+def main():
+    tests = Tests()
+    if not os.path.exists(PRELOAD) or "-asan" in PRELOAD:
+        tests.skip("failing allocations", f"no {PRELOAD}")
+        tests.end()
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(bytes(8))
+        file.flush()
+        counter = mmap.mmap(file.fileno(), 8)
+        environment = {"LD_PRELOAD": os.path.abspath(PRELOAD),
+                       "FAILING_MALLOC": file.name}
+        with Daemon("--io-threads", "1", "--compute-threads", "1",
+                    environment=environment) as daemon:
+            for name, request in CASES.items():
+                walk(tests, daemon, counter, name, request)
+                if not daemon.alive():
+                    sys.exit(1)
+            tests.check("and it ends well", daemon.stop() == 0,
+                        daemon.complaint())
+    tests.end()
+
+
+if __name__ == "__main__":
+    main()
