@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Fuzz targets: with libFuzzer for a while, or their corpora once in make check.
-FUZZ_TARGETS := reader number request
+FUZZ_TARGETS := reader number request infer
 FUZZ_SECONDS ?= 60
 REPLAY := $(FUZZ_TARGETS:%=$(O)/tests/fuzz/replay_%)
 CHECK_NEEDS += $(REPLAY)
