@@ -101,6 +101,11 @@ deb: dist
 check-deb:
 	tests/install/deb.sh
 
+.PHONY: check-arm64
+## check-arm64: cross-build the daemon for arm64 and ask it under qemu (root)
+check-arm64:
+	tests/install/arm64.sh
+
 .PHONY: check-fresh
 ## check-fresh: make deps check and make deps run in a fresh Debian root (root)
 check-fresh:
