@@ -49,10 +49,19 @@ apt_mirror() {
 }
 
 # A Debian root in $1, with the apt configuration and certificates of this
-# machine, so that it reaches what this machine reaches.
+# machine, so that it reaches what this machine reaches. Bootstrapped once.
 debian_root() {
-    debootstrap --variant=minbase bookworm "$1" "$(apt_mirror)" >/dev/null ||
-        return 1
+    bootstrapped=build/debian-root.tar
+    if [ ! -f "$bootstrapped" ]; then
+        debootstrap --variant=minbase bookworm "$1" "$(apt_mirror)" \
+            >/dev/null || return 1
+        rm -rf "$1"/var/cache/apt/archives/*.deb
+        mkdir -p build
+        tar -C "$1" -cf "$bootstrapped.new" . &&
+            mv "$bootstrapped.new" "$bootstrapped"
+    else
+        mkdir "$1" && tar -C "$1" -xf "$bootstrapped" || return 1
+    fi
     rm -f "$1/etc/apt/sources.list"
     cp /etc/apt/sources.list "$1/etc/apt/" 2>/dev/null
     cp /etc/apt/sources.list.d/debian.sources "$1/etc/apt/sources.list.d/" \
@@ -79,7 +88,6 @@ have_image() {
 
 make_debian() { # IMAGE
     debian_root "$work/base" || return 1
-    rm -rf "$work"/base/var/cache/apt/archives/*.deb
     tar -C "$work/base" -c . | docker import - "$1"
     rm -rf "$work/base"
 }
