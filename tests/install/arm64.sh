@@ -35,8 +35,9 @@ inside dpkg --add-architecture arm64
     libjansson-dev:arm64 libgnutls28-dev:arm64 zlib1g-dev:arm64; } \
     >"$work/log" 2>&1 || fail "packages"
 git archive --prefix=src/ HEAD | tar -C "$root" -x
-inside make -C /src -j2 CC=aarch64-linux-gnu-gcc \
-    AR=aarch64-linux-gnu-ar PKG_CONFIG=aarch64-linux-gnu-pkg-config >"$work/log" 2>&1 || fail build
+inside PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig \
+    make -C /src -j2 CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar \
+    >"$work/log" 2>&1 || fail build
 echo "[       OK ] arm64: build"
 
 make -s all >"$work/log" 2>&1 || fail "this machine's build"
