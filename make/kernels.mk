@@ -4,6 +4,10 @@ CHECK_SCRIPTS += tests/vectors/check_random.sh
 ifeq ($(SAN),)
 CHECK_SCRIPTS += tests/unit/check_header.sh tests/kernel/check_aarch64.sh
 endif
+# A kernel has one thread; test_bits and test_pool bring the others.
+ifeq ($(SAN),tsan)
+TEST_BIN := $(filter-out %/test_kernels,$(TEST_BIN))
+endif
 check: export O := $(O)
 check: export CC := $(CC)
 
