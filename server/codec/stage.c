@@ -415,7 +415,8 @@ static bool settle_other(struct stage *stage, enum tensor_type type,
     snprintf(pointer, sizeof pointer, "/%s", member);
     return problem_set(problem, 422, pointer,
                        "%s: got %zu elements before their type, must be at "
-                       "most %d unless \"dtype\" stands before them",
+                       "most %d unless \"dtype\" (in /v2 \"datatype\") stands "
+                       "before them",
                        member, stage->count, STAGE_MAX_ELEMENTS);
 }
 

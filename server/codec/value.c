@@ -15,7 +15,8 @@ static const json_t *node(const struct value *value)
     return (const json_t *)value;
 }
 
-/* Jansson calls some failed allocations "invalid token", others nothing. */
+/* Jansson calls some failed allocations "invalid token", and with others it
+ * goes on, short of what it had no room for. */
 static _Thread_local bool out_of_memory;
 
 static void *allocate(size_t bytes)
@@ -170,10 +171,13 @@ struct value *value_parse(const char *text, size_t bytes,
     json_t *document = load(text, bytes, &error);
     if (!document && json_error_code(&error) == json_error_numeric_overflow)
         document = load_widened(text, bytes, &widened);
-    if (!document && out_of_memory)
+    if (out_of_memory) {
+        json_decref(document);
+        document = NULL;
         problem_memory(problem);
-    else if (!document)
+    } else if (!document) {
         explain(problem, &error, text, bytes);
+    }
     return (struct value *)document;
 }
 

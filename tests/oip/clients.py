@@ -199,6 +199,41 @@ def triton_async_and_at_once(address):
             same_bits(got, whole[i:i + 1])
 
 
+def triton_everything_at_once(address):
+    """64 connections, each sending its own mixture, errors among it."""
+    triton()
+    from tritonclient.utils import InferenceServerException
+    whole = np.array(probabilities(address), dtype=np.float32)
+    bad = LOGITS.copy()
+    bad[5, 6] = np.nan
+
+    def ask(seed):
+        draw = np.random.default_rng(seed)
+        client = triton_client(address, network_timeout=120,
+                               connection_timeout=120)
+        for _ in range(8):
+            binary = bool(draw.integers(2))
+            way, back = draw.choice([None, "gzip", "deflate"], 2)
+            broken = draw.integers(4) == 0
+            rows = 64 if broken else int(draw.integers(1, 65))
+            logits = (bad if broken else LOGITS)[:rows]
+            try:
+                result = client.infer(
+                    "softmax", [triton_input("logits", logits, "FP32", binary
+                                             or broken)],
+                    request_compression_algorithm=way,
+                    response_compression_algorithm=back)
+            except InferenceServerException as error:
+                assert broken and error.status() == "400", error
+                continue
+            assert not broken
+            same_bits(result.as_numpy("probabilities"), whole[:rows])
+        client.close()
+
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        list(pool.map(ask, range(64)))
+
+
 def triton_aio(address):
     if importlib.util.find_spec("aiohttp") is None:
         raise Skipped("aiohttp is not installed")
@@ -272,7 +307,7 @@ def go_by_hand(address):
 TESTS = [triton_tells_about_itself, triton_default_is_binary_both_ways,
          triton_json_both_ways, triton_compresses_both_ways, triton_datatypes,
          triton_loss_and_gradient, triton_masked_classes_stay_infinite,
-         triton_async_and_at_once, triton_aio,
+         triton_async_and_at_once, triton_everything_at_once, triton_aio,
          triton_raises_what_the_server_says, triton_reads_statistics,
          kserve_rest_client, node_by_hand, go_by_hand]
 

@@ -111,7 +111,7 @@ static struct service service;
 static int start(void **state)
 {
     (void)state;
-    service.budget.limit = SIZE_MAX;
+    service.budget.limit = service.max_body = SIZE_MAX;
     return smx_context_create(&service.compute,
                               &(struct smx_config){.threads = 1});
 }
@@ -148,11 +148,25 @@ static bool feed(const struct endpoint *endpoint, void *call, const char *body,
     return true;
 }
 
+/* Binary tensors are what stands behind the last brace; NULL: there are none.
+ */
+static const char *header_length(const char *body, char *text, size_t bytes)
+{
+    const char *end = strrchr(body, '}');
+    if (!end || !end[1])
+        return NULL;
+    snprintf(text, bytes, "%zu", (size_t)(end + 1 - body));
+    return text;
+}
+
 /* One request without an allocation of the test's own; its status. */
 static int post(const char *path, const char *body)
 {
     const struct endpoint *endpoint = endpoint_of(path);
-    const struct head head = {.path = path};
+    char length[32];
+    const struct head head = {.path = path,
+                              .inference_header_length =
+                                  header_length(body, length, sizeof length)};
     struct problem problem = {0};
     struct work work;
     struct reply reply = {0};
@@ -230,6 +244,21 @@ static void inference(void **state)
                     200);
 }
 
+/* Floats of letters, 12 and more; one answer is JSON beside a binary one. */
+static void binary_inference(void **state)
+{
+    (void)state;
+    fail_everywhere(
+        "/v2/models/gradient/infer",
+        "{\"inputs\":[{\"name\":\"logits\",\"shape\":[1,3],\"datatype\":"
+        "\"FP32\",\"parameters\":{\"binary_data_size\":12}},{\"name\":"
+        "\"targets\",\"shape\":[1,3],\"datatype\":\"FP16\",\"parameters\":{"
+        "\"binary_data_size\":6}}],\"outputs\":[{\"name\":\"gradient\","
+        "\"parameters\":{\"binary_data\":true}},{\"name\":\"loss\"}]}"
+        "AAAABBBBCCCC112233",
+        200);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -255,9 +284,10 @@ static void mapped_tensors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(softmax),  cmocka_unit_test(loss),
-        cmocka_unit_test(gradient), cmocka_unit_test(inference),
-        cmocka_unit_test(refusals), cmocka_unit_test(mapped_tensors),
+        cmocka_unit_test(softmax),          cmocka_unit_test(loss),
+        cmocka_unit_test(gradient),         cmocka_unit_test(inference),
+        cmocka_unit_test(binary_inference), cmocka_unit_test(refusals),
+        cmocka_unit_test(mapped_tensors),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
