@@ -15,7 +15,11 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 B ?= build
 
-ARCH := $(shell $(CC) -dumpmachine | cut -d- -f1)
+# `make deps ...` may be what installs the compiler, and must come first.
+ARCH := $(or $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),$(shell uname -m))
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 # One object folder a set of flags: SAN=asan, SAN=tsan, SAN=fuzz, CC=clang ...
 SAN ?=
