@@ -35,7 +35,7 @@ static void widen(const struct intake *intake, size_t at,
 {
     if (intake->datatype->kind == DATATYPE_INTEGER)
         widen_int32((int64_t *)intake->tensor->data + at, in, count);
-    else if (intake->datatype->name[0] == 'B')
+    else if (intake->datatype->name[0] == 'B') /* of BF16 and FP16 */
         half_widen_bfloat16((float *)intake->tensor->data + at, in, count,
                             intake->isa);
     else

@@ -3,57 +3,29 @@
 
 #include <string.h>
 
-#define LOGITS                                                                 \
-    {                                                                          \
-        "logits", "FP32", 2, false, 0                                          \
-    }
-#define MASK                                                                   \
-    {                                                                          \
-        "mask", "BOOL", 2, true, 0                                             \
-    }
-#define UPSTREAM                                                               \
-    {                                                                          \
-        "upstream", "FP32", 1, true, 0                                         \
-    }
-#define CRITERION                                                              \
-    {"labels", "INT64", 1, true, 0}, {"targets", "FP32", 2, true, 0},          \
-    {                                                                          \
-        "weights", "FP32", 1, true, 0                                          \
-    }
-#define COUNTS                                                                 \
-    {"divisor", "FP64", 1, false, 0},                                          \
-    {                                                                          \
-        "rows", "INT64", 1, false, 0                                           \
-    }
-#define LOGSUMEXP                                                              \
-    {                                                                          \
-        "logsumexp", "FP32", 1, true, INCLUDE_LOGSUMEXP                        \
-    }
-#define ENTROPY                                                                \
-    {                                                                          \
-        "entropy", "FP32", 1, true, INCLUDE_ENTROPY                            \
-    }
-#define ARGMAX                                                                 \
-    {                                                                          \
-        "argmax", "INT64", 1, true, INCLUDE_ARGMAX                             \
-    }
-#define ACCURACY                                                               \
-    {                                                                          \
-        "accuracy", "FP64", 1, true, INCLUDE_ACCURACY                          \
-    }
-#define INDICES                                                                \
-    {                                                                          \
-        "indices", "INT64", 2, true, 0                                         \
-    }
-#define END                                                                    \
-    {                                                                          \
-        NULL, NULL, 0, false, 0                                                \
-    }
+/* clang-format off */
+#define LOGITS {"logits", "FP32", 2, false, 0}
+#define MASK {"mask", "BOOL", 2, true, 0}
+#define UPSTREAM {"upstream", "FP32", 1, true, 0}
+#define LABELS {"labels", "INT64", 1, true, 0}
+#define TARGETS {"targets", "FP32", 2, true, 0}
+#define WEIGHTS {"weights", "FP32", 1, true, 0}
+#define LOSS {"loss", "FP32", 1, false, 0}
+#define DIVISOR {"divisor", "FP64", 1, false, 0}
+#define ROWS {"rows", "INT64", 1, false, 0}
+#define LOGSUMEXP {"logsumexp", "FP32", 1, true, INCLUDE_LOGSUMEXP}
+#define ENTROPY {"entropy", "FP32", 1, true, INCLUDE_ENTROPY}
+#define ARGMAX {"argmax", "INT64", 1, true, INCLUDE_ARGMAX}
+#define ACCURACY {"accuracy", "FP64", 1, true, INCLUDE_ACCURACY}
+#define INDICES {"indices", "INT64", 2, true, 0}
+#define END {NULL, NULL, 0, false, 0}
+/* clang-format on */
 
 static const struct model_tensor softmax_inputs[] = {LOGITS, MASK, END};
-static const struct model_tensor loss_inputs[] = {LOGITS, CRITERION, MASK, END};
-static const struct model_tensor gradient_inputs[] = {LOGITS, CRITERION, MASK,
-                                                      UPSTREAM, END};
+static const struct model_tensor loss_inputs[] = {LOGITS,  LABELS, TARGETS,
+                                                  WEIGHTS, MASK,   END};
+static const struct model_tensor gradient_inputs[] = {
+    LOGITS, LABELS, TARGETS, WEIGHTS, MASK, UPSTREAM, END};
 
 static const struct model_tensor softmax_outputs[] = {
     {"probabilities", "FP32", 2, false, 0},
@@ -70,11 +42,12 @@ static const struct model_tensor log_softmax_outputs[] = {
     ARGMAX,
     END};
 static const struct model_tensor loss_outputs[] = {
-    {"loss", "FP32", 1, false, 0}, COUNTS, LOGSUMEXP, ARGMAX, ACCURACY, END};
+    LOSS, DIVISOR, ROWS, LOGSUMEXP, ARGMAX, ACCURACY, END};
 static const struct model_tensor gradient_outputs[] = {
     {"gradient", "FP32", 2, false, 0},
-    {"loss", "FP32", 1, false, 0},
-    COUNTS,
+    LOSS,
+    DIVISOR,
+    ROWS,
     {"jacobian", "FP32", 3, true, 0},
     LOGSUMEXP,
     ARGMAX,
