@@ -102,9 +102,11 @@ struct page {
  * fail is the answer to any error under the path, in the protocol's own form:
  * http/'s (401, 404, 405, 413 ...), a page's or an endpoint's. The first row
  * with a fail that matches the path, whatever its method, tells the form; where
- * none does, or fail returns false, it is problem+json. fail sets the status,
- * the text and, with 405, the header Allow, which http/ then leaves alone.
- * With a 408, from another thread, head is empty.
+ * none does, or fail returns false, it is problem+json. fail sets the status
+ * and the text.
+ *
+ * allow tells the methods of a path that a prefix matches, NULL: it is unknown
+ * after all. Where a row has none, the methods of all rows that match count.
  */
 struct route {
     const char *method; /* "GET", "POST"; NULL: the row only lends fail */
@@ -114,8 +116,8 @@ struct route {
     const struct page *page;         /* answered at once */
     bool open;  /* served without a token, while draining and when full */
     bool quiet; /* not logged */
-    bool (*fail)(const struct head *head, const struct problem *problem,
-                 struct reply *reply);
+    const char *(*allow)(const char *path);
+    bool (*fail)(const struct problem *problem, struct reply *reply);
 };
 
 #endif

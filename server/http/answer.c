@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 
 #include "clock.h"
@@ -66,9 +65,8 @@ void answer_problem(const struct daemon *daemon, const struct exchange *x,
     *fallback = NULL;
     reply->status = x->problem.status;
     if (x->head.path
-            ? routes_fail(&daemon->routes, &x->head, &x->problem, reply)
-            : x->route && x->route->fail &&
-                  x->route->fail(&x->head, &x->problem, reply))
+            ? routes_fail(&daemon->routes, x->head.path, &x->problem, reply)
+            : x->route && x->route->fail && x->route->fail(&x->problem, reply))
         return;
     reply->content_type = "application/problem+json";
     reply->writer = problem_writer(&x->problem);
@@ -82,14 +80,6 @@ void answer_problem(const struct daemon *daemon, const struct exchange *x,
 
 /* ---- headers ---------------------------------------------------------- */
 
-static bool has_header(const struct reply *reply, const char *name)
-{
-    for (size_t i = 0; i < reply->header_count; i++)
-        if (strcasecmp(reply->header[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 size_t answer_headers(const struct exchange *x, const struct reply *reply,
                       struct answer_header *headers)
 {
@@ -102,8 +92,7 @@ size_t answer_headers(const struct exchange *x, const struct reply *reply,
     for (size_t i = 0; i < reply->header_count; i++)
         headers[n++] = (struct answer_header){reply->header[i].name,
                                               reply->header[i].value};
-    if (x->allow && (reply->status == 405 || x->options) &&
-        !has_header(reply, "Allow"))
+    if (x->allow && (reply->status == 405 || x->options))
         headers[n++] = (struct answer_header){"Allow", x->allow};
     if (reply->status == 401)
         headers[n++] = (struct answer_header){"WWW-Authenticate", "Bearer"};

@@ -32,6 +32,7 @@ struct match routes_match(const struct routes *routes, const char *method,
 {
     bool get = false, post = false;
     bool every = strcmp(path, "*") == 0; /* OPTIONS * */
+    const struct route *telling = NULL;
     if (strcmp(method, "HEAD") == 0)
         method = "GET";
     for (size_t i = 0; i < routes->count; i++) {
@@ -39,21 +40,26 @@ struct match routes_match(const struct routes *routes, const char *method,
         if (!route->method || (!every && !path_matches(route->path, path)))
             continue;
         if (!every && strcmp(route->method, method) == 0)
-            return (struct match){route, i, NULL};
+            return (struct match){route, i,
+                                  route->allow ? route->allow(path) : NULL};
+        if (route->allow)
+            telling = route;
         get |= strcmp(route->method, "GET") == 0;
         post |= strcmp(route->method, "POST") == 0;
     }
-    return (struct match){NULL, routes->count,
-                          get || post ? allow_of(get, post) : NULL};
+    const char *allow = get || post ? allow_of(get, post) : NULL;
+    if (telling && !every)
+        allow = telling->allow(path);
+    return (struct match){NULL, routes->count, allow};
 }
 
-bool routes_fail(const struct routes *routes, const struct head *head,
+bool routes_fail(const struct routes *routes, const char *path,
                  const struct problem *problem, struct reply *reply)
 {
     for (size_t i = 0; i < routes->count; i++) {
         const struct route *route = routes->route[i];
-        if (route->fail && path_matches(route->path, head->path))
-            return route->fail(head, problem, reply);
+        if (route->fail && path_matches(route->path, path))
+            return route->fail(problem, reply);
     }
     return false;
 }

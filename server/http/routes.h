@@ -31,7 +31,7 @@ struct match routes_match(const struct routes *routes, const char *method,
                           const char *path);
 
 /** The error in the form of the path's protocol; false: it has none. */
-bool routes_fail(const struct routes *routes, const struct head *head,
+bool routes_fail(const struct routes *routes, const char *path,
                  const struct problem *problem, struct reply *reply);
 
 #endif

@@ -24,21 +24,16 @@ static void sentence(const struct problem *problem, char *text, size_t bytes)
                  problem->line, problem->column);
 }
 
-static void add_allow(const char *path, struct reply *reply)
+static const char *allow(const char *path)
 {
     struct target target;
     struct problem unknown = {0};
-    if (!target_parse(&target, path, &unknown))
-        return;
-    reply->header[reply->header_count].name = "Allow";
-    snprintf(reply->header[reply->header_count++].value,
-             sizeof reply->header[0].value, "%s",
-             target_allow(target.resource));
+    return target_parse(&target, path, &unknown) ? target_allow(target.resource)
+                                                 : NULL;
 }
 
 /* The protocol knows no 422: a request that makes no sense is a 400 there. */
-static bool protocol_fail(const struct head *head,
-                          const struct problem *problem, struct reply *reply)
+static bool protocol_fail(const struct problem *problem, struct reply *reply)
 {
     char text[1024];
     struct writer *writer = writer_create();
@@ -56,25 +51,23 @@ static bool protocol_fail(const struct head *head,
     reply->content_type = "application/json";
     reply->text_bytes = SIZE_MAX;
     reply->writer = writer;
-    if (reply->status == 405)
-        add_allow(head->path, reply);
     return true;
 }
 
 #define PAGE(path_, name_)                                                     \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .fail = protocol_fail                                                  \
+        .allow = allow, .fail = protocol_fail                                  \
     }
 #define HEALTH(path_, name_)                                                   \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .open = true, .quiet = true, .fail = protocol_fail                     \
+        .open = true, .quiet = true, .allow = allow, .fail = protocol_fail     \
     }
 #define POSTED(path_, name_, endpoint_)                                        \
     {                                                                          \
         .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
-        .fail = protocol_fail                                                  \
+        .allow = allow, .fail = protocol_fail                                  \
     }
 
 const struct route protocol_routes[] = {

@@ -248,9 +248,38 @@ static void paths_and_methods_answer_in_the_protocol(void **state)
     assert_refused(&(struct http_request){.path = "/v2/models/resnet/infer",
                                           .body = JSON_ONLY},
                    404, "resnet");
-    struct http_answer answer = http_get(fixture.url, INFER);
-    assert_header(&answer, "Allow", "POST, OPTIONS");
-    http_answer_free(&answer);
+}
+
+static void methods_are_those_of_the_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path;
+        int status;
+        const char *allow;
+    } cases[] = {
+        {"OPTIONS", INFER, 204, "POST, OPTIONS"},
+        {"GET", INFER, 405, "POST, OPTIONS"},
+        {"PUT", INFER, 405, "POST, OPTIONS"},
+        {"OPTIONS", "/v2/models/loss/ready", 204, "GET, HEAD, OPTIONS"},
+        {"POST", "/v2/models/loss", 405, "GET, HEAD, OPTIONS"},
+        {"OPTIONS", "/v2", 204, "GET, HEAD, OPTIONS"},
+        {"OPTIONS", "/v2/repository/index", 204, "POST, OPTIONS"},
+        {"OPTIONS", "/v2/models/resnet/infer", 404, NULL},
+        {"PUT", "/v2/models/resnet/infer", 404, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[128];
+        struct http_answer answer = http_send(
+            fixture.url, &(struct http_request){.method = cases[i].method,
+                                                .path = cases[i].path});
+        assert_int_equal(answer.status, cases[i].status);
+        if (cases[i].allow)
+            assert_header(&answer, "Allow", cases[i].allow);
+        else
+            assert_false(http_header(&answer, "Allow", text, sizeof text));
+        http_answer_free(&answer);
+    }
 }
 
 static void limits_and_encodings_answer_in_the_protocol(void **state)
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test(binary_answers_are_compressed_when_asked),
         cmocka_unit_test(names_are_percent_decoded),
         cmocka_unit_test(paths_and_methods_answer_in_the_protocol),
+        cmocka_unit_test(methods_are_those_of_the_path),
         cmocka_unit_test(limits_and_encodings_answer_in_the_protocol),
         cmocka_unit_test(lengths_out_of_range_are_refused),
         cmocka_unit_test(short_and_left_over_bytes_are_refused),

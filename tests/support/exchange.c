@@ -33,12 +33,9 @@ static void take_headers(struct exchange *exchange, const struct reply *reply)
 {
     for (size_t i = 0; i < reply->header_count; i++) {
         const char *name = reply->header[i].name;
-        char *to = strcmp(name, "Allow") == 0 ? exchange->allow
-                   : strcmp(name, "Inference-Header-Content-Length") == 0
-                       ? exchange->text_length
-                       : NULL;
-        if (to)
-            snprintf(to, sizeof exchange->allow, "%s", reply->header[i].value);
+        if (strcmp(name, "Inference-Header-Content-Length") == 0)
+            snprintf(exchange->text_length, sizeof exchange->text_length, "%s",
+                     reply->header[i].value);
     }
 }
 
@@ -134,14 +131,16 @@ static bool serve(struct exchange *exchange, struct service *service,
 static void refuse(struct exchange *exchange, const struct route *routes,
                    size_t count, const struct problem *problem)
 {
-    const struct head head = {.path = exchange->path};
     struct reply reply = {.status = 200, .text_bytes = SIZE_MAX};
     assert_int_not_equal(problem->status, 0);
     exchange->status = problem->status;
     for (size_t i = 0; i < count; i++)
         if (routes[i].fail && path_matches(&routes[i], exchange->path)) {
+            if (exchange->status == 405 && routes[i].allow)
+                snprintf(exchange->allow, sizeof exchange->allow, "%s",
+                         routes[i].allow(exchange->path));
             assert_true((routes[i].fail)(
-                &head, problem, &reply)); /* cmocka has a macro of that name */
+                problem, &reply)); /* cmocka has a macro of that name */
             take_reply(exchange, &reply);
             writer_free(reply.writer);
             return;
