@@ -7,15 +7,15 @@ lint: lint-text lint-analyse lint-werror
 
 .PHONY: lint-text
 lint-text:
-	clang-format --dry-run -Werror $(LINT_SRC)
-	scripts/lint.sh $(LINT_SRC)
+	@clang-format --dry-run -Werror $(LINT_SRC)
+	@scripts/lint.sh $(LINT_SRC)
 	shellcheck -x -e SC2317 scripts/*.sh tests/*.sh tests/*/*.sh docker/*.sh .ci/run
 
 # cppcheck knows no vector types and follows no pointer inside a struct: arrays
 # that the library fills look unset to it.
 .PHONY: lint-analyse
 lint-analyse:
-	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 	    --enable=warning,performance,portability -Ilib \
 	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
     --suppress=uninitvar:lib/vec.h --suppress=bufferAccessOutOfBounds:lib/vec.h \
@@ -24,5 +24,5 @@ lint-analyse:
 
 .PHONY: lint-werror
 lint-werror:
-	$(MAKE) CC=gcc CFLAGS="-O2 -g -Werror" B=$(B)/lint all shared
-	$(MAKE) CC=clang CFLAGS="-O2 -g -Werror" B=$(B)/lint all shared
+	@$(MAKE) -s CC=gcc CFLAGS="-O2 -g -Werror" B=$(B)/lint all shared
+	@$(MAKE) -s CC=clang CFLAGS="-O2 -g -Werror" B=$(B)/lint all shared

@@ -52,8 +52,9 @@ static void data_release(void *data, size_t bytes)
 
 static void *data_resize(void *data, size_t before, size_t after)
 {
-#ifndef __SANITIZE_THREAD__ /* it does not know mremap: the next owner of the
-                               pages would seem to race with the last */
+    /* thread sanitizer does not know mremap: the next owner of the pages would
+     * seem to race with the last */
+#ifndef __SANITIZE_THREAD__
     if (before >= MAPPED_BYTES && after >= MAPPED_BYTES) {
         void *moved = mremap(data, before, after, MREMAP_MAYMOVE);
         return moved == MAP_FAILED ? NULL : moved;
