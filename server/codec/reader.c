@@ -12,6 +12,7 @@
 
 #include "envelope.h"
 #include "lift.h"
+#include "path.h"
 
 enum { MAX_DEPTH = 2048, MAX_STEPS = 4, NAME_BYTES = 256 };
 
@@ -168,31 +169,6 @@ static bool is_offered(const struct reader *reader)
 {
     return reader->depth >= 1 && reader->depth <= MAX_STEPS &&
            (reader->is_object[0] & 1);
-}
-
-/* "inputs/0/data", with '~' and '/' in names escaped as RFC 6901 wants. */
-static void path_text(const struct reader_path *path, char *text, size_t room)
-{
-    size_t used = 0;
-    for (int i = 0; i < path->depth; i++) {
-        char index[24];
-        const char *name = path->step[i].name;
-        if (!name) {
-            snprintf(index, sizeof index, "%zu", path->step[i].index);
-            name = index;
-        }
-        if (i > 0 && used + 3 < room)
-            text[used++] = '/';
-        for (; *name && used + 3 < room; name++) {
-            if (*name == '~' || *name == '/') {
-                text[used++] = '~';
-                text[used++] = *name == '~' ? '0' : '1';
-            } else {
-                text[used++] = *name;
-            }
-        }
-    }
-    text[used] = '\0';
 }
 
 /* ---- tokens of the envelope ------------------------------------------- */
