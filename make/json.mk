@@ -39,7 +39,8 @@ $(ALL_FLOAT32): $(ALL_FLOAT32).o $(NUMBER_OBJ) $(O)/libsoftmax.a
 
 CHECK_NEEDS += $(ALL_FLOAT32)
 CHECK_SCRIPTS += tests/codec/check_float32_sample.sh \
-    tests/codec/check_aarch64.sh tests/codec/check_tables.sh
+    tests/codec/check_aarch64.sh tests/codec/check_tables.sh \
+    tests/codec/check_memory.py
 check: export ALL_FLOAT32_PROGRAM = $(ALL_FLOAT32)
 
 .PHONY: check-float32-all
