@@ -4,6 +4,7 @@
 
 #include "criterion.h"
 #include "loss.h"
+#include "plain_loss.h"
 
 struct gradient_call {
     const struct smx_logits *logits;
@@ -47,6 +48,9 @@ enum smx_status smx_gradient(struct smx_context *context,
 {
     enum smx_status status = smx_rows_check(logits);
     if (status)
+        return status;
+    if (smx_plain_loss(context, logits, criterion, upstream, gradient, loss,
+                       &status))
         return status;
     size_t all = smx_rows_count(logits), rows;
     double divisor;

@@ -4,43 +4,11 @@
  * exact there, and products and sums keep 29 bits more than are answered. */
 #include "kernels.h"
 
-#include "vec.h"
+#include "loss_kernels.h"
+#include "power_vec.h"
 
 extern const struct smx_kernels TIER(kernels);
-
-/* VECS at a time hides the latency of the chain of operations. */
-#define WIDE (2 * VECS)
-
-/* 2^(t/16) for the vectors of a few blocks at once. */
-INLINE void power(vd *t, int vectors)
-{
-    vd shifted[WIDE];
-    EACH (v, vectors)
-        shifted[v] = t[v] + vd_all(SMX_POWER_MAGIC);
-    EACH (v, vectors) {
-        vd f = t[v] - (shifted[v] - vd_all(SMX_POWER_MAGIC));
-        vd p = vd_all(SMX_POWER_C2) + f * vd_all(SMX_POWER_C3);
-        p = vd_all(SMX_POWER_C1) + f * p;
-        p = vd_all(1) + f * p;
-        t[v] =
-            vd_mul_above(vd_sixteenths(shifted[v]), p, t[v], SMX_POWER_LOWEST);
-    }
-}
-
-INLINE void load_power(const float *x, double max, double scale, vd *e,
-                       int vectors)
-{
-    EACH (v, vectors)
-        e[v] = (vd_widen(x + v * LANES) - vd_all(max)) * vd_all(scale);
-    power(e, vectors);
-}
-
-/* The last, partial block with -INFINITY behind it, which counts nothing. */
-INLINE void pad(float block[BLOCK], const float *x, size_t n)
-{
-    for (size_t i = 0; i < BLOCK; i++)
-        block[i] = i < n ? x[i] : -__builtin_inff();
-}
+extern const struct smx_loss_kernels TIER(loss_kernels);
 
 INLINE float peak_of(vf top)
 {
@@ -97,7 +65,7 @@ static double exponentials(const float *x, size_t n, double max, double scale,
     }
     for (; i < n; i += BLOCK) {
         float block[BLOCK];
-        pad(block, x + i, n - i);
+        pad(block, x + i, n - i, -__builtin_inff());
         load_power(block, max, scale, e, VECS);
         add_block(sum, e, out + i);
     }
@@ -109,7 +77,7 @@ static double rest(const float *x, size_t n, double max, double scale)
     vd sum[VECS] = {{0}}, e[WIDE];
     for (size_t i = 0; i < n; i += BLOCK) {
         float block[BLOCK];
-        pad(block, x + i, n - i);
+        pad(block, x + i, n - i, -__builtin_inff());
         load_power(block, max, scale, e, VECS);
         EACH (v, VECS) {
             vl below = vd_widen(block + v * LANES) < vd_all(max);
@@ -151,4 +119,5 @@ const struct smx_kernels TIER(kernels) = {
     .rest = rest,
     .scale = scale,
     .shift = shift,
+    .loss = &TIER(loss_kernels),
 };

@@ -17,6 +17,8 @@
 
 #define SMX_CHUNK ((size_t)4096)
 
+struct smx_loss_kernels;
+
 struct smx_kernels {
     /** Largest of x; false when a NaN or +INFINITY is among them. */
     bool (*peak)(const float *x, size_t n, float *max);
@@ -37,6 +39,9 @@ struct smx_kernels {
     /** out[i] = (x[i] - max) * factor - offset, rounded once. */
     void (*shift)(const float *x, size_t n, double max, double factor,
                   double offset, float *out);
+
+    /** Those of the loss. */
+    const struct smx_loss_kernels *loss;
 };
 
 /** The kernels of an available instruction set, not SMX_ISA_BEST. */

@@ -5,6 +5,7 @@
 
 #include "criterion.h"
 #include "loss.h"
+#include "plain_loss.h"
 
 enum part { ENTROPY, SQUARE, PARTS }; /* of a row: -sum v log p, L lse^2 */
 
@@ -126,6 +127,9 @@ enum smx_status smx_loss(struct smx_context *context,
                          struct smx_where *where)
 {
     enum smx_status status = smx_rows_check(logits);
+    if (!status &&
+        smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
+        return status;
     if (!status)
         status = smx_rows_finite(logits->data, logits->dtype,
                                  smx_rows_count(logits) * logits->classes, true,

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The kernels of the loss and its gradient, one table an instruction set.
+ * Like those of kernels.h they work on one chunk of a row.
+ */
+#ifndef SMX_LOSS_KERNELS_H
+#define SMX_LOSS_KERNELS_H
+
+#include <stddef.h>
+
+/** v, the mass that the loss puts on the classes of a chunk (criterion.h). */
+struct smx_mass {
+    enum smx_mass_kind {
+        SMX_MASS_NONE,     /* 0 */
+        SMX_MASS_EVEN,     /* 1 */
+        SMX_MASS_WEIGHTS,  /* w_c */
+        SMX_MASS_TARGETS,  /* keep t_c + share */
+        SMX_MASS_WEIGHTED, /* w_c (keep t_c + share) */
+    } kind;
+    const float *targets, *weights; /* of the chunk's first class */
+    double keep, share;
+};
+
+struct smx_loss_kernels {
+    /**
+     * Sum of exp2((x[i] - reference) * scale / 16), as by exponentials.
+     * Fetches into the cache what lies behind x.
+     */
+    double (*sum)(const float *x, size_t n, double reference, double scale);
+
+    /**
+     * *cost = sum of v[i] (anchor - x[i]) over v[i] != 0, returns sum of v[i],
+     * which is NaN or infinite if one of the targets is.
+     */
+    double (*mass)(const float *x, size_t n, double anchor,
+                   const struct smx_mass *mass, double *cost);
+
+    /**
+     * out[i] = factor * exp2((x[i] - reference) * scale / 16) - share * v[i],
+     * rounded once. out may be x.
+     */
+    void (*descend)(const float *x, size_t n, double reference, double scale,
+                    double factor, const struct smx_mass *mass, double share,
+                    float *out);
+
+    /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
+    void (*log1p)(double *x, size_t n);
+
+    /** Sum of x[i]. */
+    double (*total)(const double *x, size_t n);
+};
+
+#endif

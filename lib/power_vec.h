@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/** Exponentials of vectors, shared by the templates (power.h: the method). */
+#ifndef SMX_POWER_VEC_H
+#define SMX_POWER_VEC_H
+
+#include "vec.h"
+
+/* VECS at a time hides the latency of the chain of operations. */
+#define WIDE (2 * VECS)
+
+/** 2^(t/16) for the vectors of a few blocks at once. */
+INLINE void power(vd *t, int vectors)
+{
+    vd shifted[WIDE];
+    EACH (v, vectors)
+        shifted[v] = t[v] + vd_all(SMX_POWER_MAGIC);
+    EACH (v, vectors) {
+        vd f = t[v] - (shifted[v] - vd_all(SMX_POWER_MAGIC));
+        vd p = vd_all(SMX_POWER_C2) + f * vd_all(SMX_POWER_C3);
+        p = vd_all(SMX_POWER_C1) + f * p;
+        p = vd_all(1) + f * p;
+        t[v] =
+            vd_mul_above(vd_sixteenths(shifted[v]), p, t[v], SMX_POWER_LOWEST);
+    }
+}
+
+/** e = 2^((x - reference) scale / 16); x - 0 is not worth computing. */
+INLINE void load_power(const float *x, double reference, double scale, vd *e,
+                       int vectors)
+{
+    EACH (v, vectors) {
+        e[v] = vd_widen(x + v * LANES);
+        if (reference != 0)
+            e[v] -= vd_all(reference);
+        e[v] *= vd_all(scale);
+    }
+    power(e, vectors);
+}
+
+/** The last, partial block with a value behind it that counts nothing. */
+INLINE void pad(float block[BLOCK], const float *x, size_t n, float behind)
+{
+    for (size_t i = 0; i < BLOCK; i++)
+        block[i] = i < n ? x[i] : behind;
+}
+
+#endif
