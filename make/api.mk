@@ -13,3 +13,8 @@ $(OPENAPI_VENV)/bin/openapi-spec-validator:
 ## check-openapi: hold openapi.yaml to the specification of OpenAPI 3.1
 check-openapi: $(OPENAPI_VENV)/bin/openapi-spec-validator
 	$< openapi.yaml
+
+.PHONY: figures
+## figures: put what the benches measured into README.md
+figures:
+	scripts/figures.py $(B) README.md
