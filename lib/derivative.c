@@ -24,8 +24,8 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
         size_t i = smx_rows_index(z, r, c);
         double g = smx_get(call->upstream, z->dtype, i), p = row->p[c];
         double d = call->log ? g - p * dot : p * (g - dot);
-        bool masked = row->d[c] == -INFINITY;
-        smx_set(call->out, z->dtype, i, masked ? 0 : d * smx_row_slope(z, i));
+        d *= smx_row_slope(z, i, row->d[c] == -INFINITY);
+        smx_set(call->out, z->dtype, i, d);
     }
 }
 
@@ -39,10 +39,8 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
             double same = i == j;
             double d =
                 call->log ? same - row->p[i] : row->p[j] * (same - row->p[i]);
-            if (row->d[i] == -INFINITY)
-                d = 0;
-            else
-                d *= smx_row_slope(z, smx_rows_index(z, r, i));
+            d *= smx_row_slope(z, smx_rows_index(z, r, i),
+                               row->d[i] == -INFINITY);
             smx_set(call->out, z->dtype,
                     ((o * classes + j) * z->inner + n) * classes + i, d);
         }

@@ -33,8 +33,7 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
         double v = ignored ? 0 : smx_criterion_mass(z, criterion, r, c);
         double d = (mass * row->p[c] - v) * call->factor +
                    square * row->p[c] * call->z_factor;
-        bool flat = z->softcap && row->d[c] == -INFINITY;
-        d *= flat ? 0 : g * smx_row_slope(z, i);
+        d *= g * smx_row_slope(z, i, row->d[c] == -INFINITY);
         smx_set(call->gradient, z->dtype, i, ignored ? 0 : d);
     }
 }

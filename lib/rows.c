@@ -69,11 +69,13 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
     return SMX_OK;
 }
 
-double smx_row_slope(const struct smx_logits *z, size_t index)
+double smx_row_slope(const struct smx_logits *z, size_t index, bool masked)
 {
     double slope = z->temperature ? 1 / z->temperature : 1;
     if (!z->softcap)
         return slope;
+    if (masked)
+        return 0; /* tanh is flat at -infinity */
     double v = smx_get(z->data, z->dtype, index);
     /* 1 - tanh^2 u = 4 t / (1 + t)^2, t = exp(-2 |u|): nothing cancels */
     double t = exp(-2 * fabs(v / z->softcap));

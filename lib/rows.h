@@ -40,8 +40,9 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
 void smx_row_load(struct smx_row *row, const struct smx_logits *logits,
                   size_t r);
 
-/** d z'_c / d z_c. */
-double smx_row_slope(const struct smx_logits *logits, size_t index);
+/** d z'_c / d z_c; a masked class has no finite z_c, whatever data says. */
+double smx_row_slope(const struct smx_logits *logits, size_t index,
+                     bool masked);
 
 /** rows in slices over the pool; work(argument, row, r). */
 enum smx_status

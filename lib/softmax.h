@@ -264,7 +264,8 @@ enum smx_status smx_gradient(struct smx_context *context,
  * upstream     shape and dtype of the logits; finite.
  * gradient     shape and dtype of the logits; may be logits->data or
  *              upstream, no other overlap.
- * A row all masked gives 0 (softmax) and g_c masked to 0 (log-softmax).
+ * A masked class follows the formula with a_c = 0: softmax gives it 0,
+ * log-softmax g_c; with softcap, which is flat there, both give it 0.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
  */
 enum smx_status smx_vjp(struct smx_context *context,
@@ -276,8 +277,8 @@ enum smx_status smx_vjp(struct smx_context *context,
  * The Jacobian itself, output first as PyTorch has it: element [o, j, n, i]
  * of the logits' shape + [classes] is d a_j / d z_i in row (o, n), which is
  * a_j (delta_ij - a_i) for softmax and delta_ij - a_i for log-softmax, times
- * the derivatives of temperature and softcap at z_i. A row all masked: as by
- * the formula with a = 0 (log: the derivative at a masked z_i is 0).
+ * the derivatives of temperature and softcap at z_i. Masked classes: as for
+ * smx_vjp.
  *
  * jacobian     outer x classes x inner x classes, dtype; no overlap.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM

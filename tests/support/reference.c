@@ -108,8 +108,7 @@ static void vjp_row(const struct row *row, bool log, const void *upstream,
     for (size_t c = 0; c < row->classes; c++) {
         size_t i = row->first + c * row->stride;
         long double g = reference_get(upstream, dtype, i), p = row->p[c];
-        bool out = isinf(row->d[c]);
-        long double slope = out ? 0 : row->factor[c];
+        long double slope = row->factor[c];
 
         gradient[i] =
             slope * (log ? g - p * sum_get(&dot) : p * (g - sum_get(&dot)));
@@ -136,7 +135,7 @@ void reference_vjp(const struct smx_logits *logits, bool log,
 static long double jacobian_of(const struct row *row, bool log, size_t j,
                                size_t i, long double *scale)
 {
-    long double hot = i == j, slope = isinf(row->d[i]) ? 0 : row->factor[i];
+    long double hot = i == j, slope = row->factor[i];
     long double a = log ? 1 : row->p[j];
 
     *scale = slope * a * (i == j ? 1 : row->p[i]);

@@ -199,6 +199,41 @@ static void mass_on_a_masked_class_costs_infinity(void **state)
     assert_true(x.gradient[0] == -1 && x.gradient[1] == 0.5f);
 }
 
+/* The loss of a label is -log a_y: so must be its gradient, masked or not. */
+static void gradient_at_a_masked_class_is_that_of_the_log(void **state)
+{
+    const double z[] = {1, 5, 2}, up[] = {0, -1, 0};
+    const uint8_t mask[] = {1, 0, 1};
+    const int64_t y = 1;
+    struct smx_criterion k = {.labels = &y, .ignore_index = -100};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct smx_logits logits = {.data = z,
+                                    .dtype = SMX_FLOAT64,
+                                    .outer = 1,
+                                    .classes = 3,
+                                    .inner = 1,
+                                    .temperature = i & 1 ? 2 : 1,
+                                    .softcap = i & 2 ? 4 : 0,
+                                    .mask = mask};
+        double want[3], got[3], jacobian[3][3];
+        double own = i & 2 ? 0 : -1 / logits.temperature;
+
+        assert_status(
+            smx_gradient(expect_context, &logits, &k, NULL, want, NULL, NULL),
+            SMX_OK);
+        assert_status(smx_vjp(expect_context, &logits, true, up, got, NULL),
+                      SMX_OK);
+        assert_status(
+            smx_jacobian(expect_context, &logits, true, jacobian, NULL),
+            SMX_OK);
+        assert_true(want[1] == own);
+        for (int c = 0; c < 3; c++)
+            assert_true(got[c] == want[c] && -jacobian[1][c] == want[c]);
+    }
+}
+
 static void nan_and_plus_infinity_are_named(void **state)
 {
     const float bad[] = {NAN, INF};
@@ -471,6 +506,7 @@ int main(void)
         cmocka_unit_test(row_all_masked_without_target_mass_costs_nothing),
         cmocka_unit_test(minus_infinity_under_zero_mass_costs_nothing),
         cmocka_unit_test(mass_on_a_masked_class_costs_infinity),
+        cmocka_unit_test(gradient_at_a_masked_class_is_that_of_the_log),
         cmocka_unit_test(nan_and_plus_infinity_are_named),
         cmocka_unit_test(label_out_of_range_is_named),
         cmocka_unit_test(ignore_index_may_be_a_class),

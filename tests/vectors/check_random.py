@@ -302,10 +302,9 @@ def jvp(request):
         size = sum(map(abs, u)) if log else sum(
             abs(a) * p for a, p in zip(u, row.p))
         rows.append([
-            exact(ZERO) if out else
             (s * (a - p * dot), s * (abs(a) + p * size)) if log else
             (s * p * (a - dot), s * p * (abs(a) + size))
-            for a, p, s, out in zip(u, row.p, row.slope, row.out)])
+            for a, p, s in zip(u, row.p, row.slope)])
     return {"gradient": t.spread(rows)}, {}
 
 
@@ -314,7 +313,6 @@ def jacobian(request):
     rows = []
     for row in t.rows:
         rows.append([[
-            exact(ZERO) if row.out[i] else
             (row.slope[i] * (ONE if log else row.p[j]) * (
                 (i == j) - row.p[i]), row.slope[i] * (ONE if log else row.p[j]))
             for i in range(t.c)] for j in range(t.c)])

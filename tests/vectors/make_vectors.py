@@ -132,6 +132,12 @@ class Rows:
     def log_probabilities(self):
         return self.logp.detach().masked_fill(self.mask, -INF)
 
+    def differentiable(self, log):
+        """p or log p, and that of a class left out: z_c - lse without z_c."""
+        if not log:
+            return self.p
+        return torch.where(self.mask, -self.lse.unsqueeze(-1), self.logp)
+
     def logsumexp(self):
         return self.lse.detach().masked_fill(self.dead, -INF)
 
@@ -304,28 +310,33 @@ def answer_gradient_of_loss(request):
     return want, scale
 
 
+def masked_slope(request):
+    """dz'/dz at minus infinity, which autograd does not see."""
+    return 0 if "softcap" in request else 1 / request.get("temperature", 1.0)
+
+
 def answer_vjp(request):
     r = Rows(request)
     log = request["of"] == "log_softmax"
     g = r.last(torch.tensor(request["upstream"]).double())
-    values = r.logp * ~r.mask if log else r.p
-    (values * g).sum().backward()
+    (r.differentiable(log) * g).sum().backward()
     p = r.p.detach()
     if log:
-        # a left-out class keeps its -p_c sum g only through the others
-        total = (g * ~r.mask).sum(-1, keepdim=True)
         size = g.abs() + p * g.abs().sum(-1, keepdim=True)
-        assert torch.equal(total, g.sum(-1, keepdim=True))
     else:
         size = p * (g.abs() + (p * g.abs()).sum(-1, keepdim=True))
+    grad = r.z.grad
+    if log:
+        grad = torch.where(r.back(r.mask), r.back(g) * masked_slope(request),
+                           grad)
     size = size / r.t
-    return {"gradient": r.z.grad.tolist()}, {"gradient": size.max().item()}
+    return {"gradient": grad.tolist()}, {"gradient": size.max().item()}
 
 
 def answer_jacobian(request):
     r = Rows(request)
     log = request["of"] == "log_softmax"
-    out = r.back(r.logp * ~r.mask if log else r.p)
+    out = r.back(r.differentiable(log))
     flat = out.reshape(-1)
     columns = []
     for i in range(flat.numel()):
@@ -336,6 +347,9 @@ def answer_jacobian(request):
         row = r.last(place.reshape(out.shape)).sum(-1) != 0
         columns.append(r.last(grad)[row].reshape(-1))
     jac = torch.stack(columns).reshape(list(out.shape) + [r.classes])
+    if log:
+        hot = r.last(jac.movedim(-1, 0)).diagonal(dim1=0, dim2=-1)
+        hot[r.mask] = masked_slope(request)
     size = 1 / r.t if log else 0.0
     if not log:
         size = 0.25 / r.t
@@ -493,6 +507,13 @@ def by_hand():
     yield "/loss", dict(logits=[[-INF, -INF]], targets=[[0., 0.]])
     yield "/loss", dict(logits=[[-INF, 1., 2.]], targets=[[0., .5, .5]])
     yield "/gradient", dict(logits=[[-INF, 1., 2.]], targets=[[0., .5, .5]])
+    # what is left out, beside options, in the gradient of the log
+    left = dict(of="log_softmax", logits=[[1., -INF, 2.], [-INF, -INF, -INF]],
+                temperature=2)
+    for mask in ({}, {"mask": [True, True, False]}, {"softcap": 5}):
+        yield "/gradient", {**left, **mask}
+        yield "/gradient", {**left, **mask,
+                            "upstream": [[.5, -1., 2.], [1., .25, -3.]]}
     big = 2.0 ** 127
     yield "/softmax", dict(logits=[big, -big, big], log=True)
     yield "/gradient", dict(logits=[big, -big, 1.], labels=1)
@@ -508,7 +529,10 @@ def answer(path, request):
         return answer_softmax(request)
     if path == "/loss":
         return answer_loss(request)
-    return answer_gradient_of_loss(request)
+    if "of" not in request:
+        return answer_gradient_of_loss(request)
+    return answer_vjp(request) if "upstream" in request \
+        else answer_jacobian(request)
 
 
 def strict(value):
