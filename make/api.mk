@@ -14,6 +14,15 @@ $(OPENAPI_VENV)/bin/openapi-spec-validator:
 check-openapi: $(OPENAPI_VENV)/bin/openapi-spec-validator
 	$< openapi.yaml
 
+$(OPENAPI_VENV)/bin/schemathesis: $(OPENAPI_VENV)/bin/openapi-spec-validator
+	$(OPENAPI_VENV)/bin/pip install -q schemathesis==4.32.5
+
+.PHONY: check-schemathesis
+## check-schemathesis: ask the daemon at random what openapi.yaml describes
+check-schemathesis: export SOFTMAXD = $(O)/softmaxd
+check-schemathesis: $(OPENAPI_VENV)/bin/schemathesis $(O)/softmaxd
+	tests/http/check_schemathesis.py $<
+
 .PHONY: figures
 ## figures: put what the benches measured into README.md
 figures:

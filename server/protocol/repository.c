@@ -41,6 +41,25 @@ static bool repository_feed(void *call, const char *bytes, size_t count,
     return true;
 }
 
+static bool take_question(struct repository *repository,
+                          const struct value *question, struct problem *problem)
+{
+    char got[64];
+    if (value_kind(question) != VALUE_OBJECT) {
+        value_print(question, got, sizeof got);
+        return problem_set(problem, 400, NULL,
+                           "body: got %s, must be an object", got);
+    }
+    const struct value *ready = value_member(question, "ready");
+    if (ready && value_kind(ready) != VALUE_BOOL) {
+        value_print(ready, got, sizeof got);
+        return problem_set(problem, 400, NULL,
+                           "ready: got %s, must be true or false", got);
+    }
+    repository->ready_only = ready && value_boolean(ready);
+    return true;
+}
+
 static bool repository_ready(void *call, struct work *work,
                              struct problem *problem)
 {
@@ -52,13 +71,9 @@ static bool repository_ready(void *call, struct work *work,
         value_parse(repository->question, repository->bytes, problem);
     if (!question)
         return false;
-    const struct value *ready = value_member(question, "ready");
-    bool good = !ready || value_kind(ready) == VALUE_BOOL;
-    repository->ready_only = good && ready && value_boolean(ready);
+    bool good = take_question(repository, question, problem);
     value_free(question);
-    return good || problem_set(problem, 400, NULL,
-                               "ready: got another type, must be true or "
-                               "false");
+    return good;
 }
 
 static bool repository_run(void *call, struct problem *problem)

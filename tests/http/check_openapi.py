@@ -78,6 +78,8 @@ def provoke(daemons, method, path, status, good):
         200: lambda: d.plain.ask(verb, path, body, JSON),
         400: lambda: d.plain.ask(verb, path, "{", JSON),
         401: lambda: d.locked.ask(verb, path, body, JSON),
+        404: lambda: d.plain.ask(verb, path.replace("softmax", "none"), body,
+                                 JSON),
         406: lambda: d.plain.ask(verb, path, body,
                                  {**JSON, "Accept": "image/png"}),
         408: lambda: slow(d.hasty, method, path),
@@ -115,14 +117,11 @@ class Walk:
         self.tests = tests
 
     def resolve(self, path, item):
-        """The path with its parameters' examples, the item it refers to."""
-        follow = self.schemas.follow
-        for parameter in map(follow, item.get("parameters", [])):
+        """The path with its parameters' examples."""
+        for parameter in map(self.schemas.follow, item.get("parameters", [])):
             path = path.replace(f"{{{parameter['name']}}}",
                                 parameter["example"])
-        if "$ref" in item:
-            item = follow({"$ref": item["$ref"]})
-        return path, item
+        return path
 
     def operation(self, path, method, operation):
         follow = self.schemas.follow
@@ -168,7 +167,7 @@ def main():
         daemons.leaving.terminate()
         walk = Walk(document, daemons, tests)
         for path, item in document["paths"].items():
-            path, item = walk.resolve(path, item)
+            path = walk.resolve(path, item)
             for method in METHODS:
                 if method in item:
                     walk.operation(path, method, item[method])

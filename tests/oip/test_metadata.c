@@ -140,9 +140,17 @@ static void repository_lists_the_models(void **state)
     ready = true;
     assert_string_equal(none.answer, "[]");
     exchange_free(&none);
-    struct exchange bad = ask("POST", "/v2/repository/index", "{\"ready\":1}");
-    assert_int_equal(bad.status, 400);
-    exchange_free(&bad);
+    static const char *const bad[][2] = {
+        {"{\"ready\":1}", "ready: got 1, must be true or false"},
+        {"[null]", "body: got [null], must be an object"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct exchange exchange =
+            ask("POST", "/v2/repository/index", bad[i][0]);
+        assert_int_equal(exchange.status, 400);
+        assert_non_null(strstr(exchange.answer, bad[i][1]));
+        exchange_free(&exchange);
+    }
 }
 
 static void unknown_things_are_a_404(void **state)
