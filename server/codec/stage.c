@@ -287,11 +287,9 @@ bool stage_element(struct stage *stage, const char *text, size_t bytes,
                    const char *name, struct problem *problem)
 {
     struct tensor *tensor = stage->tensor;
-    if (stage->element == READER_ANY && !stage->typed) {
-        stage->typed = true;
-        if (bytes > 0 && (text[0] == 't' || text[0] == 'f'))
-            tensor->type = TENSOR_BOOL;
-    }
+    if (stage->element == READER_ANY && stage->count == 0 && bytes > 0 &&
+        (text[0] == 't' || text[0] == 'f'))
+        tensor->type = TENSOR_BOOL;
     if (!make_room(stage, 1, problem))
         return false;
     switch (tensor->type) {
@@ -308,6 +306,15 @@ bool stage_element(struct stage *stage, const char *text, size_t bytes,
         break;
     }
     return false;
+}
+
+/* How many come before one whose double may not tell the integer it was. */
+static size_t below_long_integers(const double *values, size_t count)
+{
+    size_t i = 0;
+    while (i < count && fabs(values[i]) < 0x1p53)
+        i++;
+    return i;
 }
 
 /* Integers of a stretch: no decimals, and in range. */
@@ -348,6 +355,8 @@ size_t stage_plain(struct stage *stage, const struct stretch *stretch,
         break;
     }
     size_t done = last - first;
+    if (stage->element == READER_ANY && undecided(stage))
+        done = below_long_integers((double *)data + at, done);
     if (undecided(stage) && done > STAGE_MAX_ELEMENTS - at)
         done = STAGE_MAX_ELEMENTS - at;
     stage->count += done;

@@ -32,7 +32,6 @@ struct stage {
     struct budget *budget; /* the tensor's */
     enum reader_element element;
     bool infinity; /* -Infinity is an element */
-    bool typed;    /* READER_ANY has seen its first element */
     size_t count;  /* elements so far */
     struct exception *exceptions;
     size_t exception_count, exception_room;

@@ -303,6 +303,30 @@ static void settling_is_reading_with_that_type(void **state)
     reading_free(&reading);
 }
 
+/* In a row so long that it is read many numbers at once. */
+static void staged_integers_keep_all_their_digits(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "18014398509481985", "9007199254740993",    "-9223372036854775807",
+        "36028797018963969", "18014398509481985.0", "-1234567890123456789"};
+    enum { COUNT = 300, KINDS = sizeof texts / sizeof texts[0] };
+    char body[COUNT * 24] = "{\"any\":[0";
+    size_t used = strlen(body);
+    for (int i = 1; i < COUNT; i++)
+        used += (size_t)snprintf(body + used, sizeof body - used, ",%s",
+                                 i % 7 ? "12" : texts[i / 7 % KINDS]);
+    snprintf(body + used, sizeof body - used, "]}");
+    struct reading reading;
+    assert_true(reading_text(&reading, body, SIZE_MAX));
+    assert_true(reading_settle(&reading, READING_ANY, TENSOR_INT64));
+    const int64_t *integers = reading.tensor[READING_ANY].data;
+    for (int i = 1; i < COUNT; i++)
+        assert_true(integers[i] ==
+                    (i % 7 ? 12 : strtoll(texts[i / 7 % KINDS], NULL, 10)));
+    reading_free(&reading);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +339,7 @@ int main(void)
         cmocka_unit_test(endless_input_is_refused_at_once),
         cmocka_unit_test(staged_floats_are_rounded_once),
         cmocka_unit_test(settling_is_reading_with_that_type),
+        cmocka_unit_test(staged_integers_keep_all_their_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
