@@ -21,9 +21,6 @@
 /* Rows whose losses are added up at once. */
 #define BLOCK_ROWS ((size_t)256)
 
-/* Exponents beyond which the products below could leave the doubles. */
-#define TAME 0x1p100
-
 /* Sixteenths of a binade up to which exponentials are taken relative to 0. */
 #define NEAR 1600.0
 
@@ -450,28 +447,6 @@ out:
     return status;
 }
 
-static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
-{
-    double t = z->temperature ? z->temperature : 1;
-    return smx_plain(z) && z->outer && !k->labels != !k->targets &&
-           t >= 1 / TAME && t <= TAME && k->z_loss <= TAME;
-}
-
-/* But for the targets, which the first sweep checks. */
-static bool acceptable(const struct smx_logits *z,
-                       const struct smx_criterion *criterion,
-                       const float *upstream)
-{
-    struct smx_logits checked = *z;
-    if (criterion->targets)
-        checked.outer = 0;
-    return !smx_criterion_check(&checked, criterion, NULL) &&
-           (!upstream ||
-            !smx_rows_finite(upstream, SMX_FLOAT32,
-                             criterion->reduction == SMX_NONE ? z->outer : 1,
-                             false, SMX_UPSTREAM, NULL));
-}
-
 static enum smx_mass_kind kind_of(const struct smx_criterion *criterion)
 {
     if (criterion->targets)
@@ -487,7 +462,7 @@ bool smx_plain_loss(struct smx_context *context,
                     const float *upstream, float *gradient,
                     const struct smx_loss_out *out, enum smx_status *status)
 {
-    if (!fits(logits, criterion) || !acceptable(logits, criterion, upstream))
+    if (!smx_plain_loss_takes(logits, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
     double t = logits->temperature ? logits->temperature : 1;

@@ -19,4 +19,10 @@ bool smx_plain_loss(struct smx_context *context,
                     const float *upstream, float *gradient,
                     const struct smx_loss_out *out, enum smx_status *status);
 
+/** Whether smx_plain_loss computes this, short of what only its first sweep
+ * finds out. */
+bool smx_plain_loss_takes(const struct smx_logits *logits,
+                          const struct smx_criterion *criterion,
+                          const float *upstream);
+
 #endif
