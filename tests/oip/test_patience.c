@@ -34,7 +34,7 @@ static struct fixture fixture;
 static int start(void **state)
 {
     (void)state;
-    static const char *const flags[] = {"--request-timeout=1", NULL};
+    static const char *const flags[] = {"--request-timeout=3", NULL};
     fixture_start(&fixture, flags);
     return 0;
 }
@@ -107,7 +107,7 @@ static void a_slow_reader_gets_all(void **state)
     assert_non_null(slice);
     while (total < LARGE_BYTES && (n = recv(fd, slice, SLICE_BYTES, 0)) > 0) {
         total += (size_t)n;
-        sleep_ms(80); /* takes longer than the timeout altogether */
+        sleep_ms(160); /* takes longer than the timeout altogether */
     }
     if (total < LARGE_BYTES)
         fail_msg("got %zu bytes: %.200s", total, slice);
@@ -134,7 +134,7 @@ static void late_bodies_are_told_in_the_protocol(void **state)
         !strstr(answer, "Content-Type: application/json\r\n") ||
         !strstr(answer, "X-Request-Id: late\r\n") ||
         !strstr(answer, "\r\n\r\n{\"error\":\"request: got a part of it, must "
-                        "arrive within 1 seconds"))
+                        "arrive within 3 seconds"))
         fail_msg("got %s", answer);
     close(fd);
 }
