@@ -93,7 +93,8 @@ void smx_criterion_count(const struct smx_logits *z,
         size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;
         double w = criterion->labels ? weight(z, criterion, y) : 1;
         double sum = *divisor + w, part = sum - *divisor;
-        lost += (*divisor - (sum - part)) + (w - part);
+        if (isfinite(sum))
+            lost += (*divisor - (sum - part)) + (w - part);
         *divisor = sum;
         ++*rows;
     }
@@ -110,8 +111,8 @@ double smx_criterion_loss(const struct smx_logits *z,
         if (v == 0)
             continue;
         if (row->d[c] == -INFINITY)
-            return row->max == -INFINITY || v > 0 ? INFINITY : -INFINITY;
-        loss += v * (row->logsum - row->d[c]);
+            return row->empty || v > 0 ? INFINITY : -INFINITY;
+        loss = smx_plus(loss, v * (row->logsum - row->d[c]), INFINITY);
     }
     return loss;
 }

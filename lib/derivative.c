@@ -23,9 +23,9 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
     for (size_t c = 0; c < z->classes; c++) {
         size_t i = smx_rows_index(z, r, c);
         double g = smx_get(call->upstream, z->dtype, i), p = row->p[c];
-        double d = call->log ? g - p * dot : p * (g - dot);
-        d *= smx_row_slope(z, i, row->d[c] == -INFINITY);
-        smx_set(call->out, z->dtype, i, d);
+        double d = call->log ? g - smx_times(p, dot) : smx_times(p, g - dot);
+        double slope = smx_row_slope(z, i, row->d[c] == -INFINITY);
+        smx_set(call->out, z->dtype, i, smx_times(d, slope));
     }
 }
 
@@ -39,10 +39,11 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
             double same = i == j;
             double d =
                 call->log ? same - row->p[i] : row->p[j] * (same - row->p[i]);
-            d *= smx_row_slope(z, smx_rows_index(z, r, i),
-                               row->d[i] == -INFINITY);
+            double slope = smx_row_slope(z, smx_rows_index(z, r, i),
+                                         row->d[i] == -INFINITY);
             smx_set(call->out, z->dtype,
-                    ((o * classes + j) * z->inner + n) * classes + i, d);
+                    ((o * classes + j) * z->inner + n) * classes + i,
+                    smx_times(d, slope));
         }
 }
 

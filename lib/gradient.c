@@ -26,14 +26,16 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
                     criterion->reduction == SMX_NONE ? r : 0);
     for (size_t c = 0; c < z->classes && !ignored; c++)
         mass += smx_criterion_mass(z, criterion, r, c);
-    if (row->max != -INFINITY)
-        square = 2 * criterion->z_loss * (row->max + row->logsum);
+    if (!row->empty)
+        square = smx_times(2 * criterion->z_loss, row->max + row->logsum);
     for (size_t c = 0; c < z->classes; c++) {
         size_t i = smx_rows_index(z, r, c);
         double v = ignored ? 0 : smx_criterion_mass(z, criterion, r, c);
-        double d = (mass * row->p[c] - v) * call->factor +
-                   square * row->p[c] * call->z_factor;
-        d *= g * smx_row_slope(z, i, row->d[c] == -INFINITY);
+        double p = row->p[c],
+               slope = smx_row_slope(z, i, row->d[c] == -INFINITY);
+        double d = smx_plus(smx_times(smx_times(mass, p) - v, call->factor),
+                            smx_times(square, p) * call->z_factor, 0);
+        d = smx_times(d, smx_times(g, slope));
         smx_set(call->gradient, z->dtype, i, ignored ? 0 : d);
     }
 }

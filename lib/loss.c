@@ -38,12 +38,13 @@ static void take_row(void *argument, struct smx_row *row, size_t r)
     const struct smx_criterion *criterion = call->criterion;
     const struct smx_logits *z = call->logits;
     bool ignored = smx_criterion_ignores(criterion, r);
-    bool empty = row->max == -INFINITY;
     double lse = row->max + row->logsum;
     call->parts[r][ENTROPY] =
         ignored ? 0 : smx_criterion_loss(z, criterion, row, r);
     call->parts[r][SQUARE] =
-        ignored || empty ? 0 : criterion->z_loss * lse * lse;
+        ignored || row->empty
+            ? 0
+            : smx_times(smx_times(criterion->z_loss, lse), lse);
     call->hits[r] =
         !ignored &&
         row->argmax == (criterion->labels
@@ -62,7 +63,7 @@ static double sum_of(double (*parts)[PARTS], enum part part, size_t rows)
         double v = parts[r][part], next = sum + v, taken = next - sum;
         if (isfinite(next))
             lost += (sum - (next - taken)) + (v - taken);
-        sum = next;
+        sum = isnan(next) ? INFINITY : next;
     }
     return sum + lost;
 }
@@ -75,7 +76,8 @@ static void put_loss(const struct loss_call *call, double divisor, size_t rows)
     if (call->criterion->reduction == SMX_NONE) {
         for (size_t r = 0; r < all; r++)
             smx_set(loss, dtype, r,
-                    call->parts[r][ENTROPY] + call->parts[r][SQUARE]);
+                    smx_plus(call->parts[r][ENTROPY], call->parts[r][SQUARE],
+                             INFINITY));
         return;
     }
     double entropy = sum_of(call->parts, ENTROPY, all);
@@ -84,7 +86,7 @@ static void put_loss(const struct loss_call *call, double divisor, size_t rows)
         entropy = divisor == 0 ? 0 : entropy / divisor;
         square = divisor == 0 ? 0 : square / (double)rows;
     }
-    smx_set(loss, dtype, 0, entropy + square);
+    smx_set(loss, dtype, 0, smx_plus(entropy, square, INFINITY));
 }
 
 enum smx_status smx_loss_checked(struct smx_context *context,

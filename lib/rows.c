@@ -79,13 +79,20 @@ double smx_row_slope(const struct smx_logits *z, size_t index, bool masked)
     double v = smx_get(z->data, z->dtype, index);
     /* 1 - tanh^2 u = 4 t / (1 + t)^2, t = exp(-2 |u|): nothing cancels */
     double t = exp(-2 * fabs(v / z->softcap));
-    return slope * 4 * t / ((1 + t) * (1 + t));
+    return t == 0 ? 0 : slope * 4 * t / ((1 + t) * (1 + t));
 }
 
 static double capped(const struct smx_logits *z, size_t index)
 {
     double v = smx_get(z->data, z->dtype, index);
     return z->softcap && v != -INFINITY ? z->softcap * tanh(v / z->softcap) : v;
+}
+
+/* (v - top) / t, of halves where the difference overflows. */
+static double below(double v, double top, double t)
+{
+    double d = v - top;
+    return isfinite(d) ? d / t : (v / 2 - top / 2) / t * 2;
 }
 
 void smx_row_load(struct smx_row *row, const struct smx_logits *z, size_t r)
@@ -107,14 +114,14 @@ void smx_row_load(struct smx_row *row, const struct smx_logits *z, size_t r)
     row->rest = 0;
     for (size_t c = 0; c < z->classes; c++) {
         bool masked = row->d[c] == -INFINITY;
-        row->d[c] = masked ? -INFINITY : (row->d[c] - top) / t;
+        row->d[c] = masked ? -INFINITY : below(row->d[c], top, t);
         row->p[c] = masked ? 0 : exp(row->d[c]);
         row->rest += c == row->argmax ? 0 : row->p[c];
     }
-    bool empty = top == -INFINITY;
-    row->logsum = empty ? 0 : log1p(row->rest);
+    row->empty = top == -INFINITY;
+    row->logsum = row->empty ? 0 : log1p(row->rest);
     for (size_t c = 0; c < z->classes; c++)
-        row->p[c] = empty ? 0 : row->p[c] / (1 + row->rest);
+        row->p[c] = row->empty ? 0 : row->p[c] / (1 + row->rest);
 }
 
 struct rows_loop {

@@ -6,10 +6,13 @@
 #ifndef SMX_ROWS_H
 #define SMX_ROWS_H
 
+#include <math.h>
+
 #include "context.h"
 
 struct smx_row {
-    double max;    /* of z'; -INFINITY: every class is masked */
+    bool empty;    /* every class is masked */
+    double max;    /* of z'; infinite where it overflows or the row is empty */
     double rest;   /* sum of exp(d) without one element of the largest */
     double logsum; /* log(1 + rest) = lse - max */
     size_t argmax;
@@ -17,6 +20,19 @@ struct smx_row {
     double *d; /* z' - max, -INFINITY where masked */
     double *p; /* probabilities */
 };
+
+/** a * b where one may have overflowed: 0 times that is 0, like 0 log 0. */
+static inline double smx_times(double a, double b)
+{
+    return a == 0 || b == 0 ? 0 : a * b;
+}
+
+/** a + b where both may have overflowed: instead where the signs differ. */
+static inline double smx_plus(double a, double b, double instead)
+{
+    double sum = a + b;
+    return isnan(sum) ? instead : sum;
+}
 
 /** Can the operands be? Checks sizes and options, not elements. */
 enum smx_status smx_rows_check(const struct smx_logits *logits);

@@ -31,7 +31,7 @@ static double value_of(const struct smx_softmax_out *out,
 {
     if (!out->log)
         return row->p[c];
-    return row->max == -INFINITY ? -INFINITY : row->d[c] - row->logsum;
+    return row->empty ? -INFINITY : row->d[c] - row->logsum;
 }
 
 static void put_top(struct softmax_call *call, struct smx_row *row, size_t r)

@@ -13,6 +13,9 @@
  * Accuracy     float32: 2 ulp of the exact value; float64: 4 ulp (of
  *              max(|p|, |y|) for gradients, where a - y cancels), for any
  *              range of logits and up to 2^24 classes (tests/kernel).
+ * Range        What overflows dtype is +-INFINITY, never NaN: 0 times an
+ *              overflow is 0. A loss in which both infinities meet is
+ *              +INFINITY, such an element of a gradient 0.
  * Determinism  The same bits for every instruction set, thread count,
  *              alignment and neighbour rows.
  * Threads      Every call may be made concurrently on one context.

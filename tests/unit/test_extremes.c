@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* Operands at the ends of their types: products and sums overflow, and no
+ * answer is NaN. */
+#include "../support/expect.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "../support/random.h"
+
+enum { ROWS = 2, CLASSES = 3, N = ROWS * CLASSES, REQUESTS = 20000 };
+
+static struct random seed;
+
+/** Finite, mostly at an end of the type. */
+static double extreme(enum smx_dtype dtype)
+{
+    bool wide = dtype == SMX_FLOAT64;
+    const double ends[] = {0,
+                           1,
+                           -1,
+                           wide ? DBL_MAX : FLT_MAX,
+                           wide ? -DBL_MAX : -FLT_MAX,
+                           1e30,
+                           -1e30,
+                           1e-30,
+                           wide ? DBL_TRUE_MIN : FLT_TRUE_MIN};
+
+    return ends[random_below(&seed, sizeof ends / sizeof ends[0])];
+}
+
+static void fill(void *data, enum smx_dtype dtype, size_t count, bool low,
+                 bool positive)
+{
+    for (size_t i = 0; i < count; i++) {
+        double v = extreme(dtype);
+
+        v = positive ? fabs(v) : v;
+        v = low && random_below(&seed, 5) == 0 ? -INFINITY : v;
+        if (dtype == SMX_FLOAT64)
+            ((double *)data)[i] = v;
+        else
+            ((float *)data)[i] = (float)v;
+    }
+}
+
+static double option(void)
+{
+    const double ends[] = {0, 1, DBL_MAX, DBL_TRUE_MIN, 1e300, 1e-300};
+
+    return ends[random_below(&seed, sizeof ends / sizeof ends[0])];
+}
+
+static void assert_numbers(const void *data, enum smx_dtype dtype, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_false(dtype == SMX_FLOAT64 ? isnan(((const double *)data)[i])
+                                          : isnan(((const float *)data)[i]));
+}
+
+static void softmax_has_no_nan(const struct smx_logits *logits, bool log)
+{
+    double p[N], lse[ROWS], entropy[ROWS];
+    struct smx_softmax_out out = {
+        .log = log, .values = p, .logsumexp = lse, .entropy = entropy};
+
+    assert_status(smx_softmax(expect_context, logits, &out, NULL), SMX_OK);
+    assert_numbers(p, logits->dtype, N);
+    assert_numbers(lse, logits->dtype, ROWS);
+    assert_numbers(entropy, logits->dtype, ROWS);
+}
+
+static void loss_has_no_nan(const struct smx_logits *logits)
+{
+    double t[N], w[CLASSES], up[ROWS], g[N], loss[ROWS], divisor;
+    int64_t y[ROWS] = {(int64_t)random_below(&seed, CLASSES), -100};
+    bool soft = random_below(&seed, 2);
+    struct smx_criterion k = {
+        .labels = soft ? NULL : y,
+        .targets = soft ? t : NULL,
+        .weights = random_below(&seed, 2) ? w : NULL,
+        .ignore_index = random_below(&seed, 2) ? -100 : 1,
+        .label_smoothing = (double)random_below(&seed, 3) / 2,
+        .z_loss = option(),
+        .reduction = (enum smx_reduction)random_below(&seed, 3)};
+    struct smx_loss_out out = {.loss = loss, .divisor = &divisor};
+
+    y[1] = k.ignore_index;
+    fill(t, logits->dtype, N, false, false);
+    fill(w, logits->dtype, CLASSES, false, true);
+    fill(up, logits->dtype, ROWS, false, false);
+    assert_status(smx_gradient(expect_context, logits, &k,
+                               random_below(&seed, 2) ? up : NULL, g, &out,
+                               NULL),
+                  SMX_OK);
+    assert_numbers(g, logits->dtype, N);
+    assert_numbers(loss, logits->dtype, k.reduction == SMX_NONE ? ROWS : 1);
+    assert_false(isnan(divisor));
+}
+
+static void derivative_has_no_nan(const struct smx_logits *logits, bool log)
+{
+    double up[N], g[N], jacobian[N * CLASSES];
+
+    fill(up, logits->dtype, N, false, false);
+    assert_status(smx_vjp(expect_context, logits, log, up, g, NULL), SMX_OK);
+    assert_numbers(g, logits->dtype, N);
+    assert_status(smx_jacobian(expect_context, logits, log, jacobian, NULL),
+                  SMX_OK);
+    assert_numbers(jacobian, logits->dtype, N * CLASSES);
+}
+
+static void nothing_is_nan(void **state)
+{
+    (void)state;
+    for (int i = 0; i < REQUESTS; i++) {
+        double z[N];
+        struct smx_logits logits = {
+            .data = z,
+            .dtype = random_below(&seed, 2) ? SMX_FLOAT64 : SMX_FLOAT32,
+            .outer = ROWS,
+            .classes = CLASSES,
+            .inner = 1,
+            .temperature = random_below(&seed, 2) ? option() : 1,
+            .softcap = random_below(&seed, 2) ? option() : 0};
+
+        fill(z, logits.dtype, N, true, false);
+        softmax_has_no_nan(&logits, i & 1);
+        loss_has_no_nan(&logits);
+        derivative_has_no_nan(&logits, i & 1);
+    }
+}
+
+static struct smx_logits two(const double *z, double temperature)
+{
+    return (struct smx_logits){.data = z,
+                               .dtype = SMX_FLOAT64,
+                               .outer = 1,
+                               .classes = 2,
+                               .inner = 1,
+                               .temperature = temperature};
+}
+
+static void smallest_temperature_is_a_one_hot(void **state)
+{
+    const double z[] = {-1, -2};
+    const int64_t y = 0;
+    struct smx_logits logits = two(z, DBL_TRUE_MIN);
+    struct smx_criterion k = {.labels = &y, .ignore_index = -100};
+    double l[2], lse, g[2], loss;
+    struct smx_softmax_out out = {.log = true, .values = l, .logsumexp = &lse};
+    struct smx_loss_out costs = {.loss = &loss};
+
+    (void)state;
+    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_true(l[0] == 0 && l[1] == -INFINITY && lse == -INFINITY);
+    assert_status(
+        smx_gradient(expect_context, &logits, &k, NULL, g, &costs, NULL),
+        SMX_OK);
+    assert_true(loss == 0 && g[0] == 0 && g[1] == 0);
+}
+
+static void difference_may_overflow(void **state)
+{
+    const double z[] = {DBL_MAX, -DBL_MAX};
+    struct smx_logits logits = two(z, DBL_MAX);
+    double p[2];
+    struct smx_softmax_out out = {.values = p};
+
+    (void)state;
+    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_true(fabs(p[0] - 1 / (1 + exp(-2))) < 1e-15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_nan),
+        cmocka_unit_test(smallest_temperature_is_a_one_hot),
+        cmocka_unit_test(difference_may_overflow),
+    };
+
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, expect_start, expect_stop);
+}
