@@ -10,16 +10,6 @@
 extern const struct smx_kernels TIER(kernels);
 extern const struct smx_loss_kernels TIER(loss_kernels);
 
-INLINE float peak_of(vf top)
-{
-    float m[FLOATS];
-    memcpy(m, &top, sizeof m);
-    for (int half = FLOATS / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            m[i] = m[i] > m[i + half] ? m[i] : m[i + half];
-    return m[0] + 0.0f; /* one zero, whichever came first */
-}
-
 static bool peak(const float *x, size_t n, float *max)
 {
     vf top[4];
@@ -41,7 +31,7 @@ static bool peak(const float *x, size_t n, float *max)
         refused |= vf_refused(z);
         top[0] = vf_max(z, top[0]);
     }
-    *max = peak_of(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
+    *max = vf_top(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
     return !vi_any(refused);
 }
 

@@ -6,6 +6,7 @@
 #ifndef SMX_LOSS_KERNELS_H
 #define SMX_LOSS_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** v, the mass that the loss puts on the classes of a chunk (criterion.h). */
@@ -20,6 +21,10 @@ struct smx_mass {
     const float *targets, *weights; /* of the chunk's first class */
     double keep, share;
 };
+
+/* Classes of rows that are not worth a call each, and rows a call. */
+#define SMX_FEW ((size_t)32)
+#define SMX_FEW_ROWS ((size_t)128)
 
 struct smx_loss_kernels {
     /**
@@ -42,6 +47,20 @@ struct smx_loss_kernels {
     void (*descend)(const float *x, size_t n, double reference, double scale,
                     double factor, const struct smx_mass *mass, double share,
                     float *out);
+
+    /**
+     * The largest logit of each of rows of at most SMX_FEW classes, and the
+     * sum as sum has it, relative to 0 where |max * scale| <= near, else to
+     * max; all masked: -INFINITY and 0. false when a NaN or +INFINITY is
+     * among them. behind: elements that may be read behind the rows.
+     */
+    bool (*few_sums)(const float *x, size_t rows, size_t classes, size_t behind,
+                     double scale, double near, double *max, double *sum);
+
+    /** descend for such rows, without mass; at most SMX_FEW_ROWS of them. */
+    void (*few_descend)(const float *x, size_t rows, size_t classes,
+                        size_t behind, const double *reference, double scale,
+                        const double *factor, float *out);
 
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);

@@ -178,6 +178,119 @@ static void descend(const float *x, size_t n, double reference, double scale,
 #undef AS
 }
 
+/* ---- rows of few classes ----------------------------------------------- */
+
+/* Block by block, -INFINITY behind the last class. */
+struct few {
+    vi used[2 * BLOCK / FLOATS];
+    float x[2 * BLOCK];
+};
+
+INLINE void few_init(struct few *few, int blocks, size_t classes)
+{
+    int32_t used[2 * BLOCK];
+    for (int c = 0; c < blocks * BLOCK; c++)
+        used[c] = (size_t)c < classes ? -1 : 0;
+    memcpy(few->used, used, (size_t)blocks * BLOCK * sizeof *used);
+}
+
+/* left: elements of the row and behind it. */
+INLINE vf few_load(struct few *few, int blocks, const float *x, size_t classes,
+                   size_t left, vi *refused)
+{
+    vf lowest = vf_all(-__builtin_inff()), top = lowest;
+    if (left < (size_t)blocks * BLOCK) {
+        for (size_t c = 0; c < classes; c++)
+            few->x[c] = x[c];
+        x = few->x;
+    }
+    EACH (v, blocks * BLOCK / FLOATS) {
+        vi raw = (vi)vf_load(x + v * FLOATS);
+        vf z = (vf)((raw & few->used[v]) | ((vi)lowest & ~few->used[v]));
+        *refused |= vf_refused(z);
+        top = vf_max(z, top);
+        memcpy(few->x + v * FLOATS, &z, sizeof z);
+    }
+    return top;
+}
+
+INLINE void few_power(const struct few *few, int blocks, double reference,
+                      double scale, vd e[WIDE])
+{
+    EACH (v, blocks * VECS)
+        e[v] =
+            (vd_widen(few->x + v * LANES) - vd_all(reference)) * vd_all(scale);
+    power(e, blocks * VECS);
+}
+
+INLINE bool few_sums_of(int blocks, const float *x, size_t rows, size_t classes,
+                        size_t behind, double scale, double near, double *max,
+                        double *sum)
+{
+    struct few few = {0};
+    vi refused = {0};
+    size_t left = rows * classes + behind;
+    few_init(&few, blocks, classes);
+    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
+        vd e[WIDE];
+        float top = vf_top(few_load(&few, blocks, x, classes, left, &refused));
+        bool zero = __builtin_fabs(top * scale) <= near;
+        bool empty = top == -__builtin_inff();
+        few_power(&few, blocks, zero || empty ? 0 : top, scale, e);
+        if (blocks == 2)
+            EACH (v, VECS)
+                e[v] += e[v + VECS];
+        max[r] = top;
+        sum[r] = block_sum(e);
+    }
+    return !vi_any(refused);
+}
+
+static bool few_sums(const float *x, size_t rows, size_t classes, size_t behind,
+                     double scale, double near, double *max, double *sum)
+{
+    return classes <= BLOCK
+               ? few_sums_of(1, x, rows, classes, behind, scale, near, max, sum)
+               : few_sums_of(2, x, rows, classes, behind, scale, near, max,
+                             sum);
+}
+
+/* Whole vectors: what they write behind a row is the next row's place, which
+ * is written after it. */
+INLINE void few_descend_of(int blocks, const float *x, size_t rows,
+                           size_t classes, size_t behind,
+                           const double *reference, double scale,
+                           const double *factor, float *out)
+{
+    float d[SMX_FEW_ROWS * SMX_FEW + 2 * BLOCK];
+    struct few few = {0};
+    vi refused = {0};
+    size_t left = rows * classes + behind;
+    few_init(&few, blocks, classes);
+    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
+        vd e[WIDE];
+        few_load(&few, blocks, x, classes, left, &refused);
+        few_power(&few, blocks, reference[r], scale, e);
+        EACH (v, blocks * VECS) {
+            vd p = e[v] * vd_all(factor[r]) + vd_all(0);
+            vh_store(d + r * classes + v * LANES, vd_narrow(p));
+        }
+    }
+    memcpy(out, d, rows * classes * sizeof *out);
+}
+
+static void few_descend(const float *x, size_t rows, size_t classes,
+                        size_t behind, const double *reference, double scale,
+                        const double *factor, float *out)
+{
+    if (classes <= BLOCK)
+        few_descend_of(1, x, rows, classes, behind, reference, scale, factor,
+                       out);
+    else
+        few_descend_of(2, x, rows, classes, behind, reference, scale, factor,
+                       out);
+}
+
 /* ---- rows ------------------------------------------------------------- */
 
 /* 1 + x = 2^k m, m in [sqrt(1/2), sqrt(2)): log = k log 2 + 2 atanh(s),
@@ -233,6 +346,8 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .sum = sum,
     .mass = mass,
     .descend = descend,
+    .few_sums = few_sums,
+    .few_descend = few_descend,
     .log1p = log1p_all,
     .total = total,
 };

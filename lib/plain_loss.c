@@ -126,6 +126,29 @@ static void sum_chunks(void *argument, size_t slice)
     }
 }
 
+/* Rows of few classes, part by part. */
+static void sum_few(void *argument, size_t slice)
+{
+    struct loss_call *call = argument;
+    size_t row = slice * call->per_slice, classes = call->classes;
+    size_t end = row + call->per_slice;
+    double max[SMX_FEW_ROWS], sum[SMX_FEW_ROWS];
+    end = end < call->rows ? end : call->rows;
+    for (size_t n; row < end && !call->refused; row += n) {
+        n = end - row < SMX_FEW_ROWS ? end - row : SMX_FEW_ROWS;
+        if (!call->kernels->loss->few_sums(call->z + row * classes, n, classes,
+                                           (call->rows - row - n) * classes,
+                                           call->scale, NEAR, max, sum))
+            call->refused = true;
+        for (size_t r = 0; r < n; r++) {
+            double reference =
+                max[r] == -INFINITY ? 0 : reference_of(max[r], call->scale);
+            call->parts[row + r] = (struct part){
+                .max = max[r], .reference = reference, .sum = sum[r]};
+        }
+    }
+}
+
 /* ---- rows ------------------------------------------------------------- */
 
 static struct part merge(const struct loss_call *call, size_t row)
@@ -270,8 +293,10 @@ static void take_row(struct loss_call *call, size_t row,
         call->logsumexp[row] = (float)lse;
     if (call->out && (call->argmax || call->out->accuracy))
         rank(call, row);
-    if (call->descents && !ignored)
-        call->descents[row] = descent_of(call, row, whole, lse);
+    if (call->descents)
+        call->descents[row] = ignored
+                                  ? (struct descent){whole->reference, 0, 0, 0}
+                                  : descent_of(call, row, whole, lse);
 }
 
 static void take_block(void *argument, size_t block)
@@ -298,6 +323,17 @@ static void take_block(void *argument, size_t block)
 
 /* ---- second sweep: the gradient --------------------------------------- */
 
+/* Of the label's class; the logits may be overwritten afterwards. */
+static float own_gradient(const struct loss_call *call, size_t row)
+{
+    const struct descent *d = &call->descents[row];
+    int64_t label = call->criterion->labels[row];
+    double z = call->z[row * call->classes + (size_t)label];
+    double e = smx_power((z - d->reference) * call->scale);
+    double v = call->mass.kind == SMX_MASS_NONE ? 0 : weight(call, label);
+    return (float)(e * d->factor - d->share * v - d->label);
+}
+
 static void put_chunk(const struct loss_call *call, size_t row, size_t chunk)
 {
     const int64_t *labels = call->criterion->labels;
@@ -310,15 +346,38 @@ static void put_chunk(const struct loss_call *call, size_t row, size_t chunk)
     const struct descent *d = &call->descents[row];
     struct smx_mass mass = mass_of(call, row, chunk);
     size_t y = labels ? (size_t)labels[row] - first : n; /* wraps below it */
-    float z = y < n ? call->z[start + y] : 0;
+    float own = y < n ? own_gradient(call, row) : 0;
     call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
                                  d->factor, &mass, d->share,
                                  call->gradient + start);
-    if (y < n) {
-        double e = smx_power((z - d->reference) * call->scale);
-        double v = mass.kind == SMX_MASS_NONE ? 0 : weight(call, labels[row]);
-        call->gradient[start + y] =
-            (float)(e * d->factor - d->share * v - d->label);
+    if (y < n)
+        call->gradient[start + y] = own;
+}
+
+static void put_few(void *argument, size_t slice)
+{
+    struct loss_call *call = argument;
+    size_t row = (call->slices - 1 - slice) * call->per_slice;
+    size_t end = row + call->per_slice, classes = call->classes;
+    double reference[SMX_FEW_ROWS], factor[SMX_FEW_ROWS];
+    float own[SMX_FEW_ROWS];
+    end = end < call->rows ? end : call->rows;
+    for (size_t n; row < end; row += n) {
+        n = end - row < SMX_FEW_ROWS ? end - row : SMX_FEW_ROWS;
+        for (size_t r = 0; r < n; r++) {
+            reference[r] = call->descents[row + r].reference;
+            factor[r] = call->descents[row + r].factor;
+            if (!smx_criterion_ignores(call->criterion, row + r))
+                own[r] = own_gradient(call, row + r);
+        }
+        float *out = call->gradient + row * classes;
+        call->kernels->loss->few_descend(call->z + row * classes, n, classes,
+                                         (end - row - n) * classes, reference,
+                                         call->scale, factor, out);
+        for (size_t r = 0; r < n; r++)
+            if (!smx_criterion_ignores(call->criterion, row + r))
+                out[r * classes + (size_t)call->criterion->labels[row + r]] =
+                    own[r];
     }
 }
 
@@ -427,10 +486,11 @@ static enum smx_status run(struct smx_context *context, struct loss_call *call)
     call->per_slice = SMX_SMALL / length;
     call->slices = (all + call->per_slice - 1) / call->per_slice;
     call->blocks = (call->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    bool few = call->classes <= SMX_FEW && call->mass.kind == SMX_MASS_NONE;
     enum smx_status status = allocate(call);
     if (status)
         goto out;
-    smx_pool_for(context->pool, call->slices, sum_chunks, call);
+    smx_pool_for(context->pool, call->slices, few ? sum_few : sum_chunks, call);
     if (call->refused)
         goto out;
     count(call);
@@ -438,7 +498,8 @@ static enum smx_status run(struct smx_context *context, struct loss_call *call)
     if (call->out)
         put_loss(call);
     if (call->gradient)
-        smx_pool_for(context->pool, call->slices, put_chunks, call);
+        smx_pool_for(context->pool, call->slices, few ? put_few : put_chunks,
+                     call);
 out:
     free(call->descents);
     free(call->square);

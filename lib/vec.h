@@ -71,6 +71,19 @@ INLINE vd vd_load(const double *p)
     return v;
 }
 
+/** n < LANES doubles, zeros behind them. */
+INLINE vd vd_load_part(const double *p, size_t n)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#else
+    vd v = {0};
+    for (size_t i = 0; i < n; i++)
+        v[i] = p[i];
+    return v;
+#endif
+}
+
 INLINE void vd_store(double *p, vd v)
 {
     memcpy(p, &v, sizeof v);
@@ -118,6 +131,17 @@ INLINE void vh_store(float *p, vh v)
     memcpy(p, &v, sizeof v);
 }
 
+/** The first n < LANES floats. */
+INLINE void vh_store_part(float *p, vh v, size_t n)
+{
+#if defined(SMX_TIER_AVX512)
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1), (__m256)v);
+#else
+    for (size_t i = 0; i < n; i++)
+        p[i] = v[i];
+#endif
+}
+
 /** Per lane; neither may be NaN. */
 INLINE vf vf_max(vf a, vf b)
 {
@@ -130,6 +154,21 @@ INLINE vf vf_max(vf a, vf b)
 #else
     vi greater = a > b;
     return (vf)((greater & (vi)a) | (~greater & (vi)b));
+#endif
+}
+
+/** The largest lane, no negative zero; none may be NaN. */
+INLINE float vf_top(vf v)
+{
+#if defined(SMX_TIER_AVX512)
+    return _mm512_reduce_max_ps((__m512)v) + 0.0f;
+#else
+    float m[FLOATS];
+    memcpy(m, &v, sizeof m);
+    for (int half = FLOATS / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            m[i] = m[i] > m[i + half] ? m[i] : m[i + half];
+    return m[0] + 0.0f;
 #endif
 }
 
@@ -175,15 +214,39 @@ INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
 #endif
 }
 
-/** The 16 lanes of a block added up, always in the same tree. */
+/** Lane i + lane i + half, down to one: always the same tree. */
+INLINE double vd_sum(vd v)
+{
+#if defined(SMX_TIER_AVX512)
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)v),
+                                 _mm512_extractf64x4_pd((__m512d)v, 1));
+#elif defined(SMX_TIER_AVX2)
+    __m256d four = (__m256d)v;
+#endif
+#if defined(SMX_TIER_AVX512) || defined(SMX_TIER_AVX2)
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four),
+                             _mm256_extractf128_pd(four, 1));
+    return two[0] + two[1];
+#else
+    return v[0] + v[1];
+#endif
+}
+
+/** The 16 lanes of a block added up in that tree. */
 INLINE double block_sum(const vd lanes[VECS])
 {
-    double s[BLOCK];
-    memcpy(s, lanes, sizeof s);
-    for (int half = BLOCK / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
+    vd s[VECS];
+    EACH (v, VECS)
+        s[v] = lanes[v];
+#if VECS > 4
+    EACH (v, 4)
+        s[v] += s[v + 4];
+#endif
+#if VECS > 2
+    EACH (v, 2)
+        s[v] += s[v + 2];
+#endif
+    return vd_sum(s[0] + s[1]);
 }
 
 #endif
