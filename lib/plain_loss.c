@@ -7,69 +7,18 @@
  * where they begin depends on nothing but the shape. */
 #include "plain_loss.h"
 
-#include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "criterion.h"
-#include "loss_kernels.h"
+#include "loss_call.h"
 #include "plain.h"
 #include "power.h"
 #include "sums.h"
 
-/* Rows whose losses are added up at once. */
-#define BLOCK_ROWS ((size_t)256)
-
-/* Sixteenths of a binade up to which exponentials are taken relative to 0. */
-#define NEAR 1600.0
-
-struct part { /* of a row: one of its chunks, or all of it */
-    double max, reference, sum;
-    double mass; /* sum of v */
-    double cost; /* sum of v (anchor - z), anchor: max, or 0 if all masked */
-};
-
-struct descent { /* d_c = factor exp(z_c - reference) - share v_c */
-    double reference, factor, share;
-    double label; /* what the label's class loses beside that */
-};
-
-struct loss_call {
-    const struct smx_kernels *kernels;
-    const struct smx_logits *logits;
-    const struct smx_criterion *criterion;
-    const struct smx_loss_out *out;
-    const float *z, *upstream;
-    float *gradient;
-    size_t rows, classes, chunks, per_slice, slices, blocks;
-    struct smx_mass mass; /* of row 0 */
-    double keep, share;   /* of the label: 1 - e; of every class: e / C */
-    double inverse_temperature, scale; /* as in plain.c */
-    double divisor, factor, z_factor;
-    size_t counted; /* rows not ignored */
-    struct part *parts;
-    double *entropy, *square; /* one a row, then one a block */
-    float *logsumexp;
-    int64_t *argmax;
-    struct descent *descents;
-    atomic_bool refused;
-    atomic_size_t hits;
-};
-
-static double reference_of(double max, double scale)
-{
-    return fabs(max * scale) <= NEAR ? 0 : max;
-}
-
-static double weight(const struct loss_call *call, int64_t label)
-{
-    return call->mass.weights ? call->mass.weights[label] : 1;
-}
-
 /* ---- first sweep: chunks ---------------------------------------------- */
 
-static struct smx_mass mass_of(const struct loss_call *call, size_t row,
+static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
                                size_t chunk)
 {
     struct smx_mass mass = call->mass;
@@ -80,27 +29,21 @@ static struct smx_mass mass_of(const struct loss_call *call, size_t row,
     return mass;
 }
 
-static size_t chunk_length(const struct loss_call *call, size_t chunk)
-{
-    size_t left = call->classes - chunk * SMX_CHUNK;
-    return left < SMX_CHUNK ? left : SMX_CHUNK;
-}
-
 /* false: NaN or an infinity where it must not be. */
-static bool sum_chunk(const struct loss_call *call, size_t row, size_t chunk,
-                      struct part *part)
+static bool sum_chunk(const struct smx_loss_call *call, size_t row,
+                      size_t chunk, struct smx_part *part)
 {
     const struct smx_loss_kernels *kernels = call->kernels->loss;
     const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
-    size_t n = chunk_length(call, chunk);
+    size_t n = smx_loss_chunk(call, chunk);
     float max;
-    *part = (struct part){.max = -INFINITY};
+    *part = (struct smx_part){.max = -INFINITY};
     if (!call->kernels->peak(z, n, &max))
         return false;
     bool empty = max == -INFINITY;
     part->max = max;
     if (!empty) {
-        part->reference = reference_of(max, call->scale);
+        part->reference = smx_loss_reference(max, call->scale);
         part->sum = kernels->sum(z, n, part->reference, call->scale);
     }
     if (call->mass.kind != SMX_MASS_NONE) {
@@ -110,9 +53,21 @@ static bool sum_chunk(const struct loss_call *call, size_t row, size_t chunk,
     return isfinite(part->mass);
 }
 
+/* Only a look at the logits, for rows whose sums are not kept. */
+static void look(void *argument, size_t slice)
+{
+    struct smx_loss_call *call = argument;
+    size_t per_slice = SMX_BLOCK_ROWS * call->classes;
+    size_t start = slice * per_slice, all = call->rows * call->classes;
+    size_t n = all - start < per_slice ? all - start : per_slice;
+    float max;
+    if (!call->kernels->peak(call->z + start, n, &max))
+        call->refused = true;
+}
+
 static void sum_chunks(void *argument, size_t slice)
 {
-    struct loss_call *call = argument;
+    struct smx_loss_call *call = argument;
     size_t all = call->rows * call->chunks, i = slice * call->per_slice;
     size_t end = all - i < call->per_slice ? all : i + call->per_slice;
     size_t row = i / call->chunks, chunk = i % call->chunks;
@@ -126,227 +81,23 @@ static void sum_chunks(void *argument, size_t slice)
     }
 }
 
-/* Rows of few classes, part by part. */
-static void sum_few(void *argument, size_t slice)
-{
-    struct loss_call *call = argument;
-    size_t row = slice * call->per_slice, classes = call->classes;
-    size_t end = row + call->per_slice;
-    double max[SMX_FEW_ROWS], sum[SMX_FEW_ROWS];
-    end = end < call->rows ? end : call->rows;
-    for (size_t n; row < end && !call->refused; row += n) {
-        n = end - row < SMX_FEW_ROWS ? end - row : SMX_FEW_ROWS;
-        if (!call->kernels->loss->few_sums(call->z + row * classes, n, classes,
-                                           (call->rows - row - n) * classes,
-                                           call->scale, NEAR, max, sum))
-            call->refused = true;
-        for (size_t r = 0; r < n; r++) {
-            double reference =
-                max[r] == -INFINITY ? 0 : reference_of(max[r], call->scale);
-            call->parts[row + r] = (struct part){
-                .max = max[r], .reference = reference, .sum = sum[r]};
-        }
-    }
-}
+/* ---- second sweep: the gradient
+ * --------------------------------------- */
 
-/* ---- rows ------------------------------------------------------------- */
-
-static struct part merge(const struct loss_call *call, size_t row)
-{
-    const struct part *parts = call->parts + row * call->chunks;
-    struct part whole = {.max = -INFINITY};
-    if (call->chunks == 1)
-        return parts[0];
-    for (size_t k = 0; k < call->chunks; k++)
-        whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
-    bool empty = whole.max == -INFINITY;
-    double anchor = empty ? 0 : whole.max;
-    whole.reference = empty ? 0 : reference_of(whole.max, call->scale);
-    for (size_t k = 0; k < call->chunks; k++) {
-        double t = (parts[k].reference - whole.reference) * call->scale;
-        double below = anchor - (parts[k].max == -INFINITY ? 0 : parts[k].max);
-        if (parts[k].sum > 0)
-            whole.sum += parts[k].sum * smx_power(t);
-        whole.mass += parts[k].mass;
-        whole.cost += parts[k].cost;
-        whole.cost += parts[k].mass * below;
-    }
-    return whole;
-}
-
-/* The sum relative to the maximum, less the maximum itself, whose own
- * exponential leaves it with the very bits it came in with; a rest that is
- * lost in the sum is added up again. */
-static double rest_of(const struct loss_call *call, size_t row,
-                      const struct part *whole)
-{
-    if (whole->sum == 0)
-        return 0;
-    double top = smx_power((whole->max - whole->reference) * call->scale);
-    double rest = (whole->sum - top) / top;
-    if (rest >= 0x1p-20)
-        return rest;
-    const float *z = call->z + row * call->classes;
-    rest = 0;
-    for (size_t k = 0; k < call->chunks; k++)
-        rest += call->kernels->rest(z + k * SMX_CHUNK, chunk_length(call, k),
-                                    whole->max, call->scale);
-    return rest;
-}
-
-/* Mass of both signs on masked classes: the first of them decides. */
-static double first_infinity(const struct loss_call *call, size_t row)
-{
-    size_t start = row * call->classes, c = 0;
-    const struct smx_mass *mass = &call->mass;
-    for (;; c++) {
-        double v = mass->targets[start + c] * mass->keep + mass->share;
-        v = mass->weights ? mass->weights[c] * v : v;
-        if (call->z[start + c] == -INFINITY && v != 0)
-            return v > 0 ? INFINITY : -INFINITY;
-    }
-}
-
-static double entropy_of(const struct loss_call *call, size_t row,
-                         const struct part *whole, double logsum)
+static void put_chunk(const struct smx_loss_call *call, size_t row,
+                      size_t chunk)
 {
     const int64_t *labels = call->criterion->labels;
-    double cost = 0, share = labels ? call->share : 1;
-    bool empty = whole->max == -INFINITY;
-    if (call->mass.kind != SMX_MASS_NONE)
-        cost = whole->cost * call->inverse_temperature + whole->mass * logsum;
-    cost *= share;
-    if (labels) {
-        double z = call->z[row * call->classes + (size_t)labels[row]];
-        double v = call->keep * weight(call, labels[row]);
-        if (v != 0)
-            cost += v * (empty ? INFINITY
-                               : (whole->max - z) * call->inverse_temperature +
-                                     logsum);
-    }
-    if (empty)
-        return cost != 0 ? INFINITY : 0;
-    return isnan(cost) ? first_infinity(call, row) : cost;
-}
-
-static struct descent descent_of(const struct loss_call *call, size_t row,
-                                 const struct part *whole, double lse)
-{
-    const int64_t *labels = call->criterion->labels;
-    bool none = call->criterion->reduction == SMX_NONE;
-    double g = call->upstream ? call->upstream[none ? row : 0] : 1;
-    double label = 0, mass = whole->mass * (labels ? call->share : 1);
-    g *= call->inverse_temperature;
-    if (labels)
-        label = call->keep * weight(call, labels[row]);
-    struct descent d = {.reference = whole->reference,
-                        .share = call->factor * g * (labels ? call->share : 1),
-                        .label = call->factor * g * label};
-    double a = call->factor * (mass + label);
-    if (call->criterion->z_loss != 0 && whole->sum > 0)
-        a += call->z_factor * 2 * call->criterion->z_loss * lse;
-    d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
-    return d;
-}
-
-/* First of the largest. */
-static size_t peak_at(const struct loss_call *call, const float *x)
-{
-    float top = -INFINITY, max;
-    size_t at = 0;
-    for (size_t k = 0; k < call->chunks; k++) {
-        call->kernels->peak(x + k * SMX_CHUNK, chunk_length(call, k), &max);
-        if (max > top) {
-            top = max;
-            at = k * SMX_CHUNK;
-        }
-    }
-    while (x[at] != top)
-        at++;
-    return at;
-}
-
-static void rank(struct loss_call *call, size_t row)
-{
-    const struct smx_criterion *criterion = call->criterion;
-    size_t start = row * call->classes, best = peak_at(call, call->z + start);
-    if (call->argmax)
-        call->argmax[row] = (int64_t)best;
-    if (!call->out->accuracy || smx_criterion_ignores(criterion, row))
-        return;
-    size_t aim = criterion->labels ? (size_t)criterion->labels[row]
-                                   : peak_at(call, call->mass.targets + start);
-    if (aim == best)
-        atomic_fetch_add(&call->hits, 1);
-}
-
-static void take_row(struct loss_call *call, size_t row,
-                     const struct part *whole, double logsum)
-{
-    bool ignored = smx_criterion_ignores(call->criterion, row);
-    double lse = whole->max * call->inverse_temperature + logsum;
-    double square = call->criterion->z_loss * lse * lse;
-    call->entropy[row] = ignored ? 0 : entropy_of(call, row, whole, logsum);
-    if (call->square)
-        call->square[row] = ignored || whole->sum == 0 ? 0 : square;
-    if (call->logsumexp)
-        call->logsumexp[row] = (float)lse;
-    if (call->out && (call->argmax || call->out->accuracy))
-        rank(call, row);
-    if (call->descents)
-        call->descents[row] = ignored
-                                  ? (struct descent){whole->reference, 0, 0, 0}
-                                  : descent_of(call, row, whole, lse);
-}
-
-static void take_block(void *argument, size_t block)
-{
-    struct loss_call *call = argument;
-    const struct smx_loss_kernels *kernels = call->kernels->loss;
-    size_t start = block * BLOCK_ROWS, n = call->rows - start;
-    struct part whole[BLOCK_ROWS];
-    double logsum[BLOCK_ROWS];
-    n = n < BLOCK_ROWS ? n : BLOCK_ROWS;
-    for (size_t r = 0; r < n; r++) {
-        whole[r] = merge(call, start + r);
-        logsum[r] = rest_of(call, start + r, &whole[r]);
-    }
-    kernels->log1p(logsum, n);
-    for (size_t r = 0; r < n; r++)
-        take_row(call, start + r, &whole[r], logsum[r]);
-    call->entropy[call->rows + block] =
-        kernels->total(call->entropy + start, n);
-    if (call->square)
-        call->square[call->rows + block] =
-            kernels->total(call->square + start, n);
-}
-
-/* ---- second sweep: the gradient --------------------------------------- */
-
-/* Of the label's class; the logits may be overwritten afterwards. */
-static float own_gradient(const struct loss_call *call, size_t row)
-{
-    const struct descent *d = &call->descents[row];
-    int64_t label = call->criterion->labels[row];
-    double z = call->z[row * call->classes + (size_t)label];
-    double e = smx_power((z - d->reference) * call->scale);
-    double v = call->mass.kind == SMX_MASS_NONE ? 0 : weight(call, label);
-    return (float)(e * d->factor - d->share * v - d->label);
-}
-
-static void put_chunk(const struct loss_call *call, size_t row, size_t chunk)
-{
-    const int64_t *labels = call->criterion->labels;
-    size_t n = chunk_length(call, chunk), first = chunk * SMX_CHUNK;
+    size_t n = smx_loss_chunk(call, chunk), first = chunk * SMX_CHUNK;
     size_t start = row * call->classes + first;
     if (smx_criterion_ignores(call->criterion, row)) {
         memset(call->gradient + start, 0, n * sizeof *call->gradient);
         return;
     }
-    const struct descent *d = &call->descents[row];
+    const struct smx_descent *d = &call->descents[row];
     struct smx_mass mass = mass_of(call, row, chunk);
     size_t y = labels ? (size_t)labels[row] - first : n; /* wraps below it */
-    float own = y < n ? own_gradient(call, row) : 0;
+    float own = y < n ? smx_loss_own(call, row, d) : 0;
     call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
                                  d->factor, &mass, d->share,
                                  call->gradient + start);
@@ -354,37 +105,11 @@ static void put_chunk(const struct loss_call *call, size_t row, size_t chunk)
         call->gradient[start + y] = own;
 }
 
-static void put_few(void *argument, size_t slice)
-{
-    struct loss_call *call = argument;
-    size_t row = (call->slices - 1 - slice) * call->per_slice;
-    size_t end = row + call->per_slice, classes = call->classes;
-    double reference[SMX_FEW_ROWS], factor[SMX_FEW_ROWS];
-    float own[SMX_FEW_ROWS];
-    end = end < call->rows ? end : call->rows;
-    for (size_t n; row < end; row += n) {
-        n = end - row < SMX_FEW_ROWS ? end - row : SMX_FEW_ROWS;
-        for (size_t r = 0; r < n; r++) {
-            reference[r] = call->descents[row + r].reference;
-            factor[r] = call->descents[row + r].factor;
-            if (!smx_criterion_ignores(call->criterion, row + r))
-                own[r] = own_gradient(call, row + r);
-        }
-        float *out = call->gradient + row * classes;
-        call->kernels->loss->few_descend(call->z + row * classes, n, classes,
-                                         (end - row - n) * classes, reference,
-                                         call->scale, factor, out);
-        for (size_t r = 0; r < n; r++)
-            if (!smx_criterion_ignores(call->criterion, row + r))
-                out[r * classes + (size_t)call->criterion->labels[row + r]] =
-                    own[r];
-    }
-}
-
-/* Backwards, as the end of the tensor is what the cache still holds. */
+/* Backwards, as the end of the tensor is what
+ * the cache still holds. */
 static void put_chunks(void *argument, size_t slice)
 {
-    struct loss_call *call = argument;
+    struct smx_loss_call *call = argument;
     size_t all = call->rows * call->chunks;
     size_t i = (call->slices - 1 - slice) * call->per_slice;
     size_t end = all - i < call->per_slice ? all : i + call->per_slice;
@@ -392,9 +117,11 @@ static void put_chunks(void *argument, size_t slice)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
 
-/* ---- all of it -------------------------------------------------------- */
+/* ---- all of it
+ * --------------------------------------------------------
+ */
 
-static void count(struct loss_call *call)
+static void count(struct smx_loss_call *call)
 {
     const struct smx_criterion *criterion = call->criterion;
     if (criterion->labels && criterion->weights) {
@@ -414,8 +141,9 @@ static void count(struct loss_call *call)
     }
 }
 
-/* Of the rows' numbers, block by block, compensated. */
-static double total(const struct loss_call *call, const double *numbers)
+/* Of the rows' numbers, block by block,
+ * compensated. */
+static double total(const struct smx_loss_call *call, const double *numbers)
 {
     double sum = 0, lost = 0;
     for (size_t b = 0; b < call->blocks; b++) {
@@ -424,13 +152,10 @@ static double total(const struct loss_call *call, const double *numbers)
             lost += (sum - (next - taken)) + (v - taken);
         sum = next;
     }
-    for (size_t r = 0; isnan(sum) && r < call->rows; r++)
-        if (isinf(numbers[r])) /* both signs: the first row decides */
-            sum = numbers[r];
-    return sum + lost;
+    return isnan(sum) ? INFINITY : sum + lost;
 }
 
-static float reduced(const struct loss_call *call)
+static float reduced(const struct smx_loss_call *call)
 {
     double entropy = total(call, call->entropy);
     double square = call->square ? total(call, call->square) : 0;
@@ -442,7 +167,7 @@ static float reduced(const struct loss_call *call)
     return (float)(entropy + square);
 }
 
-static void put_loss(const struct loss_call *call)
+static void put_loss(const struct smx_loss_call *call)
 {
     const struct smx_loss_out *out = call->out;
     float *loss = out->loss;
@@ -462,49 +187,70 @@ static void put_loss(const struct loss_call *call)
             call->counted ? (double)call->hits / (double)call->counted : 0;
 }
 
-static enum smx_status allocate(struct loss_call *call)
+static enum smx_status allocate(struct smx_loss_call *call)
 {
-    bool square = call->criterion->z_loss != 0;
+    bool square = call->criterion->z_loss != 0, parts = !call->few;
+    bool descents = parts && call->gradient;
     size_t numbers = call->rows + call->blocks;
-    call->parts =
-        reallocarray(NULL, call->rows * call->chunks, sizeof *call->parts);
     call->entropy = reallocarray(NULL, numbers, sizeof *call->entropy);
     if (square)
         call->square = reallocarray(NULL, numbers, sizeof *call->square);
-    if (call->gradient)
+    if (parts)
+        call->parts =
+            reallocarray(NULL, call->rows * call->chunks, sizeof *call->parts);
+    if (descents)
         call->descents = reallocarray(NULL, call->rows, sizeof *call->descents);
-    return call->parts && call->entropy && (call->square || !square) &&
-                   (call->descents || !call->gradient)
+    return call->entropy && (call->square || !square) &&
+                   (call->parts || !parts) && (call->descents || !descents)
                ? SMX_OK
                : SMX_ENOMEM;
 }
 
-static enum smx_status run(struct smx_context *context, struct loss_call *call)
+/* Rows of few classes are computed at once,
+ * block by block; where that writes, all
+ * logits must have been looked at before. */
+static void run_few(struct smx_context *context, struct smx_loss_call *call)
+{
+    if (call->gradient || call->logsumexp || call->argmax)
+        smx_pool_for(context->pool, call->blocks, look, call);
+    if (!call->refused)
+        smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+}
+
+static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
 {
     size_t all = call->rows * call->chunks;
     size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
     call->per_slice = SMX_SMALL / length;
     call->slices = (all + call->per_slice - 1) / call->per_slice;
-    call->blocks = (call->rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    bool few = call->classes <= SMX_FEW && call->mass.kind == SMX_MASS_NONE;
+    smx_pool_for(context->pool, call->slices, sum_chunks, call);
+    if (call->refused)
+        return;
+    smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+    if (call->gradient)
+        smx_pool_for(context->pool, call->slices, put_chunks, call);
+}
+
+static enum smx_status run(struct smx_context *context,
+                           struct smx_loss_call *call)
+{
+    call->few = call->classes <= SMX_FEW && call->mass.kind == SMX_MASS_NONE;
+    call->blocks = (call->rows + SMX_BLOCK_ROWS - 1) / SMX_BLOCK_ROWS;
     enum smx_status status = allocate(call);
     if (status)
         goto out;
-    smx_pool_for(context->pool, call->slices, few ? sum_few : sum_chunks, call);
-    if (call->refused)
-        goto out;
     count(call);
-    smx_pool_for(context->pool, call->blocks, take_block, call);
-    if (call->out)
+    if (call->few)
+        run_few(context, call);
+    else
+        run_chunks(context, call);
+    if (call->out && !call->refused)
         put_loss(call);
-    if (call->gradient)
-        smx_pool_for(context->pool, call->slices, few ? put_few : put_chunks,
-                     call);
 out:
     free(call->descents);
+    free(call->parts);
     free(call->square);
     free(call->entropy);
-    free(call->parts);
     return status;
 }
 
@@ -527,20 +273,21 @@ bool smx_plain_loss(struct smx_context *context,
         return false;
     double e = criterion->label_smoothing;
     double t = logits->temperature ? logits->temperature : 1;
-    struct loss_call call = {.kernels = context->kernels,
-                             .logits = logits,
-                             .criterion = criterion,
-                             .out = out,
-                             .z = logits->data,
-                             .upstream = upstream,
-                             .gradient = gradient,
-                             .rows = logits->outer,
-                             .classes = logits->classes,
-                             .chunks = (logits->classes - 1) / SMX_CHUNK + 1,
-                             .keep = 1 - e,
-                             .share = e / (double)logits->classes,
-                             .inverse_temperature = 1 / t,
-                             .scale = SMX_POWER_NAT / t};
+    struct smx_loss_call call = {.kernels = context->kernels,
+                                 .logits = logits,
+                                 .criterion = criterion,
+                                 .out = out,
+                                 .z = logits->data,
+                                 .upstream = upstream,
+                                 .gradient = gradient,
+                                 .rows = logits->outer,
+                                 .classes = logits->classes,
+                                 .chunks =
+                                     (logits->classes - 1) / SMX_CHUNK + 1,
+                                 .keep = 1 - e,
+                                 .share = e / (double)logits->classes,
+                                 .inverse_temperature = 1 / t,
+                                 .scale = SMX_POWER_NAT / t};
     call.mass = (struct smx_mass){.kind = kind_of(criterion),
                                   .targets = criterion->targets,
                                   .weights = criterion->weights,

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/** One call of smx_plain_loss: what its sweeps and its rows share. */
+#ifndef SMX_LOSS_CALL_H
+#define SMX_LOSS_CALL_H
+
+#include <math.h>
+#include <stdatomic.h>
+
+#include "context.h"
+#include "loss_kernels.h"
+
+/* Rows whose losses are added up at once. */
+#define SMX_BLOCK_ROWS SMX_FEW_ROWS
+
+/* Sixteenths of a binade up to which exponentials are taken relative to 0. */
+#define SMX_NEAR 1600.0
+
+struct smx_part { /* of a row: one of its chunks, or all of it */
+    double max, reference, sum;
+    double mass; /* sum of v */
+    double cost; /* sum of v (anchor - z), anchor: max, or 0 if all masked */
+};
+
+struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
+    double reference, factor, share;
+    double label; /* what the label's class loses beside that */
+};
+
+struct smx_loss_call {
+    const struct smx_kernels *kernels;
+    const struct smx_logits *logits;
+    const struct smx_criterion *criterion;
+    const struct smx_loss_out *out;
+    const float *z, *upstream;
+    float *gradient;
+    size_t rows, classes, chunks, per_slice, slices, blocks;
+    struct smx_mass mass; /* of row 0 */
+    double keep, share;   /* of the label: 1 - e; of every class: e / C */
+    double inverse_temperature, scale; /* as in plain.c */
+    double divisor, factor, z_factor;
+    size_t counted;           /* rows not ignored */
+    bool few;                 /* classes, and no mass but the label's */
+    struct smx_part *parts;   /* not of few classes, nor descents */
+    double *entropy, *square; /* one a row, then one a block */
+    float *logsumexp;
+    int64_t *argmax;
+    struct smx_descent *descents;
+    atomic_bool refused;
+    atomic_size_t hits;
+};
+
+static inline double smx_loss_reference(double max, double scale)
+{
+    return fabs(max * scale) <= SMX_NEAR ? 0 : max;
+}
+
+static inline double smx_loss_weight(const struct smx_loss_call *call,
+                                     int64_t label)
+{
+    return call->mass.weights ? call->mass.weights[label] : 1;
+}
+
+static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
+                                    size_t chunk)
+{
+    size_t left = call->classes - chunk * SMX_CHUNK;
+    return left < SMX_CHUNK ? left : SMX_CHUNK;
+}
+
+/** The gradient at the label's class, before the logits are overwritten. */
+float smx_loss_own(const struct smx_loss_call *call, size_t row,
+                   const struct smx_descent *descent);
+
+/** Puts a block of rows together from their parts, or all of it for rows of
+ *  few classes. argument: the call. */
+void smx_loss_block(void *argument, size_t block);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* From the parts of a row to its loss and what its gradient needs. */
+#include "criterion.h"
+#include "loss_call.h"
+#include "sums.h"
+
+static struct smx_part merge(const struct smx_loss_call *call, size_t row)
+{
+    const struct smx_part *parts = call->parts + row * call->chunks;
+    struct smx_part whole = {.max = -INFINITY};
+    if (call->chunks == 1)
+        return parts[0];
+    for (size_t k = 0; k < call->chunks; k++)
+        whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
+    bool empty = whole.max == -INFINITY;
+    double anchor = empty ? 0 : whole.max;
+    whole.reference = empty ? 0 : smx_loss_reference(whole.max, call->scale);
+    for (size_t k = 0; k < call->chunks; k++) {
+        double t = (parts[k].reference - whole.reference) * call->scale;
+        double below = anchor - (parts[k].max == -INFINITY ? 0 : parts[k].max);
+        if (parts[k].sum > 0)
+            whole.sum += parts[k].sum * smx_power(t);
+        whole.mass += parts[k].mass;
+        whole.cost += parts[k].cost;
+        whole.cost += parts[k].mass * below;
+    }
+    return whole;
+}
+
+/* The sum relative to the maximum, less the maximum itself, whose own
+ * exponential leaves it with the very bits it came in with; a rest that is
+ * lost in the sum is added up again. */
+static double rest_of(const struct smx_loss_call *call, size_t row,
+                      const struct smx_part *whole)
+{
+    if (whole->sum == 0)
+        return 0;
+    double top = smx_power((whole->max - whole->reference) * call->scale);
+    double rest = (whole->sum - top) / top;
+    if (rest >= 0x1p-20)
+        return rest;
+    const float *z = call->z + row * call->classes;
+    rest = 0;
+    for (size_t k = 0; k < call->chunks; k++)
+        rest += call->kernels->rest(z + k * SMX_CHUNK, smx_loss_chunk(call, k),
+                                    whole->max, call->scale);
+    return rest;
+}
+
+/* Mass of both signs on masked classes: the first of them decides. */
+static double first_infinity(const struct smx_loss_call *call, size_t row)
+{
+    size_t start = row * call->classes, c = 0;
+    const struct smx_mass *mass = &call->mass;
+    for (;; c++) {
+        double v = mass->targets[start + c] * mass->keep + mass->share;
+        v = mass->weights ? mass->weights[c] * v : v;
+        if (call->z[start + c] == -INFINITY && v != 0)
+            return v > 0 ? INFINITY : -INFINITY;
+    }
+}
+
+static double entropy_of(const struct smx_loss_call *call, size_t row,
+                         const struct smx_part *whole, double logsum)
+{
+    const int64_t *labels = call->criterion->labels;
+    double cost = 0, share = labels ? call->share : 1;
+    bool empty = whole->max == -INFINITY;
+    if (call->mass.kind != SMX_MASS_NONE)
+        cost = whole->cost * call->inverse_temperature + whole->mass * logsum;
+    cost *= share;
+    if (labels) {
+        double z = call->z[row * call->classes + (size_t)labels[row]];
+        double v = call->keep * smx_loss_weight(call, labels[row]);
+        if (v != 0)
+            cost += v * (empty ? INFINITY
+                               : (whole->max - z) * call->inverse_temperature +
+                                     logsum);
+    }
+    if (empty)
+        return cost != 0 ? INFINITY : 0;
+    return isnan(cost) ? first_infinity(call, row) : cost;
+}
+
+static struct smx_descent descent_of(const struct smx_loss_call *call,
+                                     size_t row, const struct smx_part *whole,
+                                     double lse)
+{
+    const int64_t *labels = call->criterion->labels;
+    bool none = call->criterion->reduction == SMX_NONE;
+    double g = call->upstream ? call->upstream[none ? row : 0] : 1;
+    double label = 0, mass = whole->mass * (labels ? call->share : 1);
+    g *= call->inverse_temperature;
+    if (labels)
+        label = call->keep * smx_loss_weight(call, labels[row]);
+    struct smx_descent d = {.reference = whole->reference,
+                            .share =
+                                call->factor * g * (labels ? call->share : 1),
+                            .label = call->factor * g * label};
+    double a = call->factor * (mass + label);
+    if (call->criterion->z_loss != 0 && whole->sum > 0)
+        a += call->z_factor * 2 * call->criterion->z_loss * lse;
+    d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
+    return d;
+}
+
+/* First of the largest. */
+static size_t peak_at(const struct smx_loss_call *call, const float *x)
+{
+    float top = -INFINITY, max;
+    size_t at = 0;
+    for (size_t k = 0; k < call->chunks; k++) {
+        call->kernels->peak(x + k * SMX_CHUNK, smx_loss_chunk(call, k), &max);
+        if (max > top) {
+            top = max;
+            at = k * SMX_CHUNK;
+        }
+    }
+    while (x[at] != top)
+        at++;
+    return at;
+}
+
+static void rank(struct smx_loss_call *call, size_t row)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    size_t start = row * call->classes, best = peak_at(call, call->z + start);
+    if (call->argmax)
+        call->argmax[row] = (int64_t)best;
+    if (!call->out->accuracy || smx_criterion_ignores(criterion, row))
+        return;
+    size_t aim = criterion->labels ? (size_t)criterion->labels[row]
+                                   : peak_at(call, call->mass.targets + start);
+    if (aim == best)
+        atomic_fetch_add(&call->hits, 1);
+}
+
+/* d: may be NULL. */
+static void take_row(struct smx_loss_call *call, size_t row,
+                     const struct smx_part *whole, double logsum,
+                     struct smx_descent *d)
+{
+    bool ignored = smx_criterion_ignores(call->criterion, row);
+    double lse = whole->max * call->inverse_temperature + logsum;
+    double square = call->criterion->z_loss * lse * lse;
+    call->entropy[row] = ignored ? 0 : entropy_of(call, row, whole, logsum);
+    if (call->square)
+        call->square[row] = ignored || whole->sum == 0 ? 0 : square;
+    if (call->logsumexp)
+        call->logsumexp[row] = (float)lse;
+    if (call->out && (call->argmax || call->out->accuracy))
+        rank(call, row);
+    if (d)
+        *d = ignored ? (struct smx_descent){.reference = whole->reference}
+                     : descent_of(call, row, whole, lse);
+}
+
+float smx_loss_own(const struct smx_loss_call *call, size_t row,
+                   const struct smx_descent *d)
+{
+    int64_t label = call->criterion->labels[row];
+    double z = call->z[row * call->classes + (size_t)label];
+    double e = smx_power((z - d->reference) * call->scale);
+    double v =
+        call->mass.kind == SMX_MASS_NONE ? 0 : smx_loss_weight(call, label);
+    return (float)(e * d->factor - d->share * v - d->label);
+}
+
+/* The gradient of rows of few classes, which
+ * are in the cache. */
+static void put_few(struct smx_loss_call *call, size_t start, size_t n,
+                    const struct smx_descent *descents)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    double reference[SMX_FEW_ROWS], factor[SMX_FEW_ROWS];
+    float own[SMX_FEW_ROWS], *out = call->gradient + start * call->classes;
+    for (size_t r = 0; r < n; r++) {
+        reference[r] = descents[r].reference;
+        factor[r] = descents[r].factor;
+        own[r] = smx_criterion_ignores(criterion, start + r)
+                     ? 0
+                     : smx_loss_own(call, start + r, &descents[r]);
+    }
+    call->kernels->loss->few_descend(call->z + start * call->classes, n,
+                                     call->classes, 0, reference, call->scale,
+                                     factor, out);
+    for (size_t r = 0; r < n; r++)
+        if (!smx_criterion_ignores(criterion, start + r))
+            out[r * call->classes + (size_t)criterion->labels[start + r]] =
+                own[r];
+}
+
+static bool sum_few(const struct smx_loss_call *call, size_t start, size_t n,
+                    struct smx_part *whole)
+{
+    double max[SMX_FEW_ROWS], sum[SMX_FEW_ROWS];
+    size_t behind = (call->rows - start - n) * call->classes;
+    if (!call->kernels->loss->few_sums(
+            call->z + start * call->classes, n, call->classes,
+            call->gradient ? 0 : behind, call->scale, SMX_NEAR, max, sum))
+        return false;
+    for (size_t r = 0; r < n; r++) {
+        double reference =
+            max[r] == -INFINITY ? 0 : smx_loss_reference(max[r], call->scale);
+        whole[r] = (struct smx_part){
+            .max = max[r], .reference = reference, .sum = sum[r]};
+    }
+    return true;
+}
+
+void smx_loss_block(void *argument, size_t block)
+{
+    struct smx_loss_call *call = argument;
+    const struct smx_loss_kernels *kernels = call->kernels->loss;
+    size_t start = block * SMX_BLOCK_ROWS, n = call->rows - start;
+    struct smx_part whole[SMX_BLOCK_ROWS];
+    struct smx_descent local[SMX_BLOCK_ROWS], *descents = NULL;
+    double logsum[SMX_BLOCK_ROWS];
+    n = n < SMX_BLOCK_ROWS ? n : SMX_BLOCK_ROWS;
+    if (call->few && !sum_few(call, start, n, whole)) {
+        call->refused = true;
+        return;
+    }
+    if (call->gradient)
+        descents = call->few ? local : call->descents + start;
+    for (size_t r = 0; r < n; r++) {
+        if (!call->few)
+            whole[r] = merge(call, start + r);
+        logsum[r] = rest_of(call, start + r, &whole[r]);
+    }
+    kernels->log1p(logsum, n);
+    for (size_t r = 0; r < n; r++)
+        take_row(call, start + r, &whole[r], logsum[r],
+                 descents ? &descents[r] : NULL);
+    call->entropy[call->rows + block] =
+        kernels->total(call->entropy + start, n);
+    if (call->square)
+        call->square[call->rows + block] =
+            kernels->total(call->square + start, n);
+    if (call->few && call->gradient)
+        put_few(call, start, n, local);
+}
