@@ -23,3 +23,16 @@ check-faults: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
 check-faults: export TEST_TIMEOUT = 1500
 check-faults: all $(O)/failing_malloc.so
 	tests/run.sh $(FAULTS:%=tests/faults/%.py)
+
+$(O)/peer_echo: $(O)/tests/bench/peer_echo.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmicrohttpd
+
+.PHONY: bench-http
+## bench-http: softmaxd beside a bare echo, nginx, FastAPI; build/bench-http.json
+bench-http: $(O)/softmaxd $(O)/peer_echo
+	python3 tests/bench/bench_http.py $(B) $(O)/peer_echo $(O)/softmaxd $(BENCH_PYTHON)
+
+.PHONY: bench-http-deps
+## bench-http-deps: FastAPI and PyTorch in build/bench-venv, for bench-http
+bench-http-deps: bench-deps
+	$(BENCH_VENV)/bin/pip install -q fastapi uvicorn uvloop httptools

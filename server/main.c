@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* softmaxd: options, start, wait for a signal, drain, exit. */
 #define _GNU_SOURCE
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,7 +119,6 @@ static int serve(const struct options *options)
     /* Before there are threads, which inherit it. */
     sigprocmask(SIG_BLOCK, &signals, NULL);
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
-    json_object_seed(0);
     struct daemon *daemon =
         daemon_start(options, tables, sizeof tables / sizeof tables[0],
                      STDERR_FILENO, error, sizeof error);

@@ -205,23 +205,31 @@ static void add_ms(struct line *line, uint64_t ns)
     add_bytes(line, decimals, sizeof decimals);
 }
 
+static bool is_safe(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 /** Text of a client in quotes; nothing in it can end the quotes or line. */
 static void add_quoted(struct line *line, const char *text)
 {
-    add_text(line, "\"");
-    for (size_t i = 0; *text && i < QUOTED_MAX; text++, i++) {
-        unsigned char c = (unsigned char)*text;
+    size_t bytes = strnlen(text, QUOTED_MAX);
+    add_bytes(line, "\"", 1);
+    for (size_t i = 0; i < bytes; i++) {
+        size_t began = i;
         char escape[8];
-        if (c == '"' || c == '\\') {
-            add_bytes(line, (char[]){'\\', (char)c}, 2);
-        } else if (c < 0x20 || c >= 0x7f) {
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-            add_text(line, escape);
-        } else {
-            add_bytes(line, text, 1);
-        }
+        while (i < bytes && is_safe((unsigned char)text[i]))
+            i++;
+        add_bytes(line, text + began, i - began);
+        if (i == bytes)
+            break;
+        if (text[i] == '"' || text[i] == '\\')
+            snprintf(escape, sizeof escape, "\\%c", text[i]);
+        else
+            snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)text[i]);
+        add_text(line, escape);
     }
-    add_text(line, "\"");
+    add_bytes(line, "\"", 1);
 }
 
 /** "2026-01-02T03:04:05", formatted once a second and thread. */

@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -29,7 +28,6 @@ enum { MAX_FLAGS = 32, DRAIN_LOOKS = 3000, TIMEOUT_MS = 20000 };
 static void prepare_once(void)
 {
     signal(SIGPIPE, SIG_IGN);
-    json_object_seed(0);
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
