@@ -136,6 +136,18 @@ static const char *name_before(const char *text, size_t end, int *bytes)
     return text + open + 1;
 }
 
+/* Jansson says "WHAT expected near TOKEN", or what it is that it read. */
+static void explain_syntax(struct problem *problem, const char *text)
+{
+    static const char expected[] = " expected near ";
+    const char *near = strstr(text, expected);
+    if (near)
+        problem_set(problem, 400, NULL, "body: got %s, must be %.*s",
+                    near + strlen(expected), (int)(near - text), text);
+    else
+        problem_set(problem, 400, NULL, "body: got %s, must be JSON", text);
+}
+
 static void explain(struct problem *problem, const json_error_t *error,
                     const char *text, size_t bytes)
 {
@@ -154,8 +166,7 @@ static void explain(struct problem *problem, const json_error_t *error,
         problem_set(problem, 422, NULL,
                     "body: got nesting deeper than 2048, must be less");
     } else {
-        problem_set(problem, 400, NULL, "body: got %s, must be JSON",
-                    error->text);
+        explain_syntax(problem, error->text);
     }
     bool at_end = code == json_error_premature_end_of_input;
     locate(problem, text, at_end ? bytes : read > 0 ? read - 1 : 0);
