@@ -10,10 +10,12 @@ import sys
 
 from daemon import Daemon
 
-CONFIG = os.path.join(os.path.dirname(__file__), "schemathesis.toml")
+CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                      "schemathesis.toml")
 
 
 def main(schemathesis, examples="50"):
+    schemathesis = os.path.abspath(schemathesis)
     with Daemon("--log-level", "error") as daemon:
         url = f"http://127.0.0.1:{daemon.port}"
         return subprocess.run(
@@ -22,6 +24,7 @@ def main(schemathesis, examples="50"):
              "--max-examples", examples,
              "--suppress-health-check", "all", "--request-timeout", "20",
              "--no-color"],
+            cwd=os.path.dirname(schemathesis),  # it leaves a folder behind
             timeout=600, check=False).returncode
 
 
