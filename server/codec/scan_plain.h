@@ -42,13 +42,14 @@ static inline bool gather(const char *text, struct stretch *stretch)
         uint64_t digits = 0;
         stretch->first[i] = *p;
         p += *p == '-';
-        if (end - p > 20)
-            return false;
+        const char *begin = p;
         for (; p < end; p++)
             if (*p == '.')
                 point = p + 1;
             else
                 digits = digits * 10 + (uint64_t)(*p - '0');
+        if (end - begin > 19 + (point < end))
+            return false;
         stretch->digits[i] = digits;
         stretch->decimals[i] = (uint8_t)(end - point);
     }

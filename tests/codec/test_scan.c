@@ -115,13 +115,17 @@ static void write_number(int style, char *text, size_t room)
     case 7:
         snprintf(text, room, "0.%0*d", 1 + rand() % 29, rand() % 100 + 1);
         break;
+    case 8: /* at 20 digits, around the end of 64 bits */
+        snprintf(text, room, "%d%09d%09d", 1 + rand() % 30, rand() % 1000000000,
+                 rand() % 1000000000);
+        break;
     default:
         snprintf(text, room, "%s", rand() % 2 ? "-0.0" : "0");
         break;
     }
 }
 
-enum { STYLES = 9 };
+enum { STYLES = 10 };
 
 static void compare(const struct array *array, const struct tensor *tensor)
 {
@@ -148,35 +152,39 @@ static void check_array(const struct array *array, int member, size_t slice)
     reading_free(&reading);
 }
 
-/* Each style by itself, then all mixed, packed or spaced, in two slicings. */
+/* A style below STYLES by itself, with others now and then, or all mixed. */
+static void check_style(int style, int member)
+{
+    static const char *const gaps[] = {",", ", ", " ,", ",\n        "};
+    const char *gap = gaps[rand() % 4];
+    struct array array;
+    array_begin(&array, reading_names[member]);
+    while (array.count < NUMBERS) {
+        char number[64];
+        bool odd = style >= STYLES && rand() % 8 == 0;
+        int one = odd || style == 2 * STYLES ? rand() % STYLES : style % STYLES;
+        write_number(one, number, sizeof number);
+        array_add(&array, gap, number);
+    }
+    array_end(&array);
+    check_array(&array, member, array.bytes);
+    check_array(&array, member, 1000 + (size_t)rand() % 1000);
+    array_free(&array);
+}
+
+/* Packed or spaced, in two slicings. */
 static void values_are_those_of_strtod(void **state)
 {
     (void)state;
-    static const char *const gaps[] = {",", ", ", " ,", ",\n        "};
     static const int members[] = {READING_LOGITS, READING_F32, READING_F64};
     for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
         if (!smx_isa_available(tiers[t]))
             continue;
         scan_force(tiers[t]);
         srand(7);
-        for (int style = 0; style <= 2 * STYLES; style++) {
-            const char *gap = gaps[rand() % 4];
-            int member = members[style % 3];
-            struct array array;
-            array_begin(&array, reading_names[member]);
-            while (array.count < NUMBERS) {
-                char number[64];
-                bool odd = style >= STYLES && rand() % 8 == 0;
-                int one = odd || style == 2 * STYLES ? rand() % STYLES
-                                                     : style % STYLES;
-                write_number(one, number, sizeof number);
-                array_add(&array, gap, number);
-            }
-            array_end(&array);
-            check_array(&array, member, array.bytes);
-            check_array(&array, member, 1000 + (size_t)rand() % 1000);
-            array_free(&array);
-        }
+        for (int style = 0; style <= 2 * STYLES; style++)
+            for (int m = 0; m < 3; m++)
+                check_style(style, members[m]);
     }
     scan_force(SMX_ISA_BEST);
 }
