@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "number.h"
 #include "number_read.h"
 #include "value.h"
 
@@ -89,11 +90,12 @@ static void drop_exceptions(struct stage *stage)
 static bool at_element(struct stage *stage, const char *member, size_t index,
                        struct problem *problem, const char *rule)
 {
-    char pointer[sizeof problem->pointer];
-    double value = ((const double *)stage->tensor->data)[index];
+    char pointer[sizeof problem->pointer], value[NUMBER_MAX_TEXT];
+    const double *values = stage->tensor->data;
+    int bytes = (int)number_write_float64(value, values[index]);
     tensor_pointer(stage->tensor, member, index, pointer, sizeof pointer);
-    return problem_set(problem, 422, pointer, "%s: got %.17g, must be %s",
-                       member, value, rule);
+    return problem_set(problem, 422, pointer, "%s: got %.*s, must be %s",
+                       member, bytes, value, rule);
 }
 
 /* Doubles to floats in place: a float never lies behind its double. */

@@ -172,6 +172,14 @@ static void explain(struct problem *problem, const json_error_t *error,
     locate(problem, text, at_end ? bytes : read > 0 ? read - 1 : 0);
 }
 
+/* Jansson passes over one behind a number. */
+static void refuse_nul(struct problem *problem, const char *text, size_t bytes)
+{
+    const char *nul = memchr(text, '\0', bytes);
+    problem_set(problem, 400, NULL, "body: got byte 0x00, must be JSON");
+    locate(problem, text, (size_t)(nul - text));
+}
+
 struct value *value_parse(const char *text, size_t bytes,
                           struct problem *problem)
 {
@@ -188,6 +196,10 @@ struct value *value_parse(const char *text, size_t bytes,
         problem_memory(problem);
     } else if (!document) {
         explain(problem, &error, text, bytes);
+    } else if (memchr(text, '\0', bytes)) {
+        json_decref(document);
+        document = NULL;
+        refuse_nul(problem, text, bytes);
     }
     return (struct value *)document;
 }

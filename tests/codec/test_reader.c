@@ -197,6 +197,32 @@ static void envelope_errors_are_placed_in_the_body(void **state)
     reading_free(&reading);
 }
 
+/* A tensor that never ends must not keep it back. */
+static void what_is_wrong_before_a_tensor_is_said_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int status;
+        size_t offset;
+    } cases[] = {
+        {"{\"a\":tru,\"logits\":", 400, 7},
+        {"{\"a\":\"\\x\",\"logits\":", 400, 5},
+        {"{\"a\":1,\"a\":2,\"logits\":", 422, 9},
+        {"{\"mask\":[true],\"a\":[01],\"bc\":[1,2],\"logits\":", 400, 20},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reading reading;
+        reading_begin(&reading);
+        assert_false(reading_feed(&reading, cases[i].text) &&
+                     reading_feed(&reading, "["));
+        assert_int_equal(reading.problem.status, cases[i].status);
+        assert_in_range(reading.problem.offset, cases[i].offset,
+                        cases[i].offset + 2);
+        reading_free(&reading);
+    }
+}
+
 static void endless_input_is_refused_at_once(void **state)
 {
     (void)state;
@@ -336,6 +362,7 @@ int main(void)
         cmocka_unit_test(every_split_reads_the_same),
         cmocka_unit_test(truncated_bodies_are_refused),
         cmocka_unit_test(envelope_errors_are_placed_in_the_body),
+        cmocka_unit_test(what_is_wrong_before_a_tensor_is_said_there),
         cmocka_unit_test(endless_input_is_refused_at_once),
         cmocka_unit_test(staged_floats_are_rounded_once),
         cmocka_unit_test(settling_is_reading_with_that_type),

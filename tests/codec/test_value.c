@@ -72,6 +72,25 @@ static void errors_have_a_place(void **state)
     }
 }
 
+/* Of which Jansson does not notice those behind a number. */
+static void a_nul_is_no_json(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"1?",    "[1?]",        "[1,2.5?\n]",
+                                        "\"?\"", "{\"a\":-1?}", "?"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char text[16];
+        size_t bytes = strlen(texts[i]);
+        memcpy(text, texts[i], bytes);
+        char *nul = memchr(text, '?', bytes);
+        *nul = '\0';
+        struct problem problem = {0};
+        assert_null(value_parse(text, bytes, &problem));
+        assert_int_equal(problem.status, 400);
+        assert_true(problem.located && problem.line == 1);
+    }
+}
+
 static void a_duplicate_is_named(void **state)
 {
     (void)state;
@@ -163,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_those_of_the_text),
         cmocka_unit_test(errors_have_a_place),
+        cmocka_unit_test(a_nul_is_no_json),
         cmocka_unit_test(a_duplicate_is_named),
         cmocka_unit_test(members_come_in_order),
         cmocka_unit_test(values_print_as_they_were_written),
