@@ -2,6 +2,7 @@
 /* Derivatives of softmax itself: d a_j / d z_i = a_j (delta_ij - a_i). */
 #include <math.h>
 
+#include "plain_vjp.h"
 #include "rows.h"
 
 struct derivative_call {
@@ -64,7 +65,11 @@ enum smx_status smx_vjp(struct smx_context *context,
                         struct smx_where *where)
 {
     size_t count;
-    enum smx_status status = check(logits, &count, where);
+    enum smx_status status = smx_rows_check(logits);
+    if (!status &&
+        smx_plain_vjp(context, logits, log, upstream, gradient, &status))
+        return status;
+    status = check(logits, &count, where);
     if (!status)
         status = smx_rows_finite(upstream, logits->dtype, count, false,
                                  SMX_UPSTREAM, where);

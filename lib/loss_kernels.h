@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The kernels of the loss and its gradient, one table an instruction set.
+ * The kernels of the loss and of gradients, one table an instruction set.
  * Like those of kernels.h they work on one chunk of a row.
  */
 #ifndef SMX_LOSS_KERNELS_H
@@ -61,6 +61,23 @@ struct smx_loss_kernels {
     void (*few_descend)(const float *x, size_t rows, size_t classes,
                         size_t behind, const double *reference, double scale,
                         const double *factor, float *out);
+
+    /**
+     * sum, and beside it *dot = sum of g[i] times the exponential, *total =
+     * sum of g[i], which is NaN or infinite if one of g is.
+     */
+    double (*dot)(const float *x, const float *g, size_t n, double reference,
+                  double scale, double *dot, double *total);
+
+    /**
+     * vjp: out[i] = e factor (g[i] - dot); vjp_log: g[i] share - e factor;
+     * rounded once; e = exp2((x[i] - reference) * scale / 16). out may be x
+     * or g.
+     */
+    void (*vjp)(const float *x, const float *g, size_t n, double reference,
+                double scale, double factor, double dot, float *out);
+    void (*vjp_log)(const float *x, const float *g, size_t n, double reference,
+                    double scale, double factor, double share, float *out);
 
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);

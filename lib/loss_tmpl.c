@@ -291,6 +291,81 @@ static void few_descend(const float *x, size_t rows, size_t classes,
                        out);
 }
 
+/* ---- the product with the Jacobian --------------------------------------- */
+
+INLINE void add_dot(vd sums[3 * VECS], const vd *e, const float *g)
+{
+    EACH (v, VECS) {
+        vd upstream = vd_widen(g + v * LANES);
+        sums[v] += e[v];
+        sums[VECS + v] += e[v] * upstream;
+        sums[2 * VECS + v] += upstream;
+    }
+}
+
+static double dot(const float *x, const float *g, size_t n, double reference,
+                  double scale, double *dot, double *total)
+{
+    vd sums[3 * VECS] = {{0}}, e[WIDE];
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        load_power(x + i, reference, scale, e, VECS);
+        add_dot(sums, e, g + i);
+    }
+    if (i < n) {
+        float last[BLOCK], upstream[BLOCK];
+        pad(last, x + i, n - i, -__builtin_inff());
+        pad(upstream, g + i, n - i, 0);
+        load_power(last, reference, scale, e, VECS);
+        add_dot(sums, e, upstream);
+    }
+    *dot = block_sum(sums + VECS);
+    *total = block_sum(sums + 2 * VECS);
+    return block_sum(sums);
+}
+
+INLINE void vjp_block(bool log, const vd *e, const float *g, double factor,
+                      double other, float *out)
+{
+    EACH (v, VECS) {
+        vd d = vd_widen(g + v * LANES), p = e[v] * vd_all(factor);
+        d = log ? d * vd_all(other) - p : p * (d - vd_all(other)) + vd_all(0);
+        vh_store(out + v * LANES, vd_narrow(d));
+    }
+}
+
+INLINE void vjp_of(bool log, const float *x, const float *g, size_t n,
+                   double reference, double scale, double factor, double other,
+                   float *out)
+{
+    vd e[WIDE];
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        load_power(x + i, reference, scale, e, VECS);
+        vjp_block(log, e, g + i, factor, other, out + i);
+    }
+    if (i < n) {
+        float last[BLOCK], upstream[BLOCK];
+        pad(last, x + i, n - i, -__builtin_inff());
+        pad(upstream, g + i, n - i, 0);
+        load_power(last, reference, scale, e, VECS);
+        vjp_block(log, e, upstream, factor, other, last);
+        memcpy(out + i, last, (n - i) * sizeof *out);
+    }
+}
+
+static void vjp(const float *x, const float *g, size_t n, double reference,
+                double scale, double factor, double dot, float *out)
+{
+    vjp_of(false, x, g, n, reference, scale, factor, dot, out);
+}
+
+static void vjp_log(const float *x, const float *g, size_t n, double reference,
+                    double scale, double factor, double share, float *out)
+{
+    vjp_of(true, x, g, n, reference, scale, factor, share, out);
+}
+
 /* ---- rows ------------------------------------------------------------- */
 
 /* 1 + x = 2^k m, m in [sqrt(1/2), sqrt(2)): log = k log 2 + 2 atanh(s),
@@ -348,6 +423,9 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .descend = descend,
     .few_sums = few_sums,
     .few_descend = few_descend,
+    .dot = dot,
+    .vjp = vjp,
+    .vjp_log = vjp_log,
     .log1p = log1p_all,
     .total = total,
 };

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* p_c (g_c - sum g p), of log-softmax g_c - p_c sum g, in two sweeps: the
+ * first sums chunk by chunk and finds what is to be refused, the second
+ * computes the exponentials again. */
+#include "plain_vjp.h"
+
+#include <stdlib.h>
+
+#include "loss_call.h"
+#include "plain.h"
+#include "power.h"
+#include "sums.h"
+
+/* Temperatures whose powers with those of any float32 are doubles. */
+#define TAME 0x1p100
+
+struct product { /* with one chunk, or with a row */
+    double max, reference, sum;
+    double dot;   /* sum of g exp(z - reference) */
+    double total; /* sum of g */
+};
+
+struct vjp_call {
+    const struct smx_kernels *kernels;
+    const float *z, *upstream;
+    float *gradient;
+    bool log;
+    size_t rows, classes, chunks, per_slice, slices;
+    double inverse_temperature, scale; /* as in plain.c */
+    struct product *products;          /* one a chunk */
+    struct product *whole;             /* one a row; the same of one chunk */
+    atomic_bool refused;
+};
+
+static size_t chunk_length(const struct vjp_call *call, size_t chunk)
+{
+    size_t left = call->classes - chunk * SMX_CHUNK;
+    return left < SMX_CHUNK ? left : SMX_CHUNK;
+}
+
+static bool take_chunk(const struct vjp_call *call, size_t row, size_t chunk,
+                       struct product *product)
+{
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = chunk_length(call, chunk);
+    const float *z = call->z + start;
+    float max;
+    *product = (struct product){.max = -INFINITY};
+    if (!call->kernels->peak(z, n, &max))
+        return false;
+    product->max = max;
+    if (max != -INFINITY)
+        product->reference = smx_loss_reference(max, call->scale);
+    product->sum = call->kernels->loss->dot(z, call->upstream + start, n,
+                                            product->reference, call->scale,
+                                            &product->dot, &product->total);
+    return isfinite(product->total);
+}
+
+static void take_chunks(void *argument, size_t slice)
+{
+    struct vjp_call *call = argument;
+    size_t i = slice * call->per_slice, all = call->rows * call->chunks;
+    for (size_t end = i + call->per_slice; i < end && i < all; i++)
+        if (!take_chunk(call, i / call->chunks, i % call->chunks,
+                        &call->products[i]))
+            call->refused = true;
+}
+
+static struct product merge(const struct vjp_call *call, size_t row)
+{
+    const struct product *parts = call->products + row * call->chunks;
+    struct product whole = {.max = -INFINITY};
+    for (size_t k = 0; k < call->chunks; k++)
+        whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
+    if (whole.max != -INFINITY)
+        whole.reference = smx_loss_reference(whole.max, call->scale);
+    for (size_t k = 0; k < call->chunks; k++) {
+        whole.total += parts[k].total;
+        if (parts[k].sum == 0)
+            continue;
+        double w =
+            smx_power((parts[k].reference - whole.reference) * call->scale);
+        whole.sum += w * parts[k].sum;
+        whole.dot += w * parts[k].dot;
+    }
+    return whole;
+}
+
+static void put_chunk(const struct vjp_call *call, size_t row, size_t chunk)
+{
+    const struct smx_loss_kernels *kernels = call->kernels->loss;
+    const struct product *whole = &call->whole[row];
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = chunk_length(call, chunk);
+    double share = call->inverse_temperature;
+    double factor = whole->sum > 0 ? share / whole->sum : 0;
+    double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
+    if (call->log)
+        kernels->vjp_log(call->z + start, call->upstream + start, n,
+                         whole->reference, call->scale, factor * whole->total,
+                         share, call->gradient + start);
+    else
+        kernels->vjp(call->z + start, call->upstream + start, n,
+                     whole->reference, call->scale, factor, dot,
+                     call->gradient + start);
+}
+
+/* Backwards, as the end of the tensor is what the cache still holds. */
+static void put_chunks(void *argument, size_t slice)
+{
+    struct vjp_call *call = argument;
+    size_t i = (call->slices - 1 - slice) * call->per_slice;
+    size_t all = call->rows * call->chunks;
+    for (size_t end = i + call->per_slice; i < end && i < all; i++)
+        put_chunk(call, i / call->chunks, i % call->chunks);
+}
+
+static enum smx_status run(struct smx_context *context, struct vjp_call *call)
+{
+    size_t all = call->rows * call->chunks;
+    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    call->per_slice = SMX_SMALL / length;
+    call->slices = (all + call->per_slice - 1) / call->per_slice;
+    call->products =
+        reallocarray(NULL, all + call->rows, sizeof *call->products);
+    if (!call->products)
+        return SMX_ENOMEM;
+    call->whole = call->products + (call->chunks > 1 ? all : 0);
+    smx_pool_for(context->pool, call->slices, take_chunks, call);
+    if (!call->refused) {
+        for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
+            call->whole[r] = merge(call, r);
+        smx_pool_for(context->pool, call->slices, put_chunks, call);
+    }
+    free(call->products);
+    return SMX_OK;
+}
+
+bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
+                   bool log, const float *upstream, float *gradient,
+                   enum smx_status *status)
+{
+    double t = logits->temperature ? logits->temperature : 1;
+    if (!smx_plain(logits) || !logits->outer || t < 1 / TAME || t > TAME)
+        return false;
+    struct vjp_call call = {.kernels = context->kernels,
+                            .z = logits->data,
+                            .upstream = upstream,
+                            .gradient = gradient,
+                            .log = log,
+                            .rows = logits->outer,
+                            .classes = logits->classes,
+                            .chunks = (logits->classes - 1) / SMX_CHUNK + 1,
+                            .inverse_temperature = 1 / t,
+                            .scale = SMX_POWER_NAT / t};
+    *status = run(context, &call);
+    return !call.refused;
+}
