@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../codec/path.h"
 #include "members.h"
 
 void request_init(struct request *request, enum operation operation,
@@ -64,22 +65,6 @@ bool request_has_option(const struct request *request, const char *name)
     return member && member->kind != MEMBER_TENSOR;
 }
 
-/* "/name", escaped as RFC 6901 asks; what does not fit is left out. */
-static void pointer_to(const char *name, char *pointer, size_t pointer_bytes)
-{
-    size_t used = 0;
-    pointer[used++] = '/';
-    for (; *name && used + 2 < pointer_bytes; name++) {
-        if (*name == '~' || *name == '/') {
-            pointer[used++] = '~';
-            pointer[used++] = *name == '~' ? '0' : '1';
-        } else {
-            pointer[used++] = *name;
-        }
-    }
-    pointer[used] = '\0';
-}
-
 bool request_unknown(const struct request *request, const char *name,
                      struct problem *problem)
 {
@@ -91,7 +76,9 @@ bool request_unknown(const struct request *request, const char *name,
         if (members[i].takers & takers)
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                      used ? ", " : "", members[i].name);
-    pointer_to(name, pointer, sizeof pointer);
+    pointer[0] = '/';
+    path_text(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
+              pointer + 1, sizeof pointer - 1);
     return problem_set(problem, 422, pointer,
                        "%.64s: got an unknown member, must be one of %s", name,
                        known);
