@@ -162,6 +162,10 @@ static void explain(struct problem *problem, const json_error_t *error,
     } else if (code == json_error_numeric_overflow) {
         problem_set(problem, 422, NULL,
                     "body: got a number beyond 1.8e308, must be less");
+    } else if (code == json_error_null_character ||
+               code == json_error_null_byte_in_key) {
+        problem_set(problem, 400, NULL,
+                    "body: got \\u0000 in a string, must be one without");
     } else if (code == json_error_stack_overflow) {
         problem_set(problem, 422, NULL,
                     "body: got nesting deeper than 2048, must be less");
