@@ -24,10 +24,7 @@ static bool peak(const float *x, size_t n, float *max)
             top[v] = vf_max(z, top[v]);
         }
     for (; i < n; i += FLOATS) {
-        float rest[FLOATS];
-        for (size_t k = 0; k < FLOATS; k++)
-            rest[k] = i + k < n ? x[i + k] : -__builtin_inff();
-        vf z = vf_load(rest);
+        vf z = vf_load_part(x + i, n - i, -__builtin_inff());
         refused |= vf_refused(z);
         top[0] = vf_max(z, top[0]);
     }

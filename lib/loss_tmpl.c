@@ -83,6 +83,9 @@ INLINE void add_mass(vd cost[VECS], vd sum[VECS], int at, vd v, vd d)
     sum[at] += v;
 }
 
+static const double LANE[BLOCK] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                   8, 9, 10, 11, 12, 13, 14, 15};
+
 INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
                       double anchor, const struct smx_mass *m, double *cost)
 {
@@ -98,11 +101,9 @@ INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
         struct padded p;
         pad_mass(&p, m, kind, x, i, n);
         EACH (v, VECS) {
-            double used[LANES]; /* what is behind weighs nothing */
-            for (size_t k = 0; k < LANES; k++)
-                used[k] = i + v * LANES + k < n;
             vd q = mass_at(&p.mass, kind, v * LANES);
-            q = (vd)((vl)q & (vd_load(used) != vd_all(0)));
+            vl used = vd_load(LANE + v * LANES) < vd_all((double)(n - i));
+            q = (vd)((vl)q & used); /* what is behind weighs nothing */
             add_mass(costs, sums, v, q,
                      vd_all(anchor) - vd_widen(p.x + v * LANES));
         }

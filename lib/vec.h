@@ -96,6 +96,20 @@ INLINE vf vf_load(const float *p)
     return v;
 }
 
+/** The first n floats, and behind them, if they are less, that number. */
+INLINE vf vf_load_part(const float *p, size_t n, float behind)
+{
+    vf v = vf_all(behind);
+#if defined(SMX_TIER_AVX512)
+    __mmask16 part = (__mmask16)(n < FLOATS ? (1u << n) - 1 : 0xffff);
+    v = (vf)_mm512_mask_loadu_ps((__m512)v, part, p);
+#else
+    for (size_t i = 0; i < FLOATS && i < n; i++)
+        v[i] = p[i];
+#endif
+    return v;
+}
+
 /** LANES floats as doubles. */
 INLINE vd vd_widen(const float *p)
 {
