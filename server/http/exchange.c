@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "answer.h"
@@ -57,6 +58,35 @@ static void take_id(struct exchange *x)
 }
 
 /* ---- what the headers decide ------------------------------------------ */
+
+/** The path of http://host/path (RFC 9112, 3.2.2), which is rarely sent. */
+static const char *path_of(const char *url)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t bytes = strlen(schemes[i]);
+        if (strncasecmp(url, schemes[i], bytes) == 0) {
+            url += bytes + strcspn(url + bytes, "/");
+            return *url ? url : "/";
+        }
+    }
+    return url;
+}
+
+/** What could make a proxy in front and us read different requests. */
+static bool check_framing(struct exchange *x, const char *version)
+{
+    if (!x->headers.ambiguous &&
+        (x->headers.host || strcmp(version, MHD_HTTP_VERSION_1_1) != 0))
+        return true;
+    x->close = true;
+    if (!x->headers.ambiguous)
+        return problem_set(&x->problem, 400, NULL,
+                           "Host: got nothing, must be a host");
+    return problem_set(&x->problem, 400, NULL,
+                       "body: got an end that cannot be told, must have one "
+                       "Content-Length or Transfer-Encoding: chunked");
+}
 
 static bool check_route(struct client *client, const char *url)
 {
@@ -212,7 +242,7 @@ static void take_slice(struct client *client, const char *data, size_t bytes)
 /* ---- the stages ------------------------------------------------------- */
 
 static enum MHD_Result begin(struct client *client, const char *url,
-                             const char *method)
+                             const char *method, const char *version)
 {
     struct daemon *daemon = client->daemon;
     struct exchange *x = &client->exchange;
@@ -220,13 +250,15 @@ static enum MHD_Result begin(struct client *client, const char *url,
     x->method = method;
     x->stage = STAGE_BODY;
     headers_read(&x->headers, client->connection);
+    url = path_of(url);
     x->head = (struct head){url, x->headers.accept, x->headers.content_type,
                             x->headers.inference_header_length};
     take_id(x);
     size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
                                                      memory_order_relaxed);
     x->counted = true;
-    bool ok = check_route(client, url) && check_admission(client, in_flight) &&
+    bool ok = check_framing(x, version) && check_route(client, url) &&
+              check_admission(client, in_flight) &&
               (!x->route || !x->route->endpoint || open_body(client));
     if (!client_enter(client, PHASE_READING,
                       daemon->options->request_timeout * 1000))
@@ -234,9 +266,12 @@ static enum MHD_Result begin(struct client *client, const char *url,
     if (ok)
         return MHD_YES;
     x->stage = STAGE_DISCARD;
-    if (x->headers.expects_continue && x->headers.has_body)
+    if (x->headers.ambiguous)
+        refuse_now(client); /* nobody knows what still comes */
+    else if (x->headers.expects_continue && x->headers.has_body)
         return answer_queue_problem(client); /* and the body never comes */
-    refuse_rest(client);
+    else
+        refuse_rest(client);
     return MHD_YES;
 }
 
@@ -322,12 +357,11 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
     struct client *client = *state;
     (void)cls;
     (void)connection;
-    (void)version;
     if (!client)
         return MHD_NO; /* there was no memory for it */
     switch (client->exchange.stage) {
     case STAGE_NEW:
-        return begin(client, url, method);
+        return begin(client, url, method, version);
     case STAGE_COMPUTED:
         return answer(client);
     case STAGE_BODY:

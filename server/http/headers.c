@@ -21,12 +21,20 @@ static const struct {
     WANTED("Content-Length", content_length_text),
     WANTED("Content-Type", content_type),
     WANTED("Expect", expect),
+    WANTED("Host", host),
     WANTED("Inference-Header-Content-Length", inference_header_length),
     WANTED("X-Request-Id", request_id),
     WANTED("traceparent", traceparent),
     WANTED("Transfer-Encoding", transfer_encoding),
 #undef WANTED
 };
+
+/** Does it say where the body ends? */
+static bool is_framing(const char *const *slot, const struct headers *headers)
+{
+    return slot == &headers->content_length_text ||
+           slot == &headers->transfer_encoding;
+}
 
 static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
                              const char *name, size_t name_bytes,
@@ -40,6 +48,8 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
             const char **slot = (const char **)((char *)cls + wanted[i].offset);
             if (!*slot)
                 *slot = value;
+            else if (is_framing(slot, cls) && strcmp(*slot, value) != 0)
+                ((struct headers *)cls)->ambiguous = true;
             break;
         }
     return MHD_YES;
@@ -50,10 +60,15 @@ void headers_read(struct headers *headers, struct MHD_Connection *connection)
     *headers = (struct headers){0};
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, visit, headers);
     headers->content_length = 0;
-    /* libmicrohttpd has refused what is no number, and lets chunked win */
-    if (headers->transfer_encoding)
+    /* libmicrohttpd has refused what is no number. Where both are sent, or
+     * another coding than chunked, a proxy in front may see another end of
+     * the body than we do (RFC 9112, 6.1 and 6.3). */
+    if (headers->transfer_encoding) {
         headers->content_length = UINT64_MAX;
-    else if (headers->content_length_text)
+        headers->ambiguous |=
+            headers->content_length_text ||
+            strcasecmp(headers->transfer_encoding, "chunked") != 0;
+    } else if (headers->content_length_text)
         headers->content_length =
             strtoull(headers->content_length_text, NULL, 10);
     headers->has_body = headers->content_length != 0;

@@ -19,6 +19,7 @@ struct headers {
     const char *content_length_text;
     const char *content_type;
     const char *expect;
+    const char *host;
     const char *inference_header_length;
     const char *request_id;
     const char *traceparent;
@@ -27,6 +28,7 @@ struct headers {
     uint64_t content_length; /* UINT64_MAX: not told (chunked) */
     bool has_body;
     bool expects_continue;
+    bool ambiguous; /* two answers to where the body ends, or none */
 };
 
 void headers_read(struct headers *headers, struct MHD_Connection *connection);

@@ -361,6 +361,57 @@ static void test_bad_chunking(void **state)
     close(fd);
 }
 
+/* Where a proxy in front may see another request than we do. */
+static void test_ambiguous_framing(void **state)
+{
+    (void)state;
+#define HEAD "POST /softmax HTTP/1.1\r\nHost: x\r\n"
+#define CHUNK "\r\n12\r\n" BODY "\r\n0\r\n\r\n"
+    static const char *const requests[] = {
+        HEAD "Content-Length: 18\r\nContent-Length: 5\r\n\r\n" BODY,
+        HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" CHUNK,
+        HEAD "Transfer-Encoding: gzip\r\n" CHUNK,
+        HEAD "Transfer-Encoding: gzip, chunked\r\n" CHUNK,
+        HEAD "Transfer-Encoding: chunked\r\n"
+             "Transfer-Encoding: identity\r\n" CHUNK,
+        "POST /softmax HTTP/1.1\r\nContent-Length: 18\r\n\r\n" BODY,
+        "GET /healthz HTTP/1.1\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = fixture_connect(&fixture);
+        char *got = converse(fd, requests[i], NULL); /* until it closes */
+        assert_non_null(strstr(got, " 400 "));
+        assert_non_null(strstr(got, "application/problem+json"));
+        assert_null(strstr(strstr(got, " 400 "), "HTTP/1.1")); /* one answer */
+        free(got);
+        close(fd);
+    }
+    int fd = fixture_connect(&fixture);
+    expect(fd, HEAD "Content-Length: 18\r\nContent-Length: 18\r\n\r\n" BODY,
+           ANSWER, " 200 ");
+    expect(fd, HEAD "Transfer-Encoding: Chunked\r\n" CHUNK, ANSWER, " 200 ");
+    close(fd);
+#undef HEAD
+#undef CHUNK
+}
+
+static void test_absolute_form(void **state)
+{
+    (void)state;
+    int fd = fixture_connect(&fixture);
+    expect(fd,
+           "POST http://x:80/softmax HTTP/1.1\r\nHost: x\r\n"
+           "Content-Length: 18\r\n\r\n" BODY,
+           ANSWER, " 200 ");
+    expect(fd, "GET HTTPS://x/healthz HTTP/1.1\r\nHost: x\r\n\r\n", "\"ok\"",
+           " 200 ");
+    expect(fd, "HEAD http://x HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n",
+           " 200 ");
+    expect(fd, "GET http://x/nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "}\n",
+           "got /nowhere");
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +432,8 @@ int main(void)
         cmocka_unit_test(test_an_early_error_in_a_large_body),
         cmocka_unit_test(test_a_truncated_body_harms_nobody),
         cmocka_unit_test(test_bad_chunking),
+        cmocka_unit_test(test_ambiguous_framing),
+        cmocka_unit_test(test_absolute_form),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
