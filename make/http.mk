@@ -10,7 +10,8 @@ $(O)/server/http/pages.o: FILE_CFLAGS = -DOPENAPI_JSON='"$(O)/openapi.json"'
 
 CHECK_SCRIPTS += tests/http/check_process.py
 
-FAULTS := many_clients big_bodies drain failover files memory growth mixed
+FAULTS := many_clients big_bodies drain failover files memory exposition growth \
+	mixed
 
 $(O)/failing_malloc.so: tests/faults/failing_malloc.c
 	@mkdir -p $(@D)
