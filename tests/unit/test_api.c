@@ -183,6 +183,35 @@ static void work_is_told_to_the_server(void **state)
     }
 }
 
+/* Long arrays become float32 while they are read, unless told not to. */
+static void dtype_stands_before_long_float64(void **state)
+{
+    enum { ELEMENTS = (1 << 20) + 1 };
+    static const char *const ends[][2] = {
+        {"{\"dtype\":\"float64\",\"labels\":0,\"logits\":[0", "]}"},
+        {"{\"labels\":0,\"logits\":[0", "],\"dtype\":\"float64\"}"},
+    };
+    char *body = malloc(2 * ELEMENTS + 128);
+    (void)state;
+    assert_non_null(body);
+    for (int late = 0; late < 2; late++) {
+        size_t used = strlen(ends[late][0]);
+        memcpy(body, ends[late][0], used);
+        for (int i = 1; i < ELEMENTS; i++, used += 2)
+            memcpy(body + used, ",0", 2);
+        memcpy(body + used, ends[late][1], strlen(ends[late][1]) + 1);
+        struct exchange exchange = {
+            .path = "/loss", .body = body, .bytes = strlen(body)};
+        exchange_do(&exchange, &service, api_routes, api_route_count);
+        assert_int_equal(exchange.status, late ? 422 : 200);
+        assert_string_equal(exchange.problem.pointer, late ? "/logits" : "");
+        if (!late)
+            assert_non_null(strstr(exchange.answer, "13.86294456487276"));
+        exchange_free(&exchange);
+    }
+    free(body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +222,7 @@ int main(void)
         cmocka_unit_test(vectors),
         cmocka_unit_test(a_full_budget_is_a_503),
         cmocka_unit_test(work_is_told_to_the_server),
+        cmocka_unit_test(dtype_stands_before_long_float64),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
