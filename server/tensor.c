@@ -7,8 +7,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* From here on data is mapped: it grows by remapping, which copies nothing,
- * and goes back to the system when freed. Below it comes from the heap. */
+/* From MAPPED_BYTES on data is mapped: it grows by remapping, which copies
+ * nothing, and goes back to the system when freed. Below it comes from the
+ * heap. From TENSOR_HUGE_PAGE on it asks for huge pages, as clearing and
+ * mapping so many small ones takes a fifth of a request; they lie at multiples
+ * of their size. */
 enum { MAPPED_BYTES = 128 * 1024, ALIGNMENT = 64, PAGE_BYTES = 4096 };
 
 size_t tensor_element_bytes(enum tensor_type type)
@@ -33,13 +36,41 @@ static size_t round_up(size_t bytes)
     return (bytes + unit - 1) / unit * unit;
 }
 
+static void *map(size_t bytes)
+{
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return data == MAP_FAILED ? NULL : data;
+}
+
+/* Map a huge page more than that, and give back what lies around it. */
+static void *map_aligned(size_t bytes)
+{
+    char *data = map(bytes + TENSOR_HUGE_PAGE);
+    if (!data)
+        return NULL;
+    size_t before = -(uintptr_t)data % TENSOR_HUGE_PAGE;
+    if (before > 0)
+        munmap(data, before);
+    munmap(data + before + bytes, TENSOR_HUGE_PAGE - before);
+    return data + before;
+}
+
+/* It does with small ones if need be. */
+static void *with_huge_pages(void *data, size_t bytes)
+{
+    if (data)
+        madvise(data, bytes, MADV_HUGEPAGE);
+    return data;
+}
+
 static void *data_allocate(size_t bytes)
 {
     if (bytes < MAPPED_BYTES)
         return aligned_alloc(ALIGNMENT, bytes);
-    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return data == MAP_FAILED ? NULL : data;
+    return bytes < TENSOR_HUGE_PAGE
+               ? map(bytes)
+               : with_huge_pages(map_aligned(bytes), bytes);
 }
 
 static void data_release(void *data, size_t bytes)
@@ -50,15 +81,39 @@ static void data_release(void *data, size_t bytes)
         munmap(data, bytes);
 }
 
+/* The thread sanitizer does not know mremap: the next owner of the pages would
+ * seem to race with the last. */
+#ifndef __SANITIZE_THREAD__
+
+/* Where there is room for more, or at another place for huge pages. */
+static void *grow_aligned(void *data, size_t before, size_t after)
+{
+    if (before >= TENSOR_HUGE_PAGE &&
+        mremap(data, before, after, 0) != MAP_FAILED)
+        return data;
+    void *fresh = map_aligned(after);
+    if (fresh && mremap(data, before, after, MREMAP_MAYMOVE | MREMAP_FIXED,
+                        fresh) == MAP_FAILED) {
+        munmap(fresh, after);
+        return NULL;
+    }
+    return fresh;
+}
+
+static void *remap(void *data, size_t before, size_t after)
+{
+    if (after > before && after >= TENSOR_HUGE_PAGE)
+        return with_huge_pages(grow_aligned(data, before, after), after);
+    void *moved = mremap(data, before, after, MREMAP_MAYMOVE);
+    return moved == MAP_FAILED ? NULL : moved;
+}
+#endif
+
 static void *data_resize(void *data, size_t before, size_t after)
 {
-    /* thread sanitizer does not know mremap: the next owner of the pages would
-     * seem to race with the last */
 #ifndef __SANITIZE_THREAD__
-    if (before >= MAPPED_BYTES && after >= MAPPED_BYTES) {
-        void *moved = mremap(data, before, after, MREMAP_MAYMOVE);
-        return moved == MAP_FAILED ? NULL : moved;
-    }
+    if (before >= MAPPED_BYTES && after >= MAPPED_BYTES)
+        return remap(data, before, after);
 #endif
     void *fresh = data_allocate(after);
     if (fresh && data) {

@@ -12,6 +12,10 @@
 
 enum { TENSOR_MAX_RANK = 9 }; /* logits have at most 8; a Jacobian one more */
 
+/** Tensors of this many bytes and more lie in huge pages of so many: while one
+ *  grows, it had better reserve whole ones. */
+enum { TENSOR_HUGE_PAGE = 2048 * 1024 };
+
 enum tensor_type {
     TENSOR_NONE,    /* absent: no data, no shape */
     TENSOR_FLOAT32, /* float */

@@ -125,6 +125,17 @@ bool stage_narrow(struct stage *stage, const char *member,
     return true;
 }
 
+/* A quarter more than needed, in whole huge pages. */
+static size_t room_for(const struct stage *stage, size_t needed)
+{
+    size_t room = needed + needed / 4 + 256;
+    size_t most = (STAGE_MAX_ELEMENTS + SCAN_AHEAD) * sizeof(double);
+    if (room >= TENSOR_HUGE_PAGE)
+        room =
+            (room + TENSOR_HUGE_PAGE - 1) / TENSOR_HUGE_PAGE * TENSOR_HUGE_PAGE;
+    return undecided(stage) && needed <= most && room > most ? most : room;
+}
+
 static bool make_room(struct stage *stage, size_t elements,
                       struct problem *problem)
 {
@@ -133,7 +144,7 @@ static bool make_room(struct stage *stage, size_t elements,
     size_t needed = (stage->count + elements) * unit;
     if (needed <= tensor->bytes)
         return true;
-    return tensor_reserve(tensor, needed + needed / 4 + 256, problem);
+    return tensor_reserve(tensor, room_for(stage, needed), problem);
 }
 
 static bool refuse(const char *text, size_t bytes, const char *name,
