@@ -94,7 +94,7 @@ def read_to_end(client):
     return b"".join(parts)
 
 
-def read_answer(client, rest=b""):
+def read_answer(client, rest=b"", heads=None):
     """(status, body) of one answer; None where the connection ended first."""
     while b"\r\n\r\n" not in rest:
         part = client.recv(1 << 16)
@@ -102,6 +102,8 @@ def read_answer(client, rest=b""):
             return None
         rest += part
     head, body = rest.split(b"\r\n\r\n", 1)
+    if heads is not None:
+        heads.append(head)
     status = int(head.split(None, 2)[1])
     found = re.search(rb"content-length: *(\d+)", head, re.I)
     if found:
