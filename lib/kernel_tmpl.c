@@ -40,23 +40,52 @@ INLINE void add_block(vd sum[VECS], const vd *e, double *out)
     }
 }
 
-static double exponentials(const float *x, size_t n, double max, double scale,
-                           double *out)
+INLINE double sum_powers(const float *x, size_t n, double reference,
+                         double scale, double *out)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        load_power(x + i, max, scale, e, WIDE);
+        load_power(x + i, reference, scale, e, WIDE);
         add_block(sum, e, out + i);
         add_block(sum, e + VECS, out + i + BLOCK);
     }
     for (; i < n; i += BLOCK) {
         float block[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
-        load_power(block, max, scale, e, VECS);
+        load_power(block, reference, scale, e, VECS);
         add_block(sum, e, out + i);
     }
     return block_sum(sum);
+}
+
+static double exponentials(const float *x, size_t n, double reference,
+                           double scale, double *out)
+{
+    return reference == 0 ? sum_powers(x, n, 0, scale, out)
+                          : sum_powers(x, n, reference, scale, out);
+}
+
+INLINE double sum_of(const double *e, size_t n)
+{
+    vd sum[VECS] = {{0}};
+    for (; n >= BLOCK; n -= BLOCK, e += BLOCK)
+        EACH (v, VECS)
+            sum[v] += vd_load(e + v * LANES);
+    EACH (v, VECS) {
+        if (n >= LANES)
+            sum[v] += vd_load(e + v * LANES);
+        else
+            sum[v] += vd_load_part(e + v * LANES, n);
+        n -= n < LANES ? n : LANES;
+    }
+    return block_sum(sum);
+}
+
+static void sums(const double *e, size_t rows, size_t classes, double *sums)
+{
+    for (size_t r = 0; r < rows; r++)
+        sums[r] = sum_of(e + r * classes, classes);
 }
 
 static double rest(const float *x, size_t n, double max, double scale)
@@ -74,7 +103,7 @@ static double rest(const float *x, size_t n, double max, double scale)
     return block_sum(sum);
 }
 
-static void scale(const double *e, size_t n, double factor, float *out)
+INLINE void scale_row(const double *e, size_t n, double factor, float *out)
 {
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK)
@@ -82,8 +111,42 @@ static void scale(const double *e, size_t n, double factor, float *out)
             vd p = vd_load(e + i + v * LANES) * vd_all(factor);
             vh_store(out + i + v * LANES, vd_narrow(p));
         }
-    for (; i < n; i++)
-        out[i] = (float)(e[i] * factor);
+    for (; i + LANES <= n; i += LANES)
+        vh_store(out + i, vd_narrow(vd_load(e + i) * vd_all(factor)));
+    if (i < n) {
+        vd p = vd_load_part(e + i, n - i) * vd_all(factor);
+        vh_store_part(out + i, vd_narrow(p), n - i);
+    }
+}
+
+static void scale(const double *e, size_t n, double factor, float *out)
+{
+    scale_row(e, n, factor, out);
+}
+
+/* Whole vectors: what they write behind the row is the next row's place,
+ * which is written after it. */
+INLINE void scale_over(const double *e, size_t n, double factor, float *out)
+{
+    for (size_t i = 0; i < n; i += LANES)
+        vh_store(out + i, vd_narrow(vd_load(e + i) * vd_all(factor)));
+}
+
+static void divide(const double *e, size_t rows, size_t classes,
+                   const double *sums, float *out)
+{
+    double inverse[LANES];
+    for (size_t r = 0; r < rows; r++, e += classes, out += classes) {
+        if (r % LANES == 0) {
+            vd s = rows - r < LANES ? vd_load_part(sums + r, rows - r)
+                                    : vd_load(sums + r);
+            vd_store(inverse, vd_all(1) / s);
+        }
+        if ((rows - r - 1) * classes >= LANES)
+            scale_over(e, classes, inverse[r % LANES], out);
+        else
+            scale_row(e, classes, inverse[r % LANES], out);
+    }
 }
 
 static void shift(const float *x, size_t n, double max, double factor,
@@ -103,8 +166,10 @@ static void shift(const float *x, size_t n, double max, double factor,
 const struct smx_kernels TIER(kernels) = {
     .peak = peak,
     .exponentials = exponentials,
+    .sums = sums,
     .rest = rest,
     .scale = scale,
+    .divide = divide,
     .shift = shift,
     .loss = &TIER(loss_kernels),
 };

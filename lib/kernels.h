@@ -24,17 +24,25 @@ struct smx_kernels {
     bool (*peak)(const float *x, size_t n, float *max);
 
     /**
-     * e[i] = exp2((x[i] - max) * scale / 16); returns their sum. A zero below
-     * 2^-1000; relative error below 2^-28.6. max >= x[i], finite.
+     * e[i] = exp2((x[i] - reference) * scale / 16); returns their sum. A zero
+     * below 2^-1000; relative error below 2^-28.6. The result must not exceed
+     * 2^1000.
      */
-    double (*exponentials)(const float *x, size_t n, double max, double scale,
-                           double *e);
+    double (*exponentials)(const float *x, size_t n, double reference,
+                           double scale, double *e);
+
+    /** The sums of rows of exponentials, rows x classes. */
+    void (*sums)(const double *e, size_t rows, size_t classes, double *sums);
 
     /** The sum again, without the elements equal to max. */
     double (*rest)(const float *x, size_t n, double max, double scale);
 
     /** out[i] = e[i] * factor, rounded once. */
     void (*scale)(const double *e, size_t n, double factor, float *out);
+
+    /** scale of each row by 1 / its sum; out: rows x classes. */
+    void (*divide)(const double *e, size_t rows, size_t classes,
+                   const double *sums, float *out);
 
     /** out[i] = (x[i] - max) * factor - offset, rounded once. */
     void (*shift)(const float *x, size_t n, double max, double factor,

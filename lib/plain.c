@@ -20,6 +20,9 @@
 /* Chunks of a row whose exponentials are kept between the sweeps. */
 #define SHORT 2
 
+/* Rows at most that share a sweep. */
+#define GROUP 512
+
 struct plain_call {
     const struct smx_kernels *kernels;
     const float *logits;
@@ -33,6 +36,7 @@ struct plain_call {
     double scale;         /* nats to sixteenths of a binade, 1/T included */
     struct smx_sum *sums; /* long rows: one a chunk */
     struct smx_sum *row_sums;
+    atomic_bool wild;      /* a logit is out of reach of reference 0 */
     atomic_size_t refused; /* first bad logit; SIZE_MAX: none */
 };
 
@@ -61,16 +65,18 @@ static size_t chunk_length(const struct plain_call *call, size_t chunk)
 static struct smx_sum sum_chunk(struct plain_call *call, size_t row,
                                 size_t chunk, double *e)
 {
-    struct smx_sum sum = {-INFINITY, 0};
+    struct smx_sum sum = {-INFINITY, 0, 0};
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = chunk_length(call, chunk);
     float max;
-    if (!call->kernels->peak(call->logits + start, n, &max))
+    if (!call->kernels->peak(call->logits + start, n, &max)) {
         refuse(call, start, n);
-    else if (max != -INFINITY)
-        sum = (struct smx_sum){
-            max, call->kernels->exponentials(call->logits + start, n, max,
-                                             call->scale, e)};
+    } else if (max != -INFINITY) {
+        sum.max = max;
+        sum.reference = smx_reference(max, call->scale);
+        sum.sum = call->kernels->exponentials(call->logits + start, n,
+                                              sum.reference, call->scale, e);
+    }
     return sum;
 }
 
@@ -80,11 +86,14 @@ static void fill(float *out, size_t n, float value)
         out[i] = value;
 }
 
-/* log(sum / 1), from the sum without the maximum where that is lost in it. */
+/* log of the sum relative to the maximum, 1 + rest. The maximum's own
+ * exponential leaves the sum with the very bits it came in with; a rest lost
+ * in the sum is added up again. */
 static double log_of_sum(const struct plain_call *call, size_t row,
                          const struct smx_sum *sum)
 {
-    double rest = sum->sum - 1;
+    double top = smx_power((sum->max - sum->reference) * call->scale);
+    double rest = (sum->sum - top) / top;
     if (rest < 0x1p-20) {
         const float *z = call->logits + row * call->classes;
         size_t equal = 0;
@@ -120,19 +129,22 @@ static void put_chunk(const struct plain_call *call, size_t row, size_t chunk,
 
 /* ---- short rows ------------------------------------------------------- */
 
+static size_t slice_end(const struct plain_call *call, size_t slice)
+{
+    size_t end = (slice + 1) * call->per_slice;
+    return end < call->rows ? end : call->rows;
+}
+
 static void check_rows(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
-    size_t end = (slice + 1) * call->per_slice;
-    end = end < call->rows ? end : call->rows;
-    for (size_t r = slice * call->per_slice; r < end; r++) {
-        const float *z = call->logits + r * call->classes;
-        float max;
-        if (!call->kernels->peak(z, call->classes, &max)) {
-            refuse(call, r * call->classes, call->classes);
-            return;
-        }
-    }
+    size_t start = slice * call->per_slice * call->classes;
+    size_t n = slice_end(call, slice) * call->classes - start;
+    float max;
+    if (!call->kernels->peak(call->logits + start, n, &max))
+        refuse(call, start, n);
+    else if (max * call->scale > SMX_TAME)
+        call->wild = true;
 }
 
 static void put_row(struct plain_call *call, size_t row,
@@ -148,14 +160,39 @@ static void put_row(struct plain_call *call, size_t row,
         put_chunk(call, row, k, &sums[k], &whole, offset, e + k * SMX_CHUNK);
 }
 
+/* Several rows in one sweep, when all of them have the reference 0: a sum as
+ * small as this may come from a maximum too low for that. */
+static bool put_group(struct plain_call *call, size_t row, size_t rows,
+                      double e[SHORT * SMX_CHUNK])
+{
+    double sums[GROUP], least = 0x1.01p-800 * (double)call->classes;
+    size_t start = row * call->classes, n = rows * call->classes;
+    const float *z = call->logits + start;
+    sums[0] = call->kernels->exponentials(z, n, 0, call->scale, e);
+    if (rows > 1)
+        call->kernels->sums(e, rows, call->classes, sums);
+    for (size_t r = 0; r < rows; r++)
+        if (!(sums[r] > least))
+            return false;
+    call->kernels->divide(e, rows, call->classes, sums, call->values + start);
+    return true;
+}
+
 static void put_rows(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     ALIGNED double e[SHORT * SMX_CHUNK];
-    size_t end = (slice + 1) * call->per_slice;
-    end = end < call->rows ? end : call->rows;
-    for (size_t r = slice * call->per_slice; r < end; r++)
-        put_row(call, r, e);
+    size_t group = SMX_CHUNK / call->classes;
+    group = group < 1 ? 1 : group > GROUP ? GROUP : group;
+    bool grouped = !call->wild && !call->log && call->chunks == 1;
+    size_t end = slice_end(call, slice);
+    for (size_t r = slice * call->per_slice; r < end; r += group) {
+        size_t rows = end - r < group ? end - r : group;
+        if (grouped && put_group(call, r, rows, e))
+            continue;
+        for (size_t i = 0; i < rows; i++)
+            put_row(call, r + i, e);
+    }
 }
 
 /* ---- long rows -------------------------------------------------------- */
@@ -221,7 +258,11 @@ static void short_rows(struct smx_context *context, struct plain_call *call)
 {
     call->per_slice = SMX_SMALL / call->classes;
     call->slices = (call->rows + call->per_slice - 1) / call->per_slice;
-    smx_pool_for(context->pool, call->slices, check_rows, call);
+    if (call->slices <= 8) /* a look takes less than a wake-up */
+        for (size_t i = 0; i < call->slices; i++)
+            check_rows(call, i);
+    else
+        smx_pool_for(context->pool, call->slices, check_rows, call);
     if (call->refused == SIZE_MAX)
         smx_pool_for(context->pool, call->slices, put_rows, call);
 }

@@ -24,16 +24,22 @@ double smx_power(double t)
     return whole * p;
 }
 
+double smx_reference(double max, double scale)
+{
+    return fabs(max * scale) <= SMX_TAME ? 0 : max;
+}
+
 struct smx_sum smx_sum_merge(const struct smx_sum *chunks, size_t count,
                              double scale)
 {
-    struct smx_sum row = {-INFINITY, 0};
+    struct smx_sum row = {-INFINITY, 0, 0};
     for (size_t i = 0; i < count; i++)
         row.max = chunks[i].max > row.max ? chunks[i].max : row.max;
+    row.reference = smx_reference(row.max, scale);
     for (size_t i = 0; i < count; i++)
         if (chunks[i].sum > 0)
-            row.sum +=
-                chunks[i].sum * smx_power((chunks[i].max - row.max) * scale);
+            row.sum += chunks[i].sum *
+                       smx_power((chunks[i].reference - row.reference) * scale);
     return row;
 }
 
@@ -42,7 +48,7 @@ double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
 {
     if (chunk->sum == 0)
         return 0;
-    return smx_power((chunk->max - row->max) * scale) / row->sum;
+    return smx_power((chunk->reference - row->reference) * scale) / row->sum;
 }
 
 /* log(1 + x) = 2 atanh(u / (2 + u)) + k log 2 with 2^k (1 + u) = 1 + x and

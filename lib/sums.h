@@ -5,12 +5,24 @@
 
 #include <stddef.h>
 
-/** sum of 2^((x - max) scale / 16) over some elements; all masked: -inf, 0. */
+/**
+ * sum of 2^((x - reference) scale / 16) over some elements. All masked: max
+ * is -INFINITY and sum 0.
+ */
 struct smx_sum {
-    double max, sum;
+    double max, reference, sum;
 };
 
-/** 2^(t/16), t <= 0, by the kernels' own polynomial. */
+/* Sixteenths of a binade that a double holds beside 2^150 of depth. */
+#define SMX_TAME 12800.0
+
+/**
+ * What exponentials are taken relative to: 0 where their range allows, as a
+ * difference costs, else the maximum. It depends on nothing but these two.
+ */
+double smx_reference(double max, double scale);
+
+/** 2^(t/16), t <= 16000, by the kernels' own polynomial: the same bits. */
 double smx_power(double t);
 
 /** In the order of the chunks. */
