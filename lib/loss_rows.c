@@ -150,9 +150,10 @@ static void take_row(struct smx_loss_call *call, size_t row,
         call->logsumexp[row] = (float)lse;
     if (call->out && (call->argmax || call->out->accuracy))
         rank(call, row);
-    if (d)
-        *d = ignored ? (struct smx_descent){.reference = whole->reference}
-                     : descent_of(call, row, whole, lse);
+    if (d && ignored)
+        *d = (struct smx_descent){.reference = whole->reference};
+    else if (d)
+        *d = descent_of(call, row, whole, lse);
 }
 
 float smx_loss_own(const struct smx_loss_call *call, size_t row,
