@@ -8,7 +8,9 @@ void lift_begin(struct lift *lift, const struct reader_lift *request,
                 const char *name)
 {
     stage_init(&lift->stage, request);
-    snprintf(lift->name, sizeof lift->name, "%s", name);
+    size_t bytes = strnlen(name, sizeof lift->name - 1);
+    memcpy(lift->name, name, bytes);
+    lift->name[bytes] = '\0';
     lift->max_rank = request->max_rank;
     lift->depth = 0;
     lift->rank = -1;
@@ -135,7 +137,8 @@ static bool finish(struct lift *lift, struct problem *problem)
     struct tensor *tensor = lift->stage.tensor;
     tensor->rank = lift->rank;
     tensor->count = lift->stage.count;
-    memcpy(tensor->shape, lift->shape, sizeof lift->shape);
+    memcpy(tensor->shape, lift->shape,
+           (size_t)lift->rank * sizeof *lift->shape);
     return stage_finish(&lift->stage, problem);
 }
 

@@ -12,9 +12,8 @@
 
 #include "envelope.h"
 #include "lift.h"
+#include "nesting.h"
 #include "path.h"
-
-enum { MAX_DEPTH = 2048, MAX_STEPS = 4, NAME_BYTES = 256 };
 
 enum state {
     EXPECT_VALUE,
@@ -33,34 +32,37 @@ enum state {
 struct reader {
     struct reader_client client;
     struct envelope envelope;
-    struct lift lift;
     struct stage *stages; /* of every value lifted so far */
     size_t stage_count;
     enum state state;
-    int depth;                            /* open brackets and braces */
-    unsigned char objects[MAX_DEPTH / 8]; /* a bit a level */
-    struct reader_path path;
-    char names[MAX_STEPS][NAME_BYTES];
     size_t token;   /* in the envelope: where the string or scalar begins */
     size_t checked; /* bytes of the envelope that are known to be JSON */
     bool escaped;   /* behind a backslash */
+    bool plain;     /* all so far: an object whose members were lifted */
     bool failed;
     struct place token_place; /* of a lifted token from earlier slices */
     struct place place;       /* line is that of counted */
     const char *counted;      /* lines are counted up to here in this slice */
     const char *slice;        /* the slice being read */
     size_t before;            /* bytes of the slices before it */
+    /* What follows is set before it is read; clearing it would cost a small
+     * request as much as its arithmetic. */
+    struct nesting nesting;
+    struct lift lift;
 };
 
 struct reader *reader_create(const struct reader_client *client,
                              struct budget *budget)
 {
-    struct reader *reader = calloc(1, sizeof *reader);
+    struct reader *reader = malloc(sizeof *reader);
     if (!reader)
         return NULL;
+    memset(reader, 0, offsetof(struct reader, nesting));
+    reader->nesting.depth = 0;
     reader->client = *client;
     reader->envelope.budget = budget;
     reader->place.line = 1;
+    reader->plain = true;
     return reader;
 }
 
@@ -128,55 +130,19 @@ static bool unexpected(struct reader *reader, const char *p,
     return located(reader, p, problem);
 }
 
-/* ---- nesting and paths ------------------------------------------------ */
-
-static bool is_object(const struct reader *reader, int level)
-{
-    return reader->objects[level / 8] >> level % 8 & 1;
-}
-
-static bool in_object(const struct reader *reader)
-{
-    return is_object(reader, reader->depth - 1);
-}
-
-static bool push(struct reader *reader, bool object, struct problem *problem)
-{
-    if (reader->depth == MAX_DEPTH)
-        return problem_set(problem, 422, NULL,
-                           "body: got nesting deeper than %d, must be less",
-                           MAX_DEPTH);
-    int level = reader->depth++;
-    unsigned char bit = (unsigned char)(1 << level % 8);
-    reader->objects[level / 8] &= (unsigned char)~bit;
-    reader->objects[level / 8] |= object ? bit : 0;
-    if (level < MAX_STEPS) {
-        reader->path.step[level].name = NULL;
-        reader->path.step[level].index = 0;
-    }
-    reader->state = object ? EXPECT_MEMBER : EXPECT_ELEMENT;
-    return true;
-}
+/* ---- tokens of the envelope ------------------------------------------- */
 
 /* A value ended: what may follow it? */
 static void value_ended(struct reader *reader)
 {
-    reader->state = reader->depth > 0 ? EXPECT_NEXT : EXPECT_END;
+    reader->state = reader->nesting.depth > 0 ? EXPECT_NEXT : EXPECT_END;
 }
 
 static void pop(struct reader *reader)
 {
-    reader->depth--;
+    reader->nesting.depth--;
     value_ended(reader);
 }
-
-static bool is_offered(const struct reader *reader)
-{
-    return reader->depth >= 1 && reader->depth <= MAX_STEPS &&
-           is_object(reader, 0);
-}
-
-/* ---- tokens of the envelope ------------------------------------------- */
 
 static bool copy(struct reader *reader, const char *from, const char *to,
                  struct problem *problem)
@@ -185,26 +151,17 @@ static bool copy(struct reader *reader, const char *from, const char *to,
                            problem);
 }
 
-/* The name that ended becomes the step of this level. */
 static bool name_ended(struct reader *reader, struct problem *problem)
 {
-    int level = reader->depth - 1;
-    reader->state = EXPECT_COLON;
-    if (level >= MAX_STEPS)
-        return true;
     const char *text = reader->envelope.text + reader->token;
     size_t bytes = reader->envelope.bytes - reader->token;
-    struct value *value = value_parse(text, bytes, problem);
-    if (!value) {
-        problem->offset += reader->token;
-        if (problem->located)
-            envelope_relocate(&reader->envelope, problem);
-        return false;
-    }
-    snprintf(reader->names[level], NAME_BYTES, "%s", value_string(value));
-    reader->path.step[level].name = reader->names[level];
-    value_free(value);
-    return true;
+    reader->state = EXPECT_COLON;
+    if (nesting_name(&reader->nesting, text, bytes, &reader->plain, problem))
+        return true;
+    problem->offset += reader->token;
+    if (problem->located)
+        envelope_relocate(&reader->envelope, problem);
+    return false;
 }
 
 static void scalar_ended(struct reader *reader)
@@ -213,10 +170,9 @@ static void scalar_ended(struct reader *reader)
     size_t bytes = reader->envelope.bytes - reader->token;
     value_ended(reader);
     bool literal = text[0] >= 'a' && text[0] <= 'z';
-    if (reader->client.scalar && is_offered(reader) && !literal) {
-        reader->path.depth = reader->depth;
-        reader->client.scalar(reader->client.cls, &reader->path, text, bytes);
-    }
+    const struct reader_path *path = nesting_path(&reader->nesting);
+    if (reader->client.scalar && path && !literal)
+        reader->client.scalar(reader->client.cls, path, text, bytes);
 }
 
 static const char *feed_string(struct reader *reader, const char *p,
@@ -273,14 +229,15 @@ static bool check_envelope(struct reader *reader, struct problem *problem)
 {
     struct envelope *envelope = &reader->envelope;
     size_t bytes = envelope->bytes;
-    if (bytes < 2 * reader->checked)
+    if (reader->plain || bytes < 2 * reader->checked)
         return true;
     if (!envelope_append(envelope, "0", 1, problem))
         return false;
-    for (int level = reader->depth - 1; level >= 0; level--)
-        if (!envelope_append(envelope, is_object(reader, level) ? "}" : "]", 1,
-                             problem))
+    for (int level = reader->nesting.depth - 1; level >= 0; level--) {
+        bool object = nesting_is_object(&reader->nesting, level);
+        if (!envelope_append(envelope, object ? "}" : "]", 1, problem))
             return false;
+    }
     struct value *document =
         value_parse(envelope->text, envelope->bytes, problem);
     value_free(document);
@@ -294,7 +251,7 @@ static bool lift_value(struct reader *reader, const struct reader_lift *lift,
                        struct problem *problem)
 {
     char name[sizeof reader->lift.name - 1];
-    path_text(&reader->path, name, sizeof name);
+    path_text(&reader->nesting.path, name, sizeof name);
     if (lift->tensor->type != TENSOR_NONE) {
         char pointer[sizeof problem->pointer];
         snprintf(pointer, sizeof pointer, "/%s", name);
@@ -316,33 +273,36 @@ static const char *begin_value(struct reader *reader, const char *p,
         unexpected(reader, p, problem);
         return NULL;
     }
-    if (is_offered(reader)) {
+    const struct reader_path *path = nesting_path(&reader->nesting);
+    if (path) {
         struct reader_lift lift = {0};
-        reader->path.depth = reader->depth;
-        if (!reader->client.begin(reader->client.cls, &reader->path, &lift,
-                                  problem))
+        if (!reader->client.begin(reader->client.cls, path, &lift, problem))
             return NULL;
         if (lift.tensor)
             return lift_value(reader, &lift, problem) ? p : NULL;
     }
     reader->token = reader->envelope.bytes;
+    reader->plain &= reader->nesting.depth == 0 && *p == '{';
     if (!copy(reader, p, p + 1, problem))
         return NULL;
     reader->escaped = false;
+    bool object = *p == '{';
     if (*p == '"')
         reader->state = IN_STRING;
-    else if (*p != '[' && *p != '{')
+    else if (!object && *p != '[')
         reader->state = IN_SCALAR;
-    else if (!push(reader, *p == '{', problem))
+    else if (nesting_open(&reader->nesting, object, problem))
+        reader->state = object ? EXPECT_MEMBER : EXPECT_ELEMENT;
+    else
         return NULL;
     return p + 1;
 }
 
 static bool next_value(struct reader *reader)
 {
-    bool object = in_object(reader);
-    if (!object && reader->depth <= MAX_STEPS)
-        reader->path.step[reader->depth - 1].index++;
+    bool object = nesting_in_object(&reader->nesting);
+    if (!object)
+        nesting_count(&reader->nesting);
     reader->state = object ? EXPECT_NAME : EXPECT_VALUE;
     return true;
 }
@@ -373,7 +333,7 @@ static bool structure(struct reader *reader, char c)
     case EXPECT_NEXT:
         if (c == ',')
             return next_value(reader);
-        if (c != (in_object(reader) ? '}' : ']'))
+        if (c != (nesting_in_object(&reader->nesting) ? '}' : ']'))
             return false;
         pop(reader);
         return true;
@@ -487,6 +447,8 @@ struct value *reader_finish(struct reader *reader, struct problem *problem)
     if (reader->failed)
         return NULL;
     reader->slice = reader->counted = NULL;
+    if (reader->plain && reader->state == EXPECT_END)
+        return value_parse("{}", 2, problem);
     struct value *document =
         value_parse(reader->envelope.text ? reader->envelope.text : "",
                     reader->envelope.bytes, problem);

@@ -5,7 +5,8 @@
  *
  * Whatever values the client asks for ("lifts") go straight into tensors; all
  * the rest is the envelope, the same document with a 0 where a lifted value
- * stood, which value_parse reads at the end. A document is accepted exactly
+ * stood, which value_parse reads at the end; where nothing but members was
+ * lifted and nothing else is there, it is {}. A document is accepted exactly
  * when a strict RFC 8259 parser accepts it, wherever the slices fall; only in
  * float tensors the string "-Infinity" and the bare tokens -Infinity,
  * Infinity and NaN are understood too.

@@ -47,6 +47,9 @@ enum {
     BRACKET_ROOM = 27 + 2 * TENSOR_MAX_RANK - NUMBER_MAX_TEXT
 };
 
+/* Room to begin with. */
+enum { FIRST_PIECES = 8, FIRST_TEXT = 256 };
+
 struct writer *writer_create(void)
 {
     return calloc(1, sizeof(struct writer));
@@ -61,11 +64,12 @@ void writer_free(struct writer *writer)
     free(writer);
 }
 
-static bool grow(void **data, size_t *room, size_t needed, size_t unit)
+static bool grow(void **data, size_t *room, size_t needed, size_t first,
+                 size_t unit)
 {
     if (needed <= *room)
         return true;
-    size_t more = *room ? 2 * *room : 8;
+    size_t more = *room ? 2 * *room : first;
     while (more < needed)
         more *= 2;
     void *moved = realloc(*data, more * unit);
@@ -79,7 +83,7 @@ static bool grow(void **data, size_t *room, size_t needed, size_t unit)
 static struct piece *add_piece(struct writer *writer)
 {
     void *pieces = writer->pieces;
-    if (!grow(&pieces, &writer->room, writer->count + 1,
+    if (!grow(&pieces, &writer->room, writer->count + 1, FIRST_PIECES,
               sizeof *writer->pieces)) {
         writer->failed = true;
         return NULL;
@@ -99,8 +103,8 @@ static void add_text(struct writer *writer, const char *text, size_t bytes)
     if (!last || last->tensor)
         last = add_piece(writer);
     void *all = writer->text;
-    if (!last ||
-        !grow(&all, &writer->text_room, writer->text_bytes + bytes, 1)) {
+    if (!last || !grow(&all, &writer->text_room, writer->text_bytes + bytes,
+                       FIRST_TEXT, 1)) {
         writer->failed = true;
         return;
     }
@@ -154,19 +158,39 @@ static size_t character(const unsigned char *text)
     return 0;
 }
 
+/* How many at the beginning stand for themselves in a string. */
+static size_t plain_bytes(const unsigned char *text)
+{
+    size_t bytes = 0;
+    while (text[bytes] >= ' ' && text[bytes] < 0x80 && text[bytes] != '"' &&
+           text[bytes] != '\\')
+        bytes++;
+    return bytes;
+}
+
+/* Any other one. @return its bytes. */
+static size_t add_character(struct writer *writer, const unsigned char *text)
+{
+    size_t bytes = character(text);
+    if (bytes == 0)
+        add_text(writer, "\xef\xbf\xbd", 3); /* U+FFFD */
+    else if (bytes == 1)
+        add_escape(writer, *text);
+    else
+        add_text(writer, (const char *)text, bytes);
+    return bytes ? bytes : 1;
+}
+
 void writer_string(struct writer *writer, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     add_text(writer, "\"", 1);
     while (*at) {
-        size_t bytes = character(at);
-        if (bytes == 0)
-            add_text(writer, "\xef\xbf\xbd", 3); /* U+FFFD */
-        else if (*at < ' ' || *at == '"' || *at == '\\')
-            add_escape(writer, *at);
-        else
-            add_text(writer, (const char *)at, bytes);
-        at += bytes ? bytes : 1;
+        size_t plain = plain_bytes(at);
+        add_text(writer, (const char *)at, plain);
+        at += plain;
+        if (*at)
+            at += add_character(writer, at);
     }
     add_text(writer, "\"", 1);
 }

@@ -253,17 +253,22 @@ static void add_time(struct line *line)
 }
 
 /** The name of the next member, with what stands before and after it. */
-static void add_name(const struct log *log, struct line *line, const char *name)
-{
-    if (log->format == LOG_JSON) {
-        add_text(line, ",\"");
-        add_text(line, name);
-        add_text(line, "\":");
-    } else {
-        add_text(line, " ");
-        add_text(line, name);
-        add_text(line, "=");
+struct name {
+    const char *text[2]; /* by format */
+    size_t bytes[2];
+};
+#define NAME(name)                                                             \
+    {                                                                          \
+        {[LOG_TEXT] = " " name "=", [LOG_JSON] = ",\"" name "\":"},            \
+        {                                                                      \
+            [LOG_TEXT] = sizeof name + 1, [LOG_JSON] = sizeof name + 3         \
+        }                                                                      \
     }
+
+static void add_name(const struct log *log, struct line *line,
+                     const struct name *name)
+{
+    add_bytes(line, name->text[log->format], name->bytes[log->format]);
 }
 
 static void begin_line(const struct log *log, struct line *line,
@@ -304,7 +309,8 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     text[strcspn(text, "\n")] = '\0';
     begin_line(log, &line, level);
     if (log->format == LOG_JSON) {
-        add_name(log, &line, "message");
+        static const struct name message = NAME("message");
+        add_name(log, &line, &message);
         add_quoted(&line, text);
     } else {
         add_text(&line, " ");
@@ -313,53 +319,64 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     end_line(log, &line);
 }
 
+static void add_counts(const struct log *log, struct line *line,
+                       const struct log_request *request)
+{
+    static const struct name names[] = {NAME("status"), NAME("rows"),
+                                        NAME("classes"), NAME("body_bytes"),
+                                        NAME("answer_bytes")};
+    const uint64_t counts[] = {(uint64_t)request->status, request->rows,
+                               request->classes, request->body_bytes,
+                               request->answer_bytes};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        add_name(log, line, &names[i]);
+        add_number(line, counts[i]);
+    }
+}
+
+static void add_stages(const struct log *log, struct line *line,
+                       const struct log_request *request)
+{
+    static const struct name names[] = {NAME("read_ms"), NAME("compute_ms"),
+                                        NAME("write_ms"), NAME("total_ms")};
+    const uint64_t stages[] = {request->read_ns, request->compute_ns,
+                               request->write_ns, request->total_ns};
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        add_name(log, line, &names[i]);
+        add_ms(line, stages[i]);
+    }
+}
+
+static void add_texts(const struct log *log, struct line *line,
+                      const struct log_request *request)
+{
+    static const struct name names[] = {NAME("endpoint"), NAME("method"),
+                                        NAME("path"), NAME("id"),
+                                        NAME("traceparent")};
+    const char *const texts[] = {request->endpoint, request->method,
+                                 request->path, request->id, request->trace};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (!texts[i][0])
+            continue;
+        add_name(log, line, &names[i]);
+        add_quoted(line, texts[i]);
+    }
+}
+
 void log_request(struct log *log, const struct log_request *request)
 {
+    static const struct name aborted = NAME("aborted");
     struct line line;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } numbers[] = {{"status", (uint64_t)request->status},
-                   {"rows", request->rows},
-                   {"classes", request->classes},
-                   {"body_bytes", request->body_bytes},
-                   {"answer_bytes", request->answer_bytes}};
-    const struct {
-        const char *name;
-        uint64_t ns;
-    } stages[] = {{"read_ms", request->read_ns},
-                  {"compute_ms", request->compute_ns},
-                  {"write_ms", request->write_ns},
-                  {"total_ms", request->total_ns}};
-    const struct {
-        const char *name, *value;
-    } texts[] = {{"endpoint", request->endpoint},
-                 {"method", request->method},
-                 {"path", request->path},
-                 {"id", request->id},
-                 {"traceparent", request->trace}};
-
     if (!log_wants(log, LOG_INFO))
         return;
     begin_line(log, &line, LOG_INFO);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        add_name(log, &line, numbers[i].name);
-        add_number(&line, numbers[i].value);
-    }
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
-        add_name(log, &line, stages[i].name);
-        add_ms(&line, stages[i].ns);
-    }
+    add_counts(log, &line, request);
+    add_stages(log, &line, request);
     if (request->aborted) {
-        add_name(log, &line, "aborted");
+        add_name(log, &line, &aborted);
         add_text(&line, "true");
     }
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (!texts[i].value[0])
-            continue;
-        add_name(log, &line, texts[i].name);
-        add_quoted(&line, texts[i].value);
-    }
+    add_texts(log, &line, request);
     end_line(log, &line);
 }
 
