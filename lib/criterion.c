@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "elementary.h"
+
 static enum smx_status check_labels(const struct smx_logits *z,
                                     const struct smx_criterion *criterion,
                                     struct smx_where *where)
@@ -68,51 +70,57 @@ static double weight(const struct smx_logits *z,
     return criterion->weights ? smx_get(criterion->weights, z->dtype, c) : 1;
 }
 
-double smx_criterion_mass(const struct smx_logits *z,
-                          const struct smx_criterion *criterion, size_t r,
-                          size_t c)
+struct smx_two smx_criterion_mass(const struct smx_logits *z,
+                                  const struct smx_criterion *criterion,
+                                  size_t r, size_t c)
 {
     double e = criterion->label_smoothing, t;
     if (criterion->labels)
         t = (uint64_t)criterion->labels[r] == c;
     else
         t = smx_get(criterion->targets, z->dtype, smx_rows_index(z, r, c));
-    return weight(z, criterion, c) * ((1 - e) * t + e / (double)z->classes);
+    struct smx_two q = {t, 0}, w = {weight(z, criterion, c), 0};
+    if (e != 0) {
+        struct smx_two share = {e, 0};
+        q = two_add(two_mul(two_sum(1, -e), q),
+                    smx_divide(share, (double)z->classes));
+    }
+    return w.hi == 1 ? q : two_mul(w, q);
 }
 
 void smx_criterion_count(const struct smx_logits *z,
                          const struct smx_criterion *criterion, double *divisor,
                          size_t *rows)
 {
-    double lost = 0; /* of the compensated sum */
-    *divisor = 0;
+    struct smx_two sum = {0, 0};
     *rows = 0;
     for (size_t r = 0; r < smx_rows_count(z); r++) {
         if (smx_criterion_ignores(criterion, r))
             continue;
         size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;
         double w = criterion->labels ? weight(z, criterion, y) : 1;
-        double sum = *divisor + w, part = sum - *divisor;
-        if (isfinite(sum))
-            lost += (*divisor - (sum - part)) + (w - part);
-        *divisor = sum;
+        two_accumulate(&sum, (struct smx_two){w, 0});
         ++*rows;
     }
-    *divisor += lost;
+    *divisor = two_settle(sum).hi;
 }
 
 double smx_criterion_loss(const struct smx_logits *z,
                           const struct smx_criterion *criterion,
                           const struct smx_row *row, size_t r)
 {
-    double loss = 0;
+    struct smx_two loss = {0, 0};
     for (size_t c = 0; c < z->classes; c++) {
-        double v = smx_criterion_mass(z, criterion, r, c);
-        if (v == 0)
+        struct smx_two v = smx_criterion_mass(z, criterion, r, c);
+        struct smx_two cost = two_negate(smx_row_log(row, c));
+        if (v.hi == 0) /* 0 log 0 = 0 */
             continue;
-        if (row->d[c] == -INFINITY)
-            return row->empty || v > 0 ? INFINITY : -INFINITY;
-        loss = smx_plus(loss, v * (row->logsum - row->d[c]), INFINITY);
+        if (row->empty)
+            return INFINITY;
+        if (isinf(cost.hi))
+            return v.hi > 0 ? INFINITY : -INFINITY;
+        two_accumulate(&loss, two_mul(v, cost));
     }
-    return loss;
+    double sum = two_settle(loss).hi;
+    return isnan(sum) ? INFINITY : sum;
 }

@@ -7,7 +7,7 @@
 #ifndef SMX_CRITERION_H
 #define SMX_CRITERION_H
 
-#include "rows.h"
+#include "row.h"
 
 /** Checks options, then labels, targets and weights element by element. */
 enum smx_status smx_criterion_check(const struct smx_logits *logits,
@@ -17,9 +17,9 @@ enum smx_status smx_criterion_check(const struct smx_logits *logits,
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 
 /** v_c of row r; labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c. */
-double smx_criterion_mass(const struct smx_logits *logits,
-                          const struct smx_criterion *criterion, size_t r,
-                          size_t c);
+struct smx_two smx_criterion_mass(const struct smx_logits *logits,
+                                  const struct smx_criterion *criterion,
+                                  size_t r, size_t c);
 
 /** The divisor of mean and the rows not ignored. */
 void smx_criterion_count(const struct smx_logits *logits,

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "plain_vjp.h"
-#include "rows.h"
+#include "row.h"
 
 struct derivative_call {
     const struct smx_logits *logits;
@@ -12,21 +12,35 @@ struct derivative_call {
     void *out;
 };
 
+static double bent(const struct derivative_call *call,
+                   const struct smx_row *row, struct smx_two d, size_t r,
+                   size_t c)
+{
+    const struct smx_logits *z = call->logits;
+    size_t i = smx_rows_index(z, r, c);
+    return two_mul(d, smx_row_slope(row, z, c, i)).hi;
+}
+
 static void vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     struct derivative_call *call = argument;
     const struct smx_logits *z = call->logits;
-    double dot = 0;
+    struct smx_two dot = {0, 0};
     for (size_t c = 0; c < z->classes; c++) {
-        double g = smx_get(call->upstream, z->dtype, smx_rows_index(z, r, c));
-        dot += call->log ? g : g * row->p[c];
+        struct smx_two g = {0, 0};
+        g.hi = smx_get(call->upstream, z->dtype, smx_rows_index(z, r, c));
+        two_accumulate(&dot, call->log ? g : two_mul(g, smx_row_p(row, c)));
     }
+    dot = two_settle(dot);
     for (size_t c = 0; c < z->classes; c++) {
         size_t i = smx_rows_index(z, r, c);
-        double g = smx_get(call->upstream, z->dtype, i), p = row->p[c];
-        double d = call->log ? g - smx_times(p, dot) : smx_times(p, g - dot);
-        double slope = smx_row_slope(z, i, row->d[c] == -INFINITY);
-        smx_set(call->out, z->dtype, i, smx_times(d, slope));
+        struct smx_two p = smx_row_p(row, c), d = {0, 0};
+        struct smx_two g = {smx_get(call->upstream, z->dtype, i), 0};
+        if (call->log)
+            d = two_add(g, two_negate(two_mul(p, dot)));
+        else
+            d = two_mul(p, two_add(g, two_negate(dot)));
+        smx_set(call->out, z->dtype, i, bent(call, row, d, r, c));
     }
 }
 
@@ -37,15 +51,27 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
     size_t o = r / z->inner, n = r % z->inner, classes = z->classes;
     for (size_t j = 0; j < classes; j++)
         for (size_t i = 0; i < classes; i++) {
-            double same = i == j;
-            double d =
-                call->log ? same - row->p[i] : row->p[j] * (same - row->p[i]);
-            double slope = smx_row_slope(z, smx_rows_index(z, r, i),
-                                         row->d[i] == -INFINITY);
+            struct smx_two d = two_negate(smx_row_p(row, i));
+            if (i == j)
+                d = two_add((struct smx_two){1, 0}, d);
+            if (!call->log)
+                d = two_mul(smx_row_p(row, j), d);
             smx_set(call->out, z->dtype,
                     ((o * classes + j) * z->inner + n) * classes + i,
-                    smx_times(d, slope));
+                    bent(call, row, d, r, i));
         }
+}
+
+static enum smx_status run(struct smx_context *context,
+                           void (*work)(void *, struct smx_row *, size_t),
+                           struct derivative_call *call)
+{
+    struct smx_rows rows;
+    enum smx_status status = smx_rows_open(&rows, context, call->logits, 0);
+    if (!status)
+        smx_rows_run(&rows, work, call);
+    smx_rows_close(&rows);
+    return status;
 }
 
 static enum smx_status check(const struct smx_logits *logits, size_t *count,
@@ -76,7 +102,7 @@ enum smx_status smx_vjp(struct smx_context *context,
     if (status)
         return status;
     struct derivative_call call = {logits, log, upstream, gradient};
-    return smx_rows_for(context, logits, vjp_row, &call);
+    return run(context, vjp_row, &call);
 }
 
 enum smx_status smx_jacobian(struct smx_context *context,
@@ -95,5 +121,5 @@ enum smx_status smx_jacobian(struct smx_context *context,
     if (status)
         return status;
     struct derivative_call call = {logits, log, NULL, jacobian};
-    return smx_rows_for(context, logits, jacobian_row, &call);
+    return run(context, jacobian_row, &call);
 }

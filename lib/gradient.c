@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "criterion.h"
+#include "elementary.h"
 #include "loss.h"
 #include "plain_loss.h"
 
@@ -11,33 +12,58 @@ struct gradient_call {
     const struct smx_criterion *criterion;
     const void *upstream;
     void *gradient;
-    double factor, z_factor; /* of the reduction */
+    struct smx_two factor, z_factor; /* of the reduction */
 };
+
+/* What all elements of a row share: d_c = a p_c - b v_c, before the slope. */
+struct row_share {
+    struct smx_two a, b;
+};
+
+static struct row_share share_of(const struct gradient_call *call,
+                                 const struct smx_row *row, size_t r)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    const struct smx_logits *z = call->logits;
+    struct smx_two mass = {0, 0}, square = {0, 0}, g = {1, 0};
+    for (size_t c = 0; c < z->classes; c++)
+        two_accumulate(&mass, smx_criterion_mass(z, criterion, r, c));
+    mass = two_mul(two_settle(mass), call->factor);
+    if (!row->empty && criterion->z_loss != 0)
+        square = two_mul(two_product(2 * criterion->z_loss, row->lse),
+                         call->z_factor);
+    if (call->upstream)
+        g.hi = smx_get(call->upstream, z->dtype,
+                       criterion->reduction == SMX_NONE ? r : 0);
+    return (struct row_share){two_mul(two_plus(mass, square, 0), g),
+                              two_mul(call->factor, g)};
+}
+
+static double element(const struct gradient_call *call,
+                      const struct smx_row *row, const struct row_share *share,
+                      size_t r, size_t c)
+{
+    const struct smx_logits *z = call->logits;
+    struct smx_two v = smx_criterion_mass(z, call->criterion, r, c);
+    struct smx_two slope = smx_row_slope(row, z, c, smx_rows_index(z, r, c));
+    struct smx_two a = two_mul(share->a, row->p[c]), b = two_mul(share->b, v);
+    struct smx_two d = two_plus(two_scale(a, 0x1p-128), two_negate(b), 0);
+    if (v.hi == 0) /* p may be subnormal where the product is not */
+        return a.hi == 0 ? 0 : two_mul(a, slope).hi * 0x1p-128;
+    return d.hi == 0 ? 0 : two_mul(d, slope).hi; /* 0, however steep */
+}
 
 static void put_row(void *argument, struct smx_row *row, size_t r)
 {
     struct gradient_call *call = argument;
-    const struct smx_criterion *criterion = call->criterion;
     const struct smx_logits *z = call->logits;
-    double g = 1, mass = 0, square = 0;
-    bool ignored = smx_criterion_ignores(criterion, r);
-    if (call->upstream)
-        g = smx_get(call->upstream, z->dtype,
-                    criterion->reduction == SMX_NONE ? r : 0);
-    for (size_t c = 0; c < z->classes && !ignored; c++)
-        mass += smx_criterion_mass(z, criterion, r, c);
-    if (!row->empty)
-        square = smx_times(2 * criterion->z_loss, row->max + row->logsum);
-    for (size_t c = 0; c < z->classes; c++) {
-        size_t i = smx_rows_index(z, r, c);
-        double v = ignored ? 0 : smx_criterion_mass(z, criterion, r, c);
-        double p = row->p[c],
-               slope = smx_row_slope(z, i, row->d[c] == -INFINITY);
-        double d = smx_plus(smx_times(smx_times(mass, p) - v, call->factor),
-                            smx_times(square, p) * call->z_factor, 0);
-        d = smx_times(d, smx_times(g, slope));
-        smx_set(call->gradient, z->dtype, i, ignored ? 0 : d);
-    }
+    bool ignored = smx_criterion_ignores(call->criterion, r);
+    struct row_share share = {0};
+    if (!ignored)
+        share = share_of(call, row, r);
+    for (size_t c = 0; c < z->classes; c++)
+        smx_set(call->gradient, z->dtype, smx_rows_index(z, r, c),
+                ignored ? 0 : element(call, row, &share, r, c));
 }
 
 enum smx_status smx_gradient(struct smx_context *context,
@@ -63,15 +89,24 @@ enum smx_status smx_gradient(struct smx_context *context,
         status = smx_rows_finite(upstream, logits->dtype,
                                  criterion->reduction == SMX_NONE ? all : 1,
                                  false, SMX_UPSTREAM, where);
-    if (!status && loss)
-        status = smx_loss_checked(context, logits, criterion, loss);
     if (status)
         return status;
-    struct gradient_call call = {logits, criterion, upstream, gradient, 1, 1};
+    struct smx_rows rows_open;
+    status = smx_rows_open(&rows_open, context, logits, 0);
+    if (!status && loss)
+        status = smx_loss_checked(&rows_open, logits, criterion, loss);
+    if (status)
+        goto out;
+    struct smx_two one = {1, 0}, zero = {0, 0};
+    struct gradient_call call = {logits,   criterion, upstream,
+                                 gradient, one,       one};
     smx_criterion_count(logits, criterion, &divisor, &rows);
     if (criterion->reduction == SMX_MEAN) {
-        call.factor = divisor == 0 ? 0 : 1 / divisor;
-        call.z_factor = divisor == 0 ? 0 : 1 / (double)rows;
+        call.factor = divisor == 0 ? zero : smx_divide(one, divisor);
+        call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows);
     }
-    return smx_rows_for(context, logits, put_row, &call);
+    smx_rows_run(&rows_open, put_row, &call);
+out:
+    smx_rows_close(&rows_open);
+    return status;
 }

@@ -38,7 +38,7 @@ static void take_row(void *argument, struct smx_row *row, size_t r)
     const struct smx_criterion *criterion = call->criterion;
     const struct smx_logits *z = call->logits;
     bool ignored = smx_criterion_ignores(criterion, r);
-    double lse = row->max + row->logsum;
+    double lse = row->lse;
     call->parts[r][ENTROPY] =
         ignored ? 0 : smx_criterion_loss(z, criterion, row, r);
     call->parts[r][SQUARE] =
@@ -58,14 +58,11 @@ static void take_row(void *argument, struct smx_row *row, size_t r)
 
 static double sum_of(double (*parts)[PARTS], enum part part, size_t rows)
 {
-    double sum = 0, lost = 0;
-    for (size_t r = 0; r < rows; r++) {
-        double v = parts[r][part], next = sum + v, taken = next - sum;
-        if (isfinite(next))
-            lost += (sum - (next - taken)) + (v - taken);
-        sum = isnan(next) ? INFINITY : next;
-    }
-    return sum + lost;
+    struct smx_two sum = {0, 0};
+    for (size_t r = 0; r < rows; r++)
+        two_accumulate(&sum, (struct smx_two){parts[r][part], 0});
+    double whole = two_settle(sum).hi;
+    return isnan(whole) ? INFINITY : whole;
 }
 
 static void put_loss(const struct loss_call *call, double divisor, size_t rows)
@@ -89,7 +86,7 @@ static void put_loss(const struct loss_call *call, double divisor, size_t rows)
     smx_set(loss, dtype, 0, smx_plus(entropy, square, INFINITY));
 }
 
-enum smx_status smx_loss_checked(struct smx_context *context,
+enum smx_status smx_loss_checked(struct smx_rows *rows_open,
                                  const struct smx_logits *logits,
                                  const struct smx_criterion *criterion,
                                  const struct smx_loss_out *out)
@@ -102,9 +99,8 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     enum smx_status status = SMX_ENOMEM;
     if (!call.parts || !call.hits)
         goto out;
-    status = smx_rows_for(context, logits, take_row, &call);
-    if (status)
-        goto out;
+    status = SMX_OK;
+    smx_rows_run(rows_open, take_row, &call);
     smx_criterion_count(logits, criterion, &divisor, &rows);
     for (size_t r = 0; r < all; r++)
         hits += call.hits[r];
@@ -138,7 +134,12 @@ enum smx_status smx_loss(struct smx_context *context,
                                  SMX_LOGITS, where);
     if (!status)
         status = smx_criterion_check(logits, criterion, where);
+    if (status)
+        return status;
+    struct smx_rows rows;
+    status = smx_rows_open(&rows, context, logits, 0);
     if (!status)
-        status = smx_loss_checked(context, logits, criterion, out);
+        status = smx_loss_checked(&rows, logits, criterion, out);
+    smx_rows_close(&rows);
     return status;
 }

@@ -106,7 +106,7 @@ static double log_of_sum(const struct plain_call *call, size_t row,
             equal += z[c] == sum->max;
         rest += (double)(equal - 1);
     }
-    return smx_log1p(rest);
+    return smx_log1p_fast(rest);
 }
 
 /* One chunk of the answer. e: the exponentials of the chunk. */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "row.h"
+
 /* Elements a slice of the pool holds about. */
 #define SLICE ((size_t)32768)
 
@@ -69,107 +71,57 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
     return SMX_OK;
 }
 
-double smx_row_slope(const struct smx_logits *z, size_t index, bool masked)
+enum smx_status smx_rows_open(struct smx_rows *rows,
+                              struct smx_context *context,
+                              const struct smx_logits *logits, size_t extra)
 {
-    double slope = z->temperature ? 1 / z->temperature : 1;
-    if (!z->softcap)
-        return slope;
-    if (masked)
-        return 0; /* tanh is flat at -infinity */
-    double v = smx_get(z->data, z->dtype, index);
-    /* 1 - tanh^2 u = 4 t / (1 + t)^2, t = exp(-2 |u|): nothing cancels */
-    double t = exp(-2 * fabs(v / z->softcap));
-    return t == 0 ? 0 : slope * 4 * t / ((1 + t) * (1 + t));
+    *rows = (struct smx_rows){
+        .context = context, .logits = logits, .count = smx_rows_count(logits)};
+    if (rows->count == 0)
+        return SMX_OK;
+    size_t most = 8 * smx_context_threads(context), bytes;
+    size_t slices = rows->count * logits->classes / SLICE + 1;
+    slices = slices > most ? most : slices;
+    slices = slices > rows->count ? rows->count : slices;
+    rows->per_slice = (rows->count + slices - 1) / slices;
+    rows->slices = slices;
+    if (logits->classes > PTRDIFF_MAX / 64 ||
+        __builtin_add_overflow(smx_row_bytes(logits->classes), extra,
+                               &rows->bytes) ||
+        __builtin_mul_overflow(slices, rows->bytes, &bytes))
+        return SMX_EOVERFLOW;
+    rows->scratch = malloc(bytes);
+    return rows->scratch ? SMX_OK : SMX_ENOMEM;
 }
 
-static double capped(const struct smx_logits *z, size_t index)
-{
-    double v = smx_get(z->data, z->dtype, index);
-    return z->softcap && v != -INFINITY ? z->softcap * tanh(v / z->softcap) : v;
-}
-
-/* (v - top) / t, of halves where the difference overflows. */
-static double below(double v, double top, double t)
-{
-    double d = v - top;
-    return isfinite(d) ? d / t : (v / 2 - top / 2) / t * 2;
-}
-
-void smx_row_load(struct smx_row *row, const struct smx_logits *z, size_t r)
-{
-    double top = -INFINITY, t = z->temperature ? z->temperature : 1;
-    double largest = -INFINITY; /* before softcap rounds two to one */
-    row->argmax = 0;
-    for (size_t c = 0; c < z->classes; c++) {
-        size_t i = smx_rows_index(z, r, c);
-        row->d[c] = smx_rows_masked(z, r, c) ? -INFINITY : capped(z, i);
-        double logit = smx_get(z->data, z->dtype, i);
-        if (row->d[c] != -INFINITY && logit > largest) {
-            largest = logit;
-            top = row->d[c];
-            row->argmax = c;
-        }
-    }
-    row->max = top / t;
-    row->rest = 0;
-    for (size_t c = 0; c < z->classes; c++) {
-        bool masked = row->d[c] == -INFINITY;
-        row->d[c] = masked ? -INFINITY : below(row->d[c], top, t);
-        row->p[c] = masked ? 0 : exp(row->d[c]);
-        row->rest += c == row->argmax ? 0 : row->p[c];
-    }
-    row->empty = top == -INFINITY;
-    row->logsum = row->empty ? 0 : log1p(row->rest);
-    for (size_t c = 0; c < z->classes; c++)
-        row->p[c] = row->empty ? 0 : row->p[c] / (1 + row->rest);
-}
-
-struct rows_loop {
-    const struct smx_logits *logits;
+struct rows_run {
+    struct smx_rows *rows;
     void (*work)(void *argument, struct smx_row *row, size_t r);
     void *argument;
-    size_t rows, per_slice;
-    double *scratch; /* two rows a slice */
 };
 
 static void run_slice(void *argument, size_t i)
 {
-    struct rows_loop *loop = argument;
-    size_t classes = loop->logits->classes, first = i * loop->per_slice;
-    size_t end = first + loop->per_slice;
-    double *scratch = loop->scratch + 2 * i * classes;
-    struct smx_row row = {
-        .classes = classes, .d = scratch, .p = scratch + classes};
-    for (size_t r = first; r < end && r < loop->rows; r++) {
-        smx_row_load(&row, loop->logits, r);
-        loop->work(loop->argument, &row, r);
+    struct rows_run *run = argument;
+    struct smx_rows *rows = run->rows;
+    size_t first = i * rows->per_slice, end = first + rows->per_slice;
+    struct smx_row row;
+    smx_row_place(&row, rows->logits->classes, rows->scratch + i * rows->bytes);
+    for (size_t r = first; r < end && r < rows->count; r++) {
+        smx_row_load(&row, rows->logits, r);
+        run->work(run->argument, &row, r);
     }
 }
 
-enum smx_status smx_rows_for(struct smx_context *context,
-                             const struct smx_logits *logits,
-                             void (*work)(void *, struct smx_row *, size_t),
-                             void *argument)
+void smx_rows_run(struct smx_rows *rows,
+                  void (*work)(void *, struct smx_row *, size_t),
+                  void *argument)
 {
-    struct rows_loop loop = {.logits = logits,
-                             .work = work,
-                             .argument = argument,
-                             .rows = smx_rows_count(logits)};
-    if (loop.rows == 0)
-        return SMX_OK;
-    size_t most = 8 * smx_context_threads(context);
-    size_t slices = loop.rows * logits->classes / SLICE + 1;
-    slices = slices > most ? most : slices;
-    slices = slices > loop.rows ? loop.rows : slices;
-    loop.per_slice = (loop.rows + slices - 1) / slices;
-    size_t bytes;
-    if (__builtin_mul_overflow(2 * slices * sizeof(double), logits->classes,
-                               &bytes))
-        return SMX_EOVERFLOW;
-    loop.scratch = malloc(bytes);
-    if (!loop.scratch)
-        return SMX_ENOMEM;
-    smx_pool_for(context->pool, slices, run_slice, &loop);
-    free(loop.scratch);
-    return SMX_OK;
+    struct rows_run run = {rows, work, argument};
+    smx_pool_for(rows->context->pool, rows->slices, run_slice, &run);
+}
+
+void smx_rows_close(struct smx_rows *rows)
+{
+    free(rows->scratch);
 }

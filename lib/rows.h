@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/**
- * One row at a time, in double: z' = softcap and temperature applied, less
- * the row's maximum, so that nothing overflows.
- */
+/** Access to the elements of tensors, and their rows over the pool. */
 #ifndef SMX_ROWS_H
 #define SMX_ROWS_H
 
@@ -10,16 +7,7 @@
 
 #include "context.h"
 
-struct smx_row {
-    bool empty;    /* every class is masked */
-    double max;    /* of z'; infinite where it overflows or the row is empty */
-    double rest;   /* sum of exp(d) without one element of the largest */
-    double logsum; /* log(1 + rest) = lse - max */
-    size_t argmax;
-    size_t classes;
-    double *d; /* z' - max, -INFINITY where masked */
-    double *p; /* probabilities */
-};
+struct smx_row;
 
 /** a * b where one may have overflowed: 0 times that is 0, like 0 log 0. */
 static inline double smx_times(double a, double b)
@@ -52,18 +40,25 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
                                 size_t count, bool low, enum smx_operand what,
                                 struct smx_where *where);
 
-/** Softmax of row r into row->d and row->p, both of logits->classes. */
-void smx_row_load(struct smx_row *row, const struct smx_logits *logits,
-                  size_t r);
+/** Scratch for the rows that are worked on at once. */
+struct smx_rows {
+    struct smx_context *context;
+    const struct smx_logits *logits;
+    size_t count, slices, per_slice;
+    size_t bytes; /* of a slice's scratch: the row, then extra */
+    char *scratch;
+};
 
-/** d z'_c / d z_c; a masked class has no finite z_c, whatever data says. */
-double smx_row_slope(const struct smx_logits *logits, size_t index,
-                     bool masked);
+/** extra: bytes that work finds at row->extra. smx_rows_close frees. */
+enum smx_status smx_rows_open(struct smx_rows *rows,
+                              struct smx_context *context,
+                              const struct smx_logits *logits, size_t extra);
 
-/** rows in slices over the pool; work(argument, row, r). */
-enum smx_status
-smx_rows_for(struct smx_context *context, const struct smx_logits *logits,
-             void (*work)(void *argument, struct smx_row *row, size_t r),
-             void *argument);
+/** Loads each row and calls work(argument, row, r), over the pool. */
+void smx_rows_run(struct smx_rows *rows,
+                  void (*work)(void *argument, struct smx_row *row, size_t r),
+                  void *argument);
+
+void smx_rows_close(struct smx_rows *rows);
 
 #endif

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "plain.h"
-#include "rows.h"
+#include "row.h"
 
 struct softmax_call {
     const struct smx_logits *logits;
     const struct smx_softmax_out *out;
-    atomic_bool exhausted; /* out of memory */
 };
 
 struct ranked {
@@ -30,25 +28,20 @@ static double value_of(const struct smx_softmax_out *out,
                        const struct smx_row *row, size_t c)
 {
     if (!out->log)
-        return row->p[c];
-    return row->empty ? -INFINITY : row->d[c] - row->logsum;
+        return smx_row_p(row, c).hi;
+    return smx_row_log(row, c).hi;
 }
 
 static void put_top(struct softmax_call *call, struct smx_row *row, size_t r)
 {
     const struct smx_softmax_out *out = call->out;
     struct smx_logits shape = *call->logits;
-    struct ranked *ranked = malloc(row->classes * sizeof *ranked);
-    if (!ranked) {
-        call->exhausted = true;
-        return;
-    }
+    struct ranked *ranked = row->extra;
     /* by the logits: softcap, temperature and z' - max may round two to one */
     for (size_t c = 0; c < row->classes; c++) {
         double logit = smx_get(shape.data, shape.dtype,
                                smx_rows_index(call->logits, r, c));
-        bool masked = smx_rows_masked(call->logits, r, c);
-        ranked[c] = (struct ranked){masked ? -INFINITY : logit, c};
+        ranked[c] = (struct ranked){row->masked[c] ? -INFINITY : logit, c};
     }
     qsort(ranked, row->classes, sizeof *ranked, by_rank);
     shape.classes = out->top_k;
@@ -59,16 +52,17 @@ static void put_top(struct softmax_call *call, struct smx_row *row, size_t r)
         if (out->values)
             smx_set(out->values, shape.dtype, i, value_of(out, row, c));
     }
-    free(ranked);
 }
 
 /* H = log S - sum p d, with 0 * log 0 = 0. */
 static double entropy(const struct smx_row *row)
 {
-    double sum = row->logsum;
+    struct smx_two sum = {0, 0};
     for (size_t c = 0; c < row->classes; c++)
-        sum -= row->p[c] > 0 ? row->p[c] * row->d[c] : 0;
-    return sum;
+        if (row->p[c].hi > 0)
+            two_accumulate(&sum, two_mul(row->p[c], row->d[c]));
+    sum = two_scale(two_settle(sum), 0x1p-128);
+    return two_add(row->logsum, two_negate(sum)).hi;
 }
 
 static void put_row(void *argument, struct smx_row *row, size_t r)
@@ -77,7 +71,7 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     const struct smx_softmax_out *out = call->out;
     const struct smx_logits *z = call->logits;
     if (out->logsumexp)
-        smx_set(out->logsumexp, z->dtype, r, row->max + row->logsum);
+        smx_set(out->logsumexp, z->dtype, r, row->lse);
     if (out->entropy)
         smx_set(out->entropy, z->dtype, r, entropy(row));
     if (out->argmax)
@@ -113,7 +107,12 @@ enum smx_status smx_softmax(struct smx_context *context,
                              SMX_LOGITS, where);
     if (status)
         return status;
-    struct softmax_call call = {logits, out, false};
-    status = smx_rows_for(context, logits, put_row, &call);
-    return status ? status : call.exhausted ? SMX_ENOMEM : SMX_OK;
+    struct softmax_call call = {logits, out};
+    struct smx_rows rows;
+    size_t extra = out->top_k ? logits->classes * sizeof(struct ranked) : 0;
+    status = smx_rows_open(&rows, context, logits, extra);
+    if (!status)
+        smx_rows_run(&rows, put_row, &call);
+    smx_rows_close(&rows);
+    return status;
 }

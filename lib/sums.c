@@ -53,7 +53,7 @@ double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
 
 /* log(1 + x) = 2 atanh(u / (2 + u)) + k log 2 with 2^k (1 + u) = 1 + x and
  * |u| < 0.42: for small x nothing is lost, as u = x. */
-double smx_log1p(double x)
+double smx_log1p_fast(double x)
 {
     static const double LN2 = 0x1.62e42fefa39efp-1;
     double u = x, k = 0;

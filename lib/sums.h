@@ -34,6 +34,6 @@ double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
                       double scale);
 
 /** log(1 + x), x >= 0, within 2^-50. */
-double smx_log1p(double x);
+double smx_log1p_fast(double x);
 
 #endif

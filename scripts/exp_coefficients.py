@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print the numbers of lib/power.h, and how far off the polynomial is.
+"""Print the numbers of lib/power.h and lib/elementary.c.
 
 2^(f/16) = 1 + f q(f) for |f| <= 1/2; q is interpolated at Chebyshev nodes,
 which comes within a bit of the minimax polynomial. Decimals of 60 digits.
 """
 import struct
-from decimal import Decimal, getcontext
+from decimal import ROUND_FLOOR, Decimal, getcontext
 
 getcontext().prec = 60
 LN2 = Decimal(2).ln()
@@ -46,6 +46,30 @@ def interpolate(nodes, values):
     return [row[n] for row in rows]
 
 
+def cut(x, bits):
+    """x cut to so many bits, as a float."""
+    unit = Decimal(2) ** (int((x.ln() / LN2).to_integral_value(ROUND_FLOOR)) -
+                          bits + 1)
+    return float((x / unit).to_integral_value(ROUND_FLOOR) * unit)
+
+
+def twofold():
+    """log(2) / 16 and log(2) in pieces, 2^(j/16) as two doubles."""
+    high = cut(STEP, 38)
+    print(f"#define STEP_HI {high.hex()}")
+    print(f"#define STEP_LO {float(STEP - Decimal(high)).hex()}")
+    high = cut(LN2, 42)
+    middle = float(LN2 - Decimal(high))
+    low = float(LN2 - Decimal(high) - Decimal(middle))
+    print(f"#define LN2_HI {high.hex()}")
+    print(f"#define LN2_MID {middle.hex()}")
+    print(f"#define LN2_LO {low.hex()}")
+    for j in range(16):
+        exact = (STEP * j).exp()
+        high = float(exact)
+        print(f"    {{{high.hex()}, {float(exact - Decimal(high)).hex()}}},")
+
+
 def main():
     nodes = [cosine(PI * (2 * i + 1) / 6) / 2 for i in range(3)]
     c = [float(v) for v in interpolate(nodes, [quotient(x) for x in nodes])]
@@ -61,6 +85,7 @@ def main():
     for j in range(16):
         bits, = struct.unpack("<q", struct.pack("<d", float((STEP * j).exp())))
         print(f"    0x{bits - (j << 48):016x},")
+    twofold()
 
 
 if __name__ == "__main__":
