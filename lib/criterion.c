@@ -83,7 +83,7 @@ struct smx_two smx_criterion_mass(const struct smx_logits *z,
     if (e != 0) {
         struct smx_two share = {e, 0};
         q = two_add(two_mul(two_sum(1, -e), q),
-                    smx_divide(share, (double)z->classes));
+                    smx_divide(share, (double)z->classes, 0));
     }
     return w.hi == 1 ? q : two_mul(w, q);
 }

@@ -12,13 +12,16 @@ struct derivative_call {
     void *out;
 };
 
-static double bent(const struct derivative_call *call,
-                   const struct smx_row *row, struct smx_two d, size_t r,
-                   size_t c)
+/* f p_c times the slope at class i; p_c may be subnormal where that is not. */
+static double product(const struct derivative_call *call,
+                      const struct smx_row *row, struct smx_two f, size_t c,
+                      size_t r, size_t i)
 {
     const struct smx_logits *z = call->logits;
-    size_t i = smx_rows_index(z, r, c);
-    return two_mul(d, smx_row_slope(row, z, c, i)).hi;
+    bool large = fabs(f.hi) > 0x1p+800;
+    struct smx_two p = large ? smx_row_p(row, c) : row->p[c];
+    return smx_row_bend(row, z, i, smx_rows_index(z, r, i), two_mul(p, f),
+                        large ? 0 : SMX_ROW_SHIFT);
 }
 
 static void vjp_row(void *argument, struct smx_row *row, size_t r)
@@ -31,17 +34,41 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
         g.hi = smx_get(call->upstream, z->dtype, smx_rows_index(z, r, c));
         two_accumulate(&dot, call->log ? g : two_mul(g, smx_row_p(row, c)));
     }
-    dot = two_settle(dot);
+    struct smx_two minus = two_negate(two_settle(dot));
     for (size_t c = 0; c < z->classes; c++) {
         size_t i = smx_rows_index(z, r, c);
-        struct smx_two p = smx_row_p(row, c), d = {0, 0};
-        struct smx_two g = {smx_get(call->upstream, z->dtype, i), 0};
-        if (call->log)
-            d = two_add(g, two_negate(two_mul(p, dot)));
-        else
-            d = two_mul(p, two_add(g, two_negate(dot)));
-        smx_set(call->out, z->dtype, i, bent(call, row, d, r, c));
+        struct smx_two g = {smx_get(call->upstream, z->dtype, i), 0}, d;
+        double value;
+        if (!call->log) {
+            value = product(call, row, two_add(g, minus), c, r, c);
+        } else if (g.hi == 0) {
+            value = product(call, row, minus, c, r, c);
+        } else {
+            d = two_add(g, two_mul(smx_row_p(row, c), minus));
+            value = smx_row_bend(row, z, c, i, d, 0);
+        }
+        smx_set(call->out, z->dtype, i, value);
     }
+}
+
+/* delta_ij - a_i, times a_j for softmax: the smaller factor is the one that
+ * may be subnormal. */
+static double jacobian_element(const struct derivative_call *call,
+                               const struct smx_row *row, size_t r, size_t j,
+                               size_t i)
+{
+    struct smx_two one = {1, 0}, minus = two_negate(smx_row_p(row, i));
+    if (call->log && i == j)
+        return smx_row_bend(row, call->logits, i,
+                            smx_rows_index(call->logits, r, i),
+                            two_add(one, minus), 0);
+    if (call->log)
+        return product(call, row, two_negate(one), i, r, i);
+    if (i == j)
+        return product(call, row, two_add(one, minus), j, r, i);
+    bool first = row->p[j].hi < row->p[i].hi;
+    struct smx_two larger = smx_row_p(row, first ? i : j);
+    return product(call, row, two_negate(larger), first ? j : i, r, i);
 }
 
 static void jacobian_row(void *argument, struct smx_row *row, size_t r)
@@ -50,16 +77,10 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
     const struct smx_logits *z = call->logits;
     size_t o = r / z->inner, n = r % z->inner, classes = z->classes;
     for (size_t j = 0; j < classes; j++)
-        for (size_t i = 0; i < classes; i++) {
-            struct smx_two d = two_negate(smx_row_p(row, i));
-            if (i == j)
-                d = two_add((struct smx_two){1, 0}, d);
-            if (!call->log)
-                d = two_mul(smx_row_p(row, j), d);
+        for (size_t i = 0; i < classes; i++)
             smx_set(call->out, z->dtype,
                     ((o * classes + j) * z->inner + n) * classes + i,
-                    bent(call, row, d, r, i));
-        }
+                    jacobian_element(call, row, r, j, i));
 }
 
 static enum smx_status run(struct smx_context *context,

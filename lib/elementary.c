@@ -128,23 +128,24 @@ struct smx_two smx_tanh(struct smx_two x)
 }
 
 /* 4 t / (1 + t)^2 with t = exp(-2 |x|): nothing cancels. */
-struct smx_two smx_sech2(struct smx_two x)
+struct smx_two smx_sech2(struct smx_two x, int shift)
 {
     struct smx_two one = {1, 0}, t = two_scale(x, x.hi < 0 ? 2 : -2);
-    t = smx_exp(t, 64);
-    struct smx_two sum = two_add(one, two_scale(t, 0x1p-64));
-    return two_scale(two_div(t, two_mul(sum, sum)), 0x1p-62);
+    t = smx_exp(t, shift);
+    struct smx_two sum = two_add(one, two_scale(t, ldexp(1, -shift)));
+    return two_scale(two_div(t, two_mul(sum, sum)), 4);
 }
 
-struct smx_two smx_divide(struct smx_two a, double b)
+struct smx_two smx_divide(struct smx_two a, double b, int shift)
 {
     int up, down;
-    if (b == 1 || a.hi == 0 || isinf(a.hi))
+    if ((b == 1 && shift == 0) || a.hi == 0 || isinf(a.hi))
         return a;
     /* mantissas, so that no product leaves the range */
     struct smx_two m = {frexp(a.hi, &up), 0}, n = {frexp(b, &down), 0};
     m.lo = ldexp(a.lo, -up);
     m = two_div(m, n);
-    double hi = ldexp(m.hi, up - down);
-    return (struct smx_two){hi, isinf(hi) ? 0 : ldexp(m.lo, up - down)};
+    int scale = up - down + shift;
+    double hi = ldexp(m.hi, scale);
+    return (struct smx_two){hi, isinf(hi) ? 0 : ldexp(m.lo, scale)};
 }

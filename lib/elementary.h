@@ -17,10 +17,10 @@ struct smx_two smx_log1p(struct smx_two x);
 /** tanh(x), relative error 2^-100. */
 struct smx_two smx_tanh(struct smx_two x);
 
-/** 1 - tanh(x)^2, relative error 2^-55. */
-struct smx_two smx_sech2(struct smx_two x);
+/** 2^shift (1 - tanh(x)^2), relative error 2^-55. */
+struct smx_two smx_sech2(struct smx_two x, int shift);
 
-/** a / b for any finite a and b > 0; may overflow to an infinity. */
-struct smx_two smx_divide(struct smx_two a, double b);
+/** 2^shift a / b for any finite a and b > 0; may overflow to an infinity. */
+struct smx_two smx_divide(struct smx_two a, double b, int shift);
 
 #endif

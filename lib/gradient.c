@@ -45,12 +45,12 @@ static double element(const struct gradient_call *call,
 {
     const struct smx_logits *z = call->logits;
     struct smx_two v = smx_criterion_mass(z, call->criterion, r, c);
-    struct smx_two slope = smx_row_slope(row, z, c, smx_rows_index(z, r, c));
+    size_t i = smx_rows_index(z, r, c);
     struct smx_two a = two_mul(share->a, row->p[c]), b = two_mul(share->b, v);
     struct smx_two d = two_plus(two_scale(a, 0x1p-128), two_negate(b), 0);
     if (v.hi == 0) /* p may be subnormal where the product is not */
-        return a.hi == 0 ? 0 : two_mul(a, slope).hi * 0x1p-128;
-    return d.hi == 0 ? 0 : two_mul(d, slope).hi; /* 0, however steep */
+        return smx_row_bend(row, z, c, i, a, SMX_ROW_SHIFT);
+    return smx_row_bend(row, z, c, i, d, 0);
 }
 
 static void put_row(void *argument, struct smx_row *row, size_t r)
@@ -102,8 +102,8 @@ enum smx_status smx_gradient(struct smx_context *context,
                                  gradient, one,       one};
     smx_criterion_count(logits, criterion, &divisor, &rows);
     if (criterion->reduction == SMX_MEAN) {
-        call.factor = divisor == 0 ? zero : smx_divide(one, divisor);
-        call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows);
+        call.factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
+        call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
     }
     smx_rows_run(&rows_open, put_row, &call);
 out:

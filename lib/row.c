@@ -29,7 +29,7 @@ static double temperature(const struct smx_logits *z)
 
 static struct smx_two scaled(const struct smx_logits *z, double logit)
 {
-    return smx_divide((struct smx_two){logit, 0}, z->softcap);
+    return smx_divide((struct smx_two){logit, 0}, z->softcap, 0);
 }
 
 /* s tanh(z / s) */
@@ -47,9 +47,9 @@ static struct smx_two capped(const struct smx_logits *z, double logit)
 static struct smx_two difference(struct smx_two z, struct smx_two top, double t)
 {
     if (isfinite(z.hi - top.hi))
-        return smx_divide(two_add(z, (struct smx_two){-top.hi, -top.lo}), t);
+        return smx_divide(two_add(z, (struct smx_two){-top.hi, -top.lo}), t, 0);
     struct smx_two half = two_sum(z.hi / 2, -top.hi / 2);
-    half = two_scale(smx_divide(half, t), 2);
+    half = two_scale(smx_divide(half, t, 0), 2);
     return isfinite(half.hi) ? half : (struct smx_two){half.hi, 0};
 }
 
@@ -76,7 +76,7 @@ static void look(struct smx_row *row, const struct smx_logits *z, size_t r)
 static struct smx_two lse_of(struct smx_two top, double t,
                              struct smx_two logsum)
 {
-    struct smx_two lse = smx_divide(top, t);
+    struct smx_two lse = smx_divide(top, t, 0);
     return isfinite(lse.hi) ? two_add(lse, logsum) : lse;
 }
 
@@ -119,13 +119,19 @@ struct smx_two smx_row_log(const struct smx_row *row, size_t c)
     return two_add(row->d[c], two_negate(row->logsum));
 }
 
-struct smx_two smx_row_slope(const struct smx_row *row,
-                             const struct smx_logits *z, size_t c, size_t index)
+double smx_row_bend(const struct smx_row *row, const struct smx_logits *z,
+                    size_t c, size_t index, struct smx_two d, int shift)
 {
-    struct smx_two slope = {1, 0};
+    struct smx_two slope = {0x1p+128, 0}; /* 2^SMX_ROW_SHIFT */
     if (z->softcap && row->masked[c])
-        return (struct smx_two){0, 0};
+        return 0; /* tanh is flat at -infinity */
     if (z->softcap)
-        slope = smx_sech2(scaled(z, smx_get(z->data, z->dtype, index)));
-    return smx_divide(slope, temperature(z));
+        slope = smx_sech2(scaled(z, smx_get(z->data, z->dtype, index)),
+                          SMX_ROW_SHIFT);
+    if (fabs(d.hi) > 0x1p+800) { /* times the slope it may overflow */
+        d = two_scale(d, UNSHIFT);
+        shift -= SMX_ROW_SHIFT;
+    }
+    return smx_divide(two_mul(d, slope), temperature(z), -SMX_ROW_SHIFT - shift)
+        .hi;
 }

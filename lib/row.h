@@ -40,9 +40,12 @@ struct smx_two smx_row_p(const struct smx_row *row, size_t c);
 /** log p_c; -INFINITY where masked. */
 struct smx_two smx_row_log(const struct smx_row *row, size_t c);
 
-/** d z'_c / d z_c at that element; c: its class. */
-struct smx_two smx_row_slope(const struct smx_row *row,
-                             const struct smx_logits *logits, size_t c,
-                             size_t index);
+/**
+ * d times the derivative of z'_c by z_c at that element (c: its class), of
+ * which neither factor may be lost where it is subnormal. d comes times
+ * 2^shift, shift 0 or SMX_ROW_SHIFT.
+ */
+double smx_row_bend(const struct smx_row *row, const struct smx_logits *logits,
+                    size_t c, size_t index, struct smx_two d, int shift);
 
 #endif

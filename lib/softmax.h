@@ -81,7 +81,8 @@ bool smx_isa_available(enum smx_isa isa);
 struct smx_context;
 
 struct smx_config {
-    size_t threads;   /* that compute, the caller's included; 0: one a core */
+    size_t threads;   /* that compute, the caller's included; 0: one a core;
+                         at most 4096 */
     enum smx_isa isa; /* SMX_ISA_BEST (0): the best this machine has */
 };
 
@@ -89,7 +90,8 @@ struct smx_config {
  * Start a context. config NULL: all defaults.
  *
  * Ownership    *context is new; smx_context_free releases it.
- * @retval SMX_EISA, SMX_ENOMEM, SMX_ETHREAD   *context is NULL.
+ * @retval SMX_EARGUMENT, SMX_EISA, SMX_ENOMEM, SMX_ETHREAD
+ *         *context is NULL.
  */
 enum smx_status smx_context_create(struct smx_context **context,
                                    const struct smx_config *config);

@@ -296,7 +296,7 @@ static void try_size(const struct subject *s, enum draw_kind kind,
     for (size_t r = 0; r < rows; r++)
         e.labels[r] = (int64_t)random_below(&seed, classes);
     compute(s, base_context, &logits, &e, want);
-    if (s->isa == SMX_ISA_BASE && s->dtype == SMX_FLOAT32)
+    if (s->isa == SMX_ISA_BASE)
         judge(s, &logits, &e, want);
     try_tier(s, logits, &e, want);
     free(z);

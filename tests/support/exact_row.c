@@ -102,6 +102,21 @@ static long double capped(const struct row *row, size_t c, long double *slope)
     return cap * tanhl(z / cap);
 }
 
+/**
+ * z' - max z', times the temperature. Where a cap makes both nearly equal,
+ * tanh a - tanh b = sinh(a - b) / (cosh a cosh b) keeps the digits that a
+ * difference of the two would lose; beyond 1000 both are +-1.
+ */
+static long double below_top(const struct row *row, size_t c, long double top)
+{
+    long double cap = row->logits->softcap, z = row->logit[c];
+    long double best = row->logit[row->argmax];
+
+    if (cap == 0 || fabsl(z - best) > cap || fabsl(z) > 1000 * cap)
+        return row->d[c] - top;
+    return cap * sinhl((z - best) / cap) / (coshl(z / cap) * coshl(best / cap));
+}
+
 /** Exponentials of all classes but the largest, added up. */
 static void row_sum(struct row *row)
 {
@@ -149,7 +164,7 @@ void row_load(struct row *row, size_t r)
         row->log_p[c] = -INFINITY;
         row->p[c] = 0;
         if (!isinf(row->d[c]))
-            row->d[c] = (row->d[c] - top) / temperature(row);
+            row->d[c] = below_top(row, c, top) / temperature(row);
     }
     if (!row->dead)
         row_sum(row);

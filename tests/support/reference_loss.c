@@ -29,6 +29,19 @@ static long double weight_of(const struct cost *cost,
     return w ? reference_get(w, logits->dtype, c) : 1;
 }
 
+/** (1 - e) hot + e / classes, also where the two nearly cancel. */
+static long double smoothed(long double e, long double hot, long double classes)
+{
+    long double keep = (1 - e) * hot, share = e / classes;
+    struct sum q = {0, 0};
+
+    sum_add(&q, keep);
+    sum_add(&q, share);
+    sum_add(&q, fmal(1 - e, hot, -keep));
+    sum_add(&q, -fmal(share, classes, -e) / classes);
+    return sum_get(&q);
+}
+
 static long double mass_of(const struct cost *cost, const struct row *row,
                            size_t r, size_t c)
 {
@@ -41,7 +54,7 @@ static long double mass_of(const struct cost *cost, const struct row *row,
         hot = reference_get(k->targets, row->logits->dtype,
                             row->first + c * row->stride);
     return weight_of(cost, row->logits, c) *
-           ((1 - e) * hot + e / (long double)row->classes);
+           smoothed(e, hot, (long double)row->classes);
 }
 
 static bool is_hit(const struct cost *cost, const struct row *row, size_t r)

@@ -339,6 +339,16 @@ static void a_context_says_what_it_has(void **state)
     smx_context_free(NULL);
 }
 
+static void too_many_threads_are_refused(void **state)
+{
+    struct smx_config config = {.threads = 4097};
+    struct smx_context *context = (void *)&config;
+
+    (void)state;
+    assert_status(smx_context_create(&context, &config), SMX_EARGUMENT);
+    assert_null(context);
+}
+
 static void each_instruction_set_is_had_or_refused(void **state)
 {
     (void)state;
@@ -367,6 +377,7 @@ int main(void)
         cmocka_unit_test(jobs_run_in_the_order_of_submission),
         cmocka_unit_test(jobs_may_compute_with_their_context),
         cmocka_unit_test(a_context_says_what_it_has),
+        cmocka_unit_test(too_many_threads_are_refused),
         cmocka_unit_test(each_instruction_set_is_had_or_refused),
     };
 

@@ -2,7 +2,7 @@
 /*
  * Thousands of random requests over the whole option space against the long
  * double reference: within 2 units in the last place of the terms in float32,
- * within 1e-13 of them in float64. Prints the worst of each operation.
+ * within 4 in float64. Prints the worst of each operation.
  */
 #include "../support/expect.h"
 
@@ -52,9 +52,7 @@ static void judge(struct answer *a, const struct draw *d, size_t count)
 
         if (error > a->worst)
             a->worst = error;
-        if (dtype == SMX_FLOAT32
-                ? error <= 2
-                : ulp_near(dtype, got, a->want[i], a->scale[i], 1e-13))
+        if (error <= (dtype == SMX_FLOAT32 ? 2 : 4))
             continue;
         draw_print(d);
         printf("[%zu] is %.17Lg, want %.17Lg, of terms %.17Lg: %g ulp\n", i,
@@ -67,7 +65,7 @@ typedef void trial(struct answer *a, const struct draw *d);
 
 static void try_all(const char *what, trial *run)
 {
-    for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT32; dtype++) {
+    for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++) {
         struct answer a = {0};
 
         for (int i = 0; i < REQUESTS; i++) {
