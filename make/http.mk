@@ -30,8 +30,8 @@ $(O)/peer_echo: $(O)/tests/bench/peer_echo.o
 
 .PHONY: bench-http
 ## bench-http: softmaxd beside a bare echo, nginx, FastAPI; build/bench-http.json
-bench-http: $(O)/softmaxd $(O)/peer_echo
-	python3 tests/bench/bench_http.py $(B) $(O)/peer_echo $(O)/softmaxd $(BENCH_PYTHON)
+bench-http: $(O)/softmaxd $(O)/peer_echo $(O)/tests/bench/bench_binary
+	python3 tests/bench/bench_http.py $(B) $(wordlist 2,3,$^) $< $(BENCH_PYTHON)
 
 .PHONY: bench-http-deps
 ## bench-http-deps: FastAPI and PyTorch in build/bench-venv, for bench-http

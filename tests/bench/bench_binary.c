@@ -5,7 +5,7 @@
  * logits as JSON through /v2 against the native endpoint. Medians of rounds
  * that take turns, over loopback, one connection each.
  *
- * usage: bench_binary SOFTMAXD JSON-FILE
+ * usage: bench_binary SOFTMAXD JSON-FILE, which gets rows like bench-http.json
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -230,13 +230,12 @@ static void compare(FILE *file, const char *name, struct question *of,
         ask(to, round);
     }
     double a = median(of, rounds), b = median(to, rounds);
-    printf("%-28s %9.3f ms   %-16s %9.3f ms   ratio %.2f\n", of->name, a * 1e3,
-           to->name, b * 1e3, a / b);
+    printf("%-40s %-20s softmaxd %12.1f ms           peer %12.1f  ratio %.2f\n",
+           name, to->name, a * 1e3, b * 1e3, b / a);
     fprintf(file,
-            "  {\"name\": \"%s\", \"of\": \"%s\", \"of_ms\": %.4f, "
-            "\"to\": \"%s\", \"to_ms\": %.4f, \"ratio\": %.4f, "
-            "\"rounds\": %d}",
-            name, of->name, a * 1e3, to->name, b * 1e3, a / b, rounds);
+            " {\"case\": \"%s\", \"unit\": \"ms\", \"peer\": \"%s\", "
+            "\"softmaxd\": %.4f, \"peer_value\": %.4f, \"ratio\": %.4f}",
+            name, to->name, a * 1e3, b * 1e3, b / a);
     close_question(of);
     close_question(to);
 }
@@ -297,7 +296,8 @@ static char *make_binary(const float *logits, size_t *header, size_t *bytes)
 static void run_binary(FILE *file, const char *address, const char *echo_at,
                        const float *logits)
 {
-    static struct question of = {.name = "/v2 binary"}, to = {.name = "echo"};
+    static struct question of = {.name = "softmaxd"},
+                           to = {.name = "bare echo"};
     size_t header;
     char *body = make_binary(logits, &header, &of.bytes);
     of.type = to.type = "application/octet-stream";
@@ -307,13 +307,14 @@ static void run_binary(FILE *file, const char *address, const char *echo_at,
     snprintf(to.url, sizeof to.url, "%s/", echo_at);
     snprintf(of.length, sizeof of.length,
              "Inference-Header-Content-Length: %zu", header);
-    compare(file, "binary_4mib_to_echo", &of, &to, ROUNDS);
+    compare(file, "/v2 binary, 4 MiB each way", &of, &to, ROUNDS);
     free(body);
 }
 
 static void run_json(FILE *file, const char *address, const float *logits)
 {
-    static struct question of = {.name = "/v2 JSON"}, to = {.name = "native"};
+    static struct question of = {.name = "softmaxd"},
+                           to = {.name = "softmaxd, /softmax"};
     char *v2 = make_json("{\"inputs\":[{\"name\":\"logits\",\"shape\":[1024,"
                          "1024],\"datatype\":\"FP32\",\"data\":[",
                          logits, false, "]}]}", &of.bytes);
@@ -323,7 +324,7 @@ static void run_json(FILE *file, const char *address, const float *logits)
     to.body = plain;
     snprintf(of.url, sizeof of.url, "%s/v2/models/softmax/infer", address);
     snprintf(to.url, sizeof to.url, "%s/softmax", address);
-    compare(file, "json_v2_to_native", &of, &to, JSON_ROUNDS);
+    compare(file, "/v2 JSON, 1,048,576 logits", &of, &to, JSON_ROUNDS);
     free(v2);
     free(plain);
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Draw what bench_http.py measured: a bar a server, one panel a case."""
 
-COLOURS = {"softmaxd": "#1a9850", "bare echo": "#9aa4ad",
+COLOURS = {"softmaxd": "#1a9850", "softmaxd, /softmax": "#1a9850",
+           "bare echo": "#9aa4ad",
            "nginx, return 200": "#2f74c0", "FastAPI + PyTorch": "#e0662f"}
 WIDTH, LEFT, BAR, STEP, TOP, RIGHT = 760, 150, 16, 22, 44, 110
 
