@@ -155,6 +155,36 @@ refuses_over_budget() {
         [ "$(docker inspect -f '{{.State.OOMKilled}}' smx-small)" = false ]
 }
 
+# A volume that is another user's, or read-only: one line, exit 1.
+cannot_listen() { # VOLUME-OPTION
+    mkdir -p "$work/theirs"
+    chmod 755 "$work/theirs"
+    # shellcheck disable=SC2086
+    run smx-theirs $locked -v "$work/theirs:/run/softmaxd$1" \
+        -e SOFTMAXD_LISTEN=unix:/run/softmaxd/http.sock softmaxd || return 1
+    [ "$(timeout 20 docker wait smx-theirs)" = 1 ] || return 1
+    docker logs smx-theirs >"$work/said" 2>&1
+    cat "$work/said"
+    [ "$(wc -l <"$work/said")" = 1 ] &&
+        grep -q 'cannot listen on unix:/run/softmaxd/http.sock: ' "$work/said"
+}
+
+# The least that an engine grants.
+tiny_memory() {
+    # shellcheck disable=SC2086
+    run smx-tiny $locked --memory 6m -p 127.0.0.1:0:8080 softmaxd || return 1
+    port=$(docker port smx-tiny 8080/tcp | sed 's/.*://')
+    wait_for "http://127.0.0.1:$port/readyz" || return 1
+    for _ in 1 2 3 4 5 6 7 8; do
+        curl -sf -o /dev/null "http://127.0.0.1:$port/softmax" -H "$json" \
+            -d '{"logits":[1,2,3]}' || return 1
+        curl -s -o /dev/null --max-time 30 "http://127.0.0.1:$port/softmax" \
+            -H "$json" --data-binary @"$work/large.json"
+    done
+    [ "$(docker inspect -f '{{.State.OOMKilled}} {{.State.Running}}' \
+        smx-tiny)" = "false true" ]
+}
+
 skip() { echo "[  SKIPPED ] docker: $*"; }
 
 if ! engine_start || ! base_image; then
@@ -172,6 +202,9 @@ check healthcheck healthcheck
 check "SIGTERM finishes what is in flight" drains
 check "ready within 300 ms" starts_fast
 check "over budget is 503, not a kill" refuses_over_budget
+check "6 MB of memory: it works" tiny_memory
+check "a volume of another user's: one line, exit 1" cannot_listen ""
+check "a read-only volume: one line, exit 1" cannot_listen :ro
 if ! compose_works; then
     skip "compose: no docker compose (scripts/ci-deps.sh)"
 elif ! compose_images; then

@@ -83,6 +83,11 @@ def test_exit_statuses(tests):
     tests.check("a port in use exits 1", done.returncode == 1 and
                 done.stderr == f"softmaxd: cannot listen on {address}: "
                 "Address already in use\n", str(done))
+    done = run("--listen", "unix:/nowhere/http.sock")
+    tests.check("a socket nowhere exits 1", done.returncode == 1 and
+                done.stderr == "softmaxd: cannot listen on "
+                "unix:/nowhere/http.sock: No such file or directory\n",
+                str(done))
     done = run("--version")
     tests.check("--version", done.returncode == 0 and
                 re.fullmatch(r"softmaxd \d+\.\d+\.\d+\n", done.stdout),
