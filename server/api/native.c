@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "native.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "../spare.h"
 #include "request.h"
 
 struct call {
@@ -61,18 +61,19 @@ static void call_end(void *cls)
     reader_free(call->reader);
     request_free(&call->request);
     answer_free(&call->answer);
-    free(call);
+    spare_give(call);
 }
 
 static void *call_begin(struct service *service, enum operation operation,
                         struct problem *problem)
 {
-    struct call *call = calloc(1, sizeof *call);
+    struct call *call = spare_take(sizeof *call);
     if (!call) {
         problem_memory(problem);
         return NULL;
     }
     call->service = service;
+    call->answer.count = 0;
     request_init(&call->request, operation, &service->budget);
     call->reader = reader_create(&(struct reader_client){.begin = begin_value,
                                                          .scalar = end_scalar,

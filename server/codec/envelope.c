@@ -1,27 +1,39 @@
 // SPDX-License-Identifier: MIT
 #include "envelope.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "room.h"
+
+void envelope_init(struct envelope *envelope, struct budget *budget)
+{
+    envelope->text = envelope->first_text;
+    envelope->room = sizeof envelope->first_text;
+    envelope->seams = envelope->first_seams;
+    envelope->seam_room = sizeof envelope->first_seams;
+    envelope->bytes = envelope->seam_count = 0;
+    envelope->budget = budget;
+}
+
 /* Grow an array to hold needed bytes, charged before it is allocated. */
-static bool grow(void **data, size_t *room, size_t needed,
+static bool grow(void **data, size_t *room, const void *first, size_t needed,
                  struct budget *budget, struct problem *problem)
 {
-    size_t after = *room ? *room : 512;
+    if (needed <= *room)
+        return true;
+    size_t after = 2 * *room;
     while (after < needed)
         after *= 2;
-    if (after == *room)
-        return true;
-    if (budget && !budget_take(budget, after - *room))
+    size_t more = *data == first ? after : after - *room;
+    if (budget && !budget_take(budget, more))
         return problem_memory(problem);
-    void *moved = realloc(*data, after);
-    if (!moved) {
+    void *grown = room_grow(*data, first, *room, after);
+    if (!grown) {
         if (budget)
-            budget_give(budget, after - *room);
+            budget_give(budget, more);
         return problem_memory(problem);
     }
-    *data = moved;
+    *data = grown;
     *room = after;
     return true;
 }
@@ -35,8 +47,8 @@ bool envelope_append(struct envelope *envelope, const char *text, size_t bytes,
                            "must be fewer",
                            ENVELOPE_MAX_BYTES);
     void *grown = envelope->text;
-    if (!grow(&grown, &envelope->room, envelope->bytes + bytes,
-              envelope->budget, problem))
+    if (!grow(&grown, &envelope->room, envelope->first_text,
+              envelope->bytes + bytes, envelope->budget, problem))
         return false;
     envelope->text = grown;
     memcpy(envelope->text + envelope->bytes, text, bytes);
@@ -48,7 +60,7 @@ bool envelope_seam(struct envelope *envelope, struct place place,
                    struct problem *problem)
 {
     void *grown = envelope->seams;
-    if (!grow(&grown, &envelope->seam_room,
+    if (!grow(&grown, &envelope->seam_room, envelope->first_seams,
               (envelope->seam_count + 1) * sizeof *envelope->seams,
               envelope->budget, problem))
         return false;
@@ -74,13 +86,21 @@ void envelope_relocate(const struct envelope *envelope, struct problem *problem)
                   seam.place.offset + (problem->offset - seam.at));
 }
 
+static void release(void *data, size_t room, const void *first,
+                    struct budget *budget)
+{
+    if (budget && data != first)
+        budget_give(budget, room);
+    room_free(data, first);
+}
+
 void envelope_free(struct envelope *envelope)
 {
-    if (envelope->budget)
-        budget_give(envelope->budget, envelope->room + envelope->seam_room);
-    free(envelope->text);
-    free(envelope->seams);
-    *envelope = (struct envelope){.budget = envelope->budget};
+    release(envelope->text, envelope->room, envelope->first_text,
+            envelope->budget);
+    release(envelope->seams, envelope->seam_room, envelope->first_seams,
+            envelope->budget);
+    envelope_init(envelope, envelope->budget);
 }
 
 void place_problem(struct problem *problem, struct place place, size_t offset)

@@ -28,9 +28,14 @@ struct envelope {
     char *text;
     size_t bytes, room;
     struct seam *seams;
-    size_t seam_count, seam_room;
-    struct budget *budget; /* charged; NULL: nobody */
+    size_t seam_count, seam_room; /* room in bytes */
+    struct budget *budget;        /* charged; NULL: nobody */
+    char first_text[256];         /* where both begin, uncharged */
+    struct seam first_seams[4];
 };
+
+/** An empty one. */
+void envelope_init(struct envelope *envelope, struct budget *budget);
 
 /** false: too long (413) or out of memory (503). */
 bool envelope_append(struct envelope *envelope, const char *text, size_t bytes,

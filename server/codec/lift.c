@@ -261,14 +261,24 @@ static bool is_whole(const char *text, size_t bytes)
 }
 
 /* Can a stretch of many elements begin at p? */
-static bool may_run(const struct lift *lift, const char *p, const char *begin,
-                    const char *end)
+static bool may_run(const struct lift *lift, const char *p)
 {
-    return lift->rank == lift->depth && lift->depth > 0 &&
+    return (lift->rank == lift->depth || lift->rank < 0) && lift->depth > 0 &&
            lift->token_bytes == 0 &&
            (lift->expect == LIFT_VALUE || lift->expect == LIFT_FIRST) &&
-           lift->stage.tensor->type != TENSOR_BOOL &&
-           p - begin >= SCAN_BEFORE && end - p >= SCAN_BLOCK;
+           lift->stage.tensor->type != TENSOR_BOOL && *p != '[' && *p != ']';
+}
+
+/* Scan the block at p, too near to an end of its slice, in a copy. What it
+ * lacks is filled up with digits: they lengthen its last token, or are one,
+ * and a token that does not end is not taken. */
+static void scan_copy(const char *p, const char *end, struct stretch *stretch)
+{
+    char copy[SCAN_BEFORE + SCAN_BLOCK], *text = copy + SCAN_BEFORE;
+    size_t bytes = (size_t)(end - p);
+    memset(copy, '1', sizeof copy);
+    memcpy(text, p, bytes < SCAN_BLOCK ? bytes : SCAN_BLOCK);
+    scan_get()->read(text, SCAN_BLOCK, stretch);
 }
 
 /**
@@ -276,11 +286,17 @@ static bool may_run(const struct lift *lift, const char *p, const char *begin,
  * @return where it stopped, p where it takes none; NULL: a problem is set at
  *         *bad.
  */
-static const char *run(struct lift *lift, const char *p, const char *end,
-                       const char **bad, struct problem *problem)
+static const char *run(struct lift *lift, const char *p, const char *begin,
+                       const char *end, const char **bad,
+                       struct problem *problem)
 {
     struct stretch stretch;
-    scan_get()->read(p, (size_t)(end - p), &stretch);
+    if (p - begin >= SCAN_BEFORE && end - p >= SCAN_BLOCK)
+        scan_get()->read(p, (size_t)(end - p), &stretch);
+    else
+        scan_copy(p, end, &stretch);
+    if (stretch.count > 0)
+        lift->rank = lift->depth;
     for (size_t i = 0; i < stretch.count;) {
         const char *text = p + stretch.edges[2 * i];
         size_t bytes = stretch.edges[2 * i + 1] - stretch.edges[2 * i];
@@ -314,8 +330,8 @@ const char *lift_feed(struct lift *lift, const char *p, const char *end,
     while (p < end && lift->expect != LIFT_DONE) {
         *bad = lift->token_bytes > 0 ? NULL : p;
         const char *from = p;
-        if (may_run(lift, p, begin, end))
-            p = run(lift, p, end, bad, problem);
+        if (may_run(lift, p))
+            p = run(lift, p, begin, end, bad, problem);
         if (!p)
             return NULL;
         if (p != from)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../spare.h"
 #include "envelope.h"
 #include "lift.h"
 #include "nesting.h"
@@ -31,7 +32,6 @@ enum state {
 
 struct reader {
     struct reader_client client;
-    struct envelope envelope;
     struct stage *stages; /* of every value lifted so far */
     size_t stage_count;
     enum state state;
@@ -47,6 +47,7 @@ struct reader {
     size_t before;            /* bytes of the slices before it */
     /* What follows is set before it is read; clearing it would cost a small
      * request as much as its arithmetic. */
+    struct envelope envelope;
     struct nesting nesting;
     struct lift lift;
 };
@@ -54,13 +55,13 @@ struct reader {
 struct reader *reader_create(const struct reader_client *client,
                              struct budget *budget)
 {
-    struct reader *reader = malloc(sizeof *reader);
+    struct reader *reader = spare_take(sizeof *reader);
     if (!reader)
         return NULL;
-    memset(reader, 0, offsetof(struct reader, nesting));
+    memset(reader, 0, offsetof(struct reader, envelope));
+    envelope_init(&reader->envelope, budget);
     reader->nesting.depth = 0;
     reader->client = *client;
-    reader->envelope.budget = budget;
     reader->place.line = 1;
     reader->plain = true;
     return reader;
@@ -76,7 +77,7 @@ void reader_free(struct reader *reader)
     if (reader->state == IN_LIFT)
         stage_free(&reader->lift.stage);
     envelope_free(&reader->envelope);
-    free(reader);
+    spare_give(reader);
 }
 
 /* ---- places ----------------------------------------------------------- */
@@ -448,10 +449,9 @@ struct value *reader_finish(struct reader *reader, struct problem *problem)
         return NULL;
     reader->slice = reader->counted = NULL;
     if (reader->plain && reader->state == EXPECT_END)
-        return value_parse("{}", 2, problem);
+        return value_empty_object(problem);
     struct value *document =
-        value_parse(reader->envelope.text ? reader->envelope.text : "",
-                    reader->envelope.bytes, problem);
+        value_parse(reader->envelope.text, reader->envelope.bytes, problem);
     if (document && value_kind(document) == VALUE_OBJECT)
         return document;
     if (document) {

@@ -27,11 +27,22 @@ static void *allocate(size_t bytes)
     return block;
 }
 
+static json_t *empty_object; /* NULL: there was no memory for it */
+
 /* Seeding on first use is a race between threads, so it is done once. */
-static void prepare(void)
+static void prepare_once(void)
 {
     json_set_alloc_funcs(allocate, free);
     json_object_seed(0);
+    empty_object = json_object();
+    if (empty_object) /* as Jansson marks its constants: it is never freed */
+        empty_object->refcount = (size_t)-1;
+}
+
+static void prepare(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare_once);
 }
 
 static void locate(struct problem *problem, const char *text, size_t offset)
@@ -187,8 +198,7 @@ static void refuse_nul(struct problem *problem, const char *text, size_t bytes)
 struct value *value_parse(const char *text, size_t bytes,
                           struct problem *problem)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, prepare);
+    prepare();
     out_of_memory = false;
     json_error_t error, widened;
     json_t *document = load(text, bytes, &error);
@@ -206,6 +216,15 @@ struct value *value_parse(const char *text, size_t bytes,
         refuse_nul(problem, text, bytes);
     }
     return (struct value *)document;
+}
+
+struct value *value_empty_object(struct problem *problem)
+{
+    prepare();
+    json_t *object = empty_object ? empty_object : json_object();
+    if (!object)
+        problem_memory(problem);
+    return (struct value *)object;
 }
 
 void value_free(struct value *document)

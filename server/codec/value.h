@@ -33,6 +33,9 @@ enum value_kind {
 struct value *value_parse(const char *text, size_t bytes,
                           struct problem *problem);
 
+/** What value_parse makes of "{}", for less; NULL: out of memory. */
+struct value *value_empty_object(struct problem *problem);
+
 /** NULL is ignored. */
 void value_free(struct value *document);
 

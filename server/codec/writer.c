@@ -8,6 +8,7 @@
  */
 #include "writer.h"
 #include "number.h"
+#include "room.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,9 @@ struct cursor {
     size_t leaf; /* flat */
 };
 
+/* What both begin with lies here: a small answer takes no other memory. */
+enum { FIRST_PIECES = 4, FIRST_TEXT = 256 };
+
 struct writer {
     char *text;
     size_t text_bytes, text_room;
@@ -37,6 +41,8 @@ struct writer {
     bool failed;
     size_t piece, written; /* now: which, and how much of its text */
     struct cursor cursor;  /* in its tensor */
+    struct piece first_pieces[FIRST_PIECES];
+    char first_text[FIRST_TEXT];
 };
 
 /* count numbers need count * NUMBER_MAX_TEXT bytes of room, and 27 at most of
@@ -47,35 +53,40 @@ enum {
     BRACKET_ROOM = 27 + 2 * TENSOR_MAX_RANK - NUMBER_MAX_TEXT
 };
 
-/* Room to begin with. */
-enum { FIRST_PIECES = 8, FIRST_TEXT = 256 };
-
 struct writer *writer_create(void)
 {
-    return calloc(1, sizeof(struct writer));
+    struct writer *writer = malloc(sizeof *writer);
+    if (!writer)
+        return NULL;
+    memset(writer, 0, offsetof(struct writer, first_pieces));
+    writer->text = writer->first_text;
+    writer->text_room = FIRST_TEXT;
+    writer->pieces = writer->first_pieces;
+    writer->room = FIRST_PIECES;
+    return writer;
 }
 
 void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
-    free(writer->text);
-    free(writer->pieces);
+    room_free(writer->text, writer->first_text);
+    room_free(writer->pieces, writer->first_pieces);
     free(writer);
 }
 
-static bool grow(void **data, size_t *room, size_t needed, size_t first,
+static bool grow(void **data, size_t *room, const void *first, size_t needed,
                  size_t unit)
 {
     if (needed <= *room)
         return true;
-    size_t more = *room ? 2 * *room : first;
+    size_t more = 2 * *room;
     while (more < needed)
         more *= 2;
-    void *moved = realloc(*data, more * unit);
-    if (!moved)
+    void *grown = room_grow(*data, first, *room * unit, more * unit);
+    if (!grown)
         return false;
-    *data = moved;
+    *data = grown;
     *room = more;
     return true;
 }
@@ -83,7 +94,7 @@ static bool grow(void **data, size_t *room, size_t needed, size_t first,
 static struct piece *add_piece(struct writer *writer)
 {
     void *pieces = writer->pieces;
-    if (!grow(&pieces, &writer->room, writer->count + 1, FIRST_PIECES,
+    if (!grow(&pieces, &writer->room, writer->first_pieces, writer->count + 1,
               sizeof *writer->pieces)) {
         writer->failed = true;
         return NULL;
@@ -103,8 +114,8 @@ static void add_text(struct writer *writer, const char *text, size_t bytes)
     if (!last || last->tensor)
         last = add_piece(writer);
     void *all = writer->text;
-    if (!last || !grow(&all, &writer->text_room, writer->text_bytes + bytes,
-                       FIRST_TEXT, 1)) {
+    if (!last || !grow(&all, &writer->text_room, writer->first_text,
+                       writer->text_bytes + bytes, 1)) {
         writer->failed = true;
         return;
     }

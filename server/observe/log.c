@@ -16,8 +16,10 @@
 
 enum {
     BUFFER_BYTES = 256 * 1024,
-    LINE_BYTES = 8192,
-    QUOTED_MAX = 1024,  /* characters of one text; 6 bytes each at worst */
+    NAME_BYTES = 24,    /* of a member, with its punctuation */
+    TEXT_MAX = 1024,    /* characters of a message or a path */
+    WORD_MAX = 128,     /* of any other text */
+    LINE_BYTES = 16384, /* for the longest: 6 bytes a character at worst */
     PIPE_BYTES = 4096,  /* that a pipe with room takes without blocking */
     PATIENCE_MS = 1000, /* with a pipe that nobody reads, at the end */
     FLUSH_MS = 100      /* a line waits at most this long */
@@ -124,7 +126,9 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
         return NULL;
     struct stat status;
     log->fd = fd;
-    log->file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    log->file = fstat(fd, &status) == 0 &&
+                (S_ISREG(status.st_mode) ||
+                 (S_ISCHR(status.st_mode) && !isatty(fd))); /* /dev/null */
     log->format = format;
     log->level = level;
     log->filling = malloc(BUFFER_BYTES);
@@ -167,17 +171,19 @@ static void put(struct log *log, const char *line, size_t bytes)
 
 /* ---- a line ----------------------------------------------------------- */
 
+/** Has room for all that is ever added, so nothing looks how much is left. */
 struct line {
+    char *end;
     char text[LINE_BYTES];
-    size_t used;
 };
 
-static void add_bytes(struct line *line, const char *text, size_t bytes)
+_Static_assert(6 * (TEXT_MAX + 4 * WORD_MAX) + 1024 < LINE_BYTES,
+               "log_request adds a path, four words and numbers");
+
+static inline void add_bytes(struct line *line, const char *text, size_t bytes)
 {
-    size_t room = LINE_BYTES - 2 - line->used; /* end_line's */
-    bytes = bytes < room ? bytes : room;
-    memcpy(line->text + line->used, text, bytes);
-    line->used += bytes;
+    memcpy(line->end, text, bytes);
+    line->end += bytes;
 }
 
 static void add_text(struct line *line, const char *text)
@@ -189,54 +195,67 @@ static void add_number(struct line *line, uint64_t number)
 {
     char digits[20];
     size_t at = sizeof digits;
+    if (number < 10) {
+        *line->end++ = (char)('0' + number);
+        return;
+    }
     do
         digits[--at] = (char)('0' + number % 10);
     while (number /= 10);
     add_bytes(line, digits + at, sizeof digits - at);
 }
 
-/** Nanoseconds as milliseconds with three decimals. */
-static void add_ms(struct line *line, uint64_t ns)
+/** A point and three decimals. */
+static void add_thousandths(struct line *line, unsigned number)
 {
-    uint64_t us = ns / 1000 % 1000;
-    char decimals[4] = {'.', (char)('0' + us / 100), (char)('0' + us / 10 % 10),
-                        (char)('0' + us % 10)};
-    add_number(line, ns / 1000000);
+    const char decimals[4] = {'.', (char)('0' + number / 100),
+                              (char)('0' + number / 10 % 10),
+                              (char)('0' + number % 10)};
     add_bytes(line, decimals, sizeof decimals);
 }
 
-static bool is_safe(unsigned char c)
+/** Nanoseconds as milliseconds with three decimals. */
+static void add_ms(struct line *line, uint64_t ns)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    uint64_t us = ns / 1000;
+    add_number(line, us / 1000);
+    add_thousandths(line, (unsigned)(us % 1000));
 }
+
+/** Bytes that stand for themselves in quotes. */
+static const bool safe[256] = {
+    [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
 /** Text of a client in quotes; nothing in it can end the quotes or line. */
-static void add_quoted(struct line *line, const char *text)
+static void add_quoted(struct line *line, const char *text, size_t most)
 {
-    size_t bytes = strnlen(text, QUOTED_MAX);
-    add_bytes(line, "\"", 1);
-    for (size_t i = 0; i < bytes; i++) {
-        size_t began = i;
-        char escape[8];
-        while (i < bytes && is_safe((unsigned char)text[i]))
-            i++;
-        add_bytes(line, text + began, i - began);
-        if (i == bytes)
-            break;
-        if (text[i] == '"' || text[i] == '\\')
-            snprintf(escape, sizeof escape, "\\%c", text[i]);
-        else
-            snprintf(escape, sizeof escape, "\\u%04x", (unsigned char)text[i]);
-        add_text(line, escape);
+    static const char hex[] = "0123456789abcdef";
+    char *end = line->end;
+    *end++ = '"';
+    for (size_t i = 0; i < most && text[i]; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (safe[c]) {
+            *end++ = (char)c;
+        } else if (c == '"' || c == '\\') {
+            *end++ = '\\';
+            *end++ = (char)c;
+        } else {
+            const char escape[6] = {'\\', 'u',         '0',
+                                    '0',  hex[c >> 4], hex[c & 15]};
+            memcpy(end, escape, sizeof escape);
+            end += sizeof escape;
+        }
     }
-    add_bytes(line, "\"", 1);
+    *end++ = '"';
+    line->end = end;
 }
 
-/** "2026-01-02T03:04:05", formatted once a second and thread. */
+/** "2026-01-02T03:04:05.678Z"; all but the decimals once a second and thread.
+ */
 static void add_time(struct line *line)
 {
     static _Thread_local time_t last;
-    static _Thread_local char text[32];
+    static _Thread_local char text[20];
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     if (now.tv_sec != last || !text[0]) {
@@ -245,17 +264,16 @@ static void add_time(struct line *line)
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
         last = now.tv_sec;
     }
-    unsigned ms = (unsigned)(now.tv_nsec / 1000000);
-    char decimals[5] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
-                        (char)('0' + ms % 10), 'Z'};
-    add_text(line, text);
-    add_bytes(line, decimals, sizeof decimals);
+    add_bytes(line, text, sizeof text - 1);
+    add_thousandths(line, (unsigned)(now.tv_nsec / 1000000));
+    *line->end++ = 'Z';
 }
 
-/** The name of the next member, with what stands before and after it. */
+/** The name of the next member, with what stands before and after it, by
+ *  format. */
 struct name {
-    const char *text[2]; /* by format */
-    size_t bytes[2];
+    char text[2][NAME_BYTES];
+    unsigned char bytes[2];
 };
 #define NAME(name)                                                             \
     {                                                                          \
@@ -268,13 +286,14 @@ struct name {
 static void add_name(const struct log *log, struct line *line,
                      const struct name *name)
 {
-    add_bytes(line, name->text[log->format], name->bytes[log->format]);
+    memcpy(line->end, name->text[log->format], NAME_BYTES);
+    line->end += name->bytes[log->format];
 }
 
 static void begin_line(const struct log *log, struct line *line,
                        enum log_level level)
 {
-    line->used = 0;
+    line->end = line->text;
     if (log->format == LOG_JSON) {
         add_text(line, "{\"time\":\"");
         add_time(line);
@@ -291,14 +310,14 @@ static void begin_line(const struct log *log, struct line *line,
 static void end_line(struct log *log, struct line *line)
 {
     if (log->format == LOG_JSON)
-        line->text[line->used++] = '}';
-    line->text[line->used++] = '\n';
-    put(log, line->text, line->used);
+        *line->end++ = '}';
+    *line->end++ = '\n';
+    put(log, line->text, (size_t)(line->end - line->text));
 }
 
 void log_event(struct log *log, enum log_level level, const char *format, ...)
 {
-    char text[1024];
+    char text[TEXT_MAX];
     struct line line;
     if (!log_wants(log, level))
         return;
@@ -311,7 +330,7 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     if (log->format == LOG_JSON) {
         static const struct name message = NAME("message");
         add_name(log, &line, &message);
-        add_quoted(&line, text);
+        add_quoted(&line, text, TEXT_MAX);
     } else {
         add_text(&line, " ");
         add_text(&line, text);
@@ -359,7 +378,8 @@ static void add_texts(const struct log *log, struct line *line,
         if (!texts[i][0])
             continue;
         add_name(log, line, &names[i]);
-        add_quoted(line, texts[i]);
+        add_quoted(line, texts[i],
+                   texts[i] == request->path ? TEXT_MAX : WORD_MAX);
     }
 }
 

@@ -31,6 +31,7 @@ static long held;            /* blocks */
 
 #if REPLACED
 
+extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void __libc_free(void *);
@@ -38,6 +39,13 @@ extern void __libc_free(void *);
 static bool fails(void)
 {
     return calls_left >= 0 && calls_left-- == 0;
+}
+
+void *malloc(size_t bytes)
+{
+    void *block = fails() ? NULL : __libc_malloc(bytes);
+    held += block != NULL;
+    return block;
 }
 
 void *calloc(size_t count, size_t bytes)
