@@ -5,12 +5,13 @@
 usage: figures.py BUILD_FOLDER README.md
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; NAME is that of the
-file, BUILD_FOLDER/NAME.json. Without the file its table stays as it is.
+table, see WRITERS for its file in BUILD_FOLDER. Without the file it stays.
 """
 import json
 import re
 import sys
 
+TEXT_MB = 9.96    # of bench_http.py's 1,048,576 logits
 NAMES = {"simdjson": "simdjson", "strtof": "strtof", "jansson": "Jansson",
          "to_chars": "std::to_chars", "fmt": "fmt", "printf": "printf",
          "onednn": "oneDNN", "pytorch": "PyTorch", "memcpy": "memcpy"}
@@ -21,56 +22,94 @@ def table(head, rows):
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def against(ns, ratio):
-    """A peer's time and how many times ours it is."""
-    return f"{ns:.3g} ({ratio:.2g}×)"
-
-
-def spread(rows, key, ours, digits):
-    """One line a key, one column a peer, ours first."""
-    peers = list(dict.fromkeys(row["peer"] for row in rows))
-    lines = []
-    for name in dict.fromkeys(map(key, rows)):
-        mine = [row for row in rows if key(row) == name]
-        cells = {row["peer"]: against(row["peer_ns"], row["ratio"])
-                 for row in mine}
-        lines.append([name, f"**{mine[0]['softmaxd_ns']:.{digits}f}**"] +
-                     [cells.get(peer, "–") for peer in peers])
-    return table([ours, "softmaxd"] + [NAMES.get(p, p) for p in peers], lines)
-
-
 def bench_json(rows):
-    texts = {"short": "shortest float32 text", "long": "17-digit text",
-             "float32": "float32", "float64": "float64"}
-    parts = [spread([row for row in rows if row["op"] == op],
-                    lambda row: texts.get(row["case"], row["case"]), title, 1)
-             for op, title in (("read", "reading, ns a number"),
-                               ("write", "writing, ns a number"))]
-    return "\n".join(parts)
+    """One line a case; peers that do the same job share a column."""
+    cases = {"short": "read shortest float32 text", "long": "read 17 digits",
+             "float32": "write float32", "float64": "write float64"}
+    columns = [("simdjson", "to_chars"), ("strtof", "printf"), ("jansson",)]
+    lines = []
+    for case, title in cases.items():
+        mine = [row for row in rows if row["case"] == case]
+        cells = [f"{NAMES[row['peer']]} {row['peer_ns']:.3g} "
+                 f"({row['ratio']:.2g}×)"
+                 for column in columns for row in mine if row["peer"] in column]
+        lines.append([title, f"**{mine[0]['softmaxd_ns']:.1f}**"] + cells)
+    return table(["`make bench-json`, ns a number", "softmaxd", "", "", ""], lines)
+
+
+def times(rows):
+    """The least and the most of a ratio."""
+    ratios = [amount(pick(row["ratio"] for row in rows))
+              for pick in (min, max) if rows]
+    return f"{' – '.join(ratios)}×" if ratios else "–"
 
 
 def bench_kernels(rows):
-    rows = [row for row in rows if row["dtype"] == "float32"]
-    return spread(rows, lambda row: f"{row['op']} {row['case']}, "
-                  f"{row['threads']} thread{'s' * (row['threads'] > 1)}",
-                  "float32, ns an element", 3)
+    """How far ahead, over the shapes that the plot shows one by one."""
+    columns = [("onednn", "float32"), ("pytorch", "float32"),
+               ("pytorch", "float64"), ("memcpy", "float32")]
+    titles = {"softmax": "softmax", "loss": "loss",
+              "gradient": "loss and gradient"}
+    lines = [[title] + [times([row for row in rows if row["op"] == op and
+                               (row["peer"], row["dtype"]) == column])
+                        for column in columns]
+             for op, title in titles.items()]
+    return table(["`make bench-kernels`, times ours"] +
+                 [f"{NAMES[peer]}, {dtype}" for peer, dtype in columns], lines)
 
 
-WRITERS = {"bench-json": bench_json, "bench-kernels": bench_kernels}
+def amount(value):
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}".replace(",", "\u2009")
+
+
+def bench_http(rows):
+    peers = list(dict.fromkeys(row["peer"] for row in rows))[:3]
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        mine = [row for row in rows if row["case"] == case]
+        values = {row["peer"]: amount(row["peer_value"]) for row in mine}
+        if peers[0] in values or peers[-1] in values:
+            lines.append([f"{case}, {mine[0]['unit']}",
+                          f"**{amount(mine[0]['softmaxd'])}**"] +
+                         [values.get(peer, "–") for peer in peers])
+    return table(["`make bench-http`", "softmaxd"] + peers, lines)
+
+
+def sizing(rows):
+    """What one busy core does, from the time it takes for a request."""
+    own = {row["case"]: row["softmaxd"] for row in rows}
+    small = own["10 logits, the server's CPU time"]
+    large = own["1,048,576 logits, the server's CPU time"]
+    lines = [["small requests as JSON", f"{amount(1e6 / small)} requests/s"],
+             ["large requests as JSON", f"{amount(1.048576e3 / large)} million "
+              f"logits/s, {amount(TEXT_MB * 1e3 / large)} MB/s of text in"],
+             ["memory, idle",
+              f"{amount(own['resident memory, idle'])} MiB"],
+             ["memory, for each logit in flight", "4 bytes (float64: 8), at "
+              "most 6; the text is never stored"]]
+    return table(["a core, `make bench-http`", ""], lines)
+
+
+# A table's name: what writes it, and the file that it is made of.
+WRITERS = {"bench-json": (bench_json, "bench-json"),
+           "bench-kernels": (bench_kernels, "bench-kernels"),
+           "bench-http": (bench_http, "bench-http"),
+           "sizing": (sizing, "bench-http")}
 
 
 def main(folder, readme):
     with open(readme, encoding="utf-8") as file:
         text = file.read()
-    for name, write in WRITERS.items():
+    for name, (write, source) in WRITERS.items():
         try:
-            with open(f"{folder}/{name}.json", encoding="utf-8") as file:
+            with open(f"{folder}/{source}.json", encoding="utf-8") as file:
                 rows = json.load(file)
         except FileNotFoundError:
-            print(f"{name}.json is not there, its table stays")
+            print(f"{source}.json is not there, table {name} stays")
             continue
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-                      lambda m: m[1] + "\n" + write(rows) + "\n" + m[2],
+                      lambda m: m[1] + write(rows) + m[2],
                       text, flags=re.S)
     with open(readme, "w", encoding="utf-8") as file:
         file.write(text)
