@@ -9,6 +9,7 @@
 
 extern const struct smx_kernels TIER(kernels);
 extern const struct smx_loss_kernels TIER(loss_kernels);
+extern const struct smx_tame_kernels TIER(tame_kernels);
 
 static bool peak(const float *x, size_t n, float *max)
 {
@@ -66,28 +67,6 @@ static double exponentials(const float *x, size_t n, double reference,
                           : sum_powers(x, n, reference, scale, out);
 }
 
-INLINE double sum_of(const double *e, size_t n)
-{
-    vd sum[VECS] = {{0}};
-    for (; n >= BLOCK; n -= BLOCK, e += BLOCK)
-        EACH (v, VECS)
-            sum[v] += vd_load(e + v * LANES);
-    EACH (v, VECS) {
-        if (n >= LANES)
-            sum[v] += vd_load(e + v * LANES);
-        else
-            sum[v] += vd_load_part(e + v * LANES, n);
-        n -= n < LANES ? n : LANES;
-    }
-    return block_sum(sum);
-}
-
-static void sums(const double *e, size_t rows, size_t classes, double *sums)
-{
-    for (size_t r = 0; r < rows; r++)
-        sums[r] = sum_of(e + r * classes, classes);
-}
-
 static double rest(const float *x, size_t n, double max, double scale)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
@@ -103,49 +82,14 @@ static double rest(const float *x, size_t n, double max, double scale)
     return block_sum(sum);
 }
 
-INLINE void scale_row(const double *e, size_t n, double factor, float *out)
+static void scale(const double *e, size_t n, double factor, float *out)
 {
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK)
-        EACH (v, VECS) {
-            vd p = vd_load(e + i + v * LANES) * vd_all(factor);
-            vh_store(out + i + v * LANES, vd_narrow(p));
-        }
     for (; i + LANES <= n; i += LANES)
         vh_store(out + i, vd_narrow(vd_load(e + i) * vd_all(factor)));
     if (i < n) {
         vd p = vd_load_part(e + i, n - i) * vd_all(factor);
         vh_store_part(out + i, vd_narrow(p), n - i);
-    }
-}
-
-static void scale(const double *e, size_t n, double factor, float *out)
-{
-    scale_row(e, n, factor, out);
-}
-
-/* Whole vectors: what they write behind the row is the next row's place,
- * which is written after it. */
-INLINE void scale_over(const double *e, size_t n, double factor, float *out)
-{
-    for (size_t i = 0; i < n; i += LANES)
-        vh_store(out + i, vd_narrow(vd_load(e + i) * vd_all(factor)));
-}
-
-static void divide(const double *e, size_t rows, size_t classes,
-                   const double *sums, float *out)
-{
-    double inverse[LANES];
-    for (size_t r = 0; r < rows; r++, e += classes, out += classes) {
-        if (r % LANES == 0) {
-            vd s = rows - r < LANES ? vd_load_part(sums + r, rows - r)
-                                    : vd_load(sums + r);
-            vd_store(inverse, vd_all(1) / s);
-        }
-        if ((rows - r - 1) * classes >= LANES)
-            scale_over(e, classes, inverse[r % LANES], out);
-        else
-            scale_row(e, classes, inverse[r % LANES], out);
     }
 }
 
@@ -166,10 +110,9 @@ static void shift(const float *x, size_t n, double max, double factor,
 const struct smx_kernels TIER(kernels) = {
     .peak = peak,
     .exponentials = exponentials,
-    .sums = sums,
     .rest = rest,
     .scale = scale,
-    .divide = divide,
     .shift = shift,
     .loss = &TIER(loss_kernels),
+    .tame = &TIER(tame_kernels),
 };

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "softmax.h"
+#include "tame.h"
 
 #define SMX_CHUNK ((size_t)4096)
 
@@ -31,25 +32,19 @@ struct smx_kernels {
     double (*exponentials)(const float *x, size_t n, double reference,
                            double scale, double *e);
 
-    /** The sums of rows of exponentials, rows x classes. */
-    void (*sums)(const double *e, size_t rows, size_t classes, double *sums);
-
     /** The sum again, without the elements equal to max. */
     double (*rest)(const float *x, size_t n, double max, double scale);
 
     /** out[i] = e[i] * factor, rounded once. */
     void (*scale)(const double *e, size_t n, double factor, float *out);
 
-    /** scale of each row by 1 / its sum; out: rows x classes. */
-    void (*divide)(const double *e, size_t rows, size_t classes,
-                   const double *sums, float *out);
-
     /** out[i] = (x[i] - max) * factor - offset, rounded once. */
     void (*shift)(const float *x, size_t n, double max, double factor,
                   double offset, float *out);
 
-    /** Those of the loss. */
+    /** Those of the loss, and those of tame rows. */
     const struct smx_loss_kernels *loss;
+    const struct smx_tame_kernels *tame;
 };
 
 /** The kernels of an available instruction set, not SMX_ISA_BEST. */

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tame.h"
+
 /** v, the mass that the loss puts on the classes of a chunk (criterion.h). */
 struct smx_mass {
     enum smx_mass_kind {
@@ -21,10 +23,6 @@ struct smx_mass {
     const float *targets, *weights; /* of the chunk's first class */
     double keep, share;
 };
-
-/* Classes of rows that are not worth a call each, and rows a call. */
-#define SMX_FEW ((size_t)32)
-#define SMX_FEW_ROWS ((size_t)128)
 
 struct smx_loss_kernels {
     /**

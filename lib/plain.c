@@ -20,8 +20,8 @@
 /* Chunks of a row whose exponentials are kept between the sweeps. */
 #define SHORT 2
 
-/* Rows at most that share a sweep. */
-#define GROUP 512
+/* Bytes beyond which an output had better not pass through the cache. */
+#define STREAMED ((size_t)12 << 20)
 
 struct plain_call {
     const struct smx_kernels *kernels;
@@ -34,9 +34,13 @@ struct plain_call {
     bool log;
     double inverse_temperature;
     double scale;         /* nats to sixteenths of a binade, 1/T included */
-    struct smx_sum *sums; /* long rows: one a chunk */
+    struct smx_tame tame; /* not possible: no row is tame (tame.h) */
+    atomic_bool wild;     /* a logit is above the highest tame */
+    bool stream, few;
+    double *tame_sums;    /* long rows: one a chunk; NaN: wild */
+    double *factors;      /* long rows: 1 / their tame sum; 0: wild */
+    struct smx_sum *sums; /* long wild rows: one a chunk */
     struct smx_sum *row_sums;
-    atomic_bool wild;      /* a logit is out of reach of reference 0 */
     atomic_size_t refused; /* first bad logit; SIZE_MAX: none */
 };
 
@@ -78,6 +82,13 @@ static struct smx_sum sum_chunk(struct plain_call *call, size_t row,
                                               sum.reference, call->scale, e);
     }
     return sum;
+}
+
+static bool is_below(const struct plain_call *call, size_t start, size_t n)
+{
+    return call->tame.possible &&
+           call->kernels->tame->below(call->logits + start, n,
+                                      call->tame.highest);
 }
 
 static void fill(float *out, size_t n, float value)
@@ -140,11 +151,34 @@ static void check_rows(void *argument, size_t slice)
     struct plain_call *call = argument;
     size_t start = slice * call->per_slice * call->classes;
     size_t n = slice_end(call, slice) * call->classes - start;
+    if (is_below(call, start, n))
+        return;
     float max;
     if (!call->kernels->peak(call->logits + start, n, &max))
         refuse(call, start, n);
-    else if (max * call->scale > SMX_TAME)
-        call->wild = true;
+    call->wild = true;
+}
+
+/* false: the row is wild, and nothing is written. */
+static bool put_tame_row(struct plain_call *call, size_t row, float *e)
+{
+    const struct smx_tame_kernels *kernels = call->kernels->tame;
+    size_t start = row * call->classes;
+    double sum = 0;
+    if (!call->tame.possible ||
+        (call->wild && !is_below(call, start, call->classes)))
+        return false;
+    for (size_t k = 0; k < call->chunks; k++)
+        sum += kernels->keep(call->logits + start + k * SMX_CHUNK,
+                             chunk_length(call, k), &call->tame,
+                             e + k * 2 * SMX_TAME_HALF,
+                             call->values + start + k * SMX_CHUNK);
+    if (!smx_tame_sum(sum, call->classes))
+        return false;
+    for (size_t k = 0; k < call->chunks; k++)
+        kernels->scale(e + k * 2 * SMX_TAME_HALF, chunk_length(call, k),
+                       1 / sum, call->values + start + k * SMX_CHUNK);
+    return true;
 }
 
 static void put_row(struct plain_call *call, size_t row,
@@ -160,50 +194,75 @@ static void put_row(struct plain_call *call, size_t row,
         put_chunk(call, row, k, &sums[k], &whole, offset, e + k * SMX_CHUNK);
 }
 
-/* Several rows in one sweep, when all of them have the reference 0: a sum as
- * small as this may come from a maximum too low for that. */
-static bool put_group(struct plain_call *call, size_t row, size_t rows,
-                      double e[SHORT * SMX_CHUNK])
+/* Rows of few classes together, or one by one if they are not all tame. */
+static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
+                         double e[SHORT * SMX_CHUNK])
 {
-    double sums[GROUP], least = 0x1.01p-800 * (double)call->classes;
-    size_t start = row * call->classes, n = rows * call->classes;
-    const float *z = call->logits + start;
-    sums[0] = call->kernels->exponentials(z, n, 0, call->scale, e);
-    if (rows > 1)
-        call->kernels->sums(e, rows, call->classes, sums);
-    for (size_t r = 0; r < rows; r++)
-        if (!(sums[r] > least))
-            return false;
-    call->kernels->divide(e, rows, call->classes, sums, call->values + start);
-    return true;
+    size_t start = row * call->classes;
+    if ((!call->wild || is_below(call, start, rows * call->classes)) &&
+        call->kernels->tame->few(call->logits + start, rows, call->classes,
+                                 &call->tame, call->values + start))
+        return;
+    if (rows == 1)
+        put_row(call, row, e);
+    for (size_t r = 0; rows > 1 && r < rows; r++)
+        put_few_rows(call, row + r, 1, e);
 }
 
 static void put_rows(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
-    ALIGNED double e[SHORT * SMX_CHUNK];
-    size_t group = SMX_CHUNK / call->classes;
-    group = group < 1 ? 1 : group > GROUP ? GROUP : group;
-    bool grouped = !call->wild && !call->log && call->chunks == 1;
-    size_t end = slice_end(call, slice);
-    for (size_t r = slice * call->per_slice; r < end; r += group) {
-        size_t rows = end - r < group ? end - r : group;
-        if (grouped && put_group(call, r, rows, e))
-            continue;
-        for (size_t i = 0; i < rows; i++)
-            put_row(call, r + i, e);
-    }
+    ALIGNED union {
+        double wild[SHORT * SMX_CHUNK];
+        float tame[SHORT * 2 * SMX_TAME_HALF];
+    } e;
+    size_t r = slice * call->per_slice, end = slice_end(call, slice);
+    size_t step = SMX_FEW_ROWS;
+    for (; call->few && r < end; r += step)
+        put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
+    for (; r < end; r++)
+        if (!put_tame_row(call, r, e.tame))
+            put_row(call, r, e.wild);
 }
 
 /* ---- long rows -------------------------------------------------------- */
 
-static void sum_chunks(void *argument, size_t slice)
+static void sum_tame_chunks(void *argument, size_t slice)
+{
+    struct plain_call *call = argument;
+    size_t i = slice * call->per_slice, all = call->rows * call->chunks;
+    for (size_t end = i + call->per_slice; i < end && i < all; i++) {
+        size_t chunk = i % call->chunks, n = chunk_length(call, chunk);
+        size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
+        float max;
+        call->tame_sums[i] = NAN;
+        if (is_below(call, start, n))
+            call->tame_sums[i] =
+                call->kernels->tame->sum(call->logits + start, n, &call->tame);
+        else if (!call->kernels->peak(call->logits + start, n, &max))
+            refuse(call, start, n);
+    }
+}
+
+static void sum_wild_chunks(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     ALIGNED double e[SMX_CHUNK];
     size_t i = slice * call->per_slice, all = call->rows * call->chunks;
     for (size_t end = i + call->per_slice; i < end && i < all; i++)
-        call->sums[i] = sum_chunk(call, i / call->chunks, i % call->chunks, e);
+        if (call->factors[i / call->chunks] == 0)
+            call->sums[i] =
+                sum_chunk(call, i / call->chunks, i % call->chunks, e);
+}
+
+static void put_wild_chunk(struct plain_call *call, size_t i, size_t row,
+                           size_t chunk, double e[SMX_CHUNK])
+{
+    const struct smx_sum *whole = &call->row_sums[row];
+    if (!call->log)
+        sum_chunk(call, row, chunk, e);
+    put_chunk(call, row, chunk, &call->sums[i], whole, whole[call->rows].sum,
+              e);
 }
 
 /* Backwards, as the end of the tensor is what the cache still holds. */
@@ -215,19 +274,38 @@ static void put_chunks(void *argument, size_t slice)
     size_t all = call->rows * call->chunks;
     for (size_t end = i + call->per_slice; i < end && i < all; i++) {
         size_t row = i / call->chunks, chunk = i % call->chunks;
-        const struct smx_sum *whole = &call->row_sums[row];
-        if (!call->log)
-            sum_chunk(call, row, chunk, e);
-        put_chunk(call, row, chunk, &call->sums[i], whole,
-                  whole[call->rows].sum, e);
+        size_t start = row * call->classes + chunk * SMX_CHUNK;
+        if (call->factors[row] != 0)
+            call->kernels->tame->put(
+                call->logits + start, chunk_length(call, chunk), &call->tame,
+                call->factors[row], call->stream, call->values + start);
+        else
+            put_wild_chunk(call, i, row, chunk, e);
     }
 }
 
+/* The factors of tame rows; are there others? */
+static bool merge_tame_rows(struct plain_call *call)
+{
+    bool wild = false;
+    for (size_t r = 0; r < call->rows; r++) {
+        double sum = 0;
+        for (size_t k = 0; k < call->chunks; k++)
+            sum += call->tame_sums[r * call->chunks + k];
+        bool tame = smx_tame_sum(sum, call->classes);
+        call->factors[r] = tame ? 1 / sum : 0;
+        wild |= !tame;
+    }
+    return wild;
+}
+
 /* row_sums: the sums of the rows, then the logarithms of these sums. */
-static void merge_rows(struct plain_call *call)
+static void merge_wild_rows(struct plain_call *call)
 {
     for (size_t r = 0; r < call->rows; r++) {
         struct smx_sum *whole = &call->row_sums[r];
+        if (call->factors[r] != 0)
+            continue;
         *whole = smx_sum_merge(call->sums + r * call->chunks, call->chunks,
                                call->scale);
         if (call->log && whole->sum > 0)
@@ -239,19 +317,31 @@ static enum smx_status long_rows(struct smx_context *context,
                                  struct plain_call *call)
 {
     size_t all = call->rows * call->chunks;
-    call->sums = malloc((all + 2 * call->rows) * sizeof *call->sums);
-    if (!call->sums)
-        return SMX_ENOMEM;
-    call->row_sums = call->sums + all;
+    enum smx_status status = SMX_ENOMEM;
     call->per_slice = SMX_SMALL / SMX_CHUNK;
     call->slices = (all + call->per_slice - 1) / call->per_slice;
-    smx_pool_for(context->pool, call->slices, sum_chunks, call);
-    if (call->refused == SIZE_MAX) {
-        merge_rows(call);
-        smx_pool_for(context->pool, call->slices, put_chunks, call);
+    call->tame_sums = malloc((all + call->rows) * sizeof *call->tame_sums);
+    if (!call->tame_sums)
+        goto out;
+    call->factors = call->tame_sums + all;
+    smx_pool_for(context->pool, call->slices, sum_tame_chunks, call);
+    status = SMX_OK;
+    if (call->refused != SIZE_MAX)
+        goto out;
+    if (merge_tame_rows(call)) {
+        call->sums = malloc((all + 2 * call->rows) * sizeof *call->sums);
+        status = call->sums ? SMX_OK : SMX_ENOMEM;
+        if (status)
+            goto out;
+        call->row_sums = call->sums + all;
+        smx_pool_for(context->pool, call->slices, sum_wild_chunks, call);
+        merge_wild_rows(call);
     }
+    smx_pool_for(context->pool, call->slices, put_chunks, call);
+out:
     free(call->sums);
-    return SMX_OK;
+    free(call->tame_sums);
+    return status;
 }
 
 static void short_rows(struct smx_context *context, struct plain_call *call)
@@ -282,7 +372,12 @@ enum smx_status smx_plain_softmax(struct smx_context *context,
                               .log = log,
                               .inverse_temperature = fmin(1 / t, DBL_MAX),
                               .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
+                              .tame = smx_tame_of(t),
                               .refused = SIZE_MAX};
+    size_t bytes = call.rows * call.classes * sizeof *values;
+    call.stream = bytes >= STREAMED && values != z->data;
+    call.tame.possible &= !log;
+    call.few = call.classes <= SMX_FEW && call.tame.possible;
     enum smx_status status = SMX_OK;
     if (call.chunks <= SHORT)
         short_rows(context, &call);

@@ -52,7 +52,8 @@ typedef uint64_t vu __attribute__((vector_size(8 * LANES))); /* may wrap */
 typedef float vh __attribute__((vector_size(4 * LANES)));    /* half as wide */
 typedef float vf __attribute__((vector_size(8 * LANES)));    /* as wide as vd */
 typedef int32_t vi __attribute__((vector_size(8 * LANES)));
-#define FLOATS (2 * LANES) /* in a vf */
+typedef uint32_t vw __attribute__((vector_size(8 * LANES))); /* may wrap */
+#define FLOATS (2 * LANES)                                   /* in a vf */
 
 INLINE vd vd_all(double x)
 {
@@ -108,6 +109,44 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
         v[i] = p[i];
 #endif
     return v;
+}
+
+INLINE void vf_store(float *p, vf v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+/** The first n < FLOATS floats. */
+INLINE void vf_store_part(float *p, vf v, size_t n)
+{
+#if defined(SMX_TIER_AVX512)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+#else
+    for (size_t i = 0; i < n; i++)
+        p[i] = v[i];
+#endif
+}
+
+/** To its own place (a multiple of its size) in memory, past the cache. */
+INLINE void vf_stream(float *p, vf v)
+{
+#if defined(SMX_TIER_AVX512)
+    _mm512_stream_ps(p, (__m512)v);
+#elif defined(SMX_TIER_AVX2)
+    _mm256_stream_ps(p, (__m256)v);
+#elif defined(__SSE2__)
+    _mm_stream_ps(p, (__m128)v);
+#else
+    vf_store(p, v);
+#endif
+}
+
+/** After the last vf_stream: other threads may look. */
+INLINE void vf_stream_end(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
 }
 
 /** LANES floats as doubles. */
@@ -196,6 +235,57 @@ INLINE bool vi_any(vi v)
 {
     int32_t any = 0;
     for (int i = 0; i < FLOATS; i++)
+        any |= v[i];
+    return any != 0;
+}
+
+/* Positive, normal floats as doubles, those in even and those in odd lanes,
+ * times 2^-896: the bits are moved, which takes less than a conversion. */
+#define VF_HALVES 0x1p896
+
+INLINE vd vf_even(vf v)
+{
+    return (vd)(((vu)v & 0xffffffff) << 29);
+}
+
+INLINE vd vf_odd(vf v)
+{
+    return (vd)(((vu)v & ~UINT64_C(0xffffffff)) >> 3);
+}
+
+/** table[k mod 16]. */
+INLINE vf vf_lookup(const float table[16], vi k)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vf)_mm512_permutexvar_ps((__m512i)k, _mm512_loadu_ps(table));
+#elif defined(SMX_TIER_AVX2)
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)k);
+    __m256 high =
+        _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)k);
+    return (vf)_mm256_blendv_ps(low, high, (__m256)((vw)k << 28));
+#else
+    vf v;
+    vi index = k & 15;
+    for (int i = 0; i < FLOATS; i++)
+        v[i] = table[index[i]];
+    return v;
+#endif
+}
+
+/** c - a * b, of a product that is exact. */
+INLINE vf vf_less_exact(vf c, vf a, vf b)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+    return c - a * b;
+#endif
+}
+
+INLINE bool vl_any(vl v)
+{
+    int64_t any = 0;
+    for (int i = 0; i < LANES; i++)
         any |= v[i];
     return any != 0;
 }

@@ -70,6 +70,16 @@ def twofold():
         print(f"    {{{high.hex()}, {float(exact - Decimal(high)).hex()}}},")
 
 
+def tame_table():
+    """The tables of lib/tame.c."""
+    for j in range(16):
+        rounded = round(float((STEP * j).exp()) * 2048) / 2048
+        bits, = struct.unpack("<I", struct.pack("<f", rounded))
+        entry, = struct.unpack("<f", struct.pack("<I", bits - (j << 19)))
+        rest = float(Decimal(rounded).ln() - STEP * j)
+        print(f"{entry.hex()}f, {rest.hex()}")
+
+
 def main():
     nodes = [cosine(PI * (2 * i + 1) / 6) / 2 for i in range(3)]
     c = [float(v) for v in interpolate(nodes, [quotient(x) for x in nodes])]
@@ -85,6 +95,7 @@ def main():
     for j in range(16):
         bits, = struct.unpack("<q", struct.pack("<d", float((STEP * j).exp())))
         print(f"    0x{bits - (j << 48):016x},")
+    tame_table()
     twofold()
 
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Tame rows: those whose exponentials are float32 with room to spare, taken
+ * relative to 0 and times 2^54. They take half the time of others.
+ *
+ * exp(x / T) 2^54 = s + s q. t = 16 log2(e) x / T = k + f, k an integer,
+ * |f| <= 1/2; s = 2^(k/16) rounded to 12 bits, from a table of 16 and the
+ * exponent; q, a polynomial of the third degree, makes up for f and for what
+ * the table rounded. s + s q is never rounded: sums and products take its two
+ * halves, so that they keep 5 bits more than are answered; a product of s
+ * with 12 bits is exact.
+ *
+ * Source       Tang 1989, "Table-driven implementation of the exponential
+ *              function in IEEE floating-point arithmetic"; Cody and Waite
+ *              1980 for the two halves of the step.
+ */
+#ifndef SMX_TAME_H
+#define SMX_TAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Bounds of x / T. What is lower counts as the lowest, whose probability is
+ * below half of the least float32 in a row that is tame. */
+#define SMX_TAME_LOWEST (-124.5)
+#define SMX_TAME_HIGHEST 50.0
+
+/* Adding it to t leaves k in the low bits of a float32, and 16 * 54 more. */
+#define SMX_TAME_MAGIC (0x1.8p23f + 864)
+
+/* The floats whose bits are those of 2^(j/16), rounded to 12 bits, less
+ * j << 19: adding k << 19 to entry k mod 16 gives the bits of 2^(k/16). */
+extern const float smx_tame_table[16];
+
+/** What the kernels need to know of a temperature. */
+struct smx_tame {
+    bool possible;
+    float lowest, highest;     /* of x */
+    float scale;               /* x to t */
+    float step_high, step_low; /* t to x; the product of k and step_high is
+                                  exact, as neither has more than 12 bits */
+    float rest[16];            /* log of 2^(j/16) rounded, less j / 16 */
+    float c1, c2, c3;          /* q of f in units of x */
+};
+
+/** The leading 12 bits: a product of two such is exact. */
+static inline float smx_twelve_bits(double v)
+{
+    float rounded = (float)v;
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    bits &= 0xfffff000;
+    memcpy(&rounded, &bits, sizeof bits);
+    return rounded;
+}
+
+struct smx_tame smx_tame_of(double temperature);
+
+/** Is a row of classes logits below the highest tame, given its sum? */
+static inline bool smx_tame_sum(double sum, size_t classes)
+{
+    /* its largest logit is above the mean, -19.4: 105 above the lowest */
+    return sum > 0x1p26 * (double)classes && sum < 0x1p126;
+}
+
+/* Classes of rows that are not worth a call each, and rows a call. */
+#define SMX_FEW ((size_t)32)
+#define SMX_FEW_ROWS ((size_t)128)
+
+/* Floats between the two halves of kept exponentials. */
+#define SMX_TAME_HALF ((size_t)4096 + 64)
+
+/** Kernels for one chunk (kernels.h), one table an instruction set. */
+struct smx_tame_kernels {
+    /** Are all x[i] below highest? false for NaN. */
+    bool (*below)(const float *x, size_t n, float highest);
+
+    /** Sum of the exponentials of x. Fetches into the cache what lies behind.
+     *  Relative error below 2^-26.5. */
+    double (*sum)(const float *x, size_t n, const struct smx_tame *tame);
+
+    /** The same; e: both halves of every exponential. Fetches where they will
+     *  go, out, if that is not NULL. */
+    double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
+                   float e[2 * SMX_TAME_HALF], const float *out);
+
+    /** out[i] = factor * e[i], rounded once. */
+    void (*scale)(const float *e, size_t n, double factor, float *out);
+
+    /** keep and scale at once; stream: past the cache. out may be x. */
+    void (*put)(const float *x, size_t n, const struct smx_tame *tame,
+                double factor, bool stream, float *out);
+
+    /** Softmax of at most SMX_FEW_ROWS rows of at most SMX_FEW classes, all
+     *  below highest; false when one is not tame, and nothing is written. */
+    bool (*few)(const float *x, size_t rows, size_t classes,
+                const struct smx_tame *tame, float *out);
+};
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows at the edges of what lib/tame.h calls tame: largest logits around the
+ * bounds, all depths below them, temperatures; a row's bits beside rows that
+ * are wild; every instruction set.
+ */
+#include "../support/expect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/draw.h"
+#include "../support/reference.h"
+#include "../support/ulp.h"
+
+enum { MOST = 8200 };
+
+static struct random seed;
+static struct smx_context *tiers[SMX_ISA_NEON + 1];
+
+static const size_t sizes[] = {1,  2,   10,  16,   17,   31,   32,  33,
+                               64, 100, 130, 1000, 4096, 4100, 8193};
+
+/* Logits whose largest is about top, the others down to 110 below. */
+static void fill(float *z, size_t n, double top, double temperature)
+{
+    for (size_t c = 0; c < n; c++) {
+        double depth = random_below(&seed, 4) ? 8 : 110;
+
+        z[c] = (float)((top - depth * random_unit(&seed)) * temperature);
+    }
+    z[random_below(&seed, n)] = (float)(top * temperature);
+    if (random_below(&seed, 4) == 0)
+        z[random_below(&seed, n)] = -INFINITY;
+}
+
+static void softmax_of(struct smx_context *context, const float *z, size_t rows,
+                       size_t n, double temperature, float *p)
+{
+    struct smx_logits logits = logits_float(z, rows, n);
+    struct smx_softmax_out out = {.values = p};
+
+    logits.temperature = temperature;
+    assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
+}
+
+static void try_row(size_t n, double top, double temperature)
+{
+    static float z[MOST], want[MOST], got[MOST];
+    static long double exact[MOST];
+    struct smx_logits logits = logits_float(z, 1, n);
+
+    fill(z, n, top, temperature);
+    logits.temperature = temperature;
+    softmax_of(tiers[SMX_ISA_BASE], z, 1, n, temperature, want);
+    reference_softmax(&logits, false, exact);
+    for (size_t c = 0; c < n; c++)
+        assert_ulp(SMX_FLOAT32, want[c], exact[c], 0, 2);
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        if (tiers[isa]) {
+            softmax_of(tiers[isa], z, 1, n, temperature, got);
+            assert_memory_equal(got, want, n * sizeof *got);
+        }
+}
+
+static void every_largest_logit(void **state)
+{
+    static const double tops[] = {-400, -120, -25, -19.5, -19.4, -19.3, -10, 0,
+                                  30,   49.9, 50,  50.1,  69,    90,    400};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t t = 0; t < sizeof tops / sizeof *tops; t++)
+            try_row(sizes[s], tops[t], 1);
+}
+
+static void every_temperature(void **state)
+{
+    static const double t[] = {0x1p-30, 0x1p-24, 1e-3, 0.3,    0.7,
+                               1.3,     3,       1000, 0x1p24, 0x1p25};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+            try_row(sizes[s], 5, t[i]);
+            try_row(sizes[s], 49.99, t[i]);
+            try_row(sizes[s], -19, t[i]);
+        }
+}
+
+/* Rows 1 and 3 of 5 are wild. */
+static void beside_wild_rows(void **state)
+{
+    enum { ROWS = 5 };
+    static float z[ROWS * MOST], p[ROWS * MOST], alone[MOST];
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t n = sizes[s];
+
+        for (size_t r = 0; r < ROWS; r++)
+            fill(z + r * n, n, r == 1 ? 70 : r == 3 ? -60 : 3, 1);
+        for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+            if (!tiers[isa])
+                continue;
+            softmax_of(tiers[isa], z, ROWS, n, 1, p);
+            for (size_t r = 0; r < ROWS; r++) {
+                softmax_of(tiers[isa], z + r * n, 1, n, 1, alone);
+                assert_memory_equal(alone, p + r * n, n * sizeof *p);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_largest_logit),
+        cmocka_unit_test(every_temperature),
+        cmocka_unit_test(beside_wild_rows),
+    };
+    int failed;
+
+    random_seed(&seed);
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+        struct smx_config config = {.threads = 2, .isa = (enum smx_isa)isa};
+
+        if (smx_isa_available((enum smx_isa)isa) &&
+            smx_context_create(&tiers[isa], &config) != SMX_OK)
+            return 1;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        smx_context_free(tiers[isa]);
+    return failed;
+}
