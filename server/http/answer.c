@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "server.h"
 #include "stream.h"
+#include "unread.h"
 
 enum {
     BLOCK_BYTES = 32 * 1024, /* libmicrohttpd's buffer for a known length */
@@ -255,8 +256,7 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
         x->stage = STAGE_ANSWERED;
         x->status = reply->status;
         x->queued = clock_ns();
-        result = MHD_queue_response(client->connection, (unsigned)reply->status,
-                                    response);
+        result = unread_queue(client->connection, reply->status, response);
     }
     MHD_destroy_response(response);
     return result;

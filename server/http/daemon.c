@@ -14,13 +14,12 @@
 #include "server.h"
 
 enum {
-    KEEPER_MS = 200,             /* how often the keeper looks */
-    LOOK_TURNS = 4,              /* and for clients that left, every so often */
-    HOLD_MS = 50,                /* for handshakes that have begun */
-    CLOSING_IDLE_MS = 250,       /* idle connections live while draining */
-    RESERVED_FILES = 64,         /* file descriptors that are no connections */
-    SPARE_CONNECTIONS = 256,     /* beyond the limit, to be told 503 */
-    CONNECTION_BYTES = 32 * 1024 /* memory of one: 16 KiB slices of a body */
+    KEEPER_MS = 200,        /* how often the keeper looks */
+    LOOK_TURNS = 4,         /* and for clients that left, every so often */
+    HOLD_MS = 50,           /* for handshakes that have begun */
+    CLOSING_IDLE_MS = 250,  /* idle connections live while draining */
+    RESERVED_FILES = 64,    /* file descriptors that are no connections */
+    SPARE_CONNECTIONS = 256 /* beyond the limit, to be told 503 */
 };
 
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */

@@ -416,14 +416,30 @@ static void account(struct client *client, bool aborted)
     log_request(daemon->log, &line);
 }
 
+void exchange_refuse(struct client *client)
+{
+    struct exchange *x = &client->exchange;
+    if (x->counted) {
+        refuse_now(client);
+        return; /* exchange_completed follows */
+    }
+    x->started = clock_ns();
+    x->route_number = client->daemon->routes.count;
+    x->method = x->head.path = "";
+    take_id(x);
+    refuse_now(client);
+    if (x->status)
+        account(client, false);
+}
+
 /** What to count for a request that was never answered by this file. */
 static int status_without_answer(const struct client *client, bool late,
                                  enum MHD_RequestTerminationCode why)
 {
     if (late)
         return client->gone ? 499 : 408;
-    /* libmicrohttpd refuses bad chunking on its own */
-    return why == MHD_REQUEST_TERMINATED_WITH_ERROR ? 400 : 499;
+    /* there was no memory for an answer, or its client left */
+    return why == MHD_REQUEST_TERMINATED_WITH_ERROR ? 503 : 499;
 }
 
 void exchange_completed(void *cls, struct MHD_Connection *connection,

@@ -59,6 +59,10 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
                                 const char *version, const char *data,
                                 size_t *data_bytes, void **state);
 
+/** Answer the exchange's problem by hand, whatever of the request is here; it
+ *  may not have begun. From the event loop, which then closes. */
+void exchange_refuse(struct client *client);
+
 /** libmicrohttpd's MHD_RequestCompletedCallback. */
 void exchange_completed(void *cls, struct MHD_Connection *connection,
                         void **state, enum MHD_RequestTerminationCode why);

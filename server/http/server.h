@@ -20,6 +20,9 @@
 #include "tls.h"
 #include "token.h"
 
+/** Memory of one connection: headers must fit; half of it is a slice. */
+enum { CONNECTION_BYTES = 32 * 1024 };
+
 enum life {
     LIFE_STARTING,
     LIFE_SERVING,

@@ -10,8 +10,8 @@
  * event loops do not fight for cache lines; the reader adds the shards up. */
 enum { SHARDS = 16, BUCKETS = 12, LINE = 64 };
 
-static const int statuses[] = {200, 204, 400, 401, 404, 405, 406, 408, 413,
-                               415, 422, 431, 499, 500, 501, 503, 0};
+static const int statuses[] = {200, 204, 400, 401, 404, 405, 406, 408, 413, 414,
+                               415, 422, 431, 499, 500, 501, 503, 505, 0};
 enum { STATUSES = sizeof statuses / sizeof statuses[0] };
 
 static const uint64_t duration_us[BUCKETS] = {50,    100,    250,     500,

@@ -209,22 +209,6 @@ static void test_expect_continue(void **state)
 
 /* ---- by hand ---------------------------------------------------------- */
 
-/** Send text and read until the other side closes or has said until. */
-static char *converse(int fd, const char *text, const char *until)
-{
-    char *got = calloc(1, 65536);
-    size_t used = 0;
-    assert_non_null(got);
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-    while (used < 65535 && !(until && strstr(got, until))) {
-        ssize_t n = recv(fd, got + used, 65535 - used, 0);
-        if (n <= 0)
-            break;
-        used += (size_t)n;
-    }
-    return got;
-}
-
 #define POST(path, body_bytes)                                                 \
     "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"  \
     "Content-Length: " body_bytes "\r\n\r\n"
@@ -350,17 +334,6 @@ static void test_a_truncated_body_harms_nobody(void **state)
           NULL);
 }
 
-static void test_bad_chunking(void **state)
-{
-    (void)state;
-    int fd = fixture_connect(&fixture);
-    expect(fd,
-           "POST /softmax HTTP/1.1\r\nHost: x\r\nContent-Type: "
-           "application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-           NULL, " 400 ");
-    close(fd);
-}
-
 /* Where a proxy in front may see another request than we do. */
 static void test_ambiguous_framing(void **state)
 {
@@ -431,7 +404,6 @@ int main(void)
         cmocka_unit_test(test_a_body_within_the_limit_and_a_byte_more),
         cmocka_unit_test(test_an_early_error_in_a_large_body),
         cmocka_unit_test(test_a_truncated_body_harms_nobody),
-        cmocka_unit_test(test_bad_chunking),
         cmocka_unit_test(test_ambiguous_framing),
         cmocka_unit_test(test_absolute_form),
     };

@@ -140,6 +140,21 @@ int fixture_connect(const struct fixture *fixture)
     return fd;
 }
 
+char *converse(int fd, const char *text, const char *until)
+{
+    char *got = calloc(1, 65536);
+    size_t used = 0;
+    assert_non_null(got);
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+    while (used < 65535 && !(until && strstr(got, until))) {
+        ssize_t n = recv(fd, got + used, 65535 - used, 0);
+        if (n <= 0)
+            break;
+        used += (size_t)n;
+    }
+    return got;
+}
+
 /* ---- libcurl ---------------------------------------------------------- */
 
 struct text {

@@ -42,6 +42,10 @@ int fixture_port(const char *url);
 /** A connected TCP socket to that daemon, to misbehave by hand. */
 int fixture_connect(const struct fixture *fixture);
 
+/** Send text there and read until the other side closes or has said until
+ *  (NULL: until it closes). To be freed. */
+char *converse(int fd, const char *text, const char *until);
+
 /* ---- libcurl ---------------------------------------------------------- */
 
 struct http_request {
