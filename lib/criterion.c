@@ -2,6 +2,7 @@
 #include "criterion.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "elementary.h"
 
@@ -70,22 +71,53 @@ static double weight(const struct smx_logits *z,
     return criterion->weights ? smx_get(criterion->weights, z->dtype, c) : 1;
 }
 
-struct smx_two smx_criterion_mass(const struct smx_logits *z,
-                                  const struct smx_criterion *criterion,
-                                  size_t r, size_t c)
+bool smx_criterion_skips(const struct smx_criterion *criterion,
+                         const struct smx_row *row, size_t first)
 {
-    double e = criterion->label_smoothing, t;
-    if (criterion->labels)
-        t = (uint64_t)criterion->labels[r] == c;
-    else
-        t = smx_get(criterion->targets, z->dtype, smx_rows_index(z, r, c));
-    struct smx_two q = {t, 0}, w = {weight(z, criterion, c), 0};
+    if (!criterion->labels || criterion->label_smoothing != 0)
+        return false;
+    return (size_t)criterion->labels[row->r] / SMX_TILE != first / SMX_TILE;
+}
+
+/* t or, of labels, a one. */
+static void load_targets(const struct smx_criterion *criterion,
+                         struct smx_row *row)
+{
+    if (criterion->labels) {
+        memset(row->mass, 0, row->n * sizeof *row->mass);
+        size_t c = (size_t)criterion->labels[row->r] - row->first;
+        if (c < row->count)
+            row->mass[c] = 1;
+    } else {
+        smx_row_get(row, criterion->targets, row->mass);
+    }
+}
+
+void smx_criterion_mass(const struct smx_criterion *criterion,
+                        struct smx_row *row)
+{
+    const struct smx_row_kernels *k = row->kernels;
+    const struct smx_logits *z = row->logits;
+    double e = criterion->label_smoothing;
+    load_targets(criterion, row);
     if (e != 0) {
         struct smx_two share = {e, 0};
-        q = two_add(two_mul(two_sum(1, -e), q),
-                    smx_divide(share, (double)z->classes, 0));
+        share = smx_divide(share, (double)z->classes, 0);
+        k->smooth(row->mass, row->n, two_sum(1, -e), share);
+        for (size_t c = row->count; c < row->n; c++)
+            row->mass[c] = 0;
     }
-    return w.hi == 1 ? q : two_mul(w, q);
+    if (criterion->weights) {
+        const float *f = criterion->weights;
+        const double *d = criterion->weights;
+        for (size_t c = row->count; c < row->n; c++)
+            row->out[c] = 0;
+        if (z->dtype == SMX_FLOAT32)
+            k->widen(f + row->first, row->count, row->out);
+        else
+            memcpy(row->out, d + row->first, row->count * sizeof *d);
+        k->times(row->mass, row->out, row->n, row->mass);
+    }
 }
 
 void smx_criterion_count(const struct smx_logits *z,
@@ -105,22 +137,20 @@ void smx_criterion_count(const struct smx_logits *z,
     *divisor = two_settle(sum).hi;
 }
 
-double smx_criterion_loss(const struct smx_logits *z,
-                          const struct smx_criterion *criterion,
-                          const struct smx_row *row, size_t r)
+double smx_criterion_loss(const struct smx_criterion *criterion,
+                          struct smx_row *row)
 {
+    const struct smx_row_kernels *k = row->kernels;
     struct smx_two loss = {0, 0};
-    for (size_t c = 0; c < z->classes; c++) {
-        struct smx_two v = smx_criterion_mass(z, criterion, r, c);
-        struct smx_two cost = two_negate(smx_row_log(row, c));
-        if (v.hi == 0) /* 0 log 0 = 0 */
+    for (size_t c = 0; c < row->logits->classes; c += SMX_TILE) {
+        if (smx_criterion_skips(criterion, row, c))
             continue;
-        if (row->empty)
-            return INFINITY;
-        if (isinf(cost.hi))
-            return v.hi > 0 ? INFINITY : -INFINITY;
-        two_accumulate(&loss, two_mul(v, cost));
+        smx_row_tile(row, c);
+        smx_criterion_mass(criterion, row);
+        k->costs(row->mass, row->hi, row->lo, row->n, row->logsum, row->out);
+        loss = two_add(loss, k->sum(row->out, row->n));
     }
-    double sum = two_settle(loss).hi;
-    return isnan(sum) ? INFINITY : sum;
+    if (row->empty) /* 0 log 0 = 0 */
+        return loss.hi != 0 ? INFINITY : 0;
+    return isnan(loss.hi) ? INFINITY : loss.hi;
 }

@@ -16,19 +16,22 @@ enum smx_status smx_criterion_check(const struct smx_logits *logits,
 
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 
-/** v_c of row r; labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c. */
-struct smx_two smx_criterion_mass(const struct smx_logits *logits,
-                                  const struct smx_criterion *criterion,
-                                  size_t r, size_t c);
+/** Fills row->mass with the v of its tile, 0 behind the last class:
+ *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c. Uses row->out. */
+void smx_criterion_mass(const struct smx_criterion *criterion,
+                        struct smx_row *row);
+
+/** Is v 0 in the whole tile that begins at class first? */
+bool smx_criterion_skips(const struct smx_criterion *criterion,
+                         const struct smx_row *row, size_t first);
 
 /** The divisor of mean and the rows not ignored. */
 void smx_criterion_count(const struct smx_logits *logits,
                          const struct smx_criterion *criterion, double *divisor,
                          size_t *rows);
 
-/** Row loss without z-loss. */
-double smx_criterion_loss(const struct smx_logits *logits,
-                          const struct smx_criterion *criterion,
-                          const struct smx_row *row, size_t r);
+/** Row loss without z-loss; row->logsum is there. */
+double smx_criterion_loss(const struct smx_criterion *criterion,
+                          struct smx_row *row);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Derivatives of softmax itself: d a_j / d z_i = a_j (delta_ij - a_i). */
-#include <math.h>
+#include <string.h>
 
 #include "plain_vjp.h"
 #include "row.h"
@@ -12,98 +12,94 @@ struct derivative_call {
     void *out;
 };
 
-/* f p_c times the slope at class i; p_c may be subnormal where that is not. */
-static double product(const struct derivative_call *call,
-                      const struct smx_row *row, struct smx_two f, size_t c,
-                      size_t r, size_t i)
+/* sum of g, or of g p */
+static struct smx_two dot_of(const struct derivative_call *call,
+                             struct smx_row *row)
 {
-    const struct smx_logits *z = call->logits;
-    bool large = fabs(f.hi) > 0x1p+800;
-    struct smx_two p = large ? smx_row_p(row, c) : row->p[c];
-    return smx_row_bend(row, z, i, smx_rows_index(z, r, i), two_mul(p, f),
-                        large ? 0 : SMX_ROW_SHIFT);
+    const struct smx_row_kernels *k = row->kernels;
+    struct smx_two dot = {0, 0};
+    SMX_ROW_TILES(c, row)
+    {
+        smx_row_get(row, call->upstream, row->mass);
+        if (!call->log) {
+            k->scale(row->e, row->n, 1, row->out);
+            k->times(row->mass, row->out, row->n, row->mass);
+        }
+        dot = two_add(dot, k->sum(row->mass, row->n));
+    }
+    return call->log ? dot : two_div(dot, smx_row_sum(row));
 }
 
 static void vjp_row(void *argument, struct smx_row *row, size_t r)
 {
-    struct derivative_call *call = argument;
-    const struct smx_logits *z = call->logits;
-    struct smx_two dot = {0, 0};
-    for (size_t c = 0; c < z->classes; c++) {
-        struct smx_two g = {0, 0};
-        g.hi = smx_get(call->upstream, z->dtype, smx_rows_index(z, r, c));
-        two_accumulate(&dot, call->log ? g : two_mul(g, smx_row_p(row, c)));
-    }
-    struct smx_two minus = two_negate(two_settle(dot));
-    for (size_t c = 0; c < z->classes; c++) {
-        size_t i = smx_rows_index(z, r, c);
-        struct smx_two g = {smx_get(call->upstream, z->dtype, i), 0}, d;
-        double value;
-        if (!call->log) {
-            value = product(call, row, two_add(g, minus), c, r, c);
-        } else if (g.hi == 0) {
-            value = product(call, row, minus, c, r, c);
-        } else {
-            d = two_add(g, two_mul(smx_row_p(row, c), minus));
-            value = smx_row_bend(row, z, c, i, d, 0);
-        }
-        smx_set(call->out, z->dtype, i, value);
+    const struct derivative_call *call = argument;
+    const struct smx_row_kernels *k = row->kernels;
+    int exponent;
+    struct smx_two dot = dot_of(call, row), minus_one = {-1, 0};
+    struct smx_two cooling = smx_row_cooling(row, &exponent);
+    struct smx_row_descent log =
+        smx_row_descend(row, two_negate(dot), minus_one);
+    struct smx_vjp_scale plain = {.inverse = two_div(cooling, smx_row_sum(row)),
+                                  .dot = dot};
+    (void)r;
+    smx_row_power(exponent - SMX_ROW_SHIFT, plain.power);
+    SMX_ROW_TILES(c, row)
+    {
+        smx_row_get(row, call->upstream, row->mass);
+        if (call->log)
+            k->descend(row->e, row->mass, row->slope, row->n, &log, row->out);
+        else
+            k->vjp(row->e, row->mass, row->slope, row->n, &plain, row->out);
+        smx_row_put(row, row->out, call->out);
     }
 }
 
-/* delta_ij - a_i, times a_j for softmax: the smaller factor is the one that
- * may be subnormal. */
-static double jacobian_element(const struct derivative_call *call,
-                               const struct smx_row *row, size_t r, size_t j,
-                               size_t i)
+/* The tile's part of row j of the Jacobian; p_j: times 2^SMX_ROW_SHIFT.
+ * softmax: -p_i p_j + delta_ij p_j; log-softmax: -p_i + delta_ij. Neither is
+ * more than 1, so both terms stay shifted. */
+static void jacobian_tile(const struct derivative_call *call,
+                          struct smx_row *row, size_t j, struct smx_two p_j)
 {
-    struct smx_two one = {1, 0}, minus = two_negate(smx_row_p(row, i));
-    if (call->log && i == j)
-        return smx_row_bend(row, call->logits, i,
-                            smx_rows_index(call->logits, r, i),
-                            two_add(one, minus), 0);
-    if (call->log)
-        return product(call, row, two_negate(one), i, r, i);
-    if (i == j)
-        return product(call, row, two_add(one, minus), j, r, i);
-    bool first = row->p[j].hi < row->p[i].hi;
-    struct smx_two larger = smx_row_p(row, first ? i : j);
-    return product(call, row, two_negate(larger), first ? j : i, r, i);
+    int exponent, shift = (call->log ? 1 : 2) * SMX_ROW_SHIFT;
+    const struct smx_logits *z = call->logits;
+    struct smx_two cooling = smx_row_cooling(row, &exponent), one = {1, 0};
+    struct smx_two a = call->log ? one : p_j;
+    struct smx_row_descent how = {.b = two_scale(two_mul(a, cooling), -0x1p128),
+                                  .down = 1};
+    how.a = two_negate(two_div(two_mul(a, cooling), smx_row_sum(row)));
+    size_t o = row->r / z->inner, n = row->r % z->inner;
+    size_t at = ((o * z->classes + j) * z->inner + n) * z->classes;
+    bool here = j - row->first < row->count;
+    smx_row_power(exponent - shift, how.pure);
+    smx_row_power(exponent - shift, how.mixed);
+    if (here)
+        row->mass[j - row->first] = 1;
+    row->kernels->descend(row->e, row->mass, row->slope, row->n, &how,
+                          row->out);
+    if (here)
+        row->mass[j - row->first] = 0;
+    for (size_t i = 0; i < row->count; i++)
+        smx_set(call->out, z->dtype, at + row->first + i, row->out[i]);
 }
 
+/* Tile by tile in both directions. */
 static void jacobian_row(void *argument, struct smx_row *row, size_t r)
 {
-    struct derivative_call *call = argument;
-    const struct smx_logits *z = call->logits;
-    size_t o = r / z->inner, n = r % z->inner, classes = z->classes;
-    for (size_t j = 0; j < classes; j++)
-        for (size_t i = 0; i < classes; i++)
-            smx_set(call->out, z->dtype,
-                    ((o * classes + j) * z->inner + n) * classes + i,
-                    jacobian_element(call, row, r, j, i));
-}
-
-static enum smx_status run(struct smx_context *context,
-                           void (*work)(void *, struct smx_row *, size_t),
-                           struct derivative_call *call)
-{
-    struct smx_rows rows;
-    enum smx_status status = smx_rows_open(&rows, context, call->logits, 0);
-    if (!status)
-        smx_rows_run(&rows, work, call);
-    smx_rows_close(&rows);
-    return status;
-}
-
-static enum smx_status check(const struct smx_logits *logits, size_t *count,
-                             struct smx_where *where)
-{
-    enum smx_status status = smx_rows_check(logits);
-    if (status)
-        return status;
-    *count = smx_rows_count(logits) * logits->classes;
-    return smx_rows_finite(logits->data, logits->dtype, *count, true,
-                           SMX_LOGITS, where);
+    const struct derivative_call *call = argument;
+    double e[SMX_TILE];
+    struct smx_two sum = smx_row_sum(row);
+    (void)r;
+    for (size_t first = 0; first < call->logits->classes; first += SMX_TILE) {
+        smx_row_tile(row, first);
+        size_t count = row->count;
+        memcpy(e, row->e, count * sizeof *e);
+        memset(row->mass, 0, sizeof row->mass);
+        SMX_ROW_TILES(c, row)
+        for (size_t j = 0; j < count; j++) {
+            struct smx_two p = {e[j], 0};
+            jacobian_tile(call, row, first + j, two_div(p, sum));
+        }
+    }
 }
 
 enum smx_status smx_vjp(struct smx_context *context,
@@ -111,19 +107,20 @@ enum smx_status smx_vjp(struct smx_context *context,
                         const void *upstream, void *gradient,
                         struct smx_where *where)
 {
-    size_t count;
     enum smx_status status = smx_rows_check(logits);
     if (!status &&
         smx_plain_vjp(context, logits, log, upstream, gradient, &status))
         return status;
-    status = check(logits, &count, where);
     if (!status)
-        status = smx_rows_finite(upstream, logits->dtype, count, false,
-                                 SMX_UPSTREAM, where);
+        status =
+            smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
+    if (!status)
+        status = smx_rows_scan(context, logits, upstream, SMX_UPSTREAM, where);
     if (status)
         return status;
     struct derivative_call call = {logits, log, upstream, gradient};
-    return run(context, vjp_row, &call);
+    smx_rows_run(context, logits, true, vjp_row, &call);
+    return SMX_OK;
 }
 
 enum smx_status smx_jacobian(struct smx_context *context,
@@ -138,9 +135,10 @@ enum smx_status smx_jacobian(struct smx_context *context,
     if (__builtin_mul_overflow(count, logits->classes, &elements) ||
         elements > PTRDIFF_MAX / sizeof(double))
         return SMX_EOVERFLOW;
-    status = check(logits, &count, where);
+    status = smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
     if (status)
         return status;
     struct derivative_call call = {logits, log, NULL, jacobian};
-    return run(context, jacobian_row, &call);
+    smx_rows_run(context, logits, true, jacobian_row, &call);
+    return SMX_OK;
 }

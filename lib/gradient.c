@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dL/dz_c = (sum_k v_k) p_c - v_c [+ 2 L lse p_c], v as in criterion.h. */
 #include <math.h>
+#include <string.h>
 
 #include "criterion.h"
 #include "elementary.h"
@@ -16,54 +17,71 @@ struct gradient_call {
 };
 
 /* What all elements of a row share: d_c = a p_c - b v_c, before the slope. */
-struct row_share {
+struct share {
     struct smx_two a, b;
 };
 
-static struct row_share share_of(const struct gradient_call *call,
-                                 const struct smx_row *row, size_t r)
+static struct share share_of(const struct gradient_call *call,
+                             struct smx_row *row)
 {
     const struct smx_criterion *criterion = call->criterion;
     const struct smx_logits *z = call->logits;
     struct smx_two mass = {0, 0}, square = {0, 0}, g = {1, 0};
-    for (size_t c = 0; c < z->classes; c++)
-        two_accumulate(&mass, smx_criterion_mass(z, criterion, r, c));
-    mass = two_mul(two_settle(mass), call->factor);
+    for (size_t c = 0; c < z->classes; c += SMX_TILE) {
+        if (smx_criterion_skips(criterion, row, c))
+            continue;
+        smx_row_look(row, c);
+        smx_criterion_mass(criterion, row);
+        mass = two_add(mass, row->kernels->sum(row->mass, row->n));
+    }
+    mass = two_mul(mass, call->factor);
     if (!row->empty && criterion->z_loss != 0)
         square = two_mul(two_product(2 * criterion->z_loss, row->lse),
                          call->z_factor);
     if (call->upstream)
         g.hi = smx_get(call->upstream, z->dtype,
-                       criterion->reduction == SMX_NONE ? r : 0);
-    return (struct row_share){two_mul(two_plus(mass, square, 0), g),
-                              two_mul(call->factor, g)};
-}
-
-static double element(const struct gradient_call *call,
-                      const struct smx_row *row, const struct row_share *share,
-                      size_t r, size_t c)
-{
-    const struct smx_logits *z = call->logits;
-    struct smx_two v = smx_criterion_mass(z, call->criterion, r, c);
-    size_t i = smx_rows_index(z, r, c);
-    struct smx_two a = two_mul(share->a, row->p[c]), b = two_mul(share->b, v);
-    struct smx_two d = two_plus(two_scale(a, 0x1p-128), two_negate(b), 0);
-    if (v.hi == 0) /* p may be subnormal where the product is not */
-        return smx_row_bend(row, z, c, i, a, SMX_ROW_SHIFT);
-    return smx_row_bend(row, z, c, i, d, 0);
+                       criterion->reduction == SMX_NONE ? row->r : 0);
+    return (struct share){two_mul(two_plus(mass, square, 0), g),
+                          two_mul(call->factor, g)};
 }
 
 static void put_row(void *argument, struct smx_row *row, size_t r)
 {
-    struct gradient_call *call = argument;
-    const struct smx_logits *z = call->logits;
+    const struct gradient_call *call = argument;
     bool ignored = smx_criterion_ignores(call->criterion, r);
-    struct row_share share = {0};
-    if (!ignored)
-        share = share_of(call, row, r);
-    for (size_t c = 0; c < z->classes; c++)
-        smx_set(call->gradient, z->dtype, smx_rows_index(z, r, c),
-                ignored ? 0 : element(call, row, &share, r, c));
+    struct smx_row_descent how = {0};
+    if (!ignored) {
+        struct share share = share_of(call, row);
+        how = smx_row_descend(row, share.a, share.b);
+    }
+    SMX_ROW_TILES(c, row)
+    {
+        if (ignored) {
+            memset(row->out, 0, row->n * sizeof *row->out);
+        } else {
+            smx_criterion_mass(call->criterion, row);
+            row->kernels->descend(row->e, row->mass, row->slope, row->n, &how,
+                                  row->out);
+        }
+        smx_row_put(row, row->out, call->gradient);
+    }
+}
+
+static enum smx_status check(struct smx_context *context,
+                             const struct smx_logits *z,
+                             const struct smx_criterion *criterion,
+                             const void *upstream, struct smx_where *where)
+{
+    size_t rows = smx_rows_count(z);
+    enum smx_status status =
+        smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+    if (!status)
+        status = smx_criterion_check(z, criterion, where);
+    if (!status && upstream)
+        status = smx_rows_finite(upstream, z->dtype,
+                                 criterion->reduction == SMX_NONE ? rows : 1,
+                                 false, SMX_UPSTREAM, where);
+    return status;
 }
 
 enum smx_status smx_gradient(struct smx_context *context,
@@ -79,34 +97,19 @@ enum smx_status smx_gradient(struct smx_context *context,
     if (smx_plain_loss(context, logits, criterion, upstream, gradient, loss,
                        &status))
         return status;
-    size_t all = smx_rows_count(logits), rows;
-    double divisor;
-    status = smx_rows_finite(logits->data, logits->dtype, all * logits->classes,
-                             true, SMX_LOGITS, where);
-    if (!status)
-        status = smx_criterion_check(logits, criterion, where);
-    if (!status && upstream)
-        status = smx_rows_finite(upstream, logits->dtype,
-                                 criterion->reduction == SMX_NONE ? all : 1,
-                                 false, SMX_UPSTREAM, where);
+    status = check(context, logits, criterion, upstream, where);
     if (status)
         return status;
-    struct smx_rows rows_open;
-    status = smx_rows_open(&rows_open, context, logits, 0);
-    if (!status && loss)
-        status = smx_loss_checked(&rows_open, logits, criterion, loss);
-    if (status)
-        goto out;
     struct smx_two one = {1, 0}, zero = {0, 0};
     struct gradient_call call = {logits,   criterion, upstream,
                                  gradient, one,       one};
-    smx_criterion_count(logits, criterion, &divisor, &rows);
     if (criterion->reduction == SMX_MEAN) {
+        size_t rows;
+        double divisor;
+        smx_criterion_count(logits, criterion, &divisor, &rows);
         call.factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
         call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
     }
-    smx_rows_run(&rows_open, put_row, &call);
-out:
-    smx_rows_close(&rows_open);
-    return status;
+    const struct smx_loss_also also = {put_row, &call};
+    return smx_loss_checked(context, logits, criterion, loss, &also);
 }

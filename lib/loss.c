@@ -1,121 +1,150 @@
 /* SPDX-License-Identifier: MIT */
 /* Cross-entropy: the row losses, then their reduction in the order of rows. */
+#include "loss.h"
+
 #include <math.h>
 #include <stdlib.h>
 
 #include "criterion.h"
-#include "loss.h"
 #include "plain_loss.h"
 
-enum part { ENTROPY, SQUARE, PARTS }; /* of a row: -sum v log p, L lse^2 */
+/* Of the rows that one thread sums up in their order. */
+struct part {
+    struct smx_two entropy, square; /* -sum v log p, L lse^2 */
+    size_t hits;
+};
 
 struct loss_call {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
-    const struct smx_loss_out *out;
-    double (*parts)[PARTS]; /* one a row */
-    bool *hits;
+    const struct smx_loss_out *out; /* NULL: none */
+    const struct smx_loss_also *also;
+    size_t per_part; /* rows */
+    struct part *parts;
 };
 
-static size_t first_target(const struct smx_logits *z, const void *targets,
-                           size_t r)
+static size_t first_target(const struct smx_criterion *criterion,
+                           struct smx_row *row)
 {
     size_t best = 0;
     double top = -INFINITY;
-    for (size_t c = 0; c < z->classes; c++) {
-        double t = smx_get(targets, z->dtype, smx_rows_index(z, r, c));
-        if (t > top) {
-            top = t;
-            best = c;
+    for (size_t c = 0; c < row->logits->classes; c += SMX_TILE) {
+        smx_row_look(row, c);
+        smx_row_get(row, criterion->targets, row->mass);
+        for (size_t i = row->count; i < row->n; i++)
+            row->mass[i] = -INFINITY;
+        size_t i = row->kernels->peak(row->mass, row->n);
+        if (row->mass[i] > top) {
+            top = row->mass[i];
+            best = c + i;
         }
     }
     return best;
 }
 
+static bool hits(const struct smx_criterion *criterion, struct smx_row *row)
+{
+    size_t class = criterion->labels ? (size_t)criterion->labels[row->r]
+                                     : first_target(criterion, row);
+    return class == row->argmax;
+}
+
+static void add_loss(const struct loss_call *call, struct smx_row *row,
+                     size_t r)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    struct part *part = &call->parts[r / call->per_part];
+    struct smx_two entropy = {0, 0}, square = {0, 0};
+    enum smx_dtype dtype = call->logits->dtype;
+    if (!smx_criterion_ignores(criterion, r)) {
+        entropy.hi = smx_criterion_loss(criterion, row);
+        if (!row->empty)
+            square.hi =
+                smx_times(smx_times(criterion->z_loss, row->lse), row->lse);
+        if (call->out->accuracy)
+            part->hits += hits(criterion, row);
+    }
+    two_accumulate(&part->entropy, entropy);
+    two_accumulate(&part->square, square);
+    if (criterion->reduction == SMX_NONE && call->out->loss)
+        smx_set(call->out->loss, dtype, r,
+                smx_plus(entropy.hi, square.hi, INFINITY));
+}
+
 static void take_row(void *argument, struct smx_row *row, size_t r)
 {
-    struct loss_call *call = argument;
-    const struct smx_criterion *criterion = call->criterion;
-    const struct smx_logits *z = call->logits;
-    bool ignored = smx_criterion_ignores(criterion, r);
-    double lse = row->lse;
-    call->parts[r][ENTROPY] =
-        ignored ? 0 : smx_criterion_loss(z, criterion, row, r);
-    call->parts[r][SQUARE] =
-        ignored || row->empty
-            ? 0
-            : smx_times(smx_times(criterion->z_loss, lse), lse);
-    call->hits[r] =
-        !ignored &&
-        row->argmax == (criterion->labels
-                            ? (size_t)criterion->labels[r]
-                            : first_target(z, criterion->targets, r));
-    if (call->out->logsumexp)
-        smx_set(call->out->logsumexp, z->dtype, r, lse);
-    if (call->out->argmax)
-        call->out->argmax[r] = (int64_t)row->argmax;
-}
-
-static double sum_of(double (*parts)[PARTS], enum part part, size_t rows)
-{
-    struct smx_two sum = {0, 0};
-    for (size_t r = 0; r < rows; r++)
-        two_accumulate(&sum, (struct smx_two){parts[r][part], 0});
-    double whole = two_settle(sum).hi;
-    return isnan(whole) ? INFINITY : whole;
-}
-
-static void put_loss(const struct loss_call *call, double divisor, size_t rows)
-{
-    enum smx_dtype dtype = call->logits->dtype;
-    size_t all = smx_rows_count(call->logits);
-    void *loss = call->out->loss;
-    if (call->criterion->reduction == SMX_NONE) {
-        for (size_t r = 0; r < all; r++)
-            smx_set(loss, dtype, r,
-                    smx_plus(call->parts[r][ENTROPY], call->parts[r][SQUARE],
-                             INFINITY));
-        return;
+    const struct loss_call *call = argument;
+    const struct smx_loss_out *out = call->out;
+    if (out || call->criterion->z_loss != 0)
+        smx_row_logs(row);
+    if (out) {
+        add_loss(call, row, r);
+        if (out->logsumexp)
+            smx_set(out->logsumexp, call->logits->dtype, r, row->lse);
+        if (out->argmax)
+            out->argmax[r] = (int64_t)row->argmax;
     }
-    double entropy = sum_of(call->parts, ENTROPY, all);
-    double square = sum_of(call->parts, SQUARE, all);
+    if (call->also)
+        call->also->work(call->also->argument, row, r);
+}
+
+static void put_loss(const struct loss_call *call, struct part sum,
+                     double divisor, size_t rows)
+{
+    double entropy = two_settle(sum.entropy).hi;
+    double square = two_settle(sum.square).hi;
+    entropy = isnan(entropy) ? INFINITY : entropy;
+    square = isnan(square) ? INFINITY : square;
     if (call->criterion->reduction == SMX_MEAN) {
         entropy = divisor == 0 ? 0 : entropy / divisor;
         square = divisor == 0 ? 0 : square / (double)rows;
     }
-    smx_set(loss, dtype, 0, smx_plus(entropy, square, INFINITY));
+    if (call->criterion->reduction != SMX_NONE)
+        smx_set(call->out->loss, call->logits->dtype, 0,
+                smx_plus(entropy, square, INFINITY));
 }
 
-enum smx_status smx_loss_checked(struct smx_rows *rows_open,
-                                 const struct smx_logits *logits,
-                                 const struct smx_criterion *criterion,
-                                 const struct smx_loss_out *out)
+static void put_sums(const struct loss_call *call, size_t parts)
 {
-    size_t all = smx_rows_count(logits), rows, hits = 0;
+    const struct smx_loss_out *out = call->out;
+    struct part sum = {{0, 0}, {0, 0}, 0};
+    size_t rows;
     double divisor;
-    struct loss_call call = {logits, criterion, out, NULL, NULL};
-    call.parts = malloc((all + 1) * sizeof *call.parts);
-    call.hits = malloc(all + 1);
-    enum smx_status status = SMX_ENOMEM;
-    if (!call.parts || !call.hits)
-        goto out;
-    status = SMX_OK;
-    smx_rows_run(rows_open, take_row, &call);
-    smx_criterion_count(logits, criterion, &divisor, &rows);
-    for (size_t r = 0; r < all; r++)
-        hits += call.hits[r];
+    smx_criterion_count(call->logits, call->criterion, &divisor, &rows);
+    for (size_t i = 0; i < parts; i++) {
+        two_accumulate(&sum.entropy, call->parts[i].entropy);
+        two_accumulate(&sum.square, call->parts[i].square);
+        sum.hits += call->parts[i].hits;
+    }
     if (out->loss)
-        put_loss(&call, divisor, rows);
+        put_loss(call, sum, divisor, rows);
     if (out->divisor)
         *out->divisor = divisor;
     if (out->rows)
         *out->rows = rows;
     if (out->accuracy)
-        *out->accuracy = rows ? (double)hits / (double)rows : 0;
-out:
-    free(call.hits);
+        *out->accuracy = rows ? (double)sum.hits / (double)rows : 0;
+}
+
+enum smx_status smx_loss_checked(struct smx_context *context,
+                                 const struct smx_logits *logits,
+                                 const struct smx_criterion *criterion,
+                                 const struct smx_loss_out *out,
+                                 const struct smx_loss_also *also)
+{
+    size_t per_part = smx_rows_slice(logits);
+    size_t parts = (smx_rows_count(logits) + per_part - 1) / per_part;
+    struct loss_call call = {logits, criterion, out, also, per_part, NULL};
+    if (out) {
+        call.parts = calloc(parts + 1, sizeof *call.parts);
+        if (!call.parts)
+            return SMX_ENOMEM;
+    }
+    smx_rows_run(context, logits, also != NULL, take_row, &call);
+    if (out)
+        put_sums(&call, parts);
     free(call.parts);
-    return status;
+    return SMX_OK;
 }
 
 enum smx_status smx_loss(struct smx_context *context,
@@ -129,17 +158,11 @@ enum smx_status smx_loss(struct smx_context *context,
         smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
         return status;
     if (!status)
-        status = smx_rows_finite(logits->data, logits->dtype,
-                                 smx_rows_count(logits) * logits->classes, true,
-                                 SMX_LOGITS, where);
+        status =
+            smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
     if (!status)
         status = smx_criterion_check(logits, criterion, where);
-    if (status)
-        return status;
-    struct smx_rows rows;
-    status = smx_rows_open(&rows, context, logits, 0);
     if (!status)
-        status = smx_loss_checked(&rows, logits, criterion, out);
-    smx_rows_close(&rows);
+        status = smx_loss_checked(context, logits, criterion, out, NULL);
     return status;
 }

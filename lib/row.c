@@ -2,136 +2,280 @@
 #include "row.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "elementary.h"
-
-#define UNSHIFT 0x1p-128 /* 2^-SMX_ROW_SHIFT */
-
-size_t smx_row_bytes(size_t classes)
-{
-    struct smx_row row;
-    size_t bytes = classes * (sizeof *row.d + sizeof *row.p + sizeof(bool));
-    return (bytes + 63) / 64 * 64; /* the next row is aligned, too */
-}
-
-void smx_row_place(struct smx_row *row, size_t classes, void *bytes)
-{
-    *row = (struct smx_row){.classes = classes, .d = bytes};
-    row->p = row->d + classes;
-    row->masked = (bool *)(row->p + classes);
-    row->extra = (char *)bytes + smx_row_bytes(classes);
-}
 
 static double temperature(const struct smx_logits *z)
 {
     return z->temperature ? z->temperature : 1;
 }
 
-static struct smx_two scaled(const struct smx_logits *z, double logit)
-{
-    return smx_divide((struct smx_two){logit, 0}, z->softcap, 0);
-}
-
-/* s tanh(z / s) */
-static struct smx_two capped(const struct smx_logits *z, double logit)
-{
-    struct smx_two cap = {z->softcap, 0}, x = {0, 0};
-    if (z->softcap)
-        x = scaled(z, logit);
-    if (fabs(x.hi) < 0x1p-55) /* s tanh(z / s) = z within 2^-111 */
-        return (struct smx_two){logit, 0};
-    return two_mul(cap, smx_tanh(x));
-}
-
-/* (z - top) / T, where the difference itself may overflow. */
-static struct smx_two difference(struct smx_two z, struct smx_two top, double t)
-{
-    if (isfinite(z.hi - top.hi))
-        return smx_divide(two_add(z, (struct smx_two){-top.hi, -top.lo}), t, 0);
-    struct smx_two half = two_sum(z.hi / 2, -top.hi / 2);
-    half = two_scale(smx_divide(half, t, 0), 2);
-    return isfinite(half.hi) ? half : (struct smx_two){half.hi, 0};
-}
-
-/* The largest class, and which are masked. */
-static void look(struct smx_row *row, const struct smx_logits *z, size_t r)
-{
-    double largest = -INFINITY;
-    row->argmax = 0;
-    row->empty = true;
-    for (size_t c = 0; c < row->classes; c++) {
-        double logit = smx_get(z->data, z->dtype, smx_rows_index(z, r, c));
-        row->masked[c] = logit == -INFINITY || smx_rows_masked(z, r, c);
-        if (row->masked[c])
-            continue;
-        row->d[c] = capped(z, logit);
-        if (logit > largest) {
-            largest = logit;
-            row->argmax = c;
-            row->empty = false;
-        }
-    }
-}
-
-static struct smx_two lse_of(struct smx_two top, double t,
-                             struct smx_two logsum)
-{
-    struct smx_two lse = smx_divide(top, t, 0);
-    return isfinite(lse.hi) ? two_add(lse, logsum) : lse;
-}
-
-void smx_row_load(struct smx_row *row, const struct smx_logits *z, size_t r)
+void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
+                  const struct smx_logits *z, bool sloped)
 {
     double t = temperature(z);
-    look(row, z, r);
-    struct smx_two top = row->d[row->argmax];
-    row->rest = row->logsum = (struct smx_two){0, 0};
-    row->lse = -INFINITY;
-    for (size_t c = 0; c < row->classes; c++) {
-        row->p[c] = (struct smx_two){0, 0};
-        if (row->masked[c])
-            continue;
-        row->d[c] = difference(row->d[c], top, t);
-        row->p[c] = smx_exp(row->d[c], SMX_ROW_SHIFT);
-        if (c != row->argmax)
-            two_accumulate(&row->rest, row->p[c]);
+    row->logits = z;
+    row->kernels = kernels;
+    row->sloped = sloped;
+    row->slope = sloped && z->softcap ? row->slope_of : NULL;
+    row->distance.scaled = t != 1;
+    row->distance.capped = z->softcap != 0;
+    row->first = SIZE_MAX;
+}
+
+/* ---- tiles --------------------------------------------------------------- */
+
+void smx_row_power(int k, double power[2])
+{
+    power[0] = ldexp(1, k / 2);
+    power[1] = ldexp(1, k - k / 2);
+}
+
+void smx_row_get(const struct smx_row *row, const void *tensor, double *tile)
+{
+    const struct smx_logits *z = row->logits;
+    size_t i = smx_rows_index(z, row->r, row->first);
+    const float *f = tensor;
+    const double *d = tensor;
+    if (z->inner > 1)
+        for (size_t c = 0; c < row->count; c++)
+            tile[c] = smx_get(tensor, z->dtype, i + c * z->inner);
+    else if (z->dtype == SMX_FLOAT32)
+        row->kernels->widen(f + i, row->count, tile);
+    else
+        memcpy(tile, d + i, row->count * sizeof *tile);
+    for (size_t c = row->count; c < row->n; c++)
+        tile[c] = 0;
+}
+
+void smx_row_put(const struct smx_row *row, const double *tile, void *tensor)
+{
+    const struct smx_logits *z = row->logits;
+    size_t i = smx_rows_index(z, row->r, row->first);
+    float *f = tensor;
+    double *d = tensor;
+    if (z->inner > 1)
+        for (size_t c = 0; c < row->count; c++)
+            smx_set(tensor, z->dtype, i + c * z->inner, tile[c]);
+    else if (z->dtype == SMX_FLOAT32)
+        row->kernels->narrow(tile, row->count, f + i);
+    else
+        memcpy(d + i, tile, row->count * sizeof *tile);
+}
+
+static void leave_out(struct smx_row *row)
+{
+    static const double term[2] = {-INFINITY, 0};
+    const struct smx_logits *z = row->logits;
+    size_t i = row->first, step = 1;
+    if (!z->mask_per_class) {
+        i = smx_rows_index(z, row->r, row->first);
+        step = z->inner;
     }
+    for (size_t c = 0; c < row->count; c++, i += step)
+        row->z[c] += term[z->mask[i] != 0];
+}
+
+static void set_count(struct smx_row *row, size_t count)
+{
+    row->count = count;
+    row->n = (count + 15) / 16 * 16;
+}
+
+static void leave_out_padding(struct smx_row *row)
+{
+    for (size_t c = row->count; c < row->n; c++)
+        row->z[c] = -INFINITY;
+}
+
+void smx_row_look(struct smx_row *row, size_t first)
+{
+    size_t left = row->logits->classes - first;
+    if (row->first == first)
+        return;
+    row->first = first;
+    row->computed = false;
+    set_count(row, left < SMX_TILE ? left : SMX_TILE);
+    smx_row_get(row, row->logits->data, row->z);
+    leave_out_padding(row);
+    if (row->logits->mask)
+        leave_out(row);
+}
+
+/* hi, lo, e and slope from z. */
+static void compute(struct smx_row *row)
+{
+    const struct smx_row_kernels *k = row->kernels;
+    row->computed = true;
+    if (!row->empty) {
+        k->distance(row->z, row->n, &row->distance, row->hi, row->lo,
+                    row->slope ? row->slope_of : NULL);
+        k->power(row->hi, row->lo, row->n, row->e);
+        return;
+    }
+    for (size_t c = 0; c < row->n; c++) {
+        row->hi[c] = -INFINITY;
+        row->lo[c] = row->e[c] = row->slope_of[c] = 0;
+    }
+}
+
+void smx_row_tile(struct smx_row *row, size_t first)
+{
+    smx_row_look(row, first);
+    if (!row->computed)
+        compute(row);
+}
+
+double smx_row_logit(const struct smx_row *row, size_t c)
+{
+    const struct smx_logits *z = row->logits;
+    if (smx_rows_masked(z, row->r, c))
+        return -INFINITY;
+    return smx_get(z->data, z->dtype, smx_rows_index(z, row->r, c));
+}
+
+void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
+                    size_t count)
+{
+    row->first = SIZE_MAX;
+    set_count(row, count);
+    for (size_t k = 0; k < count; k++)
+        row->z[k] = smx_row_logit(row, (size_t)classes[k * step]);
+    leave_out_padding(row);
+    compute(row);
+}
+
+/* ---- the row ------------------------------------------------------------- */
+
+/* The largest class. */
+static void find_largest(struct smx_row *row)
+{
+    row->argmax = 0;
+    row->largest = -INFINITY;
+    SMX_ROW_LOGITS(c, row)
+    {
+        size_t i = row->kernels->peak(row->z, row->n);
+        if (row->z[i] > row->largest) {
+            row->largest = row->z[i];
+            row->argmax = c + i;
+        }
+    }
+    row->empty = row->largest == -INFINITY;
+}
+
+/* 1 / x, an infinity replaced: 0 times it is 0. */
+static struct smx_two inverse_of(double x)
+{
+    struct smx_two one = {1, 0}, inverse = smx_divide(one, x, 0);
+    return fabs(inverse.hi) <= 0x1p1000 ? inverse
+                                        : (struct smx_two){0x1p1000, 0};
+}
+
+/* Where the logits, the temperature or the softcap come near an end of the
+ * doubles, the logits are first brought nearer to the middle. What is lost of
+ * small ones is far below what decides then. */
+static double before(const struct smx_logits *z, double top)
+{
+    double t = temperature(z), least = z->softcap ? fmin(t, z->softcap) : t;
+    if (fabs(top) > 0x1p900 || t > 0x1p100 || z->softcap > 0x1p100)
+        return 0x1p-60;
+    return least < 0x1p-900 ? 0x1p60 : 1;
+}
+
+static void measure(struct smx_row *row, double top)
+{
+    const struct smx_logits *z = row->logits;
+    struct smx_distance *how = &row->distance;
+    double t = temperature(z), s = z->softcap;
+    how->before = before(z, top);
+    how->top = top * how->before;
+    how->scaled = t != 1 || how->before != 1;
+    if (how->scaled)
+        how->inverse = inverse_of(t * how->before);
+    if (!how->capped)
+        return;
+    how->steep = two_scale(inverse_of(s * how->before), 2);
+    /* 2 s / T may leave the range where its product with what is below 1
+     * does not */
+    int up, down;
+    struct smx_two m = {2 * frexp(s, &up), 0};
+    m = smx_divide(m, frexp(t, &down), 0);
+    int exponent = up - down, beyond = exponent > 900 ? exponent - 900 : 0;
+    how->span = two_scale(m, ldexp(1, beyond < 900 ? beyond : 900));
+    how->span_power = ldexp(1, exponent - beyond);
+}
+
+/* The sum of the tile's exponentials without the largest's. */
+static struct smx_two tile_rest(struct smx_row *row)
+{
+    size_t top = row->argmax - row->first;
+    if (top >= row->count) /* it is not here */
+        return row->kernels->sum(row->e, row->n);
+    double e = row->e[top];
+    row->e[top] = 0;
+    struct smx_two rest = row->kernels->sum(row->e, row->n);
+    row->e[top] = e;
+    return rest;
+}
+
+void smx_row_load(struct smx_row *row, size_t r)
+{
+    row->r = r;
+    row->first = SIZE_MAX;
+    row->rest = (struct smx_two){0, 0};
+    find_largest(row);
     if (row->empty)
         return;
-    row->rest = two_scale(two_settle(row->rest), UNSHIFT);
+    measure(row, row->largest);
+    SMX_ROW_TILES(c, row)
+    row->rest = two_add(row->rest, tile_rest(row));
+    row->rest = two_scale(row->rest, 0x1p-128);
+}
+
+void smx_row_logs(struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    const struct smx_distance *how = &row->distance;
+    struct smx_two top = {row->largest, 0};
     row->logsum = smx_log1p(row->rest);
-    row->lse = lse_of(top, t, row->logsum).hi;
-    struct smx_two sum = two_add((struct smx_two){1, 0}, row->rest);
-    for (size_t c = 0; c < row->classes; c++)
-        row->p[c] = two_div(row->p[c], sum);
+    row->lse = -INFINITY;
+    if (row->empty)
+        return;
+    if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
+        top = row->kernels->cap(how->top, z->softcap, how);
+    top = smx_divide(top, temperature(z), 0);
+    row->lse = isfinite(top.hi) ? two_add(top, row->logsum).hi : top.hi;
 }
 
-struct smx_two smx_row_p(const struct smx_row *row, size_t c)
+struct smx_two smx_row_sum(const struct smx_row *row)
 {
-    return two_scale(row->p[c], UNSHIFT);
+    struct smx_two one = {1, 0};
+    return two_add(one, row->rest);
 }
 
-struct smx_two smx_row_log(const struct smx_row *row, size_t c)
+struct smx_two smx_row_cooling(const struct smx_row *row, int *exponent)
 {
-    struct smx_two none = {-INFINITY, 0};
-    if (row->masked[c] || isinf(row->d[c].hi))
-        return none;
-    return two_add(row->d[c], two_negate(row->logsum));
+    int k;
+    struct smx_two one = {1, 0};
+    double t = frexp(temperature(row->logits), &k);
+    *exponent = -k - (row->slope ? SMX_ROW_SHIFT : 0);
+    return smx_divide(one, t, 0);
 }
 
-double smx_row_bend(const struct smx_row *row, const struct smx_logits *z,
-                    size_t c, size_t index, struct smx_two d, int shift)
+struct smx_row_descent smx_row_descend(const struct smx_row *row,
+                                       struct smx_two a, struct smx_two b)
 {
-    struct smx_two slope = {0x1p+128, 0}; /* 2^SMX_ROW_SHIFT */
-    if (z->softcap && row->masked[c])
-        return 0; /* tanh is flat at -infinity */
-    if (z->softcap)
-        slope = smx_sech2(scaled(z, smx_get(z->data, z->dtype, index)),
-                          SMX_ROW_SHIFT);
-    if (fabs(d.hi) > 0x1p+800) { /* times the slope it may overflow */
-        d = two_scale(d, UNSHIFT);
-        shift -= SMX_ROW_SHIFT;
+    int exponent, shift = -SMX_ROW_SHIFT;
+    struct smx_two cooling = smx_row_cooling(row, &exponent);
+    struct smx_row_descent how = {.b = two_mul(b, cooling), .down = 0x1p-128};
+    how.a = two_div(two_mul(a, cooling), smx_row_sum(row));
+    if (fabs(how.a.hi) > 0x1p800) { /* e is up to 2^128 */
+        how.a = two_scale(how.a, 0x1p-128);
+        how.down = 1;
+        shift = 0;
     }
-    return smx_divide(two_mul(d, slope), temperature(z), -SMX_ROW_SHIFT - shift)
-        .hi;
+    smx_row_power(exponent + shift, how.pure);
+    smx_row_power(exponent, how.mixed);
+    return how;
 }

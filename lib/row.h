@@ -1,51 +1,99 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * One row with all its options, in twofold precision: differences to the
- * largest z', so that nothing overflows, and what softmax makes of them.
+ * One row with all its options, in tiles that fit the first cache: a row of
+ * any length needs this much memory and no more. What a later sweep over a
+ * longer row needs is computed again from its logits.
  */
 #ifndef SMX_ROW_H
 #define SMX_ROW_H
 
+#include "row_kernels.h"
 #include "rows.h"
-#include "twofold.h"
 
-/* Keeps the digits of what is subnormal in the end. */
+/* Classes of a tile. */
+#define SMX_TILE ((size_t)1024)
+
+/* Exponentials come times 2^this, which keeps the digits of what is
+ * subnormal in the end. */
 #define SMX_ROW_SHIFT 128
 
+#define SMX_TILED __attribute__((aligned(64)))
+
 struct smx_row {
-    size_t classes;
-    size_t argmax;         /* by the logits, before softcap rounds two to one */
-    bool empty;            /* every class is masked */
-    double lse;            /* -INFINITY when empty */
+    const struct smx_logits *logits;
+    const struct smx_row_kernels *kernels;
+    bool sloped;    /* slope is wanted */
+    size_t r;       /* the row */
+    size_t argmax;  /* by the logits, before softcap rounds two to one */
+    double largest; /* its logit */
+    bool empty;     /* every class is left out */
+    struct smx_distance distance;
     struct smx_two rest;   /* sum of exp(d) without the argmax */
     struct smx_two logsum; /* log(1 + rest) = lse - max */
-    struct smx_two *d;     /* z' - max; not of masked classes */
-    struct smx_two *p;     /* probabilities times 2^SMX_ROW_SHIFT */
-    bool *masked;
-    void *extra; /* what smx_rows_open was asked for beside it */
+    double lse;            /* -INFINITY when empty */
+    /* the tile, padded to n with classes left out */
+    size_t first, count, n;
+    bool computed;                       /* beside z */
+    SMX_TILED double z[SMX_TILE];        /* the logits */
+    SMX_TILED double hi[SMX_TILE];       /* d = z' - max, */
+    SMX_TILED double lo[SMX_TILE];       /* its rest */
+    SMX_TILED double e[SMX_TILE];        /* 2^128 exp(d) */
+    SMX_TILED double slope_of[SMX_TILE]; /* of softcap, times 2^128 */
+    SMX_TILED double mass[SMX_TILE];     /* for the caller's use */
+    SMX_TILED double out[SMX_TILE];      /* likewise */
+    const double *slope; /* slope_of, or NULL without a softcap */
 };
 
-/** Bytes of the arrays of a row. */
-size_t smx_row_bytes(size_t classes);
+/** sloped: with dz'/dz. */
+void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
+                  const struct smx_logits *logits, bool sloped);
 
-/** Points the arrays of row into bytes. */
-void smx_row_place(struct smx_row *row, size_t classes, void *bytes);
+/** argmax, empty and rest of row r. */
+void smx_row_load(struct smx_row *row, size_t r);
 
-void smx_row_load(struct smx_row *row, const struct smx_logits *logits,
-                  size_t r);
+/** logsum and lse. */
+void smx_row_logs(struct smx_row *row);
 
-/** p_c; 0 where masked. */
-struct smx_two smx_row_p(const struct smx_row *row, size_t c);
+/** for each tile of the row: c, its first class */
+#define SMX_ROW_TILES(c, row)                                                  \
+    for (size_t c = 0;                                                         \
+         c < (row)->logits->classes && (smx_row_tile((row), c), true);         \
+         c += SMX_TILE)
 
-/** log p_c; -INFINITY where masked. */
-struct smx_two smx_row_log(const struct smx_row *row, size_t c);
+/** The same with nothing but the logits computed. */
+#define SMX_ROW_LOGITS(c, row)                                                 \
+    for (size_t c = 0;                                                         \
+         c < (row)->logits->classes && (smx_row_look((row), c), true);         \
+         c += SMX_TILE)
 
-/**
- * d times the derivative of z'_c by z_c at that element (c: its class), of
- * which neither factor may be lost where it is subnormal. d comes times
- * 2^shift, shift 0 or SMX_ROW_SHIFT.
- */
-double smx_row_bend(const struct smx_row *row, const struct smx_logits *logits,
-                    size_t c, size_t index, struct smx_two d, int shift);
+/** The tile from class first on, a multiple of SMX_TILE. */
+void smx_row_tile(struct smx_row *row, size_t first);
+void smx_row_look(struct smx_row *row, size_t first);
+
+/** A tile of the classes [0], [step] ... [(count - 1) step] instead. */
+void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
+                    size_t count);
+
+/** Logit c, -INFINITY where the mask leaves it out. */
+double smx_row_logit(const struct smx_row *row, size_t c);
+
+/** sum of exp(d): 1 + rest. */
+struct smx_two smx_row_sum(const struct smx_row *row);
+
+/** 1 / temperature, less the power of two *exponent, in which slope's shift
+ *  is counted, too. */
+struct smx_two smx_row_cooling(const struct smx_row *row, int *exponent);
+
+/** (a p - b mass) slope / temperature, each factor rounded once. */
+struct smx_row_descent smx_row_descend(const struct smx_row *row,
+                                       struct smx_two a, struct smx_two b);
+
+/** 2^k as the product of two doubles. */
+void smx_row_power(int k, double power[2]);
+
+/** Elements of the tile from, with zeros to the end of the last block, and to
+ *  a tensor of the logits' shape. */
+void smx_row_get(const struct smx_row *row, const void *tensor, double *tile);
+void smx_row_put(const struct smx_row *row, const double *tile, void *tensor);
 
 #endif

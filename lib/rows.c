@@ -2,7 +2,7 @@
 #include "rows.h"
 
 #include <math.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 
 #include "row.h"
 
@@ -71,57 +71,86 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
     return SMX_OK;
 }
 
-enum smx_status smx_rows_open(struct smx_rows *rows,
-                              struct smx_context *context,
-                              const struct smx_logits *logits, size_t extra)
+struct scan {
+    const struct smx_row_kernels *kernels;
+    const void *data;
+    enum smx_dtype dtype;
+    size_t count;
+    bool low;
+    atomic_size_t refused; /* the first; SIZE_MAX: none */
+};
+
+static void scan_slice(void *argument, size_t i)
 {
-    *rows = (struct smx_rows){
-        .context = context, .logits = logits, .count = smx_rows_count(logits)};
-    if (rows->count == 0)
-        return SMX_OK;
-    size_t most = 8 * smx_context_threads(context), bytes;
-    size_t slices = rows->count * logits->classes / SLICE + 1;
-    slices = slices > most ? most : slices;
-    slices = slices > rows->count ? rows->count : slices;
-    rows->per_slice = (rows->count + slices - 1) / slices;
-    rows->slices = slices;
-    if (logits->classes > PTRDIFF_MAX / 64 ||
-        __builtin_add_overflow(smx_row_bytes(logits->classes), extra,
-                               &rows->bytes) ||
-        __builtin_mul_overflow(slices, rows->bytes, &bytes))
-        return SMX_EOVERFLOW;
-    rows->scratch = malloc(bytes);
-    return rows->scratch ? SMX_OK : SMX_ENOMEM;
+    struct scan *scan = argument;
+    size_t first = i * SLICE, left = scan->count - first;
+    size_t n = left < SLICE ? left : SLICE, at;
+    const float *f = scan->data;
+    const double *d = scan->data;
+    if (scan->dtype == SMX_FLOAT32)
+        at = scan->kernels->refused_float(f + first, n, scan->low);
+    else
+        at = scan->kernels->refused_double(d + first, n, scan->low);
+    size_t seen = atomic_load(&scan->refused);
+    while (at < n && first + at < seen &&
+           !atomic_compare_exchange_weak(&scan->refused, &seen, first + at))
+        ;
 }
 
+enum smx_status smx_rows_scan(struct smx_context *context,
+                              const struct smx_logits *z, const void *data,
+                              enum smx_operand what, struct smx_where *where)
+{
+    struct scan scan = {.kernels = smx_row_kernels_of(context->isa),
+                        .data = data,
+                        .dtype = z->dtype,
+                        .count = smx_rows_count(z) * z->classes,
+                        .low = what == SMX_LOGITS,
+                        .refused = SIZE_MAX};
+    smx_pool_for(context->pool, (scan.count + SLICE - 1) / SLICE, scan_slice,
+                 &scan);
+    if (scan.refused == SIZE_MAX)
+        return SMX_OK;
+    if (where)
+        *where = (struct smx_where){what, scan.refused};
+    return SMX_ENONFINITE;
+}
+
+/* ---- rows over the pool -------------------------------------------------- */
+
 struct rows_run {
-    struct smx_rows *rows;
+    const struct smx_row_kernels *kernels;
+    const struct smx_logits *logits;
+    bool sloped;
     void (*work)(void *argument, struct smx_row *row, size_t r);
     void *argument;
 };
 
+size_t smx_rows_slice(const struct smx_logits *z)
+{
+    return z->classes < SLICE ? SLICE / z->classes : 1;
+}
+
 static void run_slice(void *argument, size_t i)
 {
-    struct rows_run *run = argument;
-    struct smx_rows *rows = run->rows;
-    size_t first = i * rows->per_slice, end = first + rows->per_slice;
+    const struct rows_run *run = argument;
+    size_t per_slice = smx_rows_slice(run->logits), first = i * per_slice;
+    size_t left = smx_rows_count(run->logits) - first;
     struct smx_row row;
-    smx_row_place(&row, rows->logits->classes, rows->scratch + i * rows->bytes);
-    for (size_t r = first; r < end && r < rows->count; r++) {
-        smx_row_load(&row, rows->logits, r);
-        run->work(run->argument, &row, r);
+    smx_row_init(&row, run->kernels, run->logits, run->sloped);
+    for (size_t r = 0; r < per_slice && r < left; r++) {
+        smx_row_load(&row, first + r);
+        run->work(run->argument, &row, first + r);
     }
 }
 
-void smx_rows_run(struct smx_rows *rows,
-                  void (*work)(void *, struct smx_row *, size_t),
+void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
+                  bool sloped, void (*work)(void *, struct smx_row *, size_t),
                   void *argument)
 {
-    struct rows_run run = {rows, work, argument};
-    smx_pool_for(rows->context->pool, rows->slices, run_slice, &run);
-}
-
-void smx_rows_close(struct smx_rows *rows)
-{
-    free(rows->scratch);
+    struct rows_run run = {smx_row_kernels_of(context->isa), logits, sloped,
+                           work, argument};
+    size_t per_slice = smx_rows_slice(logits);
+    size_t slices = (smx_rows_count(logits) + per_slice - 1) / per_slice;
+    smx_pool_for(context->pool, slices, run_slice, &run);
 }

@@ -40,25 +40,18 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
                                 size_t count, bool low, enum smx_operand what,
                                 struct smx_where *where);
 
-/** Scratch for the rows that are worked on at once. */
-struct smx_rows {
-    struct smx_context *context;
-    const struct smx_logits *logits;
-    size_t count, slices, per_slice;
-    size_t bytes; /* of a slice's scratch: the row, then extra */
-    char *scratch;
-};
+/** smx_rows_finite of a tensor of the logits' size, over the pool. */
+enum smx_status smx_rows_scan(struct smx_context *context,
+                              const struct smx_logits *logits, const void *data,
+                              enum smx_operand what, struct smx_where *where);
 
-/** extra: bytes that work finds at row->extra. smx_rows_close frees. */
-enum smx_status smx_rows_open(struct smx_rows *rows,
-                              struct smx_context *context,
-                              const struct smx_logits *logits, size_t extra);
+/** Rows that one thread works on at a time: it depends on the shape alone. */
+size_t smx_rows_slice(const struct smx_logits *logits);
 
 /** Loads each row and calls work(argument, row, r), over the pool. */
-void smx_rows_run(struct smx_rows *rows,
+void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
+                  bool sloped,
                   void (*work)(void *argument, struct smx_row *row, size_t r),
                   void *argument);
-
-void smx_rows_close(struct smx_rows *rows);
 
 #endif

@@ -5,63 +5,58 @@
 
 #include "plain.h"
 #include "row.h"
+#include "top.h"
 
 struct softmax_call {
     const struct smx_logits *logits;
     const struct smx_softmax_out *out;
+    int64_t *indices; /* of the top-k */
 };
 
-struct ranked {
-    double logit;
-    size_t class;
-};
-
-static int by_rank(const void *left, const void *right)
+/* The tile's values into row->out. */
+static void evaluate(struct smx_row *row, bool log, double inverse)
 {
-    const struct ranked *a = left, *b = right;
-    if (a->logit != b->logit)
-        return a->logit < b->logit ? 1 : -1;
-    return a->class < b->class ? -1 : 1;
+    if (log)
+        row->kernels->logs(row->hi, row->lo, row->n, row->logsum, row->out);
+    else
+        row->kernels->scale(row->e, row->n, inverse, row->out);
 }
 
-static double value_of(const struct smx_softmax_out *out,
-                       const struct smx_row *row, size_t c)
-{
-    if (!out->log)
-        return smx_row_p(row, c).hi;
-    return smx_row_log(row, c).hi;
-}
-
-static void put_top(struct softmax_call *call, struct smx_row *row, size_t r)
+/* The classes found, gathered a tile at a time. */
+static void put_top(const struct softmax_call *call, struct smx_row *row,
+                    double inverse)
 {
     const struct smx_softmax_out *out = call->out;
-    struct smx_logits shape = *call->logits;
-    struct ranked *ranked = row->extra;
-    /* by the logits: softcap, temperature and z' - max may round two to one */
-    for (size_t c = 0; c < row->classes; c++) {
-        double logit = smx_get(shape.data, shape.dtype,
-                               smx_rows_index(call->logits, r, c));
-        ranked[c] = (struct ranked){row->masked[c] ? -INFINITY : logit, c};
-    }
-    qsort(ranked, row->classes, sizeof *ranked, by_rank);
+    const struct smx_logits *z = call->logits;
+    struct smx_logits shape = *z;
     shape.classes = out->top_k;
-    for (size_t k = 0; k < out->top_k; k++) {
-        size_t i = smx_rows_index(&shape, r, k), c = ranked[k].class;
-        if (out->indices)
-            out->indices[i] = (int64_t)c;
-        if (out->values)
-            smx_set(out->values, shape.dtype, i, value_of(out, row, c));
+    size_t i = smx_rows_index(&shape, row->r, 0);
+    int64_t *indices = call->indices + i;
+    smx_top_find(row, out->top_k, indices, z->inner);
+    if (!out->values)
+        return;
+    for (size_t first = 0; first < out->top_k; first += SMX_TILE) {
+        size_t left = out->top_k - first;
+        size_t count = left < SMX_TILE ? left : SMX_TILE;
+        smx_row_gather(row, indices + first * z->inner, z->inner, count);
+        evaluate(row, out->log, inverse);
+        for (size_t k = 0; k < count; k++)
+            smx_set(out->values, z->dtype, i + (first + k) * z->inner,
+                    row->out[k]);
     }
 }
 
 /* H = log S - sum p d, with 0 * log 0 = 0. */
-static double entropy(const struct smx_row *row)
+static double entropy(struct smx_row *row)
 {
-    struct smx_two sum = {0, 0};
-    for (size_t c = 0; c < row->classes; c++)
-        if (row->p[c].hi > 0)
-            two_accumulate(&sum, two_mul(row->p[c], row->d[c]));
-    sum = two_scale(two_settle(sum), 0x1p-128);
+    const struct smx_row_kernels *k = row->kernels;
+    struct smx_two sum = {0, 0}, one = {1, 0};
+    SMX_ROW_TILES(c, row)
+    {
+        k->terms(row->e, row->hi, row->lo, row->n, row->out);
+        sum = two_add(sum, k->sum(row->out, row->n));
+    }
+    sum = two_div(two_scale(sum, 0x1p-128), two_add(one, row->rest));
     return two_add(row->logsum, two_negate(sum)).hi;
 }
 
@@ -69,19 +64,24 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
 {
     struct softmax_call *call = argument;
     const struct smx_softmax_out *out = call->out;
-    const struct smx_logits *z = call->logits;
+    enum smx_dtype dtype = call->logits->dtype;
+    double inverse = 1 / (1 + row->rest.hi);
+    if (out->logsumexp || out->entropy || out->log)
+        smx_row_logs(row);
     if (out->logsumexp)
-        smx_set(out->logsumexp, z->dtype, r, row->lse);
+        smx_set(out->logsumexp, dtype, r, row->lse);
     if (out->entropy)
-        smx_set(out->entropy, z->dtype, r, entropy(row));
+        smx_set(out->entropy, dtype, r, entropy(row));
     if (out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
-    if (out->top_k)
-        put_top(call, row, r);
+    if (out->top_k && call->indices)
+        put_top(call, row, inverse);
     else if (out->values)
-        for (size_t c = 0; c < row->classes; c++)
-            smx_set(out->values, z->dtype, smx_rows_index(z, r, c),
-                    value_of(out, row, c));
+        SMX_ROW_TILES(c, row)
+        {
+            evaluate(row, out->log, inverse);
+            smx_row_put(row, row->out, out->values);
+        }
 }
 
 static bool only_values(const struct smx_softmax_out *out)
@@ -102,17 +102,18 @@ enum smx_status smx_softmax(struct smx_context *context,
         return SMX_EARGUMENT;
     if (only_values(out) && smx_plain(logits))
         return smx_plain_softmax(context, logits, out->log, out->values, where);
-    size_t count = smx_rows_count(logits) * logits->classes;
-    status = smx_rows_finite(logits->data, logits->dtype, count, true,
-                             SMX_LOGITS, where);
+    status = smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
     if (status)
         return status;
-    struct softmax_call call = {logits, out};
-    struct smx_rows rows;
-    size_t extra = out->top_k ? logits->classes * sizeof(struct ranked) : 0;
-    status = smx_rows_open(&rows, context, logits, extra);
-    if (!status)
-        smx_rows_run(&rows, put_row, &call);
-    smx_rows_close(&rows);
-    return status;
+    struct softmax_call call = {logits, out, out->indices};
+    int64_t *indices = NULL; /* top-k values alone need a place for them */
+    if (out->top_k && out->values && !out->indices) {
+        size_t count = smx_rows_count(logits) * out->top_k;
+        call.indices = indices = malloc((count + 1) * sizeof *indices);
+        if (!indices)
+            return SMX_ENOMEM;
+    }
+    smx_rows_run(context, logits, false, put_row, &call);
+    free(indices);
+    return SMX_OK;
 }

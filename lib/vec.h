@@ -282,12 +282,18 @@ INLINE vf vf_less_exact(vf c, vf a, vf b)
 #endif
 }
 
+/** Of lanes that are all ones or zeros. */
 INLINE bool vl_any(vl v)
 {
-    int64_t any = 0;
-    for (int i = 0; i < LANES; i++)
-        any |= v[i];
-    return any != 0;
+#if defined(SMX_TIER_AVX512)
+    return _mm512_movepi64_mask((__m512i)v) != 0;
+#elif defined(SMX_TIER_AVX2)
+    return _mm256_movemask_pd((__m256d)v) != 0;
+#elif defined(__SSE2__)
+    return _mm_movemask_pd((__m128d)v) != 0;
+#else
+    return (v[0] | v[1]) != 0;
+#endif
 }
 
 /** 2^(k/16); shifted is k + 1.5 * 2^52, so that k is in its low bits. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print the numbers of lib/power.h and lib/elementary.c.
+"""Print the numbers of lib/power.h, lib/twofold_vec.h and lib/elementary.c.
 
 2^(f/16) = 1 + f q(f) for |f| <= 1/2; q is interpolated at Chebyshev nodes,
 which comes within a bit of the minimax polynomial. Decimals of 60 digits.
@@ -53,21 +53,20 @@ def cut(x, bits):
     return float((x / unit).to_integral_value(ROUND_FLOOR) * unit)
 
 
+def in_two(x, bits):
+    """x as a float cut to so many bits and the rest as another."""
+    high = cut(x, bits)
+    return high.hex(), float(x - Decimal(high)).hex()
+
+
 def twofold():
-    """log(2) / 16 and log(2) in pieces, 2^(j/16) as two doubles."""
-    high = cut(STEP, 38)
-    print(f"#define STEP_HI {high.hex()}")
-    print(f"#define STEP_LO {float(STEP - Decimal(high)).hex()}")
-    high = cut(LN2, 42)
-    middle = float(LN2 - Decimal(high))
-    low = float(LN2 - Decimal(high) - Decimal(middle))
-    print(f"#define LN2_HI {high.hex()}")
-    print(f"#define LN2_MID {middle.hex()}")
-    print(f"#define LN2_LO {low.hex()}")
+    """log(2) / 16 and log(2) in two, what 2^(j/16) loses as one double."""
+    print("#define STEP_HI {}\n#define STEP_LO {}".format(*in_two(STEP, 38)))
+    print("#define LN2_HI {}\n#define LN2_LO {}".format(*in_two(LN2, 42)))
     for j in range(16):
         exact = (STEP * j).exp()
-        high = float(exact)
-        print(f"    {{{high.hex()}, {float(exact - Decimal(high)).hex()}}},")
+        high = Decimal(float(exact))
+        print(f"    {float((exact - high) / high).hex()},")
 
 
 def tame_table():

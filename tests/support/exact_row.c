@@ -102,19 +102,29 @@ static long double capped(const struct row *row, size_t c, long double *slope)
     return cap * tanhl(z / cap);
 }
 
+/** 1 - tanh x, x >= 0. */
+static long double below_one(long double x)
+{
+    return 2 / (expl(2 * x) + 1);
+}
+
 /**
- * z' - max z', times the temperature. Where a cap makes both nearly equal,
- * tanh a - tanh b = sinh(a - b) / (cosh a cosh b) keeps the digits that a
- * difference of the two would lose; beyond 1000 both are +-1.
+ * z' - max z', times the temperature. A difference of two capped logits would
+ * lose digits. Where they are near, tanh a - tanh b = sinh(a - b) / (cosh a
+ * cosh b); else, of one sign, they are as far apart as what they lack of 1.
  */
 static long double below_top(const struct row *row, size_t c, long double top)
 {
     long double cap = row->logits->softcap, z = row->logit[c];
-    long double best = row->logit[row->argmax];
+    long double best = row->logit[row->argmax], gap;
 
-    if (cap == 0 || fabsl(z - best) > cap || fabsl(z) > 1000 * cap)
+    if (cap == 0 || signbit(z) != signbit(best))
         return row->d[c] - top;
-    return cap * sinhl((z - best) / cap) / (coshl(z / cap) * coshl(best / cap));
+    if (fabsl(z - best) <= cap && fabsl(z) <= 1000 * cap)
+        return cap * sinhl((z - best) / cap) /
+               (coshl(z / cap) * coshl(best / cap));
+    gap = below_one(fabsl(z) / cap) - below_one(fabsl(best) / cap);
+    return signbit(z) ? cap * gap : -cap * gap;
 }
 
 /** Exponentials of all classes but the largest, added up. */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The kernels of rows with all their options (row.h), of one instruction set.
+ * All work on a tile: n doubles, n a multiple of 16, aligned to 64 bytes.
+ * What is behind the last class, and every class left out, is -INFINITY.
+ */
+#ifndef SMX_ROW_KERNELS_H
+#define SMX_ROW_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "softmax.h"
+#include "twofold.h"
+
+/** How d = z' - max z' comes from the logits z of a row. */
+struct smx_distance {
+    double top;    /* the largest logit, times before */
+    double before; /* power of two: z times it neither over- nor underflows */
+    bool scaled, capped;
+    struct smx_two inverse; /* 1 / (temperature before) */
+    /* with a softcap s: */
+    struct smx_two steep; /* 2 / (s before) */
+    struct smx_two span;  /* 2 s / temperature, less a power of two */
+    double span_power;    /* that power */
+};
+
+/** out = ((e a) down - mass b) slope, times two powers of two. */
+struct smx_row_descent {
+    struct smx_two a, b;
+    double down;
+    double pure[2];  /* powers where mass is 0: of (e a) slope */
+    double mixed[2]; /* elsewhere */
+};
+
+/** out = e inverse (g - dot) slope, times two powers of two. */
+struct smx_vjp_scale {
+    struct smx_two inverse, dot;
+    double power[2];
+};
+
+struct smx_row_kernels {
+    /** Index of the first NaN, +INFINITY or, unless low, -INFINITY; n: none.
+     *  Any n and alignment. */
+    size_t (*refused_float)(const float *x, size_t n, bool low);
+    size_t (*refused_double)(const double *x, size_t n, bool low);
+
+    /** floats to doubles, and back with one rounding; any n, alignment. */
+    void (*widen)(const float *x, size_t n, double *z);
+    void (*narrow)(const double *z, size_t n, float *x);
+
+    /** Index of the first of the largest. */
+    size_t (*peak)(const double *z, size_t n);
+
+    /** hi + lo = d; slope, unless NULL: 2^128 dz'/dz without temperature. */
+    void (*distance)(const double *z, size_t n, const struct smx_distance *how,
+                     double *hi, double *lo, double *slope);
+
+    /** s tanh(z / s), one number; z times before. */
+    struct smx_two (*cap)(double z, double softcap,
+                          const struct smx_distance *how);
+
+    /** e = 2^128 exp(hi + lo). */
+    void (*power)(const double *hi, const double *lo, size_t n, double *e);
+
+    /** The sum, in sixteen lanes. */
+    struct smx_two (*sum)(const double *x, size_t n);
+
+    /** out = 2^-128 e factor. */
+    void (*scale)(const double *e, size_t n, double factor, double *out);
+
+    /** out = hi + lo - logsum. */
+    void (*logs)(const double *hi, const double *lo, size_t n,
+                 struct smx_two logsum, double *out);
+
+    /** out = e (hi + lo), 0 where e is. */
+    void (*terms)(const double *e, const double *hi, const double *lo, size_t n,
+                  double *out);
+
+    /** out = a b. */
+    void (*times)(const double *a, const double *b, size_t n, double *out);
+
+    /** mass = keep mass + share, rounded once. */
+    void (*smooth)(double *mass, size_t n, struct smx_two keep,
+                   struct smx_two share);
+
+    /** out = mass (logsum - hi - lo), 0 where mass is. */
+    void (*costs)(const double *mass, const double *hi, const double *lo,
+                  size_t n, struct smx_two logsum, double *out);
+
+    /** slope NULL: 1. NaN becomes 0. out may be any of the operands. */
+    void (*descend)(const double *e, const double *mass, const double *slope,
+                    size_t n, const struct smx_row_descent *how, double *out);
+    void (*vjp)(const double *e, const double *g, const double *slope, size_t n,
+                const struct smx_vjp_scale *how, double *out);
+};
+
+/** The kernels of an available instruction set, not SMX_ISA_BEST. */
+const struct smx_row_kernels *smx_row_kernels_of(enum smx_isa isa);
+
+#endif

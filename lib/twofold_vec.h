@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Vectors of numbers of twice the precision (twofold.h: what they are and
+ * whose algorithms), and the exponential of them. lo need not be below half a
+ * unit of hi unless a comment says so. A lo that left the range is NaN until
+ * two_vec_settle drops it; it never touches hi.
+ */
+#ifndef SMX_TWOFOLD_VEC_H
+#define SMX_TWOFOLD_VEC_H
+
+#include "twofold.h"
+#include "vec.h"
+
+struct two_vec {
+    vd hi, lo;
+};
+
+INLINE vd vd_where(vl which, vd a, vd b)
+{
+    return (vd)((which & (vl)a) | (~which & (vl)b));
+}
+
+INLINE vd vd_max(vd a, vd b)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_max_pd((__m512d)a, (__m512d)b);
+#else
+    return vd_where((vl)(a > b), a, b);
+#endif
+}
+
+/** table[k mod 16]; shifted as for vd_sixteenths. */
+INLINE vd vd_pick(const double table[16], vd shifted)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)shifted,
+                                      _mm512_loadu_pd(table + 8));
+#else
+    vl index = (vl)shifted & 15;
+    vd v = {0};
+    for (int i = 0; i < LANES; i++)
+        v[i] = table[index[i]];
+    return v;
+#endif
+}
+
+INLINE struct two_vec two_vec_all(struct smx_two x)
+{
+    return (struct two_vec){vd_all(x.hi), vd_all(x.lo)};
+}
+
+INLINE struct two_vec two_vec_settle(struct two_vec x)
+{
+    vl finite = (vl)(x.lo - x.lo == vd_all(0));
+    return (struct two_vec){x.hi, (vd)((vl)x.lo & finite)};
+}
+
+/** a + b, |a| >= |b| or a = 0; lo is below half a unit of hi. */
+INLINE struct two_vec two_vec_fast(vd a, vd b)
+{
+    vd s = a + b;
+    return (struct two_vec){s, b - (s - a)};
+}
+
+/** a + b exactly. */
+INLINE struct two_vec two_vec_sum(vd a, vd b)
+{
+    vd s = a + b, t = s - a;
+    return (struct two_vec){s, (a - (s - t)) + (b - t)};
+}
+
+/** a * b exactly. */
+INLINE struct two_vec two_vec_product(vd a, vd b)
+{
+    vd p = a * b, s = vd_all(0x1.0000002p27) * a,
+       t = vd_all(0x1.0000002p27) * b;
+    vd a1 = s - (s - a), b1 = t - (t - b), a2 = a - a1, b2 = b - b1;
+    vd lo = ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2;
+    return (struct two_vec){p, lo};
+}
+
+/** a * b, relative error 2^-102. */
+INLINE struct two_vec two_vec_mul(struct two_vec a, struct two_vec b)
+{
+    struct two_vec p = two_vec_product(a.hi, b.hi);
+    p.lo += a.hi * b.lo + a.lo * b.hi;
+    return p;
+}
+
+/** a / b, relative error 2^-100: the rest of the division is exact. */
+INLINE struct two_vec two_vec_div(struct two_vec a, struct two_vec b)
+{
+    vd inverse = vd_all(1) / b.hi, q = a.hi * inverse;
+    struct two_vec p = two_vec_product(q, b.hi);
+    vd rest = (a.hi - p.hi) - p.lo + (a.lo - q * b.lo);
+    return two_vec_fast(q, rest * inverse);
+}
+
+/* ---- exponentials ------------------------------------------------------- */
+
+/* log(2) / 16 in 38 bits, so that up to 2^15 times it is exact, and rest. */
+#define STEP_HI 0x1.62e42fefa0000p-5
+#define STEP_LO 0x1.cf79abc9e3b3ap-44
+
+/* What 2^(j/16) loses when it is rounded to SMX_POWER_TABLE, as a share of
+ * it; scripts/exp_coefficients.py prints these. */
+static const double SIXTEENTH_RESTS[16] = {
+    0x0.0p+0,
+    0x1.79aa65d837b6dp-54,
+    -0x1.01b15eaa59348p-55,
+    0x1.68efde3a8a894p-54,
+    0x1.34d754db0abb6p-55,
+    0x1.59f48a72a4c6dp-55,
+    0x1.690cebb7aafb0p-56,
+    0x1.063e1e21c5409p-54,
+    -0x1.3b3efbf5e2228p-54,
+    -0x1.b32dcb94da51dp-56,
+    0x1.db72fc1f0eab4p-55,
+    0x1.1affc2b91ce27p-56,
+    0x1.c1a7792cb3387p-55,
+    0x1.36eae30af0cb3p-56,
+    0x1.4a385a63d07a7p-56,
+    -0x1.ff7128fd391f0p-55,
+};
+
+/* Beside MAGIC, 2^128 times the power: digits of what is subnormal in the
+ * end are kept. */
+#define SHIFTED (SMX_POWER_MAGIC + 16 * 128)
+
+/* exp of what is below is 0; times 2^128 it would be subnormal. */
+#define EXP_LOWEST (-796.0)
+
+/** x = k log(2)/16 + hi + lo, |hi| < 0.022, and exp(x) = power (1 + share)
+ *  exp(hi + lo), power 2^(k/16) times 2^0 or 2^128. */
+struct reduced {
+    vd hi, lo, power, share;
+};
+
+INLINE struct reduced reduce(struct two_vec x, double magic)
+{
+    struct reduced r;
+    vd shifted = x.hi * vd_all(SMX_POWER_NAT) + vd_all(magic);
+    vd k = shifted - vd_all(magic);
+    r.hi = x.hi - k * vd_all(STEP_HI);
+    r.lo = x.lo - k * vd_all(STEP_LO);
+    r.power = vd_sixteenths(shifted);
+    r.share = vd_pick(SIXTEENTH_RESTS, shifted);
+    return r;
+}
+
+/**
+ * 2^128 exp(x), x <= 0, within 0.53 units in the last place: but for the last
+ * addition all roundings are of numbers below 2^-5 of the result. Taylor's
+ * polynomial ends 2^-59 off.
+ */
+INLINE vd two_vec_exp(struct two_vec x)
+{
+    struct reduced s = reduce(x, SHIFTED);
+    vd r = s.hi + s.lo, sum = vd_all(1.0 / 5040);
+    sum = sum * r + vd_all(1.0 / 720);
+    sum = sum * r + vd_all(1.0 / 120);
+    sum = sum * r + vd_all(1.0 / 24);
+    sum = sum * r + vd_all(1.0 / 6);
+    sum = sum * r + vd_all(1.0 / 2);
+    vd e = s.power + s.power * (s.share + (r + r * r * sum));
+    return (vd)((vl)e & (vl)(x.hi > vd_all(EXP_LOWEST)));
+}
+
+/** power times exp(x) / power - 1: product.hi exactly and rest. */
+struct growth {
+    vd power, hi, rest;
+};
+
+/* r + r^2/2 are twofold; of what follows one double holds 2^-70. */
+INLINE struct growth grow(struct two_vec x, double magic)
+{
+    struct reduced s = reduce(x, magic);
+    struct two_vec reduced = two_vec_sum(s.hi, s.lo);
+    vd r = reduced.hi, sum = vd_all(1.0 / 362880);
+    struct two_vec square = two_vec_product(r, r);
+    sum = sum * r + vd_all(1.0 / 40320);
+    sum = sum * r + vd_all(1.0 / 5040);
+    sum = sum * r + vd_all(1.0 / 720);
+    sum = sum * r + vd_all(1.0 / 120);
+    sum = sum * r + vd_all(1.0 / 24);
+    sum = sum * r + vd_all(1.0 / 6);
+    struct two_vec p = two_vec_fast(r, vd_all(0.5) * square.hi);
+    p.lo += vd_all(0.5) * square.lo + reduced.lo * (vd_all(1) + r) +
+            r * square.hi * sum;
+    struct two_vec product = two_vec_product(s.power, p.hi);
+    vd rest = p.lo + s.share * (vd_all(1) + p.hi);
+    return (struct growth){s.power, product.hi, product.lo + s.power * rest};
+}
+
+/** 2^128 exp(x), x <= 0, relative error 2^-65. */
+INLINE struct two_vec two_vec_exp_wide(struct two_vec x)
+{
+    vl some = (vl)(x.hi > vd_all(EXP_LOWEST));
+    struct growth g = grow(x, SHIFTED);
+    struct two_vec e = two_vec_fast(g.power, g.hi);
+    e = two_vec_fast(e.hi, e.lo + g.rest);
+    return (struct two_vec){(vd)((vl)e.hi & some), (vd)((vl)e.lo & some)};
+}
+
+/** 1 - exp(x), x <= 0, relative error 2^-63. Where x is near 0 the power is 1
+ *  and nothing cancels; elsewhere at most a bit does. */
+INLINE struct two_vec two_vec_one_less_exp(struct two_vec x)
+{
+    vl some = (vl)(x.hi > vd_all(-60)); /* exp(-60) < 2^-86 */
+    x.hi = vd_where(some, x.hi, vd_all(-60));
+    x.lo = (vd)((vl)x.lo & some);
+    struct growth g = grow(x, SMX_POWER_MAGIC);
+    struct two_vec one = two_vec_fast(vd_all(1), -g.power);
+    struct two_vec d = two_vec_sum(one.hi, -g.hi);
+    return two_vec_fast(d.hi, d.lo + (one.lo - g.rest));
+}
+
+#endif
