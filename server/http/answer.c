@@ -149,13 +149,31 @@ static size_t write_small(struct writer *writer, char *text)
     return bytes;
 }
 
-static enum coding choose_coding(const struct client *client,
-                                 const struct reply *reply, bool whole,
-                                 size_t bytes)
+/** Is it long enough for that? */
+static bool may_compress(const struct reply *reply, bool whole, size_t bytes)
 {
-    if (whole && bytes + tensor_bytes(reply) < COMPRESS_FROM)
-        return CODING_IDENTITY;
-    return headers_accepted_coding(client->exchange.headers.accept_encoding);
+    return !whole || bytes + tensor_bytes(reply) >= COMPRESS_FROM;
+}
+
+static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t room)
+{
+    (void)cls;
+    (void)position;
+    (void)buffer;
+    (void)room;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+/** The length that GET would have. Never chunked: libmicrohttpd ends what it
+ *  does not send with an empty chunk, which it does send. */
+static struct MHD_Response *head_response(const struct reply *reply, char *text,
+                                          size_t bytes)
+{
+    size_t length = bytes + tensor_bytes(reply), more;
+    while (reply->writer &&
+           (more = writer_next(reply->writer, text, ANSWER_SMALL_BYTES)) > 0)
+        length += more;
+    return MHD_create_response_from_callback(length, 1, no_body, NULL, NULL);
 }
 
 /** An answer that does not fit into text or shall be compressed. */
@@ -269,9 +287,16 @@ enum MHD_Result answer_queue(struct client *client, struct reply *reply)
     struct MHD_Response *response;
     size_t bytes = write_small(reply->writer, text);
     bool whole = !reply->writer || writer_done(reply->writer);
-    enum coding coding = choose_coding(client, reply, whole, bytes);
+    bool varies = may_compress(reply, whole, bytes);
+    bool head = strcmp(client->exchange.method, "HEAD") == 0;
+    enum coding coding = CODING_IDENTITY;
+    if (varies && !head)
+        coding =
+            headers_accepted_coding(client->exchange.headers.accept_encoding);
     bool plain = whole && coding == CODING_IDENTITY;
-    if (plain && reply->tensor_count == 0) {
+    if (head) {
+        response = head_response(reply, text, bytes);
+    } else if (plain && reply->tensor_count == 0) {
         response =
             MHD_create_response_from_buffer(bytes, text, MHD_RESPMEM_MUST_COPY);
         client->exchange.sent = bytes;
@@ -283,7 +308,7 @@ enum MHD_Result answer_queue(struct client *client, struct reply *reply)
     }
     writer_free(reply->writer);
     reply->writer = NULL;
-    return queue(client, reply, response, coding != CODING_IDENTITY, timeout);
+    return queue(client, reply, response, varies, timeout);
 }
 
 enum MHD_Result answer_queue_problem(struct client *client)

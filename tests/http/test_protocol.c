@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -233,6 +234,29 @@ static void test_an_error_keeps_the_connection(void **state)
     close(fd);
 }
 
+/* Whatever GET would do: the next answer follows right behind the headers. */
+static void test_head_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/", "/metrics", "/openapi.yaml",
+                                        "/healthz", "/nowhere"};
+    for (size_t i = 0; i < 2 * sizeof paths / sizeof paths[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text,
+                 "HEAD %s HTTP/1.1\r\nHost: x\r\n%s\r\n"
+                 "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+                 paths[i / 2], i % 2 ? "Accept-Encoding: gzip\r\n" : "");
+        int fd = fixture_connect(&fixture);
+        char *got = converse(fd, text, "}\n");
+        const char *end = strstr(got, "\r\n\r\n");
+        assert_non_null(end);
+        if (strncmp(end + 4, "HTTP/1.1 200 OK\r\n", 17) != 0)
+            fail_msg("HEAD %s: %s", paths[i / 2], got);
+        free(got);
+        close(fd);
+    }
+}
+
 static void test_pipelining(void **state)
 {
     (void)state;
@@ -398,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_expect_continue),
         cmocka_unit_test(test_an_error_keeps_the_connection),
         cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_head_leaves_nothing_behind),
         cmocka_unit_test(test_http_1_0_closes),
         cmocka_unit_test(test_too_large_is_said_from_the_headers),
         cmocka_unit_test(test_too_large_reaches_who_sends_anyway),
