@@ -372,14 +372,19 @@ static void add_texts(const struct log *log, struct line *line,
     static const struct name names[] = {NAME("endpoint"), NAME("method"),
                                         NAME("path"), NAME("id"),
                                         NAME("traceparent")};
-    const char *const texts[] = {request->endpoint, request->method,
-                                 request->path, request->id, request->trace};
+    const struct {
+        const char *text;
+        size_t most;
+    } texts[] = {{request->endpoint, WORD_MAX},
+                 {request->method, WORD_MAX},
+                 {request->path, TEXT_MAX},
+                 {request->id, WORD_MAX},
+                 {request->trace, WORD_MAX}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (!texts[i][0])
+        if (!texts[i].text[0])
             continue;
         add_name(log, line, &names[i]);
-        add_quoted(line, texts[i],
-                   texts[i] == request->path ? TEXT_MAX : WORD_MAX);
+        add_quoted(line, texts[i].text, texts[i].most);
     }
 }
 
