@@ -80,3 +80,45 @@ bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
     value_free(value);
     return true;
 }
+
+/* Bytes of the string that begins at text. */
+static size_t string_bytes(const char *text, size_t bytes)
+{
+    size_t n = 1;
+    while (n < bytes && text[n] != '"')
+        n += text[n] == '\\' ? 2 : 1;
+    return n < bytes ? n + 1 : bytes;
+}
+
+bool nesting_walk(struct nesting *nesting, const char *text, size_t bytes,
+                  struct problem *problem)
+{
+    bool name = false, plain;
+    for (size_t i = 0, n; i < bytes; i += n) {
+        n = 1;
+        switch (text[i]) {
+        case '{':
+        case '[':
+            name = text[i] == '{';
+            if (!nesting_open(nesting, name, problem))
+                return false;
+            break;
+        case '}':
+        case ']':
+            nesting->depth--;
+            break;
+        case ',':
+            name = nesting_in_object(nesting);
+            if (!name)
+                nesting_count(nesting);
+            break;
+        case '"':
+            n = string_bytes(text + i, bytes - i);
+            if (name && !nesting_name(nesting, text + i, n, &plain, problem))
+                return false;
+            name = false;
+            break;
+        }
+    }
+    return true;
+}

@@ -48,4 +48,12 @@ void nesting_count(struct nesting *nesting);
 bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
                   bool *plain, struct problem *problem);
 
+/**
+ * Go at once where the reader of bytes of text is, which are the beginning of
+ * a document and end between its tokens; nesting is new.
+ * @return false: a problem is set; too deep, or out of memory.
+ */
+bool nesting_walk(struct nesting *nesting, const char *text, size_t bytes,
+                  struct problem *problem);
+
 #endif

@@ -9,6 +9,9 @@
 
 #include <jansson.h>
 
+#include "nesting.h"
+#include "path.h"
+
 /* struct value is never defined: a pointer to one is a json_t of Jansson's. */
 static const json_t *node(const struct value *value)
 {
@@ -81,6 +84,20 @@ static bool is_long_integer(const char *text, size_t bytes)
     return errno == ERANGE;
 }
 
+/* Bytes of the number that begins at text, or of what else does. */
+static size_t token_bytes(const char *text, size_t bytes, bool *quoted)
+{
+    size_t n = 1;
+    if (*quoted && text[0] == '\\' && bytes > 1)
+        return 2;
+    if (text[0] == '"')
+        *quoted = !*quoted;
+    while (!*quoted && is_number_byte(text[0]) && n < bytes &&
+           is_number_byte(text[n]))
+        n++;
+    return n;
+}
+
 /**
  * Jansson refuses integers beyond int64_t; JSON does not. The same text with
  * ".0" behind each of them, which is the real that it means.
@@ -91,14 +108,7 @@ static size_t widen_integers(const char *text, size_t bytes, char *copy)
     size_t used = 0;
     bool quoted = false;
     for (size_t i = 0, n; i < bytes; i += n) {
-        n = 1;
-        if (quoted && text[i] == '\\' && i + 1 < bytes)
-            n = 2;
-        else if (text[i] == '"')
-            quoted = !quoted;
-        while (!quoted && is_number_byte(text[i]) && i + n < bytes &&
-               is_number_byte(text[i + n]))
-            n++;
+        n = token_bytes(text + i, bytes - i, &quoted);
         if (copy)
             memcpy(copy + used, text + i, n);
         used += n;
@@ -109,6 +119,23 @@ static size_t widen_integers(const char *text, size_t bytes, char *copy)
         }
     }
     return used;
+}
+
+/* The place in text of a place in its widened copy. */
+static size_t narrow_offset(const char *text, size_t bytes, size_t wide)
+{
+    size_t used = 0;
+    bool quoted = false;
+    for (size_t i = 0, n; i < bytes; i += n) {
+        n = token_bytes(text + i, bytes - i, &quoted);
+        if (wide <= used + n)
+            return i + (wide - used);
+        used += n;
+        used += !quoted && is_long_integer(text + i, n) ? 2 : 0;
+        if (wide <= used)
+            return i + n;
+    }
+    return bytes;
 }
 
 static json_t *load(const char *text, size_t bytes, json_error_t *error)
@@ -128,33 +155,53 @@ static json_t *load_widened(const char *text, size_t bytes, json_error_t *error)
     widen_integers(text, bytes, copy);
     json_t *document = load(copy, wide, error);
     free(copy);
+    if (!document && error->position > 0)
+        error->position =
+            (int)narrow_offset(text, bytes, (size_t)error->position);
     return document;
 }
 
-/* The name, without quotes, of the member whose name ends before end. */
-static const char *name_before(const char *text, size_t end, int *bytes)
+/* A 422 about the value whose name or number ends behind bytes of text. */
+static void refuse_value(struct problem *problem, const char *text,
+                         size_t bytes, const char *got, int got_bytes,
+                         const char *rule)
 {
-    size_t close = end > 0 ? end - 1 : 0, open = close;
-    while (open > 0) {
-        size_t escapes = 0;
-        open--;
-        while (escapes < open && text[open - 1 - escapes] == '\\')
-            escapes++;
-        if (text[open] == '"' && escapes % 2 == 0)
-            break;
-    }
-    *bytes = (int)(close > open ? close - open - 1 : 0);
-    return text + open + 1;
+    char pointer[sizeof problem->pointer] = "/";
+    struct nesting nesting = {.depth = 0};
+    if (!nesting_walk(&nesting, text, bytes, problem))
+        return;
+    const struct reader_path *path = nesting_path(&nesting);
+    if (path)
+        path_text(path, pointer + 1, sizeof pointer - 1);
+    problem_set(problem, 422, path ? pointer : NULL, "%s: got %.*s, must be %s",
+                path ? pointer + 1 : "a value", got_bytes, got, rule);
+}
+
+/* The number that ends behind bytes of text. */
+static size_t refuse_number(struct problem *problem, const char *text,
+                            size_t bytes)
+{
+    size_t begin = bytes;
+    while (begin > 0 && is_number_byte(text[begin - 1]))
+        begin--;
+    size_t shown = bytes - begin < 64 ? bytes - begin : 64;
+    refuse_value(problem, text, begin, text + begin, (int)shown,
+                 "between -1.8e308 and 1.8e308");
+    return begin;
 }
 
 /* Jansson says "WHAT expected near TOKEN", or what it is that it read. */
 static void explain_syntax(struct problem *problem, const char *text)
 {
     static const char expected[] = " expected near ";
+    static const char unexpected[] = "unexpected token near ";
     const char *near = strstr(text, expected);
     if (near)
         problem_set(problem, 400, NULL, "body: got %s, must be %.*s",
                     near + strlen(expected), (int)(near - text), text);
+    else if (strncmp(text, unexpected, strlen(unexpected)) == 0)
+        problem_set(problem, 400, NULL, "body: got %s, must be a value",
+                    text + strlen(unexpected));
     else
         problem_set(problem, 400, NULL, "body: got %s, must be JSON", text);
 }
@@ -165,14 +212,11 @@ static void explain(struct problem *problem, const json_error_t *error,
     enum json_error_code code = json_error_code(error);
     size_t read = error->position > 0 ? (size_t)error->position : 0;
     read = read < bytes ? read : bytes;
+    size_t at = read > 0 ? read - 1 : 0;
     if (code == json_error_duplicate_key) {
-        int length;
-        const char *name = name_before(text, read, &length);
-        problem_set(problem, 422, NULL,
-                    "%.*s: got it twice, must be given once", length, name);
+        refuse_value(problem, text, read, "it twice", 8, "given once");
     } else if (code == json_error_numeric_overflow) {
-        problem_set(problem, 422, NULL,
-                    "body: got a number beyond 1.8e308, must be less");
+        at = refuse_number(problem, text, read);
     } else if (code == json_error_null_character ||
                code == json_error_null_byte_in_key) {
         problem_set(problem, 400, NULL,
@@ -183,8 +227,9 @@ static void explain(struct problem *problem, const json_error_t *error,
     } else {
         explain_syntax(problem, error->text);
     }
-    bool at_end = code == json_error_premature_end_of_input;
-    locate(problem, text, at_end ? bytes : read > 0 ? read - 1 : 0);
+    if (problem->status != 503)
+        locate(problem, text,
+               code == json_error_premature_end_of_input ? bytes : at);
 }
 
 /* Jansson passes over one behind a number. */
@@ -200,10 +245,10 @@ struct value *value_parse(const char *text, size_t bytes,
 {
     prepare();
     out_of_memory = false;
-    json_error_t error, widened;
+    json_error_t error;
     json_t *document = load(text, bytes, &error);
     if (!document && json_error_code(&error) == json_error_numeric_overflow)
-        document = load_widened(text, bytes, &widened);
+        document = load_widened(text, bytes, &error);
     if (out_of_memory) {
         json_decref(document);
         document = NULL;

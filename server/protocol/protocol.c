@@ -15,7 +15,7 @@ static void sentence(const struct problem *problem, char *text, size_t bytes)
     const char *detail =
         problem->detail[0] ? problem->detail : problem_title(problem->status);
     bool pointed = problem->pointer[0] && strchr(problem->pointer + 1, '/') &&
-                   !strstr(detail, problem->pointer);
+                   !strstr(detail, problem->pointer + 1);
     int used = snprintf(text, bytes, "%s%s%s", detail, pointed ? ", at " : "",
                         pointed ? problem->pointer : "");
     if (problem->located && used > 0 && (size_t)used < bytes)

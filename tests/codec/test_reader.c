@@ -106,7 +106,7 @@ static const struct refusal {
      "logits: got an object, must be a number", 10},
     {"{\"logits\":[1],\"logits\":[1]}", 422, "/logits",
      "logits: got it twice, must be given once", 23},
-    {"{\"a\":1,\"b\":2,\"a\":3}", 422, "",
+    {"{\"a\":1,\"b\":2,\"a\":3}", 422, "/a",
      "a: got it twice, must be given once", 15},
     {"{\"logits\":[1,2,]}", 400, "", "body: got ']', must be a value", 15},
     {"{\"logits\":[1 2]}", 400, "", "body: got '2', must be ',' or ']'", 13},

@@ -57,7 +57,10 @@ static void errors_have_a_place(void **state)
         {"{\"a\":1", 400, 6, 1, 7},
         {"{\"a\":\n tru}", 400, 9, 2, 4},
         {"{} x", 400, 3, 1, 4},
-        {"[1e999]", 422, 5, 1, 6},
+        {"[1e999]", 422, 1, 1, 2},
+        {"[18446744073709551616,\n1,1e999]", 422, 25, 2, 3},
+        {"[18446744073709551616,-1,tru]", 400, 27, 1, 28},
+        {"[1844674407370955161600000,", 400, 27, 1, 28},
         {"{\"a\":1,\n\"a\":2}", 422, 10, 2, 3},
         {"{\"\\\"\\\\\":1,\"\\\"\\\\\":2}", 422, 15, 1, 16},
     };
@@ -91,16 +94,51 @@ static void a_nul_is_no_json(void **state)
     }
 }
 
-static void a_duplicate_is_named(void **state)
+/* What is no value is named as the reader's client would name it. */
+static void a_refused_value_is_named(void **state)
 {
     (void)state;
+    static const struct {
+        const char *text, *detail, *pointer;
+    } cases[] = {
+        {"{\"top_k\":1,\"top_k\":2}", "top_k: got it twice, must be given once",
+         "/top_k"},
+        {"{\"\\\"\\\\\":1,\"\\\"\\\\\":2}",
+         "\"\\: got it twice, must be given once", "/\"\\"},
+        {"{\"a/b\":[{},{\"~\":1,\"~\":2}]}",
+         "a~1b/1/~0: got it twice, must be given once", "/a~1b/1/~0"},
+        {"[{\"a\":1,\"a\":2}]", "a value: got it twice, must be given once",
+         ""},
+        {"{\"a\":{\"x\":\"}\\\"]\"},\"t\":-1e400}",
+         "t: got -1e400, must be between -1.8e308 and 1.8e308", "/t"},
+        {"{\"n\":99999999999999999999,\"a\":{\"b\":[[],[1,1e400]]}}",
+         "a/b/1/1: got 1e400, must be between -1.8e308 and 1.8e308",
+         "/a/b/1/1"},
+        {"[1e400]", "a value: got 1e400, must be between -1.8e308 and 1.8e308",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct problem problem;
+        assert_null(parse(cases[i].text, &problem));
+        assert_int_equal(problem.status, 422);
+        assert_string_equal(problem.detail, cases[i].detail);
+        assert_string_equal(problem.pointer, cases[i].pointer);
+    }
+}
+
+/* 400 digits are shown as 64. */
+static void a_long_number_is_cut(void **state)
+{
+    (void)state;
+    char text[420] = "{\"a\":";
     struct problem problem;
-    assert_null(parse("{\"top_k\":1,\"top_k\":2}", &problem));
-    assert_string_equal(problem.detail,
-                        "top_k: got it twice, must be given once");
-    assert_null(parse("{\"\\\"\\\\\":1,\"\\\"\\\\\":2}", &problem));
-    assert_string_equal(problem.detail,
-                        "\\\"\\\\: got it twice, must be given once");
+    memset(text + 5, '7', 400);
+    memcpy(text + 405, "}", 2);
+    assert_null(parse(text, &problem));
+    assert_int_equal(problem.status, 422);
+    assert_int_equal(problem.offset, 5);
+    assert_true(strlen(problem.detail) < 150);
+    assert_string_equal(problem.pointer, "/a");
 }
 
 struct seen {
@@ -183,7 +221,8 @@ int main(void)
         cmocka_unit_test(kinds_are_those_of_the_text),
         cmocka_unit_test(errors_have_a_place),
         cmocka_unit_test(a_nul_is_no_json),
-        cmocka_unit_test(a_duplicate_is_named),
+        cmocka_unit_test(a_refused_value_is_named),
+        cmocka_unit_test(a_long_number_is_cut),
         cmocka_unit_test(members_come_in_order),
         cmocka_unit_test(values_print_as_they_were_written),
         cmocka_unit_test(long_values_are_cut),
