@@ -157,10 +157,11 @@ static bool check_mask(const struct request *request, struct problem *problem)
 {
     const struct tensor *mask = &request->mask, *logits = &request->logits;
     char got[SHAPE_TEXT], must[SHAPE_TEXT];
-    if (mask->type == TENSOR_NONE ||
-        shape_is(mask, logits->rank, logits->shape) ||
-        shape_is(mask, 1, &request->classes))
+    if (mask->type == TENSOR_NONE || shape_is(mask, 1, &request->classes))
         return true;
+    if (logits->rank == 1 || shape_is(mask, logits->rank, logits->shape))
+        return check_shape("mask", mask, logits->rank, logits->shape,
+                           "as logits", problem);
     return problem_set(problem, 422, "/mask",
                        "mask: got %s, must be %s, as logits, or "
                        "shape [%zu], one a class",

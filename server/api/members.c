@@ -60,12 +60,10 @@ const struct member members[] = {
     OPTION(of, TAKER_GRADIENTS, CHOICE,
            "\"loss\", \"softmax\" or \"log_softmax\"", .names = ofs),
     OPTION(include, TAKER_SOFTMAX, SET,
-           "an array of \"logsumexp\", \"entropy\", \"argmax\"",
-           .names = includes,
+           "\"logsumexp\", \"entropy\" or \"argmax\"", .names = includes,
            .allowed = INCLUDE_LOGSUMEXP | INCLUDE_ENTROPY | INCLUDE_ARGMAX),
     OPTION(include, TAKER_LOSSES, SET,
-           "an array of \"logsumexp\", \"argmax\", \"accuracy\"",
-           .names = includes,
+           "\"logsumexp\", \"argmax\" or \"accuracy\"", .names = includes,
            .allowed = INCLUDE_LOGSUMEXP | INCLUDE_ARGMAX | INCLUDE_ACCURACY),
 };
 const size_t member_count = sizeof members / sizeof members[0];

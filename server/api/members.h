@@ -33,7 +33,8 @@ struct member {
     unsigned takers;
     enum member_kind kind;
     size_t offset;      /* in struct request; what is there, kind says */
-    const char *rule;   /* of an option: "NAME: got VALUE, must be RULE" */
+    const char *rule;   /* of an option, or of an element of a set: "NAME: got
+                           VALUE, must be RULE" */
     double least, most; /* of an integer or a number */
     const char *const *names;    /* NULL at the end */
     unsigned allowed;            /* bits of a set */

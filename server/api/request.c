@@ -65,39 +65,49 @@ bool request_has_option(const struct request *request, const char *name)
     return member && member->kind != MEMBER_TENSOR;
 }
 
-bool request_unknown(const struct request *request, const char *name,
-                     struct problem *problem)
+/* kind is what may be meant: "member", or "parameter", which is no tensor. */
+static bool refuse_name(const struct request *request, const char *name,
+                        const char *kind, bool tensors, struct problem *problem)
 {
     unsigned takers = member_takers(request->operation);
     char pointer[sizeof problem->pointer], known[256];
     size_t used = 0;
     known[0] = '\0';
     for (size_t i = 0; i < member_count && used < sizeof known; i++)
-        if (members[i].takers & takers)
+        if ((members[i].takers & takers) &&
+            (tensors || members[i].kind != MEMBER_TENSOR))
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                      used ? ", " : "", members[i].name);
     pointer[0] = '/';
     path_text(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
               pointer + 1, sizeof pointer - 1);
     return problem_set(problem, 422, pointer,
-                       "%.64s: got an unknown member, must be one of %s", name,
-                       known);
+                       "%.64s: got an unknown %s, must be one of %s",
+                       *name ? name : "\"\"", kind, known);
+}
+
+bool request_unknown(const struct request *request, const char *name,
+                     struct problem *problem)
+{
+    return refuse_name(request, name, "member", true, problem);
 }
 
 static bool refuse(const struct member *member, const struct value *value,
                    size_t element, struct problem *problem)
 {
     char pointer[sizeof problem->pointer], got[128];
-    if (element == SIZE_MAX) {
+    bool whole = element == SIZE_MAX;
+    if (whole) {
         snprintf(pointer, sizeof pointer, "/%s", member->name);
     } else {
         snprintf(pointer, sizeof pointer, "/%s/%zu", member->name, element);
         value = value_at(value, element);
     }
     value_print(value, got, sizeof got);
-    return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
-                       member->name, got,
-                       member->rule ? member->rule : "a tensor");
+    return problem_set(
+        problem, 422, pointer, "%s: got %s, must be %s%s", member->name, got,
+        whole && member->kind == MEMBER_SET ? "an array of " : "",
+        member->rule ? member->rule : "a tensor");
 }
 
 bool request_set(struct request *request, const char *name,
@@ -107,7 +117,7 @@ bool request_set(struct request *request, const char *name,
         member_find(member_takers(request->operation), name);
     size_t element = SIZE_MAX;
     if (!member)
-        return request_unknown(request, name, problem);
+        return refuse_name(request, name, "parameter", false, problem);
     return member_set(request, member, value, &element) ||
            refuse(member, value, element, problem);
 }

@@ -98,7 +98,7 @@ bool request_unknown(const struct request *request, const char *name,
 
 /**
  * Set an option from a JSON value; name and value are named in the 422 when
- * the name is unknown to the operation or the value outside its domain.
+ * the operation has no option of that name or the value is outside its domain.
  */
 bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem);

@@ -23,9 +23,12 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
     const struct message_input *input = &message->input[index];
     struct reader_lift lift = {0};
     if (!request_tensor(request, input->name, &lift)) {
+        char names[128];
+        model_list(message->model->inputs, names, sizeof names);
         problem_set(problem, 400, NULL,
-                    "input '%.60s': must be an input of model %s", input->name,
-                    message->model->name);
+                    "inputs[%zu].name: got \"%.60s\", must be one of %s, which "
+                    "model %s takes",
+                    index, input->name, names, message->model->name);
         return NULL;
     }
     for (size_t i = 0; i < index; i++)

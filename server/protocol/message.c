@@ -27,11 +27,9 @@ static bool value_begins(void *cls, const struct reader_path *path,
 {
     struct message_input *input = input_at(cls, path, "data");
     *lift = (struct reader_lift){0};
+    (void)problem;
     if (!input)
         return true;
-    if (input->data.type != TENSOR_NONE)
-        return problem_set(problem, 400, NULL,
-                           "data: got it twice, must be given once");
     lift->tensor = &input->data;
     lift->element = input->seen ? input->seen->element : READER_ANY;
     lift->max_rank = TENSOR_MAX_RANK;
@@ -309,10 +307,14 @@ static bool output_parse(struct message *message, const struct value *object,
     const struct value *parameters;
     if (!name_of(object, "outputs", index, &output->name, problem))
         return false;
-    if (!model_output(message->model, output->name))
+    if (!model_output(message->model, output->name)) {
+        char names[128];
+        model_list(message->model->outputs, names, sizeof names);
         return problem_set(problem, 400, NULL,
-                           "output '%.60s': must be an output of model %s",
-                           output->name, message->model->name);
+                           "outputs[%zu].name: got \"%.60s\", must be one of "
+                           "%s, which model %s gives",
+                           index, output->name, names, message->model->name);
+    }
     for (size_t i = 0; i < index; i++)
         if (strcmp(message->output[i].name, output->name) == 0)
             return problem_set(problem, 400, NULL,

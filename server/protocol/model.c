@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* clang-format off */
@@ -69,6 +70,14 @@ const struct model *model_find(const char *name, size_t bytes)
             memcmp(models[i].name, name, bytes) == 0)
             return &models[i];
     return NULL;
+}
+
+void model_list(const struct model_tensor *tensors, char *text, size_t bytes)
+{
+    size_t used = 0;
+    for (const struct model_tensor *t = tensors; t->name && used < bytes; t++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s",
+                                 t == tensors ? "" : ", ", t->name);
 }
 
 const struct model_tensor *model_output(const struct model *model,

@@ -34,6 +34,9 @@ extern const struct model models[MODEL_COUNT];
 /** The model of that name (bytes long); NULL: there is none. */
 const struct model *model_find(const char *name, size_t bytes);
 
+/** "logits, mask"; cut to fit. */
+void model_list(const struct model_tensor *tensors, char *text, size_t bytes);
+
 /** Its output of that name; NULL: there is none. */
 const struct model_tensor *model_output(const struct model *model,
                                         const char *name);

@@ -14,26 +14,28 @@ static bool is_foreign(const char *name)
     return false;
 }
 
-/* "logsumexp, argmax" as the array that the option is; NULL: not a list. */
-static struct value *list_parse(const struct value *text)
+/* "logsumexp, argmax" as the JSON array that the option is; 0: no list. */
+static size_t list_write(const char *text, char *json, size_t room)
 {
-    char json[256] = "[\"";
     size_t used = 2;
-    if (value_kind(text) != VALUE_STRING)
-        return NULL;
-    for (const char *at = value_string(text); *at; at++) {
-        if (*at == '"' || *at == '\\' || used + 5 > sizeof json)
-            return NULL;
-        if (*at == ',') {
+    memcpy(json, "[\"", 2);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\' || (unsigned char)*text < ' ' ||
+            used + 5 > room)
+            return 0;
+        if (*text == ',') {
             memcpy(json + used, "\",\"", 3);
             used += 3;
-        } else if (*at != ' ') {
-            json[used++] = *at;
+        } else if (*text != ' ') {
+            json[used++] = *text;
         }
     }
-    memcpy(json + used, "\"]", 2);
-    struct problem ignored = {0};
-    return value_parse(json, used + 2, &ignored);
+    if (used == 2) /* no name at all */
+        used = 1;
+    else
+        json[used++] = '"';
+    json[used++] = ']';
+    return used;
 }
 
 struct setting {
@@ -41,21 +43,39 @@ struct setting {
     struct problem *problem;
 };
 
+static bool include_set(struct setting *setting, const struct value *text)
+{
+    char json[256], got[96];
+    size_t bytes = value_kind(text) == VALUE_STRING
+                       ? list_write(value_string(text), json, sizeof json)
+                       : 0;
+    if (bytes == 0) {
+        value_print(text, got, sizeof got);
+        return problem_set(setting->problem, 400, NULL,
+                           "include: got %s, must be a string of names with "
+                           "commas between them",
+                           got);
+    }
+    struct value *list = value_parse(json, bytes, setting->problem);
+    bool good = list && request_set(setting->request, "include", list,
+                                    setting->problem);
+    setting->problem->pointer[0] = '\0'; /* there is no such array */
+    value_free(list);
+    return good;
+}
+
 static bool option_set(void *cls, const char *name, const struct value *value)
 {
     struct setting *setting = cls;
     if (is_foreign(name))
         return true;
-    if (strcmp(name, "log") == 0)
+    if (strcmp(name, "log") == 0 && request_has_option(setting->request, name))
         return problem_set(setting->problem, 400, NULL,
                            "log: got a parameter, must be left to the model, "
                            "softmax or log_softmax");
-    struct value *list =
-        strcmp(name, "include") == 0 ? list_parse(value) : NULL;
-    bool good = request_set(setting->request, name, list ? list : value,
-                            setting->problem);
-    value_free(list);
-    return good;
+    if (strcmp(name, "include") == 0)
+        return include_set(setting, value);
+    return request_set(setting->request, name, value, setting->problem);
 }
 
 bool parameters_apply(const struct message *message, struct request *request,

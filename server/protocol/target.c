@@ -30,7 +30,9 @@ static const struct {
 
 static bool unknown_path(const char *path, struct problem *problem)
 {
-    return problem_set(problem, 404, NULL, "path: got %.200s, which is unknown",
+    return problem_set(problem, 404, NULL,
+                       "path: got %.200s, must be one that GET /openapi.json "
+                       "lists",
                        path);
 }
 

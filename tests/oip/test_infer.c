@@ -308,6 +308,12 @@ static void options_are_parameters(void **state)
     assert_has(&exchange, "\"name\":\"logsumexp\",\"shape\":[1]");
     exchange_free(&exchange);
     exchange_free(&native);
+    exchange = send_json(
+        SOFTMAX,
+        "{\"parameters\":{\"include\":\"\"},\"inputs\":[{\"name\":"
+        "\"logits\",\"shape\":[1],\"datatype\":\"FP32\",\"data\":[3]}]}");
+    assert_int_equal(exchange.status, 200);
+    exchange_free(&exchange);
 }
 
 /* Where the native form has a bare number, shape [1] and shape [] are one. */
