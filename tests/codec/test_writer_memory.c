@@ -17,24 +17,12 @@
 
 #include <cmocka.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REPLACED 0
-#elif defined(__has_feature)
-#define REPLACED                                                               \
-    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define REPLACED 1
-#endif
+#include "../support/libc_malloc.h"
 
 static long calls_left = -1; /* until one fails; -1: none will */
 static long held;            /* blocks */
 
 #if REPLACED
-
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_realloc(void *, size_t);
-extern void __libc_free(void *);
 
 static bool fails(void)
 {

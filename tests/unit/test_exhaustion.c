@@ -16,14 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REPLACED 0
-#elif defined(__has_feature)
-#define REPLACED                                                               \
-    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define REPLACED 1
-#endif
+#include "../support/libc_malloc.h"
 
 /* Calls until one fails, on any thread; negative: none will. */
 static atomic_long memory_left = -1, threads_left = -1;
@@ -37,10 +30,6 @@ static bool fails(atomic_long *left)
     errno = ENOMEM;
     return true;
 }
-
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_memalign(size_t, size_t);
 
 void *malloc(size_t bytes)
 {

@@ -22,26 +22,12 @@
 #include "../../server/api/native.h"
 #include "../../server/protocol/protocol.h"
 #include "../../server/spare.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define REPLACED 0
-#elif defined(__has_feature)
-#define REPLACED                                                               \
-    !(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define REPLACED 1
-#endif
+#include "../support/libc_malloc.h"
 
 static _Thread_local long calls_left = -1; /* until one fails; -1: none will */
 static _Thread_local long held;            /* blocks and mappings */
 
 #if REPLACED
-
-extern void *__libc_malloc(size_t);
-extern void *__libc_calloc(size_t, size_t);
-extern void *__libc_realloc(void *, size_t);
-extern void *__libc_memalign(size_t, size_t);
-extern void __libc_free(void *);
 
 static bool fails(void)
 {
