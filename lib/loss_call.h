@@ -16,12 +16,14 @@
 #define SMX_NEAR 1600.0
 
 struct smx_part { /* of a row: one of its chunks, or all of it */
+    bool tame;    /* tame.h; of a chunk: if its row is */
     double max, reference, sum;
     double mass; /* sum of v */
     double cost; /* sum of v (anchor - z), anchor: max, or 0 if all masked */
 };
 
 struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
+    bool tame;
     double reference, factor, share;
     double label; /* what the label's class loses beside that */
 };
@@ -37,6 +39,8 @@ struct smx_loss_call {
     struct smx_mass mass; /* of row 0 */
     double keep, share;   /* of the label: 1 - e; of every class: e / C */
     double inverse_temperature, scale; /* as in plain.c */
+    struct smx_tame tame;
+    bool stream; /* the gradient past the cache */
     double divisor, factor, z_factor;
     size_t counted;           /* rows not ignored */
     bool few;                 /* classes, and no mass but the label's */
@@ -66,6 +70,9 @@ static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
     size_t left = call->classes - chunk * SMX_CHUNK;
     return left < SMX_CHUNK ? left : SMX_CHUNK;
 }
+
+/* What tame exponentials are times as much of. */
+#define SMX_TAME_UNIT 0x1p-54
 
 /** The gradient at the label's class, before the logits are overwritten. */
 float smx_loss_own(const struct smx_loss_call *call, size_t row,

@@ -4,10 +4,43 @@
 #include "loss_call.h"
 #include "sums.h"
 
+/* The sums of a row's tame chunks, when the row as a whole is not. */
+static void sum_again(const struct smx_loss_call *call, size_t row)
+{
+    struct smx_part *parts = call->parts + row * call->chunks;
+    const float *z = call->z + row * call->classes;
+    for (size_t k = 0; k < call->chunks; k++) {
+        if (!parts[k].tame)
+            continue;
+        parts[k].tame = false;
+        parts[k].reference = parts[k].sum = 0;
+        if (parts[k].max == -INFINITY)
+            continue;
+        parts[k].reference = smx_loss_reference(parts[k].max, call->scale);
+        parts[k].sum =
+            call->kernels->loss->sum(z + k * SMX_CHUNK, smx_loss_chunk(call, k),
+                                     parts[k].reference, call->scale);
+    }
+}
+
+static bool is_tame(const struct smx_loss_call *call, size_t row)
+{
+    const struct smx_part *parts = call->parts + row * call->chunks;
+    double sum = 0;
+    bool tame = true;
+    for (size_t k = 0; k < call->chunks; k++) {
+        tame &= parts[k].tame;
+        sum += parts[k].sum;
+    }
+    return tame && smx_tame_sum(sum / SMX_TAME_UNIT, call->classes);
+}
+
 static struct smx_part merge(const struct smx_loss_call *call, size_t row)
 {
     const struct smx_part *parts = call->parts + row * call->chunks;
-    struct smx_part whole = {.max = -INFINITY};
+    struct smx_part whole = {.max = -INFINITY, .tame = is_tame(call, row)};
+    if (!whole.tame)
+        sum_again(call, row);
     if (call->chunks == 1)
         return parts[0];
     for (size_t k = 0; k < call->chunks; k++)
@@ -27,9 +60,9 @@ static struct smx_part merge(const struct smx_loss_call *call, size_t row)
     return whole;
 }
 
-/* The sum relative to the maximum, less the maximum itself, whose own
- * exponential leaves it with the very bits it came in with; a rest that is
- * lost in the sum is added up again. */
+/* The sum relative to the maximum, less the maximum itself. Its exponential
+ * leaves the sum with the very bits it came in with, but for a tame row, where
+ * it has others; a rest that is lost in the sum is added up again. */
 static double rest_of(const struct smx_loss_call *call, size_t row,
                       const struct smx_part *whole)
 {
@@ -37,7 +70,7 @@ static double rest_of(const struct smx_loss_call *call, size_t row,
         return 0;
     double top = smx_power((whole->max - whole->reference) * call->scale);
     double rest = (whole->sum - top) / top;
-    if (rest >= 0x1p-20)
+    if (rest >= (whole->tame ? 0.25 : 0x1p-20))
         return rest;
     const float *z = call->z + row * call->classes;
     rest = 0;
@@ -101,6 +134,9 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
     if (call->criterion->z_loss != 0 && whole->sum > 0)
         a += call->z_factor * 2 * call->criterion->z_loss * lse;
     d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
+    /* both halves of the factor as float32; no negative zeros */
+    d.tame = whole->tame && call->mass.kind == SMX_MASS_NONE &&
+             d.factor > 0x1p-66 && d.factor < 0x1p100;
     return d;
 }
 

@@ -18,10 +18,7 @@
 #define ALIGNED __attribute__((aligned(64)))
 
 /* Chunks of a row whose exponentials are kept between the sweeps. */
-#define SHORT 2
-
-/* Bytes beyond which an output had better not pass through the cache. */
-#define STREAMED ((size_t)12 << 20)
+#define SHORT (SMX_ROOMLESS / SMX_CHUNK)
 
 struct plain_call {
     const struct smx_kernels *kernels;
@@ -374,8 +371,7 @@ enum smx_status smx_plain_softmax(struct smx_context *context,
                               .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
                               .tame = smx_tame_of(t),
                               .refused = SIZE_MAX};
-    size_t bytes = call.rows * call.classes * sizeof *values;
-    call.stream = bytes >= STREAMED && values != z->data;
+    call.stream = call.rows * call.classes >= SMX_STREAMED && values != z->data;
     call.tame.possible &= !log;
     call.few = call.classes <= SMX_FEW && call.tame.possible;
     enum smx_status status = SMX_OK;

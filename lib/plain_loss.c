@@ -42,7 +42,10 @@ static bool sum_chunk(const struct smx_loss_call *call, size_t row,
         return false;
     bool empty = max == -INFINITY;
     part->max = max;
-    if (!empty) {
+    part->tame = call->tame.possible && max < call->tame.highest;
+    if (part->tame) {
+        part->sum = call->kernels->tame->sum(z, n, &call->tame) * SMX_TAME_UNIT;
+    } else if (!empty) {
         part->reference = smx_loss_reference(max, call->scale);
         part->sum = kernels->sum(z, n, part->reference, call->scale);
     }
@@ -81,8 +84,7 @@ static void sum_chunks(void *argument, size_t slice)
     }
 }
 
-/* ---- second sweep: the gradient
- * --------------------------------------- */
+/* ---- second sweep: the gradient ---------------------------------------- */
 
 static void put_chunk(const struct smx_loss_call *call, size_t row,
                       size_t chunk)
@@ -98,15 +100,19 @@ static void put_chunk(const struct smx_loss_call *call, size_t row,
     struct smx_mass mass = mass_of(call, row, chunk);
     size_t y = labels ? (size_t)labels[row] - first : n; /* wraps below it */
     float own = y < n ? smx_loss_own(call, row, d) : 0;
-    call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
-                                 d->factor, &mass, d->share,
+    if (d->tame)
+        call->kernels->tame->put(call->z + start, n, &call->tame,
+                                 d->factor * SMX_TAME_UNIT, call->stream,
                                  call->gradient + start);
+    else
+        call->kernels->loss->descend(call->z + start, n, d->reference,
+                                     call->scale, d->factor, &mass, d->share,
+                                     call->gradient + start);
     if (y < n)
         call->gradient[start + y] = own;
 }
 
-/* Backwards, as the end of the tensor is what
- * the cache still holds. */
+/* Backwards, as the end of the tensor is what the cache still holds. */
 static void put_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
@@ -117,9 +123,7 @@ static void put_chunks(void *argument, size_t slice)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
 
-/* ---- all of it
- * --------------------------------------------------------
- */
+/* ---- all of it --------------------------------------------------------- */
 
 static void count(struct smx_loss_call *call)
 {
@@ -141,8 +145,7 @@ static void count(struct smx_loss_call *call)
     }
 }
 
-/* Of the rows' numbers, block by block,
- * compensated. */
+/* Of the rows' numbers, block by block, compensated. */
 static double total(const struct smx_loss_call *call, const double *numbers)
 {
     double sum = 0, lost = 0;
@@ -206,9 +209,8 @@ static enum smx_status allocate(struct smx_loss_call *call)
                : SMX_ENOMEM;
 }
 
-/* Rows of few classes are computed at once,
- * block by block; where that writes, all
- * logits must have been looked at before. */
+/* Rows of few classes are computed at once, block by block; where that writes,
+ * all logits must have been looked at before. */
 static void run_few(struct smx_context *context, struct smx_loss_call *call)
 {
     if (call->gradient || call->logsumexp || call->argmax)
@@ -287,7 +289,10 @@ bool smx_plain_loss(struct smx_context *context,
                                  .keep = 1 - e,
                                  .share = e / (double)logits->classes,
                                  .inverse_temperature = 1 / t,
-                                 .scale = SMX_POWER_NAT / t};
+                                 .scale = SMX_POWER_NAT / t,
+                                 .tame = smx_tame_of(t)};
+    call.stream = gradient && gradient != call.z &&
+                  call.rows * call.classes >= SMX_STREAMED;
     call.mass = (struct smx_mass){.kind = kind_of(criterion),
                                   .targets = criterion->targets,
                                   .weights = criterion->weights,
@@ -297,6 +302,9 @@ bool smx_plain_loss(struct smx_context *context,
         call.logsumexp = out->logsumexp;
         call.argmax = out->argmax;
     }
+    /* terms of both signs could leave less than the digits of tame sums */
+    call.tame.possible &=
+        !criterion->targets && criterion->z_loss == 0 && !call.logsumexp;
     *status = run(context, &call);
     return !call.refused;
 }
