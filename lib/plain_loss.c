@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "axis.h"
 #include "criterion.h"
 #include "loss_call.h"
 #include "plain.h"
@@ -271,6 +272,9 @@ bool smx_plain_loss(struct smx_context *context,
                     const float *upstream, float *gradient,
                     const struct smx_loss_out *out, enum smx_status *status)
 {
+    if (smx_axis_takes(logits))
+        return smx_axis_loss(context, logits, criterion, upstream, gradient,
+                             out, status);
     if (!smx_plain_loss_takes(logits, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
