@@ -15,7 +15,7 @@
 
 /* Elements of the copies, unless a group of rows has more: a tensor is not
  * copied as a whole where its rows are independent. */
-#define TILE ((size_t)1 << 20)
+#define TILE ((size_t)1 << 18)
 
 /* Elements of a copy of all rows: for a loss, whose rows are not independent,
  * and for rows that need room of their own, which must be found at once. */

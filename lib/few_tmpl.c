@@ -7,10 +7,12 @@
 extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
                            const struct smx_tame *tame, float *out);
 
-#define MOST (SMX_FEW * SMX_FEW_ROWS)
+/* Floats from one half of the exponentials to the other; a step may write
+ * behind the last. */
+#define HALF (SMX_FEW * SMX_FEW_ROWS + STEP)
 
 struct few {
-    float e[2 * SMX_TAME_HALF]; /* as keep leaves it */
+    float e[2 * HALF]; /* s, and s q */
     double sums[SMX_FEW_ROWS];
     float whole[SMX_FEW_ROWS], high[SMX_FEW_ROWS], low[SMX_FEW_ROWS];
 };
@@ -21,7 +23,7 @@ INLINE void keep_step(float *e, const vf *x, int count,
     struct parts parts = exponentials(x, count, tame);
     EACH (v, count) {
         vf_store(e + v * FLOATS, parts.s[v]);
-        vf_store(e + SMX_TAME_HALF + v * FLOATS, parts.rest[v]);
+        vf_store(e + HALF + v * FLOATS, parts.rest[v]);
     }
 }
 
@@ -51,13 +53,13 @@ INLINE double sum_row(int blocks, const float *e, const vi *used)
     EACH (v, PARTS) {
         vf s = (vf)((vi)vf_load(e + v * FLOATS) & used[v]);
         pairs[v] = vf_even(s) + vf_odd(s);
-        run[v] = (vf)((vi)vf_load(e + SMX_TAME_HALF + v * FLOATS) & used[v]);
+        run[v] = (vf)((vi)vf_load(e + HALF + v * FLOATS) & used[v]);
     }
     EACH (v, (blocks - 1) * PARTS) {
         const float *next = e + BLOCK + v * FLOATS;
         vf s = (vf)((vi)vf_load(next) & used[PARTS + v]);
         pairs[v] += vf_even(s) + vf_odd(s);
-        run[v] += (vf)((vi)vf_load(next + SMX_TAME_HALF) & used[PARTS + v]);
+        run[v] += (vf)((vi)vf_load(next + HALF) & used[PARTS + v]);
     }
     EACH (v, PARTS)
         vf_store(lanes + v * FLOATS, run[v]);
@@ -122,9 +124,8 @@ INLINE void put_row(int blocks, const struct few *few, size_t row,
     struct factor by = {vf_all(few->whole[row]), vf_all(few->high[row]),
                         vf_all(few->low[row])};
     EACH (v, blocks * PARTS)
-        vf_store(out + v * FLOATS,
-                 product(vf_load(e + v * FLOATS),
-                         vf_load(e + SMX_TAME_HALF + v * FLOATS), by));
+        vf_store(out + v * FLOATS, product(vf_load(e + v * FLOATS),
+                                           vf_load(e + HALF + v * FLOATS), by));
 }
 
 /* Whole blocks: what they write behind a row is the next row's place, which

@@ -156,25 +156,28 @@ static void check_rows(void *argument, size_t slice)
     call->wild = true;
 }
 
-/* false: the row is wild, and nothing is written. */
+/* false: the row is wild, and still to be written. The output holds one half of
+ * the exponentials first: what is in the cache is less that way. */
 static bool put_tame_row(struct plain_call *call, size_t row, float *e)
 {
     const struct smx_tame_kernels *kernels = call->kernels->tame;
     size_t start = row * call->classes;
+    const float *z = call->logits + start;
     double sum = 0;
     if (!call->tame.possible ||
         (call->wild && !is_below(call, start, call->classes)))
         return false;
+    float *out = call->values + start;
+    float *high = out == z ? e + SHORT * SMX_CHUNK : out;
     for (size_t k = 0; k < call->chunks; k++)
-        sum += kernels->keep(call->logits + start + k * SMX_CHUNK,
-                             chunk_length(call, k), &call->tame,
-                             e + k * 2 * SMX_TAME_HALF,
-                             call->values + start + k * SMX_CHUNK);
+        sum +=
+            kernels->keep(z + k * SMX_CHUNK, chunk_length(call, k), &call->tame,
+                          high + k * SMX_CHUNK, e + k * SMX_CHUNK);
     if (!smx_tame_sum(sum, call->classes))
         return false;
     for (size_t k = 0; k < call->chunks; k++)
-        kernels->scale(e + k * 2 * SMX_TAME_HALF, chunk_length(call, k),
-                       1 / sum, call->values + start + k * SMX_CHUNK);
+        kernels->scale(high + k * SMX_CHUNK, e + k * SMX_CHUNK,
+                       chunk_length(call, k), 1 / sum, out + k * SMX_CHUNK);
     return true;
 }
 
@@ -211,7 +214,7 @@ static void put_rows(void *argument, size_t slice)
     struct plain_call *call = argument;
     ALIGNED union {
         double wild[SHORT * SMX_CHUNK];
-        float tame[SHORT * 2 * SMX_TAME_HALF];
+        float tame[2 * SHORT * SMX_CHUNK];
     } e;
     size_t r = slice * call->per_slice, end = slice_end(call, slice);
     size_t step = SMX_FEW_ROWS;

@@ -69,9 +69,6 @@ static inline bool smx_tame_sum(double sum, size_t classes)
 #define SMX_FEW ((size_t)32)
 #define SMX_FEW_ROWS ((size_t)128)
 
-/* Floats between the two halves of kept exponentials. */
-#define SMX_TAME_HALF ((size_t)4096 + 64)
-
 /** Kernels for one chunk (kernels.h), one table an instruction set. */
 struct smx_tame_kernels {
     /** Are all x[i] below highest? false for NaN. */
@@ -81,13 +78,15 @@ struct smx_tame_kernels {
      *  Relative error below 2^-26.5. */
     double (*sum)(const float *x, size_t n, const struct smx_tame *tame);
 
-    /** The same; e: both halves of every exponential. Fetches where they will
-     *  go, out, if that is not NULL. */
+    /** The same, and both halves of every exponential; rest: whole blocks
+     *  of 16. */
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
-                   float e[2 * SMX_TAME_HALF], const float *out);
+                   float *high, float *rest);
 
-    /** out[i] = factor * e[i], rounded once. */
-    void (*scale)(const float *e, size_t n, double factor, float *out);
+    /** out[i] = factor * (high[i] + rest[i]), rounded once. out may be
+     *  high. */
+    void (*scale)(const float *high, const float *rest, size_t n, double factor,
+                  float *out);
 
     /** keep and scale at once; stream: past the cache. out may be x. */
     void (*put)(const float *x, size_t n, const struct smx_tame *tame,

@@ -66,20 +66,20 @@ INLINE void fetch(const float *x)
 }
 
 INLINE void sum_step(struct sums *sums, const vf *x, int count,
-                     const struct smx_tame *tame, float *e)
+                     const struct smx_tame *tame, float *high, float *rest)
 {
     struct parts parts = exponentials(x, count, tame);
     add(sums, &parts, count);
-    if (!e)
+    if (!rest)
         return;
     EACH (v, count) {
-        vf_store(e + v * FLOATS, parts.s[v]);
-        vf_store(e + SMX_TAME_HALF + v * FLOATS, parts.rest[v]);
+        vf_store(high + v * FLOATS, parts.s[v]);
+        vf_store(rest + v * FLOATS, parts.rest[v]);
     }
 }
 
 INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
-                       float *e, const float *out)
+                       float *high, float *rest)
 {
     const struct smx_tame tame = *by; /* nothing that is stored changes it */
     struct sums sums = {0};
@@ -88,17 +88,20 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
             fetch(x + i);
-            if (out)
-                EACH (c, (int)(STEP / BLOCK))
-                    __builtin_prefetch(out + i + c * BLOCK, 1);
             load(x + i, WIDE, z);
-            sum_step(&sums, z, WIDE, &tame, e ? e + i : NULL);
+            sum_step(&sums, z, WIDE, &tame, rest ? high + i : NULL,
+                     rest ? rest + i : NULL);
         }
         end_run(&sums);
     }
     for (; i < n; i += BLOCK) {
+        float last[BLOCK] = {0};
+        bool part = n - i < BLOCK;
+        float *to = part ? last : rest ? high + i : NULL;
         load_part(x + i, n - i, &tame, z);
-        sum_step(&sums, z, PARTS, &tame, e ? e + i : NULL);
+        sum_step(&sums, z, PARTS, &tame, to, rest ? rest + i : NULL);
+        if (rest && part)
+            memcpy(high + i, last, (n - i) * sizeof *high);
     }
     end_run(&sums);
     return sum_of(&sums);
@@ -110,32 +113,30 @@ static double sum(const float *x, size_t n, const struct smx_tame *tame)
 }
 
 static double keep(const float *x, size_t n, const struct smx_tame *tame,
-                   float e[2 * SMX_TAME_HALF], const float *out)
+                   float *high, float *rest)
 {
-    return sum_kept(x, n, tame, e, out);
+    return sum_kept(x, n, tame, high, rest);
 }
 
 /* ---- products ---------------------------------------------------------- */
 
-INLINE void scale_at(const float *e, size_t i, struct factor by, float *out)
-{
-    vf_store(out + i,
-             product(vf_load(e + i), vf_load(e + SMX_TAME_HALF + i), by));
-}
-
-static void scale(const float *e, size_t n, double factor, float *out)
+static void scale(const float *high, const float *rest, size_t n, double factor,
+                  float *out)
 {
     struct factor by = factor_of(factor);
-    size_t i = 0;
+    size_t i = 0, left = n % FLOATS;
+    vf last = vf_all(0);
+    if (n > FLOATS) /* the end as a whole register, before out is overwritten */
+        last =
+            product(vf_load(high + n - FLOATS), vf_load(rest + n - FLOATS), by);
     for (; n - i >= FLOATS; i += FLOATS)
-        scale_at(e, i, by, out);
-    if (i == n)
-        return;
-    if (n > FLOATS) { /* some of it again: faster than a part of a register */
-        scale_at(e, n - FLOATS, by, out);
-        return;
-    }
-    vf_store_part(out, product(vf_load(e), vf_load(e + SMX_TAME_HALF), by), n);
+        vf_store(out + i, product(vf_load(high + i), vf_load(rest + i), by));
+    if (left && n > FLOATS)
+        vf_store(out + n - FLOATS, last);
+    else if (left)
+        vf_store_part(
+            out,
+            product(vf_load_part(high, n, 0), vf_load_part(rest, n, 0), by), n);
 }
 
 INLINE void products(const vf *x, int count, const struct smx_tame *tame,
