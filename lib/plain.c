@@ -3,7 +3,9 @@
  * should be read from memory as seldom as possible. Short rows: one sweep
  * for NaN and +INFINITY, one that computes a row while it is in the cache.
  * Long rows: the first sweep sums the exponentials of each chunk too, the
- * second computes them again, which costs less than to store and fetch them. */
+ * second computes them again, which costs less than to store and fetch them.
+ * Tame rows (tame.h) are computed in float32, the others, which are called
+ * wild here, and logarithms in double. */
 #include "plain.h"
 
 #include <float.h>
