@@ -295,8 +295,6 @@ static const char *run(struct lift *lift, const char *p, const char *begin,
         scan_get()->read(p, (size_t)(end - p), &stretch);
     else
         scan_copy(p, end, &stretch);
-    if (stretch.count > 0)
-        lift->rank = lift->depth;
     for (size_t i = 0; i < stretch.count;) {
         const char *text = p + stretch.edges[2 * i];
         size_t bytes = stretch.edges[2 * i + 1] - stretch.edges[2 * i];
@@ -305,13 +303,16 @@ static const char *run(struct lift *lift, const char *p, const char *begin,
             size_t done = stage_plain(&lift->stage, &stretch, i, problem);
             if (problem->status)
                 return NULL;
-            lift->counts[lift->depth - 1] += done;
             i += done;
-            if (done > 0)
+            if (done > 0) {
+                lift->rank = lift->depth;
+                lift->counts[lift->depth - 1] += done;
                 continue;
+            }
         }
         if (!is_whole(text, bytes)) {
-            lift->expect = LIFT_VALUE;
+            if (i > 0)
+                lift->expect = LIFT_VALUE;
             return text;
         }
         if (!element(lift, text, bytes, problem))
