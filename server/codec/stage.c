@@ -415,6 +415,25 @@ static bool settle_int64(struct stage *stage, const char *member,
     return true;
 }
 
+/* It became float32, and why. */
+static bool refuse_late(const struct stage *stage, const char *member,
+                        struct problem *problem)
+{
+    char pointer[sizeof problem->pointer], got[64], most[32] = "fewer";
+    snprintf(pointer, sizeof pointer, "/%s", member);
+    if (stage->count > STAGE_MAX_ELEMENTS) {
+        snprintf(got, sizeof got, "%zu elements", stage->count);
+        snprintf(most, sizeof most, "at most %d", STAGE_MAX_ELEMENTS);
+    } else {
+        snprintf(got, sizeof got, "more than %d elements of many digits",
+                 STAGE_MAX_EXCEPTIONS);
+    }
+    return problem_set(problem, 422, pointer,
+                       "%s: got %s before their type, must be %s unless "
+                       "\"dtype\" (in /v2 \"datatype\") stands before them",
+                       member, got, most);
+}
+
 static bool settle_other(struct stage *stage, enum tensor_type type,
                          const char *member, struct problem *problem)
 {
@@ -434,12 +453,7 @@ static bool settle_other(struct stage *stage, enum tensor_type type,
         return at_element(stage, member, 0, problem, "true or false");
     if (tensor->type == TENSOR_FLOAT64 && type == TENSOR_INT64)
         return settle_int64(stage, member, problem);
-    snprintf(pointer, sizeof pointer, "/%s", member);
-    return problem_set(problem, 422, pointer,
-                       "%s: got %zu elements before their type, must be at "
-                       "most %d unless \"dtype\" (in /v2 \"datatype\") stands "
-                       "before them",
-                       member, stage->count, STAGE_MAX_ELEMENTS);
+    return refuse_late(stage, member, problem);
 }
 
 bool stage_settle(struct stage *stage, enum tensor_type type,

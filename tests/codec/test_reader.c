@@ -330,6 +330,65 @@ static void settling_is_reading_with_that_type(void **state)
 }
 
 /* In a row so long that it is read many numbers at once. */
+/* {"logits":[ELEMENT, ...]}, count times; settled as float64. */
+static void settle_many(struct reading *reading, const char *element,
+                        size_t count, bool good)
+{
+    static const char opening[] = "{\"logits\":[";
+    size_t bytes = strlen(element), used = sizeof opening - 1;
+    char *body = malloc(used + count * (bytes + 1) + 2);
+    assert_non_null(body);
+    memcpy(body, opening, used);
+    for (size_t i = 0; i < count; i++, used += bytes + 1) {
+        memcpy(body + used, element, bytes);
+        body[used + bytes] = ',';
+    }
+    memcpy(body + used - 1, "]}", 2);
+    assert_true(reading_slices(reading, body, used + 1, 65536));
+    free(body);
+    assert_int_equal(reading_settle(reading, READING_LOGITS, TENSOR_FLOAT64),
+                     good);
+}
+
+/* The long text is just above the middle of two floats: too near for a double
+ * to tell. */
+static void few_elements_may_come_before_their_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *element;
+        size_t count;
+        const char *detail; /* NULL: they may */
+    } cases[] = {
+        {"0.1", 1048576, NULL},
+        {"0.1", 1048577,
+         "logits: got 1048577 elements before their type, must be at most "
+         "1048576 unless \"dtype\" (in /v2 \"datatype\") stands before them"},
+        {"1.00000005960464477540", 16384, NULL},
+        {"1.00000005960464477540", 100000,
+         "logits: got more than 16384 elements of many digits before their "
+         "type, must be fewer unless \"dtype\" (in /v2 \"datatype\") stands "
+         "before them"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reading reading;
+        settle_many(&reading, cases[i].element, cases[i].count,
+                    !cases[i].detail);
+        const struct tensor *logits = &reading.tensor[READING_LOGITS];
+        double wanted = strtod(cases[i].element, NULL);
+        assert_int_equal(logits->count, cases[i].count);
+        if (cases[i].detail) {
+            assert_string_equal(reading.problem.detail, cases[i].detail);
+            assert_string_equal(reading.problem.pointer, "/logits");
+            assert_true(((float *)logits->data)[logits->count - 1] ==
+                        strtof(cases[i].element, NULL));
+        } else {
+            assert_true(((double *)logits->data)[logits->count - 1] == wanted);
+        }
+        reading_free(&reading);
+    }
+}
+
 static void staged_integers_keep_all_their_digits(void **state)
 {
     (void)state;
@@ -366,6 +425,7 @@ int main(void)
         cmocka_unit_test(endless_input_is_refused_at_once),
         cmocka_unit_test(staged_floats_are_rounded_once),
         cmocka_unit_test(settling_is_reading_with_that_type),
+        cmocka_unit_test(few_elements_may_come_before_their_type),
         cmocka_unit_test(staged_integers_keep_all_their_digits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
