@@ -18,8 +18,7 @@ static struct smx_two dot_of(const struct derivative_call *call,
 {
     const struct smx_row_kernels *k = row->kernels;
     struct smx_two dot = {0, 0};
-    SMX_ROW_TILES(c, row)
-    {
+    SMX_ROW_TILES (c, row) {
         smx_row_get(row, call->upstream, row->mass);
         if (!call->log) {
             k->scale(row->e, row->n, 1, row->out);
@@ -34,22 +33,22 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
     const struct smx_row_kernels *k = row->kernels;
-    int exponent;
     struct smx_two dot = dot_of(call, row), minus_one = {-1, 0};
-    struct smx_two cooling = smx_row_cooling(row, &exponent);
     struct smx_row_descent log =
         smx_row_descend(row, two_negate(dot), minus_one);
-    struct smx_vjp_scale plain = {.inverse = two_div(cooling, smx_row_sum(row)),
-                                  .dot = dot};
+    struct smx_vjp_scale plain = {.inverse =
+                                      two_div(row->cooling, smx_row_sum(row)),
+                                  .dot = dot,
+                                  .power = {row->pure[0], row->pure[1]}};
     (void)r;
-    smx_row_power(exponent - SMX_ROW_SHIFT, plain.power);
-    SMX_ROW_TILES(c, row)
-    {
+    SMX_ROW_TILES (c, row) {
         smx_row_get(row, call->upstream, row->mass);
         if (call->log)
-            k->descend(row->e, row->mass, row->slope, row->n, &log, row->out);
+            k->descend(row->e, row->mass, row->tile.slope, row->n, &log,
+                       row->out);
         else
-            k->vjp(row->e, row->mass, row->slope, row->n, &plain, row->out);
+            k->vjp(row->e, row->mass, row->tile.slope, row->n, &plain,
+                   row->out);
         smx_row_put(row, row->out, call->out);
     }
 }
@@ -60,21 +59,20 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
 static void jacobian_tile(const struct derivative_call *call,
                           struct smx_row *row, size_t j, struct smx_two p_j)
 {
-    int exponent, shift = (call->log ? 1 : 2) * SMX_ROW_SHIFT;
+    int shift = (call->log ? 1 : 2) * SMX_ROW_SHIFT;
     const struct smx_logits *z = call->logits;
-    struct smx_two cooling = smx_row_cooling(row, &exponent), one = {1, 0};
-    struct smx_two a = call->log ? one : p_j;
-    struct smx_row_descent how = {.b = two_scale(two_mul(a, cooling), -0x1p128),
-                                  .down = 1};
-    how.a = two_negate(two_div(two_mul(a, cooling), smx_row_sum(row)));
+    struct smx_two one = {1, 0};
+    struct smx_two a = two_mul(call->log ? one : p_j, row->cooling);
+    struct smx_row_descent how = {.b = two_scale(a, -0x1p128), .down = 1};
+    how.a = two_negate(two_div(a, smx_row_sum(row)));
     size_t o = row->r / z->inner, n = row->r % z->inner;
     size_t at = ((o * z->classes + j) * z->inner + n) * z->classes;
     bool here = j - row->first < row->count;
-    smx_row_power(exponent - shift, how.pure);
-    smx_row_power(exponent - shift, how.mixed);
+    smx_row_power(row->exponent - shift, how.pure);
+    smx_row_power(row->exponent - shift, how.mixed);
     if (here)
         row->mass[j - row->first] = 1;
-    row->kernels->descend(row->e, row->mass, row->slope, row->n, &how,
+    row->kernels->descend(row->e, row->mass, row->tile.slope, row->n, &how,
                           row->out);
     if (here)
         row->mass[j - row->first] = 0;
@@ -94,11 +92,11 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
         size_t count = row->count;
         memcpy(e, row->e, count * sizeof *e);
         memset(row->mass, 0, sizeof row->mass);
-        SMX_ROW_TILES(c, row)
-        for (size_t j = 0; j < count; j++) {
-            struct smx_two p = {e[j], 0};
-            jacobian_tile(call, row, first + j, two_div(p, sum));
-        }
+        SMX_ROW_TILES (c, row)
+            for (size_t j = 0; j < count; j++) {
+                struct smx_two p = {e[j], 0};
+                jacobian_tile(call, row, first + j, two_div(p, sum));
+            }
     }
 }
 
@@ -119,7 +117,7 @@ enum smx_status smx_vjp(struct smx_context *context,
     if (status)
         return status;
     struct derivative_call call = {logits, log, upstream, gradient};
-    smx_rows_run(context, logits, true, vjp_row, &call);
+    smx_rows_run(context, logits, SMX_ROW_SLOPE, vjp_row, &call);
     return SMX_OK;
 }
 
@@ -139,6 +137,6 @@ enum smx_status smx_jacobian(struct smx_context *context,
     if (status)
         return status;
     struct derivative_call call = {logits, log, NULL, jacobian};
-    smx_rows_run(context, logits, true, jacobian_row, &call);
+    smx_rows_run(context, logits, SMX_ROW_SLOPE, jacobian_row, &call);
     return SMX_OK;
 }

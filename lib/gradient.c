@@ -16,33 +16,40 @@ struct gradient_call {
     struct smx_two factor, z_factor; /* of the reduction */
 };
 
-/* What all elements of a row share: d_c = a p_c - b v_c, before the slope. */
-struct share {
-    struct smx_two a, b;
-};
-
-static struct share share_of(const struct gradient_call *call,
-                             struct smx_row *row)
+/* sum_k v_k */
+static struct smx_two mass_of(const struct gradient_call *call,
+                              struct smx_row *row)
 {
-    const struct smx_criterion *criterion = call->criterion;
-    const struct smx_logits *z = call->logits;
-    struct smx_two mass = {0, 0}, square = {0, 0}, g = {1, 0};
-    for (size_t c = 0; c < z->classes; c += SMX_TILE) {
-        if (smx_criterion_skips(criterion, row, c))
+    struct smx_two mass = {0, 0};
+    for (size_t c = 0; c < call->logits->classes; c += SMX_TILE) {
+        if (smx_criterion_skips(call->criterion, row, c))
             continue;
         smx_row_look(row, c);
-        smx_criterion_mass(criterion, row);
+        smx_criterion_mass(call->criterion, row);
         mass = two_add(mass, row->kernels->sum(row->mass, row->n));
     }
-    mass = two_mul(mass, call->factor);
+    return mass;
+}
+
+/* d_c = a p_c - b v_c, before the slope. */
+static struct smx_row_descent descent_of(const struct gradient_call *call,
+                                         struct smx_row *row)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    enum smx_dtype dtype = call->logits->dtype;
+    struct smx_two a = two_mul(mass_of(call, row), call->factor);
+    struct smx_two b = call->factor, square = {0, 0}, g = {1, 0};
     if (!row->empty && criterion->z_loss != 0)
         square = two_mul(two_product(2 * criterion->z_loss, row->lse),
                          call->z_factor);
-    if (call->upstream)
-        g.hi = smx_get(call->upstream, z->dtype,
+    a = two_plus(a, square, 0);
+    if (call->upstream) {
+        g.hi = smx_get(call->upstream, dtype,
                        criterion->reduction == SMX_NONE ? row->r : 0);
-    return (struct share){two_mul(two_plus(mass, square, 0), g),
-                          two_mul(call->factor, g)};
+        a = two_mul(a, g);
+        b = two_mul(b, g);
+    }
+    return smx_row_descend(row, a, b);
 }
 
 static void put_row(void *argument, struct smx_row *row, size_t r)
@@ -50,18 +57,15 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     const struct gradient_call *call = argument;
     bool ignored = smx_criterion_ignores(call->criterion, r);
     struct smx_row_descent how = {0};
-    if (!ignored) {
-        struct share share = share_of(call, row);
-        how = smx_row_descend(row, share.a, share.b);
-    }
-    SMX_ROW_TILES(c, row)
-    {
+    if (!ignored)
+        how = descent_of(call, row);
+    SMX_ROW_TILES (c, row) {
         if (ignored) {
             memset(row->out, 0, row->n * sizeof *row->out);
         } else {
             smx_criterion_mass(call->criterion, row);
-            row->kernels->descend(row->e, row->mass, row->slope, row->n, &how,
-                                  row->out);
+            row->kernels->descend(row->e, row->mass, row->tile.slope, row->n,
+                                  &how, row->out);
         }
         smx_row_put(row, row->out, call->gradient);
     }

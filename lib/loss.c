@@ -140,7 +140,9 @@ enum smx_status smx_loss_checked(struct smx_context *context,
         if (!call.parts)
             return SMX_ENOMEM;
     }
-    smx_rows_run(context, logits, also != NULL, take_row, &call);
+    smx_rows_run(context, logits,
+                 (out ? SMX_ROW_LOGS : 0) | (also ? SMX_ROW_SLOPE : 0),
+                 take_row, &call);
     if (out)
         put_sums(&call, parts);
     free(call.parts);

@@ -11,26 +11,38 @@ static double temperature(const struct smx_logits *z)
     return z->temperature ? z->temperature : 1;
 }
 
-void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
-                  const struct smx_logits *z, bool sloped)
-{
-    double t = temperature(z);
-    row->logits = z;
-    row->kernels = kernels;
-    row->sloped = sloped;
-    row->slope = sloped && z->softcap ? row->slope_of : NULL;
-    row->distance.scaled = t != 1;
-    row->distance.capped = z->softcap != 0;
-    row->first = SIZE_MAX;
-}
-
-/* ---- tiles --------------------------------------------------------------- */
-
 void smx_row_power(int k, double power[2])
 {
     power[0] = ldexp(1, k / 2);
     power[1] = ldexp(1, k - k / 2);
 }
+
+void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
+                  const struct smx_logits *z, unsigned wants)
+{
+    int exponent;
+    struct smx_two one = {1, 0};
+    bool sloped = (wants & SMX_ROW_SLOPE) && z->softcap;
+    row->logits = z;
+    row->kernels = kernels;
+    row->cooling = smx_divide(one, 2 * frexp(temperature(z), &exponent), 0);
+    row->exponent = 1 - exponent - (sloped ? SMX_ROW_SHIFT : 0);
+    smx_row_power(row->exponent, row->mixed);
+    smx_row_power(row->exponent - SMX_ROW_SHIFT, row->pure);
+    row->distance.before = 0; /* not measured */
+    row->distance.capped = z->softcap != 0;
+    row->distance.narrow = z->dtype == SMX_FLOAT32;
+    row->tile = (struct smx_tile){.e = row->e};
+    if (wants & SMX_ROW_LOGS) {
+        row->tile.hi = row->hi;
+        row->tile.lo = row->lo;
+    }
+    if (sloped)
+        row->tile.slope = row->slope;
+    row->first = SIZE_MAX;
+}
+
+/* ---- tiles --------------------------------------------------------------- */
 
 void smx_row_get(const struct smx_row *row, const void *tensor, double *tile)
 {
@@ -103,20 +115,19 @@ void smx_row_look(struct smx_row *row, size_t first)
         leave_out(row);
 }
 
-/* hi, lo, e and slope from z. */
+/* The arrays of the tile from z. */
 static void compute(struct smx_row *row)
 {
-    const struct smx_row_kernels *k = row->kernels;
     row->computed = true;
     if (!row->empty) {
-        k->distance(row->z, row->n, &row->distance, row->hi, row->lo,
-                    row->slope ? row->slope_of : NULL);
-        k->power(row->hi, row->lo, row->n, row->e);
+        row->tile_rest =
+            row->kernels->exponentials(row->z, row->n, &row->distance,
+                                       row->argmax - row->first, &row->tile);
         return;
     }
     for (size_t c = 0; c < row->n; c++) {
         row->hi[c] = -INFINITY;
-        row->lo[c] = row->e[c] = row->slope_of[c] = 0;
+        row->lo[c] = row->e[c] = row->slope[c] = 0;
     }
 }
 
@@ -153,8 +164,7 @@ static void find_largest(struct smx_row *row)
 {
     row->argmax = 0;
     row->largest = -INFINITY;
-    SMX_ROW_LOGITS(c, row)
-    {
+    SMX_ROW_LOGITS (c, row) {
         size_t i = row->kernels->peak(row->z, row->n);
         if (row->z[i] > row->largest) {
             row->largest = row->z[i];
@@ -164,12 +174,12 @@ static void find_largest(struct smx_row *row)
     row->empty = row->largest == -INFINITY;
 }
 
-/* 1 / x, an infinity replaced: 0 times it is 0. */
+/* 1 / x, but no more than can be split for a product: 0 times it is 0. */
 static struct smx_two inverse_of(double x)
 {
-    struct smx_two one = {1, 0}, inverse = smx_divide(one, x, 0);
-    return fabs(inverse.hi) <= 0x1p1000 ? inverse
-                                        : (struct smx_two){0x1p1000, 0};
+    struct smx_two one = {1, 0}, most = {0x1p960, 0};
+    struct smx_two inverse = smx_divide(one, x, 0);
+    return inverse.hi < most.hi ? inverse : most;
 }
 
 /* Where the logits, the temperature or the softcap come near an end of the
@@ -177,27 +187,18 @@ static struct smx_two inverse_of(double x)
  * small ones is far below what decides then. */
 static double before(const struct smx_logits *z, double top)
 {
-    double t = temperature(z), least = z->softcap ? fmin(t, z->softcap) : t;
-    if (fabs(top) > 0x1p900 || t > 0x1p100 || z->softcap > 0x1p100)
+    double t = temperature(z), s = z->softcap ? z->softcap : 1;
+    if (fabs(top) > 0x1p900 || t > 0x1p100)
         return 0x1p-60;
-    return least < 0x1p-900 ? 0x1p60 : 1;
+    if (t < 0x1p-900 || s < 0x1p-900)
+        return 0x1p120;
+    return s > 0x1p100 ? 0x1p-60 : 1;
 }
 
-static void measure(struct smx_row *row, double top)
+/* 2 s / temperature may leave the range where its product with what is below
+ * 1 does not. */
+static void measure_span(struct smx_distance *how, double s, double t)
 {
-    const struct smx_logits *z = row->logits;
-    struct smx_distance *how = &row->distance;
-    double t = temperature(z), s = z->softcap;
-    how->before = before(z, top);
-    how->top = top * how->before;
-    how->scaled = t != 1 || how->before != 1;
-    if (how->scaled)
-        how->inverse = inverse_of(t * how->before);
-    if (!how->capped)
-        return;
-    how->steep = two_scale(inverse_of(s * how->before), 2);
-    /* 2 s / T may leave the range where its product with what is below 1
-     * does not */
     int up, down;
     struct smx_two m = {2 * frexp(s, &up), 0};
     m = smx_divide(m, frexp(t, &down), 0);
@@ -206,17 +207,23 @@ static void measure(struct smx_row *row, double top)
     how->span_power = ldexp(1, exponent - beyond);
 }
 
-/* The sum of the tile's exponentials without the largest's. */
-static struct smx_two tile_rest(struct smx_row *row)
+static void measure(struct smx_row *row)
 {
-    size_t top = row->argmax - row->first;
-    if (top >= row->count) /* it is not here */
-        return row->kernels->sum(row->e, row->n);
-    double e = row->e[top];
-    row->e[top] = 0;
-    struct smx_two rest = row->kernels->sum(row->e, row->n);
-    row->e[top] = e;
-    return rest;
+    const struct smx_logits *z = row->logits;
+    struct smx_distance *how = &row->distance;
+    double t = temperature(z), s = z->softcap;
+    double near = before(z, row->largest);
+    how->top = row->largest * near;
+    if (how->before == near)
+        return; /* as with the row before */
+    how->before = near;
+    how->scaled = t != 1 || near != 1;
+    how->inverse = inverse_of(t * near);
+    if (how->capped) {
+        how->steep = s > 1 ? two_scale(inverse_of(s), 2 / near)
+                           : two_scale(inverse_of(s * near), 2);
+        measure_span(how, s, t);
+    }
 }
 
 void smx_row_load(struct smx_row *row, size_t r)
@@ -227,9 +234,9 @@ void smx_row_load(struct smx_row *row, size_t r)
     find_largest(row);
     if (row->empty)
         return;
-    measure(row, row->largest);
-    SMX_ROW_TILES(c, row)
-    row->rest = two_add(row->rest, tile_rest(row));
+    measure(row);
+    SMX_ROW_TILES (c, row)
+        row->rest = two_add(row->rest, row->tile_rest);
     row->rest = two_scale(row->rest, 0x1p-128);
 }
 
@@ -254,28 +261,23 @@ struct smx_two smx_row_sum(const struct smx_row *row)
     return two_add(one, row->rest);
 }
 
-struct smx_two smx_row_cooling(const struct smx_row *row, int *exponent)
-{
-    int k;
-    struct smx_two one = {1, 0};
-    double t = frexp(temperature(row->logits), &k);
-    *exponent = -k - (row->slope ? SMX_ROW_SHIFT : 0);
-    return smx_divide(one, t, 0);
-}
-
 struct smx_row_descent smx_row_descend(const struct smx_row *row,
                                        struct smx_two a, struct smx_two b)
 {
-    int exponent, shift = -SMX_ROW_SHIFT;
-    struct smx_two cooling = smx_row_cooling(row, &exponent);
-    struct smx_row_descent how = {.b = two_mul(b, cooling), .down = 0x1p-128};
-    how.a = two_div(two_mul(a, cooling), smx_row_sum(row));
+    struct smx_row_descent how = {.b = b,
+                                  .down = 0x1p-128,
+                                  .pure = {row->pure[0], row->pure[1]},
+                                  .mixed = {row->mixed[0], row->mixed[1]}};
+    if (row->cooling.hi != 1) {
+        a = two_mul(a, row->cooling);
+        how.b = two_mul(b, row->cooling);
+    }
+    how.a = two_div(a, smx_row_sum(row));
     if (fabs(how.a.hi) > 0x1p800) { /* e is up to 2^128 */
         how.a = two_scale(how.a, 0x1p-128);
         how.down = 1;
-        shift = 0;
+        how.pure[0] = row->mixed[0];
+        how.pure[1] = row->mixed[1];
     }
-    smx_row_power(exponent + shift, how.pure);
-    smx_row_power(exponent, how.mixed);
     return how;
 }

@@ -19,10 +19,20 @@
 
 #define SMX_TILED __attribute__((aligned(64)))
 
+/* What is computed of a row beside its exponentials. */
+enum smx_row_wants {
+    SMX_ROW_LOGS = 1, /* d */
+    SMX_ROW_SLOPE = 2 /* dz'/dz, of a softcap */
+};
+
 struct smx_row {
     const struct smx_logits *logits;
     const struct smx_row_kernels *kernels;
-    bool sloped;    /* slope is wanted */
+    /* 1 / temperature = cooling 2^exponent; slope's shift is counted in the
+     * exponent, which is there as powers, too, pure with SMX_ROW_SHIFT */
+    struct smx_two cooling;
+    int exponent;
+    double mixed[2], pure[2];
     size_t r;       /* the row */
     size_t argmax;  /* by the logits, before softcap rounds two to one */
     double largest; /* its logit */
@@ -33,20 +43,21 @@ struct smx_row {
     double lse;            /* -INFINITY when empty */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
-    bool computed;                       /* beside z */
-    SMX_TILED double z[SMX_TILE];        /* the logits */
-    SMX_TILED double hi[SMX_TILE];       /* d = z' - max, */
-    SMX_TILED double lo[SMX_TILE];       /* its rest */
-    SMX_TILED double e[SMX_TILE];        /* 2^128 exp(d) */
-    SMX_TILED double slope_of[SMX_TILE]; /* of softcap, times 2^128 */
-    SMX_TILED double mass[SMX_TILE];     /* for the caller's use */
-    SMX_TILED double out[SMX_TILE];      /* likewise */
-    const double *slope; /* slope_of, or NULL without a softcap */
+    bool computed;                    /* beside z */
+    struct smx_two tile_rest;         /* sum of e without the argmax */
+    struct smx_tile tile;             /* the arrays below, as far as wanted */
+    SMX_TILED double z[SMX_TILE];     /* the logits */
+    SMX_TILED double hi[SMX_TILE];    /* d = z' - max, */
+    SMX_TILED double lo[SMX_TILE];    /* its rest */
+    SMX_TILED double e[SMX_TILE];     /* 2^128 exp(d) */
+    SMX_TILED double slope[SMX_TILE]; /* of softcap, times 2^128 */
+    SMX_TILED double mass[SMX_TILE];  /* for the caller's use */
+    SMX_TILED double out[SMX_TILE];   /* likewise */
 };
 
-/** sloped: with dz'/dz. */
+/** wants: of enum smx_row_wants. */
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
-                  const struct smx_logits *logits, bool sloped);
+                  const struct smx_logits *logits, unsigned wants);
 
 /** argmax, empty and rest of row r. */
 void smx_row_load(struct smx_row *row, size_t r);
@@ -79,10 +90,6 @@ double smx_row_logit(const struct smx_row *row, size_t c);
 
 /** sum of exp(d): 1 + rest. */
 struct smx_two smx_row_sum(const struct smx_row *row);
-
-/** 1 / temperature, less the power of two *exponent, in which slope's shift
- *  is counted, too. */
-struct smx_two smx_row_cooling(const struct smx_row *row, int *exponent);
 
 /** (a p - b mass) slope / temperature, each factor rounded once. */
 struct smx_row_descent smx_row_descend(const struct smx_row *row,

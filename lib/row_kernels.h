@@ -18,11 +18,19 @@ struct smx_distance {
     double top;    /* the largest logit, times before */
     double before; /* power of two: z times it neither over- nor underflows */
     bool scaled, capped;
+    bool narrow;            /* for float32 */
     struct smx_two inverse; /* 1 / (temperature before) */
     /* with a softcap s: */
     struct smx_two steep; /* 2 / (s before) */
     struct smx_two span;  /* 2 s / temperature, less a power of two */
     double span_power;    /* that power */
+};
+
+/** What is computed of a tile of logits. */
+struct smx_tile {
+    double *hi, *lo; /* d = hi + lo; NULL: not wanted */
+    double *e;       /* 2^128 exp(d) */
+    double *slope;   /* 2^128 dz'/dz of the softcap; NULL: not wanted */
 };
 
 /** out = ((e a) down - mass b) slope, times two powers of two. */
@@ -52,16 +60,14 @@ struct smx_row_kernels {
     /** Index of the first of the largest. */
     size_t (*peak)(const double *z, size_t n);
 
-    /** hi + lo = d; slope, unless NULL: 2^128 dz'/dz without temperature. */
-    void (*distance)(const double *z, size_t n, const struct smx_distance *how,
-                     double *hi, double *lo, double *slope);
-
     /** s tanh(z / s), one number; z times before. */
     struct smx_two (*cap)(double z, double softcap,
                           const struct smx_distance *how);
 
-    /** e = 2^128 exp(hi + lo). */
-    void (*power)(const double *hi, const double *lo, size_t n, double *e);
+    /** Fills the tile; returns the sum of e without element skip. */
+    struct smx_two (*exponentials)(const double *z, size_t n,
+                                   const struct smx_distance *how, size_t skip,
+                                   const struct smx_tile *out);
 
     /** The sum, in sixteen lanes. */
     struct smx_two (*sum)(const double *x, size_t n);

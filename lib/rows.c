@@ -35,20 +35,6 @@ size_t smx_rows_index(const struct smx_logits *z, size_t r, size_t c)
     return (r / z->inner * z->classes + c) * z->inner + r % z->inner;
 }
 
-double smx_get(const void *data, enum smx_dtype dtype, size_t i)
-{
-    return dtype == SMX_FLOAT64 ? ((const double *)data)[i]
-                                : ((const float *)data)[i];
-}
-
-void smx_set(void *data, enum smx_dtype dtype, size_t i, double value)
-{
-    if (dtype == SMX_FLOAT64)
-        ((double *)data)[i] = value;
-    else
-        ((float *)data)[i] = (float)value;
-}
-
 bool smx_rows_masked(const struct smx_logits *z, size_t r, size_t c)
 {
     if (!z->mask)
@@ -121,7 +107,7 @@ enum smx_status smx_rows_scan(struct smx_context *context,
 struct rows_run {
     const struct smx_row_kernels *kernels;
     const struct smx_logits *logits;
-    bool sloped;
+    unsigned wants;
     void (*work)(void *argument, struct smx_row *row, size_t r);
     void *argument;
 };
@@ -137,7 +123,7 @@ static void run_slice(void *argument, size_t i)
     size_t per_slice = smx_rows_slice(run->logits), first = i * per_slice;
     size_t left = smx_rows_count(run->logits) - first;
     struct smx_row row;
-    smx_row_init(&row, run->kernels, run->logits, run->sloped);
+    smx_row_init(&row, run->kernels, run->logits, run->wants);
     for (size_t r = 0; r < per_slice && r < left; r++) {
         smx_row_load(&row, first + r);
         run->work(run->argument, &row, first + r);
@@ -145,10 +131,11 @@ static void run_slice(void *argument, size_t i)
 }
 
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
-                  bool sloped, void (*work)(void *, struct smx_row *, size_t),
+                  unsigned wants,
+                  void (*work)(void *, struct smx_row *, size_t),
                   void *argument)
 {
-    struct rows_run run = {smx_row_kernels_of(context->isa), logits, sloped,
+    struct rows_run run = {smx_row_kernels_of(context->isa), logits, wants,
                            work, argument};
     size_t per_slice = smx_rows_slice(logits);
     size_t slices = (smx_rows_count(logits) + per_slice - 1) / per_slice;

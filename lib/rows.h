@@ -30,8 +30,20 @@ size_t smx_rows_count(const struct smx_logits *logits);
 /** Flat index of class c of row r. */
 size_t smx_rows_index(const struct smx_logits *logits, size_t r, size_t c);
 
-double smx_get(const void *data, enum smx_dtype dtype, size_t index);
-void smx_set(void *data, enum smx_dtype dtype, size_t index, double value);
+static inline double smx_get(const void *data, enum smx_dtype dtype, size_t i)
+{
+    return dtype == SMX_FLOAT64 ? ((const double *)data)[i]
+                                : (double)((const float *)data)[i];
+}
+
+static inline void smx_set(void *data, enum smx_dtype dtype, size_t i,
+                           double value)
+{
+    if (dtype == SMX_FLOAT64)
+        ((double *)data)[i] = value;
+    else
+        ((float *)data)[i] = (float)value;
+}
 
 bool smx_rows_masked(const struct smx_logits *logits, size_t r, size_t c);
 
@@ -48,9 +60,10 @@ enum smx_status smx_rows_scan(struct smx_context *context,
 /** Rows that one thread works on at a time: it depends on the shape alone. */
 size_t smx_rows_slice(const struct smx_logits *logits);
 
-/** Loads each row and calls work(argument, row, r), over the pool. */
+/** Loads each row with what is wanted of it and calls work(argument, row, r),
+ * over the pool. */
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
-                  bool sloped,
+                  unsigned wants,
                   void (*work)(void *argument, struct smx_row *row, size_t r),
                   void *argument);
 

@@ -52,8 +52,7 @@ static double entropy(struct smx_row *row)
 {
     const struct smx_row_kernels *k = row->kernels;
     struct smx_two sum = {0, 0}, one = {1, 0};
-    SMX_ROW_TILES(c, row)
-    {
+    SMX_ROW_TILES (c, row) {
         k->terms(row->e, row->hi, row->lo, row->n, row->out);
         sum = two_add(sum, k->sum(row->out, row->n));
     }
@@ -78,8 +77,7 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     if (out->top_k && call->indices)
         put_top(call, row, inverse);
     else if (out->values)
-        SMX_ROW_TILES(c, row)
-        {
+        SMX_ROW_TILES (c, row) {
             evaluate(row, out->log, inverse);
             smx_row_put(row, row->out, out->values);
         }
@@ -117,7 +115,8 @@ enum smx_status smx_softmax(struct smx_context *context,
         if (!indices)
             return SMX_ENOMEM;
     }
-    smx_rows_run(context, logits, false, put_row, &call);
+    smx_rows_run(context, logits, out->log || out->entropy ? SMX_ROW_LOGS : 0,
+                 put_row, &call);
     free(indices);
     return SMX_OK;
 }

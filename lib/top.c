@@ -48,14 +48,14 @@ void smx_top_find(struct smx_row *row, size_t k, int64_t *classes, size_t step)
     for (size_t i = k / 2; i--;)
         sink(&heap, i);
     double least = smx_row_logit(row, (size_t)*classes);
-    SMX_ROW_LOGITS(first, row)
-    for (size_t c = 0; c < row->count; c++) {
-        if (first + c < k || !(row->z[c] > least))
-            continue;
-        *classes = (int64_t)(first + c);
-        sink(&heap, 0);
-        least = smx_row_logit(row, (size_t)*classes);
-    }
+    SMX_ROW_LOGITS (first, row)
+        for (size_t c = 0; c < row->count; c++) {
+            if (first + c < k || !(row->z[c] > least))
+                continue;
+            *classes = (int64_t)(first + c);
+            sink(&heap, 0);
+            least = smx_row_logit(row, (size_t)*classes);
+        }
     while (heap.size > 1) { /* the lowest goes last */
         swap(&heap, 0, --heap.size);
         sink(&heap, 0);

@@ -29,6 +29,37 @@ INLINE vd vd_max(vd a, vd b)
 #endif
 }
 
+/** Lane i + half, half a power of two, for lane i < half. */
+INLINE vd vd_beside(vd v, int half)
+{
+#if LANES == 8
+    if (half == 4)
+        return __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    if (half == 2)
+        return __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+#elif LANES == 4
+    if (half == 2)
+        return __builtin_shufflevector(v, v, 2, 3, 0, 1);
+    return __builtin_shufflevector(v, v, 1, 0, 3, 2);
+#else
+    (void)half;
+    return __builtin_shufflevector(v, v, 1, 0);
+#endif
+}
+
+/** The first lane that is set; one is. */
+INLINE int vl_first(vl v)
+{
+#if defined(SMX_TIER_AVX512)
+    return __builtin_ctz(_mm512_movepi64_mask((__m512i)v));
+#elif defined(SMX_TIER_AVX2)
+    return __builtin_ctz((unsigned)_mm256_movemask_pd((__m256d)v));
+#else
+    return v[0] ? 0 : 1;
+#endif
+}
+
 /** table[k mod 16]; shifted as for vd_sixteenths. */
 INLINE vd vd_pick(const double table[16], vd shifted)
 {
@@ -96,6 +127,27 @@ INLINE struct two_vec two_vec_div(struct two_vec a, struct two_vec b)
     return two_vec_fast(q, rest * inverse);
 }
 
+INLINE void two_vec_accumulate(struct two_vec *sum, struct two_vec x)
+{
+    struct two_vec s = two_vec_sum(sum->hi, x.hi);
+    sum->hi = s.hi;
+    sum->lo += x.lo + s.lo;
+}
+
+/** The 16 lanes of a block: i + (i + 8), then i + (i + 4) ... in every tier. */
+INLINE struct smx_two two_vec_total(struct two_vec sums[VECS])
+{
+    for (int half = VECS / 2; half; half /= 2)
+        for (int v = 0; v < half; v++)
+            two_vec_accumulate(&sums[v], sums[v + half]);
+    for (int half = LANES / 2; half; half /= 2) {
+        struct two_vec other = {vd_beside(sums[0].hi, half),
+                                vd_beside(sums[0].lo, half)};
+        two_vec_accumulate(&sums[0], other);
+    }
+    return two_settle((struct smx_two){sums[0].hi[0], sums[0].lo[0]});
+}
+
 /* ---- exponentials ------------------------------------------------------- */
 
 /* log(2) / 16 in 38 bits, so that up to 2^15 times it is exact, and rest. */
@@ -148,21 +200,26 @@ INLINE struct reduced reduce(struct two_vec x, double magic)
     return r;
 }
 
-/**
- * 2^128 exp(x), x <= 0, within 0.53 units in the last place: but for the last
- * addition all roundings are of numbers below 2^-5 of the result. Taylor's
- * polynomial ends 2^-59 off.
- */
-INLINE vd two_vec_exp(struct two_vec x)
+/* exp(r) - 1; Taylor's polynomial ends 2^-59 off. */
+INLINE vd taylor(vd r)
 {
-    struct reduced s = reduce(x, SHIFTED);
-    vd r = s.hi + s.lo, sum = vd_all(1.0 / 5040);
+    vd sum = vd_all(1.0 / 5040);
     sum = sum * r + vd_all(1.0 / 720);
     sum = sum * r + vd_all(1.0 / 120);
     sum = sum * r + vd_all(1.0 / 24);
     sum = sum * r + vd_all(1.0 / 6);
     sum = sum * r + vd_all(1.0 / 2);
-    vd e = s.power + s.power * (s.share + (r + r * r * sum));
+    return r + r * r * sum;
+}
+
+/**
+ * 2^128 exp(x), x <= 0, within 0.53 units in the last place: but for the last
+ * addition all roundings are of numbers below 2^-5 of the result.
+ */
+INLINE vd two_vec_exp(struct two_vec x)
+{
+    struct reduced s = reduce(x, SHIFTED);
+    vd e = s.power + s.power * (s.share + taylor(s.hi + s.lo));
     return (vd)((vl)e & (vl)(x.hi > vd_all(EXP_LOWEST)));
 }
 
@@ -202,17 +259,29 @@ INLINE struct two_vec two_vec_exp_wide(struct two_vec x)
     return (struct two_vec){(vd)((vl)e.hi & some), (vd)((vl)e.lo & some)};
 }
 
-/** 1 - exp(x), x <= 0, relative error 2^-63. Where x is near 0 the power is 1
+/* exp of what is below is lost beside 1. */
+#define ONE_LESS_LOWEST (-60.0)
+
+/** 1 - exp(x), x <= 0, relative error 2^-64. Where x is near 0 the power is 1
  *  and nothing cancels; elsewhere at most a bit does. */
 INLINE struct two_vec two_vec_one_less_exp(struct two_vec x)
 {
-    vl some = (vl)(x.hi > vd_all(-60)); /* exp(-60) < 2^-86 */
-    x.hi = vd_where(some, x.hi, vd_all(-60));
+    vl some = (vl)(x.hi > vd_all(ONE_LESS_LOWEST));
+    x.hi = vd_where(some, x.hi, vd_all(ONE_LESS_LOWEST));
     x.lo = (vd)((vl)x.lo & some);
     struct growth g = grow(x, SMX_POWER_MAGIC);
     struct two_vec one = two_vec_fast(vd_all(1), -g.power);
     struct two_vec d = two_vec_sum(one.hi, -g.hi);
     return two_vec_fast(d.hi, d.lo + (one.lo - g.rest));
+}
+
+/** The same within 2^-50. */
+INLINE vd vd_one_less_exp(vd x)
+{
+    x = vd_max(x, vd_all(ONE_LESS_LOWEST));
+    struct two_vec y = {x, vd_all(0)};
+    struct reduced s = reduce(y, SMX_POWER_MAGIC);
+    return (vd_all(1) - s.power) - s.power * taylor(s.hi + s.lo);
 }
 
 #endif

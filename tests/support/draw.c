@@ -62,11 +62,16 @@ static void draw_shape(struct draw *d, struct random *random)
 {
     static const size_t classes[] = {1,  2,  3,  5,  8,  10,
                                      16, 17, 31, 33, 64, 130};
+    static const size_t tiled[] = {1023, 1024, 1025, 2100};
     struct smx_logits *l = &d->logits;
 
     l->outer = 1 + random_below(random, 6);
     l->classes = classes[random_below(random, 12)];
     l->inner = random_once_in(random, 3) ? 1 + random_below(random, 5) : 1;
+    if (random_once_in(random, 50)) { /* more than one tile of the library */
+        l->outer = 1;
+        l->classes = tiled[random_below(random, 4)];
+    }
     d->rows = l->outer * l->inner;
     d->elements = d->rows * l->classes;
     d->top_k = 1 + random_below(random, l->classes);
