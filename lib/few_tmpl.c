@@ -49,7 +49,6 @@ INLINE double sum_row(int blocks, const float *e, const vi *used)
 {
     vd pairs[PARTS], rest[VECS];
     vf run[PARTS];
-    float lanes[BLOCK];
     EACH (v, PARTS) {
         vf s = (vf)((vi)vf_load(e + v * FLOATS) & used[v]);
         pairs[v] = vf_even(s) + vf_odd(s);
@@ -61,10 +60,10 @@ INLINE double sum_row(int blocks, const float *e, const vi *used)
         pairs[v] += vf_even(s) + vf_odd(s);
         run[v] += (vf)((vi)vf_load(next + HALF) & used[PARTS + v]);
     }
-    EACH (v, PARTS)
-        vf_store(lanes + v * FLOATS, run[v]);
-    EACH (v, VECS)
-        rest[v] = vd_widen(lanes + v * LANES);
+    EACH (v, PARTS) {
+        rest[2 * v] = vf_low_half(run[v]);
+        rest[2 * v + 1] = vf_high_half(run[v]);
+    }
     EACH (v, PARTS)
         rest[v] += rest[v + PARTS] + pairs[v] * vd_all(VF_HALVES);
 #if VECS > 4
@@ -104,13 +103,11 @@ INLINE bool divide(struct few *few, size_t rows, size_t classes)
     for (size_t r = 0; r < rows; r += LANES) {
         vd sum = vd_load(few->sums + r);
         tame &= (sum > least) & (sum < vd_all(0x1p126));
-        vd_store(few->sums + r, vd_all(1) / sum);
-    }
-    for (size_t r = 0; r < rows; r++) {
-        float high = smx_twelve_bits(few->sums[r]);
-        few->whole[r] = (float)few->sums[r];
-        few->high[r] = high;
-        few->low[r] = (float)(few->sums[r] - high);
+        vd factor = vd_all(1) / sum;
+        vh whole = vd_narrow(factor), high = vh_twelve_bits(whole);
+        vh_store(few->whole + r, whole);
+        vh_store(few->high + r, high);
+        vh_store(few->low + r, vd_narrow(factor - vd_widen(few->high + r)));
     }
     return !vl_any(~tame);
 }
