@@ -20,6 +20,7 @@
  *              alignment and neighbour rows.
  * Threads      Every call may be made concurrently on one context.
  * Ownership    The caller owns every buffer; nothing is kept.
+ * Stack        128 KiB is enough for any call.
  * Errors       Outputs are untouched unless SMX_OK is returned. The library
  *              never prints, exits, aborts or reads the environment.
  */

@@ -219,6 +219,22 @@ static void vjp_without_memory(void **state)
     exhaust(do_vjp);
 }
 
+/* Options cost no memory beside the tensors, however many the classes. */
+static void options_need_no_memory(void **state)
+{
+    operation *const all[] = {do_softmax, do_summaries, do_top_k, do_vjp};
+
+    (void)state;
+    if (!REPLACED)
+        skip();
+    call.logits.softcap = 5;
+    atomic_store(&memory_left, 0);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        assert_status(all[i](), SMX_OK);
+    assert_int_equal(atomic_exchange(&memory_left, -1), 0);
+    call.logits.softcap = 0;
+}
+
 /** Create with k calls left of that kind; until it works. */
 static void exhaust_creation(atomic_long *left, enum smx_status want)
 {
@@ -286,6 +302,7 @@ int main(void)
         cmocka_unit_test(loss_without_memory),
         cmocka_unit_test(gradient_without_memory),
         cmocka_unit_test(vjp_without_memory),
+        cmocka_unit_test(options_need_no_memory),
         cmocka_unit_test(context_without_memory),
         cmocka_unit_test(context_without_threads),
         cmocka_unit_test(submission_without_memory),
