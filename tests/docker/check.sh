@@ -150,7 +150,8 @@ refuses_over_budget() {
     done
     echo "over budget: $statuses"
     case $statuses in *503*) ;; *) return 1 ;; esac
-    curl -sf -o /dev/null "http://127.0.0.1:$port/softmax" -H "$json" \
+    # who comes back as Retry-After says is served
+    curl -sf --retry 5 -o /dev/null "http://127.0.0.1:$port/softmax" -H "$json" \
         -d '{"logits":[1,2,3]}' &&
         [ "$(docker inspect -f '{{.State.OOMKilled}}' smx-small)" = false ]
 }

@@ -259,6 +259,9 @@ struct http_answer http_send(const char *url,
     if (request->method)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
     answer.code = (int)curl_easy_perform(curl);
+    if (answer.code != CURLE_OK) /* some tests expect it */
+        print_message("curl: %s: %s\n", full,
+                      curl_easy_strerror((CURLcode)answer.code));
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     answer.status = (int)status;
     answer.headers = headers.bytes ? headers.bytes : calloc(1, 1);
