@@ -24,6 +24,10 @@ check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve
 	KSERVE_PYTHON=$(B)/venv-kserve/bin/python PYTHONDONTWRITEBYTECODE=1 \
 	    SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/oip/clients.py
 
+# Without the server, which has an MHD_queue_response of its own (unread.h).
+$(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs libmicrohttpd libcurl) -lm -pthread
+
 .PHONY: bench-binary
 ## bench-binary: 4 MiB of binary logits against a bare echo; build/bench-binary.json
 bench-binary: $(B)/softmaxd $(O)/tests/bench/bench_binary

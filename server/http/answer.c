@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "clock.h"
 #include "server.h"
 #include "stream.h"
 #include "unread.h"
@@ -273,7 +272,6 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
         client_enter(client, PHASE_WRITING, timeout)) {
         x->stage = STAGE_ANSWERED;
         x->status = reply->status;
-        x->queued = clock_ns();
         result = unread_queue(client->connection, reply->status, response);
     }
     MHD_destroy_response(response);

@@ -388,7 +388,7 @@ static void account(struct client *client, bool aborted)
     const struct exchange *x = &client->exchange;
     uint64_t now = clock_ns(), total = now - x->started;
     uint64_t read = x->read_done ? x->read_done : now;
-    uint64_t queued = x->queued ? x->queued : now;
+    uint64_t computed = x->computed ? x->computed : read;
     struct metrics_request counted = {x->route_number, x->status, total,
                                       x->received, x->sent};
     metrics_count(daemon->metrics, &counted);
@@ -409,8 +409,8 @@ static void account(struct client *client, bool aborted)
         .body_bytes = x->received,
         .answer_bytes = x->sent,
         .read_ns = read - x->started,
-        .compute_ns = x->computed ? x->computed - read : 0,
-        .write_ns = now - queued,
+        .compute_ns = computed - read,
+        .write_ns = now - computed,
         .total_ns = total,
     };
     log_request(daemon->log, &line);

@@ -69,7 +69,7 @@ void refuse_now(struct client *client)
     x->close = true;
     if (!client_enter(client, PHASE_LINGER, LINGER_MS))
         return;
-    x->queued = clock_ns();
+    x->read_done = clock_ns();
     x->status = x->problem.status;
     x->sent = send_problem(client, x);
     if (client->tls)
