@@ -59,11 +59,6 @@ void client_free(struct client_list *list, struct client *client)
     free(client);
 }
 
-enum phase client_phase(const struct client *client)
-{
-    return phase_of(atomic_load_explicit(&client->state, memory_order_acquire));
-}
-
 bool client_enter(struct client *client, enum phase phase, uint64_t timeout_ms)
 {
     uint64_t next = state_of(phase, timeout_ms);

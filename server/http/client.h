@@ -62,8 +62,6 @@ void client_free(struct client_list *list, struct client *client);
  */
 bool client_enter(struct client *client, enum phase phase, uint64_t timeout_ms);
 
-enum phase client_phase(const struct client *client);
-
 /**
  * Look at every client: answer 408 to those too slow to ask, shut down those
  * too slow to listen or idle for too long, and give up the work of those that

@@ -264,10 +264,12 @@ static bool start_compute(struct daemon *daemon, char *error,
                                       .isa = (enum smx_isa)options->isa};
     enum smx_status status =
         smx_context_create(&daemon->service.compute, &config);
-    if (status != SMX_OK)
-        snprintf(error, error_bytes, "%s%s%s",
-                 status == SMX_EISA ? "--isa: " : "", smx_status_string(status),
-                 status == SMX_EISA ? smx_isa_name(config.isa) : "");
+    if (status == SMX_EISA)
+        snprintf(error, error_bytes,
+                 "--isa: got %s, must be one that this machine has",
+                 smx_isa_name(config.isa));
+    else if (status != SMX_OK)
+        snprintf(error, error_bytes, "%s", smx_status_string(status));
     return status == SMX_OK;
 }
 

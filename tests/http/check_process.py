@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import platform
 import re
 import signal
 import socket
@@ -88,6 +89,11 @@ def test_exit_statuses(tests):
                 done.stderr == "softmaxd: cannot listen on "
                 "unix:/nowhere/http.sock: No such file or directory\n",
                 str(done))
+    absent = "avx2" if platform.machine() == "aarch64" else "neon"
+    done = run("--listen", "127.0.0.1:0", "--isa", absent)
+    tests.check("a foreign instruction set exits 1", done.returncode == 1 and
+                done.stderr == f"softmaxd: --isa: got {absent}, must be one "
+                "that this machine has\n", str(done))
     done = run("--version")
     tests.check("--version", done.returncode == 0 and
                 re.fullmatch(r"softmaxd \d+\.\d+\.\d+\n", done.stdout),
