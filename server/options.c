@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "machine.h"
 
 enum kind { COUNT, BYTES, SECONDS, OCTAL, TEXT, CHOICE, LIST };
@@ -181,6 +182,12 @@ static bool add_listen(struct options *options, const char *from,
     if (options->listen_count == OPTIONS_MAX_LISTEN) {
         snprintf(error, error_bytes, "%s: got %s, must be at most %d addresses",
                  from, text, OPTIONS_MAX_LISTEN);
+        return false;
+    }
+    if (!address_valid(text)) {
+        snprintf(error, error_bytes,
+                 "%s: got %s, must be host:port, [::1]:port or unix:/path",
+                 from, text);
         return false;
     }
     options->listen[options->listen_count++] = text;

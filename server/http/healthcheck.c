@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "listener.h"
+#include "../address.h"
 
 enum { TIMEOUT_S = 3, ANSWER_BYTES = 64 };
 
@@ -56,12 +56,12 @@ static int connect_local(const char *path)
 
 static int connect_tcp(const char *address)
 {
-    char host[256], port[8];
+    char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
     int fd = -1;
     errno = EINVAL;
-    if (!listener_split(address, host, sizeof host, port, sizeof port) ||
+    if (!address_split(address, host, sizeof host, port, sizeof port) ||
         getaddrinfo(reachable(host), port, &hints, &list) != 0)
         return -1;
     for (struct addrinfo *info = list; info && fd < 0; info = info->ai_next)

@@ -17,32 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, FIRST_INHERITED = 3 };
+#include "../address.h"
 
-bool listener_split(const char *address, char *host, size_t host_bytes,
-                    char *port, size_t port_bytes)
-{
-    const char *colon = strrchr(address, ':'), *begin = address, *end = colon;
-    if (!colon || colon[1] == '\0')
-        return false;
-    if (*address == '[') {
-        if (colon == address || colon[-1] != ']')
-            return false;
-        begin++;
-        end--;
-    } else if (memchr(address, ':', (size_t)(colon - address))) {
-        return false; /* IPv6 without brackets */
-    }
-    size_t bytes = (size_t)(end - begin);
-    if (bytes >= host_bytes || strlen(colon + 1) >= port_bytes ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-        strtoul(colon + 1, NULL, 10) > 65535)
-        return false;
-    memcpy(host, begin, bytes);
-    host[bytes] = '\0';
-    memcpy(port, colon + 1, strlen(colon + 1) + 1);
-    return true;
-}
+enum { BACKLOG = 4096, FIRST_INHERITED = 3 };
 
 static bool fail(struct listener *listener, const char *address,
                  const char *reason, char *error, size_t error_bytes)
@@ -140,8 +117,8 @@ static bool open_info(struct listener *listener, const struct addrinfo *info)
 static bool open_tcp(struct listener *listener, const char *address, bool tls,
                      char *error, size_t error_bytes)
 {
-    char host[256], port[8];
-    if (!listener_split(address, host, sizeof host, port, sizeof port))
+    char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
+    if (!address_split(address, host, sizeof host, port, sizeof port))
         return fail(listener, address,
                     "must be host:port, [::1]:port or unix:/path", error,
                     error_bytes);

@@ -53,11 +53,4 @@ void listener_unlink(struct listener *listener);
 
 void listener_close(struct listener *listener);
 
-/**
- * Split "host:port" or "[host]:port" for getaddrinfo.
- * @return false where it is neither.
- */
-bool listener_split(const char *address, char *host, size_t host_bytes,
-                    char *port, size_t port_bytes);
-
 #endif

@@ -84,6 +84,11 @@ def test_exit_statuses(tests):
     tests.check("a port in use exits 1", done.returncode == 1 and
                 done.stderr == f"softmaxd: cannot listen on {address}: "
                 "Address already in use\n", str(done))
+    for address in "foo", "127.0.0.1:65536", "unix:", "::1:80":
+        done = run("--listen", address)
+        tests.check(f"--listen {address} exits 2", done.returncode == 2 and
+                    done.stderr == f"softmaxd: --listen: got {address}, must "
+                    "be host:port, [::1]:port or unix:/path\n", str(done))
     done = run("--listen", "unix:/nowhere/http.sock")
     tests.check("a socket nowhere exits 1", done.returncode == 1 and
                 done.stderr == "softmaxd: cannot listen on "

@@ -112,9 +112,6 @@ static void test_several_addresses(void **state)
 static void test_refused_addresses(void **state)
 {
     (void)state;
-    expect_no_start(FLAGS("--listen=nowhere"), "must be host:port");
-    expect_no_start(FLAGS("--listen=1.2.3.4:99999"), "must be host:port");
-    expect_no_start(FLAGS("--listen=::1:80"), "must be host:port");
     expect_no_start(FLAGS("--listen=192.0.2.1:0"), "192.0.2.1:0: ");
     expect_no_start(FLAGS("--listen=unix:/nowhere/s"), "No such file");
 }

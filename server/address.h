@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+/** Where to listen, as an option says it. */
+#ifndef ADDRESS_H
+#define ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for any host name and port. */
+enum { ADDRESS_HOST_BYTES = 256, ADDRESS_PORT_BYTES = 6 };
+
+/**
+ * Split "host:port" or "[host]:port" for getaddrinfo.
+ * @return false where it is neither.
+ */
+bool address_split(const char *address, char *host, size_t host_bytes,
+                   char *port, size_t port_bytes);
+
+/** Is it host:port, [host]:port or unix:/path? */
+bool address_valid(const char *address);
+
+#endif
