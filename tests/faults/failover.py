@@ -3,6 +3,7 @@
 """Two replicas behind HAProxy, one of them killed (SIGKILL) and started again
 and again: with retries nothing is lost."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,26 +15,21 @@ import time
 from common import Daemon, RIGHT, SMALL, Tests, ask, note
 
 CLIENTS, KILLS = 8, 10
-CONFIGURATION = """
-global
-    maxconn 1000
-defaults
-    mode http
-    timeout connect 1s
-    timeout client 30s
-    timeout server 30s
-    retries 3
-    option redispatch 1
-    retry-on conn-failure empty-response response-timeout 0rtt-rejected
-frontend front
-    bind 127.0.0.1:{front}
-    default_backend replicas
-backend replicas
-    balance roundrobin
-    option httpchk GET /readyz
-    server a 127.0.0.1:{first} check inter 200ms fall 1 rise 1
-    server b 127.0.0.1:{second} check inter 200ms fall 1 rise 1
-"""
+
+
+def configuration(front, first, second):
+    """docker/haproxy.cfg with these ports instead of containers."""
+    with open("docker/haproxy.cfg", encoding="utf-8") as file:
+        text = file.read()
+    for old, new in ((r"(?ms)^resolvers names\n.*?\n\n", ""),
+                     (r"(?m)^ *default-server resolvers names .*\n", ""),
+                     (r"bind :8080", f"bind 127.0.0.1:{front}"),
+                     (r"softmaxd-1:8080", f"127.0.0.1:{first}"),
+                     (r"softmaxd-2:8080", f"127.0.0.1:{second}")):
+        text, count = re.subn(old, new, text)
+        if count != 1:
+            raise ValueError(f"docker/haproxy.cfg: {count} x {old}")
+    return text
 
 
 def free_port():
@@ -42,10 +38,17 @@ def free_port():
 
 
 class Client(threading.Thread):
-    def __init__(self, port, stop):
+    """apart: sends head and body by two calls."""
+
+    def __init__(self, port, stop, apart):
         super().__init__()
-        self.port, self.stop = port, stop
+        self.port, self.stop, self.apart = port, stop, apart
         self.answered, self.lost = 0, []
+
+    def ask(self, client):
+        head = SMALL.index(b"{") if self.apart else 0
+        client.sendall(SMALL[:head])
+        return ask(client, SMALL[head:])
 
     def run(self):
         while not self.stop.is_set():
@@ -53,7 +56,7 @@ class Client(threading.Thread):
                 with socket.create_connection(("127.0.0.1", self.port),
                                               30) as client:
                     for _ in range(20):
-                        answer = ask(client, SMALL)
+                        answer = self.ask(client)
                         if answer != (200, RIGHT):
                             self.lost.append(answer)
                             break
@@ -73,13 +76,12 @@ def main():
     daemons = [Daemon(port=port) for port in ports]
     front = free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
-        file.write(CONFIGURATION.format(front=front, first=ports[0],
-                                        second=ports[1]))
+        file.write(configuration(front, *ports))
         file.flush()
         proxy = subprocess.Popen([haproxy, "-q", "-f", file.name])
         time.sleep(1)
         stop = threading.Event()
-        clients = [Client(front, stop) for _ in range(CLIENTS)]
+        clients = [Client(front, stop, i % 2 == 0) for i in range(CLIENTS)]
         for client in clients:
             client.start()
         for kill in range(KILLS):
@@ -88,7 +90,7 @@ def main():
             daemons[victim].stop(signal.SIGKILL)
             time.sleep(0.3)
             daemons[victim] = Daemon(port=ports[victim])
-            time.sleep(0.5)  # until the proxy has seen it
+            time.sleep(1)  # until the proxy has seen it
         stop.set()
         for client in clients:
             client.join(60)
