@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "axis.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
 #include "plain.h"
-#include "plain_loss.h"
 #include "rows.h"
 
 /* Rows and classes that are transposed at once: a cache line of each. */
-#define SIDE ((size_t)16)
+#define SIDE SMX_AXIS_ROWS
 
-/* Elements of the copies, unless a group of rows has more: a tensor is not
- * copied as a whole where its rows are independent. */
+/* Elements of a copy, unless few rows or an eighth of all have more. */
 #define TILE ((size_t)1 << 18)
-
-/* Elements of a copy of all rows: for a loss, whose rows are not independent,
- * and for rows that need room of their own, which must be found at once. */
-#define MOST ((size_t)1 << 24)
 
 /* Rows first to first + count, between the tensor and their copy. */
 struct tile {
@@ -83,34 +75,21 @@ static void move(struct smx_context *context, struct tile tile)
                  &tile);
 }
 
+void smx_axis_gather(struct smx_context *context, const struct smx_logits *z,
+                     const float *tensor, size_t first, size_t count,
+                     float *copy)
+{
+    move(context, (struct tile){z, tensor, copy, first, count, false});
+}
+
+void smx_axis_scatter(struct smx_context *context, const struct smx_logits *z,
+                      const float *copy, size_t first, size_t count,
+                      float *tensor)
+{
+    move(context, (struct tile){z, copy, tensor, first, count, true});
+}
+
 /* ---- softmax ----------------------------------------------------------- */
-
-struct look {
-    const struct smx_kernels *kernels;
-    const float *z;
-    size_t count;
-    atomic_bool refused;
-};
-
-static void look_at(void *argument, size_t slice)
-{
-    struct look *look = argument;
-    size_t start = slice * SMX_SMALL, n = look->count - start;
-    float max;
-    n = n < SMX_SMALL ? n : SMX_SMALL;
-    if (!look->kernels->peak(look->z + start, n, &max))
-        look->refused = true;
-}
-
-static bool acceptable(struct smx_context *context, const struct smx_logits *z)
-{
-    struct look look = {.kernels = context->kernels,
-                        .z = z->data,
-                        .count = smx_rows_count(z) * z->classes};
-    smx_pool_for(context->pool, (look.count + SMX_SMALL - 1) / SMX_SMALL,
-                 look_at, &look);
-    return !look.refused;
-}
 
 bool smx_axis_takes(const struct smx_logits *z)
 {
@@ -118,65 +97,40 @@ bool smx_axis_takes(const struct smx_logits *z)
            !z->softcap;
 }
 
-bool smx_axis_softmax(struct smx_context *context, const struct smx_logits *z,
-                      bool log, float *values, enum smx_status *status)
+/* Rows of a copy. */
+static size_t most_rows(const struct smx_logits *z)
 {
-    size_t rows = smx_rows_count(z), most = TILE / z->classes / SIDE * SIDE;
-    if (z->classes > SMX_ROOMLESS)
-        most = rows;
-    if (most > rows)
-        most = rows;
-    if (most * z->classes > MOST || !acceptable(context, z))
-        return false;
-    float *copy = reallocarray(NULL, most * z->classes, sizeof *copy);
-    if (!copy)
-        return false;
-    *status = SMX_OK;
-    for (size_t r = 0; r < rows && !*status; r += most) {
+    size_t rows = smx_rows_count(z), least = TILE / z->classes;
+    size_t most = rows / 8 > least ? rows / 8 : least;
+    most -= most > SIDE ? most % SIDE : 0;
+    most = most ? most : 1;
+    return most < rows ? most : rows;
+}
+
+enum smx_status smx_axis_softmax(struct smx_context *context,
+                                 const struct smx_logits *z, bool log,
+                                 float *values, struct smx_where *where)
+{
+    size_t rows = smx_rows_count(z), most = most_rows(z);
+    enum smx_status status =
+        smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+    if (status)
+        return status;
+    size_t bytes = smx_plain_room(most, z->classes);
+    float *room = malloc(bytes + most * z->classes * sizeof *room);
+    if (!room)
+        return SMX_ENOMEM;
+    float *copy = room + bytes / sizeof *room;
+    for (size_t r = 0; r < rows && !status; r += most) {
         size_t count = rows - r < most ? rows - r : most;
         struct smx_logits tile = *z;
         tile.data = copy;
         tile.outer = count;
         tile.inner = 1;
-        move(context, (struct tile){z, z->data, copy, r, count, false});
-        *status = smx_plain_softmax(context, &tile, log, copy, NULL);
-        if (!*status)
-            move(context, (struct tile){z, copy, values, r, count, true});
+        smx_axis_gather(context, z, z->data, r, count, copy);
+        status = smx_plain_rows(context, &tile, log, copy, room, NULL);
+        smx_axis_scatter(context, z, copy, r, count, values);
     }
-    free(copy);
-    return true;
-}
-
-/* ---- loss -------------------------------------------------------------- */
-
-bool smx_axis_loss(struct smx_context *context, const struct smx_logits *z,
-                   const struct smx_criterion *criterion, const float *upstream,
-                   float *gradient, const struct smx_loss_out *out,
-                   enum smx_status *status)
-{
-    size_t rows = smx_rows_count(z), count = rows * z->classes;
-    struct smx_logits last = *z;
-    struct smx_criterion beside = *criterion;
-    bool taken = false;
-    if (count > MOST)
-        return false;
-    float *copy = reallocarray(NULL, criterion->targets ? 2 * count : count,
-                               sizeof *copy);
-    if (!copy)
-        return false;
-    last.data = copy;
-    last.outer = rows;
-    last.inner = 1;
-    move(context, (struct tile){z, z->data, copy, 0, rows, false});
-    if (criterion->targets) {
-        beside.targets = copy + count;
-        move(context, (struct tile){z, criterion->targets, copy + count, 0,
-                                    rows, false});
-    }
-    taken = smx_plain_loss(context, &last, &beside, upstream,
-                           gradient ? copy : NULL, out, status);
-    if (taken && !*status && gradient)
-        move(context, (struct tile){z, copy, gradient, 0, rows, true});
-    free(copy);
-    return taken;
+    free(room);
+    return status;
 }

@@ -11,20 +11,23 @@
 /** float32, class axis not last, neither mask nor softcap. */
 bool smx_axis_takes(const struct smx_logits *logits);
 
-/**
- * values of smx_softmax without top_k.
- *
- * @return false when a logit is to be refused or the copy finds no room:
- *         nothing is written, the long way takes over.
- */
-bool smx_axis_softmax(struct smx_context *context,
-                      const struct smx_logits *logits, bool log, float *values,
-                      enum smx_status *status);
+/** values of smx_softmax without top_k. */
+enum smx_status smx_axis_softmax(struct smx_context *context,
+                                 const struct smx_logits *logits, bool log,
+                                 float *values, struct smx_where *where);
 
-/** As smx_plain_loss, whose rules for false hold here too. */
-bool smx_axis_loss(struct smx_context *context, const struct smx_logits *logits,
-                   const struct smx_criterion *criterion, const float *upstream,
-                   float *gradient, const struct smx_loss_out *out,
-                   enum smx_status *status);
+/* Rows that are moved at once: groups of so many, if not all, go fastest. */
+#define SMX_AXIS_ROWS ((size_t)16)
+
+/** Rows first to first + count of a tensor of the logits' shape, side by side
+ *  in copy. */
+void smx_axis_gather(struct smx_context *context,
+                     const struct smx_logits *logits, const float *tensor,
+                     size_t first, size_t count, float *copy);
+
+/** The way back. */
+void smx_axis_scatter(struct smx_context *context,
+                      const struct smx_logits *logits, const float *copy,
+                      size_t first, size_t count, float *tensor);
 
 #endif

@@ -31,26 +31,36 @@ struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
 struct smx_loss_call {
     const struct smx_kernels *kernels;
     const struct smx_logits *logits;
-    const struct smx_criterion *criterion;
+    const struct smx_criterion *asked;
     const struct smx_loss_out *out;
-    const float *z, *upstream;
-    float *gradient;
-    size_t rows, classes, chunks, per_slice, slices, blocks;
-    struct smx_mass mass; /* of row 0 */
-    double keep, share;   /* of the label: 1 - e; of every class: e / C */
+    size_t all; /* rows */
+    size_t classes, chunks;
+    double keep, share; /* of the label: 1 - e; of every class: e / C */
     double inverse_temperature, scale; /* as in plain.c */
     struct smx_tame tame;
-    bool stream; /* the gradient past the cache */
     double divisor, factor, z_factor;
-    size_t counted;           /* rows not ignored */
-    bool few;                 /* classes, and no mass but the label's */
-    struct smx_part *parts;   /* not of few classes, nor descents */
-    double *entropy, *square; /* one a row, then one a block */
-    float *logsumexp;
-    int64_t *argmax;
-    struct smx_descent *descents;
+    size_t counted;              /* rows not ignored */
+    bool few;                    /* classes, and no mass but the label's */
+    bool stream;                 /* the gradient past the cache */
+    double *entropies, *squares; /* one a row of all */
+    const float *upstreams;      /* as asked, like the next */
+    float *gradients;
+    size_t most;                  /* rows of a tile */
+    struct smx_part *parts;       /* of a tile; not of few classes, */
+    struct smx_descent *descents; /* nor these */
+    float *copy;                  /* where rows do not lie side by side */
     atomic_bool refused;
     atomic_size_t hits;
+
+    /* The tile at work: what follows is of its first row. */
+    size_t rows, per_slice, slices, blocks;
+    struct smx_criterion criterion;
+    const float *z, *upstream;
+    float *gradient;
+    struct smx_mass mass;
+    double *entropy, *square;
+    float *logsumexp;
+    int64_t *argmax;
 };
 
 static inline double smx_loss_reference(double max, double scale)

@@ -96,7 +96,7 @@ static double first_infinity(const struct smx_loss_call *call, size_t row)
 static double entropy_of(const struct smx_loss_call *call, size_t row,
                          const struct smx_part *whole, double logsum)
 {
-    const int64_t *labels = call->criterion->labels;
+    const int64_t *labels = call->criterion.labels;
     double cost = 0, share = labels ? call->share : 1;
     bool empty = whole->max == -INFINITY;
     if (call->mass.kind != SMX_MASS_NONE)
@@ -119,8 +119,8 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
                                      size_t row, const struct smx_part *whole,
                                      double lse)
 {
-    const int64_t *labels = call->criterion->labels;
-    bool none = call->criterion->reduction == SMX_NONE;
+    const int64_t *labels = call->criterion.labels;
+    bool none = call->criterion.reduction == SMX_NONE;
     double g = call->upstream ? call->upstream[none ? row : 0] : 1;
     double label = 0, mass = whole->mass * (labels ? call->share : 1);
     g *= call->inverse_temperature;
@@ -131,8 +131,8 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
                                 call->factor * g * (labels ? call->share : 1),
                             .label = call->factor * g * label};
     double a = call->factor * (mass + label);
-    if (call->criterion->z_loss != 0 && whole->sum > 0)
-        a += call->z_factor * 2 * call->criterion->z_loss * lse;
+    if (call->criterion.z_loss != 0 && whole->sum > 0)
+        a += call->z_factor * 2 * call->criterion.z_loss * lse;
     d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
     /* both halves of the factor as float32; no negative zeros */
     d.tame = whole->tame && call->mass.kind == SMX_MASS_NONE &&
@@ -159,7 +159,7 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
 
 static void rank(struct smx_loss_call *call, size_t row)
 {
-    const struct smx_criterion *criterion = call->criterion;
+    const struct smx_criterion *criterion = &call->criterion;
     size_t start = row * call->classes, best = peak_at(call, call->z + start);
     if (call->argmax)
         call->argmax[row] = (int64_t)best;
@@ -176,9 +176,9 @@ static void take_row(struct smx_loss_call *call, size_t row,
                      const struct smx_part *whole, double logsum,
                      struct smx_descent *d)
 {
-    bool ignored = smx_criterion_ignores(call->criterion, row);
+    bool ignored = smx_criterion_ignores(&call->criterion, row);
     double lse = whole->max * call->inverse_temperature + logsum;
-    double square = call->criterion->z_loss * lse * lse;
+    double square = call->criterion.z_loss * lse * lse;
     call->entropy[row] = ignored ? 0 : entropy_of(call, row, whole, logsum);
     if (call->square)
         call->square[row] = ignored || whole->sum == 0 ? 0 : square;
@@ -195,7 +195,7 @@ static void take_row(struct smx_loss_call *call, size_t row,
 float smx_loss_own(const struct smx_loss_call *call, size_t row,
                    const struct smx_descent *d)
 {
-    int64_t label = call->criterion->labels[row];
+    int64_t label = call->criterion.labels[row];
     double z = call->z[row * call->classes + (size_t)label];
     double e = smx_power((z - d->reference) * call->scale);
     double v =
@@ -203,12 +203,11 @@ float smx_loss_own(const struct smx_loss_call *call, size_t row,
     return (float)(e * d->factor - d->share * v - d->label);
 }
 
-/* The gradient of rows of few classes, which
- * are in the cache. */
+/* The gradient of rows of few classes, which are in the cache. */
 static void put_few(struct smx_loss_call *call, size_t start, size_t n,
                     const struct smx_descent *descents)
 {
-    const struct smx_criterion *criterion = call->criterion;
+    const struct smx_criterion *criterion = &call->criterion;
     double reference[SMX_FEW_ROWS], factor[SMX_FEW_ROWS];
     float own[SMX_FEW_ROWS], *out = call->gradient + start * call->classes;
     for (size_t r = 0; r < n; r++) {
@@ -248,7 +247,6 @@ static bool sum_few(const struct smx_loss_call *call, size_t start, size_t n,
 void smx_loss_block(void *argument, size_t block)
 {
     struct smx_loss_call *call = argument;
-    const struct smx_loss_kernels *kernels = call->kernels->loss;
     size_t start = block * SMX_BLOCK_ROWS, n = call->rows - start;
     struct smx_part whole[SMX_BLOCK_ROWS];
     struct smx_descent local[SMX_BLOCK_ROWS], *descents = NULL;
@@ -265,15 +263,10 @@ void smx_loss_block(void *argument, size_t block)
             whole[r] = merge(call, start + r);
         logsum[r] = rest_of(call, start + r, &whole[r]);
     }
-    kernels->log1p(logsum, n);
+    call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)
         take_row(call, start + r, &whole[r], logsum[r],
                  descents ? &descents[r] : NULL);
-    call->entropy[call->rows + block] =
-        kernels->total(call->entropy + start, n);
-    if (call->square)
-        call->square[call->rows + block] =
-            kernels->total(call->square + start, n);
     if (call->few && call->gradient)
         put_few(call, start, n, local);
 }

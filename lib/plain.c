@@ -20,7 +20,7 @@
 #define ALIGNED __attribute__((aligned(64)))
 
 /* Chunks of a row whose exponentials are kept between the sweeps. */
-#define SHORT (SMX_ROOMLESS / SMX_CHUNK)
+#define SHORT ((size_t)2)
 
 struct plain_call {
     const struct smx_kernels *kernels;
@@ -48,14 +48,18 @@ bool smx_plain(const struct smx_logits *z)
     return z->dtype == SMX_FLOAT32 && z->inner == 1 && !z->mask && !z->softcap;
 }
 
-/* The smallest index wins, whichever thread is first. */
+static size_t chunks_of(size_t classes)
+{
+    return (classes - 1) / SMX_CHUNK + 1;
+}
+
+/* The first that is not below +INFINITY. */
 static void refuse(struct plain_call *call, size_t start, size_t n)
 {
-    size_t i = start, seen = atomic_load(&call->refused);
+    size_t i = start;
     while (i < start + n && call->logits[i] < INFINITY)
         i++;
-    while (i < seen && !atomic_compare_exchange_weak(&call->refused, &seen, i))
-        ;
+    smx_pool_least(&call->refused, i);
 }
 
 static size_t chunk_length(const struct plain_call *call, size_t chunk)
@@ -315,35 +319,19 @@ static void merge_wild_rows(struct plain_call *call)
     }
 }
 
-static enum smx_status long_rows(struct smx_context *context,
-                                 struct plain_call *call)
+static void long_rows(struct smx_context *context, struct plain_call *call)
 {
     size_t all = call->rows * call->chunks;
-    enum smx_status status = SMX_ENOMEM;
     call->per_slice = SMX_SMALL / SMX_CHUNK;
     call->slices = (all + call->per_slice - 1) / call->per_slice;
-    call->tame_sums = malloc((all + call->rows) * sizeof *call->tame_sums);
-    if (!call->tame_sums)
-        goto out;
-    call->factors = call->tame_sums + all;
     smx_pool_for(context->pool, call->slices, sum_tame_chunks, call);
-    status = SMX_OK;
     if (call->refused != SIZE_MAX)
-        goto out;
+        return;
     if (merge_tame_rows(call)) {
-        call->sums = malloc((all + 2 * call->rows) * sizeof *call->sums);
-        status = call->sums ? SMX_OK : SMX_ENOMEM;
-        if (status)
-            goto out;
-        call->row_sums = call->sums + all;
         smx_pool_for(context->pool, call->slices, sum_wild_chunks, call);
         merge_wild_rows(call);
     }
     smx_pool_for(context->pool, call->slices, put_chunks, call);
-out:
-    free(call->sums);
-    free(call->tame_sums);
-    return status;
 }
 
 static void short_rows(struct smx_context *context, struct plain_call *call)
@@ -359,9 +347,19 @@ static void short_rows(struct smx_context *context, struct plain_call *call)
         smx_pool_for(context->pool, call->slices, put_rows, call);
 }
 
-enum smx_status smx_plain_softmax(struct smx_context *context,
-                                  const struct smx_logits *z, bool log,
-                                  float *values, struct smx_where *where)
+/* Of long rows: sums, row_sums, factors and tame_sums, in this order. */
+size_t smx_plain_room(size_t rows, size_t classes)
+{
+    size_t chunks = chunks_of(classes), all = rows * chunks;
+    return chunks <= SHORT ? 0
+                           : (all + 2 * rows) * sizeof(struct smx_sum) +
+                                 (rows + all) * sizeof(double);
+}
+
+enum smx_status smx_plain_rows(struct smx_context *context,
+                               const struct smx_logits *z, bool log,
+                               float *values, void *room,
+                               struct smx_where *where)
 {
     /* an infinite factor would make 0 * inf of the largest logit */
     double t = z->temperature ? z->temperature : 1;
@@ -370,23 +368,41 @@ enum smx_status smx_plain_softmax(struct smx_context *context,
                               .values = values,
                               .rows = z->outer,
                               .classes = z->classes,
-                              .chunks = (z->classes - 1) / SMX_CHUNK + 1,
+                              .chunks = chunks_of(z->classes),
                               .log = log,
                               .inverse_temperature = fmin(1 / t, DBL_MAX),
                               .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
                               .tame = smx_tame_of(t),
+                              .sums = room,
                               .refused = SIZE_MAX};
     call.stream = call.rows * call.classes >= SMX_STREAMED && values != z->data;
     call.tame.possible &= !log;
     call.few = call.classes <= SMX_FEW && call.tame.possible;
-    enum smx_status status = SMX_OK;
-    if (call.chunks <= SHORT)
+    if (call.chunks <= SHORT) {
         short_rows(context, &call);
-    else
-        status = long_rows(context, &call);
+    } else {
+        call.row_sums = call.sums + call.rows * call.chunks;
+        call.factors = (double *)(call.row_sums + 2 * call.rows);
+        call.tame_sums = call.factors + call.rows;
+        long_rows(context, &call);
+    }
     if (call.refused == SIZE_MAX)
-        return status;
+        return SMX_OK;
     if (where)
         *where = (struct smx_where){SMX_LOGITS, call.refused};
     return SMX_ENONFINITE;
+}
+
+enum smx_status smx_plain_softmax(struct smx_context *context,
+                                  const struct smx_logits *z, bool log,
+                                  float *values, struct smx_where *where)
+{
+    size_t bytes = smx_plain_room(z->outer, z->classes);
+    void *room = bytes ? malloc(bytes) : NULL;
+    if (bytes && !room)
+        return SMX_ENOMEM;
+    enum smx_status status =
+        smx_plain_rows(context, z, log, values, room, where);
+    free(room);
+    return status;
 }

@@ -4,7 +4,8 @@
  * are then put together from their chunks, and a second sweep, for the
  * gradient, computes the exponentials again, which costs less than to store
  * and fetch them. Chunks and blocks of rows are shared out to the threads;
- * where they begin depends on nothing but the shape. */
+ * where they begin depends on nothing but the shape. Tiles of rows bound the
+ * room that all this needs; no number depends on them. */
 #include "plain_loss.h"
 
 #include <stdlib.h>
@@ -15,7 +16,11 @@
 #include "loss_call.h"
 #include "plain.h"
 #include "power.h"
+#include "rows.h"
 #include "sums.h"
+
+/* Room for the parts of rows, in bytes. */
+#define ROOM ((size_t)1 << 20)
 
 /* ---- first sweep: chunks ---------------------------------------------- */
 
@@ -57,18 +62,6 @@ static bool sum_chunk(const struct smx_loss_call *call, size_t row,
     return isfinite(part->mass);
 }
 
-/* Only a look at the logits, for rows whose sums are not kept. */
-static void look(void *argument, size_t slice)
-{
-    struct smx_loss_call *call = argument;
-    size_t per_slice = SMX_BLOCK_ROWS * call->classes;
-    size_t start = slice * per_slice, all = call->rows * call->classes;
-    size_t n = all - start < per_slice ? all - start : per_slice;
-    float max;
-    if (!call->kernels->peak(call->z + start, n, &max))
-        call->refused = true;
-}
-
 static void sum_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
@@ -90,10 +83,10 @@ static void sum_chunks(void *argument, size_t slice)
 static void put_chunk(const struct smx_loss_call *call, size_t row,
                       size_t chunk)
 {
-    const int64_t *labels = call->criterion->labels;
+    const int64_t *labels = call->criterion.labels;
     size_t n = smx_loss_chunk(call, chunk), first = chunk * SMX_CHUNK;
     size_t start = row * call->classes + first;
-    if (smx_criterion_ignores(call->criterion, row)) {
+    if (smx_criterion_ignores(&call->criterion, row)) {
         memset(call->gradient + start, 0, n * sizeof *call->gradient);
         return;
     }
@@ -128,13 +121,13 @@ static void put_chunks(void *argument, size_t slice)
 
 static void count(struct smx_loss_call *call)
 {
-    const struct smx_criterion *criterion = call->criterion;
+    const struct smx_criterion *criterion = call->asked;
     if (criterion->labels && criterion->weights) {
         smx_criterion_count(call->logits, criterion, &call->divisor,
                             &call->counted);
     } else {
-        call->counted = call->rows;
-        for (size_t r = 0; criterion->labels && r < call->rows; r++)
+        call->counted = call->all;
+        for (size_t r = 0; criterion->labels && r < call->all; r++)
             call->counted -= criterion->labels[r] == criterion->ignore_index;
         call->divisor = (double)call->counted;
     }
@@ -150,8 +143,11 @@ static void count(struct smx_loss_call *call)
 static double total(const struct smx_loss_call *call, const double *numbers)
 {
     double sum = 0, lost = 0;
-    for (size_t b = 0; b < call->blocks; b++) {
-        double v = numbers[call->rows + b], next = sum + v, taken = next - sum;
+    for (size_t r = 0; r < call->all; r += SMX_BLOCK_ROWS) {
+        size_t n = call->all - r;
+        n = n < SMX_BLOCK_ROWS ? n : SMX_BLOCK_ROWS;
+        double v = call->kernels->loss->total(numbers + r, n);
+        double next = sum + v, taken = next - sum;
         if (isfinite(next))
             lost += (sum - (next - taken)) + (v - taken);
         sum = next;
@@ -161,9 +157,9 @@ static double total(const struct smx_loss_call *call, const double *numbers)
 
 static float reduced(const struct smx_loss_call *call)
 {
-    double entropy = total(call, call->entropy);
-    double square = call->square ? total(call, call->square) : 0;
-    if (call->criterion->reduction == SMX_MEAN) {
+    double entropy = total(call, call->entropies);
+    double square = call->squares ? total(call, call->squares) : 0;
+    if (call->asked->reduction == SMX_MEAN) {
         bool nothing = call->divisor == 0;
         entropy = nothing ? 0 : entropy / call->divisor;
         square = nothing ? 0 : square / (double)call->counted;
@@ -175,13 +171,12 @@ static void put_loss(const struct smx_loss_call *call)
 {
     const struct smx_loss_out *out = call->out;
     float *loss = out->loss;
-    size_t rows = call->rows;
-    if (loss && call->criterion->reduction != SMX_NONE)
+    if (loss && call->asked->reduction != SMX_NONE)
         *loss = reduced(call);
     else if (loss)
-        for (size_t r = 0; r < rows; r++)
-            loss[r] = (float)(call->entropy[r] +
-                              (call->square ? call->square[r] : 0));
+        for (size_t r = 0; r < call->all; r++)
+            loss[r] = (float)(call->entropies[r] +
+                              (call->squares ? call->squares[r] : 0));
     if (out->divisor)
         *out->divisor = call->divisor;
     if (out->rows)
@@ -191,33 +186,86 @@ static void put_loss(const struct smx_loss_call *call)
             call->counted ? (double)call->hits / (double)call->counted : 0;
 }
 
+/* ---- tiles of rows ----------------------------------------------------- */
+
+static size_t copied(const struct smx_loss_call *call)
+{
+    if (call->logits->inner == 1)
+        return 0;
+    return call->asked->targets ? 2 * call->classes : call->classes;
+}
+
+/* Rows whose room is a megabyte, or an eighth of the logits' own. */
+static size_t most_rows(const struct smx_loss_call *call)
+{
+    size_t row = copied(call) * sizeof *call->copy;
+    size_t room = call->all * call->classes / 2;
+    if (!call->few)
+        row += call->chunks * sizeof *call->parts + sizeof *call->descents;
+    if (row == 0)
+        return call->all;
+    size_t most = (room > ROOM ? room : ROOM) / row;
+    most -= most > SMX_AXIS_ROWS ? most % SMX_AXIS_ROWS : 0;
+    most = most ? most : 1;
+    return most < call->all ? most : call->all;
+}
+
 static enum smx_status allocate(struct smx_loss_call *call)
 {
-    bool square = call->criterion->z_loss != 0, parts = !call->few;
-    bool descents = parts && call->gradient;
-    size_t numbers = call->rows + call->blocks;
-    call->entropy = reallocarray(NULL, numbers, sizeof *call->entropy);
+    bool square = call->asked->z_loss != 0, parts = !call->few;
+    bool descents = parts && call->gradients, copy = copied(call);
+    size_t most = call->most = most_rows(call);
+    call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
     if (square)
-        call->square = reallocarray(NULL, numbers, sizeof *call->square);
+        call->squares = reallocarray(NULL, call->all, sizeof *call->squares);
     if (parts)
         call->parts =
-            reallocarray(NULL, call->rows * call->chunks, sizeof *call->parts);
+            reallocarray(NULL, most * call->chunks, sizeof *call->parts);
     if (descents)
-        call->descents = reallocarray(NULL, call->rows, sizeof *call->descents);
-    return call->entropy && (call->square || !square) &&
-                   (call->parts || !parts) && (call->descents || !descents)
+        call->descents = reallocarray(NULL, most, sizeof *call->descents);
+    if (copy)
+        call->copy =
+            reallocarray(NULL, most * copied(call), sizeof *call->copy);
+    return call->entropies && (call->squares || !square) &&
+                   (call->parts || !parts) && (call->descents || !descents) &&
+                   (call->copy || !copy)
                ? SMX_OK
                : SMX_ENOMEM;
 }
 
-/* Rows of few classes are computed at once, block by block; where that writes,
- * all logits must have been looked at before. */
-static void run_few(struct smx_context *context, struct smx_loss_call *call)
+/* Where the tensors of the tile are: in place, or in the copy. */
+static void place_tensors(struct smx_loss_call *call, size_t first)
 {
-    if (call->gradient || call->logsumexp || call->argmax)
-        smx_pool_for(context->pool, call->blocks, look, call);
-    if (!call->refused)
-        smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+    size_t start = first * call->classes;
+    const float *z = call->logits->data, *targets = call->asked->targets;
+    call->z = call->copy ? call->copy : z + start;
+    if (call->gradients)
+        call->gradient = call->copy ? call->copy : call->gradients + start;
+    if (targets)
+        call->mass.targets = call->copy
+                                 ? call->copy + call->most * call->classes
+                                 : targets + start;
+}
+
+static void place(struct smx_loss_call *call, size_t first)
+{
+    const struct smx_criterion *asked = call->asked;
+    const struct smx_loss_out *out = call->out;
+    size_t left = call->all - first;
+    call->rows = left < call->most ? left : call->most;
+    call->blocks = (call->rows + SMX_BLOCK_ROWS - 1) / SMX_BLOCK_ROWS;
+    place_tensors(call, first);
+    if (asked->labels)
+        call->criterion.labels = asked->labels + first;
+    call->upstream = call->upstreams;
+    if (call->upstreams && asked->reduction == SMX_NONE)
+        call->upstream += first;
+    call->entropy = call->entropies + first;
+    call->square = call->squares ? call->squares + first : NULL;
+    if (out && out->logsumexp)
+        call->logsumexp = (float *)out->logsumexp + first;
+    if (out && out->argmax)
+        call->argmax = out->argmax + first;
 }
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
@@ -234,26 +282,60 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
         smx_pool_for(context->pool, call->slices, put_chunks, call);
 }
 
+static void run_tile(struct smx_context *context, struct smx_loss_call *call,
+                     size_t first)
+{
+    const struct smx_logits *z = call->logits;
+    const float *targets = call->asked->targets;
+    place(call, first);
+    if (call->copy) {
+        smx_axis_gather(context, z, z->data, first, call->rows, call->copy);
+        if (targets)
+            smx_axis_gather(context, z, targets, first, call->rows,
+                            call->copy + call->most * call->classes);
+    }
+    if (call->few)
+        smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+    else
+        run_chunks(context, call);
+    if (call->copy && call->gradients && !call->refused)
+        smx_axis_scatter(context, z, call->copy, first, call->rows,
+                         call->gradients);
+}
+
+/* Nothing may be written before all has been looked at: what a tile writes,
+ * those before it and rows of few classes, which are computed at once. */
+static bool look(struct smx_context *context, const struct smx_loss_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    const struct smx_loss_out *out = call->out;
+    const float *targets = call->asked->targets;
+    bool writes = call->gradients || (out && (out->logsumexp || out->argmax));
+    if (!writes || (!call->few && call->most == call->all))
+        return true;
+    return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
+           (!targets || !smx_rows_scan(context, z, targets, SMX_TARGETS, NULL));
+}
+
 static enum smx_status run(struct smx_context *context,
                            struct smx_loss_call *call)
 {
     call->few = call->classes <= SMX_FEW && call->mass.kind == SMX_MASS_NONE;
-    call->blocks = (call->rows + SMX_BLOCK_ROWS - 1) / SMX_BLOCK_ROWS;
     enum smx_status status = allocate(call);
     if (status)
         goto out;
     count(call);
-    if (call->few)
-        run_few(context, call);
-    else
-        run_chunks(context, call);
+    call->refused = !look(context, call);
+    for (size_t r = 0; r < call->all && !call->refused; r += call->most)
+        run_tile(context, call, r);
     if (call->out && !call->refused)
         put_loss(call);
 out:
+    free(call->copy);
     free(call->descents);
     free(call->parts);
-    free(call->square);
-    free(call->entropy);
+    free(call->squares);
+    free(call->entropies);
     return status;
 }
 
@@ -272,21 +354,21 @@ bool smx_plain_loss(struct smx_context *context,
                     const float *upstream, float *gradient,
                     const struct smx_loss_out *out, enum smx_status *status)
 {
-    if (smx_axis_takes(logits))
-        return smx_axis_loss(context, logits, criterion, upstream, gradient,
-                             out, status);
-    if (!smx_plain_loss_takes(logits, criterion, upstream))
+    struct smx_logits last = *logits; /* as if the class axis were */
+    last.outer = smx_rows_count(logits);
+    last.inner = 1;
+    if (!smx_plain_loss_takes(&last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
     double t = logits->temperature ? logits->temperature : 1;
     struct smx_loss_call call = {.kernels = context->kernels,
                                  .logits = logits,
-                                 .criterion = criterion,
+                                 .asked = criterion,
+                                 .criterion = *criterion,
                                  .out = out,
-                                 .z = logits->data,
-                                 .upstream = upstream,
-                                 .gradient = gradient,
-                                 .rows = logits->outer,
+                                 .upstreams = upstream,
+                                 .gradients = gradient,
+                                 .all = last.outer,
                                  .classes = logits->classes,
                                  .chunks =
                                      (logits->classes - 1) / SMX_CHUNK + 1,
@@ -295,20 +377,15 @@ bool smx_plain_loss(struct smx_context *context,
                                  .inverse_temperature = 1 / t,
                                  .scale = SMX_POWER_NAT / t,
                                  .tame = smx_tame_of(t)};
-    call.stream = gradient && gradient != call.z &&
-                  call.rows * call.classes >= SMX_STREAMED;
+    call.stream = gradient && gradient != logits->data && logits->inner == 1 &&
+                  call.all * call.classes >= SMX_STREAMED;
     call.mass = (struct smx_mass){.kind = kind_of(criterion),
-                                  .targets = criterion->targets,
                                   .weights = criterion->weights,
                                   .keep = call.keep,
                                   .share = call.share};
-    if (out) {
-        call.logsumexp = out->logsumexp;
-        call.argmax = out->argmax;
-    }
     /* terms of both signs could leave less than the digits of tame sums */
-    call.tame.possible &=
-        !criterion->targets && criterion->z_loss == 0 && !call.logsumexp;
+    call.tame.possible &= !criterion->targets && criterion->z_loss == 0 &&
+                          !(out && out->logsumexp);
     *status = run(context, &call);
     return !call.refused;
 }

@@ -6,11 +6,15 @@
 #ifndef SMX_POOL_H
 #define SMX_POOL_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "softmax.h"
 
 struct smx_pool;
+
+/** Elements that are cheaper to compute here than to share out. */
+#define SMX_SMALL ((size_t)32768)
 
 /** Starts max(threads, 1) threads. Caller owns *pool: smx_pool_free. */
 enum smx_status smx_pool_create(struct smx_pool **pool, size_t threads);
@@ -31,5 +35,13 @@ enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
  */
 void smx_pool_for(struct smx_pool *pool, size_t slices,
                   void (*slice)(void *argument, size_t i), void *argument);
+
+/** The smallest of what slices find, whichever thread is first. */
+static inline void smx_pool_least(atomic_size_t *least, size_t found)
+{
+    size_t seen = atomic_load(least);
+    while (found < seen && !atomic_compare_exchange_weak(least, &seen, found))
+        ;
+}
 
 #endif

@@ -6,9 +6,6 @@
 
 #include "row.h"
 
-/* Elements a slice of the pool holds about. */
-#define SLICE ((size_t)32768)
-
 enum smx_status smx_rows_check(const struct smx_logits *z)
 {
     size_t rows, count, bytes;
@@ -69,18 +66,16 @@ struct scan {
 static void scan_slice(void *argument, size_t i)
 {
     struct scan *scan = argument;
-    size_t first = i * SLICE, left = scan->count - first;
-    size_t n = left < SLICE ? left : SLICE, at;
+    size_t first = i * SMX_SMALL, left = scan->count - first;
+    size_t n = left < SMX_SMALL ? left : SMX_SMALL, at;
     const float *f = scan->data;
     const double *d = scan->data;
     if (scan->dtype == SMX_FLOAT32)
         at = scan->kernels->refused_float(f + first, n, scan->low);
     else
         at = scan->kernels->refused_double(d + first, n, scan->low);
-    size_t seen = atomic_load(&scan->refused);
-    while (at < n && first + at < seen &&
-           !atomic_compare_exchange_weak(&scan->refused, &seen, first + at))
-        ;
+    if (at < n)
+        smx_pool_least(&scan->refused, first + at);
 }
 
 enum smx_status smx_rows_scan(struct smx_context *context,
@@ -93,8 +88,8 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                         .count = smx_rows_count(z) * z->classes,
                         .low = what == SMX_LOGITS,
                         .refused = SIZE_MAX};
-    smx_pool_for(context->pool, (scan.count + SLICE - 1) / SLICE, scan_slice,
-                 &scan);
+    smx_pool_for(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
+                 scan_slice, &scan);
     if (scan.refused == SIZE_MAX)
         return SMX_OK;
     if (where)
@@ -114,7 +109,7 @@ struct rows_run {
 
 size_t smx_rows_slice(const struct smx_logits *z)
 {
-    return z->classes < SLICE ? SLICE / z->classes : 1;
+    return z->classes < SMX_SMALL ? SMX_SMALL / z->classes : 1;
 }
 
 static void run_slice(void *argument, size_t i)

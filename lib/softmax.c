@@ -101,9 +101,8 @@ enum smx_status smx_softmax(struct smx_context *context,
         return SMX_EARGUMENT;
     if (only_values(out) && smx_plain(logits))
         return smx_plain_softmax(context, logits, out->log, out->values, where);
-    if (only_values(out) && smx_axis_takes(logits) &&
-        smx_axis_softmax(context, logits, out->log, out->values, &status))
-        return status;
+    if (only_values(out) && smx_axis_takes(logits))
+        return smx_axis_softmax(context, logits, out->log, out->values, where);
     status = smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
     if (status)
         return status;

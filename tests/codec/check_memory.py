@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A request of N float32 logits holds at most 1.5 x 4 N bytes + 4 MB more than
-an idle daemon at its peak, whatever the text of the logits looks like.
+an idle daemon at its peak, whatever the text of the logits looks like, and
+whatever is computed from them.
 
 usage: check_memory.py [N ...]     (default: 1, 4 and 16 times 2^20)
 """
@@ -41,12 +42,22 @@ def pieces(style, count, head):
     yield b"]}"
 
 
-def exchange(port, body):
+def labelled(outer, inner, options):
+    """outer x inner logits, whose labels are all 1."""
+    yield b'{"logits":['
+    text = b"[" + b",".join([b"0.5", b"-1.25"] * (inner // 2)) + b"]"
+    for i in range(outer):
+        yield b"," * (i > 0) + text
+    rows = inner if b'"axis":0' in options else outer
+    yield b"]," + options + b',"labels":[' + b",".join([b"1"] * rows) + b"]}"
+
+
+def exchange(port, path, body):
     """Bytes of the answer to a chunked request, read as it is sent."""
     client = socket.create_connection(("127.0.0.1", port), 60)
 
     def send():
-        client.sendall(b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
+        client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n"
                        b"Content-Type: application/json\r\n"
                        b"Connection: close\r\n"
                        b"Transfer-Encoding: chunked\r\n\r\n")
@@ -77,19 +88,39 @@ def forget_peak(daemon):
         file.write("5")
 
 
-def check(tests, count, style, head):
-    name = f"memory of {count} logits, {style}{', dtype first' * bool(head)}"
+def check(tests, name, count, path, body, answer):
+    """answer: bytes that it has at least."""
     with Daemon("--max-body", "4294967296", "--log-level", "error") as daemon:
         daemon.ask("POST", "/softmax", b'{"logits":[1,2,3]}',
                    {"Content-Type": "application/json"})
         forget_peak(daemon)
         idle = status_bytes(daemon, "VmRSS")
-        answered = exchange(daemon.port, pieces(style, count, head))
+        answered = exchange(daemon.port, path, body)
         more = status_bytes(daemon, "VmHWM") - idle
     bound = count * BOUND_A_LOGIT + BOUND_MORE
     print(f"{more} bytes above idle, {100 * more / bound:.0f} % of the bound")
-    tests.check(name, answered > count and 0 < more <= bound,
+    tests.check(f"memory of {count} logits, {name}",
+                answered >= answer and 0 < more <= bound,
                 f"{answered} bytes of answer, {more} > {bound:.0f}")
+
+
+def check_text(tests, count, style, head):
+    name = style + ", dtype first" * bool(head)
+    check(tests, name, count, b"/softmax", pieces(style, count, head),
+          count + 1)
+
+
+def check_room(tests):
+    """Few classes and a class axis that is not the last need the most room
+    beside the logits."""
+    rows, classes = 1 << 18, 16
+    for path, answer in ((b"/loss", 20), (b"/gradient", rows * classes)):
+        for options in (b'"axis":-1,"label_smoothing":0.1', b'"axis":0'):
+            first = options == b'"axis":0'
+            body = labelled(*((classes, rows) if first else (rows, classes)),
+                            options)
+            check(tests, f"{path.decode()} {options.decode()}",
+                  rows * classes, path, body, answer)
 
 
 def main():
@@ -100,9 +131,10 @@ def main():
     counts = [int(n) for n in sys.argv[1:]] or [1 << 20, 1 << 22, 1 << 24]
     for count in counts:
         for style in ("short", "17 digits", "spaces"):
-            check(tests, count, style, b"")
-        check(tests, count, "short", b'"dtype":"float32",')
-    check(tests, counts[0], "800 digits", b"")
+            check_text(tests, count, style, b"")
+        check_text(tests, count, "short", b'"dtype":"float32",')
+    check_text(tests, counts[0], "800 digits", b"")
+    check_room(tests)
     return int(tests.failed != 0)
 
 
