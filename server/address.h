@@ -16,7 +16,10 @@ enum { ADDRESS_HOST_BYTES = 256, ADDRESS_PORT_BYTES = 6 };
 bool address_split(const char *address, char *host, size_t host_bytes,
                    char *port, size_t port_bytes);
 
-/** Is it host:port, [host]:port or unix:/path? */
+/* What an address must be. */
+#define ADDRESS_RULE "host:port, [::1]:port or unix:/path"
+
+/** Is it ADDRESS_RULE? */
 bool address_valid(const char *address);
 
 #endif

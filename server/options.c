@@ -185,9 +185,8 @@ static bool add_listen(struct options *options, const char *from,
         return false;
     }
     if (!address_valid(text)) {
-        snprintf(error, error_bytes,
-                 "%s: got %s, must be host:port, [::1]:port or unix:/path",
-                 from, text);
+        snprintf(error, error_bytes, "%s: got %s, must be " ADDRESS_RULE, from,
+                 text);
         return false;
     }
     options->listen[options->listen_count++] = text;

@@ -223,7 +223,8 @@ static void explain(struct problem *problem, const json_error_t *error,
                     "body: got \\u0000 in a string, must be one without");
     } else if (code == json_error_stack_overflow) {
         problem_set(problem, 422, NULL,
-                    "body: got nesting deeper than 2048, must be less");
+                    "body: got nesting deeper than %d, must be less",
+                    NESTING_MAX_DEPTH);
     } else {
         explain_syntax(problem, error->text);
     }

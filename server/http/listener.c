@@ -119,8 +119,7 @@ static bool open_tcp(struct listener *listener, const char *address, bool tls,
 {
     char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
     if (!address_split(address, host, sizeof host, port, sizeof port))
-        return fail(listener, address,
-                    "must be host:port, [::1]:port or unix:/path", error,
+        return fail(listener, address, "must be " ADDRESS_RULE, error,
                     error_bytes);
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
                              .ai_socktype = SOCK_STREAM};
