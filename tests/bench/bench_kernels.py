@@ -15,6 +15,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 import kernels_svg
 
@@ -24,6 +25,7 @@ OPS = ["softmax", "loss", "gradient"]
 DTYPES = ["float32", "float64"]
 THREADS = [1, 2]
 ROUNDS, MILLISECONDS = 5, 12
+PAUSE = 0.03    # s; idle threads of PyTorch and OpenMP spin before they sleep
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -77,6 +79,7 @@ def measure(peers, op, dtype, shape, threads):
     took = {p.name: [] for p in able}
     for _ in range(ROUNDS):
         for p in able:
+            time.sleep(PAUSE)
             took[p.name].append(float(p.ask(f"run {MILLISECONDS}")))
     n = shape[0] * shape[1]
     return {name: statistics.median(t) / n for name, t in took.items()}
