@@ -8,10 +8,7 @@
 #include "rows.h"
 
 /* Rows and classes that are transposed at once: a cache line of each. */
-#define SIDE SMX_AXIS_ROWS
-
-/* Elements of a copy, unless few rows or an eighth of all have more. */
-#define TILE ((size_t)1 << 18)
+#define SIDE SMX_ROWS_MOVED
 
 /* Rows first to first + count, between the tensor and their copy. */
 struct tile {
@@ -97,21 +94,13 @@ bool smx_axis_takes(const struct smx_logits *z)
            !z->softcap;
 }
 
-/* Rows of a copy. */
-static size_t most_rows(const struct smx_logits *z)
-{
-    size_t rows = smx_rows_count(z), least = TILE / z->classes;
-    size_t most = rows / 8 > least ? rows / 8 : least;
-    most -= most > SIDE ? most % SIDE : 0;
-    most = most ? most : 1;
-    return most < rows ? most : rows;
-}
-
 enum smx_status smx_axis_softmax(struct smx_context *context,
                                  const struct smx_logits *z, bool log,
                                  float *values, struct smx_where *where)
 {
-    size_t rows = smx_rows_count(z), most = most_rows(z);
+    size_t rows = smx_rows_count(z);
+    size_t most = smx_rows_tile(z, z->classes * sizeof(float) +
+                                       smx_plain_room(1, z->classes));
     enum smx_status status =
         smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
     if (status)

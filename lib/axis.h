@@ -16,9 +16,6 @@ enum smx_status smx_axis_softmax(struct smx_context *context,
                                  const struct smx_logits *logits, bool log,
                                  float *values, struct smx_where *where);
 
-/* Rows that are moved at once: groups of so many, if not all, go fastest. */
-#define SMX_AXIS_ROWS ((size_t)16)
-
 /** Rows first to first + count of a tensor of the logits' shape, side by side
  *  in copy. */
 void smx_axis_gather(struct smx_context *context,

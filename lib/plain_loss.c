@@ -19,9 +19,6 @@
 #include "rows.h"
 #include "sums.h"
 
-/* Room for the parts of rows, in bytes. */
-#define ROOM ((size_t)1 << 20)
-
 /* ---- first sweep: chunks ---------------------------------------------- */
 
 static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
@@ -195,19 +192,12 @@ static size_t copied(const struct smx_loss_call *call)
     return call->asked->targets ? 2 * call->classes : call->classes;
 }
 
-/* Rows whose room is a megabyte, or an eighth of the logits' own. */
 static size_t most_rows(const struct smx_loss_call *call)
 {
     size_t row = copied(call) * sizeof *call->copy;
-    size_t room = call->all * call->classes / 2;
     if (!call->few)
         row += call->chunks * sizeof *call->parts + sizeof *call->descents;
-    if (row == 0)
-        return call->all;
-    size_t most = (room > ROOM ? room : ROOM) / row;
-    most -= most > SMX_AXIS_ROWS ? most % SMX_AXIS_ROWS : 0;
-    most = most ? most : 1;
-    return most < call->all ? most : call->all;
+    return smx_rows_tile(call->logits, row);
 }
 
 static enum smx_status allocate(struct smx_loss_call *call)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* p_c (g_c - sum g p), of log-softmax g_c - p_c sum g, in two sweeps: the
  * first sums chunk by chunk and finds what is to be refused, the second
- * computes the exponentials again. */
+ * computes the exponentials again. Tiles of rows bound the room that the sums
+ * need; no number depends on them. */
 #include "plain_vjp.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "loss_call.h"
 #include "plain.h"
 #include "power.h"
+#include "rows.h"
 #include "sums.h"
 
 /* Temperatures whose powers with those of any float32 are doubles. */
@@ -22,14 +24,21 @@ struct product { /* with one chunk, or with a row */
 
 struct vjp_call {
     const struct smx_kernels *kernels;
-    const float *z, *upstream;
-    float *gradient;
+    const struct smx_logits *logits;
+    const float *upstreams;
+    float *gradients;
     bool log;
-    size_t rows, classes, chunks, per_slice, slices;
+    size_t classes, chunks;
     double inverse_temperature, scale; /* as in plain.c */
-    struct product *products;          /* one a chunk */
+    size_t most;                       /* rows of a tile */
+    struct product *products;          /* one a chunk of a tile */
     struct product *whole;             /* one a row; the same of one chunk */
     atomic_bool refused;
+
+    /* The tile at work: what follows is of its first row. */
+    size_t rows, per_slice, slices;
+    const float *z, *upstream;
+    float *gradient;
 };
 
 static size_t chunk_length(const struct vjp_call *call, size_t chunk)
@@ -116,22 +125,51 @@ static void put_chunks(void *argument, size_t slice)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
 
+static void place(struct vjp_call *call, size_t first, size_t left)
+{
+    size_t start = first * call->classes;
+    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    call->rows = left < call->most ? left : call->most;
+    call->per_slice = SMX_SMALL / length;
+    call->slices =
+        (call->rows * call->chunks + call->per_slice - 1) / call->per_slice;
+    call->z = (const float *)call->logits->data + start;
+    call->upstream = call->upstreams + start;
+    call->gradient = call->gradients + start;
+}
+
+static void run_tile(struct smx_context *context, struct vjp_call *call)
+{
+    smx_pool_for(context->pool, call->slices, take_chunks, call);
+    if (call->refused)
+        return;
+    for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
+        call->whole[r] = merge(call, r);
+    smx_pool_for(context->pool, call->slices, put_chunks, call);
+}
+
+/* Nothing may be written before all has been looked at. */
+static bool look(struct smx_context *context, const struct vjp_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
+           !smx_rows_scan(context, z, call->upstreams, SMX_UPSTREAM, NULL);
+}
+
 static enum smx_status run(struct smx_context *context, struct vjp_call *call)
 {
-    size_t all = call->rows * call->chunks;
-    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
-    call->per_slice = SMX_SMALL / length;
-    call->slices = (all + call->per_slice - 1) / call->per_slice;
+    size_t all = smx_rows_count(call->logits);
+    size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
+    call->most = smx_rows_tile(call->logits, parts * sizeof *call->products);
     call->products =
-        reallocarray(NULL, all + call->rows, sizeof *call->products);
+        reallocarray(NULL, call->most * parts, sizeof *call->products);
     if (!call->products)
         return SMX_ENOMEM;
-    call->whole = call->products + (call->chunks > 1 ? all : 0);
-    smx_pool_for(context->pool, call->slices, take_chunks, call);
-    if (!call->refused) {
-        for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
-            call->whole[r] = merge(call, r);
-        smx_pool_for(context->pool, call->slices, put_chunks, call);
+    call->whole = call->products + call->most * (parts - 1);
+    call->refused = call->most < all && !look(context, call);
+    for (size_t r = 0; r < all && !call->refused; r += call->most) {
+        place(call, r, all - r);
+        run_tile(context, call);
     }
     free(call->products);
     return SMX_OK;
@@ -145,11 +183,10 @@ bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
     if (!smx_plain(logits) || !logits->outer || t < 1 / TAME || t > TAME)
         return false;
     struct vjp_call call = {.kernels = context->kernels,
-                            .z = logits->data,
-                            .upstream = upstream,
-                            .gradient = gradient,
+                            .logits = logits,
+                            .upstreams = upstream,
+                            .gradients = gradient,
                             .log = log,
-                            .rows = logits->outer,
                             .classes = logits->classes,
                             .chunks = (logits->classes - 1) / SMX_CHUNK + 1,
                             .inverse_temperature = 1 / t,

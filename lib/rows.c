@@ -97,6 +97,21 @@ enum smx_status smx_rows_scan(struct smx_context *context,
     return SMX_ENONFINITE;
 }
 
+/* ---- tiles --------------------------------------------------------------- */
+
+size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
+{
+    const size_t least = (size_t)1 << 20;
+    size_t rows = smx_rows_count(z);
+    size_t room = rows * z->classes * sizeof(float) / 8;
+    if (row_bytes == 0)
+        return rows;
+    size_t tile = (room > least ? room : least) / row_bytes;
+    tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
+    tile = tile ? tile : 1;
+    return tile < rows ? tile : rows;
+}
+
 /* ---- rows over the pool -------------------------------------------------- */
 
 struct rows_run {

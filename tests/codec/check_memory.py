@@ -52,6 +52,18 @@ def labelled(outer, inner, options):
     yield b"]," + options + b',"labels":[' + b",".join([b"1"] * rows) + b"]}"
 
 
+def products(rows, classes):
+    """rows x classes logits and as large an upstream gradient."""
+    text = b"[" + b",".join([b"0.5", b"-1.25"] * (classes // 2)) + b"]"
+    yield b'{"of":"softmax"'
+    for member in (b"logits", b"upstream"):
+        yield b',"' + member + b'":['
+        for i in range(rows):
+            yield b"," * (i > 0) + text
+        yield b"]"
+    yield b"}"
+
+
 def exchange(port, path, body):
     """Bytes of the answer to a chunked request, read as it is sent."""
     client = socket.create_connection(("127.0.0.1", port), 60)
@@ -111,8 +123,8 @@ def check_text(tests, count, style, head):
 
 
 def check_room(tests):
-    """Few classes and a class axis that is not the last need the most room
-    beside the logits."""
+    """Many rows of few classes and a class axis that is not the last need the
+    most room beside the logits."""
     rows, classes = 1 << 18, 16
     for path, answer in ((b"/loss", 20), (b"/gradient", rows * classes)):
         for options in (b'"axis":-1,"label_smoothing":0.1', b'"axis":0'):
@@ -121,6 +133,8 @@ def check_room(tests):
                             options)
             check(tests, f"{path.decode()} {options.decode()}",
                   rows * classes, path, body, answer)
+    check(tests, "a product with the Jacobian", 2 * rows * classes,
+          b"/gradient", products(rows, classes), rows * classes)
 
 
 def main():

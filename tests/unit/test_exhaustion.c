@@ -3,7 +3,7 @@
  * The library when memory or threads run out: at each allocation in turn
  * SMX_ENOMEM, at each thread SMX_ETHREAD, outputs as they were, nothing kept.
  *
- * malloc, calloc and pthread_create below take the place of libc's for the
+ * malloc, its kin and pthread_create below take the place of libc's for the
  * whole program. Sanitizers bring their own; there is nothing to run then.
  */
 #define _GNU_SOURCE
@@ -39,6 +39,11 @@ void *malloc(size_t bytes)
 void *calloc(size_t count, size_t bytes)
 {
     return fails(&memory_left) ? NULL : __libc_calloc(count, bytes);
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    return fails(&memory_left) ? NULL : __libc_realloc(block, bytes);
 }
 
 void *aligned_alloc(size_t alignment, size_t bytes)

@@ -214,6 +214,89 @@ static void product_as_the_long_way(void **state)
     }
 }
 
+/* ---- tiles of rows ------------------------------------------------------ */
+
+/* Several tiles, whichever the operation. */
+static const size_t tall[2] = {61000, 10};
+
+/* Some of the rows, wherever their tile began in the whole. */
+static struct operands part_of(const struct operands *o, size_t first,
+                               size_t rows)
+{
+    size_t start = first * o->classes;
+
+    return (struct operands){.rows = rows,
+                             .classes = o->classes,
+                             .count = rows * o->classes,
+                             .z = o->z + start,
+                             .targets = o->targets + start,
+                             .weights = o->weights,
+                             .upstream = o->upstream + start,
+                             .labels = o->labels + first};
+}
+
+enum { PART = 4000 };
+
+static void losses_in_tiles(void **state)
+{
+    struct operands o = operands_new(tall);
+    struct answers whole = answers_new(&o);
+
+    (void)state;
+    for (unsigned choice = 2; choice < 64; choice += 4) { /* reduction none */
+        assert_status(compute(&o, choice, true, &whole, NULL), SMX_OK);
+        for (size_t r = 0; r + PART <= o.rows; r += PART) {
+            struct operands part = part_of(&o, r, PART);
+            struct answers a = answers_new(&part);
+
+            part.upstream = o.upstream + r; /* one a row */
+            assert_status(compute(&part, choice, true, &a, NULL), SMX_OK);
+            assert_memory_equal(a.loss, whole.loss + r, PART * sizeof(float));
+            assert_memory_equal(a.logsumexp, whole.logsumexp + r,
+                                PART * sizeof(float));
+            assert_memory_equal(a.argmax, whole.argmax + r,
+                                PART * sizeof(int64_t));
+            assert_memory_equal(a.gradient, whole.gradient + r * o.classes,
+                                part.count * sizeof(float));
+            answers_free(&a);
+        }
+    }
+    answers_free(&whole);
+    operands_free(&o);
+}
+
+static void product_of(const struct operands *o, bool log, float *gradient)
+{
+    struct smx_logits z = logits_of(o, 64, true);
+
+    assert_status(smx_vjp(expect_context, &z, log, o->upstream, gradient, NULL),
+                  SMX_OK);
+}
+
+static void products_in_tiles(void **state)
+{
+    struct operands o = operands_new(tall);
+    struct answers whole = answers_new(&o), a = answers_new(&o);
+
+    (void)state;
+    for (int log = 0; log < 2; log++) {
+        product_of(&o, log, whole.gradient);
+        for (size_t r = 0; r + PART <= o.rows; r += PART) {
+            struct operands part = part_of(&o, r, PART);
+
+            product_of(&part, log, a.gradient);
+            assert_memory_equal(a.gradient, whole.gradient + r * o.classes,
+                                part.count * sizeof(float));
+        }
+    }
+    product_of(&o, false, whole.gradient);
+    product_of(&o, false, o.z); /* in place */
+    assert_memory_equal(o.z, whole.gradient, o.count * sizeof(float));
+    answers_free(&whole);
+    answers_free(&a);
+    operands_free(&o);
+}
+
 /* ---- refused ---------------------------------------------------------- */
 
 static void assert_untouched(const void *data, size_t bytes)
@@ -243,8 +326,8 @@ static void refuse(struct operands *o, unsigned choice, enum smx_operand what,
 static void the_last_element_is_looked_at_first(void **state)
 {
     (void)state;
-    for (size_t s = 0; s < SHAPES; s++) {
-        struct operands o = operands_new(shapes[s]);
+    for (size_t s = 0; s <= SHAPES; s++) {
+        struct operands o = operands_new(s < SHAPES ? shapes[s] : tall);
         size_t last = o.count - 1;
 
         o.targets[last] = INFINITY;
@@ -261,8 +344,8 @@ static void the_last_element_is_looked_at_first(void **state)
 static void product_of_the_refused(void **state)
 {
     (void)state;
-    for (size_t s = 0; s < SHAPES; s++) {
-        struct operands o = operands_new(shapes[s]);
+    for (size_t s = 0; s <= SHAPES; s++) {
+        struct operands o = operands_new(s < SHAPES ? shapes[s] : tall);
         struct answers a = answers_new(&o);
         struct smx_logits z = logits_of(&o, 0, true);
         struct smx_where where;
@@ -284,6 +367,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_as_the_long_way),
         cmocka_unit_test(product_as_the_long_way),
+        cmocka_unit_test(losses_in_tiles),
+        cmocka_unit_test(products_in_tiles),
         cmocka_unit_test(the_last_element_is_looked_at_first),
         cmocka_unit_test(product_of_the_refused),
     };
