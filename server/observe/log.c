@@ -250,14 +250,14 @@ static void add_quoted(struct line *line, const char *text, size_t most)
     line->end = end;
 }
 
-/** "2026-01-02T03:04:05.678Z"; all but the decimals once a second and thread.
- */
+/** "2026-01-02T03:04:05.678Z", a few milliseconds coarse; all but the decimals
+ *  once a second and thread. */
 static void add_time(struct line *line)
 {
     static _Thread_local time_t last;
     static _Thread_local char text[20];
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
     if (now.tv_sec != last || !text[0]) {
         struct tm parts;
         gmtime_r(&now.tv_sec, &parts);

@@ -7,8 +7,10 @@
 #include <string.h>
 
 /* A thread counts in the shard it was given when it first counted, so that
- * event loops do not fight for cache lines; the reader adds the shards up. */
-enum { SHARDS = 16, BUCKETS = 12, LINE = 64 };
+ * event loops do not fight for cache lines; the reader adds the shards up. The
+ * first OWNED threads have theirs to themselves and count without locked
+ * instructions, of which a request would take seven; the others share. */
+enum { OWNED = 16, SHARDS = 2 * OWNED, BUCKETS = 12, LINE = 64 };
 
 static const int statuses[] = {200, 204, 400, 401, 404, 405, 406, 408, 413, 414,
                                415, 422, 431, 499, 500, 501, 503, 505, 0};
@@ -44,28 +46,37 @@ struct metrics {
     struct shard shards[SHARDS];
 };
 
-static struct shard *own_shard(struct metrics *metrics)
+/** The thread's shard; from OWNED on it is not its alone. */
+static unsigned own_shard(void)
 {
     static atomic_uint next;
-    static _Thread_local unsigned own;
-    if (own == 0)
-        own = 1 + atomic_fetch_add(&next, 1) % SHARDS;
-    return &metrics->shards[own - 1];
+    static _Thread_local unsigned own = SHARDS; /* not given yet */
+    if (own == SHARDS) {
+        own = atomic_fetch_add(&next, 1);
+        if (own >= OWNED)
+            own = OWNED + own % (SHARDS - OWNED);
+    }
+    return own;
 }
 
-static void add(_Atomic uint64_t *counter, uint64_t n)
+static void add(_Atomic uint64_t *counter, uint64_t n, bool shared)
 {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    if (shared)
+        atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    else
+        atomic_store_explicit(
+            counter, n + atomic_load_explicit(counter, memory_order_relaxed),
+            memory_order_relaxed);
 }
 
 static void observe(struct histogram *histogram, const uint64_t *bounds,
-                    uint64_t value, uint64_t addend)
+                    uint64_t value, uint64_t addend, bool shared)
 {
     size_t i = 0;
     while (i < BUCKETS && value > bounds[i])
         i++;
-    add(&histogram->count[i], 1);
-    add(&histogram->sum, addend);
+    add(&histogram->count[i], 1, shared);
+    add(&histogram->sum, addend, shared);
 }
 
 static size_t name_index(struct metrics *metrics, const char *name)
@@ -103,23 +114,26 @@ struct metrics *metrics_create(const char *const *names, size_t count)
 void metrics_count(struct metrics *metrics,
                    const struct metrics_request *request)
 {
+    unsigned own = own_shard();
+    bool shared = own >= OWNED;
     struct endpoint_counts *counts =
-        &own_shard(metrics)->endpoints[metrics->index[request->endpoint]];
+        &metrics->shards[own].endpoints[metrics->index[request->endpoint]];
     size_t i = 0;
     while (i < STATUSES - 1 && statuses[i] != request->status)
         i++;
-    add(&counts->requests[i], 1);
+    add(&counts->requests[i], 1, shared);
     observe(&counts->duration, duration_us, request->total_ns / 1000,
-            request->total_ns);
-    observe(&counts->body, size_bytes, request->body_bytes,
-            request->body_bytes);
+            request->total_ns, shared);
+    observe(&counts->body, size_bytes, request->body_bytes, request->body_bytes,
+            shared);
     observe(&counts->answer, size_bytes, request->answer_bytes,
-            request->answer_bytes);
+            request->answer_bytes, shared);
 }
 
 void metrics_reject(struct metrics *metrics, enum metrics_rejection why)
 {
-    add(&own_shard(metrics)->rejected[why], 1);
+    unsigned own = own_shard();
+    add(&metrics->shards[own].rejected[why], 1, own >= OWNED);
 }
 
 /* ---- the text --------------------------------------------------------- */
