@@ -76,6 +76,14 @@ static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
     return MHD_NO;
 }
 
+/** What a C string cannot hold stays escaped, and no path has it so. */
+static size_t unescape(void *cls, struct MHD_Connection *connection, char *text)
+{
+    (void)cls;
+    (void)connection;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
 static void note(void *cls, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 
@@ -249,6 +257,7 @@ static bool serve(struct daemon *daemon, struct listener *listener, char *error,
         listener->fd, MHD_OPTION_NOTIFY_CONNECTION, notify_connection, daemon,
         MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, daemon,
         MHD_OPTION_URI_LOG_CALLBACK, notify_request, daemon,
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_BYTES, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     if (!listener->mhd)

@@ -118,6 +118,12 @@ static void test_unknown_path_and_method(void **state)
     assert_non_null(strstr(answer.body, "\"status\":404"));
     assert_non_null(strstr(answer.body, "got /nowhere"));
     http_answer_free(&answer);
+    check(&(struct http_request){.path = "/softmax%00", .body = BODY}, 404,
+          NULL, NULL);
+    check(&(struct http_request){.path = "/softmax%00x?a=%00", .body = BODY},
+          404, NULL, NULL);
+    check(&(struct http_request){.path = "/%73oftmax?a%00=b", .body = BODY},
+          200, NULL, NULL);
     check(&(struct http_request){.path = "/softmax"}, 405, "Allow",
           "OPTIONS, POST");
     check(&(struct http_request){.path = "/softmax", .method = "HEAD"}, 405,
