@@ -19,11 +19,11 @@ static const char *const ofs[] = {[OF_LOSS] = "loss",
 static const char *const includes[] = {"logsumexp", "entropy", "argmax",
                                        "accuracy", NULL};
 
-#define TENSOR(member, takers_, element_, infinity_)                           \
+#define TENSOR(member, takers_, element_, ...)                                 \
     {                                                                          \
         .name = #member, .offset = offsetof(struct request, member),           \
         .takers = takers_, .kind = MEMBER_TENSOR, .element = element_,         \
-        .infinity = infinity_                                                  \
+        ##__VA_ARGS__                                                          \
     }
 #define OPTION(member, takers_, kind_, rule_, ...)                             \
     {                                                                          \
@@ -35,12 +35,12 @@ static const char *const includes[] = {"logsumexp", "entropy", "argmax",
 #define POSITIVE .least = DBL_TRUE_MIN, .most = DBL_MAX
 
 const struct member members[] = {
-    TENSOR(logits, TAKER_ALL, READER_FLOAT, true),
-    TENSOR(labels, TAKER_LOSSES, READER_INT64, false),
-    TENSOR(targets, TAKER_LOSSES, READER_FLOAT, false),
-    TENSOR(weights, TAKER_LOSSES, READER_FLOAT, false),
-    TENSOR(mask, TAKER_ALL, READER_BOOL, false),
-    TENSOR(upstream, TAKER_GRADIENTS, READER_FLOAT, false),
+    TENSOR(logits, TAKER_ALL, READER_FLOAT, .infinity = true),
+    TENSOR(labels, TAKER_LOSSES, READER_INT64, .bare = true),
+    TENSOR(targets, TAKER_LOSSES, READER_FLOAT),
+    TENSOR(weights, TAKER_LOSSES, READER_FLOAT),
+    TENSOR(mask, TAKER_ALL, READER_BOOL),
+    TENSOR(upstream, TAKER_GRADIENTS, READER_FLOAT, .bare = true),
     OPTION(axis, TAKER_ALL, INTEGER, "an integer in [-rank, rank) of logits",
            ANY_INTEGER),
     OPTION(dtype, TAKER_ALL, CHOICE, "\"float32\" or \"float64\"",

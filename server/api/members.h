@@ -40,6 +40,7 @@ struct member {
     unsigned allowed;            /* bits of a set */
     enum reader_element element; /* of a tensor */
     bool infinity;               /* -Infinity is an element like any other */
+    bool bare;                   /* of one row: an element, no array */
 };
 
 extern const struct member members[];

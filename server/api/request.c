@@ -54,6 +54,7 @@ bool request_tensor(struct request *request, const char *name,
         .element = element_of(request, member),
         .max_rank = MAX_RANK,
         .infinity = member->infinity,
+        .bare = member->bare,
     };
     return true;
 }

@@ -68,6 +68,7 @@ static bool open_row(struct lift *lift, struct problem *problem)
         return misplaced(lift, "an array", rule, problem);
     }
     lift->counts[lift->depth++] = 0;
+    lift->stage.nested = true;
     lift->expect = LIFT_FIRST;
     return true;
 }

@@ -47,6 +47,7 @@ struct reader_lift {
                               NULL: leave it in the envelope */
     enum reader_element element;
     int max_rank;  /* deeper nesting is a 422 at once */
+    bool bare;     /* a refusal offers an element without an array too */
     bool infinity; /* -Infinity is welcome (logits); any other
                       non-finite number is always a 422 naming
                       the element */

@@ -19,18 +19,28 @@ static bool is(const char *text, size_t bytes, const char *word)
 
 const char *stage_rule(const struct stage *stage)
 {
+    /* of an element, of an array, of either */
+    static const char *const numbers[] = {"a number", "an array of numbers",
+                                          "a number or an array of numbers"};
+    static const char *const integers[] = {
+        "an integer", "an array of integers",
+        "an integer or an array of integers"};
+    static const char *const booleans[] = {"true or false",
+                                           "an array of true and false",
+                                           "true, false or an array of them"};
+    int which = stage->nested ? 0 : stage->bare ? 2 : 1;
     switch (stage->element) {
     case READER_BOOL:
-        return "true or false";
+        return booleans[which];
     case READER_INT64:
-        return "an integer";
+        return integers[which];
     case READER_FLOAT32:
     case READER_FLOAT64:
     case READER_FLOAT:
     case READER_ANY:
         break;
     }
-    return "a number";
+    return numbers[which];
 }
 
 void stage_init(struct stage *stage, const struct reader_lift *lift)
@@ -43,7 +53,8 @@ void stage_init(struct stage *stage, const struct reader_lift *lift)
     *stage = (struct stage){.tensor = lift->tensor,
                             .budget = lift->tensor->budget,
                             .element = lift->element,
-                            .infinity = lift->infinity};
+                            .infinity = lift->infinity,
+                            .bare = lift->bare};
     stage->tensor->type = types[lift->element];
 }
 

@@ -32,6 +32,8 @@ struct stage {
     struct budget *budget; /* the tensor's */
     enum reader_element element;
     bool infinity; /* -Infinity is an element */
+    bool bare;     /* an element may stand without an array */
+    bool nested;   /* an array has begun */
     size_t count;  /* elements so far */
     struct exception *exceptions;
     size_t exception_count, exception_room;
@@ -40,7 +42,8 @@ struct stage {
 /** Give the tensor its type; it must be absent. */
 void stage_init(struct stage *stage, const struct reader_lift *lift);
 
-/** What an element must be: "a number", "an integer", "true or false". */
+/** What an element must be: "a number", "an integer", "true or false"; before
+ *  an array has begun, what the whole must be: "an array of numbers". */
 const char *stage_rule(const struct stage *stage);
 
 /**
