@@ -145,7 +145,7 @@ double smx_criterion_loss(const struct smx_criterion *criterion,
     for (size_t c = 0; c < row->logits->classes; c += SMX_TILE) {
         if (smx_criterion_skips(criterion, row, c))
             continue;
-        smx_row_tile(row, c);
+        smx_row_tile(row, c, SMX_ROW_D);
         smx_criterion_mass(criterion, row);
         k->costs(row->mass, row->hi, row->lo, row->n, row->logsum, row->out);
         loss = two_add(loss, k->sum(row->out, row->n));

@@ -18,7 +18,7 @@ static struct smx_two dot_of(const struct derivative_call *call,
 {
     const struct smx_row_kernels *k = row->kernels;
     struct smx_two dot = {0, 0};
-    SMX_ROW_TILES (c, row) {
+    SMX_ROW_TILES (c, row, call->log ? SMX_ROW_PLACE : SMX_ROW_E) {
         smx_row_get(row, call->upstream, row->mass);
         if (!call->log) {
             k->scale(row->e, row->n, 1, row->out);
@@ -41,15 +41,15 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
                                   .dot = dot,
                                   .power = {row->pure[0], row->pure[1]}};
     (void)r;
-    SMX_ROW_TILES (c, row) {
+    SMX_ROW_TILES (c, row, SMX_ROW_E) {
+        double *out = smx_row_out(row, call->out);
         smx_row_get(row, call->upstream, row->mass);
         if (call->log)
-            k->descend(row->e, row->mass, row->tile.slope, row->n, &log,
-                       row->out);
+            k->descend(row->e, row->mass, row->tile.slope, row->count, &log,
+                       out);
         else
-            k->vjp(row->e, row->mass, row->tile.slope, row->n, &plain,
-                   row->out);
-        smx_row_put(row, row->out, call->out);
+            k->vjp(row->e, row->mass, row->tile.slope, row->count, &plain, out);
+        smx_row_put(row, out, call->out);
     }
 }
 
@@ -72,7 +72,7 @@ static void jacobian_tile(const struct derivative_call *call,
     smx_row_power(row->exponent - shift, how.mixed);
     if (here)
         row->mass[j - row->first] = 1;
-    row->kernels->descend(row->e, row->mass, row->tile.slope, row->n, &how,
+    row->kernels->descend(row->e, row->mass, row->tile.slope, row->count, &how,
                           row->out);
     if (here)
         row->mass[j - row->first] = 0;
@@ -88,11 +88,11 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
     struct smx_two sum = smx_row_sum(row);
     (void)r;
     for (size_t first = 0; first < call->logits->classes; first += SMX_TILE) {
-        smx_row_tile(row, first);
+        smx_row_tile(row, first, SMX_ROW_E);
         size_t count = row->count;
         memcpy(e, row->e, count * sizeof *e);
         memset(row->mass, 0, sizeof row->mass);
-        SMX_ROW_TILES (c, row)
+        SMX_ROW_TILES (c, row, SMX_ROW_E)
             for (size_t j = 0; j < count; j++) {
                 struct smx_two p = {e[j], 0};
                 jacobian_tile(call, row, first + j, two_div(p, sum));
@@ -117,7 +117,9 @@ enum smx_status smx_vjp(struct smx_context *context,
     if (status)
         return status;
     struct derivative_call call = {logits, log, upstream, gradient};
-    smx_rows_run(context, logits, SMX_ROW_SLOPE, vjp_row, &call);
+    const struct smx_rows_work work = {
+        .run = vjp_row, .argument = &call, .slope = true};
+    smx_rows_run(context, logits, &work);
     return SMX_OK;
 }
 
@@ -137,6 +139,8 @@ enum smx_status smx_jacobian(struct smx_context *context,
     if (status)
         return status;
     struct derivative_call call = {logits, log, NULL, jacobian};
-    smx_rows_run(context, logits, SMX_ROW_SLOPE, jacobian_row, &call);
+    const struct smx_rows_work work = {
+        .run = jacobian_row, .argument = &call, .slope = true};
+    smx_rows_run(context, logits, &work);
     return SMX_OK;
 }

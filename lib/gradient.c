@@ -24,7 +24,7 @@ static struct smx_two mass_of(const struct gradient_call *call,
     for (size_t c = 0; c < call->logits->classes; c += SMX_TILE) {
         if (smx_criterion_skips(call->criterion, row, c))
             continue;
-        smx_row_look(row, c);
+        smx_row_tile(row, c, SMX_ROW_PLACE);
         smx_criterion_mass(call->criterion, row);
         mass = two_add(mass, row->kernels->sum(row->mass, row->n));
     }
@@ -59,15 +59,16 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     struct smx_row_descent how = {0};
     if (!ignored)
         how = descent_of(call, row);
-    SMX_ROW_TILES (c, row) {
+    SMX_ROW_TILES (c, row, ignored ? SMX_ROW_PLACE : SMX_ROW_E) {
+        double *out = smx_row_out(row, call->gradient);
         if (ignored) {
-            memset(row->out, 0, row->n * sizeof *row->out);
+            memset(out, 0, row->count * sizeof *out);
         } else {
             smx_criterion_mass(call->criterion, row);
-            row->kernels->descend(row->e, row->mass, row->tile.slope, row->n,
-                                  &how, row->out);
+            row->kernels->descend(row->e, row->mass, row->tile.slope,
+                                  row->count, &how, out);
         }
-        smx_row_put(row, row->out, call->gradient);
+        smx_row_put(row, out, call->gradient);
     }
 }
 

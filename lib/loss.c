@@ -29,11 +29,9 @@ static size_t first_target(const struct smx_criterion *criterion,
     size_t best = 0;
     double top = -INFINITY;
     for (size_t c = 0; c < row->logits->classes; c += SMX_TILE) {
-        smx_row_look(row, c);
+        smx_row_tile(row, c, SMX_ROW_PLACE);
         smx_row_get(row, criterion->targets, row->mass);
-        for (size_t i = row->count; i < row->n; i++)
-            row->mass[i] = -INFINITY;
-        size_t i = row->kernels->peak(row->mass, row->n);
+        size_t i = row->kernels->peak(row->mass, row->count);
         if (row->mass[i] > top) {
             top = row->mass[i];
             best = c + i;
@@ -140,9 +138,11 @@ enum smx_status smx_loss_checked(struct smx_context *context,
         if (!call.parts)
             return SMX_ENOMEM;
     }
-    smx_rows_run(context, logits,
-                 (out ? SMX_ROW_LOGS : 0) | (also ? SMX_ROW_SLOPE : 0),
-                 take_row, &call);
+    const struct smx_rows_work work = {.run = take_row,
+                                       .argument = &call,
+                                       .logs = out != NULL,
+                                       .slope = also != NULL};
+    smx_rows_run(context, logits, &work);
     if (out)
         put_sums(&call, parts);
     free(call.parts);

@@ -18,11 +18,11 @@ void smx_row_power(int k, double power[2])
 }
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
-                  const struct smx_logits *z, unsigned wants)
+                  const struct smx_logits *z, const struct smx_rows_work *work)
 {
     int exponent;
     struct smx_two one = {1, 0};
-    bool sloped = (wants & SMX_ROW_SLOPE) && z->softcap;
+    bool sloped = work->slope && z->softcap;
     row->logits = z;
     row->kernels = kernels;
     row->cooling = smx_divide(one, 2 * frexp(temperature(z), &exponent), 0);
@@ -33,16 +33,44 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->distance.capped = z->softcap != 0;
     row->distance.narrow = z->dtype == SMX_FLOAT32;
     row->tile = (struct smx_tile){.e = row->e};
-    if (wants & SMX_ROW_LOGS) {
+    if (work->logs) {
         row->tile.hi = row->hi;
         row->tile.lo = row->lo;
     }
     if (sloped)
         row->tile.slope = row->slope;
+    row->kept = z->classes > SMX_TILE ? work->keep : NULL;
     row->first = SIZE_MAX;
 }
 
 /* ---- tiles --------------------------------------------------------------- */
+
+/* Where a tensor holds the tile as doubles side by side; NULL: it does not. */
+static double *in_place(const struct smx_row *row, const void *tensor)
+{
+    const struct smx_logits *z = row->logits;
+    if (z->dtype != SMX_FLOAT64 || z->inner > 1)
+        return NULL;
+    return (double *)tensor + smx_rows_index(z, row->r, row->first);
+}
+
+/* Exponentials come in whole blocks. */
+static double *place_to_keep(const struct smx_row *row)
+{
+    bool whole = row->count == row->n;
+    return row->kept && whole ? in_place(row, row->kept) : NULL;
+}
+
+const double *smx_row_kept(const struct smx_row *row)
+{
+    return row->empty ? NULL : place_to_keep(row);
+}
+
+double *smx_row_out(struct smx_row *row, void *tensor)
+{
+    double *there = in_place(row, tensor);
+    return there ? there : row->out;
+}
 
 void smx_row_get(const struct smx_row *row, const void *tensor, double *tile)
 {
@@ -67,6 +95,8 @@ void smx_row_put(const struct smx_row *row, const double *tile, void *tensor)
     size_t i = smx_rows_index(z, row->r, row->first);
     float *f = tensor;
     double *d = tensor;
+    if (tile == in_place(row, tensor))
+        return;
     if (z->inner > 1)
         for (size_t c = 0; c < row->count; c++)
             smx_set(tensor, z->dtype, i + c * z->inner, tile[c]);
@@ -86,7 +116,7 @@ static void leave_out(struct smx_row *row)
         step = z->inner;
     }
     for (size_t c = 0; c < row->count; c++, i += step)
-        row->z[c] += term[z->mask[i] != 0];
+        row->copy[c] += term[z->mask[i] != 0];
 }
 
 static void set_count(struct smx_row *row, size_t count)
@@ -95,47 +125,56 @@ static void set_count(struct smx_row *row, size_t count)
     row->n = (count + 15) / 16 * 16;
 }
 
-static void leave_out_padding(struct smx_row *row)
-{
-    for (size_t c = row->count; c < row->n; c++)
-        row->z[c] = -INFINITY;
-}
-
-void smx_row_look(struct smx_row *row, size_t first)
+static void place(struct smx_row *row, size_t first)
 {
     size_t left = row->logits->classes - first;
-    if (row->first == first)
-        return;
     row->first = first;
-    row->computed = false;
+    row->depth = SMX_ROW_PLACE;
     set_count(row, left < SMX_TILE ? left : SMX_TILE);
-    smx_row_get(row, row->logits->data, row->z);
-    leave_out_padding(row);
-    if (row->logits->mask)
+}
+
+static void look(struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    row->z = z->mask ? NULL : in_place(row, z->data);
+    if (row->z)
+        return;
+    row->z = row->copy;
+    smx_row_get(row, z->data, row->copy);
+    if (z->mask)
         leave_out(row);
 }
 
 /* The arrays of the tile from z. */
-static void compute(struct smx_row *row)
+static void compute(struct smx_row *row, enum smx_row_depth depth)
 {
-    row->computed = true;
-    if (!row->empty) {
-        row->tile_rest =
-            row->kernels->exponentials(row->z, row->n, &row->distance,
-                                       row->argmax - row->first, &row->tile);
+    struct smx_tile tile = row->tile;
+    double *kept = place_to_keep(row);
+    if (row->empty) {
+        for (size_t c = 0; c < row->n; c++) {
+            row->hi[c] = -INFINITY;
+            row->lo[c] = row->e[c] = row->slope[c] = 0;
+        }
         return;
     }
-    for (size_t c = 0; c < row->n; c++) {
-        row->hi[c] = -INFINITY;
-        row->lo[c] = row->e[c] = row->slope[c] = 0;
-    }
+    tile.e = kept ? kept : tile.e;
+    if (depth == SMX_ROW_D)
+        row->kernels->distances(row->z, row->count, &row->distance, &tile);
+    else
+        row->tile_rest =
+            row->kernels->exponentials(row->z, row->count, &row->distance,
+                                       row->argmax - row->first, &tile);
 }
 
-void smx_row_tile(struct smx_row *row, size_t first)
+void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
 {
-    smx_row_look(row, first);
-    if (!row->computed)
-        compute(row);
+    if (row->first != first)
+        place(row, first);
+    if (row->depth < SMX_ROW_Z && depth >= SMX_ROW_Z)
+        look(row);
+    if (row->depth < depth && depth >= SMX_ROW_D)
+        compute(row, depth);
+    row->depth = row->depth < depth ? depth : row->depth;
 }
 
 double smx_row_logit(const struct smx_row *row, size_t c)
@@ -152,9 +191,9 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
     row->first = SIZE_MAX;
     set_count(row, count);
     for (size_t k = 0; k < count; k++)
-        row->z[k] = smx_row_logit(row, (size_t)classes[k * step]);
-    leave_out_padding(row);
-    compute(row);
+        row->copy[k] = smx_row_logit(row, (size_t)classes[k * step]);
+    row->z = row->copy;
+    compute(row, SMX_ROW_E);
 }
 
 /* ---- the row ------------------------------------------------------------- */
@@ -164,8 +203,8 @@ static void find_largest(struct smx_row *row)
 {
     row->argmax = 0;
     row->largest = -INFINITY;
-    SMX_ROW_LOGITS (c, row) {
-        size_t i = row->kernels->peak(row->z, row->n);
+    SMX_ROW_TILES (c, row, SMX_ROW_Z) {
+        size_t i = row->kernels->peak(row->z, row->count);
         if (row->z[i] > row->largest) {
             row->largest = row->z[i];
             row->argmax = c + i;
@@ -235,7 +274,7 @@ void smx_row_load(struct smx_row *row, size_t r)
     if (row->empty)
         return;
     measure(row);
-    SMX_ROW_TILES (c, row)
+    SMX_ROW_TILES (c, row, SMX_ROW_E)
         row->rest = two_add(row->rest, row->tile_rest);
     row->rest = two_scale(row->rest, 0x1p-128);
 }

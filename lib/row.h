@@ -19,10 +19,12 @@
 
 #define SMX_TILED __attribute__((aligned(64)))
 
-/* What is computed of a row beside its exponentials. */
-enum smx_row_wants {
-    SMX_ROW_LOGS = 1, /* d */
-    SMX_ROW_SLOPE = 2 /* dz'/dz, of a softcap */
+/* How much of a tile is there. */
+enum smx_row_depth {
+    SMX_ROW_PLACE, /* first, count and n */
+    SMX_ROW_Z,     /* the logits */
+    SMX_ROW_D,     /* their distances, where wanted at all */
+    SMX_ROW_E      /* exponentials, and all that is wanted */
 };
 
 struct smx_row {
@@ -41,12 +43,14 @@ struct smx_row {
     struct smx_two rest;   /* sum of exp(d) without the argmax */
     struct smx_two logsum; /* log(1 + rest) = lse - max */
     double lse;            /* -INFINITY when empty */
+    double *kept;          /* see smx_rows_work */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
-    bool computed;                    /* beside z */
-    struct smx_two tile_rest;         /* sum of e without the argmax */
-    struct smx_tile tile;             /* the arrays below, as far as wanted */
-    SMX_TILED double z[SMX_TILE];     /* the logits */
+    enum smx_row_depth depth;
+    const double *z;          /* the logits, in place or in copy */
+    struct smx_two tile_rest; /* sum of e without the argmax */
+    struct smx_tile tile;     /* the arrays below, as far as wanted */
+    SMX_TILED double copy[SMX_TILE];
     SMX_TILED double hi[SMX_TILE];    /* d = z' - max, */
     SMX_TILED double lo[SMX_TILE];    /* its rest */
     SMX_TILED double e[SMX_TILE];     /* 2^128 exp(d) */
@@ -55,9 +59,9 @@ struct smx_row {
     SMX_TILED double out[SMX_TILE];   /* likewise */
 };
 
-/** wants: of enum smx_row_wants. */
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
-                  const struct smx_logits *logits, unsigned wants);
+                  const struct smx_logits *logits,
+                  const struct smx_rows_work *work);
 
 /** argmax, empty and rest of row r. */
 void smx_row_load(struct smx_row *row, size_t r);
@@ -65,21 +69,17 @@ void smx_row_load(struct smx_row *row, size_t r);
 /** logsum and lse. */
 void smx_row_logs(struct smx_row *row);
 
-/** for each tile of the row: c, its first class */
-#define SMX_ROW_TILES(c, row)                                                  \
-    for (size_t c = 0;                                                         \
-         c < (row)->logits->classes && (smx_row_tile((row), c), true);         \
-         c += SMX_TILE)
-
-/** The same with nothing but the logits computed. */
-#define SMX_ROW_LOGITS(c, row)                                                 \
-    for (size_t c = 0;                                                         \
-         c < (row)->logits->classes && (smx_row_look((row), c), true);         \
+/** for each tile of the row, to this depth: c, its first class */
+#define SMX_ROW_TILES(c, row, depth)                                           \
+    for (size_t c = 0; c < (row)->logits->classes &&                           \
+                       (smx_row_tile((row), c, (depth)), true);                \
          c += SMX_TILE)
 
 /** The tile from class first on, a multiple of SMX_TILE. */
-void smx_row_tile(struct smx_row *row, size_t first);
-void smx_row_look(struct smx_row *row, size_t first);
+void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth);
+
+/** The exponentials of the tile that were kept; NULL: they were not. */
+const double *smx_row_kept(const struct smx_row *row);
 
 /** A tile of the classes [0], [step] ... [(count - 1) step] instead. */
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
@@ -98,9 +98,13 @@ struct smx_row_descent smx_row_descend(const struct smx_row *row,
 /** 2^k as the product of two doubles. */
 void smx_row_power(int k, double power[2]);
 
-/** Elements of the tile from, with zeros to the end of the last block, and to
- *  a tensor of the logits' shape. */
+/** Elements of the tile from a tensor of the logits' shape, with zeros to the
+ *  end of the last block. */
 void smx_row_get(const struct smx_row *row, const void *tensor, double *tile);
-void smx_row_put(const struct smx_row *row, const double *tile, void *tensor);
+
+/** Where the tile's elements for a tensor are to be computed, and the way from
+ *  there to the tensor. */
+double *smx_row_out(struct smx_row *row, void *tensor);
+void smx_row_put(const struct smx_row *row, const double *out, void *tensor);
 
 #endif

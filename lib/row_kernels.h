@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The kernels of rows with all their options (row.h), of one instruction set.
- * All work on a tile: n doubles, n a multiple of 16, aligned to 64 bytes.
- * What is behind the last class, and every class left out, is -INFINITY.
+ * All work on a tile, of any alignment. Its own arrays are whole blocks of 16;
+ * n is that of their blocks, unless a comment says any n: then nothing behind
+ * n is read of z, or written to out. A class left out is -INFINITY, and so is
+ * what a block has behind the last one.
  */
 #ifndef SMX_ROW_KERNELS_H
 #define SMX_ROW_KERNELS_H
@@ -57,25 +59,30 @@ struct smx_row_kernels {
     void (*widen)(const float *x, size_t n, double *z);
     void (*narrow)(const double *z, size_t n, float *x);
 
-    /** Index of the first of the largest. */
+    /** Index of the first of the largest; any n. */
     size_t (*peak)(const double *z, size_t n);
 
     /** s tanh(z / s), one number; z times before. */
     struct smx_two (*cap)(double z, double softcap,
                           const struct smx_distance *how);
 
-    /** Fills the tile; returns the sum of e without element skip. */
+    /** Fills the tile; returns the sum of e without element skip. Any n, but
+     *  the last block of the tile is filled to its end. */
     struct smx_two (*exponentials)(const double *z, size_t n,
                                    const struct smx_distance *how, size_t skip,
                                    const struct smx_tile *out);
 
+    /** Fills hi and lo alone, likewise. */
+    void (*distances)(const double *z, size_t n, const struct smx_distance *how,
+                      const struct smx_tile *out);
+
     /** The sum, in sixteen lanes. */
     struct smx_two (*sum)(const double *x, size_t n);
 
-    /** out = 2^-128 e factor. */
+    /** out = 2^-128 e factor; any n. */
     void (*scale)(const double *e, size_t n, double factor, double *out);
 
-    /** out = hi + lo - logsum. */
+    /** out = hi + lo - logsum; any n. */
     void (*logs)(const double *hi, const double *lo, size_t n,
                  struct smx_two logsum, double *out);
 
@@ -94,7 +101,7 @@ struct smx_row_kernels {
     void (*costs)(const double *mass, const double *hi, const double *lo,
                   size_t n, struct smx_two logsum, double *out);
 
-    /** slope NULL: 1. NaN becomes 0. out may be any of the operands. */
+    /** slope NULL: 1. NaN becomes 0. out may be any of the operands. Any n. */
     void (*descend)(const double *e, const double *mass, const double *slope,
                     size_t n, const struct smx_row_descent *how, double *out);
     void (*vjp)(const double *e, const double *g, const double *slope, size_t n,

@@ -9,6 +9,25 @@ extern const struct smx_row_kernels TIER(row_kernels);
 /* for i in [0, n), a vector at a time */
 #define VECTORS(i, n) for (size_t i = 0; i < (n); i += LANES)
 
+/* A vector of z, -INFINITY behind n. */
+INLINE vd get(const double *z, size_t i, size_t n)
+{
+    if (i + LANES <= n)
+        return vd_load(z + i);
+    size_t left = i < n ? n - i : 0;
+    return vd_where(vl_below(left), vd_load_part(z + n - left, left),
+                    vd_all(-__builtin_inf()));
+}
+
+/* A vector of out, as far as n. */
+INLINE void put(double *out, size_t i, size_t n, vd v)
+{
+    if (i + LANES <= n)
+        vd_store(out + i, v);
+    else
+        vd_store_part(out + i, v, n - i);
+}
+
 /* ---- to and from the tensors --------------------------------------------- */
 
 #define INF __builtin_inff()
@@ -71,16 +90,25 @@ static void narrow(const double *z, size_t n, float *x)
 
 static size_t peak(const double *z, size_t n)
 {
-    vd top = vd_all(-INF);
-    size_t first = 0;
-    VECTORS (i, n)
-        top = vd_max(vd_load(z + i), top);
+    vd tops[VECS], top = vd_all(-INF);
+    EACH (v, VECS)
+        tops[v] = top;
+    for (size_t i = 0; i < n; i += BLOCK)
+        EACH (v, VECS)
+            tops[v] = vd_max(get(z, i + (size_t)v * LANES, n), tops[v]);
+    EACH (v, VECS)
+        top = vd_max(tops[v], top);
     for (int half = LANES / 2; half; half /= 2)
         top = vd_max(vd_beside(top, half), top);
-    vd largest = vd_all(top[0]);
-    while (!vl_any((vl)(vd_load(z + first) == largest)))
-        first += LANES;
-    return first + (size_t)vl_first((vl)(vd_load(z + first) == largest));
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vl here = (vl)(vd_load(z + i) == vd_all(top[0]));
+        if (vl_any(here))
+            return i + (size_t)vl_first(here);
+    }
+    while (z[i] != top[0])
+        i++;
+    return i;
 }
 
 /* s tanh(z / s) = s (1 - u) / (1 + u) */
@@ -100,22 +128,13 @@ static struct smx_two cap(double z, double softcap,
 
 enum course { LINE, BEND, BEND_NARROW };
 
-static const int64_t NUMBERS[LANES] = {
-#if LANES == 2
-    0, 1
-#elif LANES == 4
-    0, 1, 2, 3
-#else
-    0, 1, 2, 3, 4,
-    5, 6, 7
-#endif
-};
-
-INLINE vd exponential(enum course course, size_t i, const double *z,
-                      const struct smx_distance *how, const struct summit *s,
-                      const struct smx_tile *out)
+/* Of the vector at i. */
+INLINE struct two_vec distance(enum course course, size_t i, const double *z,
+                               size_t n, const struct smx_distance *how,
+                               const struct summit *s,
+                               const struct smx_tile *out)
 {
-    vd x = vd_load(z + i) * vd_all(how->before);
+    vd x = get(z, i, n) * vd_all(how->before);
     double *slope = course != LINE && out->slope ? out->slope + i : NULL;
     struct two_vec d = two_vec_sum(x, -s->top);
     if (course == LINE)
@@ -124,13 +143,11 @@ INLINE vd exponential(enum course course, size_t i, const double *z,
         d = bend(x, d, s, how, slope);
     else
         d = bend_narrow(x, d, s, how, slope);
-    vd e = two_vec_exp(d);
-    vd_store(out->e + i, e);
     if (out->hi) {
         vd_store(out->hi + i, d.hi);
         vd_store(out->lo + i, two_vec_settle(d).lo);
     }
-    return e;
+    return d;
 }
 
 /* course is a constant where this is inlined. */
@@ -140,14 +157,12 @@ INLINE struct smx_two exponentials_as(enum course course, const double *z,
 {
     struct two_vec sums[VECS] = {{{0}, {0}}};
     struct summit s = climb(how);
-    vl numbers;
-    memcpy(&numbers, NUMBERS, sizeof numbers);
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS) {
-            vd e = exponential(course, i + v * LANES, z, how, &s, out);
-            vl taken =
-                numbers != (vl)((skip - i - (size_t)v * LANES) - (vu){0});
-            struct two_vec term = {(vd)((vl)e & taken), vd_all(0)};
+            size_t j = i + (size_t)v * LANES;
+            vd e = two_vec_exp(distance(course, j, z, n, how, &s, out));
+            vd_store(out->e + j, e);
+            struct two_vec term = {(vd)((vl)e & ~vl_at(skip - j)), vd_all(0)};
             two_vec_accumulate(&sums[v], term);
         }
     return two_vec_total(sums);
@@ -162,6 +177,28 @@ static struct smx_two exponentials(const double *z, size_t n,
     if (how->narrow)
         return exponentials_as(BEND_NARROW, z, n, how, skip, out);
     return exponentials_as(BEND, z, n, how, skip, out);
+}
+
+INLINE void distances_as(enum course course, const double *z, size_t n,
+                         const struct smx_distance *how,
+                         const struct smx_tile *out)
+{
+    struct summit s = climb(how);
+    for (size_t i = 0; i < n; i += BLOCK)
+        EACH (v, VECS)
+            distance(course, i + (size_t)v * LANES, z, n, how, &s, out);
+}
+
+static void distances(const double *z, size_t n, const struct smx_distance *how,
+                      const struct smx_tile *out)
+{
+    const struct smx_tile tile = {.hi = out->hi, .lo = out->lo};
+    if (!how->capped)
+        distances_as(LINE, z, n, how, &tile);
+    else if (how->narrow)
+        distances_as(BEND_NARROW, z, n, how, &tile);
+    else
+        distances_as(BEND, z, n, how, &tile);
 }
 
 static struct smx_two sum(const double *x, size_t n)
@@ -179,16 +216,21 @@ static struct smx_two sum(const double *x, size_t n)
 
 static void scale(const double *e, size_t n, double factor, double *out)
 {
-    VECTORS (i, n)
-        vd_store(out + i, vd_load(e + i) * vd_all(factor) * vd_all(0x1p-128));
+    vd f = vd_all(factor), down = vd_all(0x1p-128);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vd_store(out + i, vd_load(e + i) * f * down);
+    if (i < n)
+        vd_store_part(out + i, vd_load_part(e + i, n - i) * f * down, n - i);
 }
 
 static void logs(const double *hi, const double *lo, size_t n,
                  struct smx_two logsum, double *out)
 {
     VECTORS (i, n)
-        vd_store(out + i, (vd_load(hi + i) - vd_all(logsum.hi)) +
-                              (vd_load(lo + i) - vd_all(logsum.lo)));
+        put(out, i, n,
+            (vd_load(hi + i) - vd_all(logsum.hi)) +
+                (vd_load(lo + i) - vd_all(logsum.lo)));
 }
 
 static void terms(const double *e, const double *hi, const double *lo, size_t n,
@@ -230,8 +272,7 @@ static void costs(const double *mass, const double *hi, const double *lo,
 }
 
 /* x times slope and two powers of two, rounded once; 0 for NaN. */
-INLINE void finish(struct two_vec x, const double *slope, vd first, vd second,
-                   double *out)
+INLINE vd finish(struct two_vec x, const double *slope, vd first, vd second)
 {
     if (slope) { /* which is up to 2^128 */
         vl large = (vl)(x.hi > vd_all(0x1p800)) | (vl)(x.hi < vd_all(-0x1p800));
@@ -242,7 +283,7 @@ INLINE void finish(struct two_vec x, const double *slope, vd first, vd second,
         second *= vd_where(large, vd_all(0x1p128), vd_all(1));
     }
     vd y = (x.hi + two_vec_settle(x).lo) * first * second;
-    vd_store(out, (vd)((vl)y & (vl)(y == y)));
+    return (vd)((vl)y & (vl)(y == y));
 }
 
 INLINE struct two_vec scaled(const double *x, struct smx_two factor)
@@ -263,10 +304,9 @@ static void descend(const double *e, const double *mass, const double *slope,
         vl pure = (vl)(vd_load(mass + i) == vd_all(0));
         d.hi = vd_where(pure, p.hi, d.hi);
         d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
-        finish(d, slope ? slope + i : NULL,
-               vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0])),
-               vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1])),
-               out + i);
+        vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
+        vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
+        put(out, i, n, finish(d, slope ? slope + i : NULL, first, second));
     }
 }
 
@@ -281,9 +321,10 @@ static void vjp(const double *e, const double *g, const double *slope, size_t n,
         f.hi *= down;
         f.lo = (f.lo - vd_all(how->dot.lo)) * down;
         f = two_vec_settle(f);
-        finish(two_vec_mul(scaled(e + i, how->inverse), f),
-               slope ? slope + i : NULL, vd_all(how->power[0]),
-               vd_where(large, second * vd_all(0x1p256), second), out + i);
+        put(out, i, n,
+            finish(two_vec_mul(scaled(e + i, how->inverse), f),
+                   slope ? slope + i : NULL, vd_all(how->power[0]),
+                   vd_where(large, second * vd_all(0x1p256), second)));
     }
 }
 
@@ -295,6 +336,7 @@ const struct smx_row_kernels TIER(row_kernels) = {
     .peak = peak,
     .cap = cap,
     .exponentials = exponentials,
+    .distances = distances,
     .sum = sum,
     .scale = scale,
     .logs = logs,

@@ -117,9 +117,7 @@ size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
 struct rows_run {
     const struct smx_row_kernels *kernels;
     const struct smx_logits *logits;
-    unsigned wants;
-    void (*work)(void *argument, struct smx_row *row, size_t r);
-    void *argument;
+    const struct smx_rows_work *work;
 };
 
 size_t smx_rows_slice(const struct smx_logits *z)
@@ -133,20 +131,17 @@ static void run_slice(void *argument, size_t i)
     size_t per_slice = smx_rows_slice(run->logits), first = i * per_slice;
     size_t left = smx_rows_count(run->logits) - first;
     struct smx_row row;
-    smx_row_init(&row, run->kernels, run->logits, run->wants);
+    smx_row_init(&row, run->kernels, run->logits, run->work);
     for (size_t r = 0; r < per_slice && r < left; r++) {
         smx_row_load(&row, first + r);
-        run->work(run->argument, &row, first + r);
+        run->work->run(run->work->argument, &row, first + r);
     }
 }
 
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
-                  unsigned wants,
-                  void (*work)(void *, struct smx_row *, size_t),
-                  void *argument)
+                  const struct smx_rows_work *work)
 {
-    struct rows_run run = {smx_row_kernels_of(context->isa), logits, wants,
-                           work, argument};
+    struct rows_run run = {smx_row_kernels_of(context->isa), logits, work};
     size_t per_slice = smx_rows_slice(logits);
     size_t slices = (smx_rows_count(logits) + per_slice - 1) / per_slice;
     smx_pool_for(context->pool, slices, run_slice, &run);

@@ -67,11 +67,19 @@ size_t smx_rows_slice(const struct smx_logits *logits);
  *  what fits a megabyte or an eighth of the bytes of float32 logits. */
 size_t smx_rows_tile(const struct smx_logits *logits, size_t row_bytes);
 
-/** Loads each row with what is wanted of it and calls work(argument, row, r),
- * over the pool. */
+/* What is to be done with each row, and what is wanted of it beside its
+ * exponentials. */
+struct smx_rows_work {
+    void (*run)(void *argument, struct smx_row *row, size_t r);
+    void *argument;
+    bool logs;    /* the distances to the largest logit */
+    bool slope;   /* dz'/dz, of a softcap */
+    double *keep; /* tensor of the logits' shape, maybe the logits: rows longer
+                     than a tile leave exponentials there for run; NULL: none */
+};
+
+/** Loads each row and runs the work, over the pool. */
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
-                  unsigned wants,
-                  void (*work)(void *argument, struct smx_row *row, size_t r),
-                  void *argument);
+                  const struct smx_rows_work *work);
 
 #endif

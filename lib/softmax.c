@@ -14,13 +14,28 @@ struct softmax_call {
     int64_t *indices; /* of the top-k */
 };
 
-/* The tile's values into row->out. */
-static void evaluate(struct smx_row *row, bool log, double inverse)
+/* The tile's values, from e unless they are logarithms. */
+static void evaluate(struct smx_row *row, bool log, double inverse,
+                     const double *e, double *out)
 {
     if (log)
-        row->kernels->logs(row->hi, row->lo, row->n, row->logsum, row->out);
+        row->kernels->logs(row->hi, row->lo, row->count, row->logsum, out);
     else
-        row->kernels->scale(row->e, row->n, inverse, row->out);
+        row->kernels->scale(e, row->count, inverse, out);
+}
+
+static void put_values(const struct softmax_call *call, struct smx_row *row,
+                       double inverse)
+{
+    bool log = call->out->log;
+    SMX_ROW_TILES (c, row, SMX_ROW_PLACE) {
+        const double *kept = smx_row_kept(row);
+        double *out = smx_row_out(row, call->out->values);
+        if (!kept)
+            smx_row_tile(row, c, log ? SMX_ROW_D : SMX_ROW_E);
+        evaluate(row, log, inverse, kept ? kept : row->e, out);
+        smx_row_put(row, out, call->out->values);
+    }
 }
 
 /* The classes found, gathered a tile at a time. */
@@ -40,7 +55,7 @@ static void put_top(const struct softmax_call *call, struct smx_row *row,
         size_t left = out->top_k - first;
         size_t count = left < SMX_TILE ? left : SMX_TILE;
         smx_row_gather(row, indices + first * z->inner, z->inner, count);
-        evaluate(row, out->log, inverse);
+        evaluate(row, out->log, inverse, row->e, row->out);
         for (size_t k = 0; k < count; k++)
             smx_set(out->values, z->dtype, i + (first + k) * z->inner,
                     row->out[k]);
@@ -52,7 +67,7 @@ static double entropy(struct smx_row *row)
 {
     const struct smx_row_kernels *k = row->kernels;
     struct smx_two sum = {0, 0}, one = {1, 0};
-    SMX_ROW_TILES (c, row) {
+    SMX_ROW_TILES (c, row, SMX_ROW_E) {
         k->terms(row->e, row->hi, row->lo, row->n, row->out);
         sum = two_add(sum, k->sum(row->out, row->n));
     }
@@ -77,10 +92,7 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     if (out->top_k && call->indices)
         put_top(call, row, inverse);
     else if (out->values)
-        SMX_ROW_TILES (c, row) {
-            evaluate(row, out->log, inverse);
-            smx_row_put(row, row->out, out->values);
-        }
+        put_values(call, row, inverse);
 }
 
 static bool only_values(const struct smx_softmax_out *out)
@@ -114,8 +126,11 @@ enum smx_status smx_softmax(struct smx_context *context,
         if (!indices)
             return SMX_ENOMEM;
     }
-    smx_rows_run(context, logits, out->log || out->entropy ? SMX_ROW_LOGS : 0,
-                 put_row, &call);
+    struct smx_rows_work work = {
+        .run = put_row, .argument = &call, .logs = out->log || out->entropy};
+    if (logits->dtype == SMX_FLOAT64 && !out->top_k && !work.logs)
+        work.keep = out->values;
+    smx_rows_run(context, logits, &work);
     free(indices);
     return SMX_OK;
 }

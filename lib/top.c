@@ -48,7 +48,7 @@ void smx_top_find(struct smx_row *row, size_t k, int64_t *classes, size_t step)
     for (size_t i = k / 2; i--;)
         sink(&heap, i);
     double least = smx_row_logit(row, (size_t)*classes);
-    SMX_ROW_LOGITS (first, row)
+    SMX_ROW_TILES (first, row, SMX_ROW_Z)
         for (size_t c = 0; c < row->count; c++) {
             if (first + c < k || !(row->z[c] > least))
                 continue;

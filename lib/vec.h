@@ -72,22 +72,54 @@ INLINE vd vd_load(const double *p)
     return v;
 }
 
+#if LANES == 2
+#define NUMBERS ((vl){0, 1})
+#elif LANES == 4
+#define NUMBERS ((vl){0, 1, 2, 3})
+#else
+#define NUMBERS ((vl){0, 1, 2, 3, 4, 5, 6, 7})
+#endif
+
+/** Which lanes are below n. */
+INLINE vl vl_below(size_t n)
+{
+    return (vl)(NUMBERS < (vl)(n - (vu){0}));
+}
+
+/** Which is lane n. */
+INLINE vl vl_at(size_t n)
+{
+    return (vl)(NUMBERS == (vl)(n - (vu){0}));
+}
+
 /** n < LANES doubles, zeros behind them. */
 INLINE vd vd_load_part(const double *p, size_t n)
 {
 #if defined(SMX_TIER_AVX512)
     return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+#elif defined(SMX_TIER_AVX2)
+    return (vd)_mm256_maskload_pd(p, (__m256i)vl_below(n));
 #else
-    vd v = {0};
-    for (size_t i = 0; i < n; i++)
-        v[i] = p[i];
-    return v;
+    return (vd){n ? *p : 0, 0};
 #endif
 }
 
 INLINE void vd_store(double *p, vd v)
 {
     memcpy(p, &v, sizeof v);
+}
+
+/** The first n < LANES of v. */
+INLINE void vd_store_part(double *p, vd v, size_t n)
+{
+#if defined(SMX_TIER_AVX512)
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+#elif defined(SMX_TIER_AVX2)
+    _mm256_maskstore_pd(p, (__m256i)vl_below(n), (__m256d)v);
+#else
+    if (n)
+        *p = v[0];
+#endif
 }
 
 INLINE vf vf_load(const float *p)

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows of several tiles on the long way (float64, or with a mask or softcap):
+ * in place they give the bits that they give beside it, alone those that they
+ * give with others, with any number of threads.
+ */
+#include "../support/expect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/draw.h"
+#include "../support/exact_row.h"
+
+static struct random seed;
+
+enum { ROWS = 3, CONTEXTS = 3, MASK = 1, CAP = 2, WARM = 4, CHOICES = 8 };
+
+/* Tiles that end with the row and that do not, few and many. */
+static const size_t classes[] = {1024, 1040, 2048, 5000, 70001, 131072};
+
+enum { LENGTHS = sizeof classes / sizeof *classes };
+
+static struct smx_context *contexts[CONTEXTS]; /* of 1, 2 and 7 threads */
+
+struct operands {
+    struct smx_logits logits;
+    size_t count, bytes; /* of a tensor */
+    void *z, *upstream, *out, *want;
+    uint8_t *mask;
+    int64_t labels[ROWS];
+};
+
+struct summary {
+    double lse[ROWS], entropy[ROWS], loss;
+    int64_t argmax[ROWS];
+};
+
+static int start(void **state)
+{
+    static const size_t threads[CONTEXTS] = {1, 2, 7};
+
+    (void)state;
+    for (int i = 0; i < CONTEXTS; i++) {
+        struct smx_config config = {.threads = threads[i]};
+
+        if (smx_context_create(&contexts[i], &config))
+            return 1;
+    }
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CONTEXTS; i++)
+        smx_context_free(contexts[i]);
+    return 0;
+}
+
+/* The last row is all left out. */
+static void leave_out(struct operands *o)
+{
+    size_t first = o->count / ROWS * (ROWS - 1);
+
+    for (size_t i = first; i < o->count; i++)
+        if (o->logits.dtype == SMX_FLOAT64)
+            ((double *)o->z)[i] = -INFINITY;
+        else
+            ((float *)o->z)[i] = -INFINITY;
+}
+
+static struct operands operands_new(size_t length, enum smx_dtype dtype,
+                                    int choice)
+{
+    size_t count = ROWS * length, bytes = count * smx_dtype_bytes(dtype);
+    struct operands o = {.count = count,
+                         .bytes = bytes,
+                         .z = must(malloc(bytes)),
+                         .upstream = must(malloc(bytes)),
+                         .out = must(malloc(bytes)),
+                         .want = must(malloc(bytes)),
+                         .mask = must(malloc(count))};
+
+    draw_logits(&seed, DRAW_NORMAL, dtype, ROWS, length, o.z);
+    draw_logits(&seed, DRAW_NORMAL, dtype, ROWS, length, o.upstream);
+    for (size_t i = 0; i < count; i++)
+        o.mask[i] = random_below(&seed, 4) != 0;
+    for (int r = 0; r < ROWS; r++)
+        o.labels[r] = (int64_t)random_below(&seed, length);
+    o.logits = (struct smx_logits){.data = o.z,
+                                   .dtype = dtype,
+                                   .outer = ROWS,
+                                   .classes = length,
+                                   .inner = 1,
+                                   .temperature = choice & WARM ? 1.7 : 0,
+                                   .softcap = choice & CAP ? 5 : 0,
+                                   .mask = choice & MASK ? o.mask : NULL};
+    leave_out(&o);
+    return o;
+}
+
+static void operands_free(struct operands *o)
+{
+    free(o->z);
+    free(o->upstream);
+    free(o->out);
+    free(o->want);
+    free(o->mask);
+}
+
+/* What an operation puts into out, and beside it. */
+typedef void operation(struct smx_context *context, const struct smx_logits *z,
+                       const struct operands *o, void *out, struct summary *s);
+
+static void values(struct smx_context *context, const struct smx_logits *z,
+                   const struct operands *o, void *out, struct summary *s)
+{
+    struct smx_softmax_out wanted = {.values = out};
+
+    (void)o, (void)s;
+    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+}
+
+static void logs(struct smx_context *context, const struct smx_logits *z,
+                 const struct operands *o, void *out, struct summary *s)
+{
+    struct smx_softmax_out wanted = {.values = out, .log = true};
+
+    (void)o, (void)s;
+    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+}
+
+static void summaries(struct smx_context *context, const struct smx_logits *z,
+                      const struct operands *o, void *out, struct summary *s)
+{
+    struct smx_softmax_out wanted = {.values = out,
+                                     .logsumexp = s->lse,
+                                     .entropy = s->entropy,
+                                     .argmax = s->argmax};
+
+    (void)o;
+    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+}
+
+static void some_summaries(struct smx_context *context,
+                           const struct smx_logits *z, const struct operands *o,
+                           void *out, struct summary *s)
+{
+    struct smx_softmax_out wanted = {
+        .values = out, .logsumexp = s->lse, .argmax = s->argmax};
+
+    (void)o;
+    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+}
+
+static void gradient(struct smx_context *context, const struct smx_logits *z,
+                     const struct operands *o, void *out, struct summary *s)
+{
+    struct smx_criterion k = {.labels = o->labels, .label_smoothing = 0.1};
+    struct smx_loss_out wanted = {.loss = &s->loss};
+
+    assert_status(smx_gradient(context, z, &k, NULL, out, &wanted, NULL),
+                  SMX_OK);
+}
+
+static void gradient_by_targets(struct smx_context *context,
+                                const struct smx_logits *z,
+                                const struct operands *o, void *out,
+                                struct summary *s)
+{
+    struct smx_criterion k = {.targets = o->upstream};
+    struct smx_loss_out wanted = {.loss = &s->loss};
+
+    assert_status(smx_gradient(context, z, &k, NULL, out, &wanted, NULL),
+                  SMX_OK);
+}
+
+static void product(struct smx_context *context, const struct smx_logits *z,
+                    const struct operands *o, void *out, struct summary *s)
+{
+    (void)s;
+    assert_status(smx_vjp(context, z, false, o->upstream, out, NULL), SMX_OK);
+}
+
+static void product_of_logs(struct smx_context *context,
+                            const struct smx_logits *z,
+                            const struct operands *o, void *out,
+                            struct summary *s)
+{
+    (void)s;
+    assert_status(smx_vjp(context, z, true, o->upstream, out, NULL), SMX_OK);
+}
+
+static operation *const all[] = {
+    values,   logs,    summaries,           some_summaries,
+    gradient, product, gradient_by_targets, product_of_logs};
+
+enum { ALL = sizeof all / sizeof *all };
+
+/* One row on its own. The gradients are of a mean: they depend on the rows. */
+static void assert_alone(const struct operands *o, operation *run)
+{
+    size_t row = o->count / ROWS, bytes = o->bytes / ROWS;
+    char *out = o->out;
+
+    if (run == gradient || run == gradient_by_targets)
+        return;
+    for (size_t r = 0; r < ROWS; r++) {
+        struct smx_logits z = o->logits;
+        struct operands one = *o;
+        struct summary s;
+
+        z.outer = 1;
+        z.data = (const char *)z.data + r * bytes;
+        z.mask = z.mask ? z.mask + r * row : NULL;
+        one.upstream = (char *)o->upstream + r * bytes;
+        run(contexts[1], &z, &one, out + r * bytes, &s);
+    }
+    assert_memory_equal(o->out, o->want, o->bytes);
+}
+
+static void try_all(const struct operands *o)
+{
+    for (int i = 0; i < ALL; i++) {
+        struct summary want = {0};
+        struct smx_logits z = o->logits;
+
+        all[i](contexts[0], &z, o, o->want, &want);
+        for (int c = 0; c < CONTEXTS; c++) {
+            struct summary got = {0};
+
+            z = o->logits;
+            memset(o->out, 0xa5, o->bytes);
+            all[i](contexts[c], &z, o, o->out, &got);
+            assert_memory_equal(o->out, o->want, o->bytes);
+            assert_memory_equal(&got, &want, sizeof got);
+            memset(&got, 0, sizeof got);
+            z.data = memcpy(o->out, o->z, o->bytes);
+            all[i](contexts[c], &z, o, o->out, &got);
+            assert_memory_equal(o->out, o->want, o->bytes);
+            assert_memory_equal(&got, &want, sizeof got);
+        }
+        assert_alone(o, all[i]);
+    }
+}
+
+static void the_same_bits(void **state)
+{
+    (void)state;
+    for (int l = 0; l < LENGTHS; l++)
+        for (int choice = 0; choice < CHOICES; choice++) {
+            enum smx_dtype dtype =
+                random_below(&seed, 3) || !choice ? SMX_FLOAT64 : SMX_FLOAT32;
+            struct operands o = operands_new(classes[l], dtype, choice);
+
+            try_all(&o);
+            operands_free(&o);
+        }
+}
+
+/* Even where exponentials are kept in the output. */
+static void the_last_logit_is_looked_at_first(void **state)
+{
+    (void)state;
+    for (int l = 0; l < LENGTHS; l++) {
+        struct operands o = operands_new(classes[l], SMX_FLOAT64, 0);
+        struct smx_softmax_out out = {.values = o.out};
+
+        ((double *)o.z)[o.count - 1] = NAN;
+        memset(o.out, 0, o.bytes);
+        assert_status(smx_softmax(contexts[1], &o.logits, &out, NULL),
+                      SMX_ENONFINITE);
+        for (size_t i = 0; i < o.count; i++)
+            assert_true(((double *)o.out)[i] == 0);
+        operands_free(&o);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_bits),
+        cmocka_unit_test(the_last_logit_is_looked_at_first),
+    };
+
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, start, stop);
+}
