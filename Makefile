@@ -49,7 +49,7 @@ else
 TIERS := base
 endif
 TIER_FLAGS_base := -DSMX_TIER=base -DSMX_TIER_BASE=1
-TIER_FLAGS_avx2 := -DSMX_TIER=avx2 -DSMX_TIER_AVX2=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c
+TIER_FLAGS_avx2 := -DSMX_TIER=avx2 -DSMX_TIER_AVX2=1 -mavx2 -mfma -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c
 TIER_FLAGS_avx512 := -DSMX_TIER=avx512 -DSMX_TIER_AVX512=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512cd -mprefer-vector-width=512
 TIER_FLAGS_neon := -DSMX_TIER=neon -DSMX_TIER_NEON=1
 

@@ -9,8 +9,7 @@
 #define BIT(n) (1u << (n))
 
 /* CPUID leaf 1 ECX: FMA, MOVBE unused, POPCNT, OSXSAVE, AVX, F16C */
-#define LEAF1_AVX2 (BIT(23) | BIT(27) | BIT(28) | BIT(29))
-#define LEAF1_AVX512 (LEAF1_AVX2 | BIT(12))
+#define LEAF1 (BIT(12) | BIT(23) | BIT(27) | BIT(28) | BIT(29))
 /* leaf 7 EBX: BMI1, AVX2, BMI2; AVX512 F, DQ, CD, BW, VL */
 #define LEAF7_AVX2 (BIT(3) | BIT(5) | BIT(8))
 #define LEAF7_AVX512                                                           \
@@ -28,10 +27,10 @@ static uint32_t saved_state(void)
     return low;
 }
 
-static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t state)
+static bool has(uint32_t leaf7, uint32_t state)
 {
     uint32_t a, b, c, d;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & leaf1) != leaf1)
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & LEAF1) != LEAF1)
         return false; /* without OSXSAVE, xgetbv would be illegal */
     if ((saved_state() & state) != state)
         return false;
@@ -42,12 +41,12 @@ static bool has(uint32_t leaf1, uint32_t leaf7, uint32_t state)
 
 bool smx_cpu_avx2(void)
 {
-    return has(LEAF1_AVX2, LEAF7_AVX2, STATE_AVX2);
+    return has(LEAF7_AVX2, STATE_AVX2);
 }
 
 bool smx_cpu_avx512(void)
 {
-    return has(LEAF1_AVX512, LEAF7_AVX512, STATE_AVX512);
+    return has(LEAF7_AVX512, STATE_AVX512);
 }
 #else
 bool smx_cpu_avx2(void)

@@ -97,7 +97,7 @@ INLINE void sum_rows(int blocks, struct few *few, size_t rows, size_t classes)
 INLINE bool divide(struct few *few, size_t rows, size_t classes)
 {
     vl tame = vd_all(0) == vd_all(0);
-    vd least = vd_all(0x1p26 * (double)classes);
+    vd least = vd_all(SMX_TAME_LEAST * (double)classes);
     for (size_t r = rows; r % LANES; r++)
         few->sums[r] = 0x1p100;
     for (size_t r = 0; r < rows; r += LANES) {

@@ -162,28 +162,29 @@ static void check_rows(void *argument, size_t slice)
     call->wild = true;
 }
 
-/* false: the row is wild, and still to be written. The output holds one half of
- * the exponentials first: what is in the cache is less that way. */
-static bool put_tame_row(struct plain_call *call, size_t row, float *e)
+/* false: the row is wild, and still to be written. The output of the longest
+ * rows holds one half of the exponentials first: what is in the cache is less
+ * that way. */
+static bool put_tame_row(struct plain_call *call, size_t row,
+                         float e[2 * SHORT * SMX_CHUNK])
 {
     const struct smx_tame_kernels *kernels = call->kernels->tame;
     size_t start = row * call->classes;
     const float *z = call->logits + start;
+    float *out = call->values + start, *rest = e + SHORT * SMX_CHUNK;
+    float *high = call->chunks == SHORT && out != z ? out : e;
     double sum = 0;
     if (!call->tame.possible ||
         (call->wild && !is_below(call, start, call->classes)))
         return false;
-    float *out = call->values + start;
-    float *high = out == z ? e + SHORT * SMX_CHUNK : out;
-    for (size_t k = 0; k < call->chunks; k++)
-        sum +=
-            kernels->keep(z + k * SMX_CHUNK, chunk_length(call, k), &call->tame,
-                          high + k * SMX_CHUNK, e + k * SMX_CHUNK);
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
+        sum += kernels->keep(z + c, chunk_length(call, k), &call->tame,
+                             high + c, rest + c);
     if (!smx_tame_sum(sum, call->classes))
         return false;
-    for (size_t k = 0; k < call->chunks; k++)
-        kernels->scale(high + k * SMX_CHUNK, e + k * SMX_CHUNK,
-                       chunk_length(call, k), 1 / sum, out + k * SMX_CHUNK);
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
+        kernels->scale(high + c, rest + c, chunk_length(call, k), 1 / sum,
+                       out + c);
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include "power.h"
 
 /* Printed by scripts/exp_coefficients.py. */
-const float smx_tame_table[16] = {
+static const float TABLE[16] = {
     0x1p+0f,     0x1.fb6p-1f, 0x1.f72p-1f, 0x1.f38p-1f,
     0x1.f06p-1f, 0x1.edep-1f, 0x1.ecp-1f,  0x1.eacp-1f,
     0x1.eap-1f,  0x1.ea2p-1f, 0x1.eacp-1f, 0x1.ec4p-1f,
@@ -38,7 +38,7 @@ static const double REST[16] = {
 struct smx_tame smx_tame_of(double temperature)
 {
     double step = temperature / SMX_POWER_NAT;
-    float high = smx_twelve_bits(step);
+    float leading = (float)step, high = smx_twelve_bits(leading);
     struct smx_tame tame = {.possible = false};
     if (!(temperature >= LEAST && temperature <= MOST))
         return tame;
@@ -47,12 +47,15 @@ struct smx_tame smx_tame_of(double temperature)
         .lowest = (float)(SMX_TAME_LOWEST * temperature),
         .highest = (float)(SMX_TAME_HIGHEST * temperature),
         .scale = (float)(SMX_POWER_NAT / temperature),
+        .step = leading,
         .step_high = high,
-        .step_low = (float)(step - high),
+        .step_middle = leading - high,
+        .step_low = smx_twelve_bits(step - leading),
         .c1 = (float)(SMX_POWER_C1 / step),
         .c2 = (float)(SMX_POWER_C2 / (step * step)),
         .c3 = (float)(SMX_POWER_C3 / (step * step * step)),
     };
+    memcpy(tame.table, TABLE, sizeof tame.table);
     for (int j = 0; j < 16; j++)
         tame.rest[j] = (float)(REST[j] * temperature);
     return tame;

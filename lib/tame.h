@@ -12,7 +12,7 @@
  *
  * Source       Tang 1989, "Table-driven implementation of the exponential
  *              function in IEEE floating-point arithmetic"; Cody and Waite
- *              1980 for the two halves of the step.
+ *              1980 for the step in parts.
  */
 #ifndef SMX_TAME_H
 #define SMX_TAME_H
@@ -23,26 +23,31 @@
 #include <string.h>
 
 /* Bounds of x / T. What is lower counts as the lowest, whose probability is
- * below half of the least float32 in a row that is tame. */
-#define SMX_TAME_LOWEST (-124.5)
+ * below half of the least float32 in a row that is tame. It lies between two
+ * steps, so that its s q is not denormal, which would take many times as long.
+ */
+#define SMX_TAME_LOWEST (-118.98)
 #define SMX_TAME_HIGHEST 50.0
+
+/* What the mean of a tame row's exponentials is above. */
+#define SMX_TAME_LEAST 0x1p34
 
 /* Adding it to t leaves k in the low bits of a float32, and 16 * 54 more. */
 #define SMX_TAME_MAGIC (0x1.8p23f + 864)
 
-/* The floats whose bits are those of 2^(j/16), rounded to 12 bits, less
- * j << 19: adding k << 19 to entry k mod 16 gives the bits of 2^(k/16). */
-extern const float smx_tame_table[16];
-
 /** What the kernels need to know of a temperature. */
 struct smx_tame {
     bool possible;
-    float lowest, highest;     /* of x */
-    float scale;               /* x to t */
-    float step_high, step_low; /* t to x; the product of k and step_high is
-                                  exact, as neither has more than 12 bits */
-    float rest[16];            /* log of 2^(j/16) rounded, less j / 16 */
-    float c1, c2, c3;          /* q of f in units of x */
+    float lowest, highest;        /* of x */
+    float scale;                  /* x to t */
+    float step, step_low;         /* t to x: the leading 24 bits, 12 more */
+    float step_high, step_middle; /* halves of the 24: products of any of the
+                                     three and k, 12 bits too, are exact */
+    float table[16];  /* the floats whose bits are those of 2^(j/16), rounded
+                         to 12 bits, less j << 19: adding k << 19 to entry
+                         k mod 16 gives the bits of 2^(k/16) */
+    float rest[16];   /* log of 2^(j/16) rounded, less j / 16 */
+    float c1, c2, c3; /* q of f in units of x */
 };
 
 /** The leading 12 bits: a product of two such is exact. */
@@ -56,13 +61,23 @@ static inline float smx_twelve_bits(double v)
     return rounded;
 }
 
+/** The power of two in [v / 2, v] of a positive, normal v. */
+static inline double smx_binade(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    bits &= UINT64_C(0x7ff0000000000000);
+    memcpy(&v, &bits, sizeof bits);
+    return v;
+}
+
 struct smx_tame smx_tame_of(double temperature);
 
 /** Is a row of classes logits below the highest tame, given its sum? */
 static inline bool smx_tame_sum(double sum, size_t classes)
 {
-    /* its largest logit is above the mean, -19.4: 105 above the lowest */
-    return sum > 0x1p26 * (double)classes && sum < 0x1p126;
+    /* its largest logit is above -13.9, 105 above the lowest */
+    return sum > SMX_TAME_LEAST * (double)classes && sum < 0x1p126;
 }
 
 /* Classes of rows that are not worth a call each, and rows a call. */
@@ -78,13 +93,12 @@ struct smx_tame_kernels {
      *  Relative error below 2^-26.5. */
     double (*sum)(const float *x, size_t n, const struct smx_tame *tame);
 
-    /** The same, and both halves of every exponential; rest: whole blocks
-     *  of 16. */
+    /** The same, and both halves of every exponential, in whole blocks of
+     *  16. */
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
                    float *high, float *rest);
 
-    /** out[i] = factor * (high[i] + rest[i]), rounded once. out may be
-     *  high. */
+    /** out[i] = factor * (high[i] + rest[i]), rounded once. */
     void (*scale)(const float *high, const float *rest, size_t n, double factor,
                   float *out);
 

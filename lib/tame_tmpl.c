@@ -21,13 +21,11 @@ struct sums {
     vf run[PARTS];
 };
 
-INLINE void add(struct sums *sums, const struct parts *e, int count)
+INLINE void add(struct sums *sums, int v, vf s, vf rest)
 {
-    EACH (v, count) {
-        sums->even[v % PARTS] += vf_even(e->s[v]);
-        sums->odd[v % PARTS] += vf_odd(e->s[v]);
-        sums->run[v % PARTS] += e->rest[v];
-    }
+    sums->even[v] += vf_even(s);
+    sums->odd[v] += vf_odd(s);
+    sums->run[v] += rest;
 }
 
 INLINE void end_run(struct sums *sums)
@@ -65,16 +63,21 @@ INLINE void fetch(const float *x)
             (const void *)((uintptr_t)(x + i * BLOCK) + SMX_CHUNK * sizeof *x));
 }
 
-INLINE void sum_step(struct sums *sums, const vf *x, int count,
+/* n elements, count registers of them, the last in part; high and rest: where
+ * they are kept, or NULL. */
+INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
                      const struct smx_tame *tame, float *high, float *rest)
 {
-    struct parts parts = exponentials(x, count, tame);
-    add(sums, &parts, count);
-    if (!rest)
-        return;
+    struct parts e = exponentials(x, count, tame);
     EACH (v, count) {
-        vf_store(high + v * FLOATS, parts.s[v]);
-        vf_store(rest + v * FLOATS, parts.rest[v]);
+        size_t i = (size_t)v * FLOATS;
+        add(sums, v % PARTS, e.s[v], e.rest[v]);
+        if (rest)
+            vf_store(rest + i, e.rest[v]);
+        if (rest && n >= i + FLOATS)
+            vf_store(high + i, e.s[v]);
+        else if (rest && n > i)
+            vf_store_part(high + i, e.s[v], n - i);
     }
 }
 
@@ -87,21 +90,23 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
     size_t i = 0;
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
-            fetch(x + i);
+            if (!rest)
+                fetch(x + i);
             load(x + i, WIDE, z);
-            sum_step(&sums, z, WIDE, &tame, rest ? high + i : NULL,
+            sum_step(&sums, z, STEP, WIDE, &tame, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
         }
         end_run(&sums);
     }
-    for (; i < n; i += BLOCK) {
-        float last[BLOCK] = {0};
-        bool part = n - i < BLOCK;
-        float *to = part ? last : rest ? high + i : NULL;
+    for (; n - i >= BLOCK; i += BLOCK) {
+        load(x + i, PARTS, z);
+        sum_step(&sums, z, BLOCK, PARTS, &tame, rest ? high + i : NULL,
+                 rest ? rest + i : NULL);
+    }
+    if (i < n) {
         load_part(x + i, n - i, &tame, z);
-        sum_step(&sums, z, PARTS, &tame, to, rest ? rest + i : NULL);
-        if (rest && part)
-            memcpy(high + i, last, (n - i) * sizeof *high);
+        sum_step(&sums, z, n - i, PARTS, &tame, rest ? high + i : NULL,
+                 rest ? rest + i : NULL);
     }
     end_run(&sums);
     return sum_of(&sums);
@@ -120,85 +125,109 @@ static double keep(const float *x, size_t n, const struct smx_tame *tame,
 
 /* ---- products ---------------------------------------------------------- */
 
+INLINE vf product_at(const float *high, const float *rest, struct factor by)
+{
+    return product(vf_load(high), vf_load(rest), by);
+}
+
 static void scale(const float *high, const float *rest, size_t n, double factor,
                   float *out)
 {
     struct factor by = factor_of(factor);
-    size_t i = 0, left = n % FLOATS;
-    vf last = vf_all(0);
-    if (n > FLOATS) /* the end as a whole register, before out is overwritten */
-        last =
-            product(vf_load(high + n - FLOATS), vf_load(rest + n - FLOATS), by);
+    size_t i = 0;
     for (; n - i >= FLOATS; i += FLOATS)
-        vf_store(out + i, product(vf_load(high + i), vf_load(rest + i), by));
-    if (left && n > FLOATS)
-        vf_store(out + n - FLOATS, last);
-    else if (left)
-        vf_store_part(
-            out,
-            product(vf_load_part(high, n, 0), vf_load_part(rest, n, 0), by), n);
+        vf_store(out + i, product_at(high + i, rest + i, by));
+    if (i < n) {
+        vf s = vf_load_part(high + i, n - i, 0);
+        vf_store_part(out + i, product(s, vf_load_part(rest + i, n - i, 0), by),
+                      n - i);
+    }
 }
 
-INLINE void products(const vf *x, int count, const struct smx_tame *tame,
-                     struct factor by, vf p[WIDE])
+/* Exponentials times a factor, 2^binade less. */
+struct scaled {
+    struct smx_tame tame;
+    float binade;
+};
+
+/* The factor's leading 12 bits go into the table, whose entries may have 24,
+ * and the logarithm of the rest into that of what the table rounded. */
+INLINE struct scaled scaled_by(const struct smx_tame *tame, double factor)
 {
-    struct parts e = exponentials(x, count, tame);
-    EACH (v, count)
-        p[v] = product(e.s[v], e.rest[v], by);
+    static const int32_t steps[BLOCK] = {
+        0 << 19,  1 << 19,  2 << 19,  3 << 19, 4 << 19,  5 << 19,
+        6 << 19,  7 << 19,  8 << 19,  9 << 19, 10 << 19, 11 << 19,
+        12 << 19, 13 << 19, 14 << 19, 15 << 19};
+    struct scaled by = {*tame, smx_binade(factor)};
+    float high = smx_twelve_bits(factor / by.binade);
+    double d = factor / by.binade / high - 1; /* less than 2^-11 */
+    float rest = (float)(d * (1 - d * (0.5 - d * (1.0 / 3)))) / tame->c1;
+    EACH (v, PARTS) {
+        vi step;
+        memcpy(&step, steps + v * FLOATS, sizeof step);
+        vf power = (vf)((vi)vf_load(tame->table + v * FLOATS) + step);
+        power = (vf)((vi)(power * vf_all(high)) - step);
+        vf_store(by.tame.table + v * FLOATS, power);
+        vf_store(by.tame.rest + v * FLOATS,
+                 vf_load(tame->rest + v * FLOATS) - vf_all(rest));
+    }
+    return by;
 }
 
 /* n elements, at most a block. */
-INLINE void put_part(const float *x, size_t n, const struct smx_tame *tame,
-                     struct factor by, float *out)
+INLINE void put_part(const float *x, size_t n, const struct scaled *by,
+                     float *out)
 {
-    vf z[PARTS], p[WIDE];
-    load_part(x, n, tame, z);
-    products(z, PARTS, tame, by, p);
+    vf z[PARTS];
+    load_part(x, n, &by->tame, z);
+    struct parts e = exponentials(z, PARTS, &by->tame);
     EACH (v, PARTS) {
         size_t i = (size_t)v * FLOATS;
+        vf p = (e.s[v] + e.rest[v]) * vf_all(by->binade);
         if (n >= i + FLOATS)
-            vf_store(out + i, p[v]);
+            vf_store(out + i, p);
         else if (n > i)
-            vf_store_part(out + i, p[v], n - i);
+            vf_store_part(out + i, p, n - i);
     }
 }
 
 /* Whole steps; how many elements that were. */
-INLINE size_t put_steps(const float *x, size_t n, const struct smx_tame *tame,
-                        struct factor by, bool stream, float *out)
+INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
+                        bool stream, float *out)
 {
     size_t i = 0;
     for (; n - i >= STEP; i += STEP) {
-        vf z[WIDE], p[WIDE];
+        vf z[WIDE];
         load(x + i, WIDE, z);
-        products(z, WIDE, tame, by, p);
-        EACH (v, WIDE)
+        struct parts e = exponentials(z, WIDE, &by->tame);
+        EACH (v, WIDE) {
+            vf p = (e.s[v] + e.rest[v]) * vf_all(by->binade);
             if (stream)
-                vf_stream(out + i + v * FLOATS, p[v]);
+                vf_stream(out + i + v * FLOATS, p);
             else
-                vf_store(out + i + v * FLOATS, p[v]);
+                vf_store(out + i + v * FLOATS, p);
+        }
     }
     return i;
 }
 
-static void put(const float *x, size_t n, const struct smx_tame *by,
+static void put(const float *x, size_t n, const struct smx_tame *tame,
                 double factor, bool stream, float *out)
 {
-    const struct smx_tame tame = *by;
-    struct factor f = factor_of(factor);
+    const struct scaled by = scaled_by(tame, factor);
     size_t i = 0;
     if (stream) { /* to whole cache lines only */
         size_t past = (uintptr_t)out / sizeof *out % BLOCK;
         i = past ? BLOCK - past : 0;
         i = i < n ? i : n;
-        put_part(x, i, &tame, f, out);
-        i += put_steps(x + i, n - i, &tame, f, true, out + i);
+        put_part(x, i, &by, out);
+        i += put_steps(x + i, n - i, &by, true, out + i);
         vf_stream_end();
     } else {
-        i = put_steps(x, n, &tame, f, false, out);
+        i = put_steps(x, n, &by, false, out);
     }
     for (; i < n; i += BLOCK)
-        put_part(x + i, n - i < BLOCK ? n - i : BLOCK, &tame, f, out + i);
+        put_part(x + i, n - i < BLOCK ? n - i : BLOCK, &by, out + i);
 }
 
 static bool below(const float *x, size_t n, float highest)

@@ -38,6 +38,20 @@ INLINE void load_part(const float *x, size_t n, const struct smx_tame *tame,
     }
 }
 
+/* z - k * step. The difference with the leading 24 bits of the step is exact,
+ * be it fused or in two, and so is the product with what follows them. */
+INLINE vf remainder_of(vf z, vf k, const struct smx_tame *tame)
+{
+#if defined(VF_FUSED)
+    vf f = vf_less_product(z, k, vf_all(tame->step));
+#else
+    vf f = z - k * vf_all(tame->step_high);
+    f = f - k * vf_all(tame->step_middle);
+#endif
+    return vf_less_product(f, k, vf_all(tame->step_low));
+}
+
+/* Step by step for all, as one alone would wait for each. */
 INLINE struct parts exponentials(const vf *x, int count,
                                  const struct smx_tame *tame)
 {
@@ -45,21 +59,20 @@ INLINE struct parts exponentials(const vf *x, int count,
     vf f[WIDE], q[WIDE];
     vi k[WIDE];
     EACH (v, count) {
-        vf z = vf_max(x[v], vf_all(tame->lowest));
+        vf z = vf_at_least(x[v], tame->lowest);
         vf shifted = z * vf_all(tame->scale) + vf_all(SMX_TAME_MAGIC);
-        vf whole = shifted - vf_all(SMX_TAME_MAGIC);
         k[v] = (vi)shifted;
-        f[v] = vf_less_exact(z, whole, vf_all(tame->step_high)) -
-               (whole * vf_all(tame->step_low) + vf_lookup(tame->rest, k[v]));
+        f[v] = remainder_of(z, shifted - vf_all(SMX_TAME_MAGIC), tame) -
+               vf_lookup(tame->rest, k[v]);
     }
     EACH (v, count)
         q[v] = vf_all(tame->c2) + f[v] * vf_all(tame->c3);
     EACH (v, count)
-        q[v] = vf_all(tame->c1) + f[v] * q[v];
+        q[v] = f[v] * (vf_all(tame->c1) + f[v] * q[v]);
     EACH (v, count) {
-        vi bits = (vi)vf_lookup(smx_tame_table, k[v]);
+        vi bits = (vi)vf_lookup(tame->table, k[v]);
         e.s[v] = (vf)(bits + (vi)((vw)k[v] << 19));
-        e.rest[v] = e.s[v] * (f[v] * q[v]);
+        e.rest[v] = e.s[v] * q[v];
     }
     return e;
 }

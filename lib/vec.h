@@ -272,6 +272,19 @@ INLINE vf vf_max(vf a, vf b)
 #endif
 }
 
+/** Per lane the greater of x, not NaN, and a negative number: that of which the
+ *  bits are less. */
+INLINE vf vf_at_least(vf x, float negative)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vf)_mm512_min_epu32((__m512i)x, (__m512i)vf_all(negative));
+#elif defined(SMX_TIER_AVX2)
+    return (vf)_mm256_min_epu32((__m256i)x, (__m256i)vf_all(negative));
+#else
+    return vf_max(x, vf_all(negative));
+#endif
+}
+
 /** The largest lane, no negative zero; none may be NaN. */
 INLINE float vf_top(vf v)
 {
@@ -301,18 +314,27 @@ INLINE bool vi_any(vi v)
     return any != 0;
 }
 
-/* Positive, normal floats as doubles, those in even and those in odd lanes,
- * times 2^-896: the bits are moved, which takes less than a conversion. */
+/* Positive, normal floats, whose last 3 bits are zeros, as doubles times
+ * 2^-896, those in even and those in odd lanes: the bits are moved, which takes
+ * less than a conversion. */
 #define VF_HALVES 0x1p896
 
 INLINE vd vf_even(vf v)
 {
-    return (vd)(((vu)v & 0xffffffff) << 29);
+#if defined(SMX_TIER_AVX512) /* where shifts wait for additions */
+    return (vd)_mm512_mul_epu32((__m512i)v, _mm512_set1_epi64(1 << 29));
+#else
+    return (vd)((vu)v << 29);
+#endif
 }
 
 INLINE vd vf_odd(vf v)
 {
-    return (vd)(((vu)v & ~UINT64_C(0xffffffff)) >> 3);
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_maskz_srli_epi32(0xaaaa, (__m512i)v, 3);
+#else
+    return (vd)((vu)((vw)v >> 3) & ~UINT64_C(0xffffffff));
+#endif
 }
 
 /** table[k mod 16]. */
@@ -334,11 +356,19 @@ INLINE vf vf_lookup(const float table[16], vi k)
 #endif
 }
 
-/** c - a * b, of a product that is exact. */
-INLINE vf vf_less_exact(vf c, vf a, vf b)
+#if defined(SMX_TIER_AVX512) || defined(SMX_TIER_AVX2) || defined(SMX_TIER_NEON)
+#define VF_FUSED
+#endif
+
+/** c - a * b, of a product that is exact or, with VF_FUSED, of any. */
+INLINE vf vf_less_product(vf c, vf a, vf b)
 {
 #if defined(SMX_TIER_AVX512)
     return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(SMX_TIER_AVX2)
+    return (vf)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(SMX_TIER_NEON)
+    return (vf)vfmsq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return c - a * b;
 #endif
