@@ -332,18 +332,17 @@ const char *lift_feed(struct lift *lift, const char *p, const char *end,
     while (p < end && lift->expect != LIFT_DONE) {
         *bad = lift->token_bytes > 0 ? NULL : p;
         const char *from = p;
-        if (may_run(lift, p))
-            p = run(lift, p, begin, end, bad, problem);
-        if (!p)
-            return NULL;
-        if (p != from)
-            continue;
-        if (lift->token_bytes > 0)
+        if (lift->token_bytes > 0) {
             p = take_token(lift, p, end, problem);
-        else if (is_space(*p))
+        } else if (is_space(*p)) {
+            /* not for run, which looks for a token in all that is here */
             p++;
-        else
-            p = step(lift, p, end, problem);
+        } else {
+            if (may_run(lift, p))
+                p = run(lift, p, begin, end, bad, problem);
+            if (p == from)
+                p = step(lift, p, end, problem);
+        }
         if (!p)
             return NULL;
     }
