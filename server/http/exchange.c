@@ -266,12 +266,15 @@ static enum MHD_Result begin(struct client *client, const char *url,
     if (ok)
         return MHD_YES;
     x->stage = STAGE_DISCARD;
-    if (x->headers.ambiguous)
-        refuse_now(client); /* nobody knows what still comes */
-    else if (x->headers.expects_continue && x->headers.has_body)
-        return answer_queue_problem(client); /* and the body never comes */
-    else
+    /* Nobody knows what still comes: a client that shall not continue may
+     * have begun to send all the same. */
+    if (x->headers.ambiguous ||
+        (x->headers.expects_continue && x->headers.has_body)) {
+        headers_unexpect(&x->headers);
+        refuse_now(client);
+    } else {
         refuse_rest(client);
+    }
     return MHD_YES;
 }
 

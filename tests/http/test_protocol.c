@@ -295,6 +295,36 @@ static void test_too_large_is_said_from_the_headers(void **state)
     close(fd);
 }
 
+/* Whoever sends without the "100 Continue" that it asked for, as curl does
+ * after a second, can send all and finds nothing but the answer. */
+static void test_an_error_reaches_who_does_not_wait(void **state)
+{
+    (void)state;
+    static const char *const heads[][2] = {
+        {"POST /softmax HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+         "Content-Length: 16777216\r\n\r\n",
+         "HTTP/1.1 413 "},
+        {"POST /nowhere HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+         "Content-Length: 16777216\r\n\r\n",
+         "HTTP/1.1 404 "},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        size_t head = strlen(heads[i][0]), bytes = head + (16 << 20);
+        char *text = malloc(bytes + 1);
+        assert_non_null(text);
+        memset(text, ' ', bytes);
+        memcpy(text, heads[i][0], head);
+        text[bytes] = '\0';
+        int fd = fixture_connect(&fixture);
+        char *got = converse(fd, text, NULL);
+        assert_int_equal(strncmp(got, heads[i][1], 13), 0);
+        assert_null(strstr(got, "100 Continue"));
+        free(got);
+        free(text);
+        close(fd);
+    }
+}
+
 static void test_too_large_reaches_who_sends_anyway(void **state)
 {
     (void)state;
@@ -431,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_head_leaves_nothing_behind),
         cmocka_unit_test(test_http_1_0_closes),
         cmocka_unit_test(test_too_large_is_said_from_the_headers),
+        cmocka_unit_test(test_an_error_reaches_who_does_not_wait),
         cmocka_unit_test(test_too_large_reaches_who_sends_anyway),
         cmocka_unit_test(test_a_body_within_the_limit_and_a_byte_more),
         cmocka_unit_test(test_an_early_error_in_a_large_body),
