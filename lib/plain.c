@@ -183,8 +183,8 @@ static bool put_tame_row(struct plain_call *call, size_t row,
     if (!smx_tame_sum(sum, call->classes))
         return false;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
-        kernels->scale(high + c, rest + c, chunk_length(call, k), 1 / sum,
-                       out + c);
+        kernels->divide(high + c, rest + c, chunk_length(call, k), sum,
+                        out + c);
     return true;
 }
 

@@ -367,8 +367,8 @@ bool smx_plain_loss(struct smx_context *context,
                                  .inverse_temperature = 1 / t,
                                  .scale = SMX_POWER_NAT / t,
                                  .tame = smx_tame_of(t)};
-    call.stream = gradient && gradient != logits->data && logits->inner == 1 &&
-                  call.all * call.classes >= SMX_STREAMED;
+    call.stream = call.chunks > 1 && gradient && gradient != logits->data &&
+                  logits->inner == 1 && call.all * call.classes >= SMX_STREAMED;
     call.mass = (struct smx_mass){.kind = kind_of(criterion),
                                   .weights = criterion->weights,
                                   .keep = call.keep,

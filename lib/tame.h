@@ -98,11 +98,12 @@ struct smx_tame_kernels {
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
                    float *high, float *rest);
 
-    /** out[i] = factor * (high[i] + rest[i]), rounded once. */
-    void (*scale)(const float *high, const float *rest, size_t n, double factor,
-                  float *out);
+    /** out[i] = (high[i] + rest[i]) / sum. out may be high. */
+    void (*divide)(const float *high, const float *rest, size_t n, double sum,
+                   float *out);
 
-    /** keep and scale at once; stream: past the cache. out may be x. */
+    /** out[i] = factor * exponential of x[i]; stream: past the cache. out may
+     *  be x. */
     void (*put)(const float *x, size_t n, const struct smx_tame *tame,
                 double factor, bool stream, float *out);
 

@@ -125,29 +125,35 @@ static double keep(const float *x, size_t n, const struct smx_tame *tame,
 
 /* ---- products ---------------------------------------------------------- */
 
-INLINE vf product_at(const float *high, const float *rest, struct factor by)
+/* Products below half of the least float32 are not computed. */
+INLINE vf product_above(vf s, vf rest, struct factor by, vf least)
 {
-    return product(vf_load(high), vf_load(rest), by);
+    return vf_mul_above(s, by.high, s, least) +
+           (vf_mul_above(rest, by.whole, s, least) +
+            vf_mul_above(s, by.low, s, least));
 }
 
-static void scale(const float *high, const float *rest, size_t n, double factor,
-                  float *out)
+static void divide(const float *high, const float *rest, size_t n, double sum,
+                   float *out)
 {
-    struct factor by = factor_of(factor);
+    struct factor by = factor_of(1 / sum);
+    vf least = vf_all((float)(0x1p-152 * sum));
     size_t i = 0;
     for (; n - i >= FLOATS; i += FLOATS)
-        vf_store(out + i, product_at(high + i, rest + i, by));
+        vf_store(out + i, product_above(vf_load(high + i), vf_load(rest + i),
+                                        by, least));
     if (i < n) {
         vf s = vf_load_part(high + i, n - i, 0);
-        vf_store_part(out + i, product(s, vf_load_part(rest + i, n - i, 0), by),
-                      n - i);
+        vf r = vf_load_part(rest + i, n - i, 0);
+        vf_store_part(out + i, product_above(s, r, by, least), n - i);
     }
 }
 
-/* Exponentials times a factor, 2^binade less. */
+/* Exponentials times a factor, 2^binade less; what is not above the least comes
+ * to nothing. */
 struct scaled {
     struct smx_tame tame;
-    float binade;
+    float binade, least;
 };
 
 /* The factor's leading 12 bits go into the table, whose entries may have 24,
@@ -158,9 +164,10 @@ INLINE struct scaled scaled_by(const struct smx_tame *tame, double factor)
         0 << 19,  1 << 19,  2 << 19,  3 << 19, 4 << 19,  5 << 19,
         6 << 19,  7 << 19,  8 << 19,  9 << 19, 10 << 19, 11 << 19,
         12 << 19, 13 << 19, 14 << 19, 15 << 19};
-    struct scaled by = {*tame, smx_binade(factor)};
-    float high = smx_twelve_bits(factor / by.binade);
-    double d = factor / by.binade / high - 1; /* less than 2^-11 */
+    double binade = smx_binade(factor);
+    struct scaled by = {*tame, (float)binade, (float)(0x1p-150 / binade)};
+    float high = smx_twelve_bits(factor / binade);
+    double d = factor / binade / high - 1; /* less than 2^-11 */
     float rest = (float)(d * (1 - d * (0.5 - d * (1.0 / 3)))) / tame->c1;
     EACH (v, PARTS) {
         vi step;
@@ -174,6 +181,11 @@ INLINE struct scaled scaled_by(const struct smx_tame *tame, double factor)
     return by;
 }
 
+INLINE vf scaled(vf e, const struct scaled *by)
+{
+    return vf_mul_above(e, vf_all(by->binade), e, vf_all(by->least));
+}
+
 /* n elements, at most a block. */
 INLINE void put_part(const float *x, size_t n, const struct scaled *by,
                      float *out)
@@ -183,7 +195,7 @@ INLINE void put_part(const float *x, size_t n, const struct scaled *by,
     struct parts e = exponentials(z, PARTS, &by->tame);
     EACH (v, PARTS) {
         size_t i = (size_t)v * FLOATS;
-        vf p = (e.s[v] + e.rest[v]) * vf_all(by->binade);
+        vf p = scaled(e.s[v] + e.rest[v], by);
         if (n >= i + FLOATS)
             vf_store(out + i, p);
         else if (n > i)
@@ -201,7 +213,7 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
         load(x + i, WIDE, z);
         struct parts e = exponentials(z, WIDE, &by->tame);
         EACH (v, WIDE) {
-            vf p = (e.s[v] + e.rest[v]) * vf_all(by->binade);
+            vf p = scaled(e.s[v] + e.rest[v], by);
             if (stream)
                 vf_stream(out + i + v * FLOATS, p);
             else
@@ -248,7 +260,7 @@ const struct smx_tame_kernels TIER(tame_kernels) = {
     .below = below,
     .sum = sum,
     .keep = keep,
-    .scale = scale,
+    .divide = divide,
     .put = put,
     .few = TIER(few_tame),
 };

@@ -374,6 +374,19 @@ INLINE vf vf_less_product(vf c, vf a, vf b)
 #endif
 }
 
+/** a * b where limit < t, else 0: lanes that come to nothing are not
+ *  multiplied, as what underflows takes many times as long. */
+INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
+{
+#if defined(SMX_TIER_AVX512)
+    __mmask16 above =
+        _mm512_cmp_ps_mask((__m512)t, (__m512)limit, _CMP_GT_OQ);
+    return (vf)_mm512_maskz_mul_ps(above, (__m512)a, (__m512)b);
+#else
+    return (vf)((vi)a & (t > limit)) * b;
+#endif
+}
+
 /** Of lanes that are all ones or zeros. */
 INLINE bool vl_any(vl v)
 {
