@@ -1,110 +1,144 @@
 /* SPDX-License-Identifier: MIT */
-/* Tame rows of few classes, compiled once an instruction set: exponentials
- * run over the rows as if they were one, then each row is one block or two,
- * of which what lies behind its last class is blanked. */
+/* Tame rows of few classes, compiled once an instruction set. A row fills no
+ * register, so that as much as possible runs over the rows as if they were
+ * one: exponentials, sums of neighbours, products. In between, LANES rows are
+ * summed side by side. Each step goes over all rows before the next begins:
+ * what a row's steps wait for, other rows' fill. */
+#include "few_vec.h"
 #include "tame_vec.h"
 
 extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
                            const struct smx_tame *tame, float *out);
 
-/* Floats from one half of the exponentials to the other; a step may write
- * behind the last. */
-#define HALF (SMX_FEW * SMX_FEW_ROWS + STEP)
+/* Of all rows; a step may write behind the last, and blocks be read there. */
+#define ELEMENTS (SMX_FEW * SMX_FEW_ROWS + STEP)
+#define ALIGNED __attribute__((aligned(64)))
 
 struct few {
-    float e[2 * HALF]; /* s, and s q */
-    double sums[SMX_FEW_ROWS];
-    float whole[SMX_FEW_ROWS], high[SMX_FEW_ROWS], low[SMX_FEW_ROWS];
+    ALIGNED float s[ELEMENTS], rest[ELEMENTS]; /* exponentials (tame.h) */
+    ALIGNED double sums[ELEMENTS / 2];         /* of pairs */
+    ALIGNED double row_sums[SMX_FEW_ROWS];
+    /* struct factor of each row */
+    ALIGNED float whole[SMX_FEW_ROWS], high[SMX_FEW_ROWS], low[SMX_FEW_ROWS];
 };
 
-INLINE void keep_step(float *e, const vf *x, int count,
+INLINE void keep_step(struct few *few, size_t i, const vf *x, int count,
                       const struct smx_tame *tame)
 {
     struct parts parts = exponentials(x, count, tame);
     EACH (v, count) {
-        vf_store(e + v * FLOATS, parts.s[v]);
-        vf_store(e + HALF + v * FLOATS, parts.rest[v]);
+        vf_store(few->s + i + v * FLOATS, parts.s[v]);
+        vf_store(few->rest + i + v * FLOATS, parts.rest[v]);
     }
 }
 
-static void keep(float *e, const float *x, size_t n, const struct smx_tame *by)
+static void keep(struct few *few, const float *x, size_t n,
+                 const struct smx_tame *by)
 {
     const struct smx_tame tame = *by;
     vf z[WIDE];
     size_t i = 0;
     for (; n - i >= STEP; i += STEP) {
         load(x + i, WIDE, z);
-        keep_step(e + i, z, WIDE, &tame);
+        keep_step(few, i, z, WIDE, &tame);
     }
     for (; i < n; i += BLOCK) {
         load_part(x + i, n - i, &tame, z);
-        keep_step(e + i, z, PARTS, &tame);
+        keep_step(few, i, z, PARTS, &tame);
     }
 }
 
 /* ---- sums -------------------------------------------------------------- */
 
-/* Neighbours of s, and lane i + lane i + 8 of the rest, pair by pair. */
-INLINE double sum_row(int blocks, const float *e, const vi *used)
+static void pair(struct few *few, size_t n)
 {
-    vd pairs[PARTS], rest[VECS];
-    vf run[PARTS];
-    EACH (v, PARTS) {
-        vf s = (vf)((vi)vf_load(e + v * FLOATS) & used[v]);
-        pairs[v] = vf_even(s) + vf_odd(s);
-        run[v] = (vf)((vi)vf_load(e + HALF + v * FLOATS) & used[v]);
+    for (size_t i = 0; i < n; i += BLOCK)
+        EACH (v, PARTS) {
+            size_t at = i + (size_t)v * FLOATS;
+            vd sums = few_pairs(vf_load(few->s + at), vf_load(few->rest + at));
+            vd_store(few->sums + at / 2, sums);
+        }
+}
+
+/* Of an odd number of classes the last has no neighbour, so that each row is
+ * for itself; what is written behind it is the next row's place. */
+static void pair_odd(struct few *few, size_t rows, size_t classes)
+{
+    size_t whole = classes / FLOATS * FLOATS, left = (classes - whole) / 2;
+    vu used = (vu)vl_below(left) | ((vu)vl_at(left) & UINT32_MAX);
+    for (size_t r = 0; r < rows; r++) {
+        const float *s = few->s + r * classes;
+        const float *rest = few->rest + r * classes;
+        double *sums = few->sums + r * (classes / 2 + 1);
+        for (size_t c = 0; c < whole; c += FLOATS)
+            vd_store(sums + c / 2,
+                     few_pairs(vf_load(s + c), vf_load(rest + c)));
+        vf last_s = (vf)((vu)vf_load(s + whole) & used);
+        vf last_rest = (vf)((vu)vf_load(rest + whole) & used);
+        vd_store(sums + whole / 2, few_pairs(last_s, last_rest));
     }
-    EACH (v, (blocks - 1) * PARTS) {
-        const float *next = e + BLOCK + v * FLOATS;
-        vf s = (vf)((vi)vf_load(next) & used[PARTS + v]);
-        pairs[v] += vf_even(s) + vf_odd(s);
-        run[v] += (vf)((vi)vf_load(next + HALF) & used[PARTS + v]);
-    }
-    EACH (v, PARTS) {
-        rest[2 * v] = vf_low_half(run[v]);
-        rest[2 * v + 1] = vf_high_half(run[v]);
-    }
+}
+
+/* Pair i + pair i + 8, then i + i + 4 ... until they are one register. */
+INLINE vd row_lanes(int blocks, const double *sums, const vl *used)
+{
+    vd lanes[PARTS];
     EACH (v, PARTS)
-        rest[v] += rest[v + PARTS] + pairs[v] * vd_all(VF_HALVES);
-#if VECS > 4
-    rest[0] += rest[2];
-    rest[1] += rest[3];
+        lanes[v] = (vd)((vl)vd_load(sums + v * LANES) & used[v]);
+    EACH (v, (blocks - 1) * PARTS) {
+        vd next = vd_load(sums + BLOCK / 2 + v * LANES);
+        lanes[v] += (vd)((vl)next & used[PARTS + v]);
+    }
+#if PARTS > 2
+    lanes[0] += lanes[2];
+    lanes[1] += lanes[3];
 #endif
-#if VECS > 2
-    rest[0] += rest[1];
+#if PARTS > 1
+    lanes[0] += lanes[1];
 #endif
-    return vd_sum(rest[0]);
+    return lanes[0];
 }
 
-/* Lanes of a block or two that are classes. */
-INLINE void used_lanes(int blocks, size_t classes, vi *used)
+/* pairs: of a row; a last class of an odd number is one. */
+INLINE void sum_rows(int blocks, struct few *few, size_t rows, size_t pairs)
 {
-    int32_t lanes[2 * BLOCK] = {0};
-    for (size_t c = 0; c < classes; c++)
-        lanes[c] = -1;
-    memcpy(used, lanes, (size_t)blocks * BLOCK * sizeof *lanes);
+    vl used[2 * PARTS];
+    for (size_t v = 0; v < 2 * PARTS; v++)
+        used[v] = vl_below(pairs > v * LANES ? pairs - v * LANES : 0);
+    for (size_t r = 0; r < rows; r += LANES) {
+        vd row[LANES];
+        EACH (k, LANES)
+            row[k] =
+                row_lanes(blocks, few->sums + (r + (size_t)k) * pairs, used);
+        vd_store(few->row_sums + r, few_sums(row) * vd_all(VF_HALVES));
+    }
 }
 
-INLINE void sum_rows(int blocks, struct few *few, size_t rows, size_t classes)
+static void sum(struct few *few, size_t rows, size_t classes)
 {
-    vi used[2 * PARTS];
-    used_lanes(blocks, classes, used);
-    for (size_t r = 0; r < rows; r++)
-        few->sums[r] = sum_row(blocks, few->e + r * classes, used);
+    size_t pairs = (classes + 1) / 2;
+    if (classes % 2)
+        pair_odd(few, rows, classes);
+    else
+        pair(few, rows * classes);
+    if (classes <= BLOCK)
+        sum_rows(1, few, rows, pairs);
+    else
+        sum_rows(2, few, rows, pairs);
 }
 
-/* Whole vectors of rows; the sums behind the last are tame. */
-INLINE bool divide(struct few *few, size_t rows, size_t classes)
+/* Whole vectors of rows; the sums behind the last are tame. false: another
+ * is not. */
+static bool divide(struct few *few, size_t rows, size_t classes)
 {
     vl tame = vd_all(0) == vd_all(0);
     vd least = vd_all(SMX_TAME_LEAST * (double)classes);
     for (size_t r = rows; r % LANES; r++)
-        few->sums[r] = 0x1p100;
+        few->row_sums[r] = 0x1p100;
     for (size_t r = 0; r < rows; r += LANES) {
-        vd sum = vd_load(few->sums + r);
-        tame &= (sum > least) & (sum < vd_all(0x1p126));
-        vd factor = vd_all(1) / sum;
+        vd row_sum = vd_load(few->row_sums + r), factor = vd_all(1) / row_sum;
         vh whole = vd_narrow(factor), high = vh_twelve_bits(whole);
+        tame &= (row_sum > least) & (row_sum < vd_all(0x1p126));
         vh_store(few->whole + r, whole);
         vh_store(few->high + r, high);
         vh_store(few->low + r, vd_narrow(factor - vd_widen(few->high + r)));
@@ -114,46 +148,90 @@ INLINE bool divide(struct few *few, size_t rows, size_t classes)
 
 /* ---- products ---------------------------------------------------------- */
 
-INLINE void put_row(int blocks, const struct few *few, size_t row,
-                    size_t classes, float *out)
+INLINE vf product_at(const struct few *few, size_t i, struct factor by)
 {
-    const float *e = few->e + row * classes;
-    struct factor by = {vf_all(few->whole[row]), vf_all(few->high[row]),
-                        vf_all(few->low[row])};
-    EACH (v, blocks * PARTS)
-        vf_store(out + v * FLOATS, product(vf_load(e + v * FLOATS),
-                                           vf_load(e + HALF + v * FLOATS), by));
+    return product(vf_load(few->s + i), vf_load(few->rest + i), by);
 }
 
-/* Whole blocks: what they write behind a row is the next row's place, which
- * is written after it. */
-INLINE void put_rows(int blocks, const struct few *few, size_t rows,
-                     size_t classes, float *out)
+#if LANES > 2
+
+/* Factors of FLOATS rows, whose elements are whole registers. */
+INLINE struct factor factors(const struct few *few, size_t row)
 {
-    size_t r = 0, n = rows * classes, whole = (size_t)blocks * BLOCK;
-    float last[2 * BLOCK];
-    for (; r * classes + whole <= n; r++)
-        put_row(blocks, few, r, classes, out + r * classes);
+    return (struct factor){vf_load(few->whole + row), vf_load(few->high + row),
+                           vf_load(few->low + row)};
+}
+
+INLINE struct factor pick(struct factor by, vi row)
+{
+    return (struct factor){few_pick(by.whole, row), few_pick(by.high, row),
+                           few_pick(by.low, row)};
+}
+
+/* Which of these rows the elements of the registers belong to. */
+static void find_rows(size_t classes, vi row[SMX_FEW])
+{
+    vf at = vf_all(0);
+    EACH (l, FLOATS)
+        at[l] = (float)l + 0.5f;
+    for (size_t v = 0; v < classes; v++, at += vf_all(FLOATS))
+        row[v] = __builtin_convertvector(at * vf_all(1 / (float)classes), vi);
+}
+
+static void put(const struct few *few, size_t rows, size_t classes, float *out)
+{
+    vi row[SMX_FEW];
+    size_t n = rows * classes, i = 0, r = 0;
+    find_rows(classes, row);
+    for (; n - i >= classes * FLOATS; r += FLOATS) {
+        const struct factor by = factors(few, r);
+        for (size_t v = 0; v < classes; v++, i += FLOATS)
+            vf_store(out + i, product_at(few, i, pick(by, row[v])));
+    }
+    for (size_t v = 0; i < n; v++, i += FLOATS) {
+        vf p = product_at(few, i, pick(factors(few, r), row[v]));
+        if (n - i >= FLOATS)
+            vf_store(out + i, p);
+        else
+            vf_store_part(out + i, p, n - i);
+    }
+}
+
+#else
+
+INLINE void put_row(const struct few *few, size_t row, size_t classes,
+                    float *out)
+{
+    struct factor by = {vf_all(few->whole[row]), vf_all(few->high[row]),
+                        vf_all(few->low[row])};
+    for (size_t c = 0; c < classes; c += FLOATS)
+        vf_store(out + c, product_at(few, row * classes + c, by));
+}
+
+/* Whole registers: what they write behind a row is the next row's place,
+ * which is written after it. */
+static void put(const struct few *few, size_t rows, size_t classes, float *out)
+{
+    size_t whole = (classes + FLOATS - 1) / FLOATS * FLOATS, r = 0;
+    float last[SMX_FEW];
+    for (; (rows - r) * classes >= whole; r++)
+        put_row(few, r, classes, out + r * classes);
     for (; r < rows; r++) {
-        put_row(blocks, few, r, classes, last);
+        put_row(few, r, classes, last);
         memcpy(out + r * classes, last, classes * sizeof *out);
     }
 }
+
+#endif
 
 bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
                     const struct smx_tame *tame, float *out)
 {
     struct few few;
-    keep(few.e, x, rows * classes, tame);
-    if (classes <= BLOCK)
-        sum_rows(1, &few, rows, classes);
-    else
-        sum_rows(2, &few, rows, classes);
+    keep(&few, x, rows * classes, tame);
+    sum(&few, rows, classes);
     if (!divide(&few, rows, classes))
         return false;
-    if (classes <= BLOCK)
-        put_rows(1, &few, rows, classes, out);
-    else
-        put_rows(2, &few, rows, classes, out);
+    put(&few, rows, classes, out);
     return true;
 }

@@ -22,6 +22,10 @@
 /* Chunks of a row whose exponentials are kept between the sweeps. */
 #define SHORT ((size_t)2)
 
+/* Of rows of few classes at once, a multiple of 16 rows: what is kept of them
+ * is to stay in the first cache. */
+#define FEW_ELEMENTS ((size_t)2048)
+
 struct plain_call {
     const struct smx_kernels *kernels;
     const float *logits;
@@ -224,7 +228,8 @@ static void put_rows(void *argument, size_t slice)
         float tame[2 * SHORT * SMX_CHUNK];
     } e;
     size_t r = slice * call->per_slice, end = slice_end(call, slice);
-    size_t step = SMX_FEW_ROWS;
+    size_t step = FEW_ELEMENTS / call->classes & ~(size_t)15;
+    step = step < SMX_FEW_ROWS ? step : SMX_FEW_ROWS;
     for (; call->few && r < end; r += step)
         put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
     for (; r < end; r++)

@@ -2,7 +2,7 @@
 /*
  * Rows at the edges of what lib/tame.h calls tame: largest logits around the
  * bounds, all depths below them, temperatures; a row's bits beside rows that
- * are wild; every instruction set.
+ * are wild, and in any number of rows of few classes; every instruction set.
  */
 #include "../support/expect.h"
 
@@ -113,12 +113,43 @@ static void beside_wild_rows(void **state)
     }
 }
 
+/* A guard behind the last; in place too. */
+static void try_few(struct smx_context *context, size_t rows, size_t n)
+{
+    static float z[MOST], p[MOST], alone[MOST];
+    const float guard = 7;
+
+    for (size_t r = 0; r < rows; r++) {
+        fill(z + r * n, n, 20 * random_unit(&seed), 1);
+        softmax_of(tiers[SMX_ISA_BASE], z + r * n, 1, n, 1, alone + r * n);
+    }
+    p[rows * n] = z[rows * n] = guard;
+    softmax_of(context, z, rows, n, 1, p);
+    assert_memory_equal(p, alone, rows * n * sizeof *p);
+    softmax_of(context, z, rows, n, 1, z);
+    assert_memory_equal(z, alone, rows * n * sizeof *p);
+    assert_true(p[rows * n] == guard && z[rows * n] == guard);
+}
+
+static void any_rows_of_few_classes(void **state)
+{
+    static const size_t rows[] = {1, 2, 3, 7, 8, 15, 16, 17, 63, 130, 200};
+
+    (void)state;
+    for (size_t n = 1; n <= 34; n++)
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+                if (tiers[isa])
+                    try_few(tiers[isa], rows[i], n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_largest_logit),
         cmocka_unit_test(every_temperature),
         cmocka_unit_test(beside_wild_rows),
+        cmocka_unit_test(any_rows_of_few_classes),
     };
     int failed;
 
