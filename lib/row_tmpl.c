@@ -151,20 +151,42 @@ INLINE struct two_vec distance(enum course course, size_t i, const double *z,
 }
 
 /* course is a constant where this is inlined. */
+/* From the vector at i on to the one at end; skip: SIZE_MAX where none is. */
+INLINE void add_exponentials(enum course course, size_t i, size_t end,
+                             const double *z, size_t n,
+                             const struct smx_distance *how,
+                             const struct summit *s, size_t skip,
+                             const struct smx_tile *out,
+                             struct two_vec sums[VECS])
+{
+    for (; i < end; i += BLOCK)
+        EACH (v, VECS) {
+            size_t j = i + (size_t)v * LANES;
+            vd e = two_vec_exp(distance(course, j, z, n, how, s, out));
+            vd_store(out->e + j, e);
+            if (skip != SIZE_MAX)
+                e = (vd)((vl)e & ~vl_at(skip - j));
+            struct two_vec sum = two_vec_sum(sums[v].hi, e);
+            sums[v] = (struct two_vec){sum.hi, sums[v].lo + sum.lo};
+        }
+}
+
 INLINE struct smx_two exponentials_as(enum course course, const double *z,
                                       size_t n, const struct smx_distance *how,
                                       size_t skip, const struct smx_tile *out)
 {
     struct two_vec sums[VECS] = {{{0}, {0}}};
-    struct summit s = climb(how);
-    for (size_t i = 0; i < n; i += BLOCK)
-        EACH (v, VECS) {
-            size_t j = i + (size_t)v * LANES;
-            vd e = two_vec_exp(distance(course, j, z, n, how, &s, out));
-            vd_store(out->e + j, e);
-            struct two_vec term = {(vd)((vl)e & ~vl_at(skip - j)), vd_all(0)};
-            two_vec_accumulate(&sums[v], term);
-        }
+    const struct smx_distance d = *how;
+    const struct smx_tile tile = *out;
+    struct summit s = climb(&d);
+    size_t with = skip < n ? skip / BLOCK * BLOCK : n;
+    add_exponentials(course, 0, with, z, n, &d, &s, SIZE_MAX, &tile, sums);
+    if (with < n) {
+        add_exponentials(course, with, with + 1, z, n, &d, &s, skip, &tile,
+                         sums);
+        add_exponentials(course, with + BLOCK, n, z, n, &d, &s, SIZE_MAX, &tile,
+                         sums);
+    }
     return two_vec_total(sums);
 }
 
