@@ -137,19 +137,23 @@ void smx_criterion_count(const struct smx_logits *z,
     *divisor = two_settle(sum).hi;
 }
 
+static struct smx_two cost_of(const void *argument, struct smx_row *row)
+{
+    const struct smx_criterion *criterion = argument;
+    const struct smx_row_kernels *k = row->kernels;
+    if (smx_criterion_skips(criterion, row, row->first))
+        return (struct smx_two){0, 0};
+    smx_row_tile(row, row->first, SMX_ROW_D);
+    smx_criterion_mass(criterion, row);
+    k->costs(row->mass, row->hi, row->lo, row->n, row->logsum, row->out);
+    return k->sum(row->out, row->n);
+}
+
 double smx_criterion_loss(const struct smx_criterion *criterion,
                           struct smx_row *row)
 {
-    const struct smx_row_kernels *k = row->kernels;
-    struct smx_two loss = {0, 0};
-    for (size_t c = 0; c < row->logits->classes; c += SMX_TILE) {
-        if (smx_criterion_skips(criterion, row, c))
-            continue;
-        smx_row_tile(row, c, SMX_ROW_D);
-        smx_criterion_mass(criterion, row);
-        k->costs(row->mass, row->hi, row->lo, row->n, row->logsum, row->out);
-        loss = two_add(loss, k->sum(row->out, row->n));
-    }
+    struct smx_two loss =
+        smx_row_sweep(row, SMX_ROW_PLACE, cost_of, criterion, two_add);
     if (row->empty) /* 0 log 0 = 0 */
         return loss.hi != 0 ? INFINITY : 0;
     return isnan(loss.hi) ? INFINITY : loss.hi;

@@ -12,45 +12,55 @@ struct derivative_call {
     void *out;
 };
 
-/* sum of g, or of g p */
-static struct smx_two dot_of(const struct derivative_call *call,
-                             struct smx_row *row)
+/* sum of g, or of g exp(d), of the tile */
+static struct smx_two dot_of(const void *argument, struct smx_row *row)
 {
+    const struct derivative_call *call = argument;
     const struct smx_row_kernels *k = row->kernels;
-    struct smx_two dot = {0, 0};
-    SMX_ROW_TILES (c, row, call->log ? SMX_ROW_PLACE : SMX_ROW_E) {
-        smx_row_get(row, call->upstream, row->mass);
-        if (!call->log) {
-            k->scale(row->e, row->n, 1, row->out);
-            k->times(row->mass, row->out, row->n, row->mass);
-        }
-        dot = two_add(dot, k->sum(row->mass, row->n));
+    smx_row_get(row, call->upstream, row->mass);
+    if (!call->log) {
+        k->scale(row->e, row->n, 1, row->out);
+        k->times(row->mass, row->out, row->n, row->mass);
     }
-    return call->log ? dot : two_div(dot, smx_row_sum(row));
+    return k->sum(row->mass, row->n);
+}
+
+struct product {
+    const struct derivative_call *call;
+    struct smx_row_descent log;
+    struct smx_vjp_scale plain;
+};
+
+static struct smx_two put_tile(const void *argument, struct smx_row *row)
+{
+    const struct product *p = argument;
+    const struct smx_row_kernels *k = row->kernels;
+    double *out = smx_row_out(row, p->call->out);
+    smx_row_get(row, p->call->upstream, row->mass);
+    if (p->call->log)
+        k->descend(row->e, row->mass, row->tile.slope, row->count, &p->log,
+                   out);
+    else
+        k->vjp(row->e, row->mass, row->tile.slope, row->count, &p->plain, out);
+    smx_row_put(row, out, p->call->out);
+    return (struct smx_two){0, 0};
 }
 
 static void vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
-    const struct smx_row_kernels *k = row->kernels;
-    struct smx_two dot = dot_of(call, row), minus_one = {-1, 0};
-    struct smx_row_descent log =
-        smx_row_descend(row, two_negate(dot), minus_one);
-    struct smx_vjp_scale plain = {.inverse =
-                                      two_div(row->cooling, smx_row_sum(row)),
-                                  .dot = dot,
-                                  .power = {row->pure[0], row->pure[1]}};
+    struct smx_two minus_one = {-1, 0};
+    struct smx_two dot = smx_row_sweep(
+        row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, two_add);
+    dot = call->log ? dot : two_div(dot, smx_row_sum(row));
+    struct product product = {
+        .call = call,
+        .log = smx_row_descend(row, two_negate(dot), minus_one),
+        .plain = {.inverse = two_div(row->cooling, smx_row_sum(row)),
+                  .dot = dot,
+                  .power = {row->pure[0], row->pure[1]}}};
     (void)r;
-    SMX_ROW_TILES (c, row, SMX_ROW_E) {
-        double *out = smx_row_out(row, call->out);
-        smx_row_get(row, call->upstream, row->mass);
-        if (call->log)
-            k->descend(row->e, row->mass, row->tile.slope, row->count, &log,
-                       out);
-        else
-            k->vjp(row->e, row->mass, row->tile.slope, row->count, &plain, out);
-        smx_row_put(row, out, call->out);
-    }
+    smx_row_sweep(row, SMX_ROW_E, put_tile, &product, NULL);
 }
 
 /* The tile's part of row j of the Jacobian; p_j: times 2^SMX_ROW_SHIFT.
@@ -140,7 +150,11 @@ enum smx_status smx_jacobian(struct smx_context *context,
         return status;
     struct derivative_call call = {logits, log, NULL, jacobian};
     const struct smx_rows_work work = {
-        .run = jacobian_row, .argument = &call, .slope = true};
+        .run = jacobian_row,
+        .argument = &call,
+        .slope = true,
+        .serial = true,
+    };
     smx_rows_run(context, logits, &work);
     return SMX_OK;
 }

@@ -16,19 +16,14 @@ struct gradient_call {
     struct smx_two factor, z_factor; /* of the reduction */
 };
 
-/* sum_k v_k */
-static struct smx_two mass_of(const struct gradient_call *call,
-                              struct smx_row *row)
+/* sum_k v_k, of the tile */
+static struct smx_two mass_of(const void *argument, struct smx_row *row)
 {
-    struct smx_two mass = {0, 0};
-    for (size_t c = 0; c < call->logits->classes; c += SMX_TILE) {
-        if (smx_criterion_skips(call->criterion, row, c))
-            continue;
-        smx_row_tile(row, c, SMX_ROW_PLACE);
-        smx_criterion_mass(call->criterion, row);
-        mass = two_add(mass, row->kernels->sum(row->mass, row->n));
-    }
-    return mass;
+    const struct smx_criterion *criterion = argument;
+    if (smx_criterion_skips(criterion, row, row->first))
+        return (struct smx_two){0, 0};
+    smx_criterion_mass(criterion, row);
+    return row->kernels->sum(row->mass, row->n);
 }
 
 /* d_c = a p_c - b v_c, before the slope. */
@@ -37,7 +32,9 @@ static struct smx_row_descent descent_of(const struct gradient_call *call,
 {
     const struct smx_criterion *criterion = call->criterion;
     enum smx_dtype dtype = call->logits->dtype;
-    struct smx_two a = two_mul(mass_of(call, row), call->factor);
+    struct smx_two mass =
+        smx_row_sweep(row, SMX_ROW_PLACE, mass_of, criterion, two_add);
+    struct smx_two a = two_mul(mass, call->factor);
     struct smx_two b = call->factor, square = {0, 0}, g = {1, 0};
     if (!row->empty && criterion->z_loss != 0)
         square = two_mul(two_product(2 * criterion->z_loss, row->lse),
@@ -52,23 +49,39 @@ static struct smx_row_descent descent_of(const struct gradient_call *call,
     return smx_row_descend(row, a, b);
 }
 
+struct descent {
+    const struct gradient_call *call;
+    struct smx_row_descent how;
+};
+
+static struct smx_two descend(const void *argument, struct smx_row *row)
+{
+    const struct descent *d = argument;
+    double *out = smx_row_out(row, d->call->gradient);
+    smx_criterion_mass(d->call->criterion, row);
+    row->kernels->descend(row->e, row->mass, row->tile.slope, row->count,
+                          &d->how, out);
+    smx_row_put(row, out, d->call->gradient);
+    return (struct smx_two){0, 0};
+}
+
+static struct smx_two put_zeros(const void *argument, struct smx_row *row)
+{
+    const struct gradient_call *call = argument;
+    double *out = smx_row_out(row, call->gradient);
+    memset(out, 0, row->count * sizeof *out);
+    smx_row_put(row, out, call->gradient);
+    return (struct smx_two){0, 0};
+}
+
 static void put_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct gradient_call *call = argument;
-    bool ignored = smx_criterion_ignores(call->criterion, r);
-    struct smx_row_descent how = {0};
-    if (!ignored)
-        how = descent_of(call, row);
-    SMX_ROW_TILES (c, row, ignored ? SMX_ROW_PLACE : SMX_ROW_E) {
-        double *out = smx_row_out(row, call->gradient);
-        if (ignored) {
-            memset(out, 0, row->count * sizeof *out);
-        } else {
-            smx_criterion_mass(call->criterion, row);
-            row->kernels->descend(row->e, row->mass, row->tile.slope,
-                                  row->count, &how, out);
-        }
-        smx_row_put(row, out, call->gradient);
+    if (smx_criterion_ignores(call->criterion, r)) {
+        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, call, NULL);
+    } else {
+        struct descent d = {call, descent_of(call, row)};
+        smx_row_sweep(row, SMX_ROW_E, descend, &d, NULL);
     }
 }
 

@@ -23,21 +23,20 @@ struct loss_call {
     struct part *parts;
 };
 
+static struct smx_two peak_of_targets(const void *argument, struct smx_row *row)
+{
+    const struct smx_criterion *criterion = argument;
+    smx_row_get(row, criterion->targets, row->mass);
+    size_t i = row->kernels->peak(row->mass, row->count);
+    return (struct smx_two){row->mass[i], (double)(row->first + i)};
+}
+
 static size_t first_target(const struct smx_criterion *criterion,
                            struct smx_row *row)
 {
-    size_t best = 0;
-    double top = -INFINITY;
-    for (size_t c = 0; c < row->logits->classes; c += SMX_TILE) {
-        smx_row_tile(row, c, SMX_ROW_PLACE);
-        smx_row_get(row, criterion->targets, row->mass);
-        size_t i = row->kernels->peak(row->mass, row->count);
-        if (row->mass[i] > top) {
-            top = row->mass[i];
-            best = c + i;
-        }
-    }
-    return best;
+    struct smx_two top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets,
+                                       criterion, smx_row_larger);
+    return (size_t)top.lo;
 }
 
 static bool hits(const struct smx_criterion *criterion, struct smx_row *row)

@@ -17,6 +17,25 @@ void smx_row_power(int k, double power[2])
     power[1] = ldexp(1, k - k / 2);
 }
 
+/* The arrays that are wanted. */
+static void set_tile(struct smx_row *row, bool logs, bool sloped)
+{
+    row->tile = (struct smx_tile){.e = row->e};
+    if (logs) {
+        row->tile.hi = row->hi;
+        row->tile.lo = row->lo;
+    }
+    if (sloped)
+        row->tile.slope = row->slope;
+    row->first = SIZE_MAX;
+}
+
+void smx_row_share(struct smx_row *own, const struct smx_row *row)
+{
+    memcpy(own, row, offsetof(struct smx_row, copy));
+    set_tile(own, row->tile.hi, row->tile.slope);
+}
+
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
                   const struct smx_logits *z, const struct smx_rows_work *work)
 {
@@ -32,15 +51,9 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->distance.before = 0; /* not measured */
     row->distance.capped = z->softcap != 0;
     row->distance.narrow = z->dtype == SMX_FLOAT32;
-    row->tile = (struct smx_tile){.e = row->e};
-    if (work->logs) {
-        row->tile.hi = row->hi;
-        row->tile.lo = row->lo;
-    }
-    if (sloped)
-        row->tile.slope = row->slope;
+    set_tile(row, work->logs, sloped);
     row->kept = z->classes > SMX_TILE ? work->keep : NULL;
-    row->first = SIZE_MAX;
+    row->pool = NULL;
 }
 
 /* ---- tiles --------------------------------------------------------------- */
@@ -196,20 +209,60 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
     compute(row, SMX_ROW_E);
 }
 
+/* ---- tiles over the pool ------------------------------------------------- */
+
+/* Tiles that are shared out at once. */
+#define SLICE (SMX_SMALL / SMX_TILE)
+
+struct sweep {
+    const struct smx_row *row;
+    size_t tiles;
+    enum smx_row_depth depth;
+    smx_row_take *take;
+    const void *argument;
+};
+
+static void take_slice(void *argument, size_t slice)
+{
+    const struct sweep *sweep = argument;
+    size_t i = slice * SLICE;
+    struct smx_row own;
+    smx_row_share(&own, sweep->row);
+    for (size_t end = i + SLICE; i < end && i < sweep->tiles; i++) {
+        smx_row_tile(&own, i * SMX_TILE, sweep->depth);
+        own.parts[i] = sweep->take(sweep->argument, &own);
+    }
+}
+
+struct smx_two smx_row_share_out(const struct smx_row *row,
+                                 enum smx_row_depth depth, smx_row_take *take,
+                                 const void *argument, smx_row_join *join)
+{
+    size_t tiles = (row->logits->classes - 1) / SMX_TILE + 1;
+    struct sweep sweep = {row, tiles, depth, take, argument};
+    smx_pool_for(row->pool, (tiles + SLICE - 1) / SLICE, take_slice, &sweep);
+    struct smx_two all = row->parts[0];
+    for (size_t i = 1; join && i < tiles; i++)
+        all = join(all, row->parts[i]);
+    return all;
+}
+
 /* ---- the row ------------------------------------------------------------- */
 
-/* The largest class. */
+/* A logit and its class. */
+static struct smx_two peak_of(const void *argument, struct smx_row *row)
+{
+    size_t i = row->kernels->peak(row->z, row->count);
+    (void)argument;
+    return (struct smx_two){row->z[i], (double)(row->first + i)};
+}
+
 static void find_largest(struct smx_row *row)
 {
-    row->argmax = 0;
-    row->largest = -INFINITY;
-    SMX_ROW_TILES (c, row, SMX_ROW_Z) {
-        size_t i = row->kernels->peak(row->z, row->count);
-        if (row->z[i] > row->largest) {
-            row->largest = row->z[i];
-            row->argmax = c + i;
-        }
-    }
+    struct smx_two top =
+        smx_row_sweep(row, SMX_ROW_Z, peak_of, NULL, smx_row_larger);
+    row->largest = top.hi;
+    row->argmax = (size_t)top.lo;
     row->empty = row->largest == -INFINITY;
 }
 
@@ -265,6 +318,12 @@ static void measure(struct smx_row *row)
     }
 }
 
+static struct smx_two rest_of(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    return row->tile_rest;
+}
+
 void smx_row_load(struct smx_row *row, size_t r)
 {
     row->r = r;
@@ -274,8 +333,7 @@ void smx_row_load(struct smx_row *row, size_t r)
     if (row->empty)
         return;
     measure(row);
-    SMX_ROW_TILES (c, row, SMX_ROW_E)
-        row->rest = two_add(row->rest, row->tile_rest);
+    row->rest = smx_row_sweep(row, SMX_ROW_E, rest_of, NULL, two_add);
     row->rest = two_scale(row->rest, 0x1p-128);
 }
 

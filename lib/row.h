@@ -44,6 +44,8 @@ struct smx_row {
     struct smx_two logsum; /* log(1 + rest) = lse - max */
     double lse;            /* -INFINITY when empty */
     double *kept;          /* see smx_rows_work */
+    struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
+    struct smx_two *parts; /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
     enum smx_row_depth depth;
@@ -66,6 +68,9 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
 /** argmax, empty and rest of row r. */
 void smx_row_load(struct smx_row *row, size_t r);
 
+/** All of the row but its tile. */
+void smx_row_share(struct smx_row *own, const struct smx_row *row);
+
 /** logsum and lse. */
 void smx_row_logs(struct smx_row *row);
 
@@ -77,6 +82,40 @@ void smx_row_logs(struct smx_row *row);
 
 /** The tile from class first on, a multiple of SMX_TILE. */
 void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth);
+
+/* What is done with a tile, and what comes of it; of two parts of a row. */
+typedef struct smx_two smx_row_take(const void *argument, struct smx_row *row);
+typedef struct smx_two smx_row_join(struct smx_two a, struct smx_two b);
+
+/** smx_row_sweep over the row's pool. */
+struct smx_two smx_row_share_out(const struct smx_row *row,
+                                 enum smx_row_depth depth, smx_row_take *take,
+                                 const void *argument, smx_row_join *join);
+
+/**
+ * take() for each tile of the row, to this depth, and what comes of all of
+ * them, joined in their order (join NULL: nothing). With a pool the tiles are
+ * shared over it, and take() is given a row of its thread's own.
+ */
+static inline struct smx_two
+smx_row_sweep(struct smx_row *row, enum smx_row_depth depth, smx_row_take *take,
+              const void *argument, smx_row_join *join)
+{
+    struct smx_two all = {0, 0};
+    if (row->pool)
+        return smx_row_share_out(row, depth, take, argument, join);
+    SMX_ROW_TILES (c, row, depth) {
+        struct smx_two part = take(argument, row);
+        all = c && join ? join(all, part) : part;
+    }
+    return all;
+}
+
+/** To join peaks, a value and its class: the first of the largest. */
+static inline struct smx_two smx_row_larger(struct smx_two a, struct smx_two b)
+{
+    return b.hi > a.hi ? b : a;
+}
 
 /** The exponentials of the tile that were kept; NULL: they were not. */
 const double *smx_row_kept(const struct smx_row *row);

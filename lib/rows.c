@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "row.h"
 
@@ -138,10 +139,49 @@ static void run_slice(void *argument, size_t i)
     }
 }
 
+/* Few long rows: one after the other, their tiles over the pool. */
+struct shared {
+    struct smx_row row;
+    struct smx_two parts[];
+};
+
+static bool is_shared(const struct smx_context *context,
+                      const struct smx_logits *z,
+                      const struct smx_rows_work *work)
+{
+    size_t threads = smx_pool_threads(context->pool);
+    size_t few = work->serial ? 2 : 4 * threads;
+    return threads > 1 && z->classes > SMX_SMALL && smx_rows_count(z) < few;
+}
+
+static void run_shared(struct smx_context *context, struct shared *shared,
+                       const struct rows_run *run)
+{
+    struct smx_row *row = &shared->row;
+    smx_row_init(row, run->kernels, run->logits, run->work);
+    row->pool = context->pool;
+    row->parts = shared->parts;
+    for (size_t r = 0; r < smx_rows_count(run->logits); r++) {
+        smx_row_load(row, r);
+        run->work->run(run->work->argument, row, r);
+    }
+}
+
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_rows_work *work)
 {
     struct rows_run run = {smx_row_kernels_of(context->isa), logits, work};
+    struct shared *shared = NULL;
+    size_t tiles = (logits->classes - 1) / SMX_TILE + 1;
+    if (is_shared(context, logits, work)) /* without memory: as others are */
+        shared = aligned_alloc(
+            64,
+            (sizeof *shared + tiles * sizeof *shared->parts + 63) / 64 * 64);
+    if (shared) {
+        run_shared(context, shared, &run);
+        free(shared);
+        return;
+    }
     size_t per_slice = smx_rows_slice(logits);
     size_t slices = (smx_rows_count(logits) + per_slice - 1) / per_slice;
     smx_pool_for(context->pool, slices, run_slice, &run);

@@ -74,6 +74,7 @@ struct smx_rows_work {
     void *argument;
     bool logs;    /* the distances to the largest logit */
     bool slope;   /* dz'/dz, of a softcap */
+    bool serial;  /* run does not share all its tiles: rather other rows */
     double *keep; /* tensor of the logits' shape, maybe the logits: rows longer
                      than a tile leave exponentials there for run; NULL: none */
 };

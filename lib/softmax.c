@@ -15,32 +15,29 @@ struct softmax_call {
 };
 
 /* The tile's values, from e unless they are logarithms. */
-static void evaluate(struct smx_row *row, bool log, double inverse,
-                     const double *e, double *out)
+static void evaluate(struct smx_row *row, bool log, const double *e,
+                     double *out)
 {
     if (log)
         row->kernels->logs(row->hi, row->lo, row->count, row->logsum, out);
     else
-        row->kernels->scale(e, row->count, inverse, out);
+        row->kernels->scale(e, row->count, 1 / (1 + row->rest.hi), out);
 }
 
-static void put_values(const struct softmax_call *call, struct smx_row *row,
-                       double inverse)
+static struct smx_two put_tile(const void *argument, struct smx_row *row)
 {
-    bool log = call->out->log;
-    SMX_ROW_TILES (c, row, SMX_ROW_PLACE) {
-        const double *kept = smx_row_kept(row);
-        double *out = smx_row_out(row, call->out->values);
-        if (!kept)
-            smx_row_tile(row, c, log ? SMX_ROW_D : SMX_ROW_E);
-        evaluate(row, log, inverse, kept ? kept : row->e, out);
-        smx_row_put(row, out, call->out->values);
-    }
+    const struct smx_softmax_out *wanted = argument;
+    const double *kept = smx_row_kept(row);
+    double *out = smx_row_out(row, wanted->values);
+    if (!kept)
+        smx_row_tile(row, row->first, wanted->log ? SMX_ROW_D : SMX_ROW_E);
+    evaluate(row, wanted->log, kept ? kept : row->e, out);
+    smx_row_put(row, out, wanted->values);
+    return (struct smx_two){0, 0};
 }
 
 /* The classes found, gathered a tile at a time. */
-static void put_top(const struct softmax_call *call, struct smx_row *row,
-                    double inverse)
+static void put_top(const struct softmax_call *call, struct smx_row *row)
 {
     const struct smx_softmax_out *out = call->out;
     const struct smx_logits *z = call->logits;
@@ -55,22 +52,26 @@ static void put_top(const struct softmax_call *call, struct smx_row *row,
         size_t left = out->top_k - first;
         size_t count = left < SMX_TILE ? left : SMX_TILE;
         smx_row_gather(row, indices + first * z->inner, z->inner, count);
-        evaluate(row, out->log, inverse, row->e, row->out);
+        evaluate(row, out->log, row->e, row->out);
         for (size_t k = 0; k < count; k++)
             smx_set(out->values, z->dtype, i + (first + k) * z->inner,
                     row->out[k]);
     }
 }
 
+static struct smx_two terms_of(const void *argument, struct smx_row *row)
+{
+    const struct smx_row_kernels *k = row->kernels;
+    (void)argument;
+    k->terms(row->e, row->hi, row->lo, row->n, row->out);
+    return k->sum(row->out, row->n);
+}
+
 /* H = log S - sum p d, with 0 * log 0 = 0. */
 static double entropy(struct smx_row *row)
 {
-    const struct smx_row_kernels *k = row->kernels;
-    struct smx_two sum = {0, 0}, one = {1, 0};
-    SMX_ROW_TILES (c, row, SMX_ROW_E) {
-        k->terms(row->e, row->hi, row->lo, row->n, row->out);
-        sum = two_add(sum, k->sum(row->out, row->n));
-    }
+    struct smx_two one = {1, 0};
+    struct smx_two sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, two_add);
     sum = two_div(two_scale(sum, 0x1p-128), two_add(one, row->rest));
     return two_add(row->logsum, two_negate(sum)).hi;
 }
@@ -80,7 +81,6 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     struct softmax_call *call = argument;
     const struct smx_softmax_out *out = call->out;
     enum smx_dtype dtype = call->logits->dtype;
-    double inverse = 1 / (1 + row->rest.hi);
     if (out->logsumexp || out->entropy || out->log)
         smx_row_logs(row);
     if (out->logsumexp)
@@ -90,9 +90,9 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     if (out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
     if (out->top_k && call->indices)
-        put_top(call, row, inverse);
+        put_top(call, row);
     else if (out->values)
-        put_values(call, row, inverse);
+        smx_row_sweep(row, SMX_ROW_PLACE, put_tile, out, NULL);
 }
 
 static bool only_values(const struct smx_softmax_out *out)
@@ -127,7 +127,11 @@ enum smx_status smx_softmax(struct smx_context *context,
             return SMX_ENOMEM;
     }
     struct smx_rows_work work = {
-        .run = put_row, .argument = &call, .logs = out->log || out->entropy};
+        .run = put_row,
+        .argument = &call,
+        .logs = out->log || out->entropy,
+        .serial = out->top_k != 0,
+    };
     if (logits->dtype == SMX_FLOAT64 && !out->top_k && !work.logs)
         work.keep = out->values;
     smx_rows_run(context, logits, &work);

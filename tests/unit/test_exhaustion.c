@@ -240,6 +240,32 @@ static void options_need_no_memory(void **state)
     call.logits.softcap = 0;
 }
 
+/* What a long row is shared out with; without it one thread does it all. */
+static void long_rows_do_without_memory(void **state)
+{
+    operation *const all[] = {do_softmax, do_summaries, do_vjp};
+
+    (void)state;
+    if (!REPLACED)
+        skip();
+    call.logits.softcap = 5;
+    call.logits.outer = 1;
+    call.logits.classes = N;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        call.out = call.before;
+        assert_status(all[i](), SMX_OK);
+        float shared = call.out.values[N - 1];
+        call.out = call.before;
+        atomic_store(&memory_left, 0);
+        assert_status(all[i](), SMX_OK);
+        assert_true(atomic_exchange(&memory_left, -1) < 0);
+        assert_memory_equal(&shared, &call.out.values[N - 1], sizeof shared);
+    }
+    call.logits.softcap = 0;
+    call.logits.outer = ROWS;
+    call.logits.classes = CLASSES;
+}
+
 /** Create with k calls left of that kind; until it works. */
 static void exhaust_creation(atomic_long *left, enum smx_status want)
 {
@@ -308,6 +334,7 @@ int main(void)
         cmocka_unit_test(gradient_without_memory),
         cmocka_unit_test(vjp_without_memory),
         cmocka_unit_test(options_need_no_memory),
+        cmocka_unit_test(long_rows_do_without_memory),
         cmocka_unit_test(context_without_memory),
         cmocka_unit_test(context_without_threads),
         cmocka_unit_test(submission_without_memory),
