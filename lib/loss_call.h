@@ -40,7 +40,7 @@ struct smx_loss_call {
     struct smx_tame tame;
     double divisor, factor, z_factor;
     size_t counted;              /* rows not ignored */
-    bool few;                    /* classes, and no mass but the label's */
+    bool few, kept;              /* blocks of rows are computed at once */
     bool stream;                 /* the gradient past the cache */
     double *entropies, *squares; /* one a row of all */
     const float *upstreams;      /* as asked, like the next */
@@ -53,7 +53,7 @@ struct smx_loss_call {
     atomic_size_t hits;
 
     /* The tile at work: what follows is of its first row. */
-    size_t rows, per_slice, slices, blocks;
+    size_t rows, per_slice, slices, blocks, per_block;
     struct smx_criterion criterion;
     const float *z, *upstream;
     float *gradient;
@@ -81,6 +81,19 @@ static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
     return left < SMX_CHUNK ? left : SMX_CHUNK;
 }
 
+/* Of kept exponentials of a row: whole blocks of the kernels. */
+static inline size_t smx_loss_width(const struct smx_loss_call *call)
+{
+    return (call->classes + 15) / 16 * 16;
+}
+
+static inline size_t smx_loss_rows(const struct smx_loss_call *call,
+                                   size_t block)
+{
+    size_t left = call->rows - block * call->per_block;
+    return left < call->per_block ? left : call->per_block;
+}
+
 /* What tame exponentials are times as much of. */
 #define SMX_TAME_UNIT 0x1p-54
 
@@ -88,8 +101,28 @@ static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
 float smx_loss_own(const struct smx_loss_call *call, size_t row,
                    const struct smx_descent *descent);
 
-/** Puts a block of rows together from their parts, or all of it for rows of
- *  few classes. argument: the call. */
+/** max, tame, reference and sum of a chunk, and of a tame one both halves of
+ * the exponentials (tame.h), unless rest is NULL; false: NaN or +INFINITY. */
+bool smx_loss_sum(const struct smx_loss_call *call, const float *z, size_t n,
+                  float *high, float *rest, struct smx_part *part);
+
+/** The losses of n rows, at most SMX_BLOCK_ROWS, from start. parts: one a
+ * chunk, which change if the row is not tame; descents, one a row: NULL without
+ * a gradient. */
+void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
+                   struct smx_part *parts, struct smx_descent *descents);
+
+/** The losses of a block of rows from the call's parts. argument: the call. */
 void smx_loss_block(void *argument, size_t block);
+
+/** All of a block of rows of few classes. */
+void smx_loss_few(void *argument, size_t block);
+
+/** All of a block of rows whose exponentials are kept on the way to the
+ *  gradient. */
+void smx_loss_kept(void *argument, size_t block);
+
+/* Classes of the longest of these rows. */
+#define SMX_KEPT (2 * SMX_CHUNK)
 
 #endif

@@ -4,28 +4,52 @@
 #include "loss_call.h"
 #include "sums.h"
 
-/* The sums of a row's tame chunks, when the row as a whole is not. */
-static void sum_again(const struct smx_loss_call *call, size_t row)
+static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
+                     struct smx_part *part)
 {
-    struct smx_part *parts = call->parts + row * call->chunks;
-    const float *z = call->z + row * call->classes;
-    for (size_t k = 0; k < call->chunks; k++) {
-        if (!parts[k].tame)
-            continue;
-        parts[k].tame = false;
-        parts[k].reference = parts[k].sum = 0;
-        if (parts[k].max == -INFINITY)
-            continue;
-        parts[k].reference = smx_loss_reference(parts[k].max, call->scale);
-        parts[k].sum =
-            call->kernels->loss->sum(z + k * SMX_CHUNK, smx_loss_chunk(call, k),
-                                     parts[k].reference, call->scale);
-    }
+    part->tame = false;
+    part->reference = part->sum = 0;
+    if (part->max == -INFINITY)
+        return;
+    part->reference = smx_loss_reference(part->max, call->scale);
+    part->sum = call->kernels->loss->sum(z, n, part->reference, call->scale);
 }
 
-static bool is_tame(const struct smx_loss_call *call, size_t row)
+bool smx_loss_sum(const struct smx_loss_call *call, const float *z, size_t n,
+                  float *high, float *rest, struct smx_part *part)
 {
-    const struct smx_part *parts = call->parts + row * call->chunks;
+    const struct smx_tame_kernels *kernels = call->kernels->tame;
+    float max;
+    *part = (struct smx_part){.max = -INFINITY};
+    if (!call->kernels->peak(z, n, &max))
+        return false;
+    part->max = max;
+    part->tame = call->tame.possible && max < call->tame.highest;
+    if (!part->tame)
+        sum_wild(call, z, n, part);
+    else if (rest)
+        part->sum = kernels->keep(z, n, &call->tame, high, rest);
+    else
+        part->sum = kernels->sum(z, n, &call->tame);
+    if (part->tame)
+        part->sum *= SMX_TAME_UNIT;
+    return true;
+}
+
+/* The sums of a row's tame chunks, when the row as a whole is not. */
+static void sum_again(const struct smx_loss_call *call, size_t row,
+                      struct smx_part *parts)
+{
+    const float *z = call->z + row * call->classes;
+    for (size_t k = 0; k < call->chunks; k++)
+        if (parts[k].tame)
+            sum_wild(call, z + k * SMX_CHUNK, smx_loss_chunk(call, k),
+                     &parts[k]);
+}
+
+static bool is_tame(const struct smx_loss_call *call,
+                    const struct smx_part *parts)
+{
     double sum = 0;
     bool tame = true;
     for (size_t k = 0; k < call->chunks; k++) {
@@ -35,12 +59,12 @@ static bool is_tame(const struct smx_loss_call *call, size_t row)
     return tame && smx_tame_sum(sum / SMX_TAME_UNIT, call->classes);
 }
 
-static struct smx_part merge(const struct smx_loss_call *call, size_t row)
+static struct smx_part merge(const struct smx_loss_call *call, size_t row,
+                             struct smx_part *parts)
 {
-    const struct smx_part *parts = call->parts + row * call->chunks;
-    struct smx_part whole = {.max = -INFINITY, .tame = is_tame(call, row)};
+    struct smx_part whole = {.max = -INFINITY, .tame = is_tame(call, parts)};
     if (!whole.tame)
-        sum_again(call, row);
+        sum_again(call, row, parts);
     if (call->chunks == 1)
         return parts[0];
     for (size_t k = 0; k < call->chunks; k++)
@@ -244,29 +268,40 @@ static bool sum_few(const struct smx_loss_call *call, size_t start, size_t n,
     return true;
 }
 
-void smx_loss_block(void *argument, size_t block)
+void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
+                   struct smx_part *parts, struct smx_descent *descents)
 {
-    struct smx_loss_call *call = argument;
-    size_t start = block * SMX_BLOCK_ROWS, n = call->rows - start;
     struct smx_part whole[SMX_BLOCK_ROWS];
-    struct smx_descent local[SMX_BLOCK_ROWS], *descents = NULL;
     double logsum[SMX_BLOCK_ROWS];
-    n = n < SMX_BLOCK_ROWS ? n : SMX_BLOCK_ROWS;
-    if (call->few && !sum_few(call, start, n, whole)) {
-        call->refused = true;
-        return;
-    }
-    if (call->gradient)
-        descents = call->few ? local : call->descents + start;
     for (size_t r = 0; r < n; r++) {
-        if (!call->few)
-            whole[r] = merge(call, start + r);
+        whole[r] = merge(call, start + r, parts + r * call->chunks);
         logsum[r] = rest_of(call, start + r, &whole[r]);
     }
     call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)
         take_row(call, start + r, &whole[r], logsum[r],
                  descents ? &descents[r] : NULL);
-    if (call->few && call->gradient)
-        put_few(call, start, n, local);
+}
+
+void smx_loss_few(void *argument, size_t block)
+{
+    struct smx_loss_call *call = argument;
+    size_t start = block * call->per_block, n = smx_loss_rows(call, block);
+    struct smx_part parts[SMX_BLOCK_ROWS];
+    struct smx_descent descents[SMX_BLOCK_ROWS];
+    if (!sum_few(call, start, n, parts)) {
+        call->refused = true;
+        return;
+    }
+    smx_loss_take(call, start, n, parts, call->gradient ? descents : NULL);
+    if (call->gradient)
+        put_few(call, start, n, descents);
+}
+
+void smx_loss_block(void *argument, size_t block)
+{
+    struct smx_loss_call *call = argument;
+    size_t start = block * call->per_block, n = smx_loss_rows(call, block);
+    smx_loss_take(call, start, n, call->parts + start * call->chunks,
+                  call->gradient ? call->descents + start : NULL);
 }

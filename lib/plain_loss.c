@@ -36,25 +36,15 @@ static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
 static bool sum_chunk(const struct smx_loss_call *call, size_t row,
                       size_t chunk, struct smx_part *part)
 {
-    const struct smx_loss_kernels *kernels = call->kernels->loss;
     const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_loss_chunk(call, chunk);
-    float max;
-    *part = (struct smx_part){.max = -INFINITY};
-    if (!call->kernels->peak(z, n, &max))
+    if (!smx_loss_sum(call, z, n, NULL, NULL, part))
         return false;
-    bool empty = max == -INFINITY;
-    part->max = max;
-    part->tame = call->tame.possible && max < call->tame.highest;
-    if (part->tame) {
-        part->sum = call->kernels->tame->sum(z, n, &call->tame) * SMX_TAME_UNIT;
-    } else if (!empty) {
-        part->reference = smx_loss_reference(max, call->scale);
-        part->sum = kernels->sum(z, n, part->reference, call->scale);
-    }
     if (call->mass.kind != SMX_MASS_NONE) {
         struct smx_mass mass = mass_of(call, row, chunk);
-        part->mass = kernels->mass(z, n, empty ? 0 : max, &mass, &part->cost);
+        double anchor = part->max == -INFINITY ? 0 : part->max;
+        part->mass =
+            call->kernels->loss->mass(z, n, anchor, &mass, &part->cost);
     }
     return isfinite(part->mass);
 }
@@ -113,6 +103,9 @@ static void put_chunks(void *argument, size_t slice)
     for (; i < end; i++)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
+
+/* Elements of the kept rows of a block. */
+#define SMX_CACHED ((size_t)2048)
 
 /* ---- all of it --------------------------------------------------------- */
 
@@ -185,6 +178,11 @@ static void put_loss(const struct smx_loss_call *call)
 
 /* ---- tiles of rows ----------------------------------------------------- */
 
+static bool at_once(const struct smx_loss_call *call)
+{
+    return call->few || call->kept;
+}
+
 static size_t copied(const struct smx_loss_call *call)
 {
     if (call->logits->inner == 1)
@@ -195,14 +193,14 @@ static size_t copied(const struct smx_loss_call *call)
 static size_t most_rows(const struct smx_loss_call *call)
 {
     size_t row = copied(call) * sizeof *call->copy;
-    if (!call->few)
+    if (!at_once(call))
         row += call->chunks * sizeof *call->parts + sizeof *call->descents;
     return smx_rows_tile(call->logits, row);
 }
 
 static enum smx_status allocate(struct smx_loss_call *call)
 {
-    bool square = call->asked->z_loss != 0, parts = !call->few;
+    bool square = call->asked->z_loss != 0, parts = !at_once(call);
     bool descents = parts && call->gradients, copy = copied(call);
     size_t most = call->most = most_rows(call);
     call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
@@ -243,7 +241,7 @@ static void place(struct smx_loss_call *call, size_t first)
     const struct smx_loss_out *out = call->out;
     size_t left = call->all - first;
     call->rows = left < call->most ? left : call->most;
-    call->blocks = (call->rows + SMX_BLOCK_ROWS - 1) / SMX_BLOCK_ROWS;
+    call->blocks = (call->rows + call->per_block - 1) / call->per_block;
     place_tensors(call, first);
     if (asked->labels)
         call->criterion.labels = asked->labels + first;
@@ -285,7 +283,9 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
                             call->copy + call->most * call->classes);
     }
     if (call->few)
-        smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+        smx_pool_for(context->pool, call->blocks, smx_loss_few, call);
+    else if (call->kept)
+        smx_pool_for(context->pool, call->blocks, smx_loss_kept, call);
     else
         run_chunks(context, call);
     if (call->copy && call->gradients && !call->refused)
@@ -294,14 +294,14 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
 }
 
 /* Nothing may be written before all has been looked at: what a tile writes,
- * those before it and rows of few classes, which are computed at once. */
+ * those before it and rows that are computed at once. */
 static bool look(struct smx_context *context, const struct smx_loss_call *call)
 {
     const struct smx_logits *z = call->logits;
     const struct smx_loss_out *out = call->out;
     const float *targets = call->asked->targets;
     bool writes = call->gradients || (out && (out->logsumexp || out->argmax));
-    if (!writes || (!call->few && call->most == call->all))
+    if (!writes || (!at_once(call) && call->most == call->all))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
            (!targets || !smx_rows_scan(context, z, targets, SMX_TARGETS, NULL));
@@ -310,7 +310,14 @@ static bool look(struct smx_context *context, const struct smx_loss_call *call)
 static enum smx_status run(struct smx_context *context,
                            struct smx_loss_call *call)
 {
-    call->few = call->classes <= SMX_FEW && call->mass.kind == SMX_MASS_NONE;
+    bool labels = call->mass.kind == SMX_MASS_NONE;
+    size_t width = smx_loss_width(call);
+    call->per_block = SMX_BLOCK_ROWS;
+    call->few = call->classes <= SMX_FEW && labels;
+    call->kept = !call->few && labels && call->gradients &&
+                 call->tame.possible && call->classes <= SMX_KEPT;
+    if (call->kept)
+        call->per_block = width < SMX_CACHED ? SMX_CACHED / width : 1;
     enum smx_status status = allocate(call);
     if (status)
         goto out;

@@ -32,19 +32,32 @@ INLINE void put(double *out, size_t i, size_t n, vd v)
 
 #define INF __builtin_inff()
 
+/* Floats that are looked at before it is asked what was seen. */
+#define SPAN ((size_t)32 * FLOATS)
+
+INLINE bool is_span_refused(const float *x, bool low)
+{
+    vi bad[4] = {{0}};
+    for (size_t i = 0; i < SPAN; i += 4 * FLOATS)
+        EACH (v, 4) {
+            vf f = vf_load(x + i + v * FLOATS);
+            bad[v] |= vf_refused(f);
+            if (!low)
+                bad[v] |= (vi)(f < vf_all(-FLT_MAX));
+        }
+    return vi_any(bad[0] | bad[1] | bad[2] | bad[3]);
+}
+
 static size_t refused_float(const float *x, size_t n, bool low)
 {
     float lowest = low ? -INF : -FLT_MAX;
     size_t i = 0;
-    for (; i + 4 * FLOATS <= n; i += 4 * FLOATS) {
-        vi bad = {0};
-        EACH (v, 4) {
-            vf f = vf_load(x + i + v * FLOATS);
-            bad |= vf_refused(f) | (vi)(f < vf_all(lowest));
-        }
-        if (vi_any(bad))
-            break;
-    }
+    if (low)
+        while (n - i >= SPAN && !is_span_refused(x + i, true))
+            i += SPAN;
+    else
+        while (n - i >= SPAN && !is_span_refused(x + i, false))
+            i += SPAN;
     while (i < n && x[i] < INF && x[i] >= lowest)
         i++;
     return i;

@@ -306,12 +306,21 @@ INLINE vi vf_refused(vf v)
     return ~(v < vf_all(__builtin_inff()));
 }
 
+/** Of lanes that are all ones or zeros. */
 INLINE bool vi_any(vi v)
 {
+#if defined(SMX_TIER_AVX512)
+    return _mm512_movepi32_mask((__m512i)v) != 0;
+#elif defined(SMX_TIER_AVX2)
+    return _mm256_movemask_ps((__m256)v) != 0;
+#elif defined(__SSE2__)
+    return _mm_movemask_ps((__m128)v) != 0;
+#else
     int32_t any = 0;
     for (int i = 0; i < FLOATS; i++)
         any |= v[i];
     return any != 0;
+#endif
 }
 
 /* Positive, normal floats, whose last 3 bits are zeros, as doubles times
@@ -379,15 +388,14 @@ INLINE vf vf_less_product(vf c, vf a, vf b)
 INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
 {
 #if defined(SMX_TIER_AVX512)
-    __mmask16 above =
-        _mm512_cmp_ps_mask((__m512)t, (__m512)limit, _CMP_GT_OQ);
+    __mmask16 above = _mm512_cmp_ps_mask((__m512)t, (__m512)limit, _CMP_GT_OQ);
     return (vf)_mm512_maskz_mul_ps(above, (__m512)a, (__m512)b);
 #else
     return (vf)((vi)a & (t > limit)) * b;
 #endif
 }
 
-/** Of lanes that are all ones or zeros. */
+/** The same. */
 INLINE bool vl_any(vl v)
 {
 #if defined(SMX_TIER_AVX512)
