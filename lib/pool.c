@@ -28,7 +28,9 @@ struct smx_pool {
     struct job *first, *last;
     struct loop *loops; /* the one to help next is first */
     atomic_size_t queued;
-    atomic_uint posted; /* counts jobs and loops, for those who spin */
+    atomic_uint posted; /* counts jobs and loops, for the lookouts: */
+    size_t lookouts;    /* threads that spin, one less than all at most, */
+    size_t claimed;     /* so many of them by what has been posted */
     bool ending;
     size_t threads, started;
     pthread_t thread[];
@@ -114,16 +116,38 @@ static void pause_briefly(void)
 #endif
 }
 
-/* Nothing to do: look out for a while, then sleep. Called with the lock. */
-static void idle(struct smx_pool *pool)
+static void look_out(struct smx_pool *pool, unsigned posted)
 {
-    unsigned posted = atomic_load(&pool->posted);
+    pool->lookouts++;
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < SPINS && atomic_load(&pool->posted) == posted; i++)
         pause_briefly();
     pthread_mutex_lock(&pool->lock);
+    pool->lookouts--;
+    if (pool->claimed)
+        pool->claimed--;
+}
+
+/* Nothing to do: look out for a while, unless that takes a processor from those
+ * who work, then sleep. Called with the lock. */
+static void idle(struct smx_pool *pool)
+{
+    unsigned posted = atomic_load(&pool->posted);
+    if (pool->lookouts + 1 < pool->threads)
+        look_out(pool, posted);
     while (atomic_load(&pool->posted) == posted && !pool->ending)
         pthread_cond_wait(&pool->work, &pool->lock);
+}
+
+/* Something has been posted for so many threads: what lookouts will not see
+ * wakes others. Called with the lock. */
+static void call_for(struct smx_pool *pool, size_t threads)
+{
+    atomic_fetch_add(&pool->posted, 1);
+    for (; threads && pool->claimed < pool->lookouts; threads--)
+        pool->claimed++;
+    for (; threads; threads--)
+        pthread_cond_signal(&pool->work);
 }
 
 static void *work(void *argument)
@@ -209,8 +233,7 @@ enum smx_status smx_pool_submit(struct smx_pool *pool, void (*run)(void *),
         pool->first = job;
     pool->last = job;
     atomic_fetch_add(&pool->queued, 1);
-    atomic_fetch_add(&pool->posted, 1);
-    pthread_cond_signal(&pool->work);
+    call_for(pool, 1);
     pthread_mutex_unlock(&pool->lock);
     return SMX_OK;
 }
@@ -237,8 +260,7 @@ void smx_pool_for(struct smx_pool *pool, size_t slices,
     struct loop loop = {NULL, slice, argument, slices, 0, 0};
     pthread_mutex_lock(&pool->lock);
     loop_append(pool, &loop);
-    atomic_fetch_add(&pool->posted, 1);
-    pthread_cond_broadcast(&pool->work);
+    call_for(pool, (slices < pool->threads ? slices : pool->threads) - 1);
     pthread_mutex_unlock(&pool->lock);
     while (loop_step(&loop))
         ;
