@@ -6,9 +6,10 @@ usage: bench_kernels.py FOLDER [OP ...]    (FOLDER: where the peers are built)
 
 Every peer is a process of its own (see peer.h). For each case they take
 turns, ROUNDS times, so that what else the machine does meets all alike; a
-figure is the median over the rounds of the median ns an element. Prints a
-table and writes build/bench-kernels.json, and with all operations
-tests/bench/kernels.svg.
+figure is the median over the rounds of the median ns an element. base and
+pytorch-base are softmaxd and PyTorch held to the instructions that every
+processor has. Prints a table and writes build/bench-kernels.json, and with all
+operations tests/bench/kernels.svg.
 """
 import json
 import os
@@ -24,16 +25,19 @@ SHAPES = [(1, 1000), (64, 1000), (65536, 10), (4096, 1000), (128, 8192),
 OPS = ["softmax", "loss", "gradient"]
 DTYPES = ["float32", "float64"]
 THREADS = [1, 2]
+COLUMNS = ["base", "onednn", "pytorch", "pytorch-base", "memcpy",
+           "read-and-sum"]
 ROUNDS, MILLISECONDS = 5, 12
 PAUSE = 0.03    # s; idle threads of PyTorch and OpenMP spin before they sleep
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Peer:
-    def __init__(self, name, command):
+    def __init__(self, name, command, **environment):
         self.name, self.version = name, ""
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, **environment})
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -61,12 +65,14 @@ def start_peers(folder):
             peers.append(Peer(name, command))
         else:
             print(f"without {name}: not built (libdnnl-dev)")
-    torch = Peer("pytorch", [python, f"{HERE}/peer_pytorch.py"])
-    torch.version = torch.process.stdout.readline().strip()
-    if torch.version:
-        peers.append(torch)
-    else:
-        print("without pytorch: not importable (make bench-deps)")
+    torch = [python, f"{HERE}/peer_pytorch.py"]
+    for peer in (Peer("pytorch", torch),
+                 Peer("pytorch-base", torch, ATEN_CPU_CAPABILITY="default")):
+        peer.version = peer.process.stdout.readline().strip()
+        if peer.version:
+            peers.append(peer)
+        else:
+            print(f"without {peer.name}: not importable (make bench-deps)")
     return peers
 
 
@@ -98,7 +104,7 @@ def show(op, dtype, shape, threads, ns):
     mine = ns["softmaxd"]
     cells = [f"{op:8} {dtype} {shape[0]:>6} x {shape[1]:<9} {threads}"
              f" {mine:9.3f}"]
-    for peer in ("base", "onednn", "pytorch", "memcpy", "read-and-sum"):
+    for peer in COLUMNS:
         cells.append(f"{ns[peer]:9.3f} {ns[peer] / mine:5.2f}x"
                      if peer in ns else f"{'-':>9} {'':6}")
     print(" ".join(cells), flush=True)
@@ -109,7 +115,8 @@ def machine(peers):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         models = [line.split(":")[1].strip() for line in file
                   if line.startswith("model name")] or ["unknown processor"]
-    versions = [f"{p.name} {p.version}" for p in peers if p.version]
+    versions = [f"{p.name} {p.version}" for p in peers
+                if p.version and p.name != "pytorch-base"]
     return ", ".join([f"{len(models)} cores of {models[0]}"] + versions)
 
 
@@ -119,8 +126,7 @@ def main():
     print(machine(peers))
     print("ns an element; beside each peer how many times softmaxd's time it "
           "takes\n" + f"{'':8} {'':7} {'rows x classes':>18} T  softmaxd "
-          + " ".join(f"{p:>9}       " for p in (
-              "base", "onednn", "pytorch", "memcpy", "sum")))
+          + " ".join(f"{p[:12]:>12}    " for p in COLUMNS))
     rows = []
     for op in ops:
         for dtype in DTYPES:
