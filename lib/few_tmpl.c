@@ -138,7 +138,7 @@ static bool divide(struct few *few, size_t rows, size_t classes)
     for (size_t r = 0; r < rows; r += LANES) {
         vd row_sum = vd_load(few->row_sums + r), factor = vd_all(1) / row_sum;
         vh whole = vd_narrow(factor), high = vh_twelve_bits(whole);
-        tame &= (row_sum > least) & (row_sum < vd_all(0x1p126));
+        tame &= (row_sum > least) & (row_sum < vd_all(SMX_TAME_MOST));
         vh_store(few->whole + r, whole);
         vh_store(few->high + r, high);
         vh_store(few->low + r, vd_narrow(factor - vd_widen(few->high + r)));

@@ -27,10 +27,13 @@
  * steps, so that its s q is not denormal, which would take many times as long.
  */
 #define SMX_TAME_LOWEST (-118.98)
-#define SMX_TAME_HIGHEST 50.0
+#define SMX_TAME_HIGHEST 46.0
 
-/* What the mean of a tame row's exponentials is above. */
+/* The mean of a tame row's exponentials is above the least, their sum below the
+ * most: both halves of what it is divided by are float32 with digits to spare.
+ */
 #define SMX_TAME_LEAST 0x1p34
+#define SMX_TAME_MOST 0x1p120
 
 /* Adding it to t leaves k in the low bits of a float32, and 16 * 54 more. */
 #define SMX_TAME_MAGIC (0x1.8p23f + 864)
@@ -77,7 +80,7 @@ struct smx_tame smx_tame_of(double temperature);
 static inline bool smx_tame_sum(double sum, size_t classes)
 {
     /* its largest logit is above -13.9, 105 above the lowest */
-    return sum > SMX_TAME_LEAST * (double)classes && sum < 0x1p126;
+    return sum > SMX_TAME_LEAST * (double)classes && sum < SMX_TAME_MOST;
 }
 
 /* Classes of rows that are not worth a call each, and rows a call. */

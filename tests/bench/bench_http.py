@@ -22,7 +22,7 @@ import time
 
 import http_svg
 
-ROUNDS, SECONDS, CONNECTIONS, LARGE = 5, 2, 16, 8
+ROUNDS, SECONDS, CONNECTIONS, LARGE = 11, 1, 16, 8
 THREADS = len(os.sched_getaffinity(0))
 TEN = '{"logits":[[2.1,-0.3,0.77,1.5,-2.25,0.01,3.3,-1.1,0.5,0.9]]}'
 SCRIPT = f"""wrk.method = "POST"

@@ -66,8 +66,8 @@ static void try_row(size_t n, double top, double temperature)
 
 static void every_largest_logit(void **state)
 {
-    static const double tops[] = {-400, -120, -25, -14,  -13.9, -13.8, -10, 0,
-                                  30,   49.9, 50,  50.1, 69,    90,    400};
+    static const double tops[] = {-400, -120, -25,  -14,  -13.9, -13.8, -10, 0,
+                                  30,   45.3, 45.9, 46.1, 69,    90,    400};
 
     (void)state;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
@@ -84,7 +84,7 @@ static void every_temperature(void **state)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
             try_row(sizes[s], 5, t[i]);
-            try_row(sizes[s], 49.99, t[i]);
+            try_row(sizes[s], 45.9, t[i]);
             try_row(sizes[s], -13.8, t[i]);
         }
 }
