@@ -71,12 +71,15 @@ static double weight(const struct smx_logits *z,
     return criterion->weights ? smx_get(criterion->weights, z->dtype, c) : 1;
 }
 
-bool smx_criterion_skips(const struct smx_criterion *criterion,
-                         const struct smx_row *row, size_t first)
+bool smx_criterion_single(const struct smx_criterion *criterion,
+                          const struct smx_row *row, size_t *class,
+                          double *mass)
 {
     if (!criterion->labels || criterion->label_smoothing != 0)
         return false;
-    return (size_t)criterion->labels[row->r] / SMX_TILE != first / SMX_TILE;
+    *class = (size_t)criterion->labels[row->r];
+    *mass = weight(row->logits, criterion, *class);
+    return true;
 }
 
 /* t or, of labels, a one. */
@@ -141,20 +144,30 @@ static struct smx_two cost_of(const void *argument, struct smx_row *row)
 {
     const struct smx_criterion *criterion = argument;
     const struct smx_row_kernels *k = row->kernels;
-    if (smx_criterion_skips(criterion, row, row->first))
-        return (struct smx_two){0, 0};
-    smx_row_tile(row, row->first, SMX_ROW_D);
     smx_criterion_mass(criterion, row);
     k->costs(row->mass, row->hi, row->lo, row->n, row->logsum, row->out);
     return k->sum(row->out, row->n);
 }
 
+/* As the kernel has it. */
+static double cost_at(struct smx_row *row, size_t class, double mass)
+{
+    smx_row_tile(row, class / SMX_TILE * SMX_TILE, SMX_ROW_D);
+    size_t i = class - row->first;
+    double cost = (row->logsum.hi - row->hi[i]) + (row->logsum.lo - row->lo[i]);
+    return mass != 0 ? mass * cost : 0;
+}
+
 double smx_criterion_loss(const struct smx_criterion *criterion,
                           struct smx_row *row)
 {
-    struct smx_two loss =
-        smx_row_sweep(row, SMX_ROW_PLACE, cost_of, criterion, two_add);
+    size_t class;
+    double mass, loss;
+    if (smx_criterion_single(criterion, row, &class, &mass))
+        loss = cost_at(row, class, mass);
+    else
+        loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, two_add).hi;
     if (row->empty) /* 0 log 0 = 0 */
-        return loss.hi != 0 ? INFINITY : 0;
-    return isnan(loss.hi) ? INFINITY : loss.hi;
+        return loss != 0 ? INFINITY : 0;
+    return isnan(loss) ? INFINITY : loss;
 }

@@ -21,9 +21,10 @@ bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 void smx_criterion_mass(const struct smx_criterion *criterion,
                         struct smx_row *row);
 
-/** Is v 0 in the whole tile that begins at class first? */
-bool smx_criterion_skips(const struct smx_criterion *criterion,
-                         const struct smx_row *row, size_t first);
+/** Has the label all the mass? Then v is *mass at *class alone. */
+bool smx_criterion_single(const struct smx_criterion *criterion,
+                          const struct smx_row *row, size_t *class,
+                          double *mass);
 
 /** The divisor of mean and the rows not ignored. */
 void smx_criterion_count(const struct smx_logits *logits,

@@ -8,6 +8,9 @@
 #include "loss.h"
 #include "plain_loss.h"
 
+/* Classes that kernels take at once. */
+#define BLOCK ((size_t)16)
+
 struct gradient_call {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
@@ -16,14 +19,21 @@ struct gradient_call {
     struct smx_two factor, z_factor; /* of the reduction */
 };
 
-/* sum_k v_k, of the tile */
-static struct smx_two mass_of(const void *argument, struct smx_row *row)
+static struct smx_two add_mass(const void *argument, struct smx_row *row)
 {
-    const struct smx_criterion *criterion = argument;
-    if (smx_criterion_skips(criterion, row, row->first))
-        return (struct smx_two){0, 0};
-    smx_criterion_mass(criterion, row);
+    smx_criterion_mass(argument, row);
     return row->kernels->sum(row->mass, row->n);
+}
+
+/* sum_k v_k */
+static struct smx_two mass_of(const struct smx_criterion *criterion,
+                              struct smx_row *row)
+{
+    size_t class;
+    struct smx_two mass = {0, 0};
+    if (smx_criterion_single(criterion, row, &class, &mass.hi))
+        return mass;
+    return smx_row_sweep(row, SMX_ROW_PLACE, add_mass, criterion, two_add);
 }
 
 /* d_c = a p_c - b v_c, before the slope. */
@@ -32,9 +42,7 @@ static struct smx_row_descent descent_of(const struct gradient_call *call,
 {
     const struct smx_criterion *criterion = call->criterion;
     enum smx_dtype dtype = call->logits->dtype;
-    struct smx_two mass =
-        smx_row_sweep(row, SMX_ROW_PLACE, mass_of, criterion, two_add);
-    struct smx_two a = two_mul(mass, call->factor);
+    struct smx_two a = two_mul(mass_of(criterion, row), call->factor);
     struct smx_two b = call->factor, square = {0, 0}, g = {1, 0};
     if (!row->empty && criterion->z_loss != 0)
         square = two_mul(two_product(2 * criterion->z_loss, row->lse),
@@ -54,13 +62,33 @@ struct descent {
     struct smx_row_descent how;
 };
 
+/* Where only class y has mass, its block is computed again. */
+static void descend_single(const struct descent *d, struct smx_row *row,
+                           size_t y, double v, double *out)
+{
+    const double *slope = row->tile.slope;
+    double mass[BLOCK] = {0};
+    row->kernels->descend(row->e, NULL, slope, row->count, &d->how, out);
+    if (y - row->first >= row->count) /* wraps below it */
+        return;
+    size_t at = (y - row->first) / BLOCK * BLOCK, left = row->count - at;
+    mass[y - row->first - at] = v;
+    row->kernels->descend(row->e + at, mass, slope ? slope + at : NULL,
+                          left < BLOCK ? left : BLOCK, &d->how, out + at);
+}
+
 static struct smx_two descend(const void *argument, struct smx_row *row)
 {
     const struct descent *d = argument;
-    double *out = smx_row_out(row, d->call->gradient);
-    smx_criterion_mass(d->call->criterion, row);
-    row->kernels->descend(row->e, row->mass, row->tile.slope, row->count,
-                          &d->how, out);
+    double v, *out = smx_row_out(row, d->call->gradient);
+    size_t y;
+    if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
+        descend_single(d, row, y, v, out);
+    } else {
+        smx_criterion_mass(d->call->criterion, row);
+        row->kernels->descend(row->e, row->mass, row->tile.slope, row->count,
+                              &d->how, out);
+    }
     smx_row_put(row, out, d->call->gradient);
     return (struct smx_two){0, 0};
 }

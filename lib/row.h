@@ -2,7 +2,8 @@
 /**
  * One row with all its options, in tiles that fit the first cache: a row of
  * any length needs this much memory and no more. What a later sweep over a
- * longer row needs is computed again from its logits.
+ * longer row needs is computed again from its logits, but for exponentials
+ * that could be kept in the output.
  */
 #ifndef SMX_ROW_H
 #define SMX_ROW_H

@@ -101,7 +101,8 @@ struct smx_row_kernels {
     void (*costs)(const double *mass, const double *hi, const double *lo,
                   size_t n, struct smx_two logsum, double *out);
 
-    /** slope NULL: 1. NaN becomes 0. out may be any of the operands. Any n. */
+    /** slope NULL: 1; mass NULL: 0. NaN becomes 0. out may be any of the
+     * operands. Any n. */
     void (*descend)(const double *e, const double *mass, const double *slope,
                     size_t n, const struct smx_row_descent *how, double *out);
     void (*vjp)(const double *e, const double *g, const double *slope, size_t n,

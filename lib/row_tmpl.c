@@ -329,10 +329,23 @@ INLINE struct two_vec scaled(const double *x, struct smx_two factor)
     return p;
 }
 
+static void descend_pure(const double *e, const double *slope, size_t n,
+                         const struct smx_row_descent *how, double *out)
+{
+    VECTORS (i, n)
+        put(out, i, n,
+            finish(scaled(e + i, how->a), slope ? slope + i : NULL,
+                   vd_all(how->pure[0]), vd_all(how->pure[1])));
+}
+
 static void descend(const double *e, const double *mass, const double *slope,
                     size_t n, const struct smx_row_descent *how, double *out)
 {
     vd down = vd_all(how->down);
+    if (!mass) {
+        descend_pure(e, slope, n, how, out);
+        return;
+    }
     VECTORS (i, n) {
         struct two_vec p = scaled(e + i, how->a), v = scaled(mass + i, how->b);
         struct two_vec d = two_vec_sum(p.hi * down, -v.hi);

@@ -165,6 +165,18 @@ static void gradient(struct smx_context *context, const struct smx_logits *z,
                   SMX_OK);
 }
 
+static void gradient_by_labels(struct smx_context *context,
+                               const struct smx_logits *z,
+                               const struct operands *o, void *out,
+                               struct summary *s)
+{
+    struct smx_criterion k = {.labels = o->labels, .reduction = SMX_SUM};
+    struct smx_loss_out wanted = {.loss = &s->loss};
+
+    assert_status(smx_gradient(context, z, &k, NULL, out, &wanted, NULL),
+                  SMX_OK);
+}
+
 static void gradient_by_targets(struct smx_context *context,
                                 const struct smx_logits *z,
                                 const struct operands *o, void *out,
@@ -193,19 +205,26 @@ static void product_of_logs(struct smx_context *context,
     assert_status(smx_vjp(context, z, true, o->upstream, out, NULL), SMX_OK);
 }
 
-static operation *const all[] = {
-    values,   logs,    summaries,           some_summaries,
-    gradient, product, gradient_by_targets, product_of_logs};
+static operation *const all[] = {values,
+                                 logs,
+                                 summaries,
+                                 some_summaries,
+                                 gradient,
+                                 product,
+                                 gradient_by_targets,
+                                 product_of_logs,
+                                 gradient_by_labels};
 
 enum { ALL = sizeof all / sizeof *all };
 
-/* One row on its own. The gradients are of a mean: they depend on the rows. */
+/* One row on its own; gradients have the labels of all. */
 static void assert_alone(const struct operands *o, operation *run)
 {
     size_t row = o->count / ROWS, bytes = o->bytes / ROWS;
     char *out = o->out;
 
-    if (run == gradient || run == gradient_by_targets)
+    if (run == gradient || run == gradient_by_targets ||
+        run == gradient_by_labels)
         return;
     for (size_t r = 0; r < ROWS; r++) {
         struct smx_logits z = o->logits;
