@@ -147,6 +147,15 @@ static void put_chunk(const struct plain_call *call, size_t row, size_t chunk,
 
 /* ---- short rows ------------------------------------------------------- */
 
+/* Rows that are computed together, and about how many elements. */
+#define GROUP 8
+#define GROUP_ELEMENTS ((size_t)2048)
+
+union exponentials {
+    double wild[SHORT * SMX_CHUNK];
+    float tame[2 * SHORT * SMX_CHUNK];
+};
+
 static size_t slice_end(const struct plain_call *call, size_t slice)
 {
     size_t end = (slice + 1) * call->per_slice;
@@ -164,32 +173,6 @@ static void check_rows(void *argument, size_t slice)
     if (!call->kernels->peak(call->logits + start, n, &max))
         refuse(call, start, n);
     call->wild = true;
-}
-
-/* false: the row is wild, and still to be written. The output of the longest
- * rows holds one half of the exponentials first: what is in the cache is less
- * that way. */
-static bool put_tame_row(struct plain_call *call, size_t row,
-                         float e[2 * SHORT * SMX_CHUNK])
-{
-    const struct smx_tame_kernels *kernels = call->kernels->tame;
-    size_t start = row * call->classes;
-    const float *z = call->logits + start;
-    float *out = call->values + start, *rest = e + SHORT * SMX_CHUNK;
-    float *high = call->chunks == SHORT && out != z ? out : e;
-    double sum = 0;
-    if (!call->tame.possible ||
-        (call->wild && !is_below(call, start, call->classes)))
-        return false;
-    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
-        sum += kernels->keep(z + c, chunk_length(call, k), &call->tame,
-                             high + c, rest + c);
-    if (!smx_tame_sum(sum, call->classes))
-        return false;
-    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
-        kernels->divide(high + c, rest + c, chunk_length(call, k), sum,
-                        out + c);
-    return true;
 }
 
 static void put_row(struct plain_call *call, size_t row,
@@ -220,21 +203,71 @@ static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
         put_few_rows(call, row + r, 1, e);
 }
 
+/* A row and where the halves of its exponentials are kept. The output of the
+ * longest rows holds one half: what is in the cache is less that way. */
+struct kept {
+    size_t start;
+    float *high, *rest;
+    double sum; /* of a tame row, else 0 */
+};
+
+static void keep_row(const struct plain_call *call, size_t row, float *e,
+                     struct kept *kept)
+{
+    size_t start = row * call->classes;
+    const float *z = call->logits + start;
+    bool above = call->chunks == SHORT && call->values != call->logits;
+    double sum = 0;
+    *kept = (struct kept){start, above ? call->values + start : e,
+                          e + SHORT * SMX_CHUNK, 0};
+    if (!call->tame.possible ||
+        (call->wild && !is_below(call, start, call->classes)))
+        return;
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
+        sum +=
+            call->kernels->tame->keep(z + c, chunk_length(call, k), &call->tame,
+                                      kept->high + c, kept->rest + c);
+    if (smx_tame_sum(sum, call->classes))
+        kept->sum = sum;
+}
+
+static void divide_row(const struct plain_call *call, const struct kept *kept)
+{
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
+        call->kernels->tame->divide(kept->high + c, kept->rest + c,
+                                    chunk_length(call, k), kept->sum,
+                                    call->values + kept->start + c);
+}
+
+/* So many rows, at most GROUP: none waits for the sum of the one before. */
+static void put_group(struct plain_call *call, size_t row, size_t rows,
+                      union exponentials *e)
+{
+    struct kept kept[GROUP];
+    size_t width = (call->classes + 15) / 16 * 16;
+    for (size_t i = 0; i < rows; i++)
+        keep_row(call, row + i, e->tame + i * width, &kept[i]);
+    for (size_t i = 0; i < rows; i++)
+        if (kept[i].sum)
+            divide_row(call, &kept[i]);
+    for (size_t i = 0; i < rows; i++)
+        if (!kept[i].sum)
+            put_row(call, row + i, e->wild);
+}
+
 static void put_rows(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
-    ALIGNED union {
-        double wild[SHORT * SMX_CHUNK];
-        float tame[2 * SHORT * SMX_CHUNK];
-    } e;
+    ALIGNED union exponentials e;
     size_t r = slice * call->per_slice, end = slice_end(call, slice);
     size_t step = FEW_ELEMENTS / call->classes & ~(size_t)15;
     step = step < SMX_FEW_ROWS ? step : SMX_FEW_ROWS;
     for (; call->few && r < end; r += step)
         put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
-    for (; r < end; r++)
-        if (!put_tame_row(call, r, e.tame))
-            put_row(call, r, e.wild);
+    step = GROUP_ELEMENTS / call->classes;
+    step = step < GROUP ? step ? step : 1 : GROUP;
+    for (; r < end; r += step)
+        put_group(call, r, end - r < step ? end - r : step, &e);
 }
 
 /* ---- long rows -------------------------------------------------------- */
