@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "axis.h"
 #include "loss_call.h"
 #include "plain.h"
 #include "power.h"
@@ -33,6 +34,8 @@ struct vjp_call {
     size_t most;                       /* rows of a tile */
     struct product *products;          /* one a chunk of a tile */
     struct product *whole;             /* one a row; the same of one chunk */
+    float *copy;                       /* where rows do not lie side by side:
+                                          logits, then upstream, of a tile */
     atomic_bool refused;
 
     /* The tile at work: what follows is of its first row. */
@@ -133,12 +136,17 @@ static void place(struct vjp_call *call, size_t first, size_t left)
     call->per_slice = SMX_SMALL / length;
     call->slices =
         (call->rows * call->chunks + call->per_slice - 1) / call->per_slice;
+    if (call->copy) {
+        call->z = call->gradient = call->copy;
+        call->upstream = call->copy + call->most * call->classes;
+        return;
+    }
     call->z = (const float *)call->logits->data + start;
     call->upstream = call->upstreams + start;
     call->gradient = call->gradients + start;
 }
 
-static void run_tile(struct smx_context *context, struct vjp_call *call)
+static void compute(struct smx_context *context, struct vjp_call *call)
 {
     smx_pool_for(context->pool, call->slices, take_chunks, call);
     if (call->refused)
@@ -146,6 +154,23 @@ static void run_tile(struct smx_context *context, struct vjp_call *call)
     for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
         call->whole[r] = merge(call, r);
     smx_pool_for(context->pool, call->slices, put_chunks, call);
+}
+
+static void run_tile(struct smx_context *context, struct vjp_call *call,
+                     size_t first)
+{
+    const struct smx_logits *z = call->logits;
+    if (!call->copy) {
+        compute(context, call);
+        return;
+    }
+    smx_axis_gather(context, z, z->data, first, call->rows, call->copy);
+    smx_axis_gather(context, z, call->upstreams, first, call->rows,
+                    call->copy + call->most * call->classes);
+    compute(context, call);
+    if (!call->refused)
+        smx_axis_scatter(context, z, call->copy, first, call->rows,
+                         call->gradients);
 }
 
 /* Nothing may be written before all has been looked at. */
@@ -160,16 +185,20 @@ static enum smx_status run(struct smx_context *context, struct vjp_call *call)
 {
     size_t all = smx_rows_count(call->logits);
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
-    call->most = smx_rows_tile(call->logits, parts * sizeof *call->products);
-    call->products =
-        reallocarray(NULL, call->most * parts, sizeof *call->products);
+    size_t bytes = parts * sizeof *call->products;
+    size_t copied = call->logits->inner > 1 ? 2 * call->classes : 0;
+    bytes += copied * sizeof *call->copy;
+    call->most = smx_rows_tile(call->logits, bytes);
+    call->products = reallocarray(NULL, call->most, bytes);
     if (!call->products)
         return SMX_ENOMEM;
     call->whole = call->products + call->most * (parts - 1);
+    if (copied)
+        call->copy = (float *)(call->products + call->most * parts);
     call->refused = call->most < all && !look(context, call);
     for (size_t r = 0; r < all && !call->refused; r += call->most) {
         place(call, r, all - r);
-        run_tile(context, call);
+        run_tile(context, call, r);
     }
     free(call->products);
     return SMX_OK;
@@ -180,7 +209,10 @@ bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
                    enum smx_status *status)
 {
     double t = logits->temperature ? logits->temperature : 1;
-    if (!smx_plain(logits) || !logits->outer || t < 1 / TAME || t > TAME)
+    struct smx_logits last = *logits; /* as if the class axis were */
+    last.outer = smx_rows_count(logits);
+    last.inner = 1;
+    if (!smx_plain(&last) || !last.outer || t < 1 / TAME || t > TAME)
         return false;
     struct vjp_call call = {.kernels = context->kernels,
                             .logits = logits,

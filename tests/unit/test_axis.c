@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The class axis in the middle gives the bits that it gives as the last one:
- * probabilities, losses and gradients, in place, for shapes around the tiles
- * that are copied; a bad logit is named and nothing is written.
+ * probabilities, losses, gradients and products, in place, for shapes around
+ * the tiles that are copied; a bad logit is named and nothing is written.
  */
 #include "../support/expect.h"
 
@@ -173,6 +173,34 @@ static void losses_and_gradients(void **state)
     }
 }
 
+static void product_of(struct operands *o, bool log)
+{
+    struct smx_logits z = middle_of(o, o->middle), last = last_of(o);
+
+    assert_status(smx_vjp(expect_context, &z, log, o->targets, o->got, NULL),
+                  SMX_OK);
+    assert_status(
+        smx_vjp(expect_context, &last, log, o->last_targets, o->want, NULL),
+        SMX_OK);
+    assert_same(o);
+    memcpy(o->got, o->targets, o->count * sizeof(float));
+    assert_status(smx_vjp(expect_context, &z, log, o->got, o->got, NULL),
+                  SMX_OK);
+    assert_same(o);
+}
+
+static void products(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SHAPES; s++) {
+        struct operands o = operands_new(shapes[s]);
+
+        product_of(&o, false);
+        product_of(&o, true);
+        operands_free(&o);
+    }
+}
+
 static void a_bad_logit_is_named(void **state)
 {
     (void)state;
@@ -193,6 +221,10 @@ static void a_bad_logit_is_named(void **state)
             smx_gradient(expect_context, &z, &k, NULL, o.got, NULL, &where),
             SMX_ENONFINITE);
         assert_int_equal(where.index, bad);
+        assert_status(
+            smx_vjp(expect_context, &z, false, o.targets, o.got, &where),
+            SMX_ENONFINITE);
+        assert_int_equal(where.index, bad);
         for (size_t i = 0; i < o.count; i++)
             assert_true(o.got[i] == 0);
         operands_free(&o);
@@ -204,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(probabilities),
         cmocka_unit_test(losses_and_gradients),
+        cmocka_unit_test(products),
         cmocka_unit_test(a_bad_logit_is_named),
     };
 
