@@ -55,12 +55,12 @@ INLINE double sum_of(const struct sums *sums)
     return vd_sum(pairs[0]) + block_sum(sums->rest);
 }
 
-/* What lies a chunk further arrives while this is computed. */
-INLINE void fetch(const float *x)
+/* What lies so far ahead arrives while this step is computed. */
+INLINE void fetch(const float *x, size_t ahead)
 {
     EACH (i, (int)(STEP / BLOCK))
         __builtin_prefetch(
-            (const void *)((uintptr_t)(x + i * BLOCK) + SMX_CHUNK * sizeof *x));
+            (const void *)((uintptr_t)(x + i * BLOCK) + ahead * sizeof *x));
 }
 
 /* n elements, count registers of them, the last in part; high and rest: where
@@ -91,7 +91,7 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
             if (!rest)
-                fetch(x + i);
+                fetch(x + i, SMX_CHUNK);
             load(x + i, WIDE, z);
             sum_step(&sums, z, STEP, WIDE, &tame, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
@@ -210,6 +210,8 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
     size_t i = 0;
     for (; n - i >= STEP; i += STEP) {
         vf z[WIDE];
+        if (stream)
+            fetch(x + i, SMX_CHUNK / 4);
         load(x + i, WIDE, z);
         struct parts e = exponentials(z, WIDE, &by->tame);
         EACH (v, WIDE) {
