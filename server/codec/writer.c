@@ -206,18 +206,6 @@ void writer_string(struct writer *writer, const char *text)
     add_text(writer, "\"", 1);
 }
 
-void writer_float32(struct writer *writer, float value)
-{
-    char text[NUMBER_MAX_TEXT];
-    add_text(writer, text, number_write_float32(text, value));
-}
-
-void writer_float64(struct writer *writer, double value)
-{
-    char text[NUMBER_MAX_TEXT];
-    add_text(writer, text, number_write_float64(text, value));
-}
-
 void writer_int64(struct writer *writer, int64_t value)
 {
     char text[NUMBER_MAX_TEXT];

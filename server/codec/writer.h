@@ -31,9 +31,7 @@ void writer_text(struct writer *writer, const char *text);
  *  U+FFFD, a byte each. */
 void writer_string(struct writer *writer, const char *text);
 
-/** A number, shortest digits: as float32 or as float64. */
-void writer_float32(struct writer *writer, float value);
-void writer_float64(struct writer *writer, double value);
+/** An integer. */
 void writer_int64(struct writer *writer, int64_t value);
 
 /**

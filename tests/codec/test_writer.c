@@ -217,14 +217,11 @@ static void pieces_keep_their_order(void **state)
         writer_tensor(writer, &tensor, true);
         writer_tensor(writer, &tensor, true);
         writer_text(writer, "a");
-        writer_float32(writer, 0.1F);
-        writer_text(writer, " ");
-        writer_float64(writer, (double)0.1F);
         writer_int64(writer, -7);
         writer_tensor(writer, &tensor, true);
         assert_false(writer_done(writer));
         write_all(writer, room, got);
-        assert_string_equal(got, "[1,2][1,2]a0.1 0.10000000149011612-7[1,2]");
+        assert_string_equal(got, "[1,2][1,2]a-7[1,2]");
         writer_free(writer);
     }
 }
