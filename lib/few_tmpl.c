@@ -4,25 +4,20 @@
  * one: exponentials, sums of neighbours, products. In between, LANES rows are
  * summed side by side. Each step goes over all rows before the next begins:
  * what a row's steps wait for, other rows' fill. */
+#include "few.h"
 #include "few_vec.h"
 #include "tame_vec.h"
 
 extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
                            const struct smx_tame *tame, float *out);
 
-/* Of all rows; a step may write behind the last, and blocks be read there. */
-#define ELEMENTS (SMX_FEW * SMX_FEW_ROWS + STEP)
-#define ALIGNED __attribute__((aligned(64)))
+extern void TIER(few_keep)(const float *x, size_t rows, size_t classes,
+                           const struct smx_tame *tame, struct smx_few *few);
+extern void TIER(few_sum)(struct smx_few *few, size_t rows, size_t classes);
+extern void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
+                          const double *factors, float *out);
 
-struct few {
-    ALIGNED float s[ELEMENTS], rest[ELEMENTS]; /* exponentials (tame.h) */
-    ALIGNED double sums[ELEMENTS / 2];         /* of pairs */
-    ALIGNED double row_sums[SMX_FEW_ROWS];
-    /* struct factor of each row */
-    ALIGNED float whole[SMX_FEW_ROWS], high[SMX_FEW_ROWS], low[SMX_FEW_ROWS];
-};
-
-INLINE void keep_step(struct few *few, size_t i, const vf *x, int count,
+INLINE void keep_step(struct smx_few *few, size_t i, const vf *x, int count,
                       const struct smx_tame *tame)
 {
     struct parts parts = exponentials(x, count, tame);
@@ -32,12 +27,12 @@ INLINE void keep_step(struct few *few, size_t i, const vf *x, int count,
     }
 }
 
-static void keep(struct few *few, const float *x, size_t n,
-                 const struct smx_tame *by)
+void TIER(few_keep)(const float *x, size_t rows, size_t classes,
+                    const struct smx_tame *by, struct smx_few *few)
 {
     const struct smx_tame tame = *by;
     vf z[WIDE];
-    size_t i = 0;
+    size_t i = 0, n = rows * classes;
     for (; n - i >= STEP; i += STEP) {
         load(x + i, WIDE, z);
         keep_step(few, i, z, WIDE, &tame);
@@ -50,26 +45,26 @@ static void keep(struct few *few, const float *x, size_t n,
 
 /* ---- sums -------------------------------------------------------------- */
 
-static void pair(struct few *few, size_t n)
+static void pair(struct smx_few *few, size_t n)
 {
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, PARTS) {
             size_t at = i + (size_t)v * FLOATS;
             vd sums = few_pairs(vf_load(few->s + at), vf_load(few->rest + at));
-            vd_store(few->sums + at / 2, sums);
+            vd_store(few->pairs + at / 2, sums);
         }
 }
 
 /* Of an odd number of classes the last has no neighbour, so that each row is
  * for itself; what is written behind it is the next row's place. */
-static void pair_odd(struct few *few, size_t rows, size_t classes)
+static void pair_odd(struct smx_few *few, size_t rows, size_t classes)
 {
     size_t whole = classes / FLOATS * FLOATS, left = (classes - whole) / 2;
     vu used = (vu)vl_below(left) | ((vu)vl_at(left) & UINT32_MAX);
     for (size_t r = 0; r < rows; r++) {
         const float *s = few->s + r * classes;
         const float *rest = few->rest + r * classes;
-        double *sums = few->sums + r * (classes / 2 + 1);
+        double *sums = few->pairs + r * (classes / 2 + 1);
         for (size_t c = 0; c < whole; c += FLOATS)
             vd_store(sums + c / 2,
                      few_pairs(vf_load(s + c), vf_load(rest + c)));
@@ -100,7 +95,7 @@ INLINE vd row_lanes(int blocks, const double *sums, const vl *used)
 }
 
 /* pairs: of a row; a last class of an odd number is one. */
-INLINE void sum_rows(int blocks, struct few *few, size_t rows, size_t pairs)
+INLINE void sum_rows(int blocks, struct smx_few *few, size_t rows, size_t pairs)
 {
     vl used[2 * PARTS];
     for (size_t v = 0; v < 2 * PARTS; v++)
@@ -109,12 +104,12 @@ INLINE void sum_rows(int blocks, struct few *few, size_t rows, size_t pairs)
         vd row[LANES];
         EACH (k, LANES)
             row[k] =
-                row_lanes(blocks, few->sums + (r + (size_t)k) * pairs, used);
-        vd_store(few->row_sums + r, few_sums(row) * vd_all(VF_HALVES));
+                row_lanes(blocks, few->pairs + (r + (size_t)k) * pairs, used);
+        vd_store(few->sums + r, few_sums(row) * vd_all(VF_HALVES));
     }
 }
 
-static void sum(struct few *few, size_t rows, size_t classes)
+void TIER(few_sum)(struct smx_few *few, size_t rows, size_t classes)
 {
     size_t pairs = (classes + 1) / 2;
     if (classes % 2)
@@ -127,28 +122,33 @@ static void sum(struct few *few, size_t rows, size_t classes)
         sum_rows(2, few, rows, pairs);
 }
 
+/* ---- products ---------------------------------------------------------- */
+
+INLINE void split(struct smx_few *few, size_t row, vd factor)
+{
+    vh whole = vd_narrow(factor), high = vh_twelve_bits(whole);
+    vh_store(few->whole + row, whole);
+    vh_store(few->high + row, high);
+    vh_store(few->low + row, vd_narrow(factor - vd_widen(few->high + row)));
+}
+
 /* Whole vectors of rows; the sums behind the last are tame. false: another
  * is not. */
-static bool divide(struct few *few, size_t rows, size_t classes)
+static bool divide(struct smx_few *few, size_t rows, size_t classes)
 {
     vl tame = vd_all(0) == vd_all(0);
     vd least = vd_all(SMX_TAME_LEAST * (double)classes);
     for (size_t r = rows; r % LANES; r++)
-        few->row_sums[r] = 0x1p100;
+        few->sums[r] = 0x1p100;
     for (size_t r = 0; r < rows; r += LANES) {
-        vd row_sum = vd_load(few->row_sums + r), factor = vd_all(1) / row_sum;
-        vh whole = vd_narrow(factor), high = vh_twelve_bits(whole);
-        tame &= (row_sum > least) & (row_sum < vd_all(SMX_TAME_MOST));
-        vh_store(few->whole + r, whole);
-        vh_store(few->high + r, high);
-        vh_store(few->low + r, vd_narrow(factor - vd_widen(few->high + r)));
+        vd sum = vd_load(few->sums + r);
+        tame &= (sum > least) & (sum < vd_all(SMX_TAME_MOST));
+        split(few, r, vd_all(1) / sum);
     }
     return !vl_any(~tame);
 }
 
-/* ---- products ---------------------------------------------------------- */
-
-INLINE vf product_at(const struct few *few, size_t i, struct factor by)
+INLINE vf product_at(const struct smx_few *few, size_t i, struct factor by)
 {
     return product(vf_load(few->s + i), vf_load(few->rest + i), by);
 }
@@ -156,7 +156,7 @@ INLINE vf product_at(const struct few *few, size_t i, struct factor by)
 #if LANES > 2
 
 /* Factors of FLOATS rows, whose elements are whole registers. */
-INLINE struct factor factors(const struct few *few, size_t row)
+INLINE struct factor factors(const struct smx_few *few, size_t row)
 {
     return (struct factor){vf_load(few->whole + row), vf_load(few->high + row),
                            vf_load(few->low + row)};
@@ -178,7 +178,8 @@ static void find_rows(size_t classes, vi row[SMX_FEW])
         row[v] = __builtin_convertvector(at * vf_all(1 / (float)classes), vi);
 }
 
-static void put(const struct few *few, size_t rows, size_t classes, float *out)
+static void put(const struct smx_few *few, size_t rows, size_t classes,
+                float *out)
 {
     vi row[SMX_FEW];
     size_t n = rows * classes, i = 0, r = 0;
@@ -199,7 +200,7 @@ static void put(const struct few *few, size_t rows, size_t classes, float *out)
 
 #else
 
-INLINE void put_row(const struct few *few, size_t row, size_t classes,
+INLINE void put_row(const struct smx_few *few, size_t row, size_t classes,
                     float *out)
 {
     struct factor by = {vf_all(few->whole[row]), vf_all(few->high[row]),
@@ -210,7 +211,8 @@ INLINE void put_row(const struct few *few, size_t row, size_t classes,
 
 /* Whole registers: what they write behind a row is the next row's place,
  * which is written after it. */
-static void put(const struct few *few, size_t rows, size_t classes, float *out)
+static void put(const struct smx_few *few, size_t rows, size_t classes,
+                float *out)
 {
     size_t whole = (classes + FLOATS - 1) / FLOATS * FLOATS, r = 0;
     float last[SMX_FEW];
@@ -224,12 +226,23 @@ static void put(const struct few *few, size_t rows, size_t classes, float *out)
 
 #endif
 
+void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
+                   const double *factors, float *out)
+{
+    size_t r = 0;
+    for (; r + LANES <= rows; r += LANES)
+        split(few, r, vd_load(factors + r));
+    if (r < rows)
+        split(few, r, vd_load_part(factors + r, rows - r));
+    put(few, rows, classes, out);
+}
+
 bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
                     const struct smx_tame *tame, float *out)
 {
-    struct few few;
-    keep(&few, x, rows * classes, tame);
-    sum(&few, rows, classes);
+    struct smx_few few;
+    TIER(few_keep)(x, rows, classes, tame, &few);
+    TIER(few_sum)(&few, rows, classes);
     if (!divide(&few, rows, classes))
         return false;
     put(&few, rows, classes, out);

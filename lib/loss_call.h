@@ -106,6 +106,15 @@ float smx_loss_own(const struct smx_loss_call *call, size_t row,
 bool smx_loss_sum(const struct smx_loss_call *call, const float *z, size_t n,
                   float *high, float *rest, struct smx_part *part);
 
+/** Is rank asked for? */
+static inline bool smx_loss_ranks(const struct smx_loss_call *call)
+{
+    return call->out && (call->argmax || call->out->accuracy);
+}
+
+/** The largest logit of a row, and whether it is the label's. */
+void smx_loss_rank(struct smx_loss_call *call, size_t row);
+
 /** The losses of n rows, at most SMX_BLOCK_ROWS, from start. parts: one a
  * chunk, which change if the row is not tame; descents, one a row: NULL without
  * a gradient. */

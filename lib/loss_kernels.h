@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tame.h"
+#include "few.h"
 
 /** v, the mass that the loss puts on the classes of a chunk (criterion.h). */
 struct smx_mass {
@@ -59,6 +59,18 @@ struct smx_loss_kernels {
     void (*few_descend)(const float *x, size_t rows, size_t classes,
                         size_t behind, const double *reference, double scale,
                         const double *factor, float *out);
+
+    /**
+     * Of at most smx_few_rows rows, all below the highest tame: their
+     * exponentials; the sums of these, which may have been changed; their
+     * products with a factor a row, of either sign, its magnitude 0 or in
+     * (2^-120, 2^46). out may be x.
+     */
+    void (*few_keep)(const float *x, size_t rows, size_t classes,
+                     const struct smx_tame *tame, struct smx_few *few);
+    void (*few_sum)(struct smx_few *few, size_t rows, size_t classes);
+    void (*few_put)(struct smx_few *few, size_t rows, size_t classes,
+                    const double *factors, float *out);
 
     /**
      * sum, and beside it *dot = sum of g[i] times the exponential, *total =

@@ -181,7 +181,7 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
     return at;
 }
 
-static void rank(struct smx_loss_call *call, size_t row)
+void smx_loss_rank(struct smx_loss_call *call, size_t row)
 {
     const struct smx_criterion *criterion = &call->criterion;
     size_t start = row * call->classes, best = peak_at(call, call->z + start);
@@ -208,8 +208,8 @@ static void take_row(struct smx_loss_call *call, size_t row,
         call->square[row] = ignored || whole->sum == 0 ? 0 : square;
     if (call->logsumexp)
         call->logsumexp[row] = (float)lse;
-    if (call->out && (call->argmax || call->out->accuracy))
-        rank(call, row);
+    if (smx_loss_ranks(call))
+        smx_loss_rank(call, row);
     if (d && ignored)
         *d = (struct smx_descent){.reference = whole->reference};
     else if (d)
@@ -227,47 +227,6 @@ float smx_loss_own(const struct smx_loss_call *call, size_t row,
     return (float)(e * d->factor - d->share * v - d->label);
 }
 
-/* The gradient of rows of few classes, which are in the cache. */
-static void put_few(struct smx_loss_call *call, size_t start, size_t n,
-                    const struct smx_descent *descents)
-{
-    const struct smx_criterion *criterion = &call->criterion;
-    double reference[SMX_FEW_ROWS], factor[SMX_FEW_ROWS];
-    float own[SMX_FEW_ROWS], *out = call->gradient + start * call->classes;
-    for (size_t r = 0; r < n; r++) {
-        reference[r] = descents[r].reference;
-        factor[r] = descents[r].factor;
-        own[r] = smx_criterion_ignores(criterion, start + r)
-                     ? 0
-                     : smx_loss_own(call, start + r, &descents[r]);
-    }
-    call->kernels->loss->few_descend(call->z + start * call->classes, n,
-                                     call->classes, 0, reference, call->scale,
-                                     factor, out);
-    for (size_t r = 0; r < n; r++)
-        if (!smx_criterion_ignores(criterion, start + r))
-            out[r * call->classes + (size_t)criterion->labels[start + r]] =
-                own[r];
-}
-
-static bool sum_few(const struct smx_loss_call *call, size_t start, size_t n,
-                    struct smx_part *whole)
-{
-    double max[SMX_FEW_ROWS], sum[SMX_FEW_ROWS];
-    size_t behind = (call->rows - start - n) * call->classes;
-    if (!call->kernels->loss->few_sums(
-            call->z + start * call->classes, n, call->classes,
-            call->gradient ? 0 : behind, call->scale, SMX_NEAR, max, sum))
-        return false;
-    for (size_t r = 0; r < n; r++) {
-        double reference =
-            max[r] == -INFINITY ? 0 : smx_loss_reference(max[r], call->scale);
-        whole[r] = (struct smx_part){
-            .max = max[r], .reference = reference, .sum = sum[r]};
-    }
-    return true;
-}
-
 void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
                    struct smx_part *parts, struct smx_descent *descents)
 {
@@ -281,21 +240,6 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
     for (size_t r = 0; r < n; r++)
         take_row(call, start + r, &whole[r], logsum[r],
                  descents ? &descents[r] : NULL);
-}
-
-void smx_loss_few(void *argument, size_t block)
-{
-    struct smx_loss_call *call = argument;
-    size_t start = block * call->per_block, n = smx_loss_rows(call, block);
-    struct smx_part parts[SMX_BLOCK_ROWS];
-    struct smx_descent descents[SMX_BLOCK_ROWS];
-    if (!sum_few(call, start, n, parts)) {
-        call->refused = true;
-        return;
-    }
-    smx_loss_take(call, start, n, parts, call->gradient ? descents : NULL);
-    if (call->gradient)
-        put_few(call, start, n, descents);
 }
 
 void smx_loss_block(void *argument, size_t block)

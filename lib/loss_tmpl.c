@@ -6,6 +6,11 @@
 #include "power_vec.h"
 
 extern const struct smx_loss_kernels TIER(loss_kernels);
+extern void TIER(few_keep)(const float *x, size_t rows, size_t classes,
+                           const struct smx_tame *tame, struct smx_few *few);
+extern void TIER(few_sum)(struct smx_few *few, size_t rows, size_t classes);
+extern void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
+                          const double *factors, float *out);
 
 /* The next chunk arrives while this one is computed. */
 INLINE void fetch(const float *x)
@@ -425,6 +430,9 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .descend = descend,
     .few_sums = few_sums,
     .few_descend = few_descend,
+    .few_keep = TIER(few_keep),
+    .few_sum = TIER(few_sum),
+    .few_put = TIER(few_put),
     .dot = dot,
     .vjp = vjp,
     .vjp_log = vjp_log,

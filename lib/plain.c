@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "few.h"
 #include "kernels.h"
 #include "power.h"
 #include "sums.h"
@@ -21,10 +22,6 @@
 
 /* Chunks of a row whose exponentials are kept between the sweeps. */
 #define SHORT ((size_t)2)
-
-/* Of rows of few classes at once, a multiple of 16 rows: what is kept of them
- * is to stay in the first cache. */
-#define FEW_ELEMENTS ((size_t)2048)
 
 struct plain_call {
     const struct smx_kernels *kernels;
@@ -260,8 +257,7 @@ static void put_rows(void *argument, size_t slice)
     struct plain_call *call = argument;
     ALIGNED union exponentials e;
     size_t r = slice * call->per_slice, end = slice_end(call, slice);
-    size_t step = FEW_ELEMENTS / call->classes & ~(size_t)15;
-    step = step < SMX_FEW_ROWS ? step : SMX_FEW_ROWS;
+    size_t step = call->few ? smx_few_rows(call->classes) : 0;
     for (; call->few && r < end; r += step)
         put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
     step = GROUP_ELEMENTS / call->classes;

@@ -110,8 +110,9 @@ struct smx_tame_kernels {
     void (*put)(const float *x, size_t n, const struct smx_tame *tame,
                 double factor, bool stream, float *out);
 
-    /** Softmax of at most SMX_FEW_ROWS rows of at most SMX_FEW classes, all
-     *  below highest; false when one is not tame, and nothing is written. */
+    /** Softmax of at most smx_few_rows (few.h) rows of at most SMX_FEW classes,
+     *  all below highest; false when one is not tame, and nothing is written.
+     */
     bool (*few)(const float *x, size_t rows, size_t classes,
                 const struct smx_tame *tame, float *out);
 };
