@@ -15,8 +15,9 @@
 struct rows {
     size_t first, n;
     bool tame[SMX_FEW_ROWS];
-    double own[SMX_FEW_ROWS];  /* the label's exponential */
-    double mass[SMX_FEW_ROWS]; /* its v (criterion.h); 0: ignored */
+    size_t label[SMX_FEW_ROWS]; /* its element among the rows', or NONE */
+    double own[SMX_FEW_ROWS];   /* the label's exponential */
+    double mass[SMX_FEW_ROWS];  /* its v (criterion.h); 0: ignored */
     double rest[SMX_FEW_ROWS];
     double factor[SMX_FEW_ROWS]; /* exponential to gradient */
     struct smx_few few;          /* of wild rows nonsense */
@@ -26,6 +27,9 @@ struct rows {
 
 /* A lesser rest may be that of logits that count as the lowest tame. */
 #define LEAST 0x1p-100
+
+/* The label of a row that is ignored. */
+#define NONE SIZE_MAX
 
 /* Which may be tame? How many? */
 static size_t look(const struct smx_loss_call *call, struct rows *rows)
@@ -44,19 +48,20 @@ static size_t look(const struct smx_loss_call *call, struct rows *rows)
 
 static void take_labels(const struct smx_loss_call *call, struct rows *rows)
 {
+    const int64_t *labels = call->criterion.labels + rows->first;
+    const float *z = call->z + rows->first * call->classes;
     struct smx_few *few = &rows->few;
     for (size_t r = 0; r < rows->n; r++) {
-        size_t row = rows->first + r;
+        size_t i = r * call->classes + (size_t)labels[r];
+        bool ignored = labels[r] == call->criterion.ignore_index;
+        rows->label[r] = ignored ? NONE : i;
         rows->own[r] = 0x1p54;
         rows->mass[r] = 0;
-        if (smx_criterion_ignores(&call->criterion, row))
+        if (ignored)
             continue;
-        int64_t label = call->criterion.labels[row];
-        size_t i = r * call->classes + (size_t)label;
-        float z = call->z[row * call->classes + (size_t)label];
-        rows->tame[r] &= z >= call->tame.lowest;
+        rows->tame[r] &= z[i] >= call->tame.lowest;
         rows->own[r] = (double)few->s[i] + few->rest[i];
-        rows->mass[r] = call->keep * smx_loss_weight(call, label);
+        rows->mass[r] = call->keep * smx_loss_weight(call, labels[r]);
         few->s[i] = few->rest[i] = 0;
     }
 }
@@ -91,15 +96,6 @@ static void put_row(const struct smx_loss_call *call, const struct rows *rows,
         out[c] = (float)(((double)few->s[i] + few->rest[i]) * rows->factor[r]);
 }
 
-static void put_label(const struct smx_loss_call *call, const struct rows *rows,
-                      size_t r, float *out)
-{
-    size_t row = rows->first + r;
-    if (!smx_criterion_ignores(&call->criterion, row))
-        out[call->criterion.labels[row]] =
-            (float)(0 - rows->few.sums[r] * rows->factor[r]);
-}
-
 /* Wild rows are written too; in place, they are put back. */
 static void put_tame(const struct smx_loss_call *call, struct rows *rows)
 {
@@ -113,13 +109,16 @@ static void put_tame(const struct smx_loss_call *call, struct rows *rows)
     if (call->gradient == call->z)
         memcpy(logits, out, rows->n * n * sizeof *out);
     call->kernels->loss->few_put(&rows->few, rows->n, n, halved, out);
-    for (size_t r = 0; r < rows->n; r++, out += n) {
-        if (rows->tame[r] && halved[r] != rows->factor[r])
-            put_row(call, rows, r, out);
-        if (rows->tame[r])
-            put_label(call, rows, r, out);
-        else if (call->gradient == call->z)
-            memcpy(out, logits + r * n, n * sizeof *out);
+    for (size_t r = 0; r < rows->n; r++) {
+        if (!rows->tame[r] && call->gradient == call->z)
+            memcpy(out + r * n, logits + r * n, n * sizeof *out);
+        if (!rows->tame[r])
+            continue;
+        if (halved[r] != rows->factor[r])
+            put_row(call, rows, r, out + r * n);
+        if (rows->label[r] != NONE)
+            out[rows->label[r]] =
+                (float)(0 - rows->few.sums[r] * rows->factor[r]);
     }
 }
 
