@@ -185,7 +185,8 @@ static void put_row(struct plain_call *call, size_t row,
         put_chunk(call, row, k, &sums[k], &whole, offset, e + k * SMX_CHUNK);
 }
 
-/* Rows of few classes together, or one by one if they are not all tame. */
+/* Rows of few classes together, or either half of them if they are not all
+ * tame. */
 static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
                          double e[SHORT * SMX_CHUNK])
 {
@@ -194,10 +195,12 @@ static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
         call->kernels->tame->few(call->logits + start, rows, call->classes,
                                  &call->tame, call->values + start))
         return;
-    if (rows == 1)
+    if (rows == 1) {
         put_row(call, row, e);
-    for (size_t r = 0; rows > 1 && r < rows; r++)
-        put_few_rows(call, row + r, 1, e);
+        return;
+    }
+    put_few_rows(call, row, rows / 2, e);
+    put_few_rows(call, row + rows / 2, rows - rows / 2, e);
 }
 
 /* A row and where the halves of its exponentials are kept. The output of the
