@@ -55,12 +55,18 @@ INLINE double sum_of(const struct sums *sums)
     return vd_sum(pairs[0]) + block_sum(sums->rest);
 }
 
-/* What lies so far ahead arrives while this step is computed. */
-INLINE void fetch(const float *x, size_t ahead)
+/* What lies so far ahead arrives while this step is computed; past the caches
+ * that it is not needed in again. */
+INLINE void fetch(const float *x, size_t ahead, bool again)
 {
-    EACH (i, (int)(STEP / BLOCK))
-        __builtin_prefetch(
-            (const void *)((uintptr_t)(x + i * BLOCK) + ahead * sizeof *x));
+    EACH (i, (int)(STEP / BLOCK)) {
+        const void *at =
+            (const void *)((uintptr_t)(x + i * BLOCK) + ahead * sizeof *x);
+        if (again)
+            __builtin_prefetch(at);
+        else
+            __builtin_prefetch(at, 0, 0);
+    }
 }
 
 /* n elements, count registers of them, the last in part; high and rest: where
@@ -91,7 +97,7 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
             if (!rest)
-                fetch(x + i, SMX_CHUNK);
+                fetch(x + i, SMX_CHUNK, true);
             load(x + i, WIDE, z);
             sum_step(&sums, z, STEP, WIDE, &tame, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
@@ -211,7 +217,7 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
     for (; n - i >= STEP; i += STEP) {
         vf z[WIDE];
         if (stream)
-            fetch(x + i, SMX_CHUNK / 4);
+            fetch(x + i, SMX_CHUNK / 4, false);
         load(x + i, WIDE, z);
         struct parts e = exponentials(z, WIDE, &by->tame);
         EACH (v, WIDE) {
