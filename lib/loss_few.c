@@ -87,13 +87,15 @@ static void take_sums(const struct smx_loss_call *call, struct rows *rows)
 
 /* ---- their gradients --------------------------------------------------- */
 
-/* Of a factor that is not two halves of float32. */
-static void put_row(const struct smx_loss_call *call, const struct rows *rows,
-                    size_t r, float *out)
+/* In double, where the factor is not two halves of float32, or makes something
+ * of what counts as the lowest. */
+static void put_row(const struct smx_loss_call *call, const float *z,
+                    double factor, float *out)
 {
-    const struct smx_few *few = &rows->few;
-    for (size_t c = 0, i = r * call->classes; c < call->classes; c++, i++)
-        out[c] = (float)(((double)few->s[i] + few->rest[i]) * rows->factor[r]);
+    const double reference = 0;
+    factor /= SMX_TAME_UNIT;
+    call->kernels->loss->few_descend(z, 1, call->classes, 0, &reference,
+                                     call->scale, &factor, out);
 }
 
 /* Wild rows are written too; in place, they are put back. */
@@ -101,21 +103,22 @@ static void put_tame(const struct smx_loss_call *call, struct rows *rows)
 {
     size_t first = rows->first * call->classes, n = call->classes;
     float *out = call->gradient + first, logits[SMX_FEW_ELEMENTS];
+    const float *z = call->z + first;
     double halved[SMX_FEW_ROWS];
     for (size_t r = 0; r < rows->n; r++) {
         double size = fabs(rows->factor[r]);
-        halved[r] = size > 0x1p-120 && size < 0x1p46 ? rows->factor[r] : 0;
+        halved[r] = size > 0x1p-120 && size < 0x1p-33 ? rows->factor[r] : 0;
     }
-    if (call->gradient == call->z)
-        memcpy(logits, out, rows->n * n * sizeof *out);
+    if (out == z)
+        z = memcpy(logits, out, rows->n * n * sizeof *out);
     call->kernels->loss->few_put(&rows->few, rows->n, n, halved, out);
     for (size_t r = 0; r < rows->n; r++) {
-        if (!rows->tame[r] && call->gradient == call->z)
+        if (!rows->tame[r] && z == logits)
             memcpy(out + r * n, logits + r * n, n * sizeof *out);
         if (!rows->tame[r])
             continue;
         if (halved[r] != rows->factor[r])
-            put_row(call, rows, r, out + r * n);
+            put_row(call, z + r * n, rows->factor[r], out + r * n);
         if (rows->label[r] != NONE)
             out[rows->label[r]] =
                 (float)(0 - rows->few.sums[r] * rows->factor[r]);

@@ -64,7 +64,7 @@ struct smx_loss_kernels {
      * Of at most smx_few_rows rows, all below the highest tame: their
      * exponentials; the sums of these, which may have been changed; their
      * products with a factor a row, of either sign, its magnitude 0 or in
-     * (2^-120, 2^46). out may be x.
+     * (2^-120, 2^-33). out may be x.
      */
     void (*few_keep)(const float *x, size_t rows, size_t classes,
                      const struct smx_tame *tame, struct smx_few *few);

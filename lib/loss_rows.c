@@ -158,9 +158,10 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
     if (call->criterion.z_loss != 0 && whole->sum > 0)
         a += call->z_factor * 2 * call->criterion.z_loss * lse;
     d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
-    /* both halves of the factor as float32; no negative zeros */
+    /* both halves of the factor as float32; no negative zeros; what counts as
+     * the lowest comes to nothing still */
     d.tame = whole->tame && call->mass.kind == SMX_MASS_NONE &&
-             d.factor > 0x1p-66 && d.factor < 0x1p100;
+             d.factor > 0x1p-66 && d.factor < 0x1p21;
     return d;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows at the edges of what lib/tame.h calls tame: largest logits around the
- * bounds, all depths below them, temperatures; a row's bits beside rows that
- * are wild, and in any number of rows of few classes; every instruction set.
+ * bounds, all depths below them, temperatures, upstream gradients; a row's
+ * bits beside rows that are wild, and in any number of rows of few classes;
+ * every instruction set.
  */
 #include "../support/expect.h"
 
@@ -89,6 +90,55 @@ static void every_temperature(void **state)
         }
 }
 
+/* Whatever the upstream, a class that counts as the lowest has no share in the
+ * gradient, and only what is beyond float32 is infinite. */
+static void try_gradient(size_t n, float upstream, double temperature)
+{
+    static float z[MOST], want[MOST], got[MOST];
+    static long double exact[MOST], scale[MOST];
+    int64_t label = (int64_t)random_below(&seed, n);
+    struct smx_logits logits = logits_float(z, 1, n);
+    struct smx_criterion criterion = {.labels = &label};
+
+    fill(z, n, 30 * random_unit(&seed), temperature);
+    z[random_below(&seed, n)] = -INFINITY;
+    z[random_below(&seed, n)] = (float)(-200 * temperature);
+    logits.temperature = temperature;
+    reference_gradient(&logits, &criterion, &upstream, exact, scale);
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+        if (!tiers[isa])
+            continue;
+        assert_status(smx_gradient(tiers[isa], &logits, &criterion, &upstream,
+                                   got, NULL, NULL),
+                      SMX_OK);
+        if (isa == SMX_ISA_BASE)
+            memcpy(want, got, n * sizeof *got);
+        assert_memory_equal(got, want, n * sizeof *got);
+        memcpy(got, z, n * sizeof *got);
+        logits.data = got;
+        smx_gradient(tiers[isa], &logits, &criterion, &upstream, got, NULL,
+                     NULL);
+        assert_memory_equal(got, want, n * sizeof *got);
+        logits.data = z;
+    }
+    for (size_t c = 0; c < n; c++)
+        assert_ulp(SMX_FLOAT32, want[c], exact[c], scale[c], 2);
+}
+
+static void every_size_of_gradient(void **state)
+{
+    static const float upstreams[] = {1,     -1,    1e-30F, 0x1p20F, 1e8F,
+                                      -1e8F, 1e20F, -1e30F, 3.35e38F};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (size_t i = 0; i < sizeof upstreams / sizeof *upstreams; i++) {
+            for (int k = 0; k < 16; k++)
+                try_gradient(sizes[s], upstreams[i], 1);
+            try_gradient(sizes[s], upstreams[i] / 1e3F, 1e-3);
+        }
+}
+
 /* Rows 1 and 3 of 5 are wild. */
 static void beside_wild_rows(void **state)
 {
@@ -148,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_largest_logit),
         cmocka_unit_test(every_temperature),
+        cmocka_unit_test(every_size_of_gradient),
         cmocka_unit_test(beside_wild_rows),
         cmocka_unit_test(any_rows_of_few_classes),
     };
