@@ -70,8 +70,8 @@ INLINE struct parts exponentials(const vf *x, int count,
     EACH (v, count)
         q[v] = f[v] * (vf_all(tame->c1) + f[v] * q[v]);
     EACH (v, count) {
-        vi bits = (vi)vf_lookup(tame->table, k[v]);
-        e.s[v] = (vf)(bits + (vi)((vw)k[v] << 19));
+        vw bits = (vw)vf_lookup(tame->table, k[v]);
+        e.s[v] = (vf)(bits + ((vw)k[v] << 19)); /* wraps in wild rows */
         e.rest[v] = e.s[v] * q[v];
     }
     return e;

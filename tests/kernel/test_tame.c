@@ -163,6 +163,51 @@ static void beside_wild_rows(void **state)
     }
 }
 
+static void gradient_of(struct smx_context *context, float *z, size_t rows,
+                        size_t n, const int64_t *labels, float *loss,
+                        float *gradient)
+{
+    struct smx_logits logits = logits_float(z, rows, n);
+    struct smx_criterion criterion = {.labels = labels, .reduction = SMX_NONE};
+    struct smx_loss_out out = {.loss = loss};
+
+    assert_status(smx_gradient(context, &logits, &criterion, NULL, gradient,
+                               &out, NULL),
+                  SMX_OK);
+}
+
+/* Together in place, alone not. */
+static void losses_beside_wild_rows(void **state)
+{
+    enum { ROWS = 5 };
+    static float z[ROWS * MOST], d[ROWS * MOST], alone[MOST];
+    static const double tops[ROWS] = {70, 3, -60, 48, 20};
+    float loss[ROWS], own;
+    int64_t labels[ROWS];
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t n = sizes[s];
+
+        for (size_t r = 0; r < ROWS; r++) {
+            fill(z + r * n, n, tops[r], 1);
+            labels[r] = (int64_t)random_below(&seed, n);
+        }
+        for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+            if (!tiers[isa])
+                continue;
+            memcpy(d, z, ROWS * n * sizeof *d);
+            gradient_of(tiers[isa], d, ROWS, n, labels, loss, d);
+            for (size_t r = 0; r < ROWS; r++) {
+                gradient_of(tiers[isa], z + r * n, 1, n, labels + r, &own,
+                            alone);
+                assert_memory_equal(alone, d + r * n, n * sizeof *d);
+                assert_memory_equal(&own, loss + r, sizeof own);
+            }
+        }
+    }
+}
+
 /* A guard behind the last; in place too. */
 static void try_few(struct smx_context *context, size_t rows, size_t n)
 {
@@ -200,6 +245,7 @@ int main(void)
         cmocka_unit_test(every_temperature),
         cmocka_unit_test(every_size_of_gradient),
         cmocka_unit_test(beside_wild_rows),
+        cmocka_unit_test(losses_beside_wild_rows),
         cmocka_unit_test(any_rows_of_few_classes),
     };
     int failed;
