@@ -171,9 +171,9 @@ static void gradient_of(struct smx_context *context, float *z, size_t rows,
     struct smx_criterion criterion = {.labels = labels, .reduction = SMX_NONE};
     struct smx_loss_out out = {.loss = loss};
 
-    assert_status(smx_gradient(context, &logits, &criterion, NULL, gradient,
-                               &out, NULL),
-                  SMX_OK);
+    assert_status(
+        smx_gradient(context, &logits, &criterion, NULL, gradient, &out, NULL),
+        SMX_OK);
 }
 
 /* Together in place, alone not. */
