@@ -26,6 +26,7 @@ struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
     bool tame;
     double reference, factor, share;
     double label; /* what the label's class loses beside that */
+    double nats;  /* its -log p, of tame rows */
 };
 
 struct smx_loss_call {

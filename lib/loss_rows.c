@@ -117,6 +117,15 @@ static double first_infinity(const struct smx_loss_call *call, size_t row)
     }
 }
 
+/* -log p of the label's class. */
+static double nats_of(const struct smx_loss_call *call, size_t row,
+                      const struct smx_part *whole, double logsum)
+{
+    size_t label = (size_t)call->criterion.labels[row];
+    double z = call->z[row * call->classes + label];
+    return (whole->max - z) * call->inverse_temperature + logsum;
+}
+
 static double entropy_of(const struct smx_loss_call *call, size_t row,
                          const struct smx_part *whole, double logsum)
 {
@@ -127,12 +136,9 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
         cost = whole->cost * call->inverse_temperature + whole->mass * logsum;
     cost *= share;
     if (labels) {
-        double z = call->z[row * call->classes + (size_t)labels[row]];
         double v = call->keep * smx_loss_weight(call, labels[row]);
         if (v != 0)
-            cost += v * (empty ? INFINITY
-                               : (whole->max - z) * call->inverse_temperature +
-                                     logsum);
+            cost += v * (empty ? INFINITY : nats_of(call, row, whole, logsum));
     }
     if (empty)
         return cost != 0 ? INFINITY : 0;
@@ -141,7 +147,7 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
 
 static struct smx_descent descent_of(const struct smx_loss_call *call,
                                      size_t row, const struct smx_part *whole,
-                                     double lse)
+                                     double logsum, double lse)
 {
     const int64_t *labels = call->criterion.labels;
     bool none = call->criterion.reduction == SMX_NONE;
@@ -158,6 +164,10 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
     if (call->criterion.z_loss != 0 && whole->sum > 0)
         a += call->z_factor * 2 * call->criterion.z_loss * lse;
     d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
+    /* of p - 1 tame sums have no digits left that the loss has */
+    d.nats = INFINITY;
+    if (whole->tame && call->mass.kind == SMX_MASS_NONE)
+        d.nats = nats_of(call, row, whole, logsum);
     /* both halves of the factor as float32; no negative zeros; what counts as
      * the lowest comes to nothing still */
     d.tame = whole->tame && call->mass.kind == SMX_MASS_NONE &&
@@ -214,12 +224,20 @@ static void take_row(struct smx_loss_call *call, size_t row,
     if (d && ignored)
         *d = (struct smx_descent){.reference = whole->reference};
     else if (d)
-        *d = descent_of(call, row, whole, lse);
+        *d = descent_of(call, row, whole, logsum, lse);
+}
+
+/* 1 - exp(-x) of small x >= 0. */
+static double complement(double x)
+{
+    return x * (1 - x * (0.5 - x * (1.0 / 6 - x * (1.0 / 24))));
 }
 
 float smx_loss_own(const struct smx_loss_call *call, size_t row,
                    const struct smx_descent *d)
 {
+    if (d->nats < 0x1p-6)
+        return (float)(0 - d->label * complement(d->nats));
     int64_t label = call->criterion.labels[row];
     double z = call->z[row * call->classes + (size_t)label];
     double e = smx_power((z - d->reference) * call->scale);

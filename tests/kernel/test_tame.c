@@ -176,6 +176,32 @@ static void gradient_of(struct smx_context *context, float *z, size_t rows,
         SMX_OK);
 }
 
+/* The label's class keeps the digits of p - 1, though not promised; the
+ * reference has them down to 1e-10. */
+static void confident_labels(void **state)
+{
+    static float z[MOST], d[MOST], loss;
+    static long double exact[MOST], scale[MOST];
+
+    (void)state;
+    for (size_t s = 1; s < sizeof sizes / sizeof *sizes; s++)
+        for (float own = 0; own < 40; own += 0.5F) {
+            size_t n = sizes[s];
+            int64_t label = (int64_t)random_below(&seed, n);
+            struct smx_logits logits = logits_float(z, 1, n);
+            struct smx_criterion criterion = {.labels = &label};
+
+            for (size_t c = 0; c < n; c++)
+                z[c] = (float)random_unit(&seed);
+            z[label] = own + (float)random_unit(&seed);
+            reference_gradient(&logits, &criterion, NULL, exact, scale);
+            gradient_of(tiers[SMX_ISA_BASE], z, 1, n, &label, &loss, d);
+            assert_true(d[label] <= 0);
+            if (exact[label] > -1e-3L && exact[label] < -1e-10L)
+                assert_ulp(SMX_FLOAT32, d[label], exact[label], 0, 2);
+        }
+}
+
 /* Together in place, alone not. */
 static void losses_beside_wild_rows(void **state)
 {
@@ -246,6 +272,7 @@ int main(void)
         cmocka_unit_test(every_size_of_gradient),
         cmocka_unit_test(beside_wild_rows),
         cmocka_unit_test(losses_beside_wild_rows),
+        cmocka_unit_test(confident_labels),
         cmocka_unit_test(any_rows_of_few_classes),
     };
     int failed;
