@@ -6,6 +6,11 @@ KUBERNETES_VENV := $(B)/kubernetes-venv
 check-docker:
 	tests/docker/check.sh
 
+.PHONY: check-docker-arm64
+## check-docker-arm64: build and run the arm64 image under qemu (root, x86-64)
+check-docker-arm64: all
+	tests/docker/arm64.sh
+
 $(KUBERNETES_VENV)/bin/kubernetes-validate:
 	python3 -m venv $(KUBERNETES_VENV)
 	$(KUBERNETES_VENV)/bin/pip install -q kubernetes-validate==1.37.0

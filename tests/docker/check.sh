@@ -4,97 +4,25 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d)
+suite=docker image=softmaxd
 . tests/docker/engine.sh
+. tests/docker/image.sh
 . tests/docker/compose.sh
-containers=
-failed=0
 
 finish() {
     compose_stop
-    for c in $containers; do docker rm -f "$c" >/dev/null 2>&1; done
+    containers_stop
     engine_stop
     rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-check() { # NAME COMMAND...: which returns 77 for what cannot be told here
-    name=$1
-    shift
-    "$@"
-    case $? in
-    0) echo "[       OK ] docker: $name" ;;
-    77) echo "[  SKIPPED ] docker: $name" ;;
-    *)
-        echo "[  FAILED  ] docker: $name"
-        failed=$((failed + 1))
-        ;;
-    esac
-}
-
-run() { # NAME DOCKER-ARGUMENTS...
-    docker rm -f "$1" >/dev/null 2>&1
-    containers="$containers $1"
-    docker run -d --name "$@" >/dev/null
-}
-
-# What every container here is denied.
-locked="--read-only --cap-drop ALL --user 10001:10001
---security-opt no-new-privileges"
-socket() { curl -sf --max-time 10 --unix-socket "$work/run/http.sock" "$@"; }
-json='Content-Type: application/json'
-
-wait_for() { # CURL-ARGUMENTS...: until it answers, at most 5 s
-    tries=0
-    until curl -sf --max-time 1 -o /dev/null "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 250 ] || return 1
-        sleep 0.02
-    done
-}
-
-image_small() {
-    bytes=$(docker image inspect -f '{{.Size}}' softmaxd)
-    echo "image: $bytes bytes"
-    [ "$bytes" -le 15000000 ]
-}
-
-no_shell() {
-    docker create --name smx-files softmaxd >/dev/null || return 1
-    containers="$containers smx-files"
-    docker export smx-files | tar -t >"$work/files"
-    grep -q '^softmaxd$' "$work/files" &&
-        ! grep -E '(^|/)([bd]a)?sh$|busybox' "$work/files"
-}
-
 repeatable() {
     docker build -q --no-cache --network host -f docker/Dockerfile \
         -t softmaxd:again . >/dev/null || return 1
     [ "$(docker image inspect -f '{{.RootFS.Layers}}' softmaxd)" = \
         "$(docker image inspect -f '{{.RootFS.Layers}}' softmaxd:again)" ]
-}
-
-over_socket() {
-    mkdir -p "$work/run"
-    chmod 777 "$work/run"
-    # shellcheck disable=SC2086
-    run smx-socket $locked --network none -v "$work/run:/run/softmaxd" \
-        -e SOFTMAXD_LISTEN=unix:/run/softmaxd/http.sock softmaxd &&
-        wait_for --unix-socket "$work/run/http.sock" http://localhost/healthz
-}
-
-three_endpoints() {
-    socket http://localhost/softmax -H "$json" -d '{"logits":[1,2,3]}' |
-        grep -qF '[0.09003057,0.24472848,0.66524094]' &&
-        socket http://localhost/loss -H "$json" \
-            -d '{"logits":[1,2,3],"labels":2}' | grep -q '"loss":0.4076' &&
-        socket http://localhost/gradient -H "$json" \
-            -d '{"logits":[1,2,3],"labels":2}' | grep -q '"gradient":\[0.0900'
-}
-
-healthcheck() {
-    docker exec smx-socket /softmaxd --healthcheck \
-        unix:/run/softmaxd/http.sock
 }
 
 # Milliseconds from docker run to the first 200, the best of at most ten. A
@@ -117,19 +45,6 @@ starts_fast() {
     [ "${load%.*}" -lt $((2 * $(nproc))) ] && return 1
     echo "not judged: the load is $load on $(nproc) cores"
     return 77
-}
-
-# SIGTERM while a body is under way: the answer still arrives, exit 0
-drains() {
-    { printf '{"logits":['; sleep 1; printf '1,2,3]}'; } |
-        socket http://localhost/softmax -H "$json" -T - -X POST \
-            >"$work/answer" &
-    request=$!
-    sleep 0.3
-    docker stop -t 20 smx-socket >/dev/null
-    wait $request
-    grep -q probabilities "$work/answer" &&
-        [ "$(docker inspect -f '{{.State.ExitCode}}' smx-socket)" = 0 ]
 }
 
 # 64 MiB of memory, bodies of 8 M logits (32 MB each): refused, not killed
@@ -186,9 +101,7 @@ tiny_memory() {
         smx-tiny)" = "false true" ]
 }
 
-skip() { echo "[  SKIPPED ] docker: $*"; }
-
-if ! engine_start || ! base_image; then
+if ! engine_start || ! base_image ""; then
     skip "$reason"
     exit 0
 fi
@@ -196,6 +109,7 @@ check build docker build -q --network host -f docker/Dockerfile -t softmaxd .
 [ $failed -eq 0 ] || exit 1
 check "at most 15 MB" image_small
 check "no shell" no_shell
+check "user 10001" user_10001
 check "the same layers twice" repeatable
 check "locked down, over a Unix socket" over_socket
 check "three endpoints" three_endpoints

@@ -48,13 +48,14 @@ apt_mirror() {
         2>/dev/null | head -n 1
 }
 
-# A Debian root in $1, with the apt configuration and certificates of this
-# machine, so that it reaches what this machine reaches. Bootstrapped once.
+# A Debian root in $1, for $arch where that is set, with the apt configuration
+# and certificates of this machine, so that it reaches what this machine
+# reaches. Bootstrapped once.
 debian_root() {
-    bootstrapped=build/debian-root.tar
+    bootstrapped=build/debian-root${arch:+-$arch}.tar
     if [ ! -f "$bootstrapped" ]; then
-        debootstrap --variant=minbase bookworm "$1" "$(apt_mirror)" \
-            >/dev/null || return 1
+        debootstrap --variant=minbase ${arch:+--arch="$arch"} bookworm "$1" \
+            "$(apt_mirror)" >/dev/null || return 1
         rm -rf "$1"/var/cache/apt/archives/*.deb
         mkdir -p build
         tar -C "$1" -cf "$bootstrapped.new" . &&
@@ -74,22 +75,29 @@ debian_root() {
 
 # Have the image $1: it is here, or pulled, or the command after it makes it.
 have_image() {
-    image=$1
+    wanted=$1
     shift
-    docker image inspect "$image" >/dev/null 2>&1 && return 0
-    timeout 60 docker pull -q "$image" >/dev/null 2>&1 && return 0
-    "$@" "$image" >"$work/image.log" 2>&1 || {
-        reason="no registry in reach and no stand-in for $image:"
+    docker image inspect "$wanted" >/dev/null 2>&1 && return 0
+    timeout 60 docker pull -q "$wanted" >/dev/null 2>&1 && return 0
+    "$@" "$wanted" >"$work/image.log" 2>&1 || {
+        reason="no registry in reach and no stand-in for $wanted:"
         reason="$reason $(tail -n 1 "$work/image.log")"
         return 1
     }
-    echo "$image: no registry in reach, one made of Debian packages stands in"
+    echo "$wanted: no registry in reach, one made of Debian packages stands in"
 }
 
+# By a build, since older engines' import takes any root for their own
+# architecture's.
 make_debian() { # IMAGE
-    debian_root "$work/base" || return 1
-    tar -C "$work/base" -c . | docker import - "$1"
+    curl -sfo /dev/null --max-time 20 "$(apt_mirror)/dists/bookworm/Release" ||
+        { echo "no mirror of packages in reach"; return 1; }
+    mkdir "$work/context" && debian_root "$work/base" &&
+        tar -C "$work/base" -cf "$work/context/base.tar" . || return 1
     rm -rf "$work/base"
+    printf 'FROM scratch\nADD base.tar /\n' |
+        docker build -q -t "$1" -f - "$work/context" || return 1
+    rm -rf "$work/context"
 }
 
 make_haproxy() { # IMAGE
@@ -102,8 +110,8 @@ END
 }
 
 # The images that the Dockerfile and compose.yaml build on.
-base_image() {
-    base=$(sed -n 's/^ARG BASE=//p' docker/Dockerfile)
+base_image() { # FOLDER: of the registry, or none: an architecture's own
+    base=$1$(sed -n 's/^ARG BASE=//p' docker/Dockerfile)
     have_image "$base" make_debian
 }
 
