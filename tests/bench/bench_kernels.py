@@ -13,10 +13,10 @@ operations tests/bench/kernels.svg.
 """
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
-import time
 
 import kernels_svg
 
@@ -28,7 +28,6 @@ THREADS = [1, 2]
 COLUMNS = ["base", "onednn", "pytorch", "pytorch-base", "memcpy",
            "read-and-sum"]
 ROUNDS, MILLISECONDS = 5, 12
-PAUSE = 0.03    # s; idle threads of PyTorch and OpenMP spin before they sleep
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -40,11 +39,17 @@ class Peer:
             env={**os.environ, **environment})
 
     def ask(self, line):
+        """Its answer. It stands still until it is asked again: idle threads
+        of PyTorch and OpenMP spin, at the cost of whose turn it is."""
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
+        answer = self.process.stdout.readline().strip()
+        self.process.send_signal(signal.SIGSTOP)
+        return answer
 
     def close(self):
+        self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
 
@@ -85,7 +90,6 @@ def measure(peers, op, dtype, shape, threads):
     took = {p.name: [] for p in able}
     for _ in range(ROUNDS):
         for p in able:
-            time.sleep(PAUSE)
             took[p.name].append(float(p.ask(f"run {MILLISECONDS}")))
     n = shape[0] * shape[1]
     return {name: statistics.median(t) / n for name, t in took.items()}
