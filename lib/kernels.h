@@ -18,6 +18,12 @@
 
 #define SMX_CHUNK ((size_t)4096)
 
+/** n elements in whole blocks. */
+static inline size_t smx_blocks(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
 struct smx_loss_kernels;
 
 struct smx_kernels {

@@ -75,17 +75,19 @@ static inline double smx_loss_weight(const struct smx_loss_call *call,
     return call->mass.weights ? call->mass.weights[label] : 1;
 }
 
+/* Of the row, or of all. */
+static inline double smx_loss_upstream(const struct smx_loss_call *call,
+                                       size_t row)
+{
+    bool none = call->criterion.reduction == SMX_NONE;
+    return call->upstream ? call->upstream[none ? row : 0] : 1;
+}
+
 static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
                                     size_t chunk)
 {
     size_t left = call->classes - chunk * SMX_CHUNK;
     return left < SMX_CHUNK ? left : SMX_CHUNK;
-}
-
-/* Of kept exponentials of a row: whole blocks of the kernels. */
-static inline size_t smx_loss_width(const struct smx_loss_call *call)
-{
-    return (call->classes + 15) / 16 * 16;
 }
 
 static inline size_t smx_loss_rows(const struct smx_loss_call *call,

@@ -66,18 +66,12 @@ static void take_labels(const struct smx_loss_call *call, struct rows *rows)
     }
 }
 
-static double upstream_of(const struct smx_loss_call *call, size_t row)
-{
-    bool none = call->criterion.reduction == SMX_NONE;
-    return call->upstream ? call->upstream[none ? row : 0] : 1;
-}
-
 static void take_sums(const struct smx_loss_call *call, struct rows *rows)
 {
     for (size_t r = 0; r < rows->n; r++) {
         double sum = rows->few.sums[r] + rows->own[r];
         double a = call->factor * rows->mass[r];
-        double g = upstream_of(call, rows->first + r);
+        double g = smx_loss_upstream(call, rows->first + r);
         rows->rest[r] = rows->few.sums[r] / rows->own[r];
         rows->factor[r] = a * (g * call->inverse_temperature) / sum;
         rows->tame[r] &= smx_tame_sum(sum, call->classes) &&

@@ -55,14 +55,14 @@ static float *high_of(const struct smx_loss_call *call, struct kept *kept,
 {
     if (call->chunks > 1 && call->gradient != call->z)
         return call->gradient + (start + r) * call->classes;
-    return kept->high + r * smx_loss_width(call);
+    return kept->high + r * smx_blocks(call->classes);
 }
 
 void smx_loss_kept(void *argument, size_t block)
 {
     struct smx_loss_call *call = argument;
     size_t start = block * call->per_block, n = smx_loss_rows(call, block);
-    size_t width = smx_loss_width(call);
+    size_t width = smx_blocks(call->classes);
     struct smx_part parts[SMX_BLOCK_ROWS];
     struct smx_descent descents[SMX_BLOCK_ROWS];
     struct kept kept;

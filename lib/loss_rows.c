@@ -150,8 +150,7 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
                                      double logsum, double lse)
 {
     const int64_t *labels = call->criterion.labels;
-    bool none = call->criterion.reduction == SMX_NONE;
-    double g = call->upstream ? call->upstream[none ? row : 0] : 1;
+    double g = smx_loss_upstream(call, row);
     double label = 0, mass = whole->mass * (labels ? call->share : 1);
     g *= call->inverse_temperature;
     if (labels)

@@ -244,7 +244,7 @@ static void put_group(struct plain_call *call, size_t row, size_t rows,
                       union exponentials *e)
 {
     struct kept kept[GROUP];
-    size_t width = (call->classes + 15) / 16 * 16;
+    size_t width = smx_blocks(call->classes);
     for (size_t i = 0; i < rows; i++)
         keep_row(call, row + i, e->tame + i * width, &kept[i]);
     for (size_t i = 0; i < rows; i++)

@@ -311,7 +311,7 @@ static enum smx_status run(struct smx_context *context,
                            struct smx_loss_call *call)
 {
     bool labels = call->mass.kind == SMX_MASS_NONE;
-    size_t width = smx_loss_width(call);
+    size_t width = smx_blocks(call->classes);
     call->per_block = SMX_BLOCK_ROWS;
     call->few = call->classes <= SMX_FEW && labels;
     call->kept = !call->few && labels && call->gradients &&

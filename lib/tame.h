@@ -96,8 +96,8 @@ struct smx_tame_kernels {
      *  Relative error below 2^-26.5. */
     double (*sum)(const float *x, size_t n, const struct smx_tame *tame);
 
-    /** The same, and both halves of every exponential, in whole blocks of
-     *  16. */
+    /** The same, and both halves of every exponential; rest: whole blocks
+     *  of 16. */
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
                    float *high, float *rest);
 

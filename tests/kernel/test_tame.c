@@ -13,12 +13,12 @@
 
 #include "../support/draw.h"
 #include "../support/reference.h"
+#include "../support/tiers.h"
 #include "../support/ulp.h"
 
 enum { MOST = 8200 };
 
 static struct random seed;
-static struct smx_context *tiers[SMX_ISA_NEON + 1];
 
 static const size_t sizes[] = {1,  2,   10,  16,   17,   31,   32,  33,
                                64, 100, 130, 1000, 4096, 4100, 8193};
@@ -278,15 +278,9 @@ int main(void)
     int failed;
 
     random_seed(&seed);
-    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
-        struct smx_config config = {.threads = 2, .isa = (enum smx_isa)isa};
-
-        if (smx_isa_available((enum smx_isa)isa) &&
-            smx_context_create(&tiers[isa], &config) != SMX_OK)
-            return 1;
-    }
+    if (!tiers_open())
+        return 1;
     failed = cmocka_run_group_tests(tests, NULL, NULL);
-    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
-        smx_context_free(tiers[isa]);
+    tiers_close();
     return failed;
 }
