@@ -17,9 +17,10 @@ extern void TIER(few_sum)(struct smx_few *few, size_t rows, size_t classes);
 extern void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
                           const double *factors, float *out);
 
-INLINE void keep_step(struct smx_few *few, size_t i, const vf *x, int count,
+INLINE void keep_step(struct smx_few *few, size_t i, vf *x, int count,
                       const struct smx_tame *tame)
 {
+    bound(x, count, tame);
     struct parts parts = exponentials(x, count, tame);
     EACH (v, count) {
         vf_store(few->s + i + v * FLOATS, parts.s[v]);
@@ -38,7 +39,7 @@ void TIER(few_keep)(const float *x, size_t rows, size_t classes,
         keep_step(few, i, z, WIDE, &tame);
     }
     for (; i < n; i += BLOCK) {
-        load_part(x + i, n - i, &tame, z);
+        load_part(x + i, n - i, z);
         keep_step(few, i, z, PARTS, &tame);
     }
 }

@@ -50,7 +50,7 @@ struct smx_loss_call {
     struct smx_part *parts;       /* of a tile; not of few classes, */
     struct smx_descent *descents; /* nor these */
     float *copy;                  /* where rows do not lie side by side */
-    atomic_bool refused;
+    atomic_bool refused, wild;    /* wild: some chunk is not tame */
     atomic_size_t hits;
 
     /* The tile at work: what follows is of its first row. */
@@ -106,7 +106,7 @@ float smx_loss_own(const struct smx_loss_call *call, size_t row,
 
 /** max, tame, reference and sum of a chunk, and of a tame one both halves of
  * the exponentials (tame.h), unless rest is NULL; false: NaN or +INFINITY. */
-bool smx_loss_sum(const struct smx_loss_call *call, const float *z, size_t n,
+bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
                   float *high, float *rest, struct smx_part *part);
 
 /** Is rank asked for? */

@@ -18,7 +18,7 @@ struct kept { /* the halves of tame exponentials, row by row */
 };
 
 /* parts: one a chunk. */
-static void sum_row(const struct smx_loss_call *call, size_t row, float *high,
+static void sum_row(struct smx_loss_call *call, size_t row, float *high,
                     float *rest, struct smx_part *parts)
 {
     const float *z = call->z + row * call->classes;

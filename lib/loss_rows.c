@@ -15,24 +15,34 @@ static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
     part->sum = call->kernels->loss->sum(z, n, part->reference, call->scale);
 }
 
-bool smx_loss_sum(const struct smx_loss_call *call, const float *z, size_t n,
+/* Where some are wild, one look more is better than a sum in vain. */
+static bool expects_tame(const struct smx_loss_call *call, const float *z,
+                         size_t n)
+{
+    const struct smx_tame *tame = &call->tame;
+    return tame->possible &&
+           (!call->wild || call->kernels->tame->below(z, n, tame->highest));
+}
+
+bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
                   float *high, float *rest, struct smx_part *part)
 {
     const struct smx_tame_kernels *kernels = call->kernels->tame;
-    float max;
-    *part = (struct smx_part){.max = -INFINITY};
+    float max = INFINITY;
+    double sum = 0;
+    if (expects_tame(call, z, n))
+        sum = rest ? kernels->keep(z, n, &call->tame, &max, high, rest)
+                   : kernels->sum(z, n, &call->tame, &max);
+    *part = (struct smx_part){.tame = max < call->tame.highest, .max = max};
+    if (part->tame) {
+        part->sum = sum * SMX_TAME_UNIT;
+        return !isnan(sum);
+    }
     if (!call->kernels->peak(z, n, &max))
         return false;
+    call->wild = true;
     part->max = max;
-    part->tame = call->tame.possible && max < call->tame.highest;
-    if (!part->tame)
-        sum_wild(call, z, n, part);
-    else if (rest)
-        part->sum = kernels->keep(z, n, &call->tame, high, rest);
-    else
-        part->sum = kernels->sum(z, n, &call->tame);
-    if (part->tame)
-        part->sum *= SMX_TAME_UNIT;
+    sum_wild(call, z, n, part);
     return true;
 }
 

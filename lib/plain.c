@@ -226,7 +226,7 @@ static void keep_row(const struct plain_call *call, size_t row, float *e,
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
         sum +=
             call->kernels->tame->keep(z + c, chunk_length(call, k), &call->tame,
-                                      kept->high + c, kept->rest + c);
+                                      NULL, kept->high + c, kept->rest + c);
     if (smx_tame_sum(sum, call->classes))
         kept->sum = sum;
 }
@@ -271,20 +271,31 @@ static void put_rows(void *argument, size_t slice)
 
 /* ---- long rows -------------------------------------------------------- */
 
+/* NaN: it is wild. After the first of those, others are expected. */
+static double sum_tame_chunk(struct plain_call *call, size_t start, size_t n)
+{
+    const float *z = call->logits + start;
+    float max = INFINITY;
+    double sum = NAN;
+    if (call->tame.possible && (!call->wild || is_below(call, start, n)))
+        sum = call->kernels->tame->sum(z, n, &call->tame, &max);
+    if (max < call->tame.highest && !isnan(sum))
+        return sum;
+    if (!call->kernels->peak(z, n, &max))
+        refuse(call, start, n);
+    call->wild = true;
+    return NAN;
+}
+
 static void sum_tame_chunks(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     size_t i = slice * call->per_slice, all = call->rows * call->chunks;
     for (size_t end = i + call->per_slice; i < end && i < all; i++) {
-        size_t chunk = i % call->chunks, n = chunk_length(call, chunk);
+        size_t chunk = i % call->chunks;
         size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
-        float max;
-        call->tame_sums[i] = NAN;
-        if (is_below(call, start, n))
-            call->tame_sums[i] =
-                call->kernels->tame->sum(call->logits + start, n, &call->tame);
-        else if (!call->kernels->peak(call->logits + start, n, &max))
-            refuse(call, start, n);
+        call->tame_sums[i] =
+            sum_tame_chunk(call, start, chunk_length(call, chunk));
     }
 }
 
@@ -309,12 +320,11 @@ static void put_wild_chunk(struct plain_call *call, size_t i, size_t row,
               e);
 }
 
-/* Backwards, as the end of the tensor is what the cache still holds. */
 static void put_chunks(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     ALIGNED double e[SMX_CHUNK];
-    size_t i = (call->slices - 1 - slice) * call->per_slice;
+    size_t i = slice * call->per_slice;
     size_t all = call->rows * call->chunks;
     for (size_t end = i + call->per_slice; i < end && i < all; i++) {
         size_t row = i / call->chunks, chunk = i % call->chunks;
@@ -369,18 +379,14 @@ static void long_rows(struct smx_context *context, struct plain_call *call)
         smx_pool_for(context->pool, call->slices, sum_wild_chunks, call);
         merge_wild_rows(call);
     }
-    smx_pool_for(context->pool, call->slices, put_chunks, call);
+    smx_pool_back(context->pool, call->slices, put_chunks, call);
 }
 
 static void short_rows(struct smx_context *context, struct plain_call *call)
 {
     call->per_slice = SMX_SMALL / call->classes;
     call->slices = (call->rows + call->per_slice - 1) / call->per_slice;
-    if (call->slices <= 8) /* a look takes less than a wake-up */
-        for (size_t i = 0; i < call->slices; i++)
-            check_rows(call, i);
-    else
-        smx_pool_for(context->pool, call->slices, check_rows, call);
+    smx_pool_look(context->pool, call->slices, check_rows, call);
     if (call->refused == SIZE_MAX)
         smx_pool_for(context->pool, call->slices, put_rows, call);
 }

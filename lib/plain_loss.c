@@ -33,8 +33,8 @@ static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
 }
 
 /* false: NaN or an infinity where it must not be. */
-static bool sum_chunk(const struct smx_loss_call *call, size_t row,
-                      size_t chunk, struct smx_part *part)
+static bool sum_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
+                      struct smx_part *part)
 {
     const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_loss_chunk(call, chunk);
@@ -93,12 +93,11 @@ static void put_chunk(const struct smx_loss_call *call, size_t row,
         call->gradient[start + y] = own;
 }
 
-/* Backwards, as the end of the tensor is what the cache still holds. */
 static void put_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
     size_t all = call->rows * call->chunks;
-    size_t i = (call->slices - 1 - slice) * call->per_slice;
+    size_t i = slice * call->per_slice;
     size_t end = all - i < call->per_slice ? all : i + call->per_slice;
     for (; i < end; i++)
         put_chunk(call, i / call->chunks, i % call->chunks);
@@ -267,7 +266,7 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
         return;
     smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
     if (call->gradient)
-        smx_pool_for(context->pool, call->slices, put_chunks, call);
+        smx_pool_back(context->pool, call->slices, put_chunks, call);
 }
 
 static void run_tile(struct smx_context *context, struct smx_loss_call *call,

@@ -118,11 +118,10 @@ static void put_chunk(const struct vjp_call *call, size_t row, size_t chunk)
                      call->gradient + start);
 }
 
-/* Backwards, as the end of the tensor is what the cache still holds. */
 static void put_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = (call->slices - 1 - slice) * call->per_slice;
+    size_t i = slice * call->per_slice;
     size_t all = call->rows * call->chunks;
     for (size_t end = i + call->per_slice; i < end && i < all; i++)
         put_chunk(call, i / call->chunks, i % call->chunks);
@@ -153,7 +152,7 @@ static void compute(struct smx_context *context, struct vjp_call *call)
         return;
     for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
         call->whole[r] = merge(call, r);
-    smx_pool_for(context->pool, call->slices, put_chunks, call);
+    smx_pool_back(context->pool, call->slices, put_chunks, call);
 }
 
 static void run_tile(struct smx_context *context, struct vjp_call *call,

@@ -11,14 +11,22 @@ struct job {
     void *argument;
 };
 
-/* A call whose slices are shared; lives on its caller's stack. */
+/* Slices that have not been taken yet: from next on to the end. */
+struct range {
+    size_t first, end;
+    atomic_size_t next;
+};
+
+/* A call whose slices are shared; lives on its caller's stack. Each side begins
+ * with its own, in every sweep the same, for its caches hold them, then helps
+ * the other. */
 struct loop {
     struct loop *next;
     void (*slice)(void *argument, size_t i);
     void *argument;
-    size_t slices;
+    bool back;
     atomic_size_t helpers; /* threads of the pool inside it */
-    atomic_size_t taken;
+    struct range of_caller, of_helpers;
 };
 
 struct smx_pool {
@@ -36,14 +44,27 @@ struct smx_pool {
     pthread_t thread[];
 };
 
-/* One slice; false when none is left. */
-static bool loop_step(struct loop *loop)
+static bool range_step(struct loop *loop, struct range *range)
 {
-    size_t i = atomic_fetch_add(&loop->taken, 1);
-    if (i >= loop->slices)
+    size_t i = atomic_fetch_add(&range->next, 1);
+    if (i >= range->end)
         return false;
-    loop->slice(loop->argument, i);
+    loop->slice(loop->argument,
+                loop->back ? range->first + range->end - 1 - i : i);
     return true;
+}
+
+/* One slice; false when none is left. */
+static bool caller_step(struct loop *loop)
+{
+    return range_step(loop, &loop->of_caller) ||
+           range_step(loop, &loop->of_helpers);
+}
+
+static bool helper_step(struct loop *loop)
+{
+    return range_step(loop, &loop->of_helpers) ||
+           range_step(loop, &loop->of_caller);
 }
 
 static void loop_unlink(struct smx_pool *pool, struct loop *loop)
@@ -88,14 +109,18 @@ static void run_job(struct smx_pool *pool)
 }
 
 /* One slice of a loop, which then goes to the back: callers get turns, so a
- * long one does not starve a short one. */
+ * long one does not starve a short one. More where nothing else waits. */
 static void help_loop(struct smx_pool *pool, struct loop *loop)
 {
     loop_unlink(pool, loop);
+    bool alone = !pool->loops && !pool->first;
+    unsigned posted = atomic_load(&pool->posted);
     atomic_fetch_add(&loop->helpers, 1);
     loop_append(pool, loop);
     pthread_mutex_unlock(&pool->lock);
-    bool more = loop_step(loop);
+    bool more = helper_step(loop);
+    while (more && alone && atomic_load(&pool->posted) == posted)
+        more = helper_step(loop);
     pthread_mutex_lock(&pool->lock);
     if (!more)
         loop_unlink(pool, loop);
@@ -249,23 +274,40 @@ static void await_helpers(struct smx_pool *pool, struct loop *loop)
     pthread_mutex_unlock(&pool->lock);
 }
 
-void smx_pool_for(struct smx_pool *pool, size_t slices,
-                  void (*slice)(void *, size_t), void *argument)
+static void run_loop(struct smx_pool *pool, size_t slices,
+                     void (*slice)(void *, size_t), void *argument, bool back)
 {
+    size_t own = slices / pool->threads;
     if (pool->threads == 1 || slices < 2) {
         for (size_t i = 0; i < slices; i++)
-            slice(argument, i);
+            slice(argument, back ? slices - 1 - i : i);
         return;
     }
-    struct loop loop = {NULL, slice, argument, slices, 0, 0};
+    struct loop loop = {.slice = slice,
+                        .argument = argument,
+                        .back = back,
+                        .of_caller = {0, own, 0},
+                        .of_helpers = {own, slices, own}};
     pthread_mutex_lock(&pool->lock);
     loop_append(pool, &loop);
     call_for(pool, (slices < pool->threads ? slices : pool->threads) - 1);
     pthread_mutex_unlock(&pool->lock);
-    while (loop_step(&loop))
+    while (caller_step(&loop))
         ;
     pthread_mutex_lock(&pool->lock);
     loop_unlink(pool, &loop);
     pthread_mutex_unlock(&pool->lock);
     await_helpers(pool, &loop);
+}
+
+void smx_pool_for(struct smx_pool *pool, size_t slices,
+                  void (*slice)(void *, size_t), void *argument)
+{
+    run_loop(pool, slices, slice, argument, false);
+}
+
+void smx_pool_back(struct smx_pool *pool, size_t slices,
+                   void (*slice)(void *, size_t), void *argument)
+{
+    run_loop(pool, slices, slice, argument, true);
 }

@@ -36,6 +36,24 @@ enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
 void smx_pool_for(struct smx_pool *pool, size_t slices,
                   void (*slice)(void *argument, size_t i), void *argument);
 
+/** The same, on the way back: each thread begins with what it ended with when
+ *  they were last taken, which is what its caches hold. */
+void smx_pool_back(struct smx_pool *pool, size_t slices,
+                   void (*slice)(void *argument, size_t i), void *argument);
+
+/** smx_pool_for of slices that only look at their elements: a few of these take
+ *  less than a wake-up. */
+static inline void smx_pool_look(struct smx_pool *pool, size_t slices,
+                                 void (*slice)(void *argument, size_t i),
+                                 void *argument)
+{
+    if (slices > 8)
+        smx_pool_for(pool, slices, slice, argument);
+    else
+        for (size_t i = 0; i < slices; i++)
+            slice(argument, i);
+}
+
 /** The smallest of what slices find, whichever thread is first. */
 static inline void smx_pool_least(atomic_size_t *least, size_t found)
 {

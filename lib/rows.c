@@ -89,8 +89,8 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                         .count = smx_rows_count(z) * z->classes,
                         .low = what == SMX_LOGITS,
                         .refused = SIZE_MAX};
-    smx_pool_for(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
-                 scan_slice, &scan);
+    smx_pool_look(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
+                  scan_slice, &scan);
     if (scan.refused == SIZE_MAX)
         return SMX_OK;
     if (where)

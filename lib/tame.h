@@ -92,14 +92,16 @@ struct smx_tame_kernels {
     /** Are all x[i] below highest? false for NaN. */
     bool (*below)(const float *x, size_t n, float highest);
 
-    /** Sum of the exponentials of x. Fetches into the cache what lies behind.
-     *  Relative error below 2^-26.5. */
-    double (*sum)(const float *x, size_t n, const struct smx_tame *tame);
+    /** Sum of the exponentials of x and the largest of x, any floats. If that
+     *  is below highest, the sum is NaN where x has one, else its relative
+     *  error is below 2^-26.5. Fetches into the cache what lies behind. */
+    double (*sum)(const float *x, size_t n, const struct smx_tame *tame,
+                  float *max);
 
     /** The same, and both halves of every exponential; rest: whole blocks
-     *  of 16. */
+     *  of 16; max: NULL if it is not wanted. */
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
-                   float *high, float *rest);
+                   float *max, float *high, float *rest);
 
     /** out[i] = (high[i] + rest[i]) / sum. out may be high. */
     void (*divide)(const float *high, const float *rest, size_t n, double sum,

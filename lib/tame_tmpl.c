@@ -19,6 +19,7 @@ struct sums {
     vd even[PARTS], odd[PARTS]; /* of s, as vf_even and vf_odd have it */
     vd rest[VECS];
     vf run[PARTS];
+    vf top;
 };
 
 INLINE void add(struct sums *sums, int v, vf s, vf rest)
@@ -67,9 +68,18 @@ INLINE void fetch(const float *x, size_t ahead)
 /* n elements, count registers of them, the last in part; high and rest: where
  * they are kept, or NULL. */
 INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
-                     const struct smx_tame *tame, float *high, float *rest)
+                     const struct smx_tame *tame, bool top, float *high,
+                     float *rest)
 {
-    struct parts e = exponentials(x, count, tame);
+    vf z[WIDE];
+    EACH (v, count) {
+        z[v] = vf_at_least(x[v], tame->lowest);
+        if (top) { /* NaN stays NaN */
+            z[v] = vf_max(vf_all(tame->lowest), x[v]);
+            sums->top = vf_max(x[v], sums->top);
+        }
+    }
+    struct parts e = exponentials(z, count, tame);
     EACH (v, count) {
         size_t i = (size_t)v * FLOATS;
         add(sums, v % PARTS, e.s[v], e.rest[v]);
@@ -83,45 +93,48 @@ INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
 }
 
 INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
-                       float *high, float *rest)
+                       float *max, float *high, float *rest)
 {
     const struct smx_tame tame = *by; /* nothing that is stored changes it */
-    struct sums sums = {0};
+    struct sums sums = {.top = vf_all(-__builtin_inff())};
     vf z[WIDE];
     size_t i = 0;
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
-            if (!rest)
-                fetch(x + i, SMX_CHUNK);
+            fetch(x + i, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
             load(x + i, WIDE, z);
-            sum_step(&sums, z, STEP, WIDE, &tame, rest ? high + i : NULL,
+            sum_step(&sums, z, STEP, WIDE, &tame, max, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
         }
         end_run(&sums);
     }
     for (; n - i >= BLOCK; i += BLOCK) {
         load(x + i, PARTS, z);
-        sum_step(&sums, z, BLOCK, PARTS, &tame, rest ? high + i : NULL,
+        sum_step(&sums, z, BLOCK, PARTS, &tame, max, rest ? high + i : NULL,
                  rest ? rest + i : NULL);
     }
     if (i < n) {
-        load_part(x + i, n - i, &tame, z);
-        sum_step(&sums, z, n - i, PARTS, &tame, rest ? high + i : NULL,
+        load_part(x + i, n - i, z);
+        sum_step(&sums, z, n - i, PARTS, &tame, max, rest ? high + i : NULL,
                  rest ? rest + i : NULL);
     }
     end_run(&sums);
+    if (max)
+        *max = vf_top(sums.top);
     return sum_of(&sums);
 }
 
-static double sum(const float *x, size_t n, const struct smx_tame *tame)
+static double sum(const float *x, size_t n, const struct smx_tame *tame,
+                  float *max)
 {
-    return sum_kept(x, n, tame, NULL, NULL);
+    return sum_kept(x, n, tame, max, NULL, NULL);
 }
 
 static double keep(const float *x, size_t n, const struct smx_tame *tame,
-                   float *high, float *rest)
+                   float *max, float *high, float *rest)
 {
-    return sum_kept(x, n, tame, high, rest);
+    return max ? sum_kept(x, n, tame, max, high, rest)
+               : sum_kept(x, n, tame, NULL, high, rest);
 }
 
 /* ---- products ---------------------------------------------------------- */
@@ -192,7 +205,8 @@ INLINE void put_part(const float *x, size_t n, const struct scaled *by,
                      float *out)
 {
     vf z[PARTS];
-    load_part(x, n, &by->tame, z);
+    load_part(x, n, z);
+    bound(z, PARTS, &by->tame);
     struct parts e = exponentials(z, PARTS, &by->tame);
     EACH (v, PARTS) {
         size_t i = (size_t)v * FLOATS;
@@ -214,6 +228,7 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
         if (stream)
             fetch(x + i, SMX_CHUNK / 4);
         load(x + i, WIDE, z);
+        bound(z, WIDE, &by->tame);
         struct parts e = exponentials(z, WIDE, &by->tame);
         EACH (v, WIDE) {
             vf p = scaled(e.s[v] + e.rest[v], by);

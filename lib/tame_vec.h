@@ -27,14 +27,13 @@ INLINE void load(const float *x, int count, vf z[WIDE])
         z[v] = vf_load(x + v * FLOATS);
 }
 
-/* The first n of a block, the lowest behind them. */
-INLINE void load_part(const float *x, size_t n, const struct smx_tame *tame,
-                      vf z[PARTS])
+/* The first n of a block, -INFINITY behind them. */
+INLINE void load_part(const float *x, size_t n, vf z[PARTS])
 {
     EACH (v, PARTS) {
         size_t before = (size_t)v * FLOATS;
         size_t left = n > before ? n - before : 0;
-        z[v] = vf_load_part(x + before, left, tame->lowest);
+        z[v] = vf_load_part(x + before, left, -__builtin_inff());
     }
 }
 
@@ -51,7 +50,14 @@ INLINE vf remainder_of(vf z, vf k, const struct smx_tame *tame)
     return vf_less_product(f, k, vf_all(tame->step_low));
 }
 
-/* Step by step for all, as one alone would wait for each. */
+INLINE void bound(vf *z, int count, const struct smx_tame *tame)
+{
+    EACH (v, count)
+        z[v] = vf_at_least(z[v], tame->lowest);
+}
+
+/* x: none below the lowest. Step by step for all, as one alone would wait for
+ * each. */
 INLINE struct parts exponentials(const vf *x, int count,
                                  const struct smx_tame *tame)
 {
@@ -59,10 +65,9 @@ INLINE struct parts exponentials(const vf *x, int count,
     vf f[WIDE], q[WIDE];
     vi k[WIDE];
     EACH (v, count) {
-        vf z = vf_at_least(x[v], tame->lowest);
-        vf shifted = z * vf_all(tame->scale) + vf_all(SMX_TAME_MAGIC);
+        vf shifted = x[v] * vf_all(tame->scale) + vf_all(SMX_TAME_MAGIC);
         k[v] = (vi)shifted;
-        f[v] = remainder_of(z, shifted - vf_all(SMX_TAME_MAGIC), tame) -
+        f[v] = remainder_of(x[v], shifted - vf_all(SMX_TAME_MAGIC), tame) -
                vf_lookup(tame->rest, k[v]);
     }
     EACH (v, count)

@@ -264,6 +264,55 @@ static void any_rows_of_few_classes(void **state)
                     try_few(tiers[isa], rows[i], n);
 }
 
+/* Refused by softmax, by the loss and by the gradient, which say where and
+ * leave the output alone. */
+static void try_refused(struct smx_context *context, const float *z, size_t n,
+                        size_t at)
+{
+    static float out[2 * MOST], before[2 * MOST];
+    const int64_t labels[2] = {0, 0};
+    float loss = 5;
+    struct smx_logits logits = logits_float(z, 2, n);
+    struct smx_criterion criterion = {.labels = labels};
+    struct smx_softmax_out values = {.values = out};
+    struct smx_loss_out losses = {.loss = &loss};
+
+    for (int i = 0; i < 3; i++) {
+        struct smx_where where = {SMX_WEIGHTS, SIZE_MAX};
+        enum smx_status status =
+            i == 0   ? smx_softmax(context, &logits, &values, &where)
+            : i == 1 ? smx_loss(context, &logits, &criterion, &losses, &where)
+                     : smx_gradient(context, &logits, &criterion, NULL, out,
+                                    &losses, &where);
+
+        assert_status(status, SMX_ENONFINITE);
+        assert_int_equal(where.operand, SMX_LOGITS);
+        assert_int_equal(where.index, at);
+    }
+    assert_memory_equal(out, before, sizeof out);
+    assert_true(loss == 5);
+}
+
+/* Anywhere in the second of two rows, the first of which is wild or not. */
+static void every_kind_of_nan(void **state)
+{
+    static float z[2 * MOST];
+    const float bad[] = {NAN, -NAN, INFINITY};
+
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int k = 0; k < 24; k++) {
+            size_t n = sizes[s], at = n + random_below(&seed, n);
+
+            fill(z, n, k & 1 ? 70 : 3, 1);
+            fill(z + n, n, 3, 1);
+            z[at] = bad[k % 3];
+            for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+                if (tiers[isa])
+                    try_refused(tiers[isa], z, n, at);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +323,7 @@ int main(void)
         cmocka_unit_test(losses_beside_wild_rows),
         cmocka_unit_test(confident_labels),
         cmocka_unit_test(any_rows_of_few_classes),
+        cmocka_unit_test(every_kind_of_nan),
     };
     int failed;
 
