@@ -2,6 +2,8 @@
 /* The kernels of row_kernels.h, compiled once an instruction set. */
 #include "row_kernels.h"
 
+#include <math.h>
+
 #include "softcap_vec.h"
 
 extern const struct smx_row_kernels TIER(row_kernels);
@@ -164,54 +166,83 @@ INLINE struct two_vec distance(enum course course, size_t i, const double *z,
 }
 
 /* course is a constant where this is inlined. */
-/* From the vector at i on to the one at end; skip: SIZE_MAX where none is. */
-INLINE void add_exponentials(enum course course, size_t i, size_t end,
-                             const double *z, size_t n,
-                             const struct smx_distance *how,
-                             const struct summit *s, size_t skip,
-                             const struct smx_tile *out,
-                             struct two_vec sums[VECS])
+INLINE void fill(enum course course, const double *z, size_t n,
+                 const struct smx_distance *how, const struct smx_tile *out)
 {
-    for (; i < end; i += BLOCK)
-        EACH (v, VECS) {
-            size_t j = i + (size_t)v * LANES;
-            vd e = two_vec_exp(distance(course, j, z, n, how, s, out));
-            vd_store(out->e + j, e);
-            if (skip != SIZE_MAX)
-                e = (vd)((vl)e & ~vl_at(skip - j));
-            struct two_vec sum = two_vec_sum(sums[v].hi, e);
-            sums[v] = (struct two_vec){sum.hi, sums[v].lo + sum.lo};
-        }
-}
-
-INLINE struct smx_two exponentials_as(enum course course, const double *z,
-                                      size_t n, const struct smx_distance *how,
-                                      size_t skip, const struct smx_tile *out)
-{
-    struct two_vec sums[VECS] = {{{0}, {0}}};
     const struct smx_distance d = *how;
     const struct smx_tile tile = *out;
     struct summit s = climb(&d);
-    size_t with = skip < n ? skip / BLOCK * BLOCK : n;
-    add_exponentials(course, 0, with, z, n, &d, &s, SIZE_MAX, &tile, sums);
-    if (with < n) {
-        add_exponentials(course, with, with + 1, z, n, &d, &s, skip, &tile,
-                         sums);
-        add_exponentials(course, with + BLOCK, n, z, n, &d, &s, SIZE_MAX, &tile,
-                         sums);
-    }
-    return two_vec_total(sums);
+    for (size_t i = 0; i < n; i += BLOCK)
+        EACH (v, VECS) {
+            size_t j = i + (size_t)v * LANES;
+            vd_store(tile.e + j,
+                     two_vec_exp(distance(course, j, z, n, &d, &s, &tile)));
+        }
 }
 
-static struct smx_two exponentials(const double *z, size_t n,
-                                   const struct smx_distance *how, size_t skip,
-                                   const struct smx_tile *out)
+/* Of LINE with neither temperature nor large logits. Not inlined: beside the
+ * other courses its constants would not stay in registers. */
+static __attribute__((noinline)) void fill_near(const double *z, size_t n,
+                                                double top, double *e)
 {
-    if (!how->capped)
-        return exponentials_as(LINE, z, n, how, skip, out);
-    if (how->narrow)
-        return exponentials_as(BEND_NARROW, z, n, how, skip, out);
-    return exponentials_as(BEND, z, n, how, skip, out);
+    const struct near near = near_of(vd_all(top));
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK)
+        EACH (v, VECS)
+            vd_store(e + i + v * LANES,
+                     near_exp(vd_load(z + i + v * LANES), &near));
+    if (i == n)
+        return;
+    EACH (v, VECS) {
+        vd part = get(z, i + (size_t)v * LANES, n);
+        vd_store(e + i + v * LANES, near_exp(part, &near));
+    }
+}
+
+static bool is_near(const struct smx_distance *how)
+{
+    return !how->capped && !how->scaled && fabs(how->top) <= NEAR_MOST;
+}
+
+/* A vector of e, whole blocks; without element skip, SIZE_MAX where it is not
+ * near. */
+INLINE vd get_but(const double *e, size_t i, size_t n, size_t skip)
+{
+    if (i >= n)
+        return vd_all(0);
+    vd v = vd_load(e + i);
+    return skip == SIZE_MAX ? v : (vd)((vl)v & ~vl_at(skip - i));
+}
+
+/* Blocks of which each lane is added up, of positive numbers, before that is
+ * added to a twofold sum. */
+#define FEW 4
+
+INLINE void add_few(const double *e, size_t i, size_t n, size_t skip,
+                    struct two_vec sums[VECS])
+{
+    EACH (v, VECS) {
+        vd x[FEW];
+        EACH (b, FEW)
+            x[b] = get_but(e, i + (size_t)(b * BLOCK + v * LANES), n, skip);
+        struct two_vec few = {(x[0] + x[1]) + (x[2] + x[3]), vd_all(0)};
+        two_vec_accumulate(&sums[v], few);
+    }
+}
+
+/* The sum of e without element skip; whole blocks. */
+static struct smx_two sum_but(const double *e, size_t n, size_t skip)
+{
+    struct two_vec sums[VECS] = {{{0}, {0}}};
+    for (size_t i = 0; i < n; i += FEW * BLOCK) {
+        if (skip - i < FEW * BLOCK)
+            add_few(e, i, n, skip, sums);
+        else if (n - i < FEW * BLOCK)
+            add_few(e, i, n, SIZE_MAX, sums);
+        else
+            add_few(e, i, SIZE_MAX, SIZE_MAX, sums);
+    }
+    return two_vec_total(sums);
 }
 
 INLINE void distances_as(enum course course, const double *z, size_t n,
@@ -234,6 +265,24 @@ static void distances(const double *z, size_t n, const struct smx_distance *how,
         distances_as(BEND_NARROW, z, n, how, &tile);
     else
         distances_as(BEND, z, n, how, &tile);
+}
+
+static struct smx_two exponentials(const double *z, size_t n,
+                                   const struct smx_distance *how, size_t skip,
+                                   const struct smx_tile *out)
+{
+    if (is_near(how)) {
+        if (out->hi)
+            distances(z, n, how, out);
+        fill_near(z, n, how->top, out->e);
+    } else if (!how->capped) {
+        fill(LINE, z, n, how, out);
+    } else if (how->narrow) {
+        fill(BEND_NARROW, z, n, how, out);
+    } else {
+        fill(BEND, z, n, how, out);
+    }
+    return sum_but(out->e, n, skip);
 }
 
 static struct smx_two sum(const double *x, size_t n)

@@ -150,9 +150,19 @@ INLINE struct smx_two two_vec_total(struct two_vec sums[VECS])
 
 /* ---- exponentials ------------------------------------------------------- */
 
-/* log(2) / 16 in 38 bits, so that up to 2^15 times it is exact, and rest. */
+/* log(2) / 16 in 38 bits, so that up to 2^15 times it is exact, and rest; of
+ * the rest 38 bits. */
 #define STEP_HI 0x1.62e42fefa0000p-5
 #define STEP_LO 0x1.cf79abc9e3b3ap-44
+#define STEP_MID 0x1.cf79abc9e0000p-44
+
+/* The polynomial of rise(): scripts/exp_coefficients.py prints it, too. */
+#define RISE_2 0x1.000000000010fp-1
+#define RISE_3 0x1.55555555555cep-3
+#define RISE_4 0x1.55555547f6cccp-5
+#define RISE_5 0x1.1111110b1ff36p-7
+#define RISE_6 0x1.6c1cc1860e77bp-10
+#define RISE_7 0x1.a01f570abd61cp-13
 
 /* What 2^(j/16) loses when it is rounded to SMX_POWER_TABLE, as a share of
  * it; scripts/exp_coefficients.py prints these. */
@@ -193,34 +203,70 @@ INLINE struct reduced reduce(struct two_vec x, double magic)
     struct reduced r;
     vd shifted = x.hi * vd_all(SMX_POWER_NAT) + vd_all(magic);
     vd k = shifted - vd_all(magic);
-    r.hi = x.hi - k * vd_all(STEP_HI);
+    r.hi = vd_less_product(x.hi, k, vd_all(STEP_HI));
     r.lo = x.lo - k * vd_all(STEP_LO);
     r.power = vd_sixteenths(shifted);
     r.share = vd_pick(SIXTEENTH_RESTS, shifted);
     return r;
 }
 
-/* exp(r) - 1; Taylor's polynomial ends 2^-59 off. */
-INLINE vd taylor(vd r)
+/* exp(r) - 1, |r| < 0.0434, within 2^-58; what is small keeps its digits. */
+INLINE vd rise(vd r)
 {
-    vd sum = vd_all(1.0 / 5040);
-    sum = sum * r + vd_all(1.0 / 720);
-    sum = sum * r + vd_all(1.0 / 120);
-    sum = sum * r + vd_all(1.0 / 24);
-    sum = sum * r + vd_all(1.0 / 6);
-    sum = sum * r + vd_all(1.0 / 2);
-    return r + r * r * sum;
+    vd square = r * r;
+    vd a = vd_all(RISE_2) + vd_all(RISE_3) * r;
+    vd b = vd_all(RISE_4) + vd_all(RISE_5) * r;
+    vd c = vd_all(RISE_6) + vd_all(RISE_7) * r;
+    return r + square * (a + square * (b + square * c));
 }
 
 /**
- * 2^128 exp(x), x <= 0, within 0.53 units in the last place: but for the last
+ * 2^128 exp(x), x <= 0, within 0.55 units in the last place: but for the last
  * addition all roundings are of numbers below 2^-5 of the result.
  */
 INLINE vd two_vec_exp(struct two_vec x)
 {
     struct reduced s = reduce(x, SHIFTED);
-    vd e = s.power + s.power * (s.share + taylor(s.hi + s.lo));
+    vd e = s.power + s.power * (s.share + rise(s.hi + s.lo));
     return (vd)((vl)e & (vl)(x.hi > vd_all(EXP_LOWEST)));
+}
+
+/* Up to here a logit is k STEP and a rest that is exact. */
+#define NEAR_MOST 512.0
+
+/** A largest logit, at most NEAR_MOST from 0: k STEP and rest. */
+struct near {
+    vd magic; /* SHIFTED - k */
+    vd rest, lowest;
+};
+
+INLINE vd near_rest(vd x, vd k)
+{
+    return vd_less_product(vd_less_product(x, k, vd_all(STEP_HI)), k,
+                           vd_all(STEP_MID));
+}
+
+INLINE struct near near_of(vd top)
+{
+    vd magic = vd_all(SMX_POWER_MAGIC);
+    vd k = (top * vd_all(SMX_POWER_NAT) + magic) - magic;
+    return (struct near){vd_all(SHIFTED) - k, near_rest(top, k),
+                         top + vd_all(EXP_LOWEST)};
+}
+
+/**
+ * 2^128 exp(x - top), x <= top, within 0.57 units in the last place: the
+ * distance of the steps is exact and that of the rests is small, so that
+ * nobody has to know x - top in twofold precision.
+ */
+INLINE vd near_exp(vd x, const struct near *near)
+{
+    vd shifted = x * vd_all(SMX_POWER_NAT) + near->magic;
+    vd r = near_rest(x, shifted - near->magic) - near->rest;
+    vd power = vd_sixteenths(shifted);
+    vd share = vd_pick(SIXTEENTH_RESTS, shifted);
+    vd e = power + power * (share + rise(r));
+    return (vd)((vl)e & (vl)(x > near->lowest));
 }
 
 /** power times exp(x) / power - 1: product.hi exactly and rest. */
@@ -281,7 +327,7 @@ INLINE vd vd_one_less_exp(vd x)
     x = vd_max(x, vd_all(ONE_LESS_LOWEST));
     struct two_vec y = {x, vd_all(0)};
     struct reduced s = reduce(y, SMX_POWER_MAGIC);
-    return (vd_all(1) - s.power) - s.power * taylor(s.hi + s.lo);
+    return (vd_all(1) - s.power) - s.power * rise(s.hi + s.lo);
 }
 
 #endif

@@ -383,6 +383,20 @@ INLINE vf vf_less_product(vf c, vf a, vf b)
 #endif
 }
 
+/** c - a * b, of a product that is exact. */
+INLINE vd vd_less_product(vd c, vd a, vd b)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(SMX_TIER_AVX2)
+    return (vd)_mm256_fnmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(SMX_TIER_NEON)
+    return (vd)vfmsq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#else
+    return c - a * b;
+#endif
+}
+
 /** a * b where limit < t, else 0: lanes that come to nothing are not
  *  multiplied, as what underflows takes many times as long. */
 INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)

@@ -59,9 +59,33 @@ def in_two(x, bits):
     return high.hex(), float(x - Decimal(high)).hex()
 
 
+def rise():
+    """(exp(r) - 1 - r) / r^2 for |r| <= STEP, so that its error times r^2 is
+    the least: with s = (r / STEP)^2 that is s (s - s1) (s - s2) (s - s3), a
+    Chebyshev polynomial of degree 4 of which the lowest zero is moved to 0.
+    """
+    least = cosine(PI / 8)
+    nodes, values = [], []
+    for i in range(3):
+        s = (cosine(PI * (2 * i + 1) / 8) + least) / (1 + least)
+        for r in (STEP * s.sqrt(), -STEP * s.sqrt()):
+            nodes.append(r)
+            values.append((r.exp() - 1 - r) / (r * r))
+    c = [float(v) for v in interpolate(nodes, values)]
+    worst = Decimal(0)
+    for i in range(-1000, 1001):
+        r = STEP * i / 1000
+        q = sum(Decimal(v) * (r ** k if k else 1) for k, v in enumerate(c))
+        worst = max(worst, abs(1 + r + r * r * q - r.exp()))
+    for k, v in enumerate(c, 2):
+        print(f"#define RISE_{k} {v.hex()}")
+    print(f"/* error 2^{worst.ln() / LN2:.2f} */")
+
+
 def twofold():
     """log(2) / 16 and log(2) in two, what 2^(j/16) loses as one double."""
     print("#define STEP_HI {}\n#define STEP_LO {}".format(*in_two(STEP, 38)))
+    print(f"#define STEP_MID {cut(STEP - Decimal(cut(STEP, 38)), 38).hex()}")
     print("#define LN2_HI {}\n#define LN2_LO {}".format(*in_two(LN2, 42)))
     for j in range(16):
         exact = (STEP * j).exp()
@@ -96,6 +120,7 @@ def main():
         print(f"    0x{bits - (j << 48):016x},")
     tame_table()
     twofold()
+    rise()
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ static double draw_logit(struct random *random, enum draw_kind kind,
                             : -50 * random_unit(random);
     case DRAW_SUBNORMAL:
         return -(dtype == SMX_FLOAT32 ? 110 : 750) * random_unit(random);
+    case DRAW_FAR:
+        return (hot % 2 ? 512 : -512) + random_normal(random) -
+               (random_once_in(random, 4) ? 900 * random_unit(random) : 0);
     case DRAW_HOLES:
         if (random_once_in(random, 3))
             return -INFINITY;

@@ -15,6 +15,7 @@ enum draw_kind {
     DRAW_HUGE,      /* up to 1e38 either way */
     DRAW_ONE_HOT,   /* one large among small */
     DRAW_SUBNORMAL, /* probabilities below the smallest normal number */
+    DRAW_FAR,       /* +-512 + N(0, 1), some as much as 900 below */
     DRAW_HOLES,     /* N(0, 2), -INFINITY here and there */
     DRAW_KINDS
 };
