@@ -71,11 +71,16 @@ static double weight(const struct smx_logits *z,
     return criterion->weights ? smx_get(criterion->weights, z->dtype, c) : 1;
 }
 
+bool smx_criterion_is_single(const struct smx_criterion *criterion)
+{
+    return criterion->labels && criterion->label_smoothing == 0;
+}
+
 bool smx_criterion_single(const struct smx_criterion *criterion,
                           const struct smx_row *row, size_t *class,
                           double *mass)
 {
-    if (!criterion->labels || criterion->label_smoothing != 0)
+    if (!smx_criterion_is_single(criterion))
         return false;
     *class = (size_t)criterion->labels[row->r];
     *mass = weight(row->logits, criterion, *class);
@@ -152,9 +157,8 @@ static struct smx_two cost_of(const void *argument, struct smx_row *row)
 /* As the kernel has it. */
 static double cost_at(struct smx_row *row, size_t class, double mass)
 {
-    smx_row_tile(row, class / SMX_TILE * SMX_TILE, SMX_ROW_D);
-    size_t i = class - row->first;
-    double cost = (row->logsum.hi - row->hi[i]) + (row->logsum.lo - row->lo[i]);
+    struct smx_two d = smx_row_distance(row, class);
+    double cost = (row->logsum.hi - d.hi) + (row->logsum.lo - d.lo);
     return mass != 0 ? mass * cost : 0;
 }
 

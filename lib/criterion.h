@@ -21,7 +21,10 @@ bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 void smx_criterion_mass(const struct smx_criterion *criterion,
                         struct smx_row *row);
 
-/** Has the label all the mass? Then v is *mass at *class alone. */
+/** Has the label all the mass? */
+bool smx_criterion_is_single(const struct smx_criterion *criterion);
+
+/** The same; then v is *mass at *class alone. */
 bool smx_criterion_single(const struct smx_criterion *criterion,
                           const struct smx_row *row, size_t *class,
                           double *mass);

@@ -137,9 +137,11 @@ enum smx_status smx_loss_checked(struct smx_context *context,
         if (!call.parts)
             return SMX_ENOMEM;
     }
+    /* a softcap's distances are worth keeping even for one of them */
+    bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
     const struct smx_rows_work work = {.run = take_row,
                                        .argument = &call,
-                                       .logs = out != NULL,
+                                       .logs = out && logs,
                                        .slope = also != NULL};
     smx_rows_run(context, logits, &work);
     if (out)

@@ -198,6 +198,21 @@ double smx_row_logit(const struct smx_row *row, size_t c)
     return smx_get(z->data, z->dtype, smx_rows_index(z, row->r, c));
 }
 
+struct smx_two smx_row_distance(struct smx_row *row, size_t c)
+{
+    const struct smx_distance *how = &row->distance;
+    size_t i = c % SMX_TILE;
+    if (row->tile.hi) {
+        smx_row_tile(row, c - i, SMX_ROW_D);
+        return (struct smx_two){row->tile.hi[i], row->tile.lo[i]};
+    }
+    if (row->empty)
+        return (struct smx_two){-INFINITY, 0};
+    struct smx_two d = two_sum(smx_row_logit(row, c) * how->before, -how->top);
+    d = two_settle(d);
+    return how->scaled ? two_mul(d, how->inverse) : d;
+}
+
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
                     size_t count)
 {

@@ -128,6 +128,9 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
 /** Logit c, -INFINITY where the mask leaves it out. */
 double smx_row_logit(const struct smx_row *row, size_t c);
 
+/** d of class c; a softcap's only where distances are wanted. */
+struct smx_two smx_row_distance(struct smx_row *row, size_t c);
+
 /** sum of exp(d): 1 + rest. */
 struct smx_two smx_row_sum(const struct smx_row *row);
 
