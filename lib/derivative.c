@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Derivatives of softmax itself: d a_j / d z_i = a_j (delta_ij - a_i). */
+#include <stdlib.h>
 #include <string.h>
 
 #include "plain_vjp.h"
@@ -115,22 +116,22 @@ enum smx_status smx_vjp(struct smx_context *context,
                         const void *upstream, void *gradient,
                         struct smx_where *where)
 {
+    struct smx_two *tops = NULL;
     enum smx_status status = smx_rows_check(logits);
     if (!status &&
         smx_plain_vjp(context, logits, log, upstream, gradient, &status))
         return status;
     if (!status)
-        status =
-            smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
+        status = smx_rows_scan_tops(context, logits, &tops, where);
     if (!status)
         status = smx_rows_scan(context, logits, upstream, SMX_UPSTREAM, where);
-    if (status)
-        return status;
     struct derivative_call call = {logits, log, upstream, gradient};
     const struct smx_rows_work work = {
-        .run = vjp_row, .argument = &call, .slope = true};
-    smx_rows_run(context, logits, &work);
-    return SMX_OK;
+        .run = vjp_row, .argument = &call, .tops = tops, .slope = true};
+    if (!status)
+        smx_rows_run(context, logits, &work);
+    free(tops);
+    return status;
 }
 
 enum smx_status smx_jacobian(struct smx_context *context,

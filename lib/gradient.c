@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* dL/dz_c = (sum_k v_k) p_c - v_c [+ 2 L lse p_c], v as in criterion.h. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "criterion.h"
@@ -116,11 +117,11 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
 static enum smx_status check(struct smx_context *context,
                              const struct smx_logits *z,
                              const struct smx_criterion *criterion,
-                             const void *upstream, struct smx_where *where)
+                             const void *upstream, struct smx_two **tops,
+                             struct smx_where *where)
 {
     size_t rows = smx_rows_count(z);
-    enum smx_status status =
-        smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+    enum smx_status status = smx_rows_scan_tops(context, z, tops, where);
     if (!status)
         status = smx_criterion_check(z, criterion, where);
     if (!status && upstream)
@@ -137,15 +138,18 @@ enum smx_status smx_gradient(struct smx_context *context,
                              const struct smx_loss_out *loss,
                              struct smx_where *where)
 {
+    struct smx_two *tops;
     enum smx_status status = smx_rows_check(logits);
     if (status)
         return status;
     if (smx_plain_loss(context, logits, criterion, upstream, gradient, loss,
                        &status))
         return status;
-    status = check(context, logits, criterion, upstream, where);
-    if (status)
+    status = check(context, logits, criterion, upstream, &tops, where);
+    if (status) {
+        free(tops);
         return status;
+    }
     struct smx_two one = {1, 0}, zero = {0, 0};
     struct gradient_call call = {logits,   criterion, upstream,
                                  gradient, one,       one};
@@ -157,5 +161,7 @@ enum smx_status smx_gradient(struct smx_context *context,
         call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
     }
     const struct smx_loss_also also = {put_row, &call};
-    return smx_loss_checked(context, logits, criterion, loss, &also);
+    status = smx_loss_checked(context, logits, tops, criterion, loss, &also);
+    free(tops);
+    return status;
 }

@@ -125,6 +125,7 @@ static void put_sums(const struct loss_call *call, size_t parts)
 
 enum smx_status smx_loss_checked(struct smx_context *context,
                                  const struct smx_logits *logits,
+                                 const struct smx_two *tops,
                                  const struct smx_criterion *criterion,
                                  const struct smx_loss_out *out,
                                  const struct smx_loss_also *also)
@@ -141,6 +142,7 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
     const struct smx_rows_work work = {.run = take_row,
                                        .argument = &call,
+                                       .tops = tops,
                                        .logs = out && logs,
                                        .slope = also != NULL};
     smx_rows_run(context, logits, &work);
@@ -156,16 +158,17 @@ enum smx_status smx_loss(struct smx_context *context,
                          const struct smx_loss_out *out,
                          struct smx_where *where)
 {
+    struct smx_two *tops = NULL;
     enum smx_status status = smx_rows_check(logits);
     if (!status &&
         smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
         return status;
     if (!status)
-        status =
-            smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
+        status = smx_rows_scan_tops(context, logits, &tops, where);
     if (!status)
         status = smx_criterion_check(logits, criterion, where);
     if (!status)
-        status = smx_loss_checked(context, logits, criterion, out, NULL);
+        status = smx_loss_checked(context, logits, tops, criterion, out, NULL);
+    free(tops);
     return status;
 }

@@ -53,6 +53,7 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->distance.narrow = z->dtype == SMX_FLOAT32;
     set_tile(row, work->logs, sloped);
     row->kept = z->classes > SMX_TILE ? work->keep : NULL;
+    row->tops = work->tops;
     row->pool = NULL;
 }
 
@@ -274,8 +275,9 @@ static struct smx_two peak_of(const void *argument, struct smx_row *row)
 
 static void find_largest(struct smx_row *row)
 {
-    struct smx_two top =
-        smx_row_sweep(row, SMX_ROW_Z, peak_of, NULL, smx_row_larger);
+    struct smx_two top = row->tops ? row->tops[row->r]
+                                   : smx_row_sweep(row, SMX_ROW_Z, peak_of,
+                                                   NULL, smx_row_larger);
     row->largest = top.hi;
     row->argmax = (size_t)top.lo;
     row->empty = row->largest == -INFINITY;

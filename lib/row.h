@@ -36,7 +36,8 @@ struct smx_row {
     struct smx_two cooling;
     int exponent;
     double mixed[2], pure[2];
-    size_t r;       /* the row */
+    const struct smx_two *tops; /* see smx_rows_work */
+    size_t r;                   /* the row */
     size_t argmax;  /* by the logits, before softcap rounds two to one */
     double largest; /* its logit */
     bool empty;     /* every class is left out */

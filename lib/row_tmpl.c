@@ -180,6 +180,15 @@ INLINE void fill(enum course course, const double *z, size_t n,
         }
 }
 
+/* The block so far ahead, the next tile's or row's, arrives while this one is
+ * computed. */
+INLINE void fetch(const double *z, size_t ahead)
+{
+    for (int i = 0; i < BLOCK; i += 8)
+        __builtin_prefetch(
+            (const void *)((uintptr_t)(z + i) + ahead * sizeof *z));
+}
+
 /* Of LINE with neither temperature nor large logits. Not inlined: beside the
  * other courses its constants would not stay in registers. */
 static __attribute__((noinline)) void fill_near(const double *z, size_t n,
@@ -187,10 +196,12 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
 {
     const struct near near = near_of(vd_all(top));
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK)
+    for (; i + BLOCK <= n; i += BLOCK) {
+        fetch(z + i, n);
         EACH (v, VECS)
             vd_store(e + i + v * LANES,
                      near_exp(vd_load(z + i + v * LANES), &near));
+    }
     if (i == n)
         return;
     EACH (v, VECS) {

@@ -98,6 +98,82 @@ enum smx_status smx_rows_scan(struct smx_context *context,
     return SMX_ENONFINITE;
 }
 
+/* ---- the largest of long rows -------------------------------------------- */
+
+struct tops {
+    const struct smx_row_kernels *kernels;
+    const struct smx_logits *logits;
+    size_t pieces; /* of a row */
+    struct smx_two *top;
+};
+
+/* Of a piece, NaN where it is refused; each tile is looked at twice, but
+ * fetched once. */
+static void find_top(void *argument, size_t i)
+{
+    const struct tops *tops = argument;
+    size_t classes = tops->logits->classes;
+    size_t c = i % tops->pieces * SMX_SMALL, end = c + SMX_SMALL, n;
+    const double *z = tops->logits->data;
+    z += i / tops->pieces * classes;
+    struct smx_two top = {-INFINITY, (double)c};
+    for (; c < end && c < classes; c += n) {
+        n = classes - c < SMX_TILE ? classes - c : SMX_TILE;
+        if (tops->kernels->refused_double(z + c, n, true) < n) {
+            top.hi = NAN;
+            break;
+        }
+        size_t at = c + tops->kernels->peak(z + c, n);
+        top = smx_row_larger(top, (struct smx_two){z[at], (double)at});
+    }
+    tops->top[i] = top;
+}
+
+/* From those of pieces those of rows; false where one was refused. */
+static bool join_tops(const struct tops *tops)
+{
+    for (size_t r = 0; r < smx_rows_count(tops->logits); r++) {
+        struct smx_two *piece = tops->top + r * tops->pieces, top = *piece;
+        for (size_t i = 0; i < tops->pieces; i++) {
+            if (isnan(piece[i].hi))
+                return false;
+            top = smx_row_larger(top, piece[i]);
+        }
+        tops->top[r] = top;
+    }
+    return true;
+}
+
+/* Elsewhere rows find it near enough; without memory, too. */
+static bool is_worth_tops(const struct smx_logits *z)
+{
+    return z->dtype == SMX_FLOAT64 && z->inner == 1 && !z->mask &&
+           z->classes > SMX_TILE && smx_rows_count(z);
+}
+
+enum smx_status smx_rows_scan_tops(struct smx_context *context,
+                                   const struct smx_logits *z,
+                                   struct smx_two **row_tops,
+                                   struct smx_where *where)
+{
+    struct tops tops = {.kernels = smx_row_kernels_of(context->isa),
+                        .logits = z,
+                        .pieces = (z->classes - 1) / SMX_SMALL + 1};
+    size_t count = smx_rows_count(z) * tops.pieces;
+    *row_tops = NULL;
+    if (is_worth_tops(z))
+        tops.top = malloc(count * sizeof *tops.top);
+    if (tops.top) {
+        smx_pool_for(context->pool, count, find_top, &tops);
+        if (join_tops(&tops)) {
+            *row_tops = tops.top;
+            return SMX_OK;
+        }
+        free(tops.top);
+    }
+    return smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+}
+
 /* ---- tiles --------------------------------------------------------------- */
 
 size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)

@@ -8,6 +8,7 @@
 #include "context.h"
 
 struct smx_row;
+struct smx_two;
 
 /** a * b where one may have overflowed: 0 times that is 0, like 0 log 0. */
 static inline double smx_times(double a, double b)
@@ -57,6 +58,13 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                               const struct smx_logits *logits, const void *data,
                               enum smx_operand what, struct smx_where *where);
 
+/** smx_rows_scan of the logits, which may come by their largest: *tops is new
+ *  and for smx_rows_work, or NULL. */
+enum smx_status smx_rows_scan_tops(struct smx_context *context,
+                                   const struct smx_logits *logits,
+                                   struct smx_two **tops,
+                                   struct smx_where *where);
+
 /** Rows that one thread works on at a time: it depends on the shape alone. */
 size_t smx_rows_slice(const struct smx_logits *logits);
 
@@ -72,6 +80,8 @@ size_t smx_rows_tile(const struct smx_logits *logits, size_t row_bytes);
 struct smx_rows_work {
     void (*run)(void *argument, struct smx_row *row, size_t r);
     void *argument;
+    /* each row's largest logit and its first class; NULL: yet to be found */
+    const struct smx_two *tops;
     bool logs;    /* the distances to the largest logit */
     bool slope;   /* dz'/dz, of a softcap */
     bool serial;  /* run does not share all its tiles: rather other rows */

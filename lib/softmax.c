@@ -115,20 +115,24 @@ enum smx_status smx_softmax(struct smx_context *context,
         return smx_plain_softmax(context, logits, out->log, out->values, where);
     if (only_values(out) && smx_axis_takes(logits))
         return smx_axis_softmax(context, logits, out->log, out->values, where);
-    status = smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
+    struct smx_two *tops;
+    int64_t *indices = NULL; /* top-k values alone need a place for them */
+    status = smx_rows_scan_tops(context, logits, &tops, where);
     if (status)
         return status;
     struct softmax_call call = {logits, out, out->indices};
-    int64_t *indices = NULL; /* top-k values alone need a place for them */
     if (out->top_k && out->values && !out->indices) {
         size_t count = smx_rows_count(logits) * out->top_k;
         call.indices = indices = malloc((count + 1) * sizeof *indices);
-        if (!indices)
+        if (!indices) {
+            free(tops);
             return SMX_ENOMEM;
+        }
     }
     struct smx_rows_work work = {
         .run = put_row,
         .argument = &call,
+        .tops = tops,
         .logs = out->log || out->entropy,
         .serial = out->top_k != 0,
     };
@@ -136,5 +140,6 @@ enum smx_status smx_softmax(struct smx_context *context,
         work.keep = out->values;
     smx_rows_run(context, logits, &work);
     free(indices);
+    free(tops);
     return SMX_OK;
 }

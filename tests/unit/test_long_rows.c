@@ -297,11 +297,46 @@ static void the_last_logit_is_looked_at_first(void **state)
     }
 }
 
+/* A piece of a row or its last tile: the first of those refused is named. */
+static void the_first_refused_is_named(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        struct operands o = operands_new(classes[i % LENGTHS], SMX_FLOAT64, 0);
+        size_t at = random_below(&seed, o.count);
+        size_t after = at + random_below(&seed, o.count - at);
+        struct smx_context *context = contexts[i % CONTEXTS];
+        struct smx_criterion k = {.labels = o.labels};
+        struct smx_loss_out loss = {.loss = o.out};
+        struct smx_softmax_out out = {.values = o.out};
+        struct smx_where where[4] = {{0}};
+
+        ((double *)o.z)[after] = INFINITY;
+        ((double *)o.z)[at] = i % 2 ? NAN : INFINITY;
+        assert_status(smx_softmax(context, &o.logits, &out, &where[0]),
+                      SMX_ENONFINITE);
+        assert_status(smx_loss(context, &o.logits, &k, &loss, &where[1]),
+                      SMX_ENONFINITE);
+        assert_status(
+            smx_gradient(context, &o.logits, &k, NULL, o.out, &loss, &where[2]),
+            SMX_ENONFINITE);
+        assert_status(
+            smx_vjp(context, &o.logits, false, o.upstream, o.out, &where[3]),
+            SMX_ENONFINITE);
+        for (int w = 0; w < 4; w++) {
+            assert_int_equal(where[w].operand, SMX_LOGITS);
+            assert_int_equal(where[w].index, at);
+        }
+        operands_free(&o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_last_logit_is_looked_at_first),
+        cmocka_unit_test(the_first_refused_is_named),
     };
 
     random_seed(&seed);
