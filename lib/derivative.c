@@ -20,7 +20,7 @@ static struct smx_two dot_of(const void *argument, struct smx_row *row)
     const struct smx_row_kernels *k = row->kernels;
     smx_row_get(row, call->upstream, row->mass);
     if (!call->log) {
-        k->scale(row->e, row->n, 1, row->out);
+        k->scale(row->e, row->n, 1, false, row->out);
         k->times(row->mass, row->out, row->n, row->mass);
     }
     return k->sum(row->mass, row->n);

@@ -54,6 +54,7 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     set_tile(row, work->logs, sloped);
     row->kept = z->classes > SMX_TILE ? work->keep : NULL;
     row->tops = work->tops;
+    row->stream = work->stream;
     row->pool = NULL;
 }
 

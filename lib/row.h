@@ -46,6 +46,7 @@ struct smx_row {
     struct smx_two logsum; /* log(1 + rest) = lse - max */
     double lse;            /* -INFINITY when empty */
     double *kept;          /* see smx_rows_work */
+    bool stream;           /* likewise */
     struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
     struct smx_two *parts; /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */

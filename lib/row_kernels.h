@@ -79,8 +79,9 @@ struct smx_row_kernels {
     /** The sum, in sixteen lanes. */
     struct smx_two (*sum)(const double *x, size_t n);
 
-    /** out = 2^-128 e factor; any n. */
-    void (*scale)(const double *e, size_t n, double factor, double *out);
+    /** out = 2^-128 e factor; any n. stream: past the caches. */
+    void (*scale)(const double *e, size_t n, double factor, bool stream,
+                  double *out);
 
     /** out = hi + lo - logsum; any n. */
     void (*logs)(const double *hi, const double *lo, size_t n,

@@ -180,13 +180,16 @@ INLINE void fill(enum course course, const double *z, size_t n,
         }
 }
 
+/* Doubles of a cache line. */
+#define CACHE_LINE 8
+
 /* The block so far ahead, the next tile's or row's, arrives while this one is
- * computed. */
-INLINE void fetch(const double *z, size_t ahead)
+ * computed. write is a constant. */
+INLINE void fetch(const double *z, size_t ahead, int write)
 {
-    for (int i = 0; i < BLOCK; i += 8)
+    for (int i = 0; i < BLOCK; i += CACHE_LINE)
         __builtin_prefetch(
-            (const void *)((uintptr_t)(z + i) + ahead * sizeof *z));
+            (const void *)((uintptr_t)(z + i) + ahead * sizeof *z), write);
 }
 
 /* Of LINE with neither temperature nor large logits. Not inlined: beside the
@@ -197,7 +200,8 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
     const struct near near = near_of(vd_all(top));
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        fetch(z + i, n);
+        fetch(z + i, n, 0);
+        fetch(e + i, n, 1);
         EACH (v, VECS)
             vd_store(e + i + v * LANES,
                      near_exp(vd_load(z + i + v * LANES), &near));
@@ -309,7 +313,7 @@ static struct smx_two sum(const double *x, size_t n)
 
 /* ---- what is answered ---------------------------------------------------- */
 
-static void scale(const double *e, size_t n, double factor, double *out)
+INLINE void scale_cached(const double *e, size_t n, double factor, double *out)
 {
     vd f = vd_all(factor), down = vd_all(0x1p-128);
     size_t i = 0;
@@ -317,6 +321,23 @@ static void scale(const double *e, size_t n, double factor, double *out)
         vd_store(out + i, vd_load(e + i) * f * down);
     if (i < n)
         vd_store_part(out + i, vd_load_part(e + i, n - i) * f * down, n - i);
+}
+
+static void scale(const double *e, size_t n, double factor, bool stream,
+                  double *out)
+{
+    vd f = vd_all(factor), down = vd_all(0x1p-128);
+    size_t past = (uintptr_t)out / sizeof *out % CACHE_LINE;
+    size_t i = past ? CACHE_LINE - past : 0, end;
+    if (!stream || i > n) {
+        scale_cached(e, n, factor, out);
+        return;
+    }
+    scale_cached(e, i, factor, out);
+    for (end = i + (n - i) / CACHE_LINE * CACHE_LINE; i < end; i += LANES)
+        vd_stream(out + i, vd_load(e + i) * f * down);
+    vf_stream_end();
+    scale_cached(e + i, n - i, factor, out + i);
 }
 
 static void logs(const double *hi, const double *lo, size_t n,

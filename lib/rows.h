@@ -87,6 +87,7 @@ struct smx_rows_work {
     bool serial;  /* run does not share all its tiles: rather other rows */
     double *keep; /* tensor of the logits' shape, maybe the logits: rows longer
                      than a tile leave exponentials there for run; NULL: none */
+    bool stream;  /* what run puts passes the caches by */
 };
 
 /** Loads each row and runs the work, over the pool. */

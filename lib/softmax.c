@@ -16,12 +16,12 @@ struct softmax_call {
 
 /* The tile's values, from e unless they are logarithms. */
 static void evaluate(struct smx_row *row, bool log, const double *e,
-                     double *out)
+                     bool stream, double *out)
 {
     if (log)
         row->kernels->logs(row->hi, row->lo, row->count, row->logsum, out);
     else
-        row->kernels->scale(e, row->count, 1 / (1 + row->rest.hi), out);
+        row->kernels->scale(e, row->count, 1 / (1 + row->rest.hi), stream, out);
 }
 
 static struct smx_two put_tile(const void *argument, struct smx_row *row)
@@ -31,7 +31,7 @@ static struct smx_two put_tile(const void *argument, struct smx_row *row)
     double *out = smx_row_out(row, wanted->values);
     if (!kept)
         smx_row_tile(row, row->first, wanted->log ? SMX_ROW_D : SMX_ROW_E);
-    evaluate(row, wanted->log, kept ? kept : row->e, out);
+    evaluate(row, wanted->log, kept ? kept : row->e, row->stream, out);
     smx_row_put(row, out, wanted->values);
     return (struct smx_two){0, 0};
 }
@@ -52,7 +52,7 @@ static void put_top(const struct softmax_call *call, struct smx_row *row)
         size_t left = out->top_k - first;
         size_t count = left < SMX_TILE ? left : SMX_TILE;
         smx_row_gather(row, indices + first * z->inner, z->inner, count);
-        evaluate(row, out->log, row->e, row->out);
+        evaluate(row, out->log, row->e, false, row->out);
         for (size_t k = 0; k < count; k++)
             smx_set(out->values, z->dtype, i + (first + k) * z->inner,
                     row->out[k]);
@@ -101,6 +101,17 @@ static bool only_values(const struct smx_softmax_out *out)
            !out->argmax;
 }
 
+/* Of rows that are a tile or less, as longer ones keep exponentials in their
+ * output; of short ones the lines that they share would count. */
+static bool is_streamed(const struct smx_logits *z,
+                        const struct smx_softmax_out *out)
+{
+    size_t doubles = smx_rows_count(z) * z->classes;
+    return z->inner == 1 && out->values != z->data &&
+           z->classes >= SMX_TILE / 4 && z->classes <= SMX_TILE &&
+           doubles * sizeof(double) >= SMX_STREAMED * sizeof(float);
+}
+
 enum smx_status smx_softmax(struct smx_context *context,
                             const struct smx_logits *logits,
                             const struct smx_softmax_out *out,
@@ -138,6 +149,7 @@ enum smx_status smx_softmax(struct smx_context *context,
     };
     if (logits->dtype == SMX_FLOAT64 && !out->top_k && !work.logs)
         work.keep = out->values;
+    work.stream = work.keep && is_streamed(logits, out);
     smx_rows_run(context, logits, &work);
     free(indices);
     free(tops);

@@ -173,6 +173,11 @@ INLINE void vf_stream(float *p, vf v)
 #endif
 }
 
+INLINE void vd_stream(double *p, vd v)
+{
+    vf_stream((void *)p, (vf)v);
+}
+
 /** After the last vf_stream: other threads may look. */
 INLINE void vf_stream_end(void)
 {

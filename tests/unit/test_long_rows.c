@@ -12,6 +12,7 @@
 
 #include "../support/draw.h"
 #include "../support/exact_row.h"
+#include "../support/tiers.h"
 
 static struct random seed;
 
@@ -331,12 +332,51 @@ static void the_first_refused_is_named(void **state)
     }
 }
 
+/* Rows of a large output, which passes the caches by, begin anywhere in a line
+ * of theirs; few of them make a small one. */
+static void large_outputs_have_the_bits_of_small_ones(void **state)
+{
+    enum { MANY = 1700, CLASSES = 1001, N = MANY * CLASSES };
+    double *z = must(malloc(N * sizeof *z));
+    double *large = must(malloc(N * sizeof *large));
+    double *small = must(malloc(N * sizeof *small));
+
+    (void)state;
+    draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT64, MANY, CLASSES, z);
+    assert_true(tiers_open());
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+        struct smx_softmax_out out = {.values = large};
+        struct smx_logits logits = {.data = z,
+                                    .dtype = SMX_FLOAT64,
+                                    .outer = MANY,
+                                    .classes = CLASSES,
+                                    .inner = 1};
+
+        if (!tiers[isa])
+            continue;
+        memset(large, 0xff, N * sizeof *large);
+        assert_status(smx_softmax(tiers[isa], &logits, &out, NULL), SMX_OK);
+        logits.outer = MANY / 17;
+        for (size_t i = 0; i < N; i += N / 17) {
+            logits.data = z + i;
+            out.values = small + i;
+            assert_status(smx_softmax(tiers[isa], &logits, &out, NULL), SMX_OK);
+        }
+        assert_memory_equal(large, small, N * sizeof *large);
+    }
+    tiers_close();
+    free(z);
+    free(large);
+    free(small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_last_logit_is_looked_at_first),
         cmocka_unit_test(the_first_refused_is_named),
+        cmocka_unit_test(large_outputs_have_the_bits_of_small_ones),
     };
 
     random_seed(&seed);
