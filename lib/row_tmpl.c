@@ -184,12 +184,14 @@ INLINE void fill(enum course course, const double *z, size_t n,
 #define CACHE_LINE 8
 
 /* The block so far ahead, the next tile's or row's, arrives while this one is
- * computed. write is a constant. */
-INLINE void fetch(const double *z, size_t ahead, int write)
+ * computed. */
+INLINE void fetch(const double *z, const double *e, size_t ahead)
 {
-    for (int i = 0; i < BLOCK; i += CACHE_LINE)
-        __builtin_prefetch(
-            (const void *)((uintptr_t)(z + i) + ahead * sizeof *z), write);
+    ahead *= sizeof *z; /* not as pointers, which could leave the tensors */
+    for (int i = 0; i < BLOCK; i += CACHE_LINE) {
+        __builtin_prefetch((const void *)((uintptr_t)(z + i) + ahead));
+        __builtin_prefetch((const void *)((uintptr_t)(e + i) + ahead), 1);
+    }
 }
 
 /* Of LINE with neither temperature nor large logits. Not inlined: beside the
@@ -200,8 +202,7 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
     const struct near near = near_of(vd_all(top));
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        fetch(z + i, n, 0);
-        fetch(e + i, n, 1);
+        fetch(z + i, e + i, n);
         EACH (v, VECS)
             vd_store(e + i + v * LANES,
                      near_exp(vd_load(z + i + v * LANES), &near));
