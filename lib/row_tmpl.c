@@ -65,19 +65,31 @@ static size_t refused_float(const float *x, size_t n, bool low)
     return i;
 }
 
+/* The same of doubles. */
+#define DOUBLES ((size_t)8 * LANES)
+
+INLINE bool are_doubles_refused(const double *x, bool low)
+{
+    vl bad = {0};
+    EACH (v, 8) {
+        vd d = vd_load(x + v * LANES);
+        bad |= ~(vl)(d < vd_all(INF));
+        if (!low)
+            bad |= (vl)(d < vd_all(-DBL_MAX));
+    }
+    return vl_any(bad);
+}
+
 static size_t refused_double(const double *x, size_t n, bool low)
 {
     double lowest = low ? -INF : -DBL_MAX;
     size_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        vl bad = {0};
-        EACH (v, 4) {
-            vd d = vd_load(x + i + v * LANES);
-            bad |= ~(vl)(d < vd_all(INF)) | (vl)(d < vd_all(lowest));
-        }
-        if (vl_any(bad))
-            break;
-    }
+    if (low)
+        while (n - i >= DOUBLES && !are_doubles_refused(x + i, true))
+            i += DOUBLES;
+    else
+        while (n - i >= DOUBLES && !are_doubles_refused(x + i, false))
+            i += DOUBLES;
     while (i < n && x[i] < INF && x[i] >= lowest)
         i++;
     return i;
