@@ -326,31 +326,31 @@ static struct smx_two sum(const double *x, size_t n)
 
 /* ---- what is answered ---------------------------------------------------- */
 
-INLINE void scale_cached(const double *e, size_t n, double factor, double *out)
+INLINE void scale_cached(const double *e, size_t n, vd factor, double *out)
 {
-    vd f = vd_all(factor), down = vd_all(0x1p-128);
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        vd_store(out + i, vd_load(e + i) * f * down);
+        vd_store(out + i, vd_load(e + i) * factor);
     if (i < n)
-        vd_store_part(out + i, vd_load_part(e + i, n - i) * f * down, n - i);
+        vd_store_part(out + i, vd_load_part(e + i, n - i) * factor, n - i);
 }
 
+/* What is subnormal in the end is rounded once. */
 static void scale(const double *e, size_t n, double factor, bool stream,
                   double *out)
 {
-    vd f = vd_all(factor), down = vd_all(0x1p-128);
+    vd f = vd_all(factor * 0x1p-128);
     size_t past = (uintptr_t)out / sizeof *out % CACHE_LINE;
     size_t i = past ? CACHE_LINE - past : 0, end;
     if (!stream || i > n) {
-        scale_cached(e, n, factor, out);
+        scale_cached(e, n, f, out);
         return;
     }
-    scale_cached(e, i, factor, out);
+    scale_cached(e, i, f, out);
     for (end = i + (n - i) / CACHE_LINE * CACHE_LINE; i < end; i += LANES)
-        vd_stream(out + i, vd_load(e + i) * f * down);
+        vd_stream(out + i, vd_load(e + i) * f);
     vf_stream_end();
-    scale_cached(e + i, n - i, factor, out + i);
+    scale_cached(e + i, n - i, f, out + i);
 }
 
 static void logs(const double *hi, const double *lo, size_t n,
