@@ -150,7 +150,8 @@ static struct smx_two cost_of(const void *argument, struct smx_row *row)
     const struct smx_criterion *criterion = argument;
     const struct smx_row_kernels *k = row->kernels;
     smx_criterion_mass(criterion, row);
-    k->costs(row->mass, row->hi, row->lo, row->n, row->logsum, row->out);
+    k->costs(row->mass, row->tile.hi, row->tile.lo, row->n, row->logsum,
+             row->out);
     return k->sum(row->out, row->n);
 }
 

@@ -20,7 +20,7 @@ static struct smx_two dot_of(const void *argument, struct smx_row *row)
     const struct smx_row_kernels *k = row->kernels;
     smx_row_get(row, call->upstream, row->mass);
     if (!call->log) {
-        k->scale(row->e, row->n, 1, false, row->out);
+        k->scale(row->tile.e, row->n, 1, false, row->out);
         k->times(row->mass, row->out, row->n, row->mass);
     }
     return k->sum(row->mass, row->n);
@@ -39,10 +39,11 @@ static struct smx_two put_tile(const void *argument, struct smx_row *row)
     double *out = smx_row_out(row, p->call->out);
     smx_row_get(row, p->call->upstream, row->mass);
     if (p->call->log)
-        k->descend(row->e, row->mass, row->tile.slope, row->count, &p->log,
+        k->descend(row->tile.e, row->mass, row->tile.slope, row->count, &p->log,
                    out);
     else
-        k->vjp(row->e, row->mass, row->tile.slope, row->count, &p->plain, out);
+        k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->plain,
+               out);
     smx_row_put(row, out, p->call->out);
     return (struct smx_two){0, 0};
 }
@@ -53,11 +54,11 @@ static void vjp_row(void *argument, struct smx_row *row, size_t r)
     struct smx_two minus_one = {-1, 0};
     struct smx_two dot = smx_row_sweep(
         row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, two_add);
-    dot = call->log ? dot : two_div(dot, smx_row_sum(row));
+    dot = call->log ? dot : two_mul(dot, row->inverse);
     struct product product = {
         .call = call,
         .log = smx_row_descend(row, two_negate(dot), minus_one),
-        .plain = {.inverse = two_div(row->cooling, smx_row_sum(row)),
+        .plain = {.inverse = two_mul(row->cooling, row->inverse),
                   .dot = dot,
                   .power = {row->pure[0], row->pure[1]}}};
     (void)r;
@@ -75,7 +76,7 @@ static void jacobian_tile(const struct derivative_call *call,
     struct smx_two one = {1, 0};
     struct smx_two a = two_mul(call->log ? one : p_j, row->cooling);
     struct smx_row_descent how = {.b = two_scale(a, -0x1p128), .down = 1};
-    how.a = two_negate(two_div(a, smx_row_sum(row)));
+    how.a = two_negate(two_mul(a, row->inverse));
     size_t o = row->r / z->inner, n = row->r % z->inner;
     size_t at = ((o * z->classes + j) * z->inner + n) * z->classes;
     bool here = j - row->first < row->count;
@@ -83,8 +84,8 @@ static void jacobian_tile(const struct derivative_call *call,
     smx_row_power(row->exponent - shift, how.mixed);
     if (here)
         row->mass[j - row->first] = 1;
-    row->kernels->descend(row->e, row->mass, row->tile.slope, row->count, &how,
-                          row->out);
+    row->kernels->descend(row->tile.e, row->mass, row->tile.slope, row->count,
+                          &how, row->out);
     if (here)
         row->mass[j - row->first] = 0;
     for (size_t i = 0; i < row->count; i++)
@@ -96,17 +97,16 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
     double e[SMX_TILE];
-    struct smx_two sum = smx_row_sum(row);
     (void)r;
     for (size_t first = 0; first < call->logits->classes; first += SMX_TILE) {
         smx_row_tile(row, first, SMX_ROW_E);
         size_t count = row->count;
-        memcpy(e, row->e, count * sizeof *e);
+        memcpy(e, row->tile.e, count * sizeof *e);
         memset(row->mass, 0, sizeof row->mass);
         SMX_ROW_TILES (c, row, SMX_ROW_E)
             for (size_t j = 0; j < count; j++) {
                 struct smx_two p = {e[j], 0};
-                jacobian_tile(call, row, first + j, two_div(p, sum));
+                jacobian_tile(call, row, first + j, two_mul(p, row->inverse));
             }
     }
 }

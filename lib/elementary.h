@@ -5,10 +5,6 @@
 
 #include "twofold.h"
 
-/** log(1 + x), x >= 0, relative error 2^-57; the C library's depends on the
- *  processor. */
-struct smx_two smx_log1p(struct smx_two x);
-
 /** 2^shift a / b for any finite a and b > 0; may overflow to an infinity. */
 struct smx_two smx_divide(struct smx_two a, double b, int shift);
 

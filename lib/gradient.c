@@ -9,9 +9,6 @@
 #include "loss.h"
 #include "plain_loss.h"
 
-/* Classes that kernels take at once. */
-#define BLOCK ((size_t)16)
-
 struct gradient_call {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
@@ -46,7 +43,7 @@ static struct smx_row_descent descent_of(const struct gradient_call *call,
     struct smx_two a = two_mul(mass_of(criterion, row), call->factor);
     struct smx_two b = call->factor, square = {0, 0}, g = {1, 0};
     if (!row->empty && criterion->z_loss != 0)
-        square = two_mul(two_product(2 * criterion->z_loss, row->lse),
+        square = two_mul(two_product(2 * criterion->z_loss, smx_row_lse(row)),
                          call->z_factor);
     a = two_plus(a, square, 0);
     if (call->upstream) {
@@ -63,19 +60,17 @@ struct descent {
     struct smx_row_descent how;
 };
 
-/* Where only class y has mass, its block is computed again. */
+/* Where only class y has mass, that is computed again. */
 static void descend_single(const struct descent *d, struct smx_row *row,
                            size_t y, double v, double *out)
 {
     const double *slope = row->tile.slope;
-    double mass[BLOCK] = {0};
-    row->kernels->descend(row->e, NULL, slope, row->count, &d->how, out);
+    row->kernels->descend(row->tile.e, NULL, slope, row->count, &d->how, out);
     if (y - row->first >= row->count) /* wraps below it */
         return;
-    size_t at = (y - row->first) / BLOCK * BLOCK, left = row->count - at;
-    mass[y - row->first - at] = v;
-    row->kernels->descend(row->e + at, mass, slope ? slope + at : NULL,
-                          left < BLOCK ? left : BLOCK, &d->how, out + at);
+    size_t i = y - row->first;
+    row->kernels->descend(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
+                          &d->how, out + i);
 }
 
 static struct smx_two descend(const void *argument, struct smx_row *row)
@@ -87,8 +82,8 @@ static struct smx_two descend(const void *argument, struct smx_row *row)
         descend_single(d, row, y, v, out);
     } else {
         smx_criterion_mass(d->call->criterion, row);
-        row->kernels->descend(row->e, row->mass, row->tile.slope, row->count,
-                              &d->how, out);
+        row->kernels->descend(row->tile.e, row->mass, row->tile.slope,
+                              row->count, &d->how, out);
     }
     smx_row_put(row, out, d->call->gradient);
     return (struct smx_two){0, 0};

@@ -27,8 +27,7 @@ static struct smx_two peak_of_targets(const void *argument, struct smx_row *row)
 {
     const struct smx_criterion *criterion = argument;
     smx_row_get(row, criterion->targets, row->mass);
-    size_t i = row->kernels->peak(row->mass, row->count);
-    return (struct smx_two){row->mass[i], (double)(row->first + i)};
+    return smx_row_peak(row->kernels, row->mass, row->first, row->count);
 }
 
 static size_t first_target(const struct smx_criterion *criterion,
@@ -55,9 +54,10 @@ static void add_loss(const struct loss_call *call, struct smx_row *row,
     enum smx_dtype dtype = call->logits->dtype;
     if (!smx_criterion_ignores(criterion, r)) {
         entropy.hi = smx_criterion_loss(criterion, row);
-        if (!row->empty)
-            square.hi =
-                smx_times(smx_times(criterion->z_loss, row->lse), row->lse);
+        if (!row->empty && criterion->z_loss != 0) {
+            double lse = smx_row_lse(row);
+            square.hi = smx_times(criterion->z_loss * lse, lse);
+        }
         if (call->out->accuracy)
             part->hits += hits(criterion, row);
     }
@@ -72,12 +72,10 @@ static void take_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct loss_call *call = argument;
     const struct smx_loss_out *out = call->out;
-    if (out || call->criterion->z_loss != 0)
-        smx_row_logs(row);
     if (out) {
         add_loss(call, row, r);
         if (out->logsumexp)
-            smx_set(out->logsumexp, call->logits->dtype, r, row->lse);
+            smx_set(out->logsumexp, call->logits->dtype, r, smx_row_lse(row));
         if (out->argmax)
             out->argmax[r] = (int64_t)row->argmax;
     }
@@ -144,6 +142,7 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                        .argument = &call,
                                        .tops = tops,
                                        .logs = out && logs,
+                                       .logsum = out || criterion->z_loss != 0,
                                        .slope = also != NULL};
     smx_rows_run(context, logits, &work);
     if (out)

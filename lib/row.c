@@ -4,12 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "distance.h"
 #include "elementary.h"
-
-static double temperature(const struct smx_logits *z)
-{
-    return z->temperature ? z->temperature : 1;
-}
 
 void smx_row_power(int k, double power[2])
 {
@@ -17,23 +13,39 @@ void smx_row_power(int k, double power[2])
     power[1] = ldexp(1, k - k / 2);
 }
 
-/* The arrays that are wanted. */
-static void set_tile(struct smx_row *row, bool logs, bool sloped)
+/* The tile of row k of the group: the arrays that are wanted. */
+static void set_tile(struct smx_row *row, size_t k, bool logs, bool sloped)
 {
-    row->tile = (struct smx_tile){.e = row->e};
+    size_t at = k * row->slot;
+    row->copy = row->tiles[0] + at;
+    row->tile = (struct smx_tile){.e = row->tiles[3] + at};
     if (logs) {
-        row->tile.hi = row->hi;
-        row->tile.lo = row->lo;
+        row->tile.hi = row->tiles[1] + at;
+        row->tile.lo = row->tiles[2] + at;
     }
     if (sloped)
-        row->tile.slope = row->slope;
+        row->tile.slope = row->tiles[4] + at;
     row->first = SIZE_MAX;
 }
 
 void smx_row_share(struct smx_row *own, const struct smx_row *row)
 {
-    memcpy(own, row, offsetof(struct smx_row, copy));
-    set_tile(own, row->tile.hi, row->tile.slope);
+    memcpy(own, row, offsetof(struct smx_row, tiles));
+    set_tile(own, 0, row->tile.hi, row->tile.slope);
+}
+
+/* Elements of a tile of that many classes: whole blocks. */
+static size_t padded(size_t count)
+{
+    return (count + 15) / 16 * 16;
+}
+
+static void set_group(struct smx_row *row, size_t classes)
+{
+    row->slot = classes < SMX_TILE ? padded(classes) : SMX_TILE;
+    row->group = SMX_TILE / row->slot;
+    if (row->group > SMX_ROW_GROUP)
+        row->group = SMX_ROW_GROUP;
 }
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
@@ -44,16 +56,20 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     bool sloped = work->slope && z->softcap;
     row->logits = z;
     row->kernels = kernels;
-    row->cooling = smx_divide(one, 2 * frexp(temperature(z), &exponent), 0);
+    row->cooling =
+        smx_divide(one, 2 * frexp(smx_distance_temperature(z), &exponent), 0);
     row->exponent = 1 - exponent - (sloped ? SMX_ROW_SHIFT : 0);
     smx_row_power(row->exponent, row->mixed);
     smx_row_power(row->exponent - SMX_ROW_SHIFT, row->pure);
     row->distance.before = 0; /* not measured */
     row->distance.capped = z->softcap != 0;
     row->distance.narrow = z->dtype == SMX_FLOAT32;
-    set_tile(row, work->logs, sloped);
+    row->logs = work->logsum;
+    row->rests = row->logsums = row->inverses = (struct smx_row_twos){{0}, {0}};
+    set_group(row, z->classes);
+    set_tile(row, 0, work->logs, sloped);
     row->kept = z->classes > SMX_TILE ? work->keep : NULL;
-    row->tops = work->tops;
+    row->peaks = work->tops;
     row->stream = work->stream;
     row->pool = NULL;
 }
@@ -137,7 +153,7 @@ static void leave_out(struct smx_row *row)
 static void set_count(struct smx_row *row, size_t count)
 {
     row->count = count;
-    row->n = (count + 15) / 16 * 16;
+    row->n = padded(count);
 }
 
 static void place(struct smx_row *row, size_t first)
@@ -148,16 +164,53 @@ static void place(struct smx_row *row, size_t first)
     set_count(row, left < SMX_TILE ? left : SMX_TILE);
 }
 
-static void look(struct smx_row *row)
+/* Where z are. */
+static void point(struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
     row->z = z->mask ? NULL : in_place(row, z->data);
-    if (row->z)
+    row->z = row->z ? row->z : row->copy;
+}
+
+/* From a row's logits to the next one's, of a group. */
+static size_t stride_of(const struct smx_row *row)
+{
+    return row->z == row->copy ? row->slot : row->logits->classes;
+}
+
+static void look(struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    point(row);
+    if (row->z != row->copy)
         return;
-    row->z = row->copy;
     smx_row_get(row, z->data, row->copy);
     if (z->mask)
         leave_out(row);
+}
+
+/* No class has a part in it. */
+static void compute_empty(const struct smx_row *row)
+{
+    const struct smx_tile *tile = &row->tile;
+    for (size_t c = 0; tile->hi && c < row->n; c++) {
+        tile->hi[c] = -INFINITY;
+        tile->lo[c] = 0;
+    }
+    memset(tile->e, 0, row->n * sizeof *tile->e);
+    if (tile->slope)
+        memset(tile->slope, 0, row->n * sizeof *tile->slope);
+}
+
+static void compute_exponentials(struct smx_row *row,
+                                 const struct smx_tile *tile)
+{
+    size_t skip = row->argmax - row->first;
+    struct smx_row_twos rest;
+    const struct smx_row_group one = {
+        .count = 1, .z = row->z, .tops = &row->largest, .skip = &skip};
+    row->kernels->exponentials(&one, row->count, &row->distance, tile, &rest);
+    row->tile_rest = (struct smx_two){rest.hi[0], rest.lo[0]};
 }
 
 /* The arrays of the tile from z. */
@@ -166,19 +219,14 @@ static void compute(struct smx_row *row, enum smx_row_depth depth)
     struct smx_tile tile = row->tile;
     double *kept = place_to_keep(row);
     if (row->empty) {
-        for (size_t c = 0; c < row->n; c++) {
-            row->hi[c] = -INFINITY;
-            row->lo[c] = row->e[c] = row->slope[c] = 0;
-        }
+        compute_empty(row);
         return;
     }
     tile.e = kept ? kept : tile.e;
     if (depth == SMX_ROW_D)
         row->kernels->distances(row->z, row->count, &row->distance, &tile);
     else
-        row->tile_rest =
-            row->kernels->exponentials(row->z, row->count, &row->distance,
-                                       row->argmax - row->first, &tile);
+        compute_exponentials(row, &tile);
 }
 
 void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
@@ -269,71 +317,17 @@ struct smx_two smx_row_share_out(const struct smx_row *row,
 /* A logit and its class. */
 static struct smx_two peak_of(const void *argument, struct smx_row *row)
 {
-    size_t i = row->kernels->peak(row->z, row->count);
     (void)argument;
-    return (struct smx_two){row->z[i], (double)(row->first + i)};
+    return smx_row_peak(row->kernels, row->z, row->first, row->count);
 }
 
 static void find_largest(struct smx_row *row)
 {
-    struct smx_two top = row->tops ? row->tops[row->r]
-                                   : smx_row_sweep(row, SMX_ROW_Z, peak_of,
-                                                   NULL, smx_row_larger);
-    row->largest = top.hi;
-    row->argmax = (size_t)top.lo;
-    row->empty = row->largest == -INFINITY;
-}
-
-/* 1 / x, but no more than can be split for a product: 0 times it is 0. */
-static struct smx_two inverse_of(double x)
-{
-    struct smx_two one = {1, 0}, most = {0x1p960, 0};
-    struct smx_two inverse = smx_divide(one, x, 0);
-    return inverse.hi < most.hi ? inverse : most;
-}
-
-/* Where the logits, the temperature or the softcap come near an end of the
- * doubles, the logits are first brought nearer to the middle. What is lost of
- * small ones is far below what decides then. */
-static double before(const struct smx_logits *z, double top)
-{
-    double t = temperature(z), s = z->softcap ? z->softcap : 1;
-    if (fabs(top) > 0x1p900 || t > 0x1p100)
-        return 0x1p-60;
-    if (t < 0x1p-900 || s < 0x1p-900)
-        return 0x1p120;
-    return s > 0x1p100 ? 0x1p-60 : 1;
-}
-
-/* 2 s / temperature may leave the range where its product with what is below
- * 1 does not. */
-static void measure_span(struct smx_distance *how, double s, double t)
-{
-    int up, down;
-    struct smx_two m = {2 * frexp(s, &up), 0};
-    m = smx_divide(m, frexp(t, &down), 0);
-    int exponent = up - down, beyond = exponent > 900 ? exponent - 900 : 0;
-    how->span = two_scale(m, ldexp(1, beyond < 900 ? beyond : 900));
-    how->span_power = ldexp(1, exponent - beyond);
-}
-
-static void measure(struct smx_row *row)
-{
-    const struct smx_logits *z = row->logits;
-    struct smx_distance *how = &row->distance;
-    double t = temperature(z), s = z->softcap;
-    double near = before(z, row->largest);
-    how->top = row->largest * near;
-    if (how->before == near)
-        return; /* as with the row before */
-    how->before = near;
-    how->scaled = t != 1 || near != 1;
-    how->inverse = inverse_of(t * near);
-    if (how->capped) {
-        how->steep = s > 1 ? two_scale(inverse_of(s), 2 / near)
-                           : two_scale(inverse_of(s * near), 2);
-        measure_span(how, s, t);
-    }
+    struct smx_two top = row->peaks ? row->peaks[row->r]
+                                    : smx_row_sweep(row, SMX_ROW_Z, peak_of,
+                                                    NULL, smx_row_larger);
+    row->tops[0] = top.hi;
+    row->argmaxes[0] = (size_t)top.lo;
 }
 
 static struct smx_two rest_of(const void *argument, struct smx_row *row)
@@ -342,38 +336,123 @@ static struct smx_two rest_of(const void *argument, struct smx_row *row)
     return row->tile_rest;
 }
 
-void smx_row_load(struct smx_row *row, size_t r)
+/* Row k of a group, its tile to this depth. */
+static void enter(struct smx_row *row, size_t k, enum smx_row_depth depth)
 {
-    row->r = r;
-    row->first = SIZE_MAX;
-    row->rest = (struct smx_two){0, 0};
-    find_largest(row);
-    if (row->empty)
-        return;
-    measure(row);
-    row->rest = smx_row_sweep(row, SMX_ROW_E, rest_of, NULL, two_add);
-    row->rest = two_scale(row->rest, 0x1p-128);
+    row->r = row->start + k;
+    set_tile(row, k, row->tile.hi, row->tile.slope);
+    place(row, 0);
+    point(row);
+    row->depth = depth;
 }
 
-void smx_row_logs(struct smx_row *row)
+static void recall(struct smx_row *row, size_t k)
+{
+    row->argmax = row->argmaxes[k];
+    row->largest = row->tops[k];
+    row->empty = row->largest == -INFINITY;
+    if (!row->empty)
+        smx_distance_measure(&row->distance, row->logits, row->largest);
+}
+
+/* Rows k to end of the group, of which the logits are scaled alike. */
+static void load_alike(struct smx_row *row, size_t k, size_t end)
+{
+    struct smx_row_twos sums;
+    enter(row, k, SMX_ROW_Z);
+    recall(row, k);
+    if (row->empty) {
+        compute_empty(row);
+        row->rests.hi[k] = row->rests.lo[k] = 0;
+        return;
+    }
+    const struct smx_row_group rows = {.count = end - k,
+                                       .z = row->z,
+                                       .stride = stride_of(row),
+                                       .slot = row->slot,
+                                       .tops = row->tops + k,
+                                       .skip = row->argmaxes + k};
+    row->kernels->exponentials(&rows, row->count, &row->distance, &row->tile,
+                               &sums);
+    for (size_t i = 0; i < end - k; i++) {
+        row->rests.hi[k + i] = sums.hi[i] * 0x1p-128;
+        row->rests.lo[k + i] = sums.lo[i] * 0x1p-128;
+    }
+}
+
+static bool is_alike(const struct smx_row *row, size_t a, size_t b)
+{
+    const double *tops = row->tops;
+    return tops[a] != -INFINITY && tops[b] != -INFINITY &&
+           smx_distance_before(row->logits, tops[a]) ==
+               smx_distance_before(row->logits, tops[b]);
+}
+
+static void load_group(struct smx_row *row, size_t count)
+{
+    for (size_t k = count; k--;) {
+        enter(row, k, SMX_ROW_PLACE);
+        look(row);
+    }
+    const struct smx_row_group rows = {
+        .count = count, .z = row->z, .stride = stride_of(row)};
+    row->kernels->peaks(&rows, row->count, row->tops, row->argmaxes);
+    for (size_t k = 0, end; k < count; k = end) {
+        for (end = k + 1; end < count && is_alike(row, k, end); end++)
+            ;
+        load_alike(row, k, end);
+    }
+}
+
+/* A row longer than that. */
+static void load_one(struct smx_row *row)
+{
+    struct smx_two rest = {0, 0};
+    row->r = row->start;
+    row->first = SIZE_MAX;
+    find_largest(row);
+    recall(row, 0);
+    if (!row->empty)
+        rest = smx_row_sweep(row, SMX_ROW_E, rest_of, NULL, two_add);
+    row->rests.hi[0] = rest.hi * 0x1p-128;
+    row->rests.lo[0] = rest.lo * 0x1p-128;
+}
+
+size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
+{
+    count = count < row->group ? count : row->group;
+    row->start = r;
+    if (row->group > 1)
+        load_group(row, count);
+    else
+        load_one(row);
+    row->kernels->inverse(&row->rests, count, &row->inverses);
+    if (row->logs)
+        row->kernels->log1p(&row->rests, count, &row->logsums);
+    return count;
+}
+
+void smx_row_select(struct smx_row *row, size_t k)
+{
+    if (row->group > 1) {
+        enter(row, k, SMX_ROW_E);
+        recall(row, k);
+    }
+    row->inverse = (struct smx_two){row->inverses.hi[k], row->inverses.lo[k]};
+    row->logsum = (struct smx_two){row->logsums.hi[k], row->logsums.lo[k]};
+}
+
+double smx_row_lse(const struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
     const struct smx_distance *how = &row->distance;
     struct smx_two top = {row->largest, 0};
-    row->logsum = smx_log1p(row->rest);
-    row->lse = -INFINITY;
     if (row->empty)
-        return;
+        return -INFINITY;
     if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
         top = row->kernels->cap(how->top, z->softcap, how);
-    top = smx_divide(top, temperature(z), 0);
-    row->lse = isfinite(top.hi) ? two_add(top, row->logsum).hi : top.hi;
-}
-
-struct smx_two smx_row_sum(const struct smx_row *row)
-{
-    struct smx_two one = {1, 0};
-    return two_add(one, row->rest);
+    top = smx_divide(top, smx_distance_temperature(z), 0);
+    return isfinite(top.hi) ? two_add(top, row->logsum).hi : top.hi;
 }
 
 struct smx_row_descent smx_row_descend(const struct smx_row *row,
@@ -387,7 +466,7 @@ struct smx_row_descent smx_row_descend(const struct smx_row *row,
         a = two_mul(a, row->cooling);
         how.b = two_mul(b, row->cooling);
     }
-    how.a = two_div(a, smx_row_sum(row));
+    how.a = two_mul(a, row->inverse);
     if (fabs(how.a.hi) > 0x1p800) { /* e is up to 2^128 */
         how.a = two_scale(how.a, 0x1p-128);
         how.down = 1;

@@ -36,46 +36,55 @@ struct smx_row {
     struct smx_two cooling;
     int exponent;
     double mixed[2], pure[2];
-    const struct smx_two *tops; /* see smx_rows_work */
-    size_t r;                   /* the row */
+    const struct smx_two *peaks; /* tops of smx_rows_work */
+    bool logs;                   /* logsum is wanted */
+    size_t slot;                 /* elements of a tile that is one of a group */
+    size_t group;                /* rows that are loaded at once */
+    size_t start;                /* the first of those that are */
+    size_t r;                    /* the row */
     size_t argmax;  /* by the logits, before softcap rounds two to one */
     double largest; /* its logit */
     bool empty;     /* every class is left out */
     struct smx_distance distance;
-    struct smx_two rest;   /* sum of exp(d) without the argmax */
-    struct smx_two logsum; /* log(1 + rest) = lse - max */
-    double lse;            /* -INFINITY when empty */
-    double *kept;          /* see smx_rows_work */
-    bool stream;           /* likewise */
-    struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
-    struct smx_two *parts; /* then: one a tile, for a sweep */
+    struct smx_two inverse; /* 1 / (1 + rest) */
+    struct smx_two logsum;  /* log(1 + rest) = lse - max */
+    double *kept;           /* see smx_rows_work */
+    bool stream;            /* likewise */
+    struct smx_pool *pool;  /* to share a row's tiles over; NULL: none */
+    struct smx_two *parts;  /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
     enum smx_row_depth depth;
     const double *z;          /* the logits, in place or in copy */
+    double *copy;             /* of logits */
     struct smx_two tile_rest; /* sum of e without the argmax */
-    struct smx_tile tile;     /* the arrays below, as far as wanted */
-    SMX_TILED double copy[SMX_TILE];
-    SMX_TILED double hi[SMX_TILE];    /* d = z' - max, */
-    SMX_TILED double lo[SMX_TILE];    /* its rest */
-    SMX_TILED double e[SMX_TILE];     /* 2^128 exp(d) */
-    SMX_TILED double slope[SMX_TILE]; /* of softcap, times 2^128 */
-    SMX_TILED double mass[SMX_TILE];  /* for the caller's use */
-    SMX_TILED double out[SMX_TILE];   /* likewise */
+    struct smx_tile tile;     /* as far as wanted */
+    /* of the rows of a group: */
+    size_t argmaxes[SMX_ROW_GROUP];
+    double tops[SMX_ROW_GROUP];
+    struct smx_row_twos rests, inverses, logsums;
+    /* their tiles: copy, hi, lo, e and slope */
+    SMX_TILED double tiles[5][SMX_TILE];
+    SMX_TILED double mass[SMX_TILE]; /* for the caller's use */
+    SMX_TILED double out[SMX_TILE];  /* likewise */
 };
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
                   const struct smx_logits *logits,
                   const struct smx_rows_work *work);
 
-/** argmax, empty and rest of row r. */
-void smx_row_load(struct smx_row *row, size_t r);
+/** Loads row r and of the next count - 1 as many as are loaded at once;
+ *  returns how many. */
+size_t smx_row_load(struct smx_row *row, size_t r, size_t count);
+
+/** Makes row k of those that were loaded the row at hand. */
+void smx_row_select(struct smx_row *row, size_t k);
 
 /** All of the row but its tile. */
 void smx_row_share(struct smx_row *own, const struct smx_row *row);
 
-/** logsum and lse. */
-void smx_row_logs(struct smx_row *row);
+/** max + logsum; -INFINITY when empty. */
+double smx_row_lse(const struct smx_row *row);
 
 /** for each tile of the row, to this depth: c, its first class */
 #define SMX_ROW_TILES(c, row, depth)                                           \
@@ -114,6 +123,19 @@ smx_row_sweep(struct smx_row *row, enum smx_row_depth depth, smx_row_take *take,
     return all;
 }
 
+/** The first of the largest of a tile of n elements, which begins with class
+ *  first: its value and class. */
+static inline struct smx_two smx_row_peak(const struct smx_row_kernels *kernels,
+                                          const double *tile, size_t first,
+                                          size_t n)
+{
+    const struct smx_row_group one = {.count = 1, .z = tile};
+    double top;
+    size_t i;
+    kernels->peaks(&one, n, &top, &i);
+    return (struct smx_two){top, (double)(first + i)};
+}
+
 /** To join peaks, a value and its class: the first of the largest. */
 static inline struct smx_two smx_row_larger(struct smx_two a, struct smx_two b)
 {
@@ -132,9 +154,6 @@ double smx_row_logit(const struct smx_row *row, size_t c);
 
 /** d of class c; a softcap's only where distances are wanted. */
 struct smx_two smx_row_distance(struct smx_row *row, size_t c);
-
-/** sum of exp(d): 1 + rest. */
-struct smx_two smx_row_sum(const struct smx_row *row);
 
 /** (a p - b mass) slope / temperature, each factor rounded once. */
 struct smx_row_descent smx_row_descend(const struct smx_row *row,

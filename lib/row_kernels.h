@@ -28,6 +28,24 @@ struct smx_distance {
     double span_power;    /* that power */
 };
 
+/* Rows that are taken at once, if their tiles fit one. */
+#define SMX_ROW_GROUP ((size_t)32)
+
+/** Rows of a group, or one with more classes. */
+struct smx_row_group {
+    size_t count;
+    const double *z;    /* the first row's logits; the others' */
+    size_t stride;      /* are so far apart, and what is computed of them */
+    size_t slot;        /* so far */
+    const double *tops; /* of each the largest logit */
+    const size_t *skip; /* and the element without which sums are wanted */
+};
+
+/** A number each; numbers, not traps, behind the last. */
+struct smx_row_twos {
+    double hi[SMX_ROW_GROUP], lo[SMX_ROW_GROUP];
+};
+
 /** What is computed of a tile of logits. */
 struct smx_tile {
     double *hi, *lo; /* d = hi + lo; NULL: not wanted */
@@ -59,18 +77,20 @@ struct smx_row_kernels {
     void (*widen)(const float *x, size_t n, double *z);
     void (*narrow)(const double *z, size_t n, float *x);
 
-    /** Index of the first of the largest; any n. */
-    size_t (*peak)(const double *z, size_t n);
+    /** Of each row the largest and the first index where it is; any n. tops
+     *  and skip are not read. */
+    void (*peaks)(const struct smx_row_group *rows, size_t n, double *tops,
+                  size_t *at);
 
     /** s tanh(z / s), one number; z times before. */
     struct smx_two (*cap)(double z, double softcap,
                           const struct smx_distance *how);
 
-    /** Fills the tile; returns the sum of e without element skip. Any n, but
-     *  the last block of the tile is filled to its end. */
-    struct smx_two (*exponentials)(const double *z, size_t n,
-                                   const struct smx_distance *how, size_t skip,
-                                   const struct smx_tile *out);
+    /** Fills each row's tile; sums: of e without element skip. Any n, but the
+     *  last block of a tile is filled to its end. how's top is not read. */
+    void (*exponentials)(const struct smx_row_group *rows, size_t n,
+                         const struct smx_distance *how,
+                         const struct smx_tile *out, struct smx_row_twos *sums);
 
     /** Fills hi and lo alone, likewise. */
     void (*distances)(const double *z, size_t n, const struct smx_distance *how,
@@ -78,6 +98,14 @@ struct smx_row_kernels {
 
     /** The sum, in sixteen lanes. */
     struct smx_two (*sum)(const double *x, size_t n);
+
+    /** inverse = 1 / (1 + x), x >= 0, relative error 2^-100. */
+    void (*inverse)(const struct smx_row_twos *x, size_t n,
+                    struct smx_row_twos *inverse);
+
+    /** log = log(1 + x), x >= 0, relative error 2^-57. */
+    void (*log1p)(const struct smx_row_twos *x, size_t n,
+                  struct smx_row_twos *log);
 
     /** out = 2^-128 e factor; any n. stream: past the caches. */
     void (*scale)(const double *e, size_t n, double factor, bool stream,

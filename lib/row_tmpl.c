@@ -4,31 +4,12 @@
 
 #include <math.h>
 
+#include "descent_vec.h"
+#include "log_vec.h"
 #include "softcap_vec.h"
+#include "tile_vec.h"
 
 extern const struct smx_row_kernels TIER(row_kernels);
-
-/* for i in [0, n), a vector at a time */
-#define VECTORS(i, n) for (size_t i = 0; i < (n); i += LANES)
-
-/* A vector of z, -INFINITY behind n. */
-INLINE vd get(const double *z, size_t i, size_t n)
-{
-    if (i + LANES <= n)
-        return vd_load(z + i);
-    size_t left = i < n ? n - i : 0;
-    return vd_where(vl_below(left), vd_load_part(z + n - left, left),
-                    vd_all(-__builtin_inf()));
-}
-
-/* A vector of out, as far as n. */
-INLINE void put(double *out, size_t i, size_t n, vd v)
-{
-    if (i + LANES <= n)
-        vd_store(out + i, v);
-    else
-        vd_store_part(out + i, v, n - i);
-}
 
 /* ---- to and from the tensors --------------------------------------------- */
 
@@ -115,40 +96,52 @@ static void narrow(const double *z, size_t n, float *x)
 
 /* ---- the largest, and the distance to it --------------------------------- */
 
-static size_t peak(const double *z, size_t n)
+INLINE vd largest(const double *z, size_t n)
 {
     vd tops[VECS], top = vd_all(-INF);
+    size_t i = 0;
     EACH (v, VECS)
         tops[v] = top;
-    for (size_t i = 0; i < n; i += BLOCK)
+    for (; i + BLOCK <= n; i += BLOCK)
         EACH (v, VECS)
+            tops[v] = vd_max(vd_load(z + i + v * LANES), tops[v]);
+    EACH (v, VECS)
+        if (i + (size_t)v * LANES < n)
             tops[v] = vd_max(get(z, i + (size_t)v * LANES, n), tops[v]);
     EACH (v, VECS)
         top = vd_max(tops[v], top);
     for (int half = LANES / 2; half; half /= 2)
         top = vd_max(vd_beside(top, half), top);
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        vl here = (vl)(vd_load(z + i) == vd_all(top[0]));
-        if (vl_any(here))
-            return i + (size_t)vl_first(here);
-    }
-    while (z[i] != top[0])
-        i++;
-    return i;
+    return vd_all(top[0]);
 }
 
-/* s tanh(z / s) = s (1 - u) / (1 + u) */
-static struct smx_two cap(double z, double softcap,
-                          const struct smx_distance *how)
+/* Of a block of z, a bit where that is; 0 behind n. */
+INLINE unsigned where_in_block(const double *z, size_t i, size_t n, vd which)
 {
-    struct two_vec x = decline(vd_all(z), two_vec_all(how->steep));
-    struct two_vec t =
-        two_vec_div(two_vec_one_less_exp(x), one_more(two_vec_exp_wide(x)));
-    double sign = z < 0 ? -softcap : softcap;
-    t = two_vec_mul(t, two_vec_all((struct smx_two){sign, 0}));
-    t = two_vec_settle(t);
-    return (struct smx_two){t.hi[0], t.lo[0]};
+    unsigned here = 0;
+    EACH (v, VECS) {
+        size_t j = i + (size_t)v * LANES;
+        if (j < n)
+            here |= vl_bits((vl)(get(z, j, n) == which)) << v * LANES;
+    }
+    return here;
+}
+
+/* A step for all rows before the next: what one row's waits for, others'
+ * fill. A block at a time is searched, as a branch that can be foretold. */
+static void peaks(const struct smx_row_group *rows, size_t n, double *tops,
+                  size_t *at)
+{
+    for (size_t r = 0; r < rows->count; r++)
+        tops[r] = largest(rows->z + r * rows->stride, n)[0];
+    for (size_t r = 0; r < rows->count; r++) {
+        const double *z = rows->z + r * rows->stride;
+        unsigned here = 0;
+        size_t i = 0;
+        while (!(here = where_in_block(z, i, n, vd_all(tops[r]))))
+            i += BLOCK;
+        at[r] = i + (size_t)__builtin_ctz(here);
+    }
 }
 
 /* ---- exponentials and sums ----------------------------------------------- */
@@ -178,6 +171,18 @@ INLINE struct two_vec distance(enum course course, size_t i, const double *z,
 }
 
 /* course is a constant where this is inlined. */
+/* A vector behind the last class. */
+INLINE void put_none(size_t i, const struct smx_tile *out)
+{
+    vd_store(out->e + i, vd_all(0));
+    if (out->hi) {
+        vd_store(out->hi + i, vd_all(-INF));
+        vd_store(out->lo + i, vd_all(0));
+    }
+    if (out->slope)
+        vd_store(out->slope + i, vd_all(0));
+}
+
 INLINE void fill(enum course course, const double *z, size_t n,
                  const struct smx_distance *how, const struct smx_tile *out)
 {
@@ -187,6 +192,10 @@ INLINE void fill(enum course course, const double *z, size_t n,
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS) {
             size_t j = i + (size_t)v * LANES;
+            if (v > 0 && j >= n) {
+                put_none(j, &tile);
+                continue;
+            }
             vd_store(tile.e + j,
                      two_vec_exp(distance(course, j, z, n, &d, &s, &tile)));
         }
@@ -258,8 +267,9 @@ INLINE void add_few(const double *e, size_t i, size_t n, size_t skip,
     }
 }
 
-/* The sum of e without element skip; whole blocks. */
-static struct smx_two sum_but(const double *e, size_t n, size_t skip)
+/* The lanes of the sum of e without element skip; whole blocks. */
+INLINE void sum_but(const double *e, size_t n, size_t skip,
+                    struct two_vec lanes[VECS])
 {
     struct two_vec sums[VECS] = {{{0}, {0}}};
     for (size_t i = 0; i < n; i += FEW * BLOCK) {
@@ -270,7 +280,20 @@ static struct smx_two sum_but(const double *e, size_t n, size_t skip)
         else
             add_few(e, i, SIZE_MAX, SIZE_MAX, sums);
     }
-    return two_vec_total(sums);
+    EACH (v, VECS)
+        lanes[v] = sums[v];
+}
+
+INLINE struct smx_tile tile_of(const struct smx_tile *first, size_t at)
+{
+    struct smx_tile tile = {.e = first->e + at};
+    if (first->hi) {
+        tile.hi = first->hi + at;
+        tile.lo = first->lo + at;
+    }
+    if (first->slope)
+        tile.slope = first->slope + at;
+    return tile;
 }
 
 INLINE void distances_as(enum course course, const double *z, size_t n,
@@ -295,9 +318,8 @@ static void distances(const double *z, size_t n, const struct smx_distance *how,
         distances_as(BEND, z, n, how, &tile);
 }
 
-static struct smx_two exponentials(const double *z, size_t n,
-                                   const struct smx_distance *how, size_t skip,
-                                   const struct smx_tile *out)
+static void fill_row(const double *z, size_t n, const struct smx_distance *how,
+                     const struct smx_tile *out)
 {
     if (is_near(how)) {
         if (out->hi)
@@ -310,7 +332,26 @@ static struct smx_two exponentials(const double *z, size_t n,
     } else {
         fill(BEND, z, n, how, out);
     }
-    return sum_but(out->e, n, skip);
+}
+
+/* As for peaks: first what fills the lanes, then their sums. */
+static void exponentials(const struct smx_row_group *rows, size_t n,
+                         const struct smx_distance *how,
+                         const struct smx_tile *out, struct smx_row_twos *sums)
+{
+    struct two_vec lanes[SMX_ROW_GROUP][VECS];
+    struct smx_distance d = *how;
+    for (size_t r = 0; r < rows->count; r++) {
+        const struct smx_tile tile = tile_of(out, r * rows->slot);
+        d.top = rows->tops[r] * d.before;
+        fill_row(rows->z + r * rows->stride, n, &d, &tile);
+        sum_but(tile.e, n, rows->skip[r], lanes[r]);
+    }
+    for (size_t r = 0; r < rows->count; r++) {
+        struct smx_two total = two_vec_total(lanes[r]);
+        sums->hi[r] = total.hi;
+        sums->lo[r] = total.lo;
+    }
 }
 
 static struct smx_two sum(const double *x, size_t n)
@@ -325,6 +366,30 @@ static struct smx_two sum(const double *x, size_t n)
 }
 
 /* ---- what is answered ---------------------------------------------------- */
+
+static void inverse_of(const struct smx_row_twos *x, size_t n,
+                       struct smx_row_twos *inverse)
+{
+    const struct two_vec one = two_vec_all((struct smx_two){1, 0});
+    VECTORS (i, n) {
+        struct two_vec sum = two_vec_sum(one.hi, vd_load(x->hi + i));
+        sum = two_vec_fast(sum.hi, sum.lo + vd_load(x->lo + i));
+        sum = two_vec_div(one, sum);
+        vd_store(inverse->hi + i, sum.hi);
+        vd_store(inverse->lo + i, sum.lo);
+    }
+}
+
+static void log1p_of(const struct smx_row_twos *x, size_t n,
+                     struct smx_row_twos *log)
+{
+    VECTORS (i, n) {
+        struct two_vec y = {vd_load(x->hi + i), vd_load(x->lo + i)};
+        y = two_vec_log1p(y);
+        vd_store(log->hi + i, y.hi);
+        vd_store(log->lo + i, y.lo);
+    }
+}
 
 INLINE void scale_cached(const double *e, size_t n, vd factor, double *out)
 {
@@ -400,86 +465,18 @@ static void costs(const double *mass, const double *hi, const double *lo,
     }
 }
 
-/* x times slope and two powers of two, rounded once; 0 for NaN. */
-INLINE vd finish(struct two_vec x, const double *slope, vd first, vd second)
-{
-    if (slope) { /* which is up to 2^128 */
-        vl large = (vl)(x.hi > vd_all(0x1p800)) | (vl)(x.hi < vd_all(-0x1p800));
-        vd down = vd_where(large, vd_all(0x1p-128), vd_all(1));
-        vd lo = x.lo * down * vd_load(slope);
-        x = two_vec_product(x.hi * down, vd_load(slope));
-        x.lo += lo;
-        second *= vd_where(large, vd_all(0x1p128), vd_all(1));
-    }
-    vd y = (x.hi + two_vec_settle(x).lo) * first * second;
-    return (vd)((vl)y & (vl)(y == y));
-}
-
-INLINE struct two_vec scaled(const double *x, struct smx_two factor)
-{
-    vd v = vd_load(x);
-    struct two_vec p = two_vec_product(v, vd_all(factor.hi));
-    p.lo += v * vd_all(factor.lo);
-    return p;
-}
-
-static void descend_pure(const double *e, const double *slope, size_t n,
-                         const struct smx_row_descent *how, double *out)
-{
-    VECTORS (i, n)
-        put(out, i, n,
-            finish(scaled(e + i, how->a), slope ? slope + i : NULL,
-                   vd_all(how->pure[0]), vd_all(how->pure[1])));
-}
-
-static void descend(const double *e, const double *mass, const double *slope,
-                    size_t n, const struct smx_row_descent *how, double *out)
-{
-    vd down = vd_all(how->down);
-    if (!mass) {
-        descend_pure(e, slope, n, how, out);
-        return;
-    }
-    VECTORS (i, n) {
-        struct two_vec p = scaled(e + i, how->a), v = scaled(mass + i, how->b);
-        struct two_vec d = two_vec_sum(p.hi * down, -v.hi);
-        vl pure = (vl)(vd_load(mass + i) == vd_all(0));
-        d.hi = vd_where(pure, p.hi, d.hi);
-        d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
-        vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
-        vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
-        put(out, i, n, finish(d, slope ? slope + i : NULL, first, second));
-    }
-}
-
-static void vjp(const double *e, const double *g, const double *slope, size_t n,
-                const struct smx_vjp_scale *how, double *out)
-{
-    vd second = vd_all(how->power[1]);
-    VECTORS (i, n) {
-        struct two_vec f = two_vec_sum(vd_load(g + i), vd_all(-how->dot.hi));
-        vl large = (vl)(f.hi > vd_all(0x1p800)) | (vl)(f.hi < vd_all(-0x1p800));
-        vd down = vd_where(large, vd_all(0x1p-256), vd_all(1));
-        f.hi *= down;
-        f.lo = (f.lo - vd_all(how->dot.lo)) * down;
-        f = two_vec_settle(f);
-        put(out, i, n,
-            finish(two_vec_mul(scaled(e + i, how->inverse), f),
-                   slope ? slope + i : NULL, vd_all(how->power[0]),
-                   vd_where(large, second * vd_all(0x1p256), second)));
-    }
-}
-
 const struct smx_row_kernels TIER(row_kernels) = {
     .refused_float = refused_float,
     .refused_double = refused_double,
     .widen = widen,
     .narrow = narrow,
-    .peak = peak,
+    .peaks = peaks,
     .cap = cap,
     .exponentials = exponentials,
     .distances = distances,
     .sum = sum,
+    .inverse = inverse_of,
+    .log1p = log1p_of,
     .scale = scale,
     .logs = logs,
     .terms = terms,

@@ -30,6 +30,8 @@ size_t smx_rows_count(const struct smx_logits *z)
 
 size_t smx_rows_index(const struct smx_logits *z, size_t r, size_t c)
 {
+    if (z->inner == 1) /* a division takes long */
+        return r * z->classes + c;
     return (r / z->inner * z->classes + c) * z->inner + r % z->inner;
 }
 
@@ -123,8 +125,7 @@ static void find_top(void *argument, size_t i)
             top.hi = NAN;
             break;
         }
-        size_t at = c + tops->kernels->peak(z + c, n);
-        top = smx_row_larger(top, (struct smx_two){z[at], (double)at});
+        top = smx_row_larger(top, smx_row_peak(tops->kernels, z + c, c, n));
     }
     tops->top[i] = top;
 }
@@ -206,12 +207,16 @@ static void run_slice(void *argument, size_t i)
 {
     const struct rows_run *run = argument;
     size_t per_slice = smx_rows_slice(run->logits), first = i * per_slice;
-    size_t left = smx_rows_count(run->logits) - first;
+    size_t rows = smx_rows_count(run->logits), end = first + per_slice;
     struct smx_row row;
+    end = end < rows ? end : rows;
     smx_row_init(&row, run->kernels, run->logits, run->work);
-    for (size_t r = 0; r < per_slice && r < left; r++) {
-        smx_row_load(&row, first + r);
-        run->work->run(run->work->argument, &row, first + r);
+    for (size_t r = first, count; r < end; r += count) {
+        count = smx_row_load(&row, r, end - r);
+        for (size_t k = 0; k < count; k++) {
+            smx_row_select(&row, k);
+            run->work->run(run->work->argument, &row, r + k);
+        }
     }
 }
 
@@ -238,7 +243,8 @@ static void run_shared(struct smx_context *context, struct shared *shared,
     row->pool = context->pool;
     row->parts = shared->parts;
     for (size_t r = 0; r < smx_rows_count(run->logits); r++) {
-        smx_row_load(row, r);
+        smx_row_load(row, r, 1);
+        smx_row_select(row, 0);
         run->work->run(run->work->argument, row, r);
     }
 }

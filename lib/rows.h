@@ -83,6 +83,7 @@ struct smx_rows_work {
     /* each row's largest logit and its first class; NULL: yet to be found */
     const struct smx_two *tops;
     bool logs;    /* the distances to the largest logit */
+    bool logsum;  /* the logarithm of the sum */
     bool slope;   /* dz'/dz, of a softcap */
     bool serial;  /* run does not share all its tiles: rather other rows */
     double *keep; /* tensor of the logits' shape, maybe the logits: rows longer

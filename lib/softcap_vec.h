@@ -114,4 +114,17 @@ INLINE struct two_vec bend_narrow(vd z, struct two_vec d,
     return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
 }
 
+/* s tanh(z / s) = s (1 - u) / (1 + u) */
+static struct smx_two cap(double z, double softcap,
+                          const struct smx_distance *how)
+{
+    struct two_vec x = decline(vd_all(z), two_vec_all(how->steep));
+    struct two_vec t =
+        two_vec_div(two_vec_one_less_exp(x), one_more(two_vec_exp_wide(x)));
+    double sign = z < 0 ? -softcap : softcap;
+    t = two_vec_mul(t, two_vec_all((struct smx_two){sign, 0}));
+    t = two_vec_settle(t);
+    return (struct smx_two){t.hi[0], t.lo[0]};
+}
+
 #endif

@@ -19,9 +19,10 @@ static void evaluate(struct smx_row *row, bool log, const double *e,
                      bool stream, double *out)
 {
     if (log)
-        row->kernels->logs(row->hi, row->lo, row->count, row->logsum, out);
+        row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
+                           out);
     else
-        row->kernels->scale(e, row->count, 1 / (1 + row->rest.hi), stream, out);
+        row->kernels->scale(e, row->count, row->inverse.hi, stream, out);
 }
 
 static struct smx_two put_tile(const void *argument, struct smx_row *row)
@@ -31,7 +32,7 @@ static struct smx_two put_tile(const void *argument, struct smx_row *row)
     double *out = smx_row_out(row, wanted->values);
     if (!kept)
         smx_row_tile(row, row->first, wanted->log ? SMX_ROW_D : SMX_ROW_E);
-    evaluate(row, wanted->log, kept ? kept : row->e, row->stream, out);
+    evaluate(row, wanted->log, kept ? kept : row->tile.e, row->stream, out);
     smx_row_put(row, out, wanted->values);
     return (struct smx_two){0, 0};
 }
@@ -52,7 +53,7 @@ static void put_top(const struct softmax_call *call, struct smx_row *row)
         size_t left = out->top_k - first;
         size_t count = left < SMX_TILE ? left : SMX_TILE;
         smx_row_gather(row, indices + first * z->inner, z->inner, count);
-        evaluate(row, out->log, row->e, false, row->out);
+        evaluate(row, out->log, row->tile.e, false, row->out);
         for (size_t k = 0; k < count; k++)
             smx_set(out->values, z->dtype, i + (first + k) * z->inner,
                     row->out[k]);
@@ -63,16 +64,15 @@ static struct smx_two terms_of(const void *argument, struct smx_row *row)
 {
     const struct smx_row_kernels *k = row->kernels;
     (void)argument;
-    k->terms(row->e, row->hi, row->lo, row->n, row->out);
+    k->terms(row->tile.e, row->tile.hi, row->tile.lo, row->n, row->out);
     return k->sum(row->out, row->n);
 }
 
 /* H = log S - sum p d, with 0 * log 0 = 0. */
 static double entropy(struct smx_row *row)
 {
-    struct smx_two one = {1, 0};
     struct smx_two sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, two_add);
-    sum = two_div(two_scale(sum, 0x1p-128), two_add(one, row->rest));
+    sum = two_mul(two_scale(sum, 0x1p-128), row->inverse);
     return two_add(row->logsum, two_negate(sum)).hi;
 }
 
@@ -81,10 +81,8 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     struct softmax_call *call = argument;
     const struct smx_softmax_out *out = call->out;
     enum smx_dtype dtype = call->logits->dtype;
-    if (out->logsumexp || out->entropy || out->log)
-        smx_row_logs(row);
     if (out->logsumexp)
-        smx_set(out->logsumexp, dtype, r, row->lse);
+        smx_set(out->logsumexp, dtype, r, smx_row_lse(row));
     if (out->entropy)
         smx_set(out->entropy, dtype, r, entropy(row));
     if (out->argmax)
@@ -145,6 +143,7 @@ enum smx_status smx_softmax(struct smx_context *context,
         .argument = &call,
         .tops = tops,
         .logs = out->log || out->entropy,
+        .logsum = out->log || out->entropy || out->logsumexp,
         .serial = out->top_k != 0,
     };
     if (logits->dtype == SMX_FLOAT64 && !out->top_k && !work.logs)

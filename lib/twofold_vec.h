@@ -24,6 +24,10 @@ INLINE vd vd_max(vd a, vd b)
 {
 #if defined(SMX_TIER_AVX512)
     return (vd)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(SMX_TIER_AVX2)
+    return (vd)_mm256_max_pd((__m256d)a, (__m256d)b);
+#elif defined(__SSE2__)
+    return (vd)_mm_max_pd((__m128d)a, (__m128d)b);
 #else
     return vd_where((vl)(a > b), a, b);
 #endif
@@ -48,15 +52,17 @@ INLINE vd vd_beside(vd v, int half)
 #endif
 }
 
-/** The first lane that is set; one is. */
-INLINE int vl_first(vl v)
+/** A bit for each lane that is set. */
+INLINE unsigned vl_bits(vl v)
 {
 #if defined(SMX_TIER_AVX512)
-    return __builtin_ctz(_mm512_movepi64_mask((__m512i)v));
+    return _mm512_movepi64_mask((__m512i)v);
 #elif defined(SMX_TIER_AVX2)
-    return __builtin_ctz((unsigned)_mm256_movemask_pd((__m256d)v));
+    return (unsigned)_mm256_movemask_pd((__m256d)v);
+#elif defined(__SSE2__)
+    return (unsigned)_mm_movemask_pd((__m128d)v);
 #else
-    return v[0] ? 0 : 1;
+    return (unsigned)(v[0] & 1) | (unsigned)(v[1] & 2);
 #endif
 }
 
@@ -140,7 +146,8 @@ INLINE struct smx_two two_vec_total(struct two_vec sums[VECS])
     for (int half = VECS / 2; half; half /= 2)
         for (int v = 0; v < half; v++)
             two_vec_accumulate(&sums[v], sums[v + half]);
-    for (int half = LANES / 2; half; half /= 2) {
+    _Pragma("GCC unroll 4") for (int half = LANES / 2; half; half /= 2)
+    {
         struct two_vec other = {vd_beside(sums[0].hi, half),
                                 vd_beside(sums[0].lo, half)};
         two_vec_accumulate(&sums[0], other);
