@@ -20,6 +20,10 @@
 
 #define ALIGNED __attribute__((aligned(64)))
 
+/* Elements beyond which the output of short rows, which takes one more copy
+ * then, had better not pass through the cache. */
+#define STREAMED_SHORT ((size_t)8 << 20)
+
 /* Chunks of a row whose exponentials are kept between the sweeps. */
 #define SHORT ((size_t)2)
 
@@ -190,11 +194,16 @@ static void put_row(struct plain_call *call, size_t row,
 static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
                          double e[SHORT * SMX_CHUNK])
 {
-    size_t start = row * call->classes;
-    if ((!call->wild || is_below(call, start, rows * call->classes)) &&
+    size_t start = row * call->classes, n = rows * call->classes;
+    float last[SMX_FEW_ELEMENTS],
+        *out = call->stream ? last : call->values + start;
+    if ((!call->wild || is_below(call, start, n)) &&
         call->kernels->tame->few(call->logits + start, rows, call->classes,
-                                 &call->tame, call->values + start))
+                                 &call->tame, out)) {
+        if (call->stream)
+            call->kernels->tame->stream(last, n, call->values + start);
         return;
+    }
     if (rows == 1) {
         put_row(call, row, e);
         return;
@@ -216,7 +225,8 @@ static void keep_row(const struct plain_call *call, size_t row, float *e,
 {
     size_t start = row * call->classes;
     const float *z = call->logits + start;
-    bool above = call->chunks == SHORT && call->values != call->logits;
+    bool above =
+        call->chunks == SHORT && call->values != call->logits && !call->stream;
     double sum = 0;
     *kept = (struct kept){start, above ? call->values + start : e,
                           e + SHORT * SMX_CHUNK, 0};
@@ -233,10 +243,13 @@ static void keep_row(const struct plain_call *call, size_t row, float *e,
 
 static void divide_row(const struct plain_call *call, const struct kept *kept)
 {
+    float *values = call->values + kept->start;
+    float *out = call->stream ? kept->high : values;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
         call->kernels->tame->divide(kept->high + c, kept->rest + c,
-                                    chunk_length(call, k), kept->sum,
-                                    call->values + kept->start + c);
+                                    chunk_length(call, k), kept->sum, out + c);
+    if (call->stream)
+        call->kernels->tame->stream(kept->high, call->classes, values);
 }
 
 /* So many rows, at most GROUP: none waits for the sum of the one before. */
@@ -267,6 +280,8 @@ static void put_rows(void *argument, size_t slice)
     step = step < GROUP ? step ? step : 1 : GROUP;
     for (; r < end; r += step)
         put_group(call, r, end - r < step ? end - r : step, &e);
+    if (call->stream)
+        call->kernels->tame->streamed();
 }
 
 /* ---- long rows -------------------------------------------------------- */
@@ -419,7 +434,9 @@ enum smx_status smx_plain_rows(struct smx_context *context,
                               .tame = smx_tame_of(t),
                               .sums = room,
                               .refused = SIZE_MAX};
-    call.stream = call.rows * call.classes >= SMX_STREAMED && values != z->data;
+    call.stream = call.rows * call.classes >=
+                      (call.chunks <= SHORT ? STREAMED_SHORT : SMX_STREAMED) &&
+                  values != z->data;
     call.tame.possible &= !log;
     call.few = call.classes <= SMX_FEW && call.tame.possible;
     if (call.chunks <= SHORT) {

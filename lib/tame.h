@@ -112,6 +112,10 @@ struct smx_tame_kernels {
     void (*put)(const float *x, size_t n, const struct smx_tame *tame,
                 double factor, bool stream, float *out);
 
+    /** A copy, past the cache; other threads may look after streamed. */
+    void (*stream)(const float *x, size_t n, float *out);
+    void (*streamed)(void);
+
     /** Softmax of at most smx_few_rows (few.h) rows of at most SMX_FEW classes,
      *  all below highest; false when one is not tame, and nothing is written.
      */
