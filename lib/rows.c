@@ -231,8 +231,8 @@ static bool is_shared(const struct smx_context *context,
                       const struct smx_rows_work *work)
 {
     size_t threads = smx_pool_threads(context->pool);
-    size_t few = work->serial ? 2 : 4 * threads;
-    return threads > 1 && z->classes > SMX_SMALL && smx_rows_count(z) < few;
+    size_t rows = smx_rows_count(z), few = work->serial ? 2 : 4 * threads;
+    return threads > 1 && z->classes > SMX_SMALL && rows > 0 && rows < few;
 }
 
 static void run_shared(struct smx_context *context, struct shared *shared,
