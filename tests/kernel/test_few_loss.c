@@ -160,12 +160,7 @@ static void rows_of_all_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rows_of_all_kinds)};
-    int failed;
 
     random_seed(&seed);
-    if (!tiers_open())
-        return 1;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tiers_close();
-    return failed;
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
 }

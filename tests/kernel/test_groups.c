@@ -139,12 +139,7 @@ int main(void)
         cmocka_unit_test(rows_side_by_side),
         cmocka_unit_test(columns),
     };
-    int failed;
 
     random_seed(&seed);
-    if (!tiers_open())
-        return 1;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tiers_close();
-    return failed;
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
 }

@@ -325,12 +325,7 @@ int main(void)
         cmocka_unit_test(any_rows_of_few_classes),
         cmocka_unit_test(every_kind_of_nan),
     };
-    int failed;
 
     random_seed(&seed);
-    if (!tiers_open())
-        return 1;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    tiers_close();
-    return failed;
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
 }

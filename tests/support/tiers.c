@@ -3,20 +3,23 @@
 
 struct smx_context *tiers[SMX_ISA_NEON + 1];
 
-bool tiers_open(void)
+int tiers_open(void **state)
 {
+    (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
         struct smx_config config = {.threads = 2, .isa = (enum smx_isa)isa};
 
         if (smx_isa_available((enum smx_isa)isa) &&
             smx_context_create(&tiers[isa], &config) != SMX_OK)
-            return false;
+            return -1;
     }
-    return true;
+    return 0;
 }
 
-void tiers_close(void)
+int tiers_close(void **state)
 {
+    (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
         smx_context_free(tiers[isa]);
+    return 0;
 }

@@ -3,16 +3,14 @@
 #ifndef TIERS_H
 #define TIERS_H
 
-#include <stdbool.h>
-
 #include "softmax.h"
 
 /** By enum smx_isa; NULL: not on this machine, and SMX_ISA_BEST. */
 extern struct smx_context *tiers[SMX_ISA_NEON + 1];
 
-/** Of two threads each. false: one could not be made. */
-bool tiers_open(void);
-
-void tiers_close(void);
+/** Opens them, of two threads each, and closes them, as cmocka's fixtures: not
+ * 0 when one could not be made. */
+int tiers_open(void **state);
+int tiers_close(void **state);
 
 #endif

@@ -367,7 +367,6 @@ static void large_outputs_have_the_bits_of_small_ones(void **state)
     void *large = must(malloc(BYTES)), *small = must(malloc(BYTES));
 
     (void)state;
-    assert_true(tiers_open());
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         struct smx_logits logits = {.data = z,
                                     .dtype = shapes[s].dtype,
@@ -383,7 +382,6 @@ static void large_outputs_have_the_bits_of_small_ones(void **state)
             if (tiers[isa])
                 try_large(tiers[isa], logits, large, small);
     }
-    tiers_close();
     free(z);
     free(large);
     free(small);
@@ -395,7 +393,8 @@ int main(void)
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_last_logit_is_looked_at_first),
         cmocka_unit_test(the_first_refused_is_named),
-        cmocka_unit_test(large_outputs_have_the_bits_of_small_ones),
+        cmocka_unit_test_setup_teardown(
+            large_outputs_have_the_bits_of_small_ones, tiers_open, tiers_close),
     };
 
     random_seed(&seed);
