@@ -15,22 +15,13 @@ static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
     part->sum = call->kernels->loss->sum(z, n, part->reference, call->scale);
 }
 
-/* Where some are wild, one look more is better than a sum in vain. */
-static bool expects_tame(const struct smx_loss_call *call, const float *z,
-                         size_t n)
-{
-    const struct smx_tame *tame = &call->tame;
-    return tame->possible &&
-           (!call->wild || call->kernels->tame->below(z, n, tame->highest));
-}
-
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
                   float *high, float *rest, struct smx_part *part)
 {
     const struct smx_tame_kernels *kernels = call->kernels->tame;
     float max = INFINITY;
     double sum = 0;
-    if (expects_tame(call, z, n))
+    if (smx_tame_expected(kernels, &call->tame, call->wild, z, n))
         sum = rest ? kernels->keep(z, n, &call->tame, &max, high, rest)
                    : kernels->sum(z, n, &call->tame, &max);
     *part = (struct smx_part){.tame = max < call->tame.highest, .max = max};

@@ -92,11 +92,10 @@ static struct smx_sum sum_chunk(struct plain_call *call, size_t row,
     return sum;
 }
 
-static bool is_below(const struct plain_call *call, size_t start, size_t n)
+static bool expects_tame(const struct plain_call *call, size_t start, size_t n)
 {
-    return call->tame.possible &&
-           call->kernels->tame->below(call->logits + start, n,
-                                      call->tame.highest);
+    return smx_tame_expected(call->kernels->tame, &call->tame, call->wild,
+                             call->logits + start, n);
 }
 
 static void fill(float *out, size_t n, float value)
@@ -168,7 +167,8 @@ static void check_rows(void *argument, size_t slice)
     struct plain_call *call = argument;
     size_t start = slice * call->per_slice * call->classes;
     size_t n = slice_end(call, slice) * call->classes - start;
-    if (is_below(call, start, n))
+    if (smx_tame_expected(call->kernels->tame, &call->tame, true,
+                          call->logits + start, n))
         return;
     float max;
     if (!call->kernels->peak(call->logits + start, n, &max))
@@ -197,7 +197,7 @@ static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
     size_t start = row * call->classes, n = rows * call->classes;
     float last[SMX_FEW_ELEMENTS],
         *out = call->stream ? last : call->values + start;
-    if ((!call->wild || is_below(call, start, n)) &&
+    if (expects_tame(call, start, n) &&
         call->kernels->tame->few(call->logits + start, rows, call->classes,
                                  &call->tame, out)) {
         if (call->stream)
@@ -230,8 +230,7 @@ static void keep_row(const struct plain_call *call, size_t row, float *e,
     double sum = 0;
     *kept = (struct kept){start, above ? call->values + start : e,
                           e + SHORT * SMX_CHUNK, 0};
-    if (!call->tame.possible ||
-        (call->wild && !is_below(call, start, call->classes)))
+    if (!expects_tame(call, start, call->classes))
         return;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
         sum +=
@@ -280,8 +279,6 @@ static void put_rows(void *argument, size_t slice)
     step = step < GROUP ? step ? step : 1 : GROUP;
     for (; r < end; r += step)
         put_group(call, r, end - r < step ? end - r : step, &e);
-    if (call->stream)
-        call->kernels->tame->streamed();
 }
 
 /* ---- long rows -------------------------------------------------------- */
@@ -292,7 +289,7 @@ static double sum_tame_chunk(struct plain_call *call, size_t start, size_t n)
     const float *z = call->logits + start;
     float max = INFINITY;
     double sum = NAN;
-    if (call->tame.possible && (!call->wild || is_below(call, start, n)))
+    if (expects_tame(call, start, n))
         sum = call->kernels->tame->sum(z, n, &call->tame, &max);
     if (max < call->tame.highest && !isnan(sum))
         return sum;
@@ -434,9 +431,8 @@ enum smx_status smx_plain_rows(struct smx_context *context,
                               .tame = smx_tame_of(t),
                               .sums = room,
                               .refused = SIZE_MAX};
-    call.stream = call.rows * call.classes >=
-                      (call.chunks <= SHORT ? STREAMED_SHORT : SMX_STREAMED) &&
-                  values != z->data;
+    size_t cached = call.chunks <= SHORT ? STREAMED_SHORT : SMX_STREAMED;
+    call.stream = call.rows * call.classes >= cached && values != z->data;
     call.tame.possible &= !log;
     call.few = call.classes <= SMX_FEW && call.tame.possible;
     if (call.chunks <= SHORT) {

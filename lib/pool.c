@@ -108,6 +108,14 @@ static void run_job(struct smx_pool *pool)
     pthread_mutex_lock(&pool->lock);
 }
 
+/* What slices wrote past the caches (vf_stream) is there for others to see. */
+static void end_streams(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#endif
+}
+
 /* One slice of a loop, which then goes to the back: callers get turns, so a
  * long one does not starve a short one. More where nothing else waits. */
 static void help_loop(struct smx_pool *pool, struct loop *loop)
@@ -121,6 +129,7 @@ static void help_loop(struct smx_pool *pool, struct loop *loop)
     bool more = helper_step(loop);
     while (more && alone && atomic_load(&pool->posted) == posted)
         more = helper_step(loop);
+    end_streams();
     pthread_mutex_lock(&pool->lock);
     if (!more)
         loop_unlink(pool, loop);
@@ -281,6 +290,8 @@ static void run_loop(struct smx_pool *pool, size_t slices,
     if (pool->threads == 1 || slices < 2) {
         for (size_t i = 0; i < slices; i++)
             slice(argument, back ? slices - 1 - i : i);
+        if (slices > 1) /* one is too little to be streamed */
+            end_streams();
         return;
     }
     struct loop loop = {.slice = slice,
@@ -294,6 +305,7 @@ static void run_loop(struct smx_pool *pool, size_t slices,
     pthread_mutex_unlock(&pool->lock);
     while (caller_step(&loop))
         ;
+    end_streams();
     pthread_mutex_lock(&pool->lock);
     loop_unlink(pool, &loop);
     pthread_mutex_unlock(&pool->lock);

@@ -30,8 +30,9 @@ enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
 
 /**
  * slice(argument, i) for every i in [0, slices), on the caller and on up to
- * threads - 1 threads of the pool. Returns when all are done. Nothing is
- * allocated; with one slice or one thread nothing is locked either.
+ * threads - 1 threads of the pool. Returns when all are done, and what was
+ * written past the caches can be seen. Nothing is allocated; with one slice or
+ * one thread nothing is locked either.
  */
 void smx_pool_for(struct smx_pool *pool, size_t slices,
                   void (*slice)(void *argument, size_t i), void *argument);

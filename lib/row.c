@@ -6,6 +6,7 @@
 
 #include "distance.h"
 #include "elementary.h"
+#include "kernels.h"
 
 void smx_row_power(int k, double power[2])
 {
@@ -34,15 +35,9 @@ void smx_row_share(struct smx_row *own, const struct smx_row *row)
     set_tile(own, 0, row->tile.hi, row->tile.slope);
 }
 
-/* Elements of a tile of that many classes: whole blocks. */
-static size_t padded(size_t count)
-{
-    return (count + 15) / 16 * 16;
-}
-
 static void set_group(struct smx_row *row, size_t classes)
 {
-    row->slot = classes < SMX_TILE ? padded(classes) : SMX_TILE;
+    row->slot = classes < SMX_TILE ? smx_blocks(classes) : SMX_TILE;
     row->group = SMX_TILE / row->slot;
     if (row->group > SMX_ROW_GROUP)
         row->group = SMX_ROW_GROUP;
@@ -153,7 +148,7 @@ static void leave_out(struct smx_row *row)
 static void set_count(struct smx_row *row, size_t count)
 {
     row->count = count;
-    row->n = padded(count);
+    row->n = smx_blocks(count);
 }
 
 static void place(struct smx_row *row, size_t first)

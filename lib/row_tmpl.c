@@ -96,7 +96,7 @@ static void narrow(const double *z, size_t n, float *x)
 
 /* ---- the largest, and the distance to it --------------------------------- */
 
-INLINE vd largest(const double *z, size_t n)
+INLINE double largest(const double *z, size_t n)
 {
     vd tops[VECS], top = vd_all(-INF);
     size_t i = 0;
@@ -112,7 +112,7 @@ INLINE vd largest(const double *z, size_t n)
         top = vd_max(tops[v], top);
     for (int half = LANES / 2; half; half /= 2)
         top = vd_max(vd_beside(top, half), top);
-    return vd_all(top[0]);
+    return top[0];
 }
 
 /* Of a block of z, a bit where that is; 0 behind n. */
@@ -133,7 +133,7 @@ static void peaks(const struct smx_row_group *rows, size_t n, double *tops,
                   size_t *at)
 {
     for (size_t r = 0; r < rows->count; r++)
-        tops[r] = largest(rows->z + r * rows->stride, n)[0];
+        tops[r] = largest(rows->z + r * rows->stride, n);
     for (size_t r = 0; r < rows->count; r++) {
         const double *z = rows->z + r * rows->stride;
         unsigned here = 0;
@@ -170,7 +170,6 @@ INLINE struct two_vec distance(enum course course, size_t i, const double *z,
     return d;
 }
 
-/* course is a constant where this is inlined. */
 /* A vector behind the last class. */
 INLINE void put_none(size_t i, const struct smx_tile *out)
 {
@@ -183,6 +182,7 @@ INLINE void put_none(size_t i, const struct smx_tile *out)
         vd_store(out->slope + i, vd_all(0));
 }
 
+/* course is a constant where this is inlined. */
 INLINE void fill(enum course course, const double *z, size_t n,
                  const struct smx_distance *how, const struct smx_tile *out)
 {
@@ -202,14 +202,14 @@ INLINE void fill(enum course course, const double *z, size_t n,
 }
 
 /* Doubles of a cache line. */
-#define CACHE_LINE 8
+#define OF_A_LINE (CACHE_LINE / sizeof(double))
 
 /* The block so far ahead, the next tile's or row's, arrives while this one is
  * computed. */
 INLINE void fetch(const double *z, const double *e, size_t ahead)
 {
     ahead *= sizeof *z; /* not as pointers, which could leave the tensors */
-    for (int i = 0; i < BLOCK; i += CACHE_LINE) {
+    for (size_t i = 0; i < BLOCK; i += OF_A_LINE) {
         __builtin_prefetch((const void *)((uintptr_t)(z + i) + ahead));
         __builtin_prefetch((const void *)((uintptr_t)(e + i) + ahead), 1);
     }
@@ -405,16 +405,11 @@ static void scale(const double *e, size_t n, double factor, bool stream,
                   double *out)
 {
     vd f = vd_all(factor * 0x1p-128);
-    size_t past = (uintptr_t)out / sizeof *out % CACHE_LINE;
-    size_t i = past ? CACHE_LINE - past : 0, end;
-    if (!stream || i > n) {
-        scale_cached(e, n, f, out);
-        return;
-    }
+    size_t i = stream ? before_line(out, sizeof *out, n) : n;
     scale_cached(e, i, f, out);
-    for (end = i + (n - i) / CACHE_LINE * CACHE_LINE; i < end; i += LANES)
-        vd_stream(out + i, vd_load(e + i) * f);
-    vf_stream_end();
+    for (; n - i >= OF_A_LINE; i += OF_A_LINE)
+        EACH (v, (int)(OF_A_LINE / LANES))
+            vd_stream(out + i + v * LANES, vd_load(e + i + v * LANES) * f);
     scale_cached(e + i, n - i, f, out + i);
 }
 

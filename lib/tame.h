@@ -112,9 +112,8 @@ struct smx_tame_kernels {
     void (*put)(const float *x, size_t n, const struct smx_tame *tame,
                 double factor, bool stream, float *out);
 
-    /** A copy, past the cache; other threads may look after streamed. */
+    /** A copy, past the cache. */
     void (*stream)(const float *x, size_t n, float *out);
-    void (*streamed)(void);
 
     /** Softmax of at most smx_few_rows (few.h) rows of at most SMX_FEW classes,
      *  all below highest; false when one is not tame, and nothing is written.
@@ -122,5 +121,14 @@ struct smx_tame_kernels {
     bool (*few)(const float *x, size_t rows, size_t classes,
                 const struct smx_tame *tame, float *out);
 };
+
+/** Is x worth a sum? Where some are wild, one look more is better than a sum in
+ *  vain. */
+static inline bool smx_tame_expected(const struct smx_tame_kernels *kernels,
+                                     const struct smx_tame *tame, bool wild,
+                                     const float *x, size_t n)
+{
+    return tame->possible && (!wild || kernels->below(x, n, tame->highest));
+}
 
 #endif

@@ -241,26 +241,14 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
     return i;
 }
 
-/* Elements before the first whole cache line; only whole ones are streamed. */
-INLINE size_t before_line(const float *out, size_t n)
-{
-    size_t i = -((uintptr_t)out / sizeof *out) % BLOCK;
-    return i < n ? i : n;
-}
-
 static void stream(const float *x, size_t n, float *out)
 {
-    size_t i = before_line(out, n);
+    size_t i = before_line(out, sizeof *out, n);
     memcpy(out, x, i * sizeof *out);
     for (; n - i >= BLOCK; i += BLOCK)
         EACH (v, PARTS)
             vf_stream(out + i + v * FLOATS, vf_load(x + i + v * FLOATS));
     memcpy(out + i, x + i, (n - i) * sizeof *out);
-}
-
-static void streamed(void)
-{
-    vf_stream_end();
 }
 
 static void put(const float *x, size_t n, const struct smx_tame *tame,
@@ -269,10 +257,9 @@ static void put(const float *x, size_t n, const struct smx_tame *tame,
     const struct scaled by = scaled_by(tame, factor);
     size_t i = 0;
     if (stream) {
-        i = before_line(out, n);
+        i = before_line(out, sizeof *out, n);
         put_part(x, i, &by, out);
         i += put_steps(x + i, n - i, &by, true, out + i);
-        vf_stream_end();
     } else {
         i = put_steps(x, n, &by, false, out);
     }
@@ -301,6 +288,5 @@ const struct smx_tame_kernels TIER(tame_kernels) = {
     .divide = divide,
     .put = put,
     .stream = stream,
-    .streamed = streamed,
     .few = TIER(few_tame),
 };

@@ -159,7 +159,8 @@ INLINE void vf_store_part(float *p, vf v, size_t n)
 #endif
 }
 
-/** To its own place (a multiple of its size) in memory, past the cache. */
+/** To its own place (a multiple of its size) in memory, past the cache; the
+ *  pool sees to it that others can look when the slices are done. */
 INLINE void vf_stream(float *p, vf v)
 {
 #if defined(SMX_TIER_AVX512)
@@ -178,12 +179,14 @@ INLINE void vd_stream(double *p, vd v)
     vf_stream((void *)p, (vf)v);
 }
 
-/** After the last vf_stream: other threads may look. */
-INLINE void vf_stream_end(void)
+#define CACHE_LINE ((size_t)64)
+
+/** Of n elements of that size those before the first whole cache line: only
+ *  whole ones are streamed. */
+INLINE size_t before_line(const void *out, size_t size, size_t n)
 {
-#if defined(__SSE2__)
-    _mm_sfence();
-#endif
+    size_t i = -(uintptr_t)out % CACHE_LINE / size;
+    return i < n ? i : n;
 }
 
 /** LANES floats as doubles. */
