@@ -41,19 +41,13 @@ INLINE struct two_vec scaled(vd v, struct smx_two factor)
     return p;
 }
 
-/* Where nothing is taken away and no slope follows, the product of two doubles
- * will do. */
 static void descend_pure(const double *e, const double *slope, size_t n,
                          const struct smx_row_descent *how, double *out)
 {
     vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
     VECTORS (i, n) {
-        vd x = get_part(e, i, n);
-        if (slope)
-            x = finish_at(scaled(x, how->a), slope, i, n, first, second);
-        else
-            x = finish(x * vd_all(how->a.hi), first, second);
-        put(out, i, n, x);
+        struct two_vec p = scaled(get_part(e, i, n), how->a);
+        put(out, i, n, finish_at(p, slope, i, n, first, second));
     }
 }
 
@@ -72,8 +66,7 @@ static void descend(const double *e, const double *mass, const double *slope,
         struct two_vec d = two_vec_sum(p.hi * down, -v.hi);
         vl pure = (vl)(m == vd_all(0));
         d.hi = vd_where(pure, p.hi, d.hi);
-        d.lo = vd_where(pure, slope ? p.lo : vd_all(0),
-                        d.lo + (p.lo * down - v.lo));
+        d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
         vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
         vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
         put(out, i, n, finish_at(d, slope, i, n, first, second));
