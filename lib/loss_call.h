@@ -105,9 +105,11 @@ float smx_loss_own(const struct smx_loss_call *call, size_t row,
                    const struct smx_descent *descent);
 
 /** max, tame, reference and sum of a chunk, and of a tame one both halves of
- * the exponentials (tame.h), unless rest is NULL; false: NaN or +INFINITY. */
+ * the exponentials (tame.h), unless rest is NULL; false: NaN or +INFINITY.
+ * before: others, as many, that are divided in any case; or NULL. */
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
-                  float *high, float *rest, struct smx_part *part);
+                  float *high, float *rest, const struct smx_tame_kept *before,
+                  struct smx_part *part);
 
 /** Is rank asked for? */
 static inline bool smx_loss_ranks(const struct smx_loss_call *call)
@@ -130,9 +132,9 @@ void smx_loss_block(void *argument, size_t block);
 /** All of a block of rows of few classes. */
 void smx_loss_few(void *argument, size_t block);
 
-/** All of a block of rows whose exponentials are kept on the way to the
- *  gradient. */
-void smx_loss_kept(void *argument, size_t block);
+/** All of a slice of such blocks, of rows whose exponentials are kept on the
+ *  way to the gradient. */
+void smx_loss_kept(void *argument, size_t slice);
 
 /* Classes of the longest of these rows. */
 #define SMX_KEPT (2 * SMX_CHUNK)

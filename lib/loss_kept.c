@@ -12,24 +12,45 @@
 
 #define ALIGNED __attribute__((aligned(64)))
 
-struct kept { /* the halves of tame exponentials, row by row */
-    ALIGNED float high[SMX_KEPT];
-    float rest[SMX_KEPT];
+/* A row whose exponentials wait to be divided; sum 0: none does. */
+struct waiting {
+    double sum;
+    float *out, own; /* own: at the label's class */
+    size_t label;
 };
 
-/* parts: one a chunk. */
-static void sum_row(struct smx_loss_call *call, size_t row, float *high,
-                    float *rest, struct smx_part *parts)
+struct kept { /* both halves of tame exponentials, row by row */
+    ALIGNED float high[SMX_KEPT];
+    float rest[SMX_KEPT];
+    struct waiting row[SMX_BLOCK_ROWS];
+};
+
+static void end_row(struct waiting *row)
 {
-    const float *z = call->z + row * call->classes;
-    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
-        smx_loss_sum(call, z + c, smx_loss_chunk(call, k), high + c, rest + c,
-                     &parts[k]);
+    row->out[row->label] = row->own;
+    row->sum = 0;
 }
 
+/* Meanwhile the row that was in its place is divided. parts: one a chunk. */
+static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
+                    struct kept *kept, struct smx_part *parts)
+{
+    const float *z = call->z + row * call->classes;
+    struct waiting *was = &kept->row[place];
+    size_t at = place * smx_blocks(call->classes);
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
+        float *high = kept->high + at + c, *rest = kept->rest + at + c;
+        struct smx_tame_kept before = {high, rest, was->sum, was->out + c};
+        smx_loss_sum(call, z + c, smx_loss_chunk(call, k), high, rest,
+                     was->sum != 0 ? &before : NULL, &parts[k]);
+    }
+    if (was->sum != 0)
+        end_row(was);
+}
+
+/* At once, or when the next row comes. */
 static void put_row(const struct smx_loss_call *call, size_t row,
-                    const struct smx_descent *d, const float *high,
-                    const float *rest)
+                    const struct smx_descent *d, struct waiting *wait)
 {
     size_t n = call->classes, start = row * n;
     float *out = call->gradient + start;
@@ -37,40 +58,55 @@ static void put_row(const struct smx_loss_call *call, size_t row,
         memset(out, 0, n * sizeof *out);
         return;
     }
-    float own = smx_loss_own(call, row, d);
+    *wait = (struct waiting){1 / (d->factor * SMX_TAME_UNIT), out,
+                             smx_loss_own(call, row, d),
+                             (size_t)call->criterion.labels[row]};
     if (d->tame)
-        call->kernels->tame->divide(high, rest, n,
-                                    1 / (d->factor * SMX_TAME_UNIT), out);
-    else
-        call->kernels->loss->descend(call->z + start, n, d->reference,
-                                     call->scale, d->factor, &call->mass,
-                                     d->share, out);
-    out[call->criterion.labels[row]] = own;
+        return;
+    call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
+                                 d->factor, &call->mass, d->share, out);
+    end_row(wait);
 }
 
-/* Of the longest rows one half is kept in the output: what is in the cache is
- * less that way. */
-static float *high_of(const struct smx_loss_call *call, struct kept *kept,
-                      size_t start, size_t r)
+static void keep_block(struct smx_loss_call *call, size_t block,
+                       struct kept *kept)
 {
-    if (call->chunks > 1 && call->gradient != call->z)
-        return call->gradient + (start + r) * call->classes;
-    return kept->high + r * smx_blocks(call->classes);
-}
-
-void smx_loss_kept(void *argument, size_t block)
-{
-    struct smx_loss_call *call = argument;
     size_t start = block * call->per_block, n = smx_loss_rows(call, block);
-    size_t width = smx_blocks(call->classes);
     struct smx_part parts[SMX_BLOCK_ROWS];
     struct smx_descent descents[SMX_BLOCK_ROWS];
-    struct kept kept;
     for (size_t r = 0; r < n; r++)
-        sum_row(call, start + r, high_of(call, &kept, start, r),
-                kept.rest + r * width, parts + r * call->chunks);
+        sum_row(call, start + r, r, kept, parts + r * call->chunks);
     smx_loss_take(call, start, n, parts, descents);
     for (size_t r = 0; r < n; r++)
-        put_row(call, start + r, &descents[r], high_of(call, &kept, start, r),
-                kept.rest + r * width);
+        put_row(call, start + r, &descents[r], &kept->row[r]);
+}
+
+static void divide_rows(const struct smx_loss_call *call, struct kept *kept)
+{
+    for (size_t r = 0; r < call->per_block; r++) {
+        struct waiting *row = &kept->row[r];
+        size_t at = r * smx_blocks(call->classes);
+        if (row->sum == 0)
+            continue;
+        struct smx_tame_kept of = {kept->high + at, kept->rest + at, row->sum,
+                                   row->out};
+        call->kernels->tame->divide(&of, call->classes);
+        end_row(row);
+    }
+}
+
+void smx_loss_kept(void *argument, size_t slice)
+{
+    struct smx_loss_call *call = argument;
+    size_t b = slice * call->per_slice, end = b + call->per_slice;
+    bool beside = smx_tame_beside(call->rows, call->classes);
+    struct kept kept;
+    for (size_t r = 0; r < call->per_block; r++)
+        kept.row[r].sum = 0;
+    for (; b < end && b < call->blocks; b++) {
+        if (!beside)
+            divide_rows(call, &kept);
+        keep_block(call, b, &kept);
+    }
+    divide_rows(call, &kept);
 }

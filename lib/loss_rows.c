@@ -16,14 +16,17 @@ static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
 }
 
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
-                  float *high, float *rest, struct smx_part *part)
+                  float *high, float *rest, const struct smx_tame_kept *before,
+                  struct smx_part *part)
 {
     const struct smx_tame_kernels *kernels = call->kernels->tame;
     float max = INFINITY;
     double sum = 0;
     if (smx_tame_expected(kernels, &call->tame, call->wild, z, n))
-        sum = rest ? kernels->keep(z, n, &call->tame, &max, high, rest)
+        sum = rest ? kernels->keep(z, n, &call->tame, &max, high, rest, before)
                    : kernels->sum(z, n, &call->tame, &max);
+    else if (before)
+        kernels->divide(before, n);
     *part = (struct smx_part){.tame = max < call->tame.highest, .max = max};
     if (part->tame) {
         part->sum = sum * SMX_TAME_UNIT;

@@ -40,7 +40,7 @@ struct plain_call {
     double scale;         /* nats to sixteenths of a binade, 1/T included */
     struct smx_tame tame; /* not possible: no row is tame (tame.h) */
     atomic_bool wild;     /* a logit is above the highest tame */
-    bool stream, few;
+    bool stream, few, beside;
     double *tame_sums;    /* long rows: one a chunk; NaN: wild */
     double *factors;      /* long rows: 1 / their tame sum; 0: wild */
     struct smx_sum *sums; /* long wild rows: one a chunk */
@@ -212,59 +212,72 @@ static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
     put_few_rows(call, row + rows / 2, rows - rows / 2, e);
 }
 
-/* A row and where the halves of its exponentials are kept. The output of the
- * longest rows holds one half: what is in the cache is less that way. */
+/* The exponentials of a row that wait to be divided; sum 0: none do. */
 struct kept {
-    size_t start;
     float *high, *rest;
-    double sum; /* of a tame row, else 0 */
+    size_t start;
+    double sum;
 };
 
-static void keep_row(const struct plain_call *call, size_t row, float *e,
-                     struct kept *kept)
+static void divide_rows(const struct plain_call *call, struct kept *kept,
+                        size_t rows)
 {
-    size_t start = row * call->classes;
-    const float *z = call->logits + start;
-    bool above =
-        call->chunks == SHORT && call->values != call->logits && !call->stream;
+    for (; rows; rows--, kept++) {
+        float *values = call->values + kept->start;
+        if (kept->sum == 0)
+            continue;
+        struct smx_tame_kept row = {kept->high, kept->rest, kept->sum,
+                                    call->stream ? kept->high : values};
+        call->kernels->tame->divide(&row, call->classes);
+        if (call->stream)
+            call->kernels->tame->stream(kept->high, call->classes, values);
+        kept->sum = 0;
+    }
+}
+
+/* The next row in its place, and meanwhile, what was there is divided; false
+ * if the row is not tame. */
+static bool keep_row(struct plain_call *call, size_t row, struct kept *kept)
+{
+    const float *z = call->logits + row * call->classes;
     double sum = 0;
-    *kept = (struct kept){start, above ? call->values + start : e,
-                          e + SHORT * SMX_CHUNK, 0};
-    if (!expects_tame(call, start, call->classes))
-        return;
-    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
-        sum +=
-            call->kernels->tame->keep(z + c, chunk_length(call, k), &call->tame,
-                                      NULL, kept->high + c, kept->rest + c);
-    if (smx_tame_sum(sum, call->classes))
-        kept->sum = sum;
+    if (!expects_tame(call, row * call->classes, call->classes))
+        return false;
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
+        float *high = kept->high + c, *rest = kept->rest + c;
+        struct smx_tame_kept before = {high, rest, kept->sum,
+                                       call->values + kept->start + c};
+        sum += call->kernels->tame->keep(z + c, chunk_length(call, k),
+                                         &call->tame, NULL, high, rest,
+                                         kept->sum != 0 ? &before : NULL);
+    }
+    kept->start = row * call->classes;
+    kept->sum = smx_tame_sum(sum, call->classes) ? sum : 0;
+    return kept->sum != 0;
 }
 
-static void divide_row(const struct plain_call *call, const struct kept *kept)
+/* Some rows wait at a time, at most GROUP, so that none waits for the sum of
+ * the one before. */
+static void put_kept_rows(struct plain_call *call, size_t row, size_t end,
+                          union exponentials *e)
 {
-    float *values = call->values + kept->start;
-    float *out = call->stream ? kept->high : values;
-    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK)
-        call->kernels->tame->divide(kept->high + c, kept->rest + c,
-                                    chunk_length(call, k), kept->sum, out + c);
-    if (call->stream)
-        call->kernels->tame->stream(kept->high, call->classes, values);
-}
-
-/* So many rows, at most GROUP: none waits for the sum of the one before. */
-static void put_group(struct plain_call *call, size_t row, size_t rows,
-                      union exponentials *e)
-{
-    struct kept kept[GROUP];
+    size_t places = GROUP_ELEMENTS / call->classes;
     size_t width = smx_blocks(call->classes);
-    for (size_t i = 0; i < rows; i++)
-        keep_row(call, row + i, e->tame + i * width, &kept[i]);
-    for (size_t i = 0; i < rows; i++)
-        if (kept[i].sum)
-            divide_row(call, &kept[i]);
-    for (size_t i = 0; i < rows; i++)
-        if (!kept[i].sum)
-            put_row(call, row + i, e->wild);
+    struct kept kept[GROUP];
+    places = places < GROUP ? places ? places : 1 : GROUP;
+    for (size_t i = 0; i < places; i++)
+        kept[i] =
+            (struct kept){.high = e->tame + i * width,
+                          .rest = e->tame + SHORT * SMX_CHUNK + i * width};
+    for (size_t i = 0; row < end; row++, i = (i + 1) % places) {
+        if (i == 0 && !call->beside)
+            divide_rows(call, kept, places);
+        if (keep_row(call, row, &kept[i]))
+            continue;
+        divide_rows(call, kept, places);
+        put_row(call, row, e->wild);
+    }
+    divide_rows(call, kept, places);
 }
 
 static void put_rows(void *argument, size_t slice)
@@ -272,13 +285,11 @@ static void put_rows(void *argument, size_t slice)
     struct plain_call *call = argument;
     ALIGNED union exponentials e;
     size_t r = slice * call->per_slice, end = slice_end(call, slice);
-    size_t step = call->few ? smx_few_rows(call->classes) : 0;
+    size_t step = call->few ? smx_few_rows(call->classes) : end - r;
+    if (!call->few)
+        put_kept_rows(call, r, end, &e);
     for (; call->few && r < end; r += step)
         put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
-    step = GROUP_ELEMENTS / call->classes;
-    step = step < GROUP ? step ? step : 1 : GROUP;
-    for (; r < end; r += step)
-        put_group(call, r, end - r < step ? end - r : step, &e);
 }
 
 /* ---- long rows -------------------------------------------------------- */
@@ -396,11 +407,16 @@ static void long_rows(struct smx_context *context, struct plain_call *call)
 
 static void short_rows(struct smx_context *context, struct plain_call *call)
 {
-    call->per_slice = SMX_SMALL / call->classes;
-    call->slices = (call->rows + call->per_slice - 1) / call->per_slice;
+    if (call->rows == 0)
+        return;
+    call->per_slice =
+        smx_pool_share(context->pool, call->rows, SMX_SMALL / call->classes);
+    if (call->few) /* slices begin with whole registers */
+        call->per_slice = smx_blocks(call->per_slice);
+    call->slices = (call->rows - 1) / call->per_slice + 1;
     smx_pool_look(context->pool, call->slices, check_rows, call);
     if (call->refused == SIZE_MAX)
-        smx_pool_for(context->pool, call->slices, put_rows, call);
+        smx_pool_back(context->pool, call->slices, put_rows, call);
 }
 
 /* Of long rows: sums, row_sums, factors and tame_sums, in this order. */
@@ -433,6 +449,7 @@ enum smx_status smx_plain_rows(struct smx_context *context,
                               .refused = SIZE_MAX};
     size_t cached = call.chunks <= SHORT ? STREAMED_SHORT : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
+    call.beside = smx_tame_beside(call.rows, call.classes) && !call.stream;
     call.tame.possible &= !log;
     call.few = call.classes <= SMX_FEW && call.tame.possible;
     if (call.chunks <= SHORT) {

@@ -38,7 +38,7 @@ static bool sum_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
 {
     const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_loss_chunk(call, chunk);
-    if (!smx_loss_sum(call, z, n, NULL, NULL, part))
+    if (!smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
         return false;
     if (call->mass.kind != SMX_MASS_NONE) {
         struct smx_mass mass = mass_of(call, row, chunk);
@@ -102,9 +102,6 @@ static void put_chunks(void *argument, size_t slice)
     for (; i < end; i++)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
-
-/* Elements of the kept rows of a block. */
-#define SMX_CACHED ((size_t)2048)
 
 /* ---- all of it --------------------------------------------------------- */
 
@@ -269,6 +266,18 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
         smx_pool_back(context->pool, call->slices, put_chunks, call);
 }
 
+/* Elements of the kept rows of a block. */
+#define CACHED ((size_t)2048)
+
+static void run_kept(struct smx_context *context, struct smx_loss_call *call)
+{
+    size_t blocks = call->blocks;
+    size_t most = SMX_SMALL / (call->per_block * call->classes);
+    call->per_slice = smx_pool_share(context->pool, blocks, most);
+    call->slices = (blocks - 1) / call->per_slice + 1;
+    smx_pool_back(context->pool, call->slices, smx_loss_kept, call);
+}
+
 static void run_tile(struct smx_context *context, struct smx_loss_call *call,
                      size_t first)
 {
@@ -284,7 +293,7 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
     if (call->few)
         smx_pool_for(context->pool, call->blocks, smx_loss_few, call);
     else if (call->kept)
-        smx_pool_for(context->pool, call->blocks, smx_loss_kept, call);
+        run_kept(context, call);
     else
         run_chunks(context, call);
     if (call->copy && call->gradients && !call->refused)
@@ -316,7 +325,7 @@ static enum smx_status run(struct smx_context *context,
     call->kept = !call->few && labels && call->gradients &&
                  call->tame.possible && call->classes <= SMX_KEPT;
     if (call->kept)
-        call->per_block = width < SMX_CACHED ? SMX_CACHED / width : 1;
+        call->per_block = width < CACHED ? CACHED / width : 1;
     enum smx_status status = allocate(call);
     if (status)
         goto out;

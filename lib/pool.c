@@ -253,6 +253,14 @@ size_t smx_pool_queued(const struct smx_pool *pool)
     return atomic_load(&((struct smx_pool *)pool)->queued);
 }
 
+size_t smx_pool_share(const struct smx_pool *pool, size_t count, size_t most)
+{
+    size_t slices = (count - 1) / most + 1;
+    if (slices > 1)
+        slices += pool->threads - 1 - (slices - 1) % pool->threads;
+    return (count - 1) / slices + 1;
+}
+
 enum smx_status smx_pool_submit(struct smx_pool *pool, void (*run)(void *),
                                 void *argument)
 {

@@ -25,6 +25,10 @@ void smx_pool_free(struct smx_pool *pool);
 size_t smx_pool_threads(const struct smx_pool *pool);
 size_t smx_pool_queued(const struct smx_pool *pool);
 
+/** Of count, not 0, so many a slice, at most most, that threads get as many
+ *  slices each, if there are several. */
+size_t smx_pool_share(const struct smx_pool *pool, size_t count, size_t most);
+
 enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
                                 void *argument);
 

@@ -87,6 +87,13 @@ static inline bool smx_tame_sum(double sum, size_t classes)
 #define SMX_FEW ((size_t)32)
 #define SMX_FEW_ROWS ((size_t)128)
 
+/** Exponentials that wait to be divided by their sum. out may be high. */
+struct smx_tame_kept {
+    const float *high, *rest;
+    double sum;
+    float *out;
+};
+
 /** Kernels for one chunk (kernels.h), one table an instruction set. */
 struct smx_tame_kernels {
     /** Are all x[i] below highest? false for NaN. */
@@ -99,13 +106,14 @@ struct smx_tame_kernels {
                   float *max);
 
     /** The same, and both halves of every exponential; rest: whole blocks
-     *  of 16; max: NULL if it is not wanted. */
+     *  of 16; max: NULL if it is not wanted. Meanwhile others, as many, are
+     *  divided, which may be in those places before; NULL: none. */
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
-                   float *max, float *high, float *rest);
+                   float *max, float *high, float *rest,
+                   const struct smx_tame_kept *before);
 
-    /** out[i] = (high[i] + rest[i]) / sum. out may be high. */
-    void (*divide)(const float *high, const float *rest, size_t n, double sum,
-                   float *out);
+    /** out[i] = (high[i] + rest[i]) / sum. */
+    void (*divide)(const struct smx_tame_kept *kept, size_t n);
 
     /** out[i] = factor * exponential of x[i]; stream: past the cache. out may
      *  be x. */
@@ -121,6 +129,14 @@ struct smx_tame_kernels {
     bool (*few)(const float *x, size_t rows, size_t classes,
                 const struct smx_tame *tame, float *out);
 };
+
+/** Is a row to be divided while the next one in its place is summed? That pays
+ *  where what is written is not in the nearest caches, for rows of more than a
+ *  few steps of the kernel. */
+static inline bool smx_tame_beside(size_t rows, size_t classes)
+{
+    return classes >= 128 && rows * classes >= (size_t)1 << 17;
+}
 
 /** Is x worth a sum? Where some are wild, one look more is better than a sum in
  *  vain. */

@@ -92,22 +92,82 @@ INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
     }
 }
 
+/* ---- quotients --------------------------------------------------------- */
+
+struct quotients {
+    struct smx_tame_kept of;
+    struct factor by;
+    vf least;
+};
+
+INLINE struct quotients quotients_of(const struct smx_tame_kept *kept)
+{
+    return (struct quotients){*kept, factor_of(1 / kept->sum),
+                              vf_all((float)(0x1p-152 * kept->sum))};
+}
+
+/* Products below half of the least float32 are not computed. */
+INLINE vf quotient(vf s, vf rest, const struct quotients *q)
+{
+    return vf_mul_above(s, q->by.high, s, q->least) +
+           (vf_mul_above(rest, q->by.whole, s, q->least) +
+            vf_mul_above(s, q->by.low, s, q->least));
+}
+
+INLINE void put_quotients(const struct quotients *q, size_t i, int count)
+{
+    EACH (v, count) {
+        size_t at = i + (size_t)v * FLOATS;
+        vf_store(q->of.out + at, quotient(vf_load(q->of.high + at),
+                                          vf_load(q->of.rest + at), q));
+    }
+}
+
+/* Those from i on. */
+INLINE void end_quotients(const struct quotients *q, size_t i, size_t n)
+{
+    for (; n - i >= FLOATS; i += FLOATS)
+        put_quotients(q, i, 1);
+    if (i < n) {
+        vf s = vf_load_part(q->of.high + i, n - i, 0);
+        vf r = vf_load_part(q->of.rest + i, n - i, 0);
+        vf_store_part(q->of.out + i, quotient(s, r, q), n - i);
+    }
+}
+
+static void divide(const struct smx_tame_kept *kept, size_t n)
+{
+    const struct quotients q = quotients_of(kept);
+    end_quotients(&q, 0, n);
+}
+
+/* ---- sums and what is kept of them ------------------------------------- */
+
+/* What is read and computed goes on beside what is written of others. */
 INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
-                       float *max, float *high, float *rest)
+                       float *max, float *high, float *rest,
+                       const struct smx_tame_kept *before)
 {
     const struct smx_tame tame = *by; /* nothing that is stored changes it */
     struct sums sums = {.top = vf_all(-__builtin_inff())};
+    struct quotients q;
     vf z[WIDE];
     size_t i = 0;
+    if (before)
+        q = quotients_of(before);
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
             fetch(x + i, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
             load(x + i, WIDE, z);
+            if (before)
+                put_quotients(&q, i, WIDE);
             sum_step(&sums, z, STEP, WIDE, &tame, max, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
         }
         end_run(&sums);
     }
+    if (before)
+        end_quotients(&q, i, n);
     for (; n - i >= BLOCK; i += BLOCK) {
         load(x + i, PARTS, z);
         sum_step(&sums, z, BLOCK, PARTS, &tame, max, rest ? high + i : NULL,
@@ -127,41 +187,21 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
 static double sum(const float *x, size_t n, const struct smx_tame *tame,
                   float *max)
 {
-    return sum_kept(x, n, tame, max, NULL, NULL);
+    return sum_kept(x, n, tame, max, NULL, NULL, NULL);
 }
 
 static double keep(const float *x, size_t n, const struct smx_tame *tame,
-                   float *max, float *high, float *rest)
+                   float *max, float *high, float *rest,
+                   const struct smx_tame_kept *before)
 {
-    return max ? sum_kept(x, n, tame, max, high, rest)
-               : sum_kept(x, n, tame, NULL, high, rest);
+    if (!before)
+        return max ? sum_kept(x, n, tame, max, high, rest, NULL)
+                   : sum_kept(x, n, tame, NULL, high, rest, NULL);
+    return max ? sum_kept(x, n, tame, max, high, rest, before)
+               : sum_kept(x, n, tame, NULL, high, rest, before);
 }
 
 /* ---- products ---------------------------------------------------------- */
-
-/* Products below half of the least float32 are not computed. */
-INLINE vf product_above(vf s, vf rest, struct factor by, vf least)
-{
-    return vf_mul_above(s, by.high, s, least) +
-           (vf_mul_above(rest, by.whole, s, least) +
-            vf_mul_above(s, by.low, s, least));
-}
-
-static void divide(const float *high, const float *rest, size_t n, double sum,
-                   float *out)
-{
-    struct factor by = factor_of(1 / sum);
-    vf least = vf_all((float)(0x1p-152 * sum));
-    size_t i = 0;
-    for (; n - i >= FLOATS; i += FLOATS)
-        vf_store(out + i, product_above(vf_load(high + i), vf_load(rest + i),
-                                        by, least));
-    if (i < n) {
-        vf s = vf_load_part(high + i, n - i, 0);
-        vf r = vf_load_part(rest + i, n - i, 0);
-        vf_store_part(out + i, product_above(s, r, by, least), n - i);
-    }
-}
 
 /* Exponentials times a factor, 2^binade less; what is not above the least comes
  * to nothing. */

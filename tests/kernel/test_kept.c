@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* Of large tensors a row is divided while the next in its place is summed
+ * (lib/tame.h): each has the bits that it has alone, beside rows that are wild
+ * or ignored, in place and not, on every instruction set. */
+#include "../support/expect.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../support/draw.h"
+#include "../support/tiers.h"
+
+enum { ELEMENTS = 1 << 17, MOST = ELEMENTS + 2 * 8192, ROWS = 1100 };
+
+static struct random seed;
+
+static const size_t sizes[] = {128,  129,  250,  1000, 1023,
+                               2048, 2049, 4100, 8191, 8192};
+
+static float z[MOST], all[MOST], alone[8192];
+static int64_t labels[ROWS];
+
+/* Tame rows but for some: too high, too low, empty. */
+static void fill(size_t rows, size_t n)
+{
+    static const float tops[] = {0, 3, -5, 40, 1, 60, -30, -INFINITY};
+
+    for (size_t r = 0; r < rows; r++) {
+        bool any = random_below(&seed, 4) == 0;
+        float top = tops[random_below(&seed, any ? 8 : 5)];
+
+        labels[r] = (int64_t)random_below(&seed, n);
+        if (random_below(&seed, 8) == 0)
+            labels[r] = -100;
+        for (size_t c = 0; c < n; c++)
+            z[r * n + c] = top - 8 * (float)random_unit(&seed);
+    }
+}
+
+static void softmax_of(struct smx_context *context, const float *x, size_t rows,
+                       size_t n, float *p)
+{
+    struct smx_logits logits = logits_float(x, rows, n);
+    struct smx_softmax_out out = {.values = p};
+
+    assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
+}
+
+static void gradient_of(struct smx_context *context, const float *x,
+                        const int64_t *y, size_t rows, size_t n, float *loss,
+                        float *d)
+{
+    struct smx_logits logits = logits_float(x, rows, n);
+    struct smx_criterion criterion = {
+        .labels = y, .reduction = SMX_NONE, .ignore_index = -100};
+    struct smx_loss_out out = {.loss = loss};
+
+    assert_status(
+        smx_gradient(context, &logits, &criterion, NULL, d, &out, NULL),
+        SMX_OK);
+}
+
+static void try_softmax(struct smx_context *context, size_t rows, size_t n)
+{
+    softmax_of(context, z, rows, n, all);
+    for (size_t r = 0; r < rows; r++) {
+        softmax_of(context, z + r * n, 1, n, alone);
+        assert_memory_equal(all + r * n, alone, n * sizeof *all);
+    }
+    memcpy(all, z, rows * n * sizeof *all);
+    softmax_of(context, all, rows, n, all);
+    for (size_t r = 0; r < rows; r++) {
+        softmax_of(context, z + r * n, 1, n, alone);
+        assert_memory_equal(all + r * n, alone, n * sizeof *all);
+    }
+}
+
+static void try_gradient(struct smx_context *context, size_t rows, size_t n)
+{
+    static float apart[MOST];
+    float losses[ROWS], loss;
+
+    gradient_of(context, z, labels, rows, n, losses, apart);
+    memcpy(all, z, rows * n * sizeof *all);
+    gradient_of(context, all, labels, rows, n, losses, all);
+    assert_memory_equal(all, apart, rows * n * sizeof *all);
+    for (size_t r = 0; r < rows; r++) {
+        gradient_of(context, z + r * n, labels + r, 1, n, &loss, alone);
+        assert_memory_equal(all + r * n, alone, n * sizeof *all);
+        assert_memory_equal(&losses[r], &loss, sizeof loss);
+    }
+}
+
+static void rows_that_wait(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t n = sizes[s], rows = ELEMENTS / n + 1 + random_below(&seed, 2);
+
+        fill(rows, n);
+        for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+            if (!tiers[isa])
+                continue;
+            try_softmax(tiers[isa], rows, n);
+            try_gradient(tiers[isa], rows, n);
+        }
+    }
+}
+
+/* Whoever gets how many slices: rows that do not divide evenly. */
+static void any_number_of_threads(void **state)
+{
+    enum { CLASSES = 1000 };
+    static float want[MOST];
+
+    (void)state;
+    fill(ELEMENTS / CLASSES + 3, CLASSES);
+    for (size_t rows = 60; rows < ELEMENTS / CLASSES + 3; rows += 7) {
+        softmax_of(tiers[SMX_ISA_BASE], z, rows, CLASSES, want);
+        for (unsigned threads = 1; threads < 8; threads += 3) {
+            struct smx_config config = {.threads = threads};
+            struct smx_context *context;
+
+            assert_status(smx_context_create(&context, &config), SMX_OK);
+            memset(all, 0, sizeof all);
+            softmax_of(context, z, rows, CLASSES, all);
+            assert_memory_equal(all, want, rows * CLASSES * sizeof *all);
+            smx_context_free(context);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_that_wait),
+        cmocka_unit_test(any_number_of_threads),
+    };
+
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
+}
