@@ -36,9 +36,9 @@ struct smx_pool {
     struct job *first, *last;
     struct loop *loops; /* the one to help next is first */
     atomic_size_t queued;
-    atomic_uint posted; /* counts jobs and loops, for the lookouts: */
-    size_t lookouts;    /* threads that spin, one less than all at most, */
-    size_t claimed;     /* so many of them by what has been posted */
+    atomic_uint posted;     /* counts jobs and loops, for the lookouts: */
+    atomic_size_t lookouts; /* threads that spin, one less than all at most, */
+    size_t claimed;         /* so many of them by what has been posted */
     bool ending;
     size_t threads, started;
     pthread_t thread[];
@@ -330,4 +330,17 @@ void smx_pool_back(struct smx_pool *pool, size_t slices,
                    void (*slice)(void *, size_t), void *argument)
 {
     run_loop(pool, slices, slice, argument, true);
+}
+
+/* Slices that take less than a wake-up. */
+#define GLANCE ((size_t)8)
+
+void smx_pool_look(struct smx_pool *pool, size_t slices,
+                   void (*slice)(void *, size_t), void *argument)
+{
+    if (slices > GLANCE || atomic_load(&pool->lookouts))
+        run_loop(pool, slices, slice, argument, false);
+    else
+        for (size_t i = 0; i < slices; i++)
+            slice(argument, i);
 }

@@ -47,17 +47,9 @@ void smx_pool_back(struct smx_pool *pool, size_t slices,
                    void (*slice)(void *argument, size_t i), void *argument);
 
 /** smx_pool_for of slices that only look at their elements: a few of these take
- *  less than a wake-up. */
-static inline void smx_pool_look(struct smx_pool *pool, size_t slices,
-                                 void (*slice)(void *argument, size_t i),
-                                 void *argument)
-{
-    if (slices > 8)
-        smx_pool_for(pool, slices, slice, argument);
-    else
-        for (size_t i = 0; i < slices; i++)
-            slice(argument, i);
-}
+ *  less than a wake-up, so that they are shared if nobody has to be woken. */
+void smx_pool_look(struct smx_pool *pool, size_t slices,
+                   void (*slice)(void *argument, size_t i), void *argument);
 
 /** The smallest of what slices find, whichever thread is first. */
 static inline void smx_pool_least(atomic_size_t *least, size_t found)
