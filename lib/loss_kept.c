@@ -15,8 +15,9 @@
 /* A row whose exponentials wait to be divided; sum 0: none does. */
 struct waiting {
     double sum;
-    float *out, own; /* own: at the label's class */
+    float *out;
     size_t label;
+    float own; /* what is put at the label's class */
 };
 
 struct kept { /* both halves of tame exponentials, row by row */
@@ -28,7 +29,7 @@ struct kept { /* both halves of tame exponentials, row by row */
 static void end_row(struct waiting *row)
 {
     row->out[row->label] = row->own;
-    row->sum = 0;
+    row->sum = 0; /* it waits no more */
 }
 
 /* Meanwhile the row that was in its place is divided. parts: one a chunk. */
@@ -58,11 +59,13 @@ static void put_row(const struct smx_loss_call *call, size_t row,
         memset(out, 0, n * sizeof *out);
         return;
     }
-    *wait = (struct waiting){1 / (d->factor * SMX_TAME_UNIT), out,
-                             smx_loss_own(call, row, d),
-                             (size_t)call->criterion.labels[row]};
-    if (d->tame)
+    wait->out = out;
+    wait->label = (size_t)call->criterion.labels[row];
+    wait->own = smx_loss_own(call, row, d);
+    if (d->tame) {
+        wait->sum = 1 / (d->factor * SMX_TAME_UNIT);
         return;
+    }
     call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
                                  d->factor, &call->mass, d->share, out);
     end_row(wait);
@@ -98,12 +101,13 @@ static void divide_rows(const struct smx_loss_call *call, struct kept *kept)
 void smx_loss_kept(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t b = slice * call->per_slice, end = b + call->per_slice;
+    size_t b = smx_pool_first(call->blocks, call->slices, slice);
+    size_t end = smx_pool_first(call->blocks, call->slices, slice + 1);
     bool beside = smx_tame_beside(call->rows, call->classes);
     struct kept kept;
     for (size_t r = 0; r < call->per_block; r++)
-        kept.row[r].sum = 0;
-    for (; b < end && b < call->blocks; b++) {
+        kept.row[r] = (struct waiting){.out = call->gradient};
+    for (; b < end; b++) {
         if (!beside)
             divide_rows(call, &kept);
         keep_block(call, b, &kept);

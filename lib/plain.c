@@ -33,7 +33,8 @@ struct plain_call {
     float *values;
     size_t rows, classes;
     size_t chunks;    /* a row */
-    size_t per_slice; /* rows, or with long rows chunks */
+    size_t unit;      /* short rows that no slice divides */
+    size_t per_slice; /* of long rows: chunks */
     size_t slices;
     bool log;
     double inverse_temperature;
@@ -156,17 +157,19 @@ union exponentials {
     float tame[2 * SHORT * SMX_CHUNK];
 };
 
-static size_t slice_end(const struct plain_call *call, size_t slice)
+/* The first row of a slice; of slice slices: rows. */
+static size_t slice_start(const struct plain_call *call, size_t slice)
 {
-    size_t end = (slice + 1) * call->per_slice;
-    return end < call->rows ? end : call->rows;
+    size_t units = (call->rows - 1) / call->unit + 1;
+    size_t row = smx_pool_first(units, call->slices, slice) * call->unit;
+    return row < call->rows ? row : call->rows;
 }
 
 static void check_rows(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
-    size_t start = slice * call->per_slice * call->classes;
-    size_t n = slice_end(call, slice) * call->classes - start;
+    size_t start = slice_start(call, slice) * call->classes;
+    size_t n = slice_start(call, slice + 1) * call->classes - start;
     if (smx_tame_expected(call->kernels->tame, &call->tame, true,
                           call->logits + start, n))
         return;
@@ -220,12 +223,12 @@ struct kept {
 };
 
 static void divide_rows(const struct plain_call *call, struct kept *kept,
-                        size_t rows)
+                        size_t places)
 {
-    for (; rows; rows--, kept++) {
-        float *values = call->values + kept->start;
+    for (; places; places--, kept++) {
         if (kept->sum == 0)
             continue;
+        float *values = call->values + kept->start;
         struct smx_tame_kept row = {kept->high, kept->rest, kept->sum,
                                     call->stream ? kept->high : values};
         call->kernels->tame->divide(&row, call->classes);
@@ -237,7 +240,8 @@ static void divide_rows(const struct plain_call *call, struct kept *kept,
 
 /* The next row in its place, and meanwhile, what was there is divided; false
  * if the row is not tame. */
-static bool keep_row(struct plain_call *call, size_t row, struct kept *kept)
+static bool keep_row(const struct plain_call *call, size_t row,
+                     struct kept *kept)
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0;
@@ -284,11 +288,13 @@ static void put_rows(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     ALIGNED union exponentials e;
-    size_t r = slice * call->per_slice, end = slice_end(call, slice);
-    size_t step = call->few ? smx_few_rows(call->classes) : end - r;
-    if (!call->few)
+    size_t r = slice_start(call, slice), end = slice_start(call, slice + 1);
+    if (!call->few) {
         put_kept_rows(call, r, end, &e);
-    for (; call->few && r < end; r += step)
+        return;
+    }
+    size_t step = smx_few_rows(call->classes);
+    for (; r < end; r += step)
         put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
 }
 
@@ -409,11 +415,10 @@ static void short_rows(struct smx_context *context, struct plain_call *call)
 {
     if (call->rows == 0)
         return;
-    call->per_slice =
-        smx_pool_share(context->pool, call->rows, SMX_SMALL / call->classes);
-    if (call->few) /* slices begin with whole registers */
-        call->per_slice = smx_blocks(call->per_slice);
-    call->slices = (call->rows - 1) / call->per_slice + 1;
+    call->unit = call->few ? 16 : 1; /* slices begin with whole registers */
+    call->slices =
+        smx_pool_slices(context->pool, (call->rows - 1) / call->unit + 1,
+                        SMX_SMALL / call->classes / call->unit);
     smx_pool_look(context->pool, call->slices, check_rows, call);
     if (call->refused == SIZE_MAX)
         smx_pool_back(context->pool, call->slices, put_rows, call);

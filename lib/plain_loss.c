@@ -271,10 +271,8 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
 
 static void run_kept(struct smx_context *context, struct smx_loss_call *call)
 {
-    size_t blocks = call->blocks;
     size_t most = SMX_SMALL / (call->per_block * call->classes);
-    call->per_slice = smx_pool_share(context->pool, blocks, most);
-    call->slices = (blocks - 1) / call->per_slice + 1;
+    call->slices = smx_pool_slices(context->pool, call->blocks, most);
     smx_pool_back(context->pool, call->slices, smx_loss_kept, call);
 }
 

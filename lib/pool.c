@@ -253,12 +253,12 @@ size_t smx_pool_queued(const struct smx_pool *pool)
     return atomic_load(&((struct smx_pool *)pool)->queued);
 }
 
-size_t smx_pool_share(const struct smx_pool *pool, size_t count, size_t most)
+size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most)
 {
     size_t slices = (count - 1) / most + 1;
-    if (slices > 1)
-        slices += pool->threads - 1 - (slices - 1) % pool->threads;
-    return (count - 1) / slices + 1;
+    size_t even = slices + pool->threads - 1;
+    even -= even % pool->threads;
+    return slices >= pool->threads && even <= count ? even : slices;
 }
 
 enum smx_status smx_pool_submit(struct smx_pool *pool, void (*run)(void *),
@@ -338,7 +338,8 @@ void smx_pool_back(struct smx_pool *pool, size_t slices,
 void smx_pool_look(struct smx_pool *pool, size_t slices,
                    void (*slice)(void *, size_t), void *argument)
 {
-    if (slices > GLANCE || atomic_load(&pool->lookouts))
+    size_t all = slices < pool->threads ? slices : pool->threads;
+    if (slices > GLANCE || atomic_load(&pool->lookouts) + 1 >= all)
         run_loop(pool, slices, slice, argument, false);
     else
         for (size_t i = 0; i < slices; i++)

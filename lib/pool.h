@@ -25,9 +25,16 @@ void smx_pool_free(struct smx_pool *pool);
 size_t smx_pool_threads(const struct smx_pool *pool);
 size_t smx_pool_queued(const struct smx_pool *pool);
 
-/** Of count, not 0, so many a slice, at most most, that threads get as many
- *  slices each, if there are several. */
-size_t smx_pool_share(const struct smx_pool *pool, size_t count, size_t most);
+/** Slices of count items, not 0, at most most in each: where there are enough
+ *  for all threads, as many for each. */
+size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most);
+
+/** The first of the items of slice i; of slice slices: count. */
+static inline size_t smx_pool_first(size_t count, size_t slices, size_t i)
+{
+    size_t more = count % slices; /* slices with one more than others */
+    return count / slices * i + (i < more ? i : more);
+}
 
 enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
                                 void *argument);
@@ -47,7 +54,8 @@ void smx_pool_back(struct smx_pool *pool, size_t slices,
                    void (*slice)(void *argument, size_t i), void *argument);
 
 /** smx_pool_for of slices that only look at their elements: a few of these take
- *  less than a wake-up, so that they are shared if nobody has to be woken. */
+ *  less than a wake-up, so that they are shared where nobody has to be woken.
+ */
 void smx_pool_look(struct smx_pool *pool, size_t slices,
                    void (*slice)(void *argument, size_t i), void *argument);
 

@@ -106,8 +106,8 @@ struct smx_tame_kernels {
                   float *max);
 
     /** The same, and both halves of every exponential; rest: whole blocks
-     *  of 16; max: NULL if it is not wanted. Meanwhile others, as many, are
-     *  divided, which may be in those places before; NULL: none. */
+     *  of 16; max: NULL if it is not wanted. before: n others to divide
+     *  meanwhile, which may lie in high and rest themselves; or NULL. */
     double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
                    float *max, float *high, float *rest,
                    const struct smx_tame_kept *before);

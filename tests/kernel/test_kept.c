@@ -10,20 +10,22 @@
 #include "../support/draw.h"
 #include "../support/tiers.h"
 
-enum { ELEMENTS = 1 << 17, MOST = ELEMENTS + 2 * 8192, ROWS = 1100 };
+enum { ELEMENTS = 1 << 17, MOST = ELEMENTS + 2 * 8192, ROWS = 4000 };
 
 static struct random seed;
 
-static const size_t sizes[] = {128,  129,  250,  1000, 1023,
-                               2048, 2049, 4100, 8191, 8192};
+static const size_t sizes[] = {33,   48,   100,  128,  129,  250, 1000,
+                               1023, 2048, 2049, 4100, 8191, 8192};
 
 static float z[MOST], all[MOST], alone[8192];
 static int64_t labels[ROWS];
+static float upstream[ROWS];
 
 /* Tame rows but for some: too high, too low, empty. */
 static void fill(size_t rows, size_t n)
 {
     static const float tops[] = {0, 3, -5, 40, 1, 60, -30, -INFINITY};
+    static const float upstreams[] = {1, 0.25F, 0, -3, 1e-30F, 1e30F};
 
     for (size_t r = 0; r < rows; r++) {
         bool any = random_below(&seed, 4) == 0;
@@ -32,6 +34,7 @@ static void fill(size_t rows, size_t n)
         labels[r] = (int64_t)random_below(&seed, n);
         if (random_below(&seed, 8) == 0)
             labels[r] = -100;
+        upstream[r] = upstreams[random_below(&seed, 6)];
         for (size_t c = 0; c < n; c++)
             z[r * n + c] = top - 8 * (float)random_unit(&seed);
     }
@@ -47,12 +50,12 @@ static void softmax_of(struct smx_context *context, const float *x, size_t rows,
 }
 
 static void gradient_of(struct smx_context *context, const float *x,
-                        const int64_t *y, size_t rows, size_t n, float *loss,
+                        size_t first, size_t rows, size_t n, float *loss,
                         float *d)
 {
     struct smx_logits logits = logits_float(x, rows, n);
     struct smx_criterion criterion = {
-        .labels = y, .reduction = SMX_NONE, .ignore_index = -100};
+        .labels = labels + first, .reduction = SMX_NONE, .ignore_index = -100};
     struct smx_loss_out out = {.loss = loss};
 
     assert_status(
@@ -80,12 +83,12 @@ static void try_gradient(struct smx_context *context, size_t rows, size_t n)
     static float apart[MOST];
     float losses[ROWS], loss;
 
-    gradient_of(context, z, labels, rows, n, losses, apart);
+    gradient_of(context, z, 0, rows, n, losses, apart);
     memcpy(all, z, rows * n * sizeof *all);
-    gradient_of(context, all, labels, rows, n, losses, all);
+    gradient_of(context, all, 0, rows, n, losses, all);
     assert_memory_equal(all, apart, rows * n * sizeof *all);
     for (size_t r = 0; r < rows; r++) {
-        gradient_of(context, z + r * n, labels + r, 1, n, &loss, alone);
+        gradient_of(context, z + r * n, r, 1, n, &loss, alone);
         assert_memory_equal(all + r * n, alone, n * sizeof *all);
         assert_memory_equal(&losses[r], &loss, sizeof loss);
     }
@@ -107,26 +110,37 @@ static void rows_that_wait(void **state)
     }
 }
 
-/* Whoever gets how many slices: rows that do not divide evenly. */
+static void try_threads(size_t rows, size_t n, unsigned threads)
+{
+    static float want[MOST], wanted[MOST];
+    float losses[ROWS], loss[ROWS];
+    struct smx_config config = {.threads = threads};
+    struct smx_context *context;
+
+    assert_status(smx_context_create(&context, &config), SMX_OK);
+    softmax_of(tiers[SMX_ISA_BASE], z, rows, n, want);
+    softmax_of(context, z, rows, n, all);
+    assert_memory_equal(all, want, rows * n * sizeof *all);
+    gradient_of(tiers[SMX_ISA_BASE], z, 0, rows, n, losses, wanted);
+    gradient_of(context, z, 0, rows, n, loss, all);
+    assert_memory_equal(all, wanted, rows * n * sizeof *all);
+    assert_memory_equal(loss, losses, rows * sizeof *loss);
+    smx_context_free(context);
+}
+
+/* Whoever gets how many slices, of rows that do not divide evenly. */
 static void any_number_of_threads(void **state)
 {
-    enum { CLASSES = 1000 };
-    static float want[MOST];
+    static const size_t n[] = {1000, 8192};
 
     (void)state;
-    fill(ELEMENTS / CLASSES + 3, CLASSES);
-    for (size_t rows = 60; rows < ELEMENTS / CLASSES + 3; rows += 7) {
-        softmax_of(tiers[SMX_ISA_BASE], z, rows, CLASSES, want);
-        for (unsigned threads = 1; threads < 8; threads += 3) {
-            struct smx_config config = {.threads = threads};
-            struct smx_context *context;
+    for (size_t s = 0; s < sizeof n / sizeof *n; s++) {
+        size_t most = ELEMENTS / n[s] + 2;
 
-            assert_status(smx_context_create(&context, &config), SMX_OK);
-            memset(all, 0, sizeof all);
-            softmax_of(context, z, rows, CLASSES, all);
-            assert_memory_equal(all, want, rows * CLASSES * sizeof *all);
-            smx_context_free(context);
-        }
+        fill(most, n[s]);
+        for (size_t rows = 9; rows <= most; rows += 7)
+            for (unsigned threads = 1; threads < 11; threads += 3)
+                try_threads(rows, n[s], threads);
     }
 }
 

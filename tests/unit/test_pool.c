@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../lib/pool.h"
 #include "../support/draw.h"
 #include "../support/exact_row.h"
 
@@ -368,11 +369,46 @@ static void each_instruction_set_is_had_or_refused(void **state)
     }
 }
 
+/* Nothing is left out or done twice, no slice is larger than asked or one
+ * larger than another, and with enough of them threads have as many each. */
+static void slices_are_even(void **state)
+{
+    static const size_t threads[] = {1, 2, 3, 8, 64};
+
+    (void)state;
+    for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+        struct smx_pool *pool;
+
+        assert_status(smx_pool_create(&pool, threads[t]), SMX_OK);
+        for (size_t count = 1; count < 300; count++)
+            for (size_t most = 1; most < 40; most++) {
+                size_t slices = smx_pool_slices(pool, count, most);
+                size_t least = count / slices;
+
+                assert_true(slices >= 1 && slices <= count);
+                assert_int_equal(smx_pool_first(count, slices, 0), 0);
+                assert_int_equal(smx_pool_first(count, slices, slices), count);
+                for (size_t i = 0; i < slices; i++) {
+                    size_t n = smx_pool_first(count, slices, i + 1) -
+                               smx_pool_first(count, slices, i);
+
+                    assert_true(n <= most && n >= least && n <= least + 1);
+                }
+                if (slices < threads[t] || count < slices + threads[t])
+                    assert_true(slices <= (count - 1) / most + threads[t]);
+                else
+                    assert_int_equal(slices % threads[t], 0);
+            }
+        smx_pool_free(pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(a_row_alone_has_the_bits_it_has_in_the_batch),
+        cmocka_unit_test(slices_are_even),
         cmocka_unit_test(callers_at_once_do_not_disturb_each_other),
         cmocka_unit_test(jobs_run_in_the_order_of_submission),
         cmocka_unit_test(jobs_may_compute_with_their_context),
