@@ -14,7 +14,7 @@ PEERS = {
 TITLES = {"softmax": "softmax", "loss": "cross-entropy loss",
           "gradient": "cross-entropy loss and gradient"}
 LEFT, RIGHT, PANEL, GAP, LINE, TOP = 118, 52, 390, 24, 24, 92
-LOW, HIGH = 0.02, 20.0    # ns an element
+LOW, HIGH = 0.02, 100.0   # ns an element
 
 
 def x_of(left, ns):
@@ -59,7 +59,7 @@ def cases_of(rows, op, threads):
 
 def axis(left, y1, y2):
     out = []
-    for ns in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20):
+    for ns in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
         x = x_of(left, ns)
         colour = "#d0d7de" if ns in (0.1, 1, 10) else "#eef1f4"
         out.append(line(x, y1, x, y2, colour))
@@ -113,7 +113,7 @@ def draw(rows, machine):
     for op, title in TITLES.items():
         if not cases_of(rows, op, 1):
             continue
-        note = ("; grey: reading and adding up" if op == "loss" else "")
+        note = ("; grey: read and add" if op == "loss" else "")
         for i, threads in enumerate((1, 2)):
             left = LEFT + i * (PANEL + GAP)
             s = "" if threads == 1 else "s"
