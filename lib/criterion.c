@@ -10,7 +10,8 @@ static enum smx_status check_labels(const struct smx_logits *z,
                                     const struct smx_criterion *criterion,
                                     struct smx_where *where)
 {
-    for (size_t r = 0; r < smx_rows_count(z); r++) {
+    size_t rows = smx_rows_count(z);
+    for (size_t r = 0; r < rows; r++) {
         int64_t label = criterion->labels[r];
         if (label == criterion->ignore_index ||
             (label >= 0 && (uint64_t)label < z->classes))
@@ -133,8 +134,9 @@ void smx_criterion_count(const struct smx_logits *z,
                          size_t *rows)
 {
     struct smx_two sum = {0, 0};
+    size_t all = smx_rows_count(z);
     *rows = 0;
-    for (size_t r = 0; r < smx_rows_count(z); r++) {
+    for (size_t r = 0; r < all; r++) {
         if (smx_criterion_ignores(criterion, r))
             continue;
         size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;

@@ -112,9 +112,11 @@ static void count(struct smx_loss_call *call)
         smx_criterion_count(call->logits, criterion, &call->divisor,
                             &call->counted);
     } else {
-        call->counted = call->all;
-        for (size_t r = 0; criterion->labels && r < call->all; r++)
-            call->counted -= criterion->labels[r] == criterion->ignore_index;
+        const int64_t *labels = criterion->labels;
+        size_t all = call->all, ignored = 0;
+        for (size_t r = 0; labels && r < all; r++)
+            ignored += labels[r] == criterion->ignore_index;
+        call->counted = all - ignored;
         call->divisor = (double)call->counted;
     }
     call->factor = call->z_factor = 1;
