@@ -13,9 +13,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../lib/pool.h"
 #include "../support/draw.h"
 #include "../support/exact_row.h"
+#include "pool.h"
 
 static struct random seed;
 
@@ -380,6 +380,7 @@ static void slices_are_even(void **state)
         struct smx_pool *pool;
 
         assert_status(smx_pool_create(&pool, threads[t]), SMX_OK);
+        assert_int_equal(smx_pool_slices(pool, 0, 1), 0);
         for (size_t count = 1; count < 300; count++)
             for (size_t most = 1; most < 40; most++) {
                 size_t slices = smx_pool_slices(pool, count, most);
