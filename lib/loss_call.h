@@ -54,7 +54,7 @@ struct smx_loss_call {
     atomic_size_t hits;
 
     /* The tile at work: what follows is of its first row. */
-    size_t rows, per_slice, slices, blocks, per_block;
+    size_t rows, slices, blocks, per_block;
     struct smx_criterion criterion;
     const float *z, *upstream;
     float *gradient;

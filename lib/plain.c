@@ -32,10 +32,9 @@ struct plain_call {
     const float *logits;
     float *values;
     size_t rows, classes;
-    size_t chunks;    /* a row */
-    size_t unit;      /* short rows that no slice divides */
-    size_t per_slice; /* of long rows: chunks */
-    size_t slices;
+    size_t chunks; /* a row */
+    size_t unit;   /* rows that no slice divides */
+    size_t slices; /* of units, or with long rows of chunks */
     bool log;
     double inverse_temperature;
     double scale;         /* nats to sixteenths of a binade, 1/T included */
@@ -160,7 +159,7 @@ union exponentials {
 /* The first row of a slice; of slice slices: rows. */
 static size_t slice_start(const struct plain_call *call, size_t slice)
 {
-    size_t units = (call->rows - 1) / call->unit + 1;
+    size_t units = (call->rows + call->unit - 1) / call->unit;
     size_t row = smx_pool_first(units, call->slices, slice) * call->unit;
     return row < call->rows ? row : call->rows;
 }
@@ -300,6 +299,12 @@ static void put_rows(void *argument, size_t slice)
 
 /* ---- long rows -------------------------------------------------------- */
 
+/* The first chunk of a slice; of slice slices: all. */
+static size_t slice_chunk(const struct plain_call *call, size_t slice)
+{
+    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
+}
+
 /* NaN: it is wild. After the first of those, others are expected. */
 static double sum_tame_chunk(struct plain_call *call, size_t start, size_t n)
 {
@@ -319,8 +324,8 @@ static double sum_tame_chunk(struct plain_call *call, size_t start, size_t n)
 static void sum_tame_chunks(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
-    size_t i = slice * call->per_slice, all = call->rows * call->chunks;
-    for (size_t end = i + call->per_slice; i < end && i < all; i++) {
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++) {
         size_t chunk = i % call->chunks;
         size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
         call->tame_sums[i] =
@@ -332,8 +337,8 @@ static void sum_wild_chunks(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     ALIGNED double e[SMX_CHUNK];
-    size_t i = slice * call->per_slice, all = call->rows * call->chunks;
-    for (size_t end = i + call->per_slice; i < end && i < all; i++)
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++)
         if (call->factors[i / call->chunks] == 0)
             call->sums[i] =
                 sum_chunk(call, i / call->chunks, i % call->chunks, e);
@@ -353,9 +358,8 @@ static void put_chunks(void *argument, size_t slice)
 {
     struct plain_call *call = argument;
     ALIGNED double e[SMX_CHUNK];
-    size_t i = slice * call->per_slice;
-    size_t all = call->rows * call->chunks;
-    for (size_t end = i + call->per_slice; i < end && i < all; i++) {
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++) {
         size_t row = i / call->chunks, chunk = i % call->chunks;
         size_t start = row * call->classes + chunk * SMX_CHUNK;
         if (call->factors[row] != 0)
@@ -398,9 +402,8 @@ static void merge_wild_rows(struct plain_call *call)
 
 static void long_rows(struct smx_context *context, struct plain_call *call)
 {
-    size_t all = call->rows * call->chunks;
-    call->per_slice = SMX_SMALL / SMX_CHUNK;
-    call->slices = (all + call->per_slice - 1) / call->per_slice;
+    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
+                                   SMX_SMALL / SMX_CHUNK);
     smx_pool_for(context->pool, call->slices, sum_tame_chunks, call);
     if (call->refused != SIZE_MAX)
         return;
@@ -413,12 +416,10 @@ static void long_rows(struct smx_context *context, struct plain_call *call)
 
 static void short_rows(struct smx_context *context, struct plain_call *call)
 {
-    if (call->rows == 0)
-        return;
     call->unit = call->few ? 16 : 1; /* slices begin with whole registers */
-    call->slices =
-        smx_pool_slices(context->pool, (call->rows - 1) / call->unit + 1,
-                        SMX_SMALL / call->classes / call->unit);
+    call->slices = smx_pool_slices(context->pool,
+                                   (call->rows + call->unit - 1) / call->unit,
+                                   SMX_SMALL / call->classes / call->unit);
     smx_pool_look(context->pool, call->slices, check_rows, call);
     if (call->refused == SIZE_MAX)
         smx_pool_back(context->pool, call->slices, put_rows, call);

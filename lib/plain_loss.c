@@ -49,11 +49,16 @@ static bool sum_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
     return isfinite(part->mass);
 }
 
+/* The first chunk of a slice; of slice slices: all. */
+static size_t slice_chunk(const struct smx_loss_call *call, size_t slice)
+{
+    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
+}
+
 static void sum_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t all = call->rows * call->chunks, i = slice * call->per_slice;
-    size_t end = all - i < call->per_slice ? all : i + call->per_slice;
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
     size_t row = i / call->chunks, chunk = i % call->chunks;
     for (; i < end && !call->refused; i++) {
         if (!sum_chunk(call, row, chunk, &call->parts[i]))
@@ -96,9 +101,7 @@ static void put_chunk(const struct smx_loss_call *call, size_t row,
 static void put_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t all = call->rows * call->chunks;
-    size_t i = slice * call->per_slice;
-    size_t end = all - i < call->per_slice ? all : i + call->per_slice;
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
     for (; i < end; i++)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
@@ -256,10 +259,9 @@ static void place(struct smx_loss_call *call, size_t first)
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
 {
-    size_t all = call->rows * call->chunks;
     size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
-    call->per_slice = SMX_SMALL / length;
-    call->slices = (all + call->per_slice - 1) / call->per_slice;
+    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
+                                   SMX_SMALL / length);
     smx_pool_for(context->pool, call->slices, sum_chunks, call);
     if (call->refused)
         return;

@@ -39,7 +39,7 @@ struct vjp_call {
     atomic_bool refused;
 
     /* The tile at work: what follows is of its first row. */
-    size_t rows, per_slice, slices;
+    size_t rows, slices;
     const float *z, *upstream;
     float *gradient;
 };
@@ -69,11 +69,17 @@ static bool take_chunk(const struct vjp_call *call, size_t row, size_t chunk,
     return isfinite(product->total);
 }
 
+/* The first chunk of a slice; of slice slices: all. */
+static size_t slice_chunk(const struct vjp_call *call, size_t slice)
+{
+    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
+}
+
 static void take_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = slice * call->per_slice, all = call->rows * call->chunks;
-    for (size_t end = i + call->per_slice; i < end && i < all; i++)
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++)
         if (!take_chunk(call, i / call->chunks, i % call->chunks,
                         &call->products[i]))
             call->refused = true;
@@ -121,20 +127,15 @@ static void put_chunk(const struct vjp_call *call, size_t row, size_t chunk)
 static void put_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = slice * call->per_slice;
-    size_t all = call->rows * call->chunks;
-    for (size_t end = i + call->per_slice; i < end && i < all; i++)
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++)
         put_chunk(call, i / call->chunks, i % call->chunks);
 }
 
 static void place(struct vjp_call *call, size_t first, size_t left)
 {
     size_t start = first * call->classes;
-    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
     call->rows = left < call->most ? left : call->most;
-    call->per_slice = SMX_SMALL / length;
-    call->slices =
-        (call->rows * call->chunks + call->per_slice - 1) / call->per_slice;
     if (call->copy) {
         call->z = call->gradient = call->copy;
         call->upstream = call->copy + call->most * call->classes;
@@ -147,6 +148,9 @@ static void place(struct vjp_call *call, size_t first, size_t left)
 
 static void compute(struct smx_context *context, struct vjp_call *call)
 {
+    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
+                                   SMX_SMALL / length);
     smx_pool_for(context->pool, call->slices, take_chunks, call);
     if (call->refused)
         return;

@@ -255,7 +255,7 @@ size_t smx_pool_queued(const struct smx_pool *pool)
 
 size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most)
 {
-    size_t slices = (count - 1) / most + 1;
+    size_t slices = count / most + (count % most != 0);
     size_t even = slices + pool->threads - 1;
     even -= even % pool->threads;
     return slices >= pool->threads && even <= count ? even : slices;

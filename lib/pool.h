@@ -25,8 +25,8 @@ void smx_pool_free(struct smx_pool *pool);
 size_t smx_pool_threads(const struct smx_pool *pool);
 size_t smx_pool_queued(const struct smx_pool *pool);
 
-/** Slices of count items, not 0, at most most in each: where there are enough
- *  for all threads, as many for each. */
+/** Slices of count items, at most most in each: where there are enough for all
+ *  threads, as many for each. */
 size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most);
 
 /** The first of the items of slice i; of slice slices: count. */
