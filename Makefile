@@ -53,7 +53,7 @@ TIER_FLAGS_avx2 := -DSMX_TIER=avx2 -DSMX_TIER_AVX2=1 -mavx2 -mfma -mbmi -mbmi2 -
 TIER_FLAGS_avx512 := -DSMX_TIER=avx512 -DSMX_TIER_AVX512=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512cd -mprefer-vector-width=512
 TIER_FLAGS_neon := -DSMX_TIER=neon -DSMX_TIER_NEON=1
 
-TEMPLATES := $(wildcard lib/*_tmpl.c server/codec/*_tmpl.c)
+TEMPLATES := $(wildcard lib/*_tmpl.c server/number/*_tmpl.c)
 tmpl_objects = $(foreach t,$(TIERS),$(patsubst %.c,$(O)/%.$(t).o,$(filter $(1)/%,$(TEMPLATES))))
 LIB_SRC := $(filter-out %_tmpl.c,$(wildcard lib/*.c))
 SERVER_SRC := $(filter-out %_tmpl.c server/main.c,$(wildcard server/*.c server/*/*.c))

@@ -30,17 +30,17 @@ $(EXCHANGE_MILLION): $(EXCHANGE_MILLION).o
 bench-million: $(EXCHANGE_MILLION) $(O)/softmaxd
 	SOFTMAXD=$(O)/softmaxd tests/bench/bench_million.py $(EXCHANGE_MILLION)
 
-ALL_FLOAT32 := $(O)/tests/codec/all_float32
-NUMBER_OBJ := $(filter $(O)/server/codec/number% %/powers_of_ten.o,$(SERVER_OBJ))
+ALL_FLOAT32 := $(O)/tests/number/all_float32
+NUMBER_OBJ := $(filter $(O)/server/number/number% %/powers_of_ten.o,$(SERVER_OBJ))
 
 # Only the numbers: links with a compiler for another machine.
 $(ALL_FLOAT32): $(ALL_FLOAT32).o $(NUMBER_OBJ) $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
 
 CHECK_NEEDS += $(ALL_FLOAT32)
-CHECK_SCRIPTS += tests/codec/check_float32_sample.sh \
-    tests/codec/check_aarch64.sh tests/codec/check_tables.sh \
-    tests/codec/check_memory.py
+CHECK_SCRIPTS += tests/number/check_float32_sample.sh \
+    tests/number/check_aarch64.sh tests/number/check_tables.sh \
+    tests/json/check_memory.py
 check: export ALL_FLOAT32_PROGRAM = $(ALL_FLOAT32)
 
 .PHONY: check-float32-all

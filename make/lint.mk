@@ -19,7 +19,7 @@ lint-analyse:
 	    --enable=warning,performance,portability -Ilib \
 	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
     --suppress=uninitvar:lib/vec.h --suppress=bufferAccessOutOfBounds:lib/vec.h \
-    --suppress=uninitvar:server/codec/number_lanes.h --suppress='uninitvar:tests/*' \
+    --suppress=uninitvar:server/number/number_lanes.h --suppress='uninitvar:tests/*' \
 	    -j2 $(filter %.c,$(LINT_SRC))
 
 .PHONY: lint-werror

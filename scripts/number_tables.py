@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the tables of server/codec/number_write32_tmpl.c and ..64_tmpl.c.
+"""Write the tables of server/number/number_write32_tmpl.c and ..64_tmpl.c.
 
-usage: cd server/codec && for table in scales layouts32 layouts64; do
+usage: cd server/number && for table in scales layouts32 layouts64; do
            ../../scripts/number_tables.py $table >number_write_$table.c; done
 """
 import sys

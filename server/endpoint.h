@@ -2,7 +2,7 @@
 /**
  * What http/ asks of a protocol: how one POSTed body becomes one answer. http/
  * owns sockets, headers, limits and threads; a protocol (api/ for the native
- * endpoints, protocol/ for the Open Inference Protocol) owns what a body means.
+ * endpoints, v2/ for the Open Inference Protocol) owns what a body means.
  * Neither includes the other's headers; main.c puts them together in a table.
  *
  * The order of calls for one request, each on one thread at a time:
@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "budget.h"
-#include "codec/writer.h"
+#include "json/writer.h"
 #include "problem.h"
 #include "softmax.h"
 #include "tensor.h"

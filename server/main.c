@@ -14,7 +14,7 @@
 #include "observe/notify.h"
 #include "options.h"
 #include "page/page.h"
-#include "protocol/protocol.h"
+#include "v2/protocol.h"
 #include "softmax.h"
 
 enum { EXIT_USAGE = 2, DRAIN_LOOK_MS = 20, ERROR_BYTES = 512 };

@@ -2,7 +2,7 @@
 /* What needs more than one member: presence, ranks, shapes. */
 #include <stdio.h>
 
-#include "../codec/number.h"
+#include "../number/number.h"
 #include "members.h"
 
 static const char *of_name(enum gradient_of of)

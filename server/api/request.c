@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../codec/path.h"
+#include "../json/path.h"
 #include "members.h"
 
 void request_init(struct request *request, enum operation operation,

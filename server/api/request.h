@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../codec/reader.h"
-#include "../codec/value.h"
+#include "../json/reader.h"
+#include "../json/value.h"
 #include "../endpoint.h"
 #include "../problem.h"
 #include "../tensor.h"

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../codec/writer.h"
+#include "../json/writer.h"
 
 struct metrics;
 

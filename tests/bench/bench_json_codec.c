@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../server/codec/reader.h"
-#include "../../server/codec/writer.h"
+#include "../../server/json/reader.h"
+#include "../../server/json/writer.h"
 
 static bool begin(void *cls, const struct reader_path *path,
                   struct reader_lift *lift, struct problem *problem)

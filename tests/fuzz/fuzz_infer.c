@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "../../server/protocol/protocol.h"
+#include "../../server/v2/protocol.h"
 #include "../support/exchange.h"
 
 static bool is_ready(const struct service *unused)

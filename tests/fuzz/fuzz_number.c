@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../server/codec/number_read.h"
-#include "../codec/reading.h"
+#include "../../server/number/number_read.h"
+#include "../number/reading.h"
 
 enum { COPIES = 40 };
 

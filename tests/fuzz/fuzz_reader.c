@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "../codec/reading.h"
-#include "../codec/verdict.h"
+#include "../number/reading.h"
+#include "../json/verdict.h"
 
 /* The words of float tensors that are not JSON. */
 static bool has_words(const char *body, size_t bytes)

@@ -21,7 +21,7 @@
 
 #include "../../server/api/native.h"
 #include "../../server/page/page.h"
-#include "../../server/protocol/protocol.h"
+#include "../../server/v2/protocol.h"
 
 enum { MAX_FLAGS = 32, DRAIN_LOOKS = 3000, TIMEOUT_MS = 20000 };
 

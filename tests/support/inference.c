@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../../server/api/native.h"
-#include "../../server/protocol/protocol.h"
+#include "../../server/v2/protocol.h"
 
 struct service inference_service;
 

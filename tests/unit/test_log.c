@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/codec/value.h"
+#include "../../server/json/value.h"
 #include "../../server/observe/log.h"
 
 static const struct log_request plain = {

@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "../../server/api/native.h"
-#include "../../server/protocol/protocol.h"
+#include "../../server/v2/protocol.h"
 #include "../../server/spare.h"
 #include "../support/libc_malloc.h"
 

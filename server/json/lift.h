@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "../problem.h"
-#include "number_read.h"
+#include "../number/number_read.h"
 #include "stage.h"
 
 struct lift {

@@ -17,7 +17,7 @@
 #include "../problem.h"
 #include "../tensor.h"
 #include "reader.h"
-#include "scan.h"
+#include "../number/scan.h"
 
 enum { STAGE_MAX_ELEMENTS = 1048576, STAGE_MAX_EXCEPTIONS = 16384 };
 

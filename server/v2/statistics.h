@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../codec/writer.h"
+#include "../json/writer.h"
 #include "model.h"
 
 /** Nanoseconds of one request; what was not reached stays 0. */

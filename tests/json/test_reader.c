@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "../../server/codec/reader.h"
-#include "reading.h"
+#include "../../server/json/reader.h"
+#include "../number/reading.h"
 
 static void logits_and_labels_leave_the_text(void **state)
 {

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../../server/codec/value.h"
-#include "../../server/protocol/protocol.h"
+#include "../../server/json/value.h"
+#include "../../server/v2/protocol.h"
 #include "../support/exchange.h"
 
 static struct service service;

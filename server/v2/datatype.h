@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../codec/reader.h"
+#include "../json/reader.h"
 #include "../tensor.h"
 
 enum datatype_kind { DATATYPE_REAL, DATATYPE_INTEGER, DATATYPE_TRUTH };

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../server/protocol/half.h"
+#include "../../server/v2/half.h"
 
 enum { ALL = 65536 };
 

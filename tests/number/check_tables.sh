@@ -9,7 +9,7 @@ trap 'rm -f "$fresh"' EXIT
 compare() { # FILE COMMAND...
     file=$1
     shift
-    if "$@" >"$fresh" && cmp "$fresh" "server/codec/$file"; then
+    if "$@" >"$fresh" && cmp "$fresh" "server/number/$file"; then
         echo "[       OK ] $file"
     else
         echo "[  FAILED  ] $file"

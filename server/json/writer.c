@@ -7,7 +7,7 @@
  * behind the last of a plane is taken back for the brackets that belong there.
  */
 #include "writer.h"
-#include "number.h"
+#include "../number/number.h"
 #include "room.h"
 
 #include <stdlib.h>

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "number.h"
-#include "number_read.h"
+#include "../number/number.h"
+#include "../number/number_read.h"
 #include "value.h"
 
 static bool is(const char *text, size_t bytes, const char *word)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/codec/value.h"
+#include "../../server/json/value.h"
 
 static struct value *parse(const char *text, struct problem *problem)
 {

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "reading.h"
+#include "../number/reading.h"
 #include "verdict.h"
 
 struct text {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Answers piece by piece, at every size of room. */
-#include "../../server/codec/number.h"
-#include "../../server/codec/writer.h"
+#include "../../server/number/number.h"
+#include "../../server/json/writer.h"
 #include "../support/random.h"
 
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../server/codec/reader.h"
+#include "../../server/json/reader.h"
 
 enum {
     READING_LOGITS, /* READER_FLOAT, infinity */

@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 #include "../api/request.h"
-#include "../codec/reader.h"
-#include "../codec/value.h"
+#include "../json/reader.h"
+#include "../json/value.h"
 #include "datatype.h"
 #include "model.h"
 

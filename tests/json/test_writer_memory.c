@@ -6,7 +6,7 @@
  * The functions below take the place of libc's for the whole program.
  * Sanitizers bring their own; there is nothing to run then.
  */
-#include "../../server/codec/writer.h"
+#include "../../server/json/writer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

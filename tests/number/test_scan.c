@@ -13,9 +13,9 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "../../server/codec/scan.h"
+#include "../../server/number/scan.h"
 #include "reading.h"
-#include "verdict.h"
+#include "../json/verdict.h"
 
 enum { NUMBERS = 4000, ROOM = NUMBERS * 48 };
 

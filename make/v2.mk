@@ -5,7 +5,7 @@
 TRITONCLIENT := tritonclient[http]==2.73.0 ml_dtypes==0.5.4
 KSERVE := kserve==0.21.0
 
-$(B)/venv/triton: make/oip.mk
+$(B)/venv/triton: make/v2.mk
 	@mkdir -p $(@D)
 	python3 -m venv $(B)/venv
 	$(B)/venv/bin/pip install -q $(TRITONCLIENT)
@@ -13,7 +13,7 @@ $(B)/venv/triton: make/oip.mk
 
 # Of its own: the two pin packages that exclude each other. It is large and may
 # be missing: the test is skipped with a word then.
-$(B)/venv-kserve/kserve: make/oip.mk
+$(B)/venv-kserve/kserve: make/v2.mk
 	@mkdir -p $(@D)
 	-python3 -m venv $(B)/venv-kserve && \
 	    $(B)/venv-kserve/bin/pip install -q '$(KSERVE)' && touch $@
@@ -22,7 +22,7 @@ $(B)/venv-kserve/kserve: make/oip.mk
 ## check-clients: stock Triton and KServe clients, Node and Go (needs PyPI once)
 check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve
 	KSERVE_PYTHON=$(B)/venv-kserve/bin/python PYTHONDONTWRITEBYTECODE=1 \
-	    SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/oip/clients.py
+	    SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/v2/clients.py
 
 # Without the server, which has an MHD_queue_response of its own (unread.h).
 $(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o
@@ -33,8 +33,8 @@ $(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o
 bench-binary: $(B)/softmaxd $(O)/tests/bench/bench_binary
 	$(O)/tests/bench/bench_binary $(B)/softmaxd $(B)/bench-binary.json
 
-CHECK_SCRIPTS += tests/oip/check_aarch64.sh
+CHECK_SCRIPTS += tests/v2/check_aarch64.sh
 
 # Without cmocka: links with a compiler for another machine.
-$(O)/half_twins: $(O)/tests/oip/half_twins.o $(O)/server/protocol/half.o $(O)/libsoftmax.a
+$(O)/half_twins: $(O)/tests/v2/half_twins.o $(O)/server/v2/half.o $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread

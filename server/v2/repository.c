@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../codec/value.h"
+#include "../json/value.h"
 #include "model.h"
 
 enum { QUESTION_BYTES = 1024 };
