@@ -40,7 +40,7 @@ PACKAGES := libmicrohttpd jansson gnutls zlib
 ALL_LIBS = $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
 
-# Files named *_tmpl.c are compiled once an instruction set (see lib/vec.h).
+# Files named *_tmpl.c are compiled once an instruction set (see lib/simd/vec.h).
 ifneq ($(filter x86_64 i%86,$(ARCH)),)
 TIERS := base avx2 avx512
 else ifeq ($(ARCH),aarch64)
@@ -53,9 +53,9 @@ TIER_FLAGS_avx2 := -DSMX_TIER=avx2 -DSMX_TIER_AVX2=1 -mavx2 -mfma -mbmi -mbmi2 -
 TIER_FLAGS_avx512 := -DSMX_TIER=avx512 -DSMX_TIER_AVX512=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512cd -mprefer-vector-width=512
 TIER_FLAGS_neon := -DSMX_TIER=neon -DSMX_TIER_NEON=1
 
-TEMPLATES := $(wildcard lib/*_tmpl.c server/number/*_tmpl.c)
+TEMPLATES := $(wildcard lib/*/*_tmpl.c server/number/*_tmpl.c)
 tmpl_objects = $(foreach t,$(TIERS),$(patsubst %.c,$(O)/%.$(t).o,$(filter $(1)/%,$(TEMPLATES))))
-LIB_SRC := $(filter-out %_tmpl.c,$(wildcard lib/*.c))
+LIB_SRC := $(filter-out %_tmpl.c,$(wildcard lib/*/*.c))
 SERVER_SRC := $(filter-out %_tmpl.c server/main.c,$(wildcard server/*.c server/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o) $(call tmpl_objects,lib)
 SERVER_OBJ := $(SERVER_SRC:%.c=$(O)/%.o) $(call tmpl_objects,server)

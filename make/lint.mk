@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-LINT_SRC := $(wildcard lib/*.[ch] server/*.[ch] server/*/*.[ch] tests/*/*.[ch])
+LINT_SRC := $(wildcard lib/*.[ch] lib/*/*.[ch] server/*.[ch] server/*/*.[ch] tests/*/*.[ch])
 
 .PHONY: lint
 ## lint: format, banned functions, sizes, analysers, gcc and clang -Werror
@@ -18,7 +18,7 @@ lint-analyse:
 	@cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 	    --enable=warning,performance,portability -Ilib \
 	    --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
-    --suppress=uninitvar:lib/vec.h --suppress=bufferAccessOutOfBounds:lib/vec.h \
+    --suppress=uninitvar:lib/simd/vec.h --suppress=bufferAccessOutOfBounds:lib/simd/vec.h \
     --suppress=uninitvar:server/number/number_lanes.h --suppress='uninitvar:tests/*' \
 	    -j2 $(filter %.c,$(LINT_SRC))
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print the numbers of lib/power.h, lib/twofold_vec.h and lib/elementary.c.
+"""Print the numbers of lib/simd/power.h, lib/simd/twofold_vec.h and lib/simd/elementary.c.
 
 2^(f/16) = 1 + f q(f) for |f| <= 1/2; q is interpolated at Chebyshev nodes,
 which comes within a bit of the minimax polynomial. Decimals of 60 digits.
@@ -94,7 +94,7 @@ def twofold():
 
 
 def tame_table():
-    """The tables of lib/tame.c."""
+    """The tables of lib/engine/tame.c."""
     for j in range(16):
         rounded = round(float((STEP * j).exp()) * 2048) / 2048
         bits, = struct.unpack("<I", struct.pack("<f", rounded))

@@ -8,7 +8,7 @@
 
 #include "../support/draw.h"
 #include "../support/ulp.h"
-#include "row_kernels.h"
+#include "engine/row_kernels.h"
 
 enum { N = 37, TRIALS = 400 };
 

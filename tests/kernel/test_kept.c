@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Of large tensors a row is divided while the next in its place is summed
- * (lib/tame.h): each has the bits that it has alone, beside rows that are wild
- * or ignored, in place and not, on every instruction set. */
+ * (lib/engine/tame.h): each has the bits that it has alone, beside rows that
+ * are wild or ignored, in place and not, on every instruction set. */
 #include "../support/expect.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows at the edges of what lib/tame.h calls tame: largest logits around the
- * bounds, all depths below them, temperatures, upstream gradients; a row's
+ * Rows at the edges of what lib/engine/tame.h calls tame: largest logits around
+ * the bounds, all depths below them, temperatures, upstream gradients; a row's
  * bits beside rows that are wild, and in any number of rows of few classes;
  * every instruction set.
  */

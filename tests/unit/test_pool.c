@@ -15,7 +15,7 @@
 
 #include "../support/draw.h"
 #include "../support/exact_row.h"
-#include "pool.h"
+#include "runtime/pool.h"
 
 static struct random seed;
 

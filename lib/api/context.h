@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMX_CONTEXT_H
+#define SMX_CONTEXT_H
+
+#include "engine/kernels.h"
+#include "runtime/pool.h"
+#include "softmax.h"
+
+struct smx_context {
+    const struct smx_kernels *kernels;
+    enum smx_isa isa;
+    struct smx_pool *pool;
+};
+
+#endif

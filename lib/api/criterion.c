@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "criterion.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "simd/elementary.h"
+
+static enum smx_status check_labels(const struct smx_logits *z,
+                                    const struct smx_criterion *criterion,
+                                    struct smx_where *where)
+{
+    size_t rows = smx_rows_count(z);
+    for (size_t r = 0; r < rows; r++) {
+        int64_t label = criterion->labels[r];
+        if (label == criterion->ignore_index ||
+            (label >= 0 && (uint64_t)label < z->classes))
+            continue;
+        if (where)
+            *where = (struct smx_where){SMX_LABELS, r};
+        return SMX_ELABEL;
+    }
+    return SMX_OK;
+}
+
+static enum smx_status check_weights(const struct smx_logits *z,
+                                     const void *weights,
+                                     struct smx_where *where)
+{
+    enum smx_status status = smx_rows_finite(weights, z->dtype, z->classes,
+                                             false, SMX_WEIGHTS, where);
+    if (status)
+        return status;
+    for (size_t c = 0; c < z->classes; c++)
+        if (smx_get(weights, z->dtype, c) < 0)
+            return SMX_EARGUMENT;
+    return SMX_OK;
+}
+
+enum smx_status smx_criterion_check(const struct smx_logits *z,
+                                    const struct smx_criterion *criterion,
+                                    struct smx_where *where)
+{
+    double e = criterion->label_smoothing, zl = criterion->z_loss;
+    size_t rows = smx_rows_count(z);
+    if (!(e >= 0 && e <= 1) || !(zl >= 0) || isinf(zl) ||
+        (unsigned)criterion->reduction > SMX_NONE)
+        return SMX_EARGUMENT;
+    if (criterion->labels && criterion->targets)
+        return SMX_EARGUMENT;
+    if (rows && !criterion->labels && !criterion->targets)
+        return SMX_EARGUMENT;
+    enum smx_status status = SMX_OK;
+    if (criterion->labels)
+        status = check_labels(z, criterion, where);
+    else if (criterion->targets)
+        status = smx_rows_finite(criterion->targets, z->dtype,
+                                 rows * z->classes, false, SMX_TARGETS, where);
+    if (!status && criterion->weights)
+        status = check_weights(z, criterion->weights, where);
+    return status;
+}
+
+bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r)
+{
+    return criterion->labels && criterion->labels[r] == criterion->ignore_index;
+}
+
+static double weight(const struct smx_logits *z,
+                     const struct smx_criterion *criterion, size_t c)
+{
+    return criterion->weights ? smx_get(criterion->weights, z->dtype, c) : 1;
+}
+
+bool smx_criterion_is_single(const struct smx_criterion *criterion)
+{
+    return criterion->labels && criterion->label_smoothing == 0;
+}
+
+bool smx_criterion_single(const struct smx_criterion *criterion,
+                          const struct smx_row *row, size_t *class,
+                          double *mass)
+{
+    if (!smx_criterion_is_single(criterion))
+        return false;
+    *class = (size_t)criterion->labels[row->r];
+    *mass = weight(row->logits, criterion, *class);
+    return true;
+}
+
+/* t or, of labels, a one. */
+static void load_targets(const struct smx_criterion *criterion,
+                         struct smx_row *row)
+{
+    if (criterion->labels) {
+        memset(row->mass, 0, row->n * sizeof *row->mass);
+        size_t c = (size_t)criterion->labels[row->r] - row->first;
+        if (c < row->count)
+            row->mass[c] = 1;
+    } else {
+        smx_row_get(row, criterion->targets, row->mass);
+    }
+}
+
+void smx_criterion_mass(const struct smx_criterion *criterion,
+                        struct smx_row *row)
+{
+    const struct smx_row_kernels *k = row->kernels;
+    const struct smx_logits *z = row->logits;
+    double e = criterion->label_smoothing;
+    load_targets(criterion, row);
+    if (e != 0) {
+        struct smx_two share = {e, 0};
+        share = smx_divide(share, (double)z->classes, 0);
+        k->smooth(row->mass, row->n, two_sum(1, -e), share);
+        for (size_t c = row->count; c < row->n; c++)
+            row->mass[c] = 0;
+    }
+    if (criterion->weights) {
+        const float *f = criterion->weights;
+        const double *d = criterion->weights;
+        for (size_t c = row->count; c < row->n; c++)
+            row->out[c] = 0;
+        if (z->dtype == SMX_FLOAT32)
+            k->widen(f + row->first, row->count, row->out);
+        else
+            memcpy(row->out, d + row->first, row->count * sizeof *d);
+        k->times(row->mass, row->out, row->n, row->mass);
+    }
+}
+
+void smx_criterion_count(const struct smx_logits *z,
+                         const struct smx_criterion *criterion, double *divisor,
+                         size_t *rows)
+{
+    struct smx_two sum = {0, 0};
+    size_t all = smx_rows_count(z);
+    *rows = 0;
+    for (size_t r = 0; r < all; r++) {
+        if (smx_criterion_ignores(criterion, r))
+            continue;
+        size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;
+        double w = criterion->labels ? weight(z, criterion, y) : 1;
+        two_accumulate(&sum, (struct smx_two){w, 0});
+        ++*rows;
+    }
+    *divisor = two_settle(sum).hi;
+}
+
+static struct smx_two cost_of(const void *argument, struct smx_row *row)
+{
+    const struct smx_criterion *criterion = argument;
+    const struct smx_row_kernels *k = row->kernels;
+    smx_criterion_mass(criterion, row);
+    k->costs(row->mass, row->tile.hi, row->tile.lo, row->n, row->logsum,
+             row->out);
+    return k->sum(row->out, row->n);
+}
+
+/* As the kernel has it. */
+static double cost_at(struct smx_row *row, size_t class, double mass)
+{
+    struct smx_two d = smx_row_distance(row, class);
+    double cost = (row->logsum.hi - d.hi) + (row->logsum.lo - d.lo);
+    return mass != 0 ? mass * cost : 0;
+}
+
+double smx_criterion_loss(const struct smx_criterion *criterion,
+                          struct smx_row *row)
+{
+    size_t class;
+    double mass, loss;
+    if (smx_criterion_single(criterion, row, &class, &mass))
+        loss = cost_at(row, class, mass);
+    else
+        loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, two_add).hi;
+    if (row->empty) /* 0 log 0 = 0 */
+        return loss != 0 ? INFINITY : 0;
+    return isnan(loss) ? INFINITY : loss;
+}

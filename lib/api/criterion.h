@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * What a row is compared with: v_c = w_c q_c, the mass that the loss puts on
+ * class c, so that the loss is -sum v_c log p_c and its gradient
+ * (sum v) p_c - v_c for labels and targets alike.
+ */
+#ifndef SMX_CRITERION_H
+#define SMX_CRITERION_H
+
+#include "engine/row.h"
+
+/** Checks options, then labels, targets and weights element by element. */
+enum smx_status smx_criterion_check(const struct smx_logits *logits,
+                                    const struct smx_criterion *criterion,
+                                    struct smx_where *where);
+
+bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
+
+/** Fills row->mass with the v of its tile, 0 behind the last class:
+ *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c. Uses row->out. */
+void smx_criterion_mass(const struct smx_criterion *criterion,
+                        struct smx_row *row);
+
+/** Has the label all the mass? */
+bool smx_criterion_is_single(const struct smx_criterion *criterion);
+
+/** The same; then v is *mass at *class alone. */
+bool smx_criterion_single(const struct smx_criterion *criterion,
+                          const struct smx_row *row, size_t *class,
+                          double *mass);
+
+/** The divisor of mean and the rows not ignored. */
+void smx_criterion_count(const struct smx_logits *logits,
+                         const struct smx_criterion *criterion, double *divisor,
+                         size_t *rows);
+
+/** Row loss without z-loss; row->logsum is there. */
+double smx_criterion_loss(const struct smx_criterion *criterion,
+                          struct smx_row *row);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* Derivatives of softmax itself: d a_j / d z_i = a_j (delta_ij - a_i). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/plain_vjp.h"
+#include "engine/row.h"
+
+struct derivative_call {
+    const struct smx_logits *logits;
+    bool log;
+    const void *upstream;
+    void *out;
+};
+
+/* sum of g, or of g exp(d), of the tile */
+static struct smx_two dot_of(const void *argument, struct smx_row *row)
+{
+    const struct derivative_call *call = argument;
+    const struct smx_row_kernels *k = row->kernels;
+    smx_row_get(row, call->upstream, row->mass);
+    if (!call->log) {
+        k->scale(row->tile.e, row->n, 1, false, row->out);
+        k->times(row->mass, row->out, row->n, row->mass);
+    }
+    return k->sum(row->mass, row->n);
+}
+
+struct product {
+    const struct derivative_call *call;
+    struct smx_row_descent log;
+    struct smx_vjp_scale plain;
+};
+
+static struct smx_two put_tile(const void *argument, struct smx_row *row)
+{
+    const struct product *p = argument;
+    const struct smx_row_kernels *k = row->kernels;
+    double *out = smx_row_out(row, p->call->out);
+    smx_row_get(row, p->call->upstream, row->mass);
+    if (p->call->log)
+        k->descend(row->tile.e, row->mass, row->tile.slope, row->count, &p->log,
+                   out);
+    else
+        k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->plain,
+               out);
+    smx_row_put(row, out, p->call->out);
+    return (struct smx_two){0, 0};
+}
+
+static void vjp_row(void *argument, struct smx_row *row, size_t r)
+{
+    const struct derivative_call *call = argument;
+    struct smx_two minus_one = {-1, 0};
+    struct smx_two dot = smx_row_sweep(
+        row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, two_add);
+    dot = call->log ? dot : two_mul(dot, row->inverse);
+    struct product product = {
+        .call = call,
+        .log = smx_row_descend(row, two_negate(dot), minus_one),
+        .plain = {.inverse = two_mul(row->cooling, row->inverse),
+                  .dot = dot,
+                  .power = {row->pure[0], row->pure[1]}}};
+    (void)r;
+    smx_row_sweep(row, SMX_ROW_E, put_tile, &product, NULL);
+}
+
+/* The tile's part of row j of the Jacobian; p_j: times 2^SMX_ROW_SHIFT.
+ * softmax: -p_i p_j + delta_ij p_j; log-softmax: -p_i + delta_ij. Neither is
+ * more than 1, so both terms stay shifted. */
+static void jacobian_tile(const struct derivative_call *call,
+                          struct smx_row *row, size_t j, struct smx_two p_j)
+{
+    int shift = (call->log ? 1 : 2) * SMX_ROW_SHIFT;
+    const struct smx_logits *z = call->logits;
+    struct smx_two one = {1, 0};
+    struct smx_two a = two_mul(call->log ? one : p_j, row->cooling);
+    struct smx_row_descent how = {.b = two_scale(a, -0x1p128), .down = 1};
+    how.a = two_negate(two_mul(a, row->inverse));
+    size_t o = row->r / z->inner, n = row->r % z->inner;
+    size_t at = ((o * z->classes + j) * z->inner + n) * z->classes;
+    bool here = j - row->first < row->count;
+    smx_row_power(row->exponent - shift, how.pure);
+    smx_row_power(row->exponent - shift, how.mixed);
+    if (here)
+        row->mass[j - row->first] = 1;
+    row->kernels->descend(row->tile.e, row->mass, row->tile.slope, row->count,
+                          &how, row->out);
+    if (here)
+        row->mass[j - row->first] = 0;
+    for (size_t i = 0; i < row->count; i++)
+        smx_set(call->out, z->dtype, at + row->first + i, row->out[i]);
+}
+
+/* Tile by tile in both directions. */
+static void jacobian_row(void *argument, struct smx_row *row, size_t r)
+{
+    const struct derivative_call *call = argument;
+    double e[SMX_TILE];
+    (void)r;
+    for (size_t first = 0; first < call->logits->classes; first += SMX_TILE) {
+        smx_row_tile(row, first, SMX_ROW_E);
+        size_t count = row->count;
+        memcpy(e, row->tile.e, count * sizeof *e);
+        memset(row->mass, 0, sizeof row->mass);
+        SMX_ROW_TILES (c, row, SMX_ROW_E)
+            for (size_t j = 0; j < count; j++) {
+                struct smx_two p = {e[j], 0};
+                jacobian_tile(call, row, first + j, two_mul(p, row->inverse));
+            }
+    }
+}
+
+enum smx_status smx_vjp(struct smx_context *context,
+                        const struct smx_logits *logits, bool log,
+                        const void *upstream, void *gradient,
+                        struct smx_where *where)
+{
+    struct smx_two *tops = NULL;
+    enum smx_status status = smx_rows_check(logits);
+    if (!status &&
+        smx_plain_vjp(context, logits, log, upstream, gradient, &status))
+        return status;
+    if (!status)
+        status = smx_rows_scan_tops(context, logits, &tops, where);
+    if (!status)
+        status = smx_rows_scan(context, logits, upstream, SMX_UPSTREAM, where);
+    struct derivative_call call = {logits, log, upstream, gradient};
+    const struct smx_rows_work work = {
+        .run = vjp_row, .argument = &call, .tops = tops, .slope = true};
+    if (!status)
+        smx_rows_run(context, logits, &work);
+    free(tops);
+    return status;
+}
+
+enum smx_status smx_jacobian(struct smx_context *context,
+                             const struct smx_logits *logits, bool log,
+                             void *jacobian, struct smx_where *where)
+{
+    size_t count, elements;
+    enum smx_status status = smx_rows_check(logits);
+    if (status)
+        return status;
+    count = smx_rows_count(logits) * logits->classes;
+    if (__builtin_mul_overflow(count, logits->classes, &elements) ||
+        elements > PTRDIFF_MAX / sizeof(double))
+        return SMX_EOVERFLOW;
+    status = smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
+    if (status)
+        return status;
+    struct derivative_call call = {logits, log, NULL, jacobian};
+    const struct smx_rows_work work = {
+        .run = jacobian_row,
+        .argument = &call,
+        .slope = true,
+        .serial = true,
+    };
+    smx_rows_run(context, logits, &work);
+    return SMX_OK;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* dL/dz_c = (sum_k v_k) p_c - v_c [+ 2 L lse p_c], v as in criterion.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "criterion.h"
+#include "simd/elementary.h"
+#include "loss.h"
+#include "engine/plain_loss.h"
+
+struct gradient_call {
+    const struct smx_logits *logits;
+    const struct smx_criterion *criterion;
+    const void *upstream;
+    void *gradient;
+    struct smx_two factor, z_factor; /* of the reduction */
+};
+
+static struct smx_two add_mass(const void *argument, struct smx_row *row)
+{
+    smx_criterion_mass(argument, row);
+    return row->kernels->sum(row->mass, row->n);
+}
+
+/* sum_k v_k */
+static struct smx_two mass_of(const struct smx_criterion *criterion,
+                              struct smx_row *row)
+{
+    size_t class;
+    struct smx_two mass = {0, 0};
+    if (smx_criterion_single(criterion, row, &class, &mass.hi))
+        return mass;
+    return smx_row_sweep(row, SMX_ROW_PLACE, add_mass, criterion, two_add);
+}
+
+/* d_c = a p_c - b v_c, before the slope. */
+static struct smx_row_descent descent_of(const struct gradient_call *call,
+                                         struct smx_row *row)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    enum smx_dtype dtype = call->logits->dtype;
+    struct smx_two a = two_mul(mass_of(criterion, row), call->factor);
+    struct smx_two b = call->factor, square = {0, 0}, g = {1, 0};
+    if (!row->empty && criterion->z_loss != 0)
+        square = two_mul(two_product(2 * criterion->z_loss, smx_row_lse(row)),
+                         call->z_factor);
+    a = two_plus(a, square, 0);
+    if (call->upstream) {
+        g.hi = smx_get(call->upstream, dtype,
+                       criterion->reduction == SMX_NONE ? row->r : 0);
+        a = two_mul(a, g);
+        b = two_mul(b, g);
+    }
+    return smx_row_descend(row, a, b);
+}
+
+struct descent {
+    const struct gradient_call *call;
+    struct smx_row_descent how;
+};
+
+/* Where only class y has mass, that is computed again. */
+static void descend_single(const struct descent *d, struct smx_row *row,
+                           size_t y, double v, double *out)
+{
+    const double *slope = row->tile.slope;
+    row->kernels->descend(row->tile.e, NULL, slope, row->count, &d->how, out);
+    if (y - row->first >= row->count) /* wraps below it */
+        return;
+    size_t i = y - row->first;
+    row->kernels->descend(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
+                          &d->how, out + i);
+}
+
+static struct smx_two descend(const void *argument, struct smx_row *row)
+{
+    const struct descent *d = argument;
+    double v, *out = smx_row_out(row, d->call->gradient);
+    size_t y;
+    if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
+        descend_single(d, row, y, v, out);
+    } else {
+        smx_criterion_mass(d->call->criterion, row);
+        row->kernels->descend(row->tile.e, row->mass, row->tile.slope,
+                              row->count, &d->how, out);
+    }
+    smx_row_put(row, out, d->call->gradient);
+    return (struct smx_two){0, 0};
+}
+
+static struct smx_two put_zeros(const void *argument, struct smx_row *row)
+{
+    const struct gradient_call *call = argument;
+    double *out = smx_row_out(row, call->gradient);
+    memset(out, 0, row->count * sizeof *out);
+    smx_row_put(row, out, call->gradient);
+    return (struct smx_two){0, 0};
+}
+
+static void put_row(void *argument, struct smx_row *row, size_t r)
+{
+    const struct gradient_call *call = argument;
+    if (smx_criterion_ignores(call->criterion, r)) {
+        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, call, NULL);
+    } else {
+        struct descent d = {call, descent_of(call, row)};
+        smx_row_sweep(row, SMX_ROW_E, descend, &d, NULL);
+    }
+}
+
+static enum smx_status check(struct smx_context *context,
+                             const struct smx_logits *z,
+                             const struct smx_criterion *criterion,
+                             const void *upstream, struct smx_two **tops,
+                             struct smx_where *where)
+{
+    size_t rows = smx_rows_count(z);
+    enum smx_status status = smx_rows_scan_tops(context, z, tops, where);
+    if (!status)
+        status = smx_criterion_check(z, criterion, where);
+    if (!status && upstream)
+        status = smx_rows_finite(upstream, z->dtype,
+                                 criterion->reduction == SMX_NONE ? rows : 1,
+                                 false, SMX_UPSTREAM, where);
+    return status;
+}
+
+enum smx_status smx_gradient(struct smx_context *context,
+                             const struct smx_logits *logits,
+                             const struct smx_criterion *criterion,
+                             const void *upstream, void *gradient,
+                             const struct smx_loss_out *loss,
+                             struct smx_where *where)
+{
+    struct smx_two *tops;
+    enum smx_status status = smx_rows_check(logits);
+    if (status)
+        return status;
+    if (smx_plain_loss(context, logits, criterion, upstream, gradient, loss,
+                       &status))
+        return status;
+    status = check(context, logits, criterion, upstream, &tops, where);
+    if (status) {
+        free(tops);
+        return status;
+    }
+    struct smx_two one = {1, 0}, zero = {0, 0};
+    struct gradient_call call = {logits,   criterion, upstream,
+                                 gradient, one,       one};
+    if (criterion->reduction == SMX_MEAN) {
+        size_t rows;
+        double divisor;
+        smx_criterion_count(logits, criterion, &divisor, &rows);
+        call.factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
+        call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
+    }
+    const struct smx_loss_also also = {put_row, &call};
+    status = smx_loss_checked(context, logits, tops, criterion, loss, &also);
+    free(tops);
+    return status;
+}

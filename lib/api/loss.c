@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Cross-entropy: the row losses, then their reduction in the order of rows. */
+#include "loss.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "criterion.h"
+#include "engine/plain_loss.h"
+
+/* Of the rows that one thread sums up in their order. */
+struct part {
+    struct smx_two entropy, square; /* -sum v log p, L lse^2 */
+    size_t hits;
+};
+
+struct loss_call {
+    const struct smx_logits *logits;
+    const struct smx_criterion *criterion;
+    const struct smx_loss_out *out; /* NULL: none */
+    const struct smx_loss_also *also;
+    size_t per_part; /* rows */
+    struct part *parts;
+};
+
+static struct smx_two peak_of_targets(const void *argument, struct smx_row *row)
+{
+    const struct smx_criterion *criterion = argument;
+    smx_row_get(row, criterion->targets, row->mass);
+    return smx_row_peak(row->kernels, row->mass, row->first, row->count);
+}
+
+static size_t first_target(const struct smx_criterion *criterion,
+                           struct smx_row *row)
+{
+    struct smx_two top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets,
+                                       criterion, smx_row_larger);
+    return (size_t)top.lo;
+}
+
+static bool hits(const struct smx_criterion *criterion, struct smx_row *row)
+{
+    size_t class = criterion->labels ? (size_t)criterion->labels[row->r]
+                                     : first_target(criterion, row);
+    return class == row->argmax;
+}
+
+static void add_loss(const struct loss_call *call, struct smx_row *row,
+                     size_t r)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    struct part *part = &call->parts[r / call->per_part];
+    struct smx_two entropy = {0, 0}, square = {0, 0};
+    enum smx_dtype dtype = call->logits->dtype;
+    if (!smx_criterion_ignores(criterion, r)) {
+        entropy.hi = smx_criterion_loss(criterion, row);
+        if (!row->empty && criterion->z_loss != 0) {
+            double lse = smx_row_lse(row);
+            square.hi = smx_times(criterion->z_loss * lse, lse);
+        }
+        if (call->out->accuracy)
+            part->hits += hits(criterion, row);
+    }
+    two_accumulate(&part->entropy, entropy);
+    two_accumulate(&part->square, square);
+    if (criterion->reduction == SMX_NONE && call->out->loss)
+        smx_set(call->out->loss, dtype, r,
+                smx_plus(entropy.hi, square.hi, INFINITY));
+}
+
+static void take_row(void *argument, struct smx_row *row, size_t r)
+{
+    const struct loss_call *call = argument;
+    const struct smx_loss_out *out = call->out;
+    if (out) {
+        add_loss(call, row, r);
+        if (out->logsumexp)
+            smx_set(out->logsumexp, call->logits->dtype, r, smx_row_lse(row));
+        if (out->argmax)
+            out->argmax[r] = (int64_t)row->argmax;
+    }
+    if (call->also)
+        call->also->work(call->also->argument, row, r);
+}
+
+static void put_loss(const struct loss_call *call, struct part sum,
+                     double divisor, size_t rows)
+{
+    double entropy = two_settle(sum.entropy).hi;
+    double square = two_settle(sum.square).hi;
+    entropy = isnan(entropy) ? INFINITY : entropy;
+    square = isnan(square) ? INFINITY : square;
+    if (call->criterion->reduction == SMX_MEAN) {
+        entropy = divisor == 0 ? 0 : entropy / divisor;
+        square = divisor == 0 ? 0 : square / (double)rows;
+    }
+    if (call->criterion->reduction != SMX_NONE)
+        smx_set(call->out->loss, call->logits->dtype, 0,
+                smx_plus(entropy, square, INFINITY));
+}
+
+static void put_sums(const struct loss_call *call, size_t parts)
+{
+    const struct smx_loss_out *out = call->out;
+    struct part sum = {{0, 0}, {0, 0}, 0};
+    size_t rows;
+    double divisor;
+    smx_criterion_count(call->logits, call->criterion, &divisor, &rows);
+    for (size_t i = 0; i < parts; i++) {
+        two_accumulate(&sum.entropy, call->parts[i].entropy);
+        two_accumulate(&sum.square, call->parts[i].square);
+        sum.hits += call->parts[i].hits;
+    }
+    if (out->loss)
+        put_loss(call, sum, divisor, rows);
+    if (out->divisor)
+        *out->divisor = divisor;
+    if (out->rows)
+        *out->rows = rows;
+    if (out->accuracy)
+        *out->accuracy = rows ? (double)sum.hits / (double)rows : 0;
+}
+
+enum smx_status smx_loss_checked(struct smx_context *context,
+                                 const struct smx_logits *logits,
+                                 const struct smx_two *tops,
+                                 const struct smx_criterion *criterion,
+                                 const struct smx_loss_out *out,
+                                 const struct smx_loss_also *also)
+{
+    size_t per_part = smx_rows_slice(logits);
+    size_t parts = (smx_rows_count(logits) + per_part - 1) / per_part;
+    struct loss_call call = {logits, criterion, out, also, per_part, NULL};
+    if (out) {
+        call.parts = calloc(parts + 1, sizeof *call.parts);
+        if (!call.parts)
+            return SMX_ENOMEM;
+    }
+    /* a softcap's distances are worth keeping even for one of them */
+    bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
+    const struct smx_rows_work work = {.run = take_row,
+                                       .argument = &call,
+                                       .tops = tops,
+                                       .logs = out && logs,
+                                       .logsum = out || criterion->z_loss != 0,
+                                       .slope = also != NULL};
+    smx_rows_run(context, logits, &work);
+    if (out)
+        put_sums(&call, parts);
+    free(call.parts);
+    return SMX_OK;
+}
+
+enum smx_status smx_loss(struct smx_context *context,
+                         const struct smx_logits *logits,
+                         const struct smx_criterion *criterion,
+                         const struct smx_loss_out *out,
+                         struct smx_where *where)
+{
+    struct smx_two *tops = NULL;
+    enum smx_status status = smx_rows_check(logits);
+    if (!status &&
+        smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
+        return status;
+    if (!status)
+        status = smx_rows_scan_tops(context, logits, &tops, where);
+    if (!status)
+        status = smx_criterion_check(logits, criterion, where);
+    if (!status)
+        status = smx_loss_checked(context, logits, tops, criterion, out, NULL);
+    free(tops);
+    return status;
+}

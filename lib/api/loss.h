@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMX_LOSS_H
+#define SMX_LOSS_H
+
+#include "engine/rows.h"
+
+/** What else is done with each row, after its loss. */
+struct smx_loss_also {
+    void (*work)(void *argument, struct smx_row *row, size_t r);
+    void *argument;
+};
+
+/** smx_loss of operands that have been checked, over one load of the rows.
+ *  out may be NULL, also too, and tops (rows.h). Nothing is written unless
+ *  SMX_OK is returned. */
+enum smx_status smx_loss_checked(struct smx_context *context,
+                                 const struct smx_logits *logits,
+                                 const struct smx_two *tops,
+                                 const struct smx_criterion *criterion,
+                                 const struct smx_loss_out *out,
+                                 const struct smx_loss_also *also);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/** One call of smx_plain_loss: what its sweeps and its rows share. */
+#ifndef SMX_LOSS_CALL_H
+#define SMX_LOSS_CALL_H
+
+#include <math.h>
+#include <stdatomic.h>
+
+#include "api/context.h"
+#include "loss_kernels.h"
+
+/* Rows whose losses are added up at once. */
+#define SMX_BLOCK_ROWS SMX_FEW_ROWS
+
+/* Sixteenths of a binade up to which exponentials are taken relative to 0. */
+#define SMX_NEAR 1600.0
+
+struct smx_part { /* of a row: one of its chunks, or all of it */
+    bool tame;    /* tame.h; of a chunk: if its row is */
+    double max, reference, sum;
+    double mass; /* sum of v */
+    double cost; /* sum of v (anchor - z), anchor: max, or 0 if all masked */
+};
+
+struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
+    bool tame;
+    double reference, factor, share;
+    double label; /* what the label's class loses beside that */
+    double nats;  /* its -log p, of tame rows */
+};
+
+struct smx_loss_call {
+    const struct smx_kernels *kernels;
+    const struct smx_logits *logits;
+    const struct smx_criterion *asked;
+    const struct smx_loss_out *out;
+    size_t all; /* rows */
+    size_t classes, chunks;
+    double keep, share; /* of the label: 1 - e; of every class: e / C */
+    double inverse_temperature, scale; /* as in plain.c */
+    struct smx_tame tame;
+    double divisor, factor, z_factor;
+    size_t counted;              /* rows not ignored */
+    bool few, kept;              /* blocks of rows are computed at once */
+    bool stream;                 /* the gradient past the cache */
+    double *entropies, *squares; /* one a row of all */
+    const float *upstreams;      /* as asked, like the next */
+    float *gradients;
+    size_t most;                  /* rows of a tile */
+    struct smx_part *parts;       /* of a tile; not of few classes, */
+    struct smx_descent *descents; /* nor these */
+    float *copy;                  /* where rows do not lie side by side */
+    atomic_bool refused, wild;    /* wild: some chunk is not tame */
+    atomic_size_t hits;
+
+    /* The tile at work: what follows is of its first row. */
+    size_t rows, slices, blocks, per_block;
+    struct smx_criterion criterion;
+    const float *z, *upstream;
+    float *gradient;
+    struct smx_mass mass;
+    double *entropy, *square;
+    float *logsumexp;
+    int64_t *argmax;
+};
+
+static inline double smx_loss_reference(double max, double scale)
+{
+    return fabs(max * scale) <= SMX_NEAR ? 0 : max;
+}
+
+static inline double smx_loss_weight(const struct smx_loss_call *call,
+                                     int64_t label)
+{
+    return call->mass.weights ? call->mass.weights[label] : 1;
+}
+
+/* Of the row, or of all. */
+static inline double smx_loss_upstream(const struct smx_loss_call *call,
+                                       size_t row)
+{
+    bool none = call->criterion.reduction == SMX_NONE;
+    return call->upstream ? call->upstream[none ? row : 0] : 1;
+}
+
+static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
+                                    size_t chunk)
+{
+    size_t left = call->classes - chunk * SMX_CHUNK;
+    return left < SMX_CHUNK ? left : SMX_CHUNK;
+}
+
+static inline size_t smx_loss_rows(const struct smx_loss_call *call,
+                                   size_t block)
+{
+    size_t left = call->rows - block * call->per_block;
+    return left < call->per_block ? left : call->per_block;
+}
+
+/* What tame exponentials are times as much of. */
+#define SMX_TAME_UNIT 0x1p-54
+
+/** The gradient at the label's class, before the logits are overwritten. */
+float smx_loss_own(const struct smx_loss_call *call, size_t row,
+                   const struct smx_descent *descent);
+
+/** max, tame, reference and sum of a chunk, and of a tame one both halves of
+ * the exponentials (tame.h), unless rest is NULL; false: NaN or +INFINITY.
+ * before: others, as many, that are divided in any case; or NULL. */
+bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
+                  float *high, float *rest, const struct smx_tame_kept *before,
+                  struct smx_part *part);
+
+/** Is rank asked for? */
+static inline bool smx_loss_ranks(const struct smx_loss_call *call)
+{
+    return call->out && (call->argmax || call->out->accuracy);
+}
+
+/** The largest logit of a row, and whether it is the label's. */
+void smx_loss_rank(struct smx_loss_call *call, size_t row);
+
+/** The losses of n rows, at most SMX_BLOCK_ROWS, from start. parts: one a
+ * chunk, which change if the row is not tame; descents, one a row: NULL without
+ * a gradient. */
+void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
+                   struct smx_part *parts, struct smx_descent *descents);
+
+/** The losses of a block of rows from the call's parts. argument: the call. */
+void smx_loss_block(void *argument, size_t block);
+
+/** All of a block of rows of few classes. */
+void smx_loss_few(void *argument, size_t block);
+
+/** All of a slice of such blocks, of rows whose exponentials are kept on the
+ *  way to the gradient. */
+void smx_loss_kept(void *argument, size_t slice);
+
+/* Classes of the longest of these rows. */
+#define SMX_KEPT (2 * SMX_CHUNK)
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows that are not long, on the way to a gradient in the labels: their
+ * exponentials are kept from the sum to the division by it, which takes less
+ * than to compute them again. */
+#include <math.h>
+#include <string.h>
+
+#include "api/criterion.h"
+#include "kernels.h"
+#include "loss_call.h"
+#include "loss_kernels.h"
+
+#define ALIGNED __attribute__((aligned(64)))
+
+/* A row whose exponentials wait to be divided; sum 0: none does. */
+struct waiting {
+    double sum;
+    float *out;
+    size_t label;
+    float own; /* what is put at the label's class */
+};
+
+struct kept { /* both halves of tame exponentials, row by row */
+    ALIGNED float high[SMX_KEPT];
+    float rest[SMX_KEPT];
+    struct waiting row[SMX_BLOCK_ROWS];
+};
+
+static void end_row(struct waiting *row)
+{
+    row->out[row->label] = row->own;
+    row->sum = 0; /* it waits no more */
+}
+
+/* Meanwhile the row that was in its place is divided. parts: one a chunk. */
+static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
+                    struct kept *kept, struct smx_part *parts)
+{
+    const float *z = call->z + row * call->classes;
+    struct waiting *was = &kept->row[place];
+    size_t at = place * smx_blocks(call->classes);
+    for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
+        float *high = kept->high + at + c, *rest = kept->rest + at + c;
+        struct smx_tame_kept before = {high, rest, was->sum, was->out + c};
+        smx_loss_sum(call, z + c, smx_loss_chunk(call, k), high, rest,
+                     was->sum != 0 ? &before : NULL, &parts[k]);
+    }
+    if (was->sum != 0)
+        end_row(was);
+}
+
+/* At once, or when the next row comes. */
+static void put_row(const struct smx_loss_call *call, size_t row,
+                    const struct smx_descent *d, struct waiting *wait)
+{
+    size_t n = call->classes, start = row * n;
+    float *out = call->gradient + start;
+    if (smx_criterion_ignores(&call->criterion, row)) {
+        memset(out, 0, n * sizeof *out);
+        return;
+    }
+    wait->out = out;
+    wait->label = (size_t)call->criterion.labels[row];
+    wait->own = smx_loss_own(call, row, d);
+    if (d->tame) {
+        wait->sum = 1 / (d->factor * SMX_TAME_UNIT);
+        return;
+    }
+    call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
+                                 d->factor, &call->mass, d->share, out);
+    end_row(wait);
+}
+
+static void keep_block(struct smx_loss_call *call, size_t block,
+                       struct kept *kept)
+{
+    size_t start = block * call->per_block, n = smx_loss_rows(call, block);
+    struct smx_part parts[SMX_BLOCK_ROWS];
+    struct smx_descent descents[SMX_BLOCK_ROWS];
+    for (size_t r = 0; r < n; r++)
+        sum_row(call, start + r, r, kept, parts + r * call->chunks);
+    smx_loss_take(call, start, n, parts, descents);
+    for (size_t r = 0; r < n; r++)
+        put_row(call, start + r, &descents[r], &kept->row[r]);
+}
+
+static void divide_rows(const struct smx_loss_call *call, struct kept *kept)
+{
+    for (size_t r = 0; r < call->per_block; r++) {
+        struct waiting *row = &kept->row[r];
+        size_t at = r * smx_blocks(call->classes);
+        if (row->sum == 0)
+            continue;
+        struct smx_tame_kept of = {kept->high + at, kept->rest + at, row->sum,
+                                   row->out};
+        call->kernels->tame->divide(&of, call->classes);
+        end_row(row);
+    }
+}
+
+void smx_loss_kept(void *argument, size_t slice)
+{
+    struct smx_loss_call *call = argument;
+    size_t b = smx_pool_first(call->blocks, call->slices, slice);
+    size_t end = smx_pool_first(call->blocks, call->slices, slice + 1);
+    bool beside = smx_tame_beside(call->rows, call->classes);
+    struct kept kept;
+    for (size_t r = 0; r < call->per_block; r++)
+        kept.row[r] = (struct waiting){.out = call->gradient};
+    for (; b < end; b++) {
+        if (!beside)
+            divide_rows(call, &kept);
+        keep_block(call, b, &kept);
+    }
+    divide_rows(call, &kept);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* From the parts of a row to its loss and what its gradient needs. */
+#include "api/criterion.h"
+#include "loss_call.h"
+#include "sums.h"
+
+static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
+                     struct smx_part *part)
+{
+    part->tame = false;
+    part->reference = part->sum = 0;
+    if (part->max == -INFINITY)
+        return;
+    part->reference = smx_loss_reference(part->max, call->scale);
+    part->sum = call->kernels->loss->sum(z, n, part->reference, call->scale);
+}
+
+bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
+                  float *high, float *rest, const struct smx_tame_kept *before,
+                  struct smx_part *part)
+{
+    const struct smx_tame_kernels *kernels = call->kernels->tame;
+    float max = INFINITY;
+    double sum = 0;
+    if (smx_tame_expected(kernels, &call->tame, call->wild, z, n))
+        sum = rest ? kernels->keep(z, n, &call->tame, &max, high, rest, before)
+                   : kernels->sum(z, n, &call->tame, &max);
+    else if (before)
+        kernels->divide(before, n);
+    *part = (struct smx_part){.tame = max < call->tame.highest, .max = max};
+    if (part->tame) {
+        part->sum = sum * SMX_TAME_UNIT;
+        return !isnan(sum);
+    }
+    if (!call->kernels->peak(z, n, &max))
+        return false;
+    call->wild = true;
+    part->max = max;
+    sum_wild(call, z, n, part);
+    return true;
+}
+
+/* The sums of a row's tame chunks, when the row as a whole is not. */
+static void sum_again(const struct smx_loss_call *call, size_t row,
+                      struct smx_part *parts)
+{
+    const float *z = call->z + row * call->classes;
+    for (size_t k = 0; k < call->chunks; k++)
+        if (parts[k].tame)
+            sum_wild(call, z + k * SMX_CHUNK, smx_loss_chunk(call, k),
+                     &parts[k]);
+}
+
+static bool is_tame(const struct smx_loss_call *call,
+                    const struct smx_part *parts)
+{
+    double sum = 0;
+    bool tame = true;
+    for (size_t k = 0; k < call->chunks; k++) {
+        tame &= parts[k].tame;
+        sum += parts[k].sum;
+    }
+    return tame && smx_tame_sum(sum / SMX_TAME_UNIT, call->classes);
+}
+
+static struct smx_part merge(const struct smx_loss_call *call, size_t row,
+                             struct smx_part *parts)
+{
+    struct smx_part whole = {.max = -INFINITY, .tame = is_tame(call, parts)};
+    if (!whole.tame)
+        sum_again(call, row, parts);
+    if (call->chunks == 1)
+        return parts[0];
+    for (size_t k = 0; k < call->chunks; k++)
+        whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
+    bool empty = whole.max == -INFINITY;
+    double anchor = empty ? 0 : whole.max;
+    whole.reference = empty ? 0 : smx_loss_reference(whole.max, call->scale);
+    for (size_t k = 0; k < call->chunks; k++) {
+        double t = (parts[k].reference - whole.reference) * call->scale;
+        double below = anchor - (parts[k].max == -INFINITY ? 0 : parts[k].max);
+        if (parts[k].sum > 0)
+            whole.sum += parts[k].sum * smx_power(t);
+        whole.mass += parts[k].mass;
+        whole.cost += parts[k].cost;
+        whole.cost += parts[k].mass * below;
+    }
+    return whole;
+}
+
+/* The sum relative to the maximum, less the maximum itself. Its exponential
+ * leaves the sum with the very bits it came in with, but for a tame row, where
+ * it has others; a rest that is lost in the sum is added up again. */
+static double rest_of(const struct smx_loss_call *call, size_t row,
+                      const struct smx_part *whole)
+{
+    if (whole->sum == 0)
+        return 0;
+    double top = smx_power((whole->max - whole->reference) * call->scale);
+    double rest = (whole->sum - top) / top;
+    if (rest >= (whole->tame ? 0.25 : 0x1p-20))
+        return rest;
+    const float *z = call->z + row * call->classes;
+    rest = 0;
+    for (size_t k = 0; k < call->chunks; k++)
+        rest += call->kernels->rest(z + k * SMX_CHUNK, smx_loss_chunk(call, k),
+                                    whole->max, call->scale);
+    return rest;
+}
+
+/* Mass of both signs on masked classes: the first of them decides. */
+static double first_infinity(const struct smx_loss_call *call, size_t row)
+{
+    size_t start = row * call->classes, c = 0;
+    const struct smx_mass *mass = &call->mass;
+    for (;; c++) {
+        double v = mass->targets[start + c] * mass->keep + mass->share;
+        v = mass->weights ? mass->weights[c] * v : v;
+        if (call->z[start + c] == -INFINITY && v != 0)
+            return v > 0 ? INFINITY : -INFINITY;
+    }
+}
+
+/* -log p of the label's class. */
+static double nats_of(const struct smx_loss_call *call, size_t row,
+                      const struct smx_part *whole, double logsum)
+{
+    size_t label = (size_t)call->criterion.labels[row];
+    double z = call->z[row * call->classes + label];
+    return (whole->max - z) * call->inverse_temperature + logsum;
+}
+
+static double entropy_of(const struct smx_loss_call *call, size_t row,
+                         const struct smx_part *whole, double logsum)
+{
+    const int64_t *labels = call->criterion.labels;
+    double cost = 0, share = labels ? call->share : 1;
+    bool empty = whole->max == -INFINITY;
+    if (call->mass.kind != SMX_MASS_NONE)
+        cost = whole->cost * call->inverse_temperature + whole->mass * logsum;
+    cost *= share;
+    if (labels) {
+        double v = call->keep * smx_loss_weight(call, labels[row]);
+        if (v != 0)
+            cost += v * (empty ? INFINITY : nats_of(call, row, whole, logsum));
+    }
+    if (empty)
+        return cost != 0 ? INFINITY : 0;
+    return isnan(cost) ? first_infinity(call, row) : cost;
+}
+
+static struct smx_descent descent_of(const struct smx_loss_call *call,
+                                     size_t row, const struct smx_part *whole,
+                                     double logsum, double lse)
+{
+    const int64_t *labels = call->criterion.labels;
+    double g = smx_loss_upstream(call, row);
+    double label = 0, mass = whole->mass * (labels ? call->share : 1);
+    g *= call->inverse_temperature;
+    if (labels)
+        label = call->keep * smx_loss_weight(call, labels[row]);
+    struct smx_descent d = {.reference = whole->reference,
+                            .share =
+                                call->factor * g * (labels ? call->share : 1),
+                            .label = call->factor * g * label};
+    double a = call->factor * (mass + label);
+    if (call->criterion.z_loss != 0 && whole->sum > 0)
+        a += call->z_factor * 2 * call->criterion.z_loss * lse;
+    d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
+    /* of p - 1 tame sums have no digits left that the loss has */
+    d.nats = INFINITY;
+    if (whole->tame && call->mass.kind == SMX_MASS_NONE)
+        d.nats = nats_of(call, row, whole, logsum);
+    /* both halves of the factor as float32; no negative zeros; what counts as
+     * the lowest comes to nothing still */
+    d.tame = whole->tame && call->mass.kind == SMX_MASS_NONE &&
+             d.factor > 0x1p-66 && d.factor < 0x1p21;
+    return d;
+}
+
+/* First of the largest. */
+static size_t peak_at(const struct smx_loss_call *call, const float *x)
+{
+    float top = -INFINITY, max;
+    size_t at = 0;
+    for (size_t k = 0; k < call->chunks; k++) {
+        call->kernels->peak(x + k * SMX_CHUNK, smx_loss_chunk(call, k), &max);
+        if (max > top) {
+            top = max;
+            at = k * SMX_CHUNK;
+        }
+    }
+    while (x[at] != top)
+        at++;
+    return at;
+}
+
+void smx_loss_rank(struct smx_loss_call *call, size_t row)
+{
+    const struct smx_criterion *criterion = &call->criterion;
+    size_t start = row * call->classes, best = peak_at(call, call->z + start);
+    if (call->argmax)
+        call->argmax[row] = (int64_t)best;
+    if (!call->out->accuracy || smx_criterion_ignores(criterion, row))
+        return;
+    size_t aim = criterion->labels ? (size_t)criterion->labels[row]
+                                   : peak_at(call, call->mass.targets + start);
+    if (aim == best)
+        atomic_fetch_add(&call->hits, 1);
+}
+
+/* d: may be NULL. */
+static void take_row(struct smx_loss_call *call, size_t row,
+                     const struct smx_part *whole, double logsum,
+                     struct smx_descent *d)
+{
+    bool ignored = smx_criterion_ignores(&call->criterion, row);
+    double lse = whole->max * call->inverse_temperature + logsum;
+    double square = call->criterion.z_loss * lse * lse;
+    call->entropy[row] = ignored ? 0 : entropy_of(call, row, whole, logsum);
+    if (call->square)
+        call->square[row] = ignored || whole->sum == 0 ? 0 : square;
+    if (call->logsumexp)
+        call->logsumexp[row] = (float)lse;
+    if (smx_loss_ranks(call))
+        smx_loss_rank(call, row);
+    if (d && ignored)
+        *d = (struct smx_descent){.reference = whole->reference};
+    else if (d)
+        *d = descent_of(call, row, whole, logsum, lse);
+}
+
+/* 1 - exp(-x) of small x >= 0. */
+static double complement(double x)
+{
+    return x * (1 - x * (0.5 - x * (1.0 / 6 - x * (1.0 / 24))));
+}
+
+float smx_loss_own(const struct smx_loss_call *call, size_t row,
+                   const struct smx_descent *d)
+{
+    if (d->nats < 0x1p-6)
+        return (float)(0 - d->label * complement(d->nats));
+    int64_t label = call->criterion.labels[row];
+    double z = call->z[row * call->classes + (size_t)label];
+    double e = smx_power((z - d->reference) * call->scale);
+    double v =
+        call->mass.kind == SMX_MASS_NONE ? 0 : smx_loss_weight(call, label);
+    return (float)(e * d->factor - d->share * v - d->label);
+}
+
+void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
+                   struct smx_part *parts, struct smx_descent *descents)
+{
+    struct smx_part whole[SMX_BLOCK_ROWS];
+    double logsum[SMX_BLOCK_ROWS];
+    for (size_t r = 0; r < n; r++) {
+        whole[r] = merge(call, start + r, parts + r * call->chunks);
+        logsum[r] = rest_of(call, start + r, &whole[r]);
+    }
+    call->kernels->loss->log1p(logsum, n);
+    for (size_t r = 0; r < n; r++)
+        take_row(call, start + r, &whole[r], logsum[r],
+                 descents ? &descents[r] : NULL);
+}
+
+void smx_loss_block(void *argument, size_t block)
+{
+    struct smx_loss_call *call = argument;
+    size_t start = block * call->per_block, n = smx_loss_rows(call, block);
+    smx_loss_take(call, start, n, call->parts + start * call->chunks,
+                  call->gradient ? call->descents + start : NULL);
+}

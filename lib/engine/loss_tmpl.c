@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* The loss kernels, compiled once an instruction set (loss_kernels.h says
+ * what each does), in double as those of kernel_tmpl.c. */
+#include "kernels.h"
+#include "loss_kernels.h"
+#include "simd/power_vec.h"
+
+extern const struct smx_loss_kernels TIER(loss_kernels);
+extern void TIER(few_keep)(const float *x, size_t rows, size_t classes,
+                           const struct smx_tame *tame, struct smx_few *few);
+extern void TIER(few_sum)(struct smx_few *few, size_t rows, size_t classes);
+extern void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
+                          const double *factors, float *out);
+
+/* The next chunk arrives while this one is computed. */
+INLINE void fetch(const float *x)
+{
+    __builtin_prefetch((const void *)((uintptr_t)x + SMX_CHUNK * sizeof *x));
+}
+
+INLINE double sum_powers(const float *x, size_t n, double reference,
+                         double scale)
+{
+    vd sum[VECS] = {{0}}, e[WIDE];
+    size_t i = 0;
+    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
+        fetch(x + i);
+        fetch(x + i + BLOCK);
+        load_power(x + i, reference, scale, e, WIDE);
+        EACH (v, WIDE)
+            sum[v % VECS] += e[v];
+    }
+    for (; i < n; i += BLOCK) {
+        float block[BLOCK];
+        pad(block, x + i, n - i, -__builtin_inff());
+        load_power(block, reference, scale, e, VECS);
+        EACH (v, VECS)
+            sum[v] += e[v];
+    }
+    return block_sum(sum);
+}
+
+static double sum(const float *x, size_t n, double reference, double scale)
+{
+    return reference == 0 ? sum_powers(x, n, 0, scale)
+                          : sum_powers(x, n, reference, scale);
+}
+
+/* ---- the mass --------------------------------------------------------- */
+
+/* kind is a constant where this is inlined. */
+INLINE vd mass_at(const struct smx_mass *m, enum smx_mass_kind kind, size_t i)
+{
+    vd v = vd_all(1);
+    if (kind >= SMX_MASS_TARGETS)
+        v = vd_widen(m->targets + i) * vd_all(m->keep) + vd_all(m->share);
+    if (kind == SMX_MASS_WEIGHTS)
+        v = vd_widen(m->weights + i);
+    if (kind == SMX_MASS_WEIGHTED)
+        v = vd_widen(m->weights + i) * v;
+    return v;
+}
+
+/* A partial block: copies that may be read to their end. */
+struct padded {
+    float x[BLOCK], targets[BLOCK], weights[BLOCK];
+    struct smx_mass mass;
+};
+
+INLINE void pad_mass(struct padded *p, const struct smx_mass *m,
+                     enum smx_mass_kind kind, const float *x, size_t i,
+                     size_t n)
+{
+    p->mass = *m;
+    p->mass.targets = p->targets;
+    p->mass.weights = p->weights;
+    pad(p->x, x + i, n - i, 0);
+    if (kind >= SMX_MASS_TARGETS)
+        pad(p->targets, m->targets + i, n - i, 0);
+    if (kind == SMX_MASS_WEIGHTS || kind == SMX_MASS_WEIGHTED)
+        pad(p->weights, m->weights + i, n - i, 0);
+}
+
+INLINE void add_mass(vd cost[VECS], vd sum[VECS], int at, vd v, vd d)
+{
+    vl counts = v != vd_all(0);
+    cost[at] += (vd)((vl)(v * d) & counts);
+    sum[at] += v;
+}
+
+static const double LANE[BLOCK] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                   8, 9, 10, 11, 12, 13, 14, 15};
+
+INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
+                      double anchor, const struct smx_mass *m, double *cost)
+{
+    vd costs[VECS] = {{0}}, sums[VECS] = {{0}};
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK)
+        EACH (v, VECS) {
+            size_t at = i + v * LANES;
+            vd q = mass_at(m, kind, at);
+            add_mass(costs, sums, v, q, vd_all(anchor) - vd_widen(x + at));
+        }
+    if (i < n) {
+        struct padded p;
+        pad_mass(&p, m, kind, x, i, n);
+        EACH (v, VECS) {
+            vd q = mass_at(&p.mass, kind, v * LANES);
+            vl used = vd_load(LANE + v * LANES) < vd_all((double)(n - i));
+            q = (vd)((vl)q & used); /* what is behind weighs nothing */
+            add_mass(costs, sums, v, q,
+                     vd_all(anchor) - vd_widen(p.x + v * LANES));
+        }
+    }
+    *cost = block_sum(costs);
+    return block_sum(sums);
+}
+
+static double mass(const float *x, size_t n, double anchor,
+                   const struct smx_mass *m, double *cost)
+{
+    if (m->kind == SMX_MASS_EVEN)
+        return mass_as(SMX_MASS_EVEN, x, n, anchor, m, cost);
+    if (m->kind == SMX_MASS_WEIGHTS)
+        return mass_as(SMX_MASS_WEIGHTS, x, n, anchor, m, cost);
+    if (m->kind == SMX_MASS_TARGETS)
+        return mass_as(SMX_MASS_TARGETS, x, n, anchor, m, cost);
+    return mass_as(SMX_MASS_WEIGHTED, x, n, anchor, m, cost);
+}
+
+/* ---- the gradient ----------------------------------------------------- */
+
+/* No negative zeros where nothing is taken away. */
+INLINE void descend_block(enum smx_mass_kind kind, const vd *e, int vectors,
+                          double factor, const struct smx_mass *m, size_t i,
+                          double share, float *out)
+{
+    EACH (v, vectors) {
+        vd d = e[v] * vd_all(factor);
+        if (kind == SMX_MASS_NONE)
+            d += vd_all(0);
+        else
+            d -= mass_at(m, kind, i + v * LANES) * vd_all(share);
+        vh_store(out + v * LANES, vd_narrow(d));
+    }
+}
+
+INLINE void descend_as(enum smx_mass_kind kind, const float *x, size_t n,
+                       double reference, double scale, double factor,
+                       const struct smx_mass *m, double share, float *out)
+{
+    vd e[WIDE];
+    size_t i = 0;
+    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
+        load_power(x + i, reference, scale, e, WIDE);
+        descend_block(kind, e, WIDE, factor, m, i, share, out + i);
+    }
+    for (; i < n; i += BLOCK) {
+        struct padded p;
+        float last[BLOCK];
+        pad_mass(&p, m, kind, x, i, n);
+        load_power(p.x, reference, scale, e, VECS);
+        descend_block(kind, e, VECS, factor, &p.mass, 0, share, last);
+        memcpy(out + i, last, (n - i < BLOCK ? n - i : BLOCK) * sizeof *out);
+    }
+}
+
+static void descend(const float *x, size_t n, double reference, double scale,
+                    double factor, const struct smx_mass *m, double share,
+                    float *out)
+{
+#define AS(kind)                                                               \
+    case kind:                                                                 \
+        descend_as(kind, x, n, reference, scale, factor, m, share, out);       \
+        break
+    switch (m->kind) {
+        AS(SMX_MASS_NONE);
+        AS(SMX_MASS_EVEN);
+        AS(SMX_MASS_WEIGHTS);
+        AS(SMX_MASS_TARGETS);
+        AS(SMX_MASS_WEIGHTED);
+    }
+#undef AS
+}
+
+/* ---- rows of few classes ----------------------------------------------- */
+
+/* Block by block, -INFINITY behind the last class. */
+struct few {
+    vi used[2 * BLOCK / FLOATS];
+    float x[2 * BLOCK];
+};
+
+INLINE void few_init(struct few *few, int blocks, size_t classes)
+{
+    int32_t used[2 * BLOCK] = {0};
+    for (int c = 0; c < blocks * BLOCK; c++)
+        used[c] = (size_t)c < classes ? -1 : 0;
+    memcpy(few->used, used, (size_t)blocks * BLOCK * sizeof *used);
+}
+
+/* left: elements of the row and behind it. */
+INLINE vf few_load(struct few *few, int blocks, const float *x, size_t classes,
+                   size_t left, vi *refused)
+{
+    vf lowest = vf_all(-__builtin_inff()), top = lowest;
+    if (left < (size_t)blocks * BLOCK) {
+        for (size_t c = 0; c < classes; c++)
+            few->x[c] = x[c];
+        x = few->x;
+    }
+    EACH (v, blocks * BLOCK / FLOATS) {
+        vi raw = (vi)vf_load(x + v * FLOATS);
+        vf z = (vf)((raw & few->used[v]) | ((vi)lowest & ~few->used[v]));
+        *refused |= vf_refused(z);
+        top = vf_max(z, top);
+        memcpy(few->x + v * FLOATS, &z, sizeof z);
+    }
+    return top;
+}
+
+INLINE void few_power(const struct few *few, int blocks, double reference,
+                      double scale, vd e[WIDE])
+{
+    EACH (v, blocks * VECS)
+        e[v] =
+            (vd_widen(few->x + v * LANES) - vd_all(reference)) * vd_all(scale);
+    power(e, blocks * VECS);
+}
+
+INLINE bool few_sums_of(int blocks, const float *x, size_t rows, size_t classes,
+                        size_t behind, double scale, double near, double *max,
+                        double *sum)
+{
+    struct few few = {0};
+    vi refused = {0};
+    size_t left = rows * classes + behind;
+    few_init(&few, blocks, classes);
+    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
+        vd e[WIDE];
+        float top = vf_top(few_load(&few, blocks, x, classes, left, &refused));
+        bool zero = __builtin_fabs(top * scale) <= near;
+        bool empty = top == -__builtin_inff();
+        few_power(&few, blocks, zero || empty ? 0 : top, scale, e);
+        if (blocks == 2)
+            EACH (v, VECS)
+                e[v] += e[v + VECS];
+        max[r] = top;
+        sum[r] = block_sum(e);
+    }
+    return !vi_any(refused);
+}
+
+static bool few_sums(const float *x, size_t rows, size_t classes, size_t behind,
+                     double scale, double near, double *max, double *sum)
+{
+    return classes <= BLOCK
+               ? few_sums_of(1, x, rows, classes, behind, scale, near, max, sum)
+               : few_sums_of(2, x, rows, classes, behind, scale, near, max,
+                             sum);
+}
+
+/* Whole vectors: what they write behind a row is the next row's place, which
+ * is written after it. */
+INLINE void few_descend_of(int blocks, const float *x, size_t rows,
+                           size_t classes, size_t behind,
+                           const double *reference, double scale,
+                           const double *factor, float *out)
+{
+    float d[SMX_FEW_ROWS * SMX_FEW + 2 * BLOCK];
+    struct few few = {0};
+    vi refused = {0};
+    size_t left = rows * classes + behind;
+    few_init(&few, blocks, classes);
+    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
+        vd e[WIDE];
+        few_load(&few, blocks, x, classes, left, &refused);
+        few_power(&few, blocks, reference[r], scale, e);
+        EACH (v, blocks * VECS) {
+            vd p = e[v] * vd_all(factor[r]) + vd_all(0);
+            vh_store(d + r * classes + v * LANES, vd_narrow(p));
+        }
+    }
+    /* cppcheck-suppress uninitvar ; by the stores above */
+    memcpy(out, d, rows * classes * sizeof *out);
+}
+
+static void few_descend(const float *x, size_t rows, size_t classes,
+                        size_t behind, const double *reference, double scale,
+                        const double *factor, float *out)
+{
+    if (classes <= BLOCK)
+        few_descend_of(1, x, rows, classes, behind, reference, scale, factor,
+                       out);
+    else
+        few_descend_of(2, x, rows, classes, behind, reference, scale, factor,
+                       out);
+}
+
+/* ---- the product with the Jacobian --------------------------------------- */
+
+INLINE void add_dot(vd sums[3 * VECS], const vd *e, const float *g)
+{
+    EACH (v, VECS) {
+        vd upstream = vd_widen(g + v * LANES);
+        sums[v] += e[v];
+        sums[VECS + v] += e[v] * upstream;
+        sums[2 * VECS + v] += upstream;
+    }
+}
+
+static double dot(const float *x, const float *g, size_t n, double reference,
+                  double scale, double *dot, double *total)
+{
+    vd sums[3 * VECS] = {{0}}, e[WIDE];
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        load_power(x + i, reference, scale, e, VECS);
+        add_dot(sums, e, g + i);
+    }
+    if (i < n) {
+        float last[BLOCK], upstream[BLOCK];
+        pad(last, x + i, n - i, -__builtin_inff());
+        pad(upstream, g + i, n - i, 0);
+        load_power(last, reference, scale, e, VECS);
+        add_dot(sums, e, upstream);
+    }
+    *dot = block_sum(sums + VECS);
+    *total = block_sum(sums + 2 * VECS);
+    return block_sum(sums);
+}
+
+INLINE void vjp_block(bool log, const vd *e, const float *g, double factor,
+                      double other, float *out)
+{
+    EACH (v, VECS) {
+        vd d = vd_widen(g + v * LANES), p = e[v] * vd_all(factor);
+        d = log ? d * vd_all(other) - p : p * (d - vd_all(other)) + vd_all(0);
+        vh_store(out + v * LANES, vd_narrow(d));
+    }
+}
+
+INLINE void vjp_of(bool log, const float *x, const float *g, size_t n,
+                   double reference, double scale, double factor, double other,
+                   float *out)
+{
+    vd e[WIDE];
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) {
+        load_power(x + i, reference, scale, e, VECS);
+        vjp_block(log, e, g + i, factor, other, out + i);
+    }
+    if (i < n) {
+        float last[BLOCK], upstream[BLOCK];
+        pad(last, x + i, n - i, -__builtin_inff());
+        pad(upstream, g + i, n - i, 0);
+        load_power(last, reference, scale, e, VECS);
+        vjp_block(log, e, upstream, factor, other, last);
+        memcpy(out + i, last, (n - i) * sizeof *out);
+    }
+}
+
+static void vjp(const float *x, const float *g, size_t n, double reference,
+                double scale, double factor, double dot, float *out)
+{
+    vjp_of(false, x, g, n, reference, scale, factor, dot, out);
+}
+
+static void vjp_log(const float *x, const float *g, size_t n, double reference,
+                    double scale, double factor, double share, float *out)
+{
+    vjp_of(true, x, g, n, reference, scale, factor, share, out);
+}
+
+/* ---- rows ------------------------------------------------------------- */
+
+/* 1 + x = 2^k m, m in [sqrt(1/2), sqrt(2)): log = k log 2 + 2 atanh(s),
+ * s = u / (2 + u), u = m - 1. Where k = 0, u = x: nothing of it is lost. */
+INLINE vd log1p_of(vd x)
+{
+    static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd;
+    static const uint64_t TWO52 = 0x4330000000000000;
+    vd y = vd_all(1) + x;
+    vu k = ((vu)y - (ROOT_HALF - (vu){0})) >> 52;
+    vd m = (vd)((vu)y - (k << 52)), u = m - vd_all(1);
+    vl whole = (vl)(k == (vu){0});
+    u = (vd)(((vl)x & whole) | ((vl)u & ~whole));
+    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(1.0 / 13);
+    p = p * q + vd_all(1.0 / 11);
+    p = p * q + vd_all(1.0 / 9);
+    p = p * q + vd_all(1.0 / 7);
+    p = p * q + vd_all(1.0 / 5);
+    p = p * q + vd_all(1.0 / 3);
+    p = p * q + vd_all(1);
+    vd exponent = (vd)(k | (TWO52 - (vu){0})) - vd_all(0x1p52);
+    return vd_all(2) * s * p + exponent * vd_all(0x1.62e42fefa39efp-1);
+}
+
+static void log1p_all(double *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vd_store(x + i, log1p_of(vd_load(x + i)));
+    if (i < n) {
+        double last[LANES] = {0};
+        memcpy(last, x + i, (n - i) * sizeof *x);
+        vd_store(last, log1p_of(vd_load(last)));
+        memcpy(x + i, last, (n - i) * sizeof *x);
+    }
+}
+
+static double total(const double *x, size_t n)
+{
+    vd sum[VECS] = {{0}};
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK)
+        EACH (v, VECS)
+            sum[v] += vd_load(x + i + v * LANES);
+    double last[BLOCK] = {0};
+    memcpy(last, x + i, (n - i) * sizeof *x);
+    EACH (v, VECS)
+        sum[v] += vd_load(last + v * LANES);
+    return block_sum(sum);
+}
+
+const struct smx_loss_kernels TIER(loss_kernels) = {
+    .sum = sum,
+    .mass = mass,
+    .descend = descend,
+    .few_sums = few_sums,
+    .few_descend = few_descend,
+    .few_keep = TIER(few_keep),
+    .few_sum = TIER(few_sum),
+    .few_put = TIER(few_put),
+    .dot = dot,
+    .vjp = vjp,
+    .vjp_log = vjp_log,
+    .log1p = log1p_all,
+    .total = total,
+};

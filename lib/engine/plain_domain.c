@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+#include "plain_loss.h"
+
+#include "api/criterion.h"
+#include "plain.h"
+#include "rows.h"
+
+/* Exponents beyond which the products of the sweeps could leave the doubles. */
+#define TAME 0x1p100
+
+static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
+{
+    double t = z->temperature ? z->temperature : 1;
+    return smx_plain(z) && z->outer && !k->labels != !k->targets &&
+           t >= 1 / TAME && t <= TAME && k->z_loss <= TAME;
+}
+
+/* But for the targets, which the first sweep checks. */
+static bool acceptable(const struct smx_logits *z,
+                       const struct smx_criterion *criterion,
+                       const float *upstream)
+{
+    struct smx_logits checked = *z;
+    if (criterion->targets)
+        checked.outer = 0;
+    return !smx_criterion_check(&checked, criterion, NULL) &&
+           (!upstream ||
+            !smx_rows_finite(upstream, SMX_FLOAT32,
+                             criterion->reduction == SMX_NONE ? z->outer : 1,
+                             false, SMX_UPSTREAM, NULL));
+}
+
+bool smx_plain_loss_takes(const struct smx_logits *logits,
+                          const struct smx_criterion *criterion,
+                          const float *upstream)
+{
+    return fits(logits, criterion) && acceptable(logits, criterion, upstream);
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+/* One sweep over the logits sums the exponentials of each chunk of each row,
+ * relative to 0 or to the chunk's maximum, and finds NaN and +INFINITY. Rows
+ * are then put together from their chunks, and a second sweep, for the
+ * gradient, computes the exponentials again, which costs less than to store
+ * and fetch them. Chunks and blocks of rows are shared out to the threads;
+ * where they begin depends on nothing but the shape. Tiles of rows bound the
+ * room that all this needs; no number depends on them. */
+#include "plain_loss.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "axis.h"
+#include "api/criterion.h"
+#include "loss_call.h"
+#include "plain.h"
+#include "simd/power.h"
+#include "rows.h"
+#include "sums.h"
+
+/* ---- first sweep: chunks ---------------------------------------------- */
+
+static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
+                               size_t chunk)
+{
+    struct smx_mass mass = call->mass;
+    if (mass.targets)
+        mass.targets += row * call->classes + chunk * SMX_CHUNK;
+    if (mass.weights)
+        mass.weights += chunk * SMX_CHUNK;
+    return mass;
+}
+
+/* false: NaN or an infinity where it must not be. */
+static bool sum_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
+                      struct smx_part *part)
+{
+    const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
+    size_t n = smx_loss_chunk(call, chunk);
+    if (!smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
+        return false;
+    if (call->mass.kind != SMX_MASS_NONE) {
+        struct smx_mass mass = mass_of(call, row, chunk);
+        double anchor = part->max == -INFINITY ? 0 : part->max;
+        part->mass =
+            call->kernels->loss->mass(z, n, anchor, &mass, &part->cost);
+    }
+    return isfinite(part->mass);
+}
+
+/* The first chunk of a slice; of slice slices: all. */
+static size_t slice_chunk(const struct smx_loss_call *call, size_t slice)
+{
+    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
+}
+
+static void sum_chunks(void *argument, size_t slice)
+{
+    struct smx_loss_call *call = argument;
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    size_t row = i / call->chunks, chunk = i % call->chunks;
+    for (; i < end && !call->refused; i++) {
+        if (!sum_chunk(call, row, chunk, &call->parts[i]))
+            call->refused = true;
+        if (++chunk == call->chunks) {
+            chunk = 0;
+            row++;
+        }
+    }
+}
+
+/* ---- second sweep: the gradient ---------------------------------------- */
+
+static void put_chunk(const struct smx_loss_call *call, size_t row,
+                      size_t chunk)
+{
+    const int64_t *labels = call->criterion.labels;
+    size_t n = smx_loss_chunk(call, chunk), first = chunk * SMX_CHUNK;
+    size_t start = row * call->classes + first;
+    if (smx_criterion_ignores(&call->criterion, row)) {
+        memset(call->gradient + start, 0, n * sizeof *call->gradient);
+        return;
+    }
+    const struct smx_descent *d = &call->descents[row];
+    struct smx_mass mass = mass_of(call, row, chunk);
+    size_t y = labels ? (size_t)labels[row] - first : n; /* wraps below it */
+    float own = y < n ? smx_loss_own(call, row, d) : 0;
+    if (d->tame)
+        call->kernels->tame->put(call->z + start, n, &call->tame,
+                                 d->factor * SMX_TAME_UNIT, call->stream,
+                                 call->gradient + start);
+    else
+        call->kernels->loss->descend(call->z + start, n, d->reference,
+                                     call->scale, d->factor, &mass, d->share,
+                                     call->gradient + start);
+    if (y < n)
+        call->gradient[start + y] = own;
+}
+
+static void put_chunks(void *argument, size_t slice)
+{
+    struct smx_loss_call *call = argument;
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++)
+        put_chunk(call, i / call->chunks, i % call->chunks);
+}
+
+/* ---- all of it --------------------------------------------------------- */
+
+static void count(struct smx_loss_call *call)
+{
+    const struct smx_criterion *criterion = call->asked;
+    if (criterion->labels && criterion->weights) {
+        smx_criterion_count(call->logits, criterion, &call->divisor,
+                            &call->counted);
+    } else {
+        const int64_t *labels = criterion->labels;
+        size_t all = call->all, ignored = 0;
+        for (size_t r = 0; labels && r < all; r++)
+            ignored += labels[r] == criterion->ignore_index;
+        call->counted = all - ignored;
+        call->divisor = (double)call->counted;
+    }
+    call->factor = call->z_factor = 1;
+    if (criterion->reduction == SMX_MEAN) {
+        bool nothing = call->divisor == 0;
+        call->factor = nothing ? 0 : 1 / call->divisor;
+        call->z_factor = nothing ? 0 : 1 / (double)call->counted;
+    }
+}
+
+/* Of the rows' numbers, block by block, compensated. */
+static double total(const struct smx_loss_call *call, const double *numbers)
+{
+    double sum = 0, lost = 0;
+    for (size_t r = 0; r < call->all; r += SMX_BLOCK_ROWS) {
+        size_t n = call->all - r;
+        n = n < SMX_BLOCK_ROWS ? n : SMX_BLOCK_ROWS;
+        double v = call->kernels->loss->total(numbers + r, n);
+        double next = sum + v, taken = next - sum;
+        if (isfinite(next))
+            lost += (sum - (next - taken)) + (v - taken);
+        sum = next;
+    }
+    return isnan(sum) ? INFINITY : sum + lost;
+}
+
+static float reduced(const struct smx_loss_call *call)
+{
+    double entropy = total(call, call->entropies);
+    double square = call->squares ? total(call, call->squares) : 0;
+    if (call->asked->reduction == SMX_MEAN) {
+        bool nothing = call->divisor == 0;
+        entropy = nothing ? 0 : entropy / call->divisor;
+        square = nothing ? 0 : square / (double)call->counted;
+    }
+    return (float)(entropy + square);
+}
+
+static void put_loss(const struct smx_loss_call *call)
+{
+    const struct smx_loss_out *out = call->out;
+    float *loss = out->loss;
+    if (loss && call->asked->reduction != SMX_NONE)
+        *loss = reduced(call);
+    else if (loss)
+        for (size_t r = 0; r < call->all; r++)
+            loss[r] = (float)(call->entropies[r] +
+                              (call->squares ? call->squares[r] : 0));
+    if (out->divisor)
+        *out->divisor = call->divisor;
+    if (out->rows)
+        *out->rows = call->counted;
+    if (out->accuracy)
+        *out->accuracy =
+            call->counted ? (double)call->hits / (double)call->counted : 0;
+}
+
+/* ---- tiles of rows ----------------------------------------------------- */
+
+static bool at_once(const struct smx_loss_call *call)
+{
+    return call->few || call->kept;
+}
+
+static size_t copied(const struct smx_loss_call *call)
+{
+    if (call->logits->inner == 1)
+        return 0;
+    return call->asked->targets ? 2 * call->classes : call->classes;
+}
+
+static size_t most_rows(const struct smx_loss_call *call)
+{
+    size_t row = copied(call) * sizeof *call->copy;
+    if (!at_once(call))
+        row += call->chunks * sizeof *call->parts + sizeof *call->descents;
+    return smx_rows_tile(call->logits, row);
+}
+
+static enum smx_status allocate(struct smx_loss_call *call)
+{
+    bool square = call->asked->z_loss != 0, parts = !at_once(call);
+    bool descents = parts && call->gradients, copy = copied(call);
+    size_t most = call->most = most_rows(call);
+    call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
+    if (square)
+        call->squares = reallocarray(NULL, call->all, sizeof *call->squares);
+    if (parts)
+        call->parts =
+            reallocarray(NULL, most * call->chunks, sizeof *call->parts);
+    if (descents)
+        call->descents = reallocarray(NULL, most, sizeof *call->descents);
+    if (copy)
+        call->copy =
+            reallocarray(NULL, most * copied(call), sizeof *call->copy);
+    return call->entropies && (call->squares || !square) &&
+                   (call->parts || !parts) && (call->descents || !descents) &&
+                   (call->copy || !copy)
+               ? SMX_OK
+               : SMX_ENOMEM;
+}
+
+/* Where the tensors of the tile are: in place, or in the copy. */
+static void place_tensors(struct smx_loss_call *call, size_t first)
+{
+    size_t start = first * call->classes;
+    const float *z = call->logits->data, *targets = call->asked->targets;
+    call->z = call->copy ? call->copy : z + start;
+    if (call->gradients)
+        call->gradient = call->copy ? call->copy : call->gradients + start;
+    if (targets)
+        call->mass.targets = call->copy
+                                 ? call->copy + call->most * call->classes
+                                 : targets + start;
+}
+
+static void place(struct smx_loss_call *call, size_t first)
+{
+    const struct smx_criterion *asked = call->asked;
+    const struct smx_loss_out *out = call->out;
+    size_t left = call->all - first;
+    call->rows = left < call->most ? left : call->most;
+    call->blocks = (call->rows + call->per_block - 1) / call->per_block;
+    place_tensors(call, first);
+    if (asked->labels)
+        call->criterion.labels = asked->labels + first;
+    call->upstream = call->upstreams;
+    if (call->upstreams && asked->reduction == SMX_NONE)
+        call->upstream += first;
+    call->entropy = call->entropies + first;
+    call->square = call->squares ? call->squares + first : NULL;
+    if (out && out->logsumexp)
+        call->logsumexp = (float *)out->logsumexp + first;
+    if (out && out->argmax)
+        call->argmax = out->argmax + first;
+}
+
+static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
+{
+    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
+                                   SMX_SMALL / length);
+    smx_pool_for(context->pool, call->slices, sum_chunks, call);
+    if (call->refused)
+        return;
+    smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+    if (call->gradient)
+        smx_pool_back(context->pool, call->slices, put_chunks, call);
+}
+
+/* Elements of the kept rows of a block. */
+#define CACHED ((size_t)2048)
+
+static void run_kept(struct smx_context *context, struct smx_loss_call *call)
+{
+    size_t most = SMX_SMALL / (call->per_block * call->classes);
+    call->slices = smx_pool_slices(context->pool, call->blocks, most);
+    smx_pool_back(context->pool, call->slices, smx_loss_kept, call);
+}
+
+static void run_tile(struct smx_context *context, struct smx_loss_call *call,
+                     size_t first)
+{
+    const struct smx_logits *z = call->logits;
+    const float *targets = call->asked->targets;
+    place(call, first);
+    if (call->copy) {
+        smx_axis_gather(context, z, z->data, first, call->rows, call->copy);
+        if (targets)
+            smx_axis_gather(context, z, targets, first, call->rows,
+                            call->copy + call->most * call->classes);
+    }
+    if (call->few)
+        smx_pool_for(context->pool, call->blocks, smx_loss_few, call);
+    else if (call->kept)
+        run_kept(context, call);
+    else
+        run_chunks(context, call);
+    if (call->copy && call->gradients && !call->refused)
+        smx_axis_scatter(context, z, call->copy, first, call->rows,
+                         call->gradients);
+}
+
+/* Nothing may be written before all has been looked at: what a tile writes,
+ * those before it and rows that are computed at once. */
+static bool look(struct smx_context *context, const struct smx_loss_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    const struct smx_loss_out *out = call->out;
+    const float *targets = call->asked->targets;
+    bool writes = call->gradients || (out && (out->logsumexp || out->argmax));
+    if (!writes || (!at_once(call) && call->most == call->all))
+        return true;
+    return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
+           (!targets || !smx_rows_scan(context, z, targets, SMX_TARGETS, NULL));
+}
+
+static enum smx_status run(struct smx_context *context,
+                           struct smx_loss_call *call)
+{
+    bool labels = call->mass.kind == SMX_MASS_NONE;
+    size_t width = smx_blocks(call->classes);
+    call->per_block = SMX_BLOCK_ROWS;
+    call->few = call->classes <= SMX_FEW && labels;
+    call->kept = !call->few && labels && call->gradients &&
+                 call->tame.possible && call->classes <= SMX_KEPT;
+    if (call->kept)
+        call->per_block = width < CACHED ? CACHED / width : 1;
+    enum smx_status status = allocate(call);
+    if (status)
+        goto out;
+    count(call);
+    call->refused = !look(context, call);
+    for (size_t r = 0; r < call->all && !call->refused; r += call->most)
+        run_tile(context, call, r);
+    if (call->out && !call->refused)
+        put_loss(call);
+out:
+    free(call->copy);
+    free(call->descents);
+    free(call->parts);
+    free(call->squares);
+    free(call->entropies);
+    return status;
+}
+
+static enum smx_mass_kind kind_of(const struct smx_criterion *criterion)
+{
+    if (criterion->targets)
+        return criterion->weights ? SMX_MASS_WEIGHTED : SMX_MASS_TARGETS;
+    if (criterion->label_smoothing == 0)
+        return SMX_MASS_NONE;
+    return criterion->weights ? SMX_MASS_WEIGHTS : SMX_MASS_EVEN;
+}
+
+bool smx_plain_loss(struct smx_context *context,
+                    const struct smx_logits *logits,
+                    const struct smx_criterion *criterion,
+                    const float *upstream, float *gradient,
+                    const struct smx_loss_out *out, enum smx_status *status)
+{
+    struct smx_logits last = *logits; /* as if the class axis were */
+    last.outer = smx_rows_count(logits);
+    last.inner = 1;
+    if (!smx_plain_loss_takes(&last, criterion, upstream))
+        return false;
+    double e = criterion->label_smoothing;
+    double t = logits->temperature ? logits->temperature : 1;
+    struct smx_loss_call call = {.kernels = context->kernels,
+                                 .logits = logits,
+                                 .asked = criterion,
+                                 .criterion = *criterion,
+                                 .out = out,
+                                 .upstreams = upstream,
+                                 .gradients = gradient,
+                                 .all = last.outer,
+                                 .classes = logits->classes,
+                                 .chunks =
+                                     (logits->classes - 1) / SMX_CHUNK + 1,
+                                 .keep = 1 - e,
+                                 .share = e / (double)logits->classes,
+                                 .inverse_temperature = 1 / t,
+                                 .scale = SMX_POWER_NAT / t,
+                                 .tame = smx_tame_of(t)};
+    call.stream = call.chunks > 1 && gradient && gradient != logits->data &&
+                  logits->inner == 1 && call.all * call.classes >= SMX_STREAMED;
+    call.mass = (struct smx_mass){.kind = kind_of(criterion),
+                                  .weights = criterion->weights,
+                                  .keep = call.keep,
+                                  .share = call.share};
+    /* terms of both signs could leave less than the digits of tame sums */
+    call.tame.possible &= !criterion->targets && criterion->z_loss == 0 &&
+                          !(out && out->logsumexp);
+    *status = run(context, &call);
+    return !call.refused;
+}

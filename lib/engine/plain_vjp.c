@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/* p_c (g_c - sum g p), of log-softmax g_c - p_c sum g, in two sweeps: the
+ * first sums chunk by chunk and finds what is to be refused, the second
+ * computes the exponentials again. Tiles of rows bound the room that the sums
+ * need; no number depends on them. */
+#include "plain_vjp.h"
+
+#include <stdlib.h>
+
+#include "axis.h"
+#include "loss_call.h"
+#include "plain.h"
+#include "simd/power.h"
+#include "rows.h"
+#include "sums.h"
+
+/* Temperatures whose powers with those of any float32 are doubles. */
+#define TAME 0x1p100
+
+struct product { /* with one chunk, or with a row */
+    double max, reference, sum;
+    double dot;   /* sum of g exp(z - reference) */
+    double total; /* sum of g */
+};
+
+struct vjp_call {
+    const struct smx_kernels *kernels;
+    const struct smx_logits *logits;
+    const float *upstreams;
+    float *gradients;
+    bool log;
+    size_t classes, chunks;
+    double inverse_temperature, scale; /* as in plain.c */
+    size_t most;                       /* rows of a tile */
+    struct product *products;          /* one a chunk of a tile */
+    struct product *whole;             /* one a row; the same of one chunk */
+    float *copy;                       /* where rows do not lie side by side:
+                                          logits, then upstream, of a tile */
+    atomic_bool refused;
+
+    /* The tile at work: what follows is of its first row. */
+    size_t rows, slices;
+    const float *z, *upstream;
+    float *gradient;
+};
+
+static size_t chunk_length(const struct vjp_call *call, size_t chunk)
+{
+    size_t left = call->classes - chunk * SMX_CHUNK;
+    return left < SMX_CHUNK ? left : SMX_CHUNK;
+}
+
+static bool take_chunk(const struct vjp_call *call, size_t row, size_t chunk,
+                       struct product *product)
+{
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = chunk_length(call, chunk);
+    const float *z = call->z + start;
+    float max;
+    *product = (struct product){.max = -INFINITY};
+    if (!call->kernels->peak(z, n, &max))
+        return false;
+    product->max = max;
+    if (max != -INFINITY)
+        product->reference = smx_loss_reference(max, call->scale);
+    product->sum = call->kernels->loss->dot(z, call->upstream + start, n,
+                                            product->reference, call->scale,
+                                            &product->dot, &product->total);
+    return isfinite(product->total);
+}
+
+/* The first chunk of a slice; of slice slices: all. */
+static size_t slice_chunk(const struct vjp_call *call, size_t slice)
+{
+    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
+}
+
+static void take_chunks(void *argument, size_t slice)
+{
+    struct vjp_call *call = argument;
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++)
+        if (!take_chunk(call, i / call->chunks, i % call->chunks,
+                        &call->products[i]))
+            call->refused = true;
+}
+
+static struct product merge(const struct vjp_call *call, size_t row)
+{
+    const struct product *parts = call->products + row * call->chunks;
+    struct product whole = {.max = -INFINITY};
+    for (size_t k = 0; k < call->chunks; k++)
+        whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
+    if (whole.max != -INFINITY)
+        whole.reference = smx_loss_reference(whole.max, call->scale);
+    for (size_t k = 0; k < call->chunks; k++) {
+        whole.total += parts[k].total;
+        if (parts[k].sum == 0)
+            continue;
+        double w =
+            smx_power((parts[k].reference - whole.reference) * call->scale);
+        whole.sum += w * parts[k].sum;
+        whole.dot += w * parts[k].dot;
+    }
+    return whole;
+}
+
+static void put_chunk(const struct vjp_call *call, size_t row, size_t chunk)
+{
+    const struct smx_loss_kernels *kernels = call->kernels->loss;
+    const struct product *whole = &call->whole[row];
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = chunk_length(call, chunk);
+    double share = call->inverse_temperature;
+    double factor = whole->sum > 0 ? share / whole->sum : 0;
+    double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
+    if (call->log)
+        kernels->vjp_log(call->z + start, call->upstream + start, n,
+                         whole->reference, call->scale, factor * whole->total,
+                         share, call->gradient + start);
+    else
+        kernels->vjp(call->z + start, call->upstream + start, n,
+                     whole->reference, call->scale, factor, dot,
+                     call->gradient + start);
+}
+
+static void put_chunks(void *argument, size_t slice)
+{
+    struct vjp_call *call = argument;
+    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    for (; i < end; i++)
+        put_chunk(call, i / call->chunks, i % call->chunks);
+}
+
+static void place(struct vjp_call *call, size_t first, size_t left)
+{
+    size_t start = first * call->classes;
+    call->rows = left < call->most ? left : call->most;
+    if (call->copy) {
+        call->z = call->gradient = call->copy;
+        call->upstream = call->copy + call->most * call->classes;
+        return;
+    }
+    call->z = (const float *)call->logits->data + start;
+    call->upstream = call->upstreams + start;
+    call->gradient = call->gradients + start;
+}
+
+static void compute(struct smx_context *context, struct vjp_call *call)
+{
+    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
+                                   SMX_SMALL / length);
+    smx_pool_for(context->pool, call->slices, take_chunks, call);
+    if (call->refused)
+        return;
+    for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
+        call->whole[r] = merge(call, r);
+    smx_pool_back(context->pool, call->slices, put_chunks, call);
+}
+
+static void run_tile(struct smx_context *context, struct vjp_call *call,
+                     size_t first)
+{
+    const struct smx_logits *z = call->logits;
+    if (!call->copy) {
+        compute(context, call);
+        return;
+    }
+    smx_axis_gather(context, z, z->data, first, call->rows, call->copy);
+    smx_axis_gather(context, z, call->upstreams, first, call->rows,
+                    call->copy + call->most * call->classes);
+    compute(context, call);
+    if (!call->refused)
+        smx_axis_scatter(context, z, call->copy, first, call->rows,
+                         call->gradients);
+}
+
+/* Nothing may be written before all has been looked at. */
+static bool look(struct smx_context *context, const struct vjp_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
+           !smx_rows_scan(context, z, call->upstreams, SMX_UPSTREAM, NULL);
+}
+
+static enum smx_status run(struct smx_context *context, struct vjp_call *call)
+{
+    size_t all = smx_rows_count(call->logits);
+    size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
+    size_t bytes = parts * sizeof *call->products;
+    size_t copied = call->logits->inner > 1 ? 2 * call->classes : 0;
+    bytes += copied * sizeof *call->copy;
+    call->most = smx_rows_tile(call->logits, bytes);
+    call->products = reallocarray(NULL, call->most, bytes);
+    if (!call->products)
+        return SMX_ENOMEM;
+    call->whole = call->products + call->most * (parts - 1);
+    if (copied)
+        call->copy = (float *)(call->products + call->most * parts);
+    call->refused = call->most < all && !look(context, call);
+    for (size_t r = 0; r < all && !call->refused; r += call->most) {
+        place(call, r, all - r);
+        run_tile(context, call, r);
+    }
+    free(call->products);
+    return SMX_OK;
+}
+
+bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
+                   bool log, const float *upstream, float *gradient,
+                   enum smx_status *status)
+{
+    double t = logits->temperature ? logits->temperature : 1;
+    struct smx_logits last = *logits; /* as if the class axis were */
+    last.outer = smx_rows_count(logits);
+    last.inner = 1;
+    if (!smx_plain(&last) || !last.outer || t < 1 / TAME || t > TAME)
+        return false;
+    struct vjp_call call = {.kernels = context->kernels,
+                            .logits = logits,
+                            .upstreams = upstream,
+                            .gradients = gradient,
+                            .log = log,
+                            .classes = logits->classes,
+                            .chunks = (logits->classes - 1) / SMX_CHUNK + 1,
+                            .inverse_temperature = 1 / t,
+                            .scale = SMX_POWER_NAT / t};
+    *status = run(context, &call);
+    return !call.refused;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+#include "row.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "distance.h"
+#include "simd/elementary.h"
+#include "kernels.h"
+
+void smx_row_power(int k, double power[2])
+{
+    power[0] = ldexp(1, k / 2);
+    power[1] = ldexp(1, k - k / 2);
+}
+
+/* The tile of row k of the group: the arrays that are wanted. */
+static void set_tile(struct smx_row *row, size_t k, bool logs, bool sloped)
+{
+    size_t at = k * row->slot;
+    row->copy = row->tiles[0] + at;
+    row->tile = (struct smx_tile){.e = row->tiles[3] + at};
+    if (logs) {
+        row->tile.hi = row->tiles[1] + at;
+        row->tile.lo = row->tiles[2] + at;
+    }
+    if (sloped)
+        row->tile.slope = row->tiles[4] + at;
+    row->first = SIZE_MAX;
+}
+
+void smx_row_share(struct smx_row *own, const struct smx_row *row)
+{
+    memcpy(own, row, offsetof(struct smx_row, tiles));
+    set_tile(own, 0, row->tile.hi, row->tile.slope);
+}
+
+static void set_group(struct smx_row *row, size_t classes)
+{
+    row->slot = classes < SMX_TILE ? smx_blocks(classes) : SMX_TILE;
+    row->group = SMX_TILE / row->slot;
+    if (row->group > SMX_ROW_GROUP)
+        row->group = SMX_ROW_GROUP;
+}
+
+void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
+                  const struct smx_logits *z, const struct smx_rows_work *work)
+{
+    int exponent;
+    struct smx_two one = {1, 0};
+    bool sloped = work->slope && z->softcap;
+    row->logits = z;
+    row->kernels = kernels;
+    row->cooling =
+        smx_divide(one, 2 * frexp(smx_distance_temperature(z), &exponent), 0);
+    row->exponent = 1 - exponent - (sloped ? SMX_ROW_SHIFT : 0);
+    smx_row_power(row->exponent, row->mixed);
+    smx_row_power(row->exponent - SMX_ROW_SHIFT, row->pure);
+    row->distance.before = 0; /* not measured */
+    row->distance.capped = z->softcap != 0;
+    row->distance.narrow = z->dtype == SMX_FLOAT32;
+    row->logs = work->logsum;
+    row->rests = row->logsums = row->inverses = (struct smx_row_twos){{0}, {0}};
+    set_group(row, z->classes);
+    set_tile(row, 0, work->logs, sloped);
+    row->kept = z->classes > SMX_TILE ? work->keep : NULL;
+    row->peaks = work->tops;
+    row->stream = work->stream;
+    row->pool = NULL;
+}
+
+/* ---- tiles --------------------------------------------------------------- */
+
+/* Where a tensor holds the tile as doubles side by side; NULL: it does not. */
+static double *in_place(const struct smx_row *row, const void *tensor)
+{
+    const struct smx_logits *z = row->logits;
+    if (z->dtype != SMX_FLOAT64 || z->inner > 1)
+        return NULL;
+    return (double *)tensor + smx_rows_index(z, row->r, row->first);
+}
+
+/* Exponentials come in whole blocks. */
+static double *place_to_keep(const struct smx_row *row)
+{
+    bool whole = row->count == row->n;
+    return row->kept && whole ? in_place(row, row->kept) : NULL;
+}
+
+const double *smx_row_kept(const struct smx_row *row)
+{
+    return row->empty ? NULL : place_to_keep(row);
+}
+
+double *smx_row_out(struct smx_row *row, void *tensor)
+{
+    double *there = in_place(row, tensor);
+    return there ? there : row->out;
+}
+
+void smx_row_get(const struct smx_row *row, const void *tensor, double *tile)
+{
+    const struct smx_logits *z = row->logits;
+    size_t i = smx_rows_index(z, row->r, row->first);
+    const float *f = tensor;
+    const double *d = tensor;
+    if (z->inner > 1)
+        for (size_t c = 0; c < row->count; c++)
+            tile[c] = smx_get(tensor, z->dtype, i + c * z->inner);
+    else if (z->dtype == SMX_FLOAT32)
+        row->kernels->widen(f + i, row->count, tile);
+    else
+        memcpy(tile, d + i, row->count * sizeof *tile);
+    for (size_t c = row->count; c < row->n; c++)
+        tile[c] = 0;
+}
+
+void smx_row_put(const struct smx_row *row, const double *tile, void *tensor)
+{
+    const struct smx_logits *z = row->logits;
+    size_t i = smx_rows_index(z, row->r, row->first);
+    float *f = tensor;
+    double *d = tensor;
+    if (tile == in_place(row, tensor))
+        return;
+    if (z->inner > 1)
+        for (size_t c = 0; c < row->count; c++)
+            smx_set(tensor, z->dtype, i + c * z->inner, tile[c]);
+    else if (z->dtype == SMX_FLOAT32)
+        row->kernels->narrow(tile, row->count, f + i);
+    else
+        memcpy(d + i, tile, row->count * sizeof *tile);
+}
+
+static void leave_out(struct smx_row *row)
+{
+    static const double term[2] = {-INFINITY, 0};
+    const struct smx_logits *z = row->logits;
+    size_t i = row->first, step = 1;
+    if (!z->mask_per_class) {
+        i = smx_rows_index(z, row->r, row->first);
+        step = z->inner;
+    }
+    for (size_t c = 0; c < row->count; c++, i += step)
+        row->copy[c] += term[z->mask[i] != 0];
+}
+
+static void set_count(struct smx_row *row, size_t count)
+{
+    row->count = count;
+    row->n = smx_blocks(count);
+}
+
+static void place(struct smx_row *row, size_t first)
+{
+    size_t left = row->logits->classes - first;
+    row->first = first;
+    row->depth = SMX_ROW_PLACE;
+    set_count(row, left < SMX_TILE ? left : SMX_TILE);
+}
+
+/* Where z are. */
+static void point(struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    row->z = z->mask ? NULL : in_place(row, z->data);
+    row->z = row->z ? row->z : row->copy;
+}
+
+/* From a row's logits to the next one's, of a group. */
+static size_t stride_of(const struct smx_row *row)
+{
+    return row->z == row->copy ? row->slot : row->logits->classes;
+}
+
+static void look(struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    point(row);
+    if (row->z != row->copy)
+        return;
+    smx_row_get(row, z->data, row->copy);
+    if (z->mask)
+        leave_out(row);
+}
+
+/* No class has a part in it. */
+static void compute_empty(const struct smx_row *row)
+{
+    const struct smx_tile *tile = &row->tile;
+    for (size_t c = 0; tile->hi && c < row->n; c++) {
+        tile->hi[c] = -INFINITY;
+        tile->lo[c] = 0;
+    }
+    memset(tile->e, 0, row->n * sizeof *tile->e);
+    if (tile->slope)
+        memset(tile->slope, 0, row->n * sizeof *tile->slope);
+}
+
+static void compute_exponentials(struct smx_row *row,
+                                 const struct smx_tile *tile)
+{
+    size_t skip = row->argmax - row->first;
+    struct smx_row_twos rest;
+    const struct smx_row_group one = {
+        .count = 1, .z = row->z, .tops = &row->largest, .skip = &skip};
+    row->kernels->exponentials(&one, row->count, &row->distance, tile, &rest);
+    row->tile_rest = (struct smx_two){rest.hi[0], rest.lo[0]};
+}
+
+/* The arrays of the tile from z. */
+static void compute(struct smx_row *row, enum smx_row_depth depth)
+{
+    struct smx_tile tile = row->tile;
+    double *kept = place_to_keep(row);
+    if (row->empty) {
+        compute_empty(row);
+        return;
+    }
+    tile.e = kept ? kept : tile.e;
+    if (depth == SMX_ROW_D)
+        row->kernels->distances(row->z, row->count, &row->distance, &tile);
+    else
+        compute_exponentials(row, &tile);
+}
+
+void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
+{
+    if (row->first != first)
+        place(row, first);
+    if (row->depth < SMX_ROW_Z && depth >= SMX_ROW_Z)
+        look(row);
+    if (row->depth < depth && depth >= SMX_ROW_D)
+        compute(row, depth);
+    row->depth = row->depth < depth ? depth : row->depth;
+}
+
+double smx_row_logit(const struct smx_row *row, size_t c)
+{
+    const struct smx_logits *z = row->logits;
+    if (smx_rows_masked(z, row->r, c))
+        return -INFINITY;
+    return smx_get(z->data, z->dtype, smx_rows_index(z, row->r, c));
+}
+
+struct smx_two smx_row_distance(struct smx_row *row, size_t c)
+{
+    const struct smx_distance *how = &row->distance;
+    size_t i = c % SMX_TILE;
+    if (row->tile.hi) {
+        smx_row_tile(row, c - i, SMX_ROW_D);
+        return (struct smx_two){row->tile.hi[i], row->tile.lo[i]};
+    }
+    if (row->empty)
+        return (struct smx_two){-INFINITY, 0};
+    struct smx_two d = two_sum(smx_row_logit(row, c) * how->before, -how->top);
+    d = two_settle(d);
+    return how->scaled ? two_mul(d, how->inverse) : d;
+}
+
+void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
+                    size_t count)
+{
+    row->first = SIZE_MAX;
+    set_count(row, count);
+    for (size_t k = 0; k < count; k++)
+        row->copy[k] = smx_row_logit(row, (size_t)classes[k * step]);
+    row->z = row->copy;
+    compute(row, SMX_ROW_E);
+}
+
+/* ---- tiles over the pool ------------------------------------------------- */
+
+/* Tiles that are shared out at once. */
+#define SLICE (SMX_SMALL / SMX_TILE)
+
+struct sweep {
+    const struct smx_row *row;
+    size_t tiles;
+    enum smx_row_depth depth;
+    smx_row_take *take;
+    const void *argument;
+};
+
+static void take_slice(void *argument, size_t slice)
+{
+    const struct sweep *sweep = argument;
+    size_t i = slice * SLICE;
+    struct smx_row own;
+    smx_row_share(&own, sweep->row);
+    for (size_t end = i + SLICE; i < end && i < sweep->tiles; i++) {
+        smx_row_tile(&own, i * SMX_TILE, sweep->depth);
+        own.parts[i] = sweep->take(sweep->argument, &own);
+    }
+}
+
+struct smx_two smx_row_share_out(const struct smx_row *row,
+                                 enum smx_row_depth depth, smx_row_take *take,
+                                 const void *argument, smx_row_join *join)
+{
+    size_t tiles = (row->logits->classes - 1) / SMX_TILE + 1;
+    struct sweep sweep = {row, tiles, depth, take, argument};
+    smx_pool_for(row->pool, (tiles + SLICE - 1) / SLICE, take_slice, &sweep);
+    struct smx_two all = row->parts[0];
+    for (size_t i = 1; join && i < tiles; i++)
+        all = join(all, row->parts[i]);
+    return all;
+}
+
+/* ---- the row ------------------------------------------------------------- */
+
+/* A logit and its class. */
+static struct smx_two peak_of(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    return smx_row_peak(row->kernels, row->z, row->first, row->count);
+}
+
+static void find_largest(struct smx_row *row)
+{
+    struct smx_two top = row->peaks ? row->peaks[row->r]
+                                    : smx_row_sweep(row, SMX_ROW_Z, peak_of,
+                                                    NULL, smx_row_larger);
+    row->tops[0] = top.hi;
+    row->argmaxes[0] = (size_t)top.lo;
+}
+
+static struct smx_two rest_of(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    return row->tile_rest;
+}
+
+/* Row k of a group, its tile to this depth. */
+static void enter(struct smx_row *row, size_t k, enum smx_row_depth depth)
+{
+    row->r = row->start + k;
+    set_tile(row, k, row->tile.hi, row->tile.slope);
+    place(row, 0);
+    point(row);
+    row->depth = depth;
+}
+
+static void recall(struct smx_row *row, size_t k)
+{
+    row->argmax = row->argmaxes[k];
+    row->largest = row->tops[k];
+    row->empty = row->largest == -INFINITY;
+    if (!row->empty)
+        smx_distance_measure(&row->distance, row->logits, row->largest);
+}
+
+/* Rows k to end of the group, of which the logits are scaled alike. */
+static void load_alike(struct smx_row *row, size_t k, size_t end)
+{
+    struct smx_row_twos sums;
+    enter(row, k, SMX_ROW_Z);
+    recall(row, k);
+    if (row->empty) {
+        compute_empty(row);
+        row->rests.hi[k] = row->rests.lo[k] = 0;
+        return;
+    }
+    const struct smx_row_group rows = {.count = end - k,
+                                       .z = row->z,
+                                       .stride = stride_of(row),
+                                       .slot = row->slot,
+                                       .tops = row->tops + k,
+                                       .skip = row->argmaxes + k};
+    row->kernels->exponentials(&rows, row->count, &row->distance, &row->tile,
+                               &sums);
+    for (size_t i = 0; i < end - k; i++) {
+        row->rests.hi[k + i] = sums.hi[i] * 0x1p-128;
+        row->rests.lo[k + i] = sums.lo[i] * 0x1p-128;
+    }
+}
+
+static bool is_alike(const struct smx_row *row, size_t a, size_t b)
+{
+    const double *tops = row->tops;
+    return tops[a] != -INFINITY && tops[b] != -INFINITY &&
+           smx_distance_before(row->logits, tops[a]) ==
+               smx_distance_before(row->logits, tops[b]);
+}
+
+static void load_group(struct smx_row *row, size_t count)
+{
+    for (size_t k = count; k--;) {
+        enter(row, k, SMX_ROW_PLACE);
+        look(row);
+    }
+    const struct smx_row_group rows = {
+        .count = count, .z = row->z, .stride = stride_of(row)};
+    row->kernels->peaks(&rows, row->count, row->tops, row->argmaxes);
+    for (size_t k = 0, end; k < count; k = end) {
+        for (end = k + 1; end < count && is_alike(row, k, end); end++)
+            ;
+        load_alike(row, k, end);
+    }
+}
+
+/* A row longer than that. */
+static void load_one(struct smx_row *row)
+{
+    struct smx_two rest = {0, 0};
+    row->r = row->start;
+    row->first = SIZE_MAX;
+    find_largest(row);
+    recall(row, 0);
+    if (!row->empty)
+        rest = smx_row_sweep(row, SMX_ROW_E, rest_of, NULL, two_add);
+    row->rests.hi[0] = rest.hi * 0x1p-128;
+    row->rests.lo[0] = rest.lo * 0x1p-128;
+}
+
+size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
+{
+    count = count < row->group ? count : row->group;
+    row->start = r;
+    if (row->group > 1)
+        load_group(row, count);
+    else
+        load_one(row);
+    row->kernels->inverse(&row->rests, count, &row->inverses);
+    if (row->logs)
+        row->kernels->log1p(&row->rests, count, &row->logsums);
+    return count;
+}
+
+void smx_row_select(struct smx_row *row, size_t k)
+{
+    if (row->group > 1) {
+        enter(row, k, SMX_ROW_E);
+        recall(row, k);
+    }
+    row->inverse = (struct smx_two){row->inverses.hi[k], row->inverses.lo[k]};
+    row->logsum = (struct smx_two){row->logsums.hi[k], row->logsums.lo[k]};
+}
+
+double smx_row_lse(const struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    const struct smx_distance *how = &row->distance;
+    struct smx_two top = {row->largest, 0};
+    if (row->empty)
+        return -INFINITY;
+    if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
+        top = row->kernels->cap(how->top, z->softcap, how);
+    top = smx_divide(top, smx_distance_temperature(z), 0);
+    return isfinite(top.hi) ? two_add(top, row->logsum).hi : top.hi;
+}
+
+struct smx_row_descent smx_row_descend(const struct smx_row *row,
+                                       struct smx_two a, struct smx_two b)
+{
+    struct smx_row_descent how = {.b = b,
+                                  .down = 0x1p-128,
+                                  .pure = {row->pure[0], row->pure[1]},
+                                  .mixed = {row->mixed[0], row->mixed[1]}};
+    if (row->cooling.hi != 1) {
+        a = two_mul(a, row->cooling);
+        how.b = two_mul(b, row->cooling);
+    }
+    how.a = two_mul(a, row->inverse);
+    if (fabs(how.a.hi) > 0x1p800) { /* e is up to 2^128 */
+        how.a = two_scale(how.a, 0x1p-128);
+        how.down = 1;
+        how.pure[0] = row->mixed[0];
+        how.pure[1] = row->mixed[1];
+    }
+    return how;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/** Access to the elements of tensors, and their rows over the pool. */
+#ifndef SMX_ROWS_H
+#define SMX_ROWS_H
+
+#include <math.h>
+
+#include "api/context.h"
+
+struct smx_row;
+struct smx_two;
+
+/** a * b where one may have overflowed: 0 times that is 0, like 0 log 0. */
+static inline double smx_times(double a, double b)
+{
+    return a == 0 || b == 0 ? 0 : a * b;
+}
+
+/** a + b where both may have overflowed: instead where the signs differ. */
+static inline double smx_plus(double a, double b, double instead)
+{
+    double sum = a + b;
+    return isnan(sum) ? instead : sum;
+}
+
+/** Can the operands be? Checks sizes and options, not elements. */
+enum smx_status smx_rows_check(const struct smx_logits *logits);
+
+size_t smx_rows_count(const struct smx_logits *logits);
+
+/** Flat index of class c of row r. */
+size_t smx_rows_index(const struct smx_logits *logits, size_t r, size_t c);
+
+static inline double smx_get(const void *data, enum smx_dtype dtype, size_t i)
+{
+    return dtype == SMX_FLOAT64 ? ((const double *)data)[i]
+                                : (double)((const float *)data)[i];
+}
+
+static inline void smx_set(void *data, enum smx_dtype dtype, size_t i,
+                           double value)
+{
+    if (dtype == SMX_FLOAT64)
+        ((double *)data)[i] = value;
+    else
+        ((float *)data)[i] = (float)value;
+}
+
+bool smx_rows_masked(const struct smx_logits *logits, size_t r, size_t c);
+
+/** First NaN or infinity (+INFINITY only, when low is allowed). */
+enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
+                                size_t count, bool low, enum smx_operand what,
+                                struct smx_where *where);
+
+/** smx_rows_finite of a tensor of the logits' size, over the pool. */
+enum smx_status smx_rows_scan(struct smx_context *context,
+                              const struct smx_logits *logits, const void *data,
+                              enum smx_operand what, struct smx_where *where);
+
+/** smx_rows_scan of the logits, which may come by their largest: *tops is new
+ *  and for smx_rows_work, or NULL. */
+enum smx_status smx_rows_scan_tops(struct smx_context *context,
+                                   const struct smx_logits *logits,
+                                   struct smx_two **tops,
+                                   struct smx_where *where);
+
+/** Rows that one thread works on at a time: it depends on the shape alone. */
+size_t smx_rows_slice(const struct smx_logits *logits);
+
+/* Rows that axis.c moves at once: groups of so many, if not all, go fastest. */
+#define SMX_ROWS_MOVED ((size_t)16)
+
+/** Rows to work on at a time where each takes row_bytes beside the operands:
+ *  what fits a megabyte or an eighth of the bytes of float32 logits. */
+size_t smx_rows_tile(const struct smx_logits *logits, size_t row_bytes);
+
+/* What is to be done with each row, and what is wanted of it beside its
+ * exponentials. */
+struct smx_rows_work {
+    void (*run)(void *argument, struct smx_row *row, size_t r);
+    void *argument;
+    /* each row's largest logit and its first class; NULL: yet to be found */
+    const struct smx_two *tops;
+    bool logs;    /* the distances to the largest logit */
+    bool logsum;  /* the logarithm of the sum */
+    bool slope;   /* dz'/dz, of a softcap */
+    bool serial;  /* run does not share all its tiles: rather other rows */
+    double *keep; /* tensor of the logits' shape, maybe the logits: rows longer
+                     than a tile leave exponentials there for run; NULL: none */
+    bool stream;  /* what run puts passes the caches by */
+};
+
+/** Loads each row and runs the work, over the pool. */
+void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
+                  const struct smx_rows_work *work);
+
+#endif

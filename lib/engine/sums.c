@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "sums.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "simd/power.h"
+
+double smx_power(double t)
+{
+    if (!(t > SMX_POWER_LOWEST))
+        return 0;
+    double shifted = t + SMX_POWER_MAGIC;
+    double f = t - (shifted - SMX_POWER_MAGIC);
+    double p = SMX_POWER_C2 + f * SMX_POWER_C3;
+    p = SMX_POWER_C1 + f * p;
+    p = 1 + f * p;
+    uint64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = SMX_POWER_TABLE[bits & 15] + (bits << 48);
+    double whole;
+    memcpy(&whole, &bits, sizeof whole);
+    return whole * p;
+}
+
+double smx_reference(double max, double scale)
+{
+    return fabs(max * scale) <= SMX_TAME ? 0 : max;
+}
+
+struct smx_sum smx_sum_merge(const struct smx_sum *chunks, size_t count,
+                             double scale)
+{
+    struct smx_sum row = {-INFINITY, 0, 0};
+    for (size_t i = 0; i < count; i++)
+        row.max = chunks[i].max > row.max ? chunks[i].max : row.max;
+    row.reference = smx_reference(row.max, scale);
+    for (size_t i = 0; i < count; i++)
+        if (chunks[i].sum > 0)
+            row.sum += chunks[i].sum *
+                       smx_power((chunks[i].reference - row.reference) * scale);
+    return row;
+}
+
+double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
+                      double scale)
+{
+    if (chunk->sum == 0)
+        return 0;
+    return smx_power((chunk->reference - row->reference) * scale) / row->sum;
+}
+
+/* log(1 + x) = 2 atanh(u / (2 + u)) + k log 2 with 2^k (1 + u) = 1 + x and
+ * |u| < 0.42: for small x nothing is lost, as u = x. */
+double smx_log1p_fast(double x)
+{
+    static const double LN2 = 0x1.62e42fefa39efp-1;
+    double u = x, k = 0;
+    if (x >= 0.4142135623730951) {
+        int exponent;
+        u = frexp(1 + x, &exponent);
+        if (u < 0.7071067811865476) {
+            u *= 2;
+            exponent--;
+        }
+        u -= 1;
+        k = exponent;
+    }
+    double s = u / (2 + u), q = s * s, sum = 1.0 / 23;
+    for (int n = 21; n >= 1; n -= 2)
+        sum = sum * q + 1.0 / n;
+    return 2 * s * sum + k * LN2;
+}

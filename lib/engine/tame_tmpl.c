@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels of tame rows (tame.h says what each does), compiled once an
+ * instruction set. */
+#include "kernels.h"
+#include "simd/tame_vec.h"
+
+extern const struct smx_tame_kernels TIER(tame_kernels);
+extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
+                           const struct smx_tame *tame, float *out);
+
+/* Elements whose s q are added up in float32. */
+#define RUN ((size_t)8 * BLOCK)
+
+/* ---- sums -------------------------------------------------------------- */
+
+/* Lane i of a block sums elements i mod 16: s in double, rest in float32 for
+ * a RUN, where it is small enough, then in double too. */
+struct sums {
+    vd even[PARTS], odd[PARTS]; /* of s, as vf_even and vf_odd have it */
+    vd rest[VECS];
+    vf run[PARTS];
+    vf top;
+};
+
+INLINE void add(struct sums *sums, int v, vf s, vf rest)
+{
+    sums->even[v] += vf_even(s);
+    sums->odd[v] += vf_odd(s);
+    sums->run[v] += rest;
+}
+
+INLINE void end_run(struct sums *sums)
+{
+    float run[BLOCK];
+    EACH (v, PARTS) {
+        vf_store(run + v * FLOATS, sums->run[v]);
+        sums->run[v] = vf_all(0);
+    }
+    EACH (v, VECS)
+        sums->rest[v] += vd_widen(run + v * LANES);
+}
+
+/* Neighbours, then pair i + pair i + 4, down to one. */
+INLINE double sum_of(const struct sums *sums)
+{
+    vd pairs[PARTS];
+    EACH (v, PARTS)
+        pairs[v] = (sums->even[v] + sums->odd[v]) * vd_all(VF_HALVES);
+#if VECS > 4
+    pairs[0] += pairs[2];
+    pairs[1] += pairs[3];
+#endif
+#if VECS > 2
+    pairs[0] += pairs[1];
+#endif
+    return vd_sum(pairs[0]) + block_sum(sums->rest);
+}
+
+/* What lies so far ahead arrives while this step is computed. Not past the
+ * caches (prefetchnta): Intel's take twice as long for it. */
+INLINE void fetch(const float *x, size_t ahead)
+{
+    EACH (i, (int)(STEP / BLOCK))
+        __builtin_prefetch(
+            (const void *)((uintptr_t)(x + i * BLOCK) + ahead * sizeof *x));
+}
+
+/* n elements, count registers of them, the last in part; high and rest: where
+ * they are kept, or NULL. */
+INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
+                     const struct smx_tame *tame, bool top, float *high,
+                     float *rest)
+{
+    vf z[WIDE];
+    EACH (v, count) {
+        z[v] = vf_at_least(x[v], tame->lowest);
+        if (top) { /* NaN stays NaN */
+            z[v] = vf_max(vf_all(tame->lowest), x[v]);
+            sums->top = vf_max(x[v], sums->top);
+        }
+    }
+    struct parts e = exponentials(z, count, tame);
+    EACH (v, count) {
+        size_t i = (size_t)v * FLOATS;
+        add(sums, v % PARTS, e.s[v], e.rest[v]);
+        if (rest)
+            vf_store(rest + i, e.rest[v]);
+        if (rest && n >= i + FLOATS)
+            vf_store(high + i, e.s[v]);
+        else if (rest && n > i)
+            vf_store_part(high + i, e.s[v], n - i);
+    }
+}
+
+/* ---- quotients --------------------------------------------------------- */
+
+struct quotients {
+    struct smx_tame_kept of;
+    struct factor by;
+    vf least;
+};
+
+INLINE struct quotients quotients_of(const struct smx_tame_kept *kept)
+{
+    return (struct quotients){*kept, factor_of(1 / kept->sum),
+                              vf_all((float)(0x1p-152 * kept->sum))};
+}
+
+/* Products below half of the least float32 are not computed. */
+INLINE vf quotient(vf s, vf rest, const struct quotients *q)
+{
+    return vf_mul_above(s, q->by.high, s, q->least) +
+           (vf_mul_above(rest, q->by.whole, s, q->least) +
+            vf_mul_above(s, q->by.low, s, q->least));
+}
+
+INLINE void put_quotients(const struct quotients *q, size_t i, int count)
+{
+    EACH (v, count) {
+        size_t at = i + (size_t)v * FLOATS;
+        vf_store(q->of.out + at, quotient(vf_load(q->of.high + at),
+                                          vf_load(q->of.rest + at), q));
+    }
+}
+
+/* Those from i on. */
+INLINE void end_quotients(const struct quotients *q, size_t i, size_t n)
+{
+    for (; n - i >= FLOATS; i += FLOATS)
+        put_quotients(q, i, 1);
+    if (i < n) {
+        vf s = vf_load_part(q->of.high + i, n - i, 0);
+        vf r = vf_load_part(q->of.rest + i, n - i, 0);
+        vf_store_part(q->of.out + i, quotient(s, r, q), n - i);
+    }
+}
+
+static void divide(const struct smx_tame_kept *kept, size_t n)
+{
+    const struct quotients q = quotients_of(kept);
+    end_quotients(&q, 0, n);
+}
+
+/* ---- sums and what is kept of them ------------------------------------- */
+
+/* What is read and computed goes on beside what is written of others. */
+INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
+                       float *max, float *high, float *rest,
+                       const struct smx_tame_kept *before)
+{
+    const struct smx_tame tame = *by; /* nothing that is stored changes it */
+    struct sums sums = {.top = vf_all(-__builtin_inff())};
+    struct quotients q;
+    vf z[WIDE];
+    size_t i = 0;
+    if (before)
+        q = quotients_of(before);
+    while (n - i >= RUN) {
+        for (size_t end = i + RUN; i < end; i += STEP) {
+            fetch(x + i, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
+            load(x + i, WIDE, z);
+            if (before)
+                put_quotients(&q, i, WIDE);
+            sum_step(&sums, z, STEP, WIDE, &tame, max, rest ? high + i : NULL,
+                     rest ? rest + i : NULL);
+        }
+        end_run(&sums);
+    }
+    if (before)
+        end_quotients(&q, i, n);
+    for (; n - i >= BLOCK; i += BLOCK) {
+        load(x + i, PARTS, z);
+        sum_step(&sums, z, BLOCK, PARTS, &tame, max, rest ? high + i : NULL,
+                 rest ? rest + i : NULL);
+    }
+    if (i < n) {
+        load_part(x + i, n - i, z);
+        sum_step(&sums, z, n - i, PARTS, &tame, max, rest ? high + i : NULL,
+                 rest ? rest + i : NULL);
+    }
+    end_run(&sums);
+    if (max)
+        *max = vf_top(sums.top);
+    return sum_of(&sums);
+}
+
+static double sum(const float *x, size_t n, const struct smx_tame *tame,
+                  float *max)
+{
+    return sum_kept(x, n, tame, max, NULL, NULL, NULL);
+}
+
+static double keep(const float *x, size_t n, const struct smx_tame *tame,
+                   float *max, float *high, float *rest,
+                   const struct smx_tame_kept *before)
+{
+    if (!before)
+        return max ? sum_kept(x, n, tame, max, high, rest, NULL)
+                   : sum_kept(x, n, tame, NULL, high, rest, NULL);
+    return max ? sum_kept(x, n, tame, max, high, rest, before)
+               : sum_kept(x, n, tame, NULL, high, rest, before);
+}
+
+/* ---- products ---------------------------------------------------------- */
+
+/* Exponentials times a factor, 2^binade less; what is not above the least comes
+ * to nothing. */
+struct scaled {
+    struct smx_tame tame;
+    float binade, least;
+};
+
+/* The factor's leading 12 bits go into the table, whose entries may have 24,
+ * and the logarithm of the rest into that of what the table rounded. */
+INLINE struct scaled scaled_by(const struct smx_tame *tame, double factor)
+{
+    static const int32_t steps[BLOCK] = {
+        0 << 19,  1 << 19,  2 << 19,  3 << 19, 4 << 19,  5 << 19,
+        6 << 19,  7 << 19,  8 << 19,  9 << 19, 10 << 19, 11 << 19,
+        12 << 19, 13 << 19, 14 << 19, 15 << 19};
+    double binade = smx_binade(factor);
+    struct scaled by = {*tame, (float)binade, (float)(0x1p-150 / binade)};
+    float high = smx_twelve_bits(factor / binade);
+    double d = factor / binade / high - 1; /* less than 2^-11 */
+    float rest = (float)(d * (1 - d * (0.5 - d * (1.0 / 3)))) / tame->c1;
+    EACH (v, PARTS) {
+        vi step;
+        memcpy(&step, steps + v * FLOATS, sizeof step);
+        vf power = (vf)((vi)vf_load(tame->table + v * FLOATS) + step);
+        power = (vf)((vi)(power * vf_all(high)) - step);
+        vf_store(by.tame.table + v * FLOATS, power);
+        vf_store(by.tame.rest + v * FLOATS,
+                 vf_load(tame->rest + v * FLOATS) - vf_all(rest));
+    }
+    return by;
+}
+
+INLINE vf scaled(vf e, const struct scaled *by)
+{
+    return vf_mul_above(e, vf_all(by->binade), e, vf_all(by->least));
+}
+
+/* n elements, at most a block. */
+INLINE void put_part(const float *x, size_t n, const struct scaled *by,
+                     float *out)
+{
+    vf z[PARTS];
+    load_part(x, n, z);
+    bound(z, PARTS, &by->tame);
+    struct parts e = exponentials(z, PARTS, &by->tame);
+    EACH (v, PARTS) {
+        size_t i = (size_t)v * FLOATS;
+        vf p = scaled(e.s[v] + e.rest[v], by);
+        if (n >= i + FLOATS)
+            vf_store(out + i, p);
+        else if (n > i)
+            vf_store_part(out + i, p, n - i);
+    }
+}
+
+/* Whole steps; how many elements that were. */
+INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
+                        bool stream, float *out)
+{
+    size_t i = 0;
+    for (; n - i >= STEP; i += STEP) {
+        vf z[WIDE];
+        if (stream)
+            fetch(x + i, SMX_CHUNK / 4);
+        load(x + i, WIDE, z);
+        bound(z, WIDE, &by->tame);
+        struct parts e = exponentials(z, WIDE, &by->tame);
+        EACH (v, WIDE) {
+            vf p = scaled(e.s[v] + e.rest[v], by);
+            if (stream)
+                vf_stream(out + i + v * FLOATS, p);
+            else
+                vf_store(out + i + v * FLOATS, p);
+        }
+    }
+    return i;
+}
+
+static void stream(const float *x, size_t n, float *out)
+{
+    size_t i = before_line(out, sizeof *out, n);
+    memcpy(out, x, i * sizeof *out);
+    for (; n - i >= BLOCK; i += BLOCK)
+        EACH (v, PARTS)
+            vf_stream(out + i + v * FLOATS, vf_load(x + i + v * FLOATS));
+    memcpy(out + i, x + i, (n - i) * sizeof *out);
+}
+
+static void put(const float *x, size_t n, const struct smx_tame *tame,
+                double factor, bool stream, float *out)
+{
+    const struct scaled by = scaled_by(tame, factor);
+    size_t i = 0;
+    if (stream) {
+        i = before_line(out, sizeof *out, n);
+        put_part(x, i, &by, out);
+        i += put_steps(x + i, n - i, &by, true, out + i);
+    } else {
+        i = put_steps(x, n, &by, false, out);
+    }
+    for (; i < n; i += BLOCK)
+        put_part(x + i, n - i < BLOCK ? n - i : BLOCK, &by, out + i);
+}
+
+static bool below(const float *x, size_t n, float highest)
+{
+    vi fine[4];
+    EACH (v, 4)
+        fine[v] = vf_all(0) == vf_all(0);
+    size_t i = 0;
+    for (; n - i >= 4 * FLOATS; i += 4 * FLOATS)
+        EACH (v, 4)
+            fine[v] &= vf_load(x + i + v * FLOATS) < vf_all(highest);
+    for (; i < n; i += FLOATS)
+        fine[0] &= vf_load_part(x + i, n - i, -highest) < vf_all(highest);
+    return !vi_any(~(fine[0] & fine[1] & fine[2] & fine[3]));
+}
+
+const struct smx_tame_kernels TIER(tame_kernels) = {
+    .below = below,
+    .sum = sum,
+    .keep = keep,
+    .divide = divide,
+    .put = put,
+    .stream = stream,
+    .few = TIER(few_tame),
+};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/** Exponentials of tame rows in vectors, shared by the templates (tame.h: the
+ *  method). */
+#ifndef SMX_TAME_VEC_H
+#define SMX_TAME_VEC_H
+
+#include "engine/tame.h"
+#include "vec.h"
+
+/* Registers a block; and a step, as many as hide the latency of the chain. */
+#define PARTS (BLOCK / FLOATS)
+#if defined(SMX_TIER_AVX512)
+#define WIDE 8
+#else
+#define WIDE 4
+#endif
+#define STEP ((size_t)WIDE * FLOATS)
+
+struct parts {
+    vf s[WIDE], rest[WIDE]; /* rest: s q */
+};
+
+/* count: registers of x, and of what comes of it. */
+INLINE void load(const float *x, int count, vf z[WIDE])
+{
+    EACH (v, count)
+        z[v] = vf_load(x + v * FLOATS);
+}
+
+/* The first n of a block, -INFINITY behind them. */
+INLINE void load_part(const float *x, size_t n, vf z[PARTS])
+{
+    EACH (v, PARTS) {
+        size_t before = (size_t)v * FLOATS;
+        size_t left = n > before ? n - before : 0;
+        z[v] = vf_load_part(x + before, left, -__builtin_inff());
+    }
+}
+
+/* z - k * step. The difference with the leading 24 bits of the step is exact,
+ * be it fused or in two, and so is the product with what follows them. */
+INLINE vf remainder_of(vf z, vf k, const struct smx_tame *tame)
+{
+#if defined(VF_FUSED)
+    vf f = vf_less_product(z, k, vf_all(tame->step));
+#else
+    vf f = z - k * vf_all(tame->step_high);
+    f = f - k * vf_all(tame->step_middle);
+#endif
+    return vf_less_product(f, k, vf_all(tame->step_low));
+}
+
+INLINE void bound(vf *z, int count, const struct smx_tame *tame)
+{
+    EACH (v, count)
+        z[v] = vf_at_least(z[v], tame->lowest);
+}
+
+/* x: none below the lowest. Step by step for all, as one alone would wait for
+ * each. */
+INLINE struct parts exponentials(const vf *x, int count,
+                                 const struct smx_tame *tame)
+{
+    struct parts e = {0};
+    vf f[WIDE], q[WIDE];
+    vi k[WIDE];
+    EACH (v, count) {
+        vf shifted = x[v] * vf_all(tame->scale) + vf_all(SMX_TAME_MAGIC);
+        k[v] = (vi)shifted;
+        f[v] = remainder_of(x[v], shifted - vf_all(SMX_TAME_MAGIC), tame) -
+               vf_lookup(tame->rest, k[v]);
+    }
+    EACH (v, count)
+        q[v] = vf_all(tame->c2) + f[v] * vf_all(tame->c3);
+    EACH (v, count)
+        q[v] = f[v] * (vf_all(tame->c1) + f[v] * q[v]);
+    EACH (v, count) {
+        vw bits = (vw)vf_lookup(tame->table, k[v]);
+        e.s[v] = (vf)(bits + ((vw)k[v] << 19)); /* wraps in wild rows */
+        e.rest[v] = e.s[v] * q[v];
+    }
+    return e;
+}
+
+/* high: twelve bits of the factor, so that its product with s is exact. */
+struct factor {
+    vf whole, high, low;
+};
+
+INLINE struct factor factor_of(double factor)
+{
+    float high = smx_twelve_bits(factor);
+    return (struct factor){vf_all((float)factor), vf_all(high),
+                           vf_all((float)(factor - high))};
+}
+
+INLINE vf product(vf s, vf rest, struct factor factor)
+{
+    return s * factor.high + (rest * factor.whole + s * factor.low);
+}
+
+#endif
