@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "address.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,4 +36,19 @@ bool address_valid(const char *address)
     if (strncmp(address, "unix:", 5) == 0)
         return address[5] != '\0';
     return address_split(address, host, sizeof host, port, sizeof port);
+}
+
+bool address_is_local(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)address;
+        return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address->sa_family == AF_INET6) {
+        const struct in6_addr *in =
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(in) ||
+               (IN6_IS_ADDR_V4MAPPED(in) && in->s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return address->sa_family == AF_UNIX;
 }

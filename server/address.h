@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 /* Room for any host name and port. */
 enum { ADDRESS_HOST_BYTES = 256, ADDRESS_PORT_BYTES = 6 };
@@ -21,5 +22,8 @@ bool address_split(const char *address, char *host, size_t host_bytes,
 
 /** Is it ADDRESS_RULE? */
 bool address_valid(const char *address);
+
+/** Is it a Unix socket's or the loopback interface's? */
+bool address_is_local(const struct sockaddr *address);
 
 #endif

@@ -116,6 +116,7 @@ struct route {
     const struct page *page;         /* answered at once */
     bool open;  /* served without a token, while draining and when full */
     bool quiet; /* not logged */
+    bool compressible; /* --compress may compress its large answers */
     const char *(*allow)(const char *path);
     bool (*fail)(const struct problem *problem, struct reply *reply);
 };

@@ -11,7 +11,7 @@
 #include "address.h"
 #include "machine.h"
 
-enum kind { COUNT, BYTES, SECONDS, OCTAL, TEXT, CHOICE, LIST };
+enum kind { COUNT, BYTES, SECONDS, OCTAL, TEXT, CHOICE, SWITCH, LIST };
 
 /** name and the value it stands for; ends with a NULL name */
 struct choice {
@@ -29,6 +29,8 @@ static const struct choice levels[] = {{"error", LOG_ERROR},
                                        {"info", LOG_INFO},
                                        {"debug", LOG_DEBUG},
                                        {NULL, 0}};
+
+static const struct choice switches[] = {{"off", 0}, {"on", 1}, {NULL, 0}};
 
 static uint64_t quarter_of_memory(void)
 {
@@ -91,6 +93,8 @@ static const struct option_row table[] = {
      NULL, "PEM authorities; clients must show a certificate of theirs"},
     {"token-file", "FILE", TEXT, AT(token_file), 0, NULL, "none", 0, 0, NULL,
      "bearer tokens, one a line; health stays open"},
+    {"compress", "", SWITCH, AT(compress), 0, NULL, NULL, 0, 1, switches,
+     "compress answers where Accept-Encoding asks and it pays"},
     {"log-format", "NAME", CHOICE, AT(log_format), LOG_TEXT, NULL, NULL, 0, 0,
      formats, "one line a request on stderr"},
     {"log-level", "NAME", CHOICE, AT(log_level), LOG_INFO, NULL, NULL, 0, 0,
@@ -142,7 +146,7 @@ static bool parse_number(const char *text, enum kind kind, uint64_t *number)
 
 static void rule_of(const struct option_row *row, char *rule, size_t bytes)
 {
-    if (row->kind == CHOICE) {
+    if (row->choices) {
         size_t used = (size_t)snprintf(rule, bytes, "one of");
         for (const struct choice *c = row->choices; c->name && used < bytes;
              c++)
@@ -204,7 +208,7 @@ static bool set_value(struct options *options, const struct option_row *row,
         *text_of(options, row) = text;
         return true;
     }
-    if (row->kind == CHOICE)
+    if (row->choices)
         return set_choice(options, row, text) ||
                refuse(row, from, text, error, error_bytes);
     uint64_t number;
@@ -270,7 +274,8 @@ static const struct option_row *find_row(const char *flag, size_t bytes)
     return NULL;
 }
 
-/** --flag VALUE or --flag=VALUE at argv[*at]; *at moves to what it used. */
+/** --flag VALUE or --flag=VALUE at argv[*at]; *at moves to what it used. A
+ *  switch alone is on. */
 static bool from_flag(struct options *options, int argc, char **argv, int *at,
                       bool *listens, char *error, size_t error_bytes)
 {
@@ -285,7 +290,9 @@ static bool from_flag(struct options *options, int argc, char **argv, int *at,
         return false;
     }
     const char *value = argument + name + 1;
-    if (argument[name] != '=') {
+    if (argument[name] != '=' && row->kind == SWITCH) {
+        value = "on";
+    } else if (argument[name] != '=') {
         if (*at + 1 >= argc) {
             snprintf(error, error_bytes, "%s: needs a value (%s)", argument,
                      row->value);
@@ -354,7 +361,7 @@ static void print_default(FILE *out, const struct option_row *row)
 {
     if (row->standard_text)
         fprintf(out, "%s", row->standard_text);
-    else if (row->kind == CHOICE)
+    else if (row->choices)
         fprintf(out, "%s", row->choices[row->standard].name);
     else if (row->kind == OCTAL)
         fprintf(out, "%04lo", (unsigned long)row->standard);
@@ -383,7 +390,8 @@ char *options_help(void)
         const struct option_row *row = &table[i];
         char name[NAME_BYTES], flag[NAME_BYTES];
         environment_name(row, name);
-        snprintf(flag, sizeof flag, "--%s %s", row->flag, row->value);
+        snprintf(flag, sizeof flag, "--%s%s%s", row->flag,
+                 *row->value ? " " : "", row->value);
         fprintf(out, "  %-26s %s\n", flag, row->help);
         for (const struct choice *c = row->choices; c && c->name; c++)
             fprintf(out, "%s%s%s",

@@ -43,6 +43,7 @@ struct options {
     const char *tls_key;
     const char *tls_client_ca;
     const char *token_file;
+    uint64_t compress;   /* 1: answers, where a client asks and it pays */
     uint64_t log_format; /* enum log_format */
     uint64_t log_level;  /* enum log_level */
 

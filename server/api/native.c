@@ -232,7 +232,7 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
 #define ROUTE(operation)                                                       \
     {                                                                          \
         .method = "POST", .path = "/" #operation, .name = #operation,          \
-        .endpoint = ENDPOINT(operation)                                        \
+        .endpoint = ENDPOINT(operation), .compressible = true                  \
     }
 
 const struct route api_routes[] = {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../address.h"
 #include "server.h"
 #include "stream.h"
 #include "unread.h"
@@ -148,10 +149,26 @@ static size_t write_small(struct writer *writer, char *text)
     return bytes;
 }
 
-/** Is it long enough for that? */
-static bool may_compress(const struct reply *reply, bool whole, size_t bytes)
+/** Does its request come over loopback or a Unix socket, where compressing
+ *  costs more time than it saves? */
+static bool is_local(const struct client *client)
 {
-    return !whole || bytes + tensor_bytes(reply) >= COMPRESS_FROM;
+    struct sockaddr_storage peer = {0};
+    socklen_t bytes = sizeof peer;
+    return getpeername(client->fd, (struct sockaddr *)&peer, &bytes) == 0 &&
+           address_is_local((const struct sockaddr *)&peer);
+}
+
+/** Does it depend on Accept-Encoding how this reply leaves? Numbers in binary
+ *  do not get smaller, short texts not by more than the header costs. */
+static bool may_compress(const struct client *client, const struct reply *reply,
+                         bool whole, size_t bytes)
+{
+    const struct route *route = client->exchange.route;
+    return client->daemon->options->compress && route && route->compressible &&
+           (!whole || bytes >= COMPRESS_FROM) &&
+           strcmp(reply->content_type, "application/octet-stream") != 0 &&
+           !is_local(client);
 }
 
 static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t room)
@@ -285,7 +302,7 @@ enum MHD_Result answer_queue(struct client *client, struct reply *reply)
     struct MHD_Response *response;
     size_t bytes = write_small(reply->writer, text);
     bool whole = !reply->writer || writer_done(reply->writer);
-    bool varies = may_compress(reply, whole, bytes);
+    bool varies = may_compress(client, reply, whole, bytes);
     bool head = strcmp(client->exchange.method, "HEAD") == 0;
     enum coding coding = CODING_IDENTITY;
     if (varies && !head)

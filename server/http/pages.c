@@ -146,7 +146,8 @@ static bool get_json(struct service *service, const struct head *head,
 #define PAGE(path_, name_, get_, probe_)                                       \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_,                         \
-        .page = &(const struct page){get_}, .open = probe_, .quiet = probe_    \
+        .page = &(const struct page){get_}, .open = probe_, .quiet = probe_,   \
+        .compressible = true                                                   \
     }
 
 /* Probes are open: they must work without a token and when all is full. */

@@ -45,6 +45,7 @@ const struct route page_routes[] = {
      .path = "/",
      .name = "page",
      .page = &(const struct page){get},
-     .open = true},
+     .open = true,
+     .compressible = true},
 };
 const size_t page_route_count = sizeof page_routes / sizeof page_routes[0];

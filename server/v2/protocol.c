@@ -64,21 +64,23 @@ static bool protocol_fail(const struct problem *problem, struct reply *reply)
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
         .open = true, .quiet = true, .allow = allow, .fail = protocol_fail     \
     }
-#define POSTED(path_, name_, endpoint_)                                        \
+#define POSTED(path_, name_, endpoint_, compressible_)                         \
     {                                                                          \
         .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
-        .allow = allow, .fail = protocol_fail                                  \
+        .compressible = compressible_, .allow = allow, .fail = protocol_fail   \
     }
 
+/* Of what stands here, Triton's clients inflate only the answers of infer. */
 const struct route protocol_routes[] = {
-    POSTED("/v2/models/*", "v2_infer", &infer_endpoint),
+    POSTED("/v2/models/*", "v2_infer", &infer_endpoint, true),
     HEALTH("/v2/health/live", "v2_live"),
     HEALTH("/v2/health/ready", "v2_ready"),
     PAGE("/v2", "v2_server"),
     PAGE("/v2/", "v2_server"),
     PAGE("/v2/models", "v2_models"),
     PAGE("/v2/models/*", "v2_model"),
-    POSTED("/v2/repository/index", "v2_repository", &repository_endpoint),
+    POSTED("/v2/repository/index", "v2_repository", &repository_endpoint,
+           false),
     {.path = "/v2/*", .name = "v2", .fail = protocol_fail},
 };
 

@@ -22,12 +22,16 @@
         __VA_ARGS__, NULL                                                      \
     }
 
-static struct fixture fixture;
+static struct fixture fixture, roomy, packing;
 
 static int start(void **state)
 {
     (void)state;
     fixture_start(&fixture, (const char *const[]){"--max-body=1MiB", NULL});
+    fixture_start(&roomy, NULL);
+    fixture_start(&packing,
+                  (const char *const[]){"--compress", "--listen=0.0.0.0:0",
+                                        "--listen=127.0.0.1:0", NULL});
     return 0;
 }
 
@@ -35,6 +39,8 @@ static int stop(void **state)
 {
     (void)state;
     fixture_stop(&fixture);
+    fixture_stop(&roomy);
+    fixture_stop(&packing);
     return 0;
 }
 
@@ -151,17 +157,21 @@ static char *logits(size_t count)
     return text;
 }
 
-static void check_answer(const char *accept, size_t count, const char *coding)
+/** The same request with these headers and without them: the same text, in
+ *  this coding. */
+static void check_answer(const char *url, const struct http_request *request,
+                         const char *const *headers, const char *coding)
 {
-    char *text = logits(count), got[32] = "";
-    struct http_request request = {.path = "/softmax", .body = text};
-    struct http_answer plain = http_send(fixture.url, &request);
-    request.headers = HEADERS(accept);
-    struct http_answer packed = http_send(fixture.url, &request);
+    struct http_request asking = *request;
+    char got[32] = "";
+    asking.headers = headers;
+    struct http_answer plain = http_send(url, request);
+    struct http_answer packed = http_send(url, &asking);
     assert_int_equal(plain.status, 200);
     assert_int_equal(packed.status, 200);
     http_header(&packed, "Content-Encoding", got, sizeof got);
-    assert_string_equal(got, coding);
+    if (strcmp(got, coding) != 0)
+        fail_msg("%s: got \"%s\", expected \"%s\"", request->path, got, coding);
     if (*coding) {
         size_t bytes;
         char *body = expand(packed.body, packed.body_bytes, &bytes);
@@ -171,22 +181,107 @@ static void check_answer(const char *accept, size_t count, const char *coding)
         assert_true(http_header(&packed, "Vary", got, sizeof got));
         free(body);
     } else {
-        assert_string_equal(packed.body, plain.body);
+        assert_int_equal(packed.body_bytes, plain.body_bytes);
+        assert_memory_equal(packed.body, plain.body, plain.body_bytes);
+        assert_int_equal(http_header(&packed, "Vary", got, sizeof got),
+                         http_header(&plain, "Vary", got, sizeof got));
     }
     http_answer_free(&plain);
     http_answer_free(&packed);
+}
+
+/* What the clients of these languages send when nobody tells them otherwise:
+ * it costs a million logits neither a byte nor a turn through deflate. */
+static void test_the_headers_of_common_clients(void **state)
+{
+    (void)state;
+    const char *const *const clients[] = {
+        HEADERS("User-Agent: python-requests/2.28.1",
+                "Accept-Encoding: gzip, deflate", "Accept: */*",
+                "Connection: keep-alive"),
+        HEADERS("User-Agent: python-httpx/0.27.0", "Accept: */*",
+                "Accept-Encoding: gzip, deflate, br, zstd"),
+        HEADERS("User-Agent: Go-http-client/1.1", "Accept-Encoding: gzip"),
+        HEADERS("User-Agent: node", "Accept: */*", "Accept-Language: *",
+                "Sec-Fetch-Mode: cors", "Accept-Encoding: gzip, deflate"),
+        HEADERS("User-Agent: Java/11.0.20", "Connection: keep-alive",
+                "Accept: text/html, image/gif, image/jpeg, */*"),
+    };
+    char *text = logits(1000000);
+    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
+        check_answer(roomy.url,
+                     &(struct http_request){
+                         .path = "/softmax",
+                         .body = text,
+                         .headers = HEADERS("Accept-Encoding: identity")},
+                     clients[i], "");
     free(text);
 }
 
-static void test_answers(void **state)
+#define INPUT                                                                  \
+    "{\"inputs\":[{\"name\":\"logits\",\"shape\":[500],\"datatype\":"          \
+    "\"FP32\",\"data\":"
+
+static void test_what_compress_allows(void **state)
 {
     (void)state;
-    check_answer("Accept-Encoding: gzip", 500, "gzip");
-    check_answer("Accept-Encoding: gzip", 100000, "gzip");
-    check_answer("Accept-Encoding: deflate", 100000, "deflate");
-    check_answer("Accept-Encoding: gzip", 3, ""); /* does not pay */
-    check_answer("Accept-Encoding: br", 1000, "");
-    check_answer("Accept-Encoding: gzip;q=0", 1000, "");
+    char *many = logits(100000), *some = logits(500);
+    char url[64], *infer, *binary;
+    /* It ends as the input of the protocol does: "[...]}". */
+    const char *data = strchr(some, '[');
+    assert_true(asprintf(&infer, INPUT "%s]}", data) > 0);
+    assert_true(asprintf(&binary,
+                         INPUT "%s],\"parameters\":"
+                               "{\"binary_data_output\":true}}",
+                         data) > 0);
+    const struct {
+        const char *path, *body, *accept, *coding;
+    } cases[] = {
+        {"/softmax", some, "gzip", "gzip"},
+        {"/softmax", many, "gzip", "gzip"},
+        {"/softmax", many, "deflate", "deflate"},
+        {"/softmax", BODY, "gzip", ""}, /* does not pay */
+        {"/softmax", some, "br", ""},
+        {"/softmax", some, "gzip;q=0", ""},
+        {"/openapi.yaml", NULL, "gzip", "gzip"},
+        {"/", NULL, "gzip", "gzip"},
+        {"/v2/models/softmax/infer", infer, "gzip", "gzip"},
+        {"/v2/models/softmax/infer", binary, "gzip", ""},
+        {"/v2/models/gradient", NULL, "gzip", ""},
+        {"/v2/models/gradient/config", NULL, "gzip", ""},
+    };
+    fixture_outer_url(&packing, url, sizeof url);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_request request = {.path = cases[i].path,
+                                       .body = cases[i].body};
+        char accept[64];
+        snprintf(accept, sizeof accept, "Accept-Encoding: %s", cases[i].accept);
+        check_answer(url, &request, HEADERS(accept), cases[i].coding);
+    }
+    /* Never where the bytes do not leave the machine. */
+    check_answer(daemon_address(packing.daemon, 1),
+                 &(struct http_request){.path = "/softmax", .body = many},
+                 HEADERS("Accept-Encoding: gzip"), "");
+    free(many);
+    free(some);
+    free(infer);
+    free(binary);
+}
+
+/* Where memory is too short for deflate, the answer leaves as it is. */
+static void test_too_little_memory_to_compress(void **state)
+{
+    (void)state;
+    struct fixture small;
+    char url[64], *text = logits(5000);
+    fixture_start(&small,
+                  (const char *const[]){"--compress", "--listen=0.0.0.0:0",
+                                        "--memory-limit=200K", NULL});
+    fixture_outer_url(&small, url, sizeof url);
+    check_answer(url, &(struct http_request){.path = "/softmax", .body = text},
+                 HEADERS("Accept-Encoding: gzip"), "");
+    fixture_stop(&small);
+    free(text);
 }
 
 static void test_accepted_coding(void **state)
@@ -224,7 +319,9 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_gzip_of_two_members),
         cmocka_unit_test(test_a_bomb),
-        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_the_headers_of_common_clients),
+        cmocka_unit_test(test_what_compress_allows),
+        cmocka_unit_test(test_too_little_memory_to_compress),
         cmocka_unit_test(test_accepted_coding),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -4,6 +4,9 @@
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -116,6 +119,25 @@ char *fixture_log(const struct fixture *fixture)
     assert_non_null(text);
     assert_int_equal(pread(fixture->log_fd, text, (size_t)bytes, 0), bytes);
     return text;
+}
+
+void fixture_outer_url(const struct fixture *fixture, char *url,
+                       size_t url_bytes)
+{
+    struct ifaddrs *list, *at;
+    char host[INET_ADDRSTRLEN];
+    assert_int_equal(getifaddrs(&list), 0);
+    for (at = list; at; at = at->ifa_next)
+        if (at->ifa_addr && at->ifa_addr->sa_family == AF_INET &&
+            (at->ifa_flags & IFF_UP) && !(at->ifa_flags & IFF_LOOPBACK))
+            break;
+    if (at)
+        getnameinfo(at->ifa_addr, sizeof(struct sockaddr_in), host, sizeof host,
+                    NULL, 0, NI_NUMERICHOST);
+    freeifaddrs(list);
+    if (!at)
+        skip();
+    snprintf(url, url_bytes, "http://%s:%d", host, fixture_port(fixture->url));
 }
 
 int fixture_port(const char *url)

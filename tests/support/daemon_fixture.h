@@ -36,6 +36,11 @@ enum daemon_drained fixture_drain(struct fixture *fixture);
 /** The log so far, to be freed. Lines appear within 200 ms. */
 char *fixture_log(const struct fixture *fixture);
 
+/** The URL of a daemon that listens on 0.0.0.0, at an address of this machine
+ *  that is not its loopback; skips the test where it has none. */
+void fixture_outer_url(const struct fixture *fixture, char *url,
+                       size_t url_bytes);
+
 /** The port of an "http://host:port" URL. */
 int fixture_port(const char *url);
 

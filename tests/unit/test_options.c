@@ -104,6 +104,25 @@ static void test_environment(void **state)
     unsetenv("SOFTMAXD_IDLE_TIMEOUT");
 }
 
+static void test_switch(void **state)
+{
+    (void)state;
+    assert_true(PARSE("--log-level=error"));
+    assert_false(options.compress);
+    assert_true(PARSE("--compress", "--log-level=error"));
+    assert_true(options.compress);
+    setenv("SOFTMAXD_COMPRESS", "on", 1);
+    assert_true(PARSE("--log-level=error"));
+    assert_true(options.compress);
+    assert_true(PARSE("--compress=off"));
+    assert_false(options.compress);
+    setenv("SOFTMAXD_COMPRESS", "maybe", 1);
+    assert_false(PARSE("--log-level=error"));
+    assert_string_equal(error, "SOFTMAXD_COMPRESS: got maybe, must be one of "
+                               "off, on");
+    unsetenv("SOFTMAXD_COMPRESS");
+}
+
 static void test_actions(void **state)
 {
     (void)state;
@@ -213,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_switch),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_too_many_addresses),

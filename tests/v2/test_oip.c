@@ -172,45 +172,6 @@ static void whole_bodies_are_compressed(void **state)
     }
 }
 
-/* 3000 zeros as a raw body; the header counts the bytes before compression. */
-static void binary_answers_are_compressed_when_asked(void **state)
-{
-    (void)state;
-    static const char zeros[12000];
-    static const char *const encodings[] = {"Accept-Encoding: gzip",
-                                            "Accept-Encoding: deflate"};
-    for (size_t i = 0; i < 2; i++) {
-        unsigned char plain[16384];
-        char text[32];
-        const char *const headers[] = {"Inference-Header-Content-Length: 0",
-                                       encodings[i], NULL};
-        struct http_answer answer = http_send(
-            fixture.url, &(struct http_request){.path = INFER,
-                                                .headers = headers,
-                                                .body = zeros,
-                                                .body_bytes = sizeof zeros});
-        assert_int_equal(answer.status, 200);
-        assert_header(&answer, "Content-Encoding",
-                      strchr(encodings[i], ' ') + 1);
-        assert_header(&answer, "Content-Type", "application/octet-stream");
-        assert_true(http_header(&answer, "Inference-Header-Content-Length",
-                                text, sizeof text));
-        size_t json = strtoul(text, NULL, 10);
-        z_stream stream = {.next_in = (unsigned char *)answer.body,
-                           .avail_in = (uInt)answer.body_bytes,
-                           .next_out = plain,
-                           .avail_out = sizeof plain};
-        assert_int_equal(inflateInit2(&stream, 15 + 32), Z_OK);
-        assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-        assert_int_equal(stream.total_out, json + sizeof zeros);
-        inflateEnd(&stream);
-        float first, expected = 1.0f / 3000;
-        memcpy(&first, plain + json, sizeof first);
-        assert_memory_equal(&first, &expected, sizeof first);
-        http_answer_free(&answer);
-    }
-}
-
 static void names_are_percent_decoded(void **state)
 {
     (void)state;
@@ -345,7 +306,6 @@ int main(void)
         cmocka_unit_test(binary_with_and_without_a_length),
         cmocka_unit_test(types_are_not_asked_for),
         cmocka_unit_test(whole_bodies_are_compressed),
-        cmocka_unit_test(binary_answers_are_compressed_when_asked),
         cmocka_unit_test(names_are_percent_decoded),
         cmocka_unit_test(paths_and_methods_answer_in_the_protocol),
         cmocka_unit_test(methods_are_those_of_the_path),

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+/* What an address says, and which ones do not leave the machine. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/un.h>
+#include <cmocka.h>
+
+#include "../../server/address.h"
+
+static bool is_local(int family, const char *text)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+    void *binary =
+        family == AF_INET ? (void *)&in.sin_addr : (void *)&in6.sin6_addr;
+    assert_int_equal(inet_pton(family, text, binary), 1);
+    return address_is_local(family == AF_INET ? (struct sockaddr *)&in
+                                              : (struct sockaddr *)&in6);
+}
+
+static void test_local(void **state)
+{
+    (void)state;
+    assert_true(is_local(AF_INET, "127.0.0.1"));
+    assert_true(is_local(AF_INET, "127.9.8.7"));
+    assert_false(is_local(AF_INET, "192.0.2.127"));
+    assert_false(is_local(AF_INET, "0.0.0.0"));
+    assert_true(is_local(AF_INET6, "::1"));
+    assert_true(is_local(AF_INET6, "::ffff:127.0.0.1"));
+    assert_false(is_local(AF_INET6, "::ffff:192.0.2.1"));
+    assert_false(is_local(AF_INET6, "2001:db8::1"));
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    assert_true(address_is_local((struct sockaddr *)&un));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_local),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
