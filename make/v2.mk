@@ -24,7 +24,6 @@ check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve
 	KSERVE_PYTHON=$(B)/venv-kserve/bin/python PYTHONDONTWRITEBYTECODE=1 \
 	    SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/v2/clients.py
 
-# Without the server, which has an MHD_queue_response of its own (unread.h).
 $(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs libmicrohttpd libcurl) -lm -pthread
 

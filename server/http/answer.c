@@ -12,7 +12,6 @@
 #include "../address.h"
 #include "server.h"
 #include "stream.h"
-#include "unread.h"
 
 enum {
     BLOCK_BYTES = 32 * 1024, /* libmicrohttpd's buffer for a known length */
@@ -282,6 +281,7 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
 {
     struct exchange *x = &client->exchange;
     enum MHD_Result result = MHD_NO;
+    x->status = 503; /* where there is no memory for an answer */
     if (!response)
         return MHD_NO;
     x->close |= daemon_life(client->daemon) >= LIFE_CLOSING;
@@ -289,7 +289,8 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
         client_enter(client, PHASE_WRITING, timeout)) {
         x->stage = STAGE_ANSWERED;
         x->status = reply->status;
-        result = unread_queue(client->connection, reply->status, response);
+        result = MHD_queue_response(client->connection, (unsigned)reply->status,
+                                    response);
     }
     MHD_destroy_response(response);
     return result;

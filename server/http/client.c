@@ -72,6 +72,13 @@ bool client_enter(struct client *client, enum phase phase, uint64_t timeout_ms)
     return true;
 }
 
+bool client_may_send(const struct client *client)
+{
+    enum phase phase =
+        phase_of(atomic_load_explicit(&client->state, memory_order_relaxed));
+    return client->lingers || phase == PHASE_FRESH || phase == PHASE_HEADERS;
+}
+
 /* ---- the keeper's side ------------------------------------------------ */
 
 static bool has_unread(const struct client *client)
@@ -80,7 +87,7 @@ static bool has_unread(const struct client *client)
     return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-static bool has_left(const struct client *client)
+bool client_has_left(const struct client *client)
 {
     struct pollfd out = {.fd = client->fd, .events = POLLRDHUP};
     return poll(&out, 1, 0) > 0;
@@ -102,7 +109,7 @@ static bool idle_for(const struct client *client, uint64_t state, uint64_t now,
 static bool abandoned(struct client *client, uint64_t state)
 {
     if (phase_of(state) == PHASE_WRITING || phase_of(state) == PHASE_EXPIRED ||
-        !has_left(client) || has_unread(client))
+        !client_has_left(client) || has_unread(client))
         return false;
     bool again = client->left_state == state;
     client->left_state = state;
@@ -116,7 +123,7 @@ static void sweep_one(struct client *client, uint64_t now, uint64_t idle_ms,
     enum phase phase = phase_of(state);
     bool left = false;
     if (phase == PHASE_COMPUTING) {
-        if (has_left(client))
+        if (client_has_left(client))
             client->gone = true;
         return;
     }

@@ -26,7 +26,7 @@ enum phase {
     PHASE_COMPUTING, /* suspended; no deadline */
     PHASE_WRITING,   /* the answer leaves */
     PHASE_IDLE,      /* kept alive between requests */
-    PHASE_LINGER,    /* refused; what still arrives is thrown away */
+    PHASE_REFUSED,   /* answered before its headers were read */
     PHASE_EXPIRED    /* the keeper shut the socket down: over */
 };
 
@@ -36,6 +36,7 @@ struct client {
     void *tls; /* gnutls_session_t; NULL: plain */
     int fd;
     bool over;                /* beyond --max-connections */
+    bool lingers;             /* closed while it may still send */
     _Atomic uint64_t state;   /* deadline in ms << 3 | enum phase */
     atomic_bool gone;         /* it left: its work need not be done */
     uint64_t left_state;      /* the state in which it seemed to have left */
@@ -61,6 +62,12 @@ void client_free(struct client_list *list, struct client *client);
  * @return false: too late, the keeper has given the client up.
  */
 bool client_enter(struct client *client, enum phase phase, uint64_t timeout_ms);
+
+/** Was it closed by us before it had sent its request, or all of it? */
+bool client_may_send(const struct client *client);
+
+/** Has it closed its side, or reset the connection? */
+bool client_has_left(const struct client *client);
 
 /**
  * Look at every client: answer 408 to those too slow to ask, shut down those

@@ -22,6 +22,15 @@ enum {
     SPARE_CONNECTIONS = 256 /* beyond the limit, to be told 503 */
 };
 
+/* How libmicrohttpd reads a head. 0.9.75 looks for a blank before the colon
+ * only at -1, the level that it calls lenient; for the rest see framing. Later
+ * versions refuse with 1 all that RFC 9112 wants refused. */
+#if MHD_VERSION < 0x00097701
+#define STRICTNESS (-1)
+#else
+#define STRICTNESS 1
+#endif
+
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */
 
 static void notify_connection(void *cls, struct MHD_Connection *connection,
@@ -30,6 +39,8 @@ static void notify_connection(void *cls, struct MHD_Connection *connection,
 {
     struct daemon *daemon = cls;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (*socket_context && client_may_send(*socket_context))
+            linger_add(&daemon->linger, ((struct client *)*socket_context)->fd);
         client_free(&daemon->clients, *socket_context);
         atomic_fetch_sub(&daemon->connections, 1);
         return;
@@ -56,10 +67,10 @@ static void *notify_request(void *cls, const char *uri,
     struct client *client =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
             ->socket_context;
-    (void)uri;
-    if (client && !client_enter(client, PHASE_HEADERS,
-                                daemon->options->request_timeout * 1000))
+    if (!client || !client_enter(client, PHASE_HEADERS,
+                                 daemon->options->request_timeout * 1000))
         return NULL;
+    exchange_request_line(client, uri);
     return client;
 }
 
@@ -133,7 +144,8 @@ static void move_on(struct daemon *daemon)
         close_listeners(daemon);
         break;
     case LIFE_CLOSING:
-        if (daemon->in_flight == 0 && daemon->connections == 0)
+        if (daemon->in_flight == 0 && daemon->connections == 0 &&
+            linger_count(&daemon->linger) == 0)
             enter_life(daemon, LIFE_DRAINED);
         else if (passed >= options->drain_timeout * 1000)
             enter_life(daemon, LIFE_OVERDUE);
@@ -153,9 +165,7 @@ static void *keep(void *argument)
     for (unsigned turn = 0; !daemon->stopping; turn++) {
         bool draining = daemon_life(daemon) >= LIFE_DELAY;
         bool closing = daemon_life(daemon) >= LIFE_CLOSING;
-        const struct timespec pause = {
-            0, (draining ? KEEPER_MS / 10 : KEEPER_MS) * 1000000L};
-        nanosleep(&pause, NULL);
+        linger_wait(&daemon->linger, draining ? KEEPER_MS / 10 : KEEPER_MS);
         client_sweep(&daemon->clients, closing ? CLOSING_IDLE_MS : UINT64_MAX,
                      turn % LOOK_TURNS == 0);
         move_on(daemon);
@@ -259,7 +269,8 @@ static bool serve(struct daemon *daemon, struct listener *listener, char *error,
         MHD_OPTION_URI_LOG_CALLBACK, notify_request, daemon,
         MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, STRICTNESS,
+        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     if (!listener->mhd)
         snprintf(error, error_bytes, "cannot serve %s", listener->url);
     return listener->mhd;
@@ -325,7 +336,9 @@ struct daemon *daemon_start(const struct options *options,
     daemon->service.max_body = options->max_body;
     daemon->service.is_ready = pages_is_ready;
     pthread_mutex_init(&daemon->clients.lock, NULL);
-    if (start(daemon, tables, count, log_fd, error, error_bytes))
+    if (!linger_init(&daemon->linger))
+        snprintf(error, error_bytes, "cannot create an epoll instance");
+    else if (start(daemon, tables, count, log_fd, error, error_bytes))
         return daemon;
     daemon_stop(daemon);
     return NULL;
@@ -420,6 +433,7 @@ void daemon_stop(struct daemon *daemon)
     tokens_free(daemon->tokens);
     metrics_free(daemon->metrics);
     log_free(daemon->log);
+    linger_deinit(&daemon->linger);
     pthread_mutex_destroy(&daemon->clients.lock);
     free(daemon);
 }

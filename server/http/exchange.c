@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "answer.h"
 #include "body.h"
@@ -15,7 +16,12 @@
 
 enum {
     INLINE_ELEMENTS = 32 * 1024, /* computed in the event loop */
-    DISCARD_BYTES = 64 * 1024    /* of a refused body, to keep the connection */
+    DISCARD_BYTES = 64 * 1024,   /* of a refused body, to keep the connection */
+    MAX_URI_BYTES = 8 * 1024,
+    /* For each argument of a query, libmicrohttpd takes 64 bytes of the
+     * connection's memory. Version 0.9.75 goes on where they do not fit, with
+     * an answer queued that it never sends. */
+    MAX_ARGUMENTS = 100
 };
 
 /* ---- request id and trace --------------------------------------------- */
@@ -208,35 +214,34 @@ static bool feed_endpoint(void *cls, const char *bytes, size_t count,
     return x->endpoint->feed(x->call, bytes, count, problem);
 }
 
-/** A problem is set: drop what is left of the body, if that is little, or
- *  answer before it is here. */
-static void refuse_rest(struct client *client)
+/** A problem is set. Is so little left of the body that to drop it costs less
+ *  than a new connection? */
+static bool may_discard(const struct exchange *x)
 {
-    struct exchange *x = &client->exchange;
     uint64_t left = x->headers.content_length;
-    if (left != UINT64_MAX)
-        left = left > x->received ? left - x->received : 0;
-    bool known = left != UINT64_MAX;
-    x->stage = STAGE_DISCARD;
-    if ((known && left > DISCARD_BYTES) || x->discarded > DISCARD_BYTES)
-        refuse_now(client);
+    if (left == UINT64_MAX)
+        return x->discarded <= DISCARD_BYTES;
+    left = left > x->received ? left - x->received : 0;
+    return left <= DISCARD_BYTES && x->discarded <= DISCARD_BYTES;
 }
 
-static void take_slice(struct client *client, const char *data, size_t bytes)
+/** MHD_NO: the body is refused, close the connection. */
+static enum MHD_Result take_slice(struct client *client, const char *data,
+                                  size_t bytes)
 {
     struct exchange *x = &client->exchange;
     x->received += bytes;
-    if (x->stage == STAGE_DISCARD) {
+    if (x->stage == STAGE_DISCARD)
         x->discarded += bytes;
-        refuse_rest(client);
-    }
-    if (x->stage != STAGE_BODY || !x->endpoint)
-        return;
-    bool ok = x->body ? body_feed(x->body, data, bytes, feed_endpoint, client,
-                                  &x->problem)
-                      : feed_endpoint(client, data, bytes, &x->problem);
-    if (!ok)
-        refuse_rest(client);
+    else if (x->endpoint &&
+             !(x->body ? body_feed(x->body, data, bytes, feed_endpoint, client,
+                                   &x->problem)
+                       : feed_endpoint(client, data, bytes, &x->problem)))
+        x->stage = STAGE_DISCARD;
+    if (x->stage == STAGE_BODY || may_discard(x))
+        return MHD_YES;
+    refuse_now(client); /* no response can be queued in the middle of a body */
+    return MHD_NO;
 }
 
 /* ---- the stages ------------------------------------------------------- */
@@ -266,16 +271,14 @@ static enum MHD_Result begin(struct client *client, const char *url,
     if (ok)
         return MHD_YES;
     x->stage = STAGE_DISCARD;
-    /* Nobody knows what still comes: a client that shall not continue may
-     * have begun to send all the same. */
-    if (x->headers.ambiguous ||
-        (x->headers.expects_continue && x->headers.has_body)) {
-        headers_unexpect(&x->headers);
-        refuse_now(client);
-    } else {
-        refuse_rest(client);
-    }
-    return MHD_YES;
+    bool waits = x->headers.expects_continue && x->headers.has_body;
+    if (!waits && !x->headers.ambiguous && may_discard(x))
+        return MHD_YES;
+    /* A client that shall not continue may have begun to send all the same. */
+    client->lingers = true;
+    x->close = true;
+    x->read_done = clock_ns();
+    return answer_queue_problem(client);
 }
 
 static enum MHD_Result answer_page(struct client *client)
@@ -358,6 +361,7 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
                                 size_t *data_bytes, void **state)
 {
     struct client *client = *state;
+    size_t bytes;
     (void)cls;
     (void)connection;
     if (!client)
@@ -371,16 +375,14 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
     case STAGE_DISCARD:
         if (*data_bytes == 0)
             return finish(client);
-        take_slice(client, data, *data_bytes);
-        break;
-    case STAGE_LINGER:
+        bytes = *data_bytes;
+        *data_bytes = 0;
+        return take_slice(client, data, bytes);
+    case STAGE_REFUSED:
     case STAGE_ANSWERED:
-        if (*data_bytes == 0)
-            return MHD_NO;
         break;
     }
-    *data_bytes = 0;
-    return MHD_YES;
+    return MHD_NO;
 }
 
 /* ---- the end ---------------------------------------------------------- */
@@ -419,30 +421,38 @@ static void account(struct client *client, bool aborted)
     log_request(daemon->log, &line);
 }
 
-void exchange_refuse(struct client *client)
+void exchange_request_line(struct client *client, const char *uri)
 {
     struct exchange *x = &client->exchange;
-    if (x->counted) {
-        refuse_now(client);
-        return; /* exchange_completed follows */
-    }
+    size_t bytes = strlen(uri), arguments = 0;
+    for (const char *at = strchr(uri, '?'); at; at = strchr(at + 1, '&'))
+        arguments++;
+    if (bytes <= MAX_URI_BYTES && arguments <= MAX_ARGUMENTS)
+        return;
     x->started = clock_ns();
     x->route_number = client->daemon->routes.count;
     x->method = x->head.path = "";
     take_id(x);
+    problem_set(&x->problem, 414, NULL,
+                "path: got %zu bytes and %zu arguments, must be at most %d "
+                "and %d",
+                bytes, arguments, MAX_URI_BYTES, MAX_ARGUMENTS);
     refuse_now(client);
+    shutdown(client->fd, SHUT_WR); /* whatever else is said of the rest */
     if (x->status)
         account(client, false);
 }
 
-/** What to count for a request that was never answered by this file. */
+/** What to count for a request that was never answered by this file: either
+ *  its client left, or libmicrohttpd found a body that cannot be read. */
 static int status_without_answer(const struct client *client, bool late,
                                  enum MHD_RequestTerminationCode why)
 {
     if (late)
         return client->gone ? 499 : 408;
-    /* there was no memory for an answer, or its client left */
-    return why == MHD_REQUEST_TERMINATED_WITH_ERROR ? 503 : 499;
+    return why == MHD_REQUEST_TERMINATED_WITH_ERROR && !client_has_left(client)
+               ? 400
+               : 499;
 }
 
 void exchange_completed(void *cls, struct MHD_Connection *connection,
@@ -458,8 +468,9 @@ void exchange_completed(void *cls, struct MHD_Connection *connection,
                               client->daemon->options->idle_timeout * 1000);
     if (x->status == 0)
         x->status = status_without_answer(client, late, why);
+    client->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;
     account(client, why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
-                        x->stage != STAGE_LINGER);
+                        x->stage != STAGE_REFUSED);
     if (x->endpoint)
         x->endpoint->end(x->call);
     body_free(x->body);

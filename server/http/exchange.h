@@ -19,7 +19,7 @@ enum stage {
     STAGE_NEW,      /* nothing is known */
     STAGE_BODY,     /* the body goes to the endpoint */
     STAGE_DISCARD,  /* a problem is set; the rest of the body is dropped */
-    STAGE_LINGER,   /* answered by hand already, see refuse.h */
+    STAGE_REFUSED,  /* answered by hand already, see refuse.h */
     STAGE_COMPUTED, /* run has been called */
     STAGE_ANSWERED
 };
@@ -59,9 +59,9 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
                                 const char *version, const char *data,
                                 size_t *data_bytes, void **state);
 
-/** Answer the exchange's problem by hand, whatever of the request is here; it
- *  may not have begun. From the event loop, which then closes. */
-void exchange_refuse(struct client *client);
+/** The request line is here, and nothing else: refuse what would break the
+ *  rest of the head. */
+void exchange_request_line(struct client *client, const char *uri);
 
 /** libmicrohttpd's MHD_RequestCompletedCallback. */
 void exchange_completed(void *cls, struct MHD_Connection *connection,

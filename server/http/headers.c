@@ -76,14 +76,6 @@ void headers_read(struct headers *headers, struct MHD_Connection *connection)
         headers->expect && strcasecmp(headers->expect, "100-continue") == 0;
 }
 
-void headers_unexpect(struct headers *headers)
-{
-    /* It stands in the connection's memory, which can be written to. */
-    if (headers->expect)
-        *(char *)(uintptr_t)headers->expect = '\0';
-    headers->expects_continue = false;
-}
-
 const char *headers_coding_name(enum coding coding)
 {
     static const char *const names[] = {"identity", "gzip", "deflate", ""};

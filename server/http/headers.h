@@ -33,10 +33,6 @@ struct headers {
 
 void headers_read(struct headers *headers, struct MHD_Connection *connection);
 
-/** Keep libmicrohttpd from saying "100 Continue": it looks for the header once
- *  more before it does. */
-void headers_unexpect(struct headers *headers);
-
 /** The coding that a Content-Encoding names; NULL is identity. */
 enum coding headers_content_coding(const char *content_encoding);
 

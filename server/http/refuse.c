@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "server.h"
 
-enum { LINGER_MS = 2000, HEAD_BYTES = 2048, TEXT_BYTES = 4096 };
+enum { HEAD_BYTES = 2048, TEXT_BYTES = 4096 };
 
 /** All of it fits into an empty socket buffer; where the buffer is not empty
  *  the client does not listen anyway. */
@@ -65,17 +65,14 @@ static size_t send_problem(struct client *client, const struct exchange *x)
 void refuse_now(struct client *client)
 {
     struct exchange *x = &client->exchange;
-    x->stage = STAGE_LINGER;
+    x->stage = STAGE_REFUSED;
     x->close = true;
-    if (!client_enter(client, PHASE_LINGER, LINGER_MS))
+    client->lingers = true;
+    if (!client_enter(client, PHASE_REFUSED, LINGER_MS))
         return;
     x->read_done = clock_ns();
     x->status = x->problem.status;
     x->sent = send_problem(client, x);
-    if (client->tls)
-        gnutls_bye(client->tls, GNUTLS_SHUT_WR);
-    else
-        shutdown(client->fd, SHUT_WR);
 }
 
 void refuse_late(struct client *client, enum phase phase)

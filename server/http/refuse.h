@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Answers written to the socket by hand, for two moments in which
- * libmicrohttpd cannot answer: while a body that nobody wants is still
- * arriving, and when nothing arrives any more.
- *
- * To close a socket with unread bytes resets it, and the reset destroys the
- * answer on its way. So after such an answer only the sending side is shut
- * down, and what the client still sends is thrown away for a moment.
+ * Answers written to the socket by hand, for three moments in which
+ * libmicrohttpd takes no response: before it has read the headers, while a
+ * body that nobody wants is still arriving, and when nothing arrives any more.
  */
 #ifndef REFUSE_H
 #define REFUSE_H
 
 #include "client.h"
 
-/** Send the exchange's problem now and linger. From the event loop. */
+/** Send the exchange's problem now; the connection has to be closed. From the
+ *  event loop. */
 void refuse_now(struct client *client);
 
 /** Send 408 to a client that was in that phase. From the keeper. */

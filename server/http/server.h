@@ -15,6 +15,7 @@
 #include "../options.h"
 #include "client.h"
 #include "daemon.h"
+#include "linger.h"
 #include "listener.h"
 #include "routes.h"
 #include "tls.h"
@@ -39,6 +40,7 @@ struct daemon {
     struct listener listeners[OPTIONS_MAX_LISTEN];
     size_t listener_count;
     struct client_list clients;
+    struct linger_list linger;
     struct tokens *tokens; /* NULL: none asked for */
     struct tls *tls;       /* NULL: plain */
     struct metrics *metrics;
