@@ -261,24 +261,12 @@ static bool body_end(struct infer *infer, struct problem *problem)
            length_check(infer, problem);
 }
 
-static bool mask_check(const struct tensor *mask, struct problem *problem)
-{
-    const unsigned char *data = mask->data;
-    for (size_t i = 0; i < mask->count; i++)
-        if (data[i] > 1)
-            return problem_set(problem, 400, NULL,
-                               "input 'mask': got byte %d at element %zu, must "
-                               "be 0 or 1",
-                               data[i], i);
-    return true;
-}
-
 static bool infer_ready(void *call, struct work *work, struct problem *problem)
 {
     struct infer *infer = call;
     uint64_t start = statistics_clock();
     struct request *request = &infer->request;
-    if (!body_end(infer, problem) || !mask_check(&request->mask, problem))
+    if (!body_end(infer, problem))
         return false;
     binding_scalars(request);
     if (!request_check(request, problem))

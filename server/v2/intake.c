@@ -61,6 +61,14 @@ static void feed_narrow(struct intake *intake, const unsigned char *bytes,
     memcpy(intake->part, bytes + count / width * width, count % width);
 }
 
+/* Any byte but 0 is true, as NumPy and Triton have it; the library wants 1. */
+static void feed_truth(unsigned char *out, const unsigned char *in,
+                       size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = in[i] != 0;
+}
+
 size_t intake_feed(struct intake *intake, const unsigned char *bytes,
                    size_t count)
 {
@@ -71,6 +79,9 @@ size_t intake_feed(struct intake *intake, const unsigned char *bytes,
         return 0;
     if (intake->datatype->bytes < tensor_element_bytes(intake->tensor->type))
         feed_narrow(intake, bytes, count);
+    else if (intake->datatype->kind == DATATYPE_TRUTH)
+        feed_truth((unsigned char *)intake->tensor->data + intake->taken, bytes,
+                   count);
     else
         memcpy((char *)intake->tensor->data + intake->taken, bytes, count);
     intake->taken += count;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "metadata.h"
 
-#include <stdio.h>
-
 #include "statistics.h"
 #include "target.h"
 
@@ -40,20 +38,33 @@ static void write_dimensions(struct writer *writer, int rank)
     writer_text(writer, "]");
 }
 
-static void write_metadata_tensors(struct writer *writer, const char *member,
-                                   const struct model_tensor *list)
+/* The tensors of a list that metadata names, each by write; comma-separated. */
+static void write_listed(struct writer *writer, const char *member,
+                         const struct model_tensor *list,
+                         void (*write)(struct writer *,
+                                       const struct model_tensor *))
 {
+    bool first = true;
     writer_text(writer, member);
     for (const struct model_tensor *t = list; t->name; t++) {
-        writer_text(writer, t == list ? "[{\"name\":" : ",{\"name\":");
+        if (!t->listed)
+            continue;
+        writer_text(writer, first ? "[{\"name\":" : ",{\"name\":");
         writer_string(writer, t->name);
-        writer_text(writer, ",\"datatype\":");
-        writer_string(writer, t->datatype);
-        writer_text(writer, ",\"shape\":");
-        write_dimensions(writer, t->rank);
+        write(writer, t);
         writer_text(writer, "}");
+        first = false;
     }
     writer_text(writer, "]");
+}
+
+static void write_metadata_tensor(struct writer *writer,
+                                  const struct model_tensor *tensor)
+{
+    writer_text(writer, ",\"datatype\":");
+    writer_string(writer, tensor->datatype);
+    writer_text(writer, ",\"shape\":");
+    write_dimensions(writer, tensor->rank);
 }
 
 static void write_metadata(struct writer *writer, const struct model *model)
@@ -61,28 +72,44 @@ static void write_metadata(struct writer *writer, const struct model *model)
     write_name(writer, model);
     writer_text(writer, ",\"versions\":[\"" MODEL_VERSION "\"],"
                         "\"platform\":\"softmaxd_native\"");
-    write_metadata_tensors(writer, ",\"inputs\":", model->inputs);
-    write_metadata_tensors(writer, ",\"outputs\":", model->outputs);
+    write_listed(writer, ",\"inputs\":", model->inputs, write_metadata_tensor);
+    write_listed(writer, ",\"outputs\":", model->outputs,
+                 write_metadata_tensor);
     writer_text(writer, "}");
 }
 
-static void write_config_tensors(struct writer *writer, const char *member,
-                                 const struct model_tensor *list, bool inputs)
+static void write_config_output(struct writer *writer,
+                                const struct model_tensor *tensor)
 {
+    writer_text(writer, ",\"data_type\":\"TYPE_");
+    writer_text(writer, tensor->datatype);
+    writer_text(writer, "\",\"dims\":");
+    write_dimensions(writer, tensor->rank);
+}
+
+static void write_config_input(struct writer *writer,
+                               const struct model_tensor *tensor)
+{
+    write_config_output(writer, tensor);
+    writer_text(writer, tensor->optional ? ",\"optional\":true"
+                                         : ",\"optional\":false");
+}
+
+/* What the lists leave out, for people: "mask" or "indices,jacobian". */
+static void write_unlisted(struct writer *writer, const char *member,
+                           const struct model_tensor *list)
+{
+    const char *comma = "";
     writer_text(writer, member);
+    writer_text(writer, ":{\"string_value\":\"");
     for (const struct model_tensor *t = list; t->name; t++) {
-        writer_text(writer, t == list ? "[{\"name\":" : ",{\"name\":");
-        writer_string(writer, t->name);
-        writer_text(writer, ",\"data_type\":\"TYPE_");
-        writer_text(writer, t->datatype);
-        writer_text(writer, "\",\"dims\":");
-        write_dimensions(writer, t->rank);
-        if (inputs)
-            writer_text(writer, t->optional ? ",\"optional\":true"
-                                            : ",\"optional\":false");
-        writer_text(writer, "}");
+        if (t->listed)
+            continue;
+        writer_text(writer, comma);
+        writer_text(writer, t->name);
+        comma = ",";
     }
-    writer_text(writer, "]");
+    writer_text(writer, "\"}");
 }
 
 static void write_config(struct writer *writer, const struct model *model)
@@ -90,9 +117,12 @@ static void write_config(struct writer *writer, const struct model *model)
     write_name(writer, model);
     writer_text(writer, ",\"platform\":\"softmaxd_native\","
                         "\"backend\":\"softmaxd\",\"max_batch_size\":0");
-    write_config_tensors(writer, ",\"input\":", model->inputs, true);
-    write_config_tensors(writer, ",\"output\":", model->outputs, false);
-    writer_text(writer, "}");
+    write_listed(writer, ",\"input\":", model->inputs, write_config_input);
+    write_listed(writer, ",\"output\":", model->outputs, write_config_output);
+    write_unlisted(writer, ",\"parameters\":{\"optional_inputs\"",
+                   model->inputs);
+    write_unlisted(writer, ",\"optional_outputs\"", model->outputs);
+    writer_text(writer, "}}");
 }
 
 /* 200 or 503, with what makes readers of each dialect of the protocol happy. */
@@ -107,12 +137,8 @@ static void write_ready(struct reply *reply, const struct model *model,
         writer_text(writer, "{\"live\":true,\"ready\":");
     }
     writer_text(writer, ready ? "true}" : "false,\"error\":\"not ready\"}");
-    if (!ready) {
+    if (!ready)
         reply->status = 503;
-        reply->header[0].name = "Retry-After";
-        snprintf(reply->header[0].value, sizeof reply->header[0].value, "1");
-        reply->header_count = 1;
-    }
 }
 
 static void write_resource(const struct target *target, bool ready,

@@ -5,21 +5,21 @@
 #include <string.h>
 
 /* clang-format off */
-#define LOGITS {"logits", "FP32", 2, false, 0}
-#define MASK {"mask", "BOOL", 2, true, 0}
-#define UPSTREAM {"upstream", "FP32", 1, true, 0}
-#define LABELS {"labels", "INT64", 1, true, 0}
-#define TARGETS {"targets", "FP32", 2, true, 0}
-#define WEIGHTS {"weights", "FP32", 1, true, 0}
-#define LOSS {"loss", "FP32", 1, false, 0}
-#define DIVISOR {"divisor", "FP64", 1, false, 0}
-#define ROWS {"rows", "INT64", 1, false, 0}
-#define LOGSUMEXP {"logsumexp", "FP32", 1, true, INCLUDE_LOGSUMEXP}
-#define ENTROPY {"entropy", "FP32", 1, true, INCLUDE_ENTROPY}
-#define ARGMAX {"argmax", "INT64", 1, true, INCLUDE_ARGMAX}
-#define ACCURACY {"accuracy", "FP64", 1, true, INCLUDE_ACCURACY}
-#define INDICES {"indices", "INT64", 2, true, 0}
-#define END {NULL, NULL, 0, false, 0}
+#define LOGITS {"logits", "FP32", 2, true, false, 0}
+#define MASK {"mask", "BOOL", 2, false, true, 0}
+#define UPSTREAM {"upstream", "FP32", 1, false, true, 0}
+#define LABELS {"labels", "INT64", 1, true, true, 0}
+#define TARGETS {"targets", "FP32", 2, false, true, 0}
+#define WEIGHTS {"weights", "FP32", 1, false, true, 0}
+#define LOSS {"loss", "FP32", 1, true, false, 0}
+#define DIVISOR {"divisor", "FP64", 1, true, false, 0}
+#define ROWS {"rows", "INT64", 1, true, false, 0}
+#define LOGSUMEXP {"logsumexp", "FP32", 1, true, true, INCLUDE_LOGSUMEXP}
+#define ENTROPY {"entropy", "FP32", 1, true, true, INCLUDE_ENTROPY}
+#define ARGMAX {"argmax", "INT64", 1, true, true, INCLUDE_ARGMAX}
+#define ACCURACY {"accuracy", "FP64", 1, true, true, INCLUDE_ACCURACY}
+#define INDICES {"indices", "INT64", 2, false, true, 0}
+#define END {NULL, NULL, 0, false, false, 0}
 /* clang-format on */
 
 static const struct model_tensor softmax_inputs[] = {LOGITS, MASK, END};
@@ -29,14 +29,14 @@ static const struct model_tensor gradient_inputs[] = {
     LOGITS, LABELS, TARGETS, WEIGHTS, MASK, UPSTREAM, END};
 
 static const struct model_tensor softmax_outputs[] = {
-    {"probabilities", "FP32", 2, false, 0},
+    {"probabilities", "FP32", 2, true, false, 0},
     INDICES,
     LOGSUMEXP,
     ENTROPY,
     ARGMAX,
     END};
 static const struct model_tensor log_softmax_outputs[] = {
-    {"log_probabilities", "FP32", 2, false, 0},
+    {"log_probabilities", "FP32", 2, true, false, 0},
     INDICES,
     LOGSUMEXP,
     ENTROPY,
@@ -45,11 +45,11 @@ static const struct model_tensor log_softmax_outputs[] = {
 static const struct model_tensor loss_outputs[] = {
     LOSS, DIVISOR, ROWS, LOGSUMEXP, ARGMAX, ACCURACY, END};
 static const struct model_tensor gradient_outputs[] = {
-    {"gradient", "FP32", 2, false, 0},
+    {"gradient", "FP32", 2, true, false, 0},
     LOSS,
     DIVISOR,
     ROWS,
-    {"jacobian", "FP32", 3, true, 0},
+    {"jacobian", "FP32", 3, false, true, 0},
     LOGSUMEXP,
     ARGMAX,
     ACCURACY,

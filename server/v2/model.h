@@ -15,6 +15,8 @@ struct model_tensor {
     const char *name;     /* native; NULL ends a list */
     const char *datatype; /* the one that stands for its kind */
     int rank;             /* with rows x classes; other ranks are accepted */
+    bool listed;          /* named in metadata, whose readers send every input
+                             that it names and ask for every output */
     bool optional;        /* as an input need not be sent; as an output is
                              not given by default */
     unsigned include;     /* outputs: the bit that asks for it; 0: none */

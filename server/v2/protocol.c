@@ -64,6 +64,11 @@ static bool protocol_fail(const struct problem *problem, struct reply *reply)
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
         .open = true, .quiet = true, .allow = allow, .fail = protocol_fail     \
     }
+/* Probes have no token, as with /v2/health/ready. */
+#define MODEL_READY(model)                                                     \
+    HEALTH("/v2/models/" model "/ready", "v2_ready"),                          \
+        HEALTH("/v2/models/" model "/versions/" MODEL_VERSION "/ready",        \
+               "v2_ready")
 #define POSTED(path_, name_, endpoint_, compressible_)                         \
     {                                                                          \
         .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
@@ -75,6 +80,10 @@ const struct route protocol_routes[] = {
     POSTED("/v2/models/*", "v2_infer", &infer_endpoint, true),
     HEALTH("/v2/health/live", "v2_live"),
     HEALTH("/v2/health/ready", "v2_ready"),
+    MODEL_READY("softmax"),
+    MODEL_READY("log_softmax"),
+    MODEL_READY("loss"),
+    MODEL_READY("gradient"),
     PAGE("/v2", "v2_server"),
     PAGE("/v2/", "v2_server"),
     PAGE("/v2/models", "v2_models"),

@@ -4,12 +4,13 @@
 
 usage: clients.py   (with the Python of build/venv; SOFTMAXD names the program)
 
-tritonclient[http] in every way it sends a tensor, KServe's SDK client, and two
-programs that build the binary request by hand. A client that is not installed
-is skipped with a word.
+tritonclient[http] in every way it sends a tensor, Triton's load generator,
+KServe's SDK client, and two programs that build the binary request by hand. A
+client that is not installed is skipped with a word.
 """
 import asyncio
 import concurrent.futures
+import glob
 import importlib.util
 import json
 import os
@@ -81,10 +82,10 @@ def triton_tells_about_itself(address):
     server = client.get_server_metadata()
     assert "binary_tensor_data" in server["extensions"], server
     model = client.get_model_metadata("gradient")
-    assert [i["name"] for i in model["inputs"]] == [
-        "logits", "labels", "targets", "weights", "mask", "upstream"]
-    assert client.get_model_config("softmax")["input"][0]["data_type"] == \
-        "TYPE_FP32"
+    assert [i["name"] for i in model["inputs"]] == ["logits", "labels"]
+    config = client.get_model_config("softmax")
+    assert config["input"][0]["data_type"] == "TYPE_FP32"
+    assert config["parameters"]["optional_inputs"]["string_value"] == "mask"
     names = [m["name"] for m in client.get_model_repository_index()]
     assert names == ["softmax", "log_softmax", "loss", "gradient"], names
 
@@ -278,6 +279,44 @@ def triton_reads_statistics(address):
     assert after["execution_count"] - before["execution_count"] == 1
 
 
+# ---- perf_analyzer --------------------------------------------------------
+
+def perf_analyzer():
+    """The command line of the program, and its environment."""
+    venv = os.path.abspath(os.environ.get("PERF_VENV", "none"))
+    program = os.path.join(venv, "bin", "perf_analyzer")
+    cuda = glob.glob(os.path.join(venv, "lib", "python3*", "site-packages",
+                                  "nvidia", "cuda_runtime", "lib"))
+    if not os.path.exists(program) or not cuda:
+        raise Skipped("perf_analyzer is not installed: make check-clients")
+    os.chmod(program, 0o755)
+    environment = {**os.environ, "LD_LIBRARY_PATH": cuda[0]}
+    loads = subprocess.run([program, "--version"], env=environment,
+                           capture_output=True, text=True, timeout=60)
+    if "error while loading shared libraries" in loads.stderr:
+        raise Skipped(loads.stderr.strip().split(": ", 1)[1])
+    return program, environment
+
+
+def perf_analyzer_drives_every_model(address):
+    """It sends each input of the metadata and asks for each output. Its random
+    logits hold NaN, so it sends zeros."""
+    program, environment = perf_analyzer()
+    shapes = {"softmax": {"logits": "64,1000"},
+              "log_softmax": {"logits": "64,1000"},
+              "loss": {"logits": "64,1000", "labels": "64"},
+              "gradient": {"logits": "64,1000", "labels": "64"}}
+    for model, inputs in shapes.items():
+        done = subprocess.run(
+            [program, "-m", model, "-u", address, "--request-count", "50",
+             "--input-data", "zero",
+             *(word for name, shape in inputs.items()
+               for word in ("--shape", f"{name}:{shape}"))],
+            env=environment, capture_output=True, text=True, timeout=120)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 and "throughput: " in said, (model, said)
+
+
 # ---- KServe ---------------------------------------------------------------
 
 def kserve_rest_client(address):
@@ -308,6 +347,7 @@ TESTS = [triton_tells_about_itself, triton_default_is_binary_both_ways,
          triton_json_both_ways, triton_compresses_both_ways, triton_datatypes,
          triton_loss_and_gradient, triton_masked_classes_stay_infinite,
          triton_async_and_at_once, triton_everything_at_once, triton_aio,
+         perf_analyzer_drives_every_model,
          triton_raises_what_the_server_says, triton_reads_statistics,
          kserve_rest_client, node_by_hand, go_by_hand]
 

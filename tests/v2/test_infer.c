@@ -222,6 +222,26 @@ static void labels_and_mask_come_as_bytes(void **state)
         }
 }
 
+/* A random byte is false where it is 0, else true. */
+static void bool_bytes_are_true_unless_zero(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"inputs\":[{\"name\":\"mask\",\"shape\":[4],\"datatype\":\"BOOL\","
+        "\"parameters\":{\"binary_data_size\":4}},{\"name\":\"logits\","
+        "\"shape\":[4],\"datatype\":\"FP32\",\"data\":[1,2,3,4]}]}";
+    struct body ones = body_of(json, "\1\0\1\1", 4);
+    struct body random = body_of(json, "\147\0\377\200", 4);
+    struct exchange expected = send_body(SOFTMAX, &ones, 0);
+    assert_int_equal(expected.status, 200);
+    for (size_t slice = 0; slice < 4; slice++) {
+        struct exchange exchange = send_body(SOFTMAX, &random, slice);
+        assert_string_equal(exchange.answer, expected.answer);
+        exchange_free(&exchange);
+    }
+    exchange_free(&expected);
+}
+
 static void raw_bytes_are_one_row(void **state)
 {
     (void)state;
@@ -368,6 +388,7 @@ int main(void)
         cmocka_unit_test(narrow_and_wide_datatypes_are_converted),
         cmocka_unit_test(json_and_binary_tensors_mix),
         cmocka_unit_test(labels_and_mask_come_as_bytes),
+        cmocka_unit_test(bool_bytes_are_true_unless_zero),
         cmocka_unit_test(raw_bytes_are_one_row),
         cmocka_unit_test(raw_rows_may_be_long),
         cmocka_unit_test(tensors_without_elements_are_legal),

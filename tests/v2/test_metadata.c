@@ -78,7 +78,8 @@ static void health_has_every_dialect(void **state)
     ready = true;
 }
 
-static void metadata_names_every_tensor(void **state)
+/* Load generators send every input that is named and ask for every output. */
+static void metadata_names_what_always_answers(void **state)
 {
     (void)state;
     assert_get("/v2", 200,
@@ -91,13 +92,27 @@ static void metadata_names_every_tensor(void **state)
     assert_get("/v2/models/softmax", 200,
                "\"versions\":[\"1\"],\"platform\":\"softmaxd_native\","
                "\"inputs\":[{\"name\":\"logits\",\"datatype\":\"FP32\","
-               "\"shape\":[-1,-1]},{\"name\":\"mask\",\"datatype\":\"BOOL\"");
+               "\"shape\":[-1,-1]}],\"outputs\":[{\"name\":"
+               "\"probabilities\",\"datatype\":\"FP32\",\"shape\":[-1,-1]},"
+               "{\"name\":\"logsumexp\",");
     assert_get("/v2/models/log_softmax/versions/1", 200,
                "\"outputs\":[{\"name\":\"log_probabilities\"");
-    assert_get("/v2/models/gradient", 200, "{\"name\":\"jacobian\"");
+    assert_get("/v2/models/gradient", 200,
+               "\"inputs\":[{\"name\":\"logits\",\"datatype\":\"FP32\","
+               "\"shape\":[-1,-1]},{\"name\":\"labels\",\"datatype\":"
+               "\"INT64\",\"shape\":[-1]}],\"outputs\":[{\"name\":"
+               "\"gradient\"");
     assert_get("/v2/models/loss/config", 200,
                "{\"name\":\"labels\",\"data_type\":\"TYPE_INT64\",\"dims\":[-1]"
-               ",\"optional\":true}");
+               ",\"optional\":true}],\"output\":[{\"name\":\"loss\",");
+    assert_get("/v2/models/softmax/config", 200,
+               "\"parameters\":{\"optional_inputs\":{\"string_value\":"
+               "\"mask\"},\"optional_outputs\":{\"string_value\":"
+               "\"indices\"}}}");
+    assert_get("/v2/models/gradient/config", 200,
+               "\"parameters\":{\"optional_inputs\":{\"string_value\":"
+               "\"targets,weights,mask,upstream\"},\"optional_outputs\":"
+               "{\"string_value\":\"jacobian\"}}}");
 }
 
 static void statistics_count_rows_and_failures(void **state)
@@ -194,7 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_has_every_dialect),
-        cmocka_unit_test(metadata_names_every_tensor),
+        cmocka_unit_test(metadata_names_what_always_answers),
         cmocka_unit_test(statistics_count_rows_and_failures),
         cmocka_unit_test(repository_lists_the_models),
         cmocka_unit_test(unknown_things_are_a_404),

@@ -242,13 +242,6 @@ static void non_finite_bytes_name_the_element(void **state)
     struct body body =
         body_of(BINARY_LOGITS("[1,3]", "FP32", "12") "}", bad, 12);
     assert_error(send_body(SOFTMAX, &body, 0), 400, "/logits/0/1");
-    struct body mask = body_of(
-        "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\","
-        "\"data\":[1,2,3]},{\"name\":\"mask\",\"shape\":[3],\"datatype\":"
-        "\"BOOL\",\"parameters\":{\"binary_data_size\":3}}]}",
-        "\1\7\0", 3);
-    assert_error(send_body(SOFTMAX, &mask, 0), 400,
-                 "input 'mask': got byte 7 at element 1, must be 0 or 1");
 }
 
 static void memory_that_is_not_there_is_a_503(void **state)
