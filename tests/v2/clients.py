@@ -253,6 +253,21 @@ def triton_aio(address):
         same_bits(result.as_numpy("probabilities"), probabilities(address))
 
 
+def triton_aio_reads_statistics(address):
+    """It asks for gzip and deflate, and undoes them for inferences alone."""
+    if importlib.util.find_spec("aiohttp") is None:
+        raise Skipped("aiohttp is not installed")
+    import tritonclient.http.aio as aio
+
+    async def ask():
+        async with aio.InferenceServerClient(address) as client:
+            return await client.get_inference_statistics()
+
+    models = asyncio.run(ask())["model_stats"]
+    assert [m["name"] for m in models] == [
+        "softmax", "log_softmax", "loss", "gradient"], models
+
+
 def triton_raises_what_the_server_says(address):
     from tritonclient.utils import InferenceServerException
     client = triton_client(address)
@@ -347,7 +362,7 @@ TESTS = [triton_tells_about_itself, triton_default_is_binary_both_ways,
          triton_json_both_ways, triton_compresses_both_ways, triton_datatypes,
          triton_loss_and_gradient, triton_masked_classes_stay_infinite,
          triton_async_and_at_once, triton_everything_at_once, triton_aio,
-         perf_analyzer_drives_every_model,
+         triton_aio_reads_statistics, perf_analyzer_drives_every_model,
          triton_raises_what_the_server_says, triton_reads_statistics,
          kserve_rest_client, node_by_hand, go_by_hand]
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../../server/json/value.h"
+#include "../../server/v2/infer.h"
 #include "../../server/v2/protocol.h"
 #include "../support/exchange.h"
 
@@ -115,6 +116,16 @@ static void metadata_names_what_always_answers(void **state)
                "{\"string_value\":\"jacobian\"}}}");
 }
 
+/* Triton's asyncio client asks for gzip always and undoes it for these alone.
+ */
+static void only_inferences_may_be_compressed(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < protocol_route_count; i++)
+        assert_int_equal(protocol_routes[i].compressible,
+                         protocol_routes[i].endpoint == &infer_endpoint);
+}
+
 static void statistics_count_rows_and_failures(void **state)
 {
     (void)state;
@@ -210,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_has_every_dialect),
         cmocka_unit_test(metadata_names_what_always_answers),
+        cmocka_unit_test(only_inferences_may_be_compressed),
         cmocka_unit_test(statistics_count_rows_and_failures),
         cmocka_unit_test(repository_lists_the_models),
         cmocka_unit_test(unknown_things_are_a_404),
