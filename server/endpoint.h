@@ -54,8 +54,9 @@ struct reply {
     const struct tensor *tensors[REPLY_MAX_TENSORS]; /* after the text */
     size_t tensor_count;
     struct {
-        const char *name; /* static */
-        char value[128];
+        const char *name;  /* static */
+        const char *fixed; /* a static value; NULL: what value holds */
+        char value[32];
     } header[REPLY_MAX_HEADERS];
     size_t header_count;
 };

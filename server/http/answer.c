@@ -91,7 +91,9 @@ size_t answer_headers(const struct exchange *x, const struct reply *reply,
         headers[n++] = (struct answer_header){"X-Request-Id", x->id};
     for (size_t i = 0; i < reply->header_count; i++)
         headers[n++] = (struct answer_header){reply->header[i].name,
-                                              reply->header[i].value};
+                                              reply->header[i].fixed
+                                                  ? reply->header[i].fixed
+                                                  : reply->header[i].value};
     if (x->allow && (reply->status == 405 || x->options))
         headers[n++] = (struct answer_header){"Allow", x->allow};
     if (reply->status == 401)

@@ -3,24 +3,30 @@
 
 #include <string.h>
 
-/* index.html as it stands, and the NUL that makes it a string; page.mk makes
- * this file depend on it. */
+#include "page_csp.h"
+
+/* The pages as they stand, each with the NUL that makes it a string; page.mk
+ * makes this file depend on them. */
 __asm__(".section .rodata\n"
-        "page_html:\n"
+        "page_index:\n"
         ".incbin \"server/page/index.html\"\n"
         ".byte 0\n"
+        "page_docs:\n"
+        ".incbin \"server/page/docs.html\"\n"
+        ".byte 0\n"
         ".previous\n");
-extern const char page_html[] __attribute__((visibility("hidden")));
+extern const char page_index[] __attribute__((visibility("hidden")));
+extern const char page_docs[] __attribute__((visibility("hidden")));
 
-static bool get(struct service *service, const struct head *head,
-                struct reply *reply, struct problem *problem)
+/* A page runs its own script and style alone, in no frame of another site, and
+ * tells nobody where its reader came from. */
+static bool serve(struct reply *reply, const char *html, const char *policy,
+                  struct problem *problem)
 {
-    (void)service;
-    (void)head;
     struct writer *writer = writer_create();
     if (!writer)
         return problem_memory(problem);
-    writer_text(writer, page_html);
+    writer_text(writer, html);
     if (writer_failed(writer)) {
         writer_free(writer);
         return problem_memory(problem);
@@ -29,22 +35,45 @@ static bool get(struct service *service, const struct head *head,
         .status = 200,
         .content_type = "text/html; charset=utf-8",
         .writer = writer,
-        .text_bytes = strlen(page_html),
-        .header = {{"Content-Security-Policy",
-                    "default-src 'none'; style-src 'unsafe-inline'; script-src "
-                    "'unsafe-inline'; connect-src 'self'; img-src data:"}},
-        .header_count = 1,
+        .text_bytes = strlen(html),
+        .header = {{.name = "Content-Security-Policy", .fixed = policy},
+                   {.name = "X-Content-Type-Options", .fixed = "nosniff"},
+                   {.name = "Referrer-Policy", .fixed = "no-referrer"},
+                   {.name = "Cache-Control", .fixed = "no-cache"}},
+        .header_count = 4,
     };
     return true;
 }
 
+static bool get_index(struct service *service, const struct head *head,
+                      struct reply *reply, struct problem *problem)
+{
+    (void)service;
+    (void)head;
+    return serve(reply, page_index, PAGE_CSP_INDEX, problem);
+}
+
+static bool get_docs(struct service *service, const struct head *head,
+                     struct reply *reply, struct problem *problem)
+{
+    (void)service;
+    (void)head;
+    return serve(reply, page_docs, PAGE_CSP_DOCS, problem);
+}
+
 /* Open: a browser cannot send a token with a first visit, and there is nothing
- * here to protect; the page sends one with what it asks. */
+ * here to protect; the pages send one with what they ask. */
 const struct route page_routes[] = {
     {.method = "GET",
      .path = "/",
      .name = "page",
-     .page = &(const struct page){get},
+     .page = &(const struct page){get_index},
+     .open = true,
+     .compressible = true},
+    {.method = "GET",
+     .path = "/docs",
+     .name = "docs",
+     .page = &(const struct page){get_docs},
      .open = true,
      .compressible = true},
 };

@@ -76,7 +76,7 @@ static void test_pages(void **state)
     (void)state;
     static const char *const paths[] = {
         "/healthz",      "/readyz",       "/metrics", "/version",
-        "/openapi.yaml", "/openapi.json", "/"};
+        "/openapi.yaml", "/openapi.json", "/",        "/docs"};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         struct http_answer answer = http_get(fixture.url, paths[i]);
         assert_int_equal(answer.status, 200);
