@@ -112,17 +112,13 @@ static double log_of_sum(const struct plain_call *call, size_t row,
 {
     double top = smx_power((sum->max - sum->reference) * call->scale);
     double rest = (sum->sum - top) / top;
-    if (rest < 0x1p-20) {
+    if (rest < 0x1p-20) { /* no other is equal to the maximum */
         const float *z = call->logits + row * call->classes;
-        size_t equal = 0;
         rest = 0;
         for (size_t k = 0; k < call->chunks; k++)
             rest +=
                 call->kernels->rest(z + k * SMX_CHUNK, chunk_length(call, k),
                                     sum->max, call->scale);
-        for (size_t c = 0; c < call->classes; c++)
-            equal += z[c] == sum->max;
-        rest += (double)(equal - 1);
     }
     return smx_log1p_fast(rest);
 }
@@ -192,22 +188,23 @@ static void put_row(struct plain_call *call, size_t row,
 }
 
 /* Rows of few classes together, or either half of them if they are not all
- * tame. */
+ * tame. e: room for the answers of tame rows that are streamed, or for the
+ * exponentials of a wild one; not in each frame of the recursion, as the stack
+ * of a call is promised (softmax.h). */
 static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
-                         double e[SHORT * SMX_CHUNK])
+                         union exponentials *e)
 {
     size_t start = row * call->classes, n = rows * call->classes;
-    float last[SMX_FEW_ELEMENTS],
-        *out = call->stream ? last : call->values + start;
+    float *out = call->stream ? e->tame : call->values + start;
     if (expects_tame(call, start, n) &&
         call->kernels->tame->few(call->logits + start, rows, call->classes,
                                  &call->tame, out)) {
         if (call->stream)
-            call->kernels->tame->stream(last, n, call->values + start);
+            call->kernels->tame->stream(out, n, call->values + start);
         return;
     }
     if (rows == 1) {
-        put_row(call, row, e);
+        put_row(call, row, e->wild);
         return;
     }
     put_few_rows(call, row, rows / 2, e);
@@ -294,7 +291,7 @@ static void put_rows(void *argument, size_t slice)
     }
     size_t step = smx_few_rows(call->classes);
     for (; r < end; r += step)
-        put_few_rows(call, r, end - r < step ? end - r : step, e.wild);
+        put_few_rows(call, r, end - r < step ? end - r : step, &e);
 }
 
 /* ---- long rows -------------------------------------------------------- */
