@@ -2,7 +2,6 @@
 #include "context.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "runtime/cpu.h"
 
@@ -69,10 +68,8 @@ enum smx_status smx_context_create(struct smx_context **out,
     size_t threads = config ? config->threads : 0;
     if (!smx_isa_available(isa))
         return SMX_EISA;
-    if (threads == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        threads = cores > 0 ? (size_t)cores : 1;
-    }
+    if (threads == 0)
+        threads = smx_cpu_count();
     struct smx_context *context = calloc(1, sizeof *context);
     if (!context)
         return SMX_ENOMEM;

@@ -1,7 +1,25 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include "cpu.h"
 
+#include <sched.h>
 #include <stdint.h>
+
+/* The kernel refuses a set that is smaller than its own. */
+#define MOST_CPUS ((size_t)1 << 16)
+
+size_t smx_cpu_count(void)
+{
+    int count = 0;
+    for (size_t cpus = CPU_SETSIZE; cpus <= MOST_CPUS && !count; cpus *= 2) {
+        size_t bytes = CPU_ALLOC_SIZE(cpus);
+        cpu_set_t *set = CPU_ALLOC(cpus);
+        if (set && sched_getaffinity(0, bytes, set) == 0)
+            count = CPU_COUNT_S(bytes, set);
+        CPU_FREE(set);
+    }
+    return count > 0 ? (size_t)count : 1;
+}
 
 #if defined(__x86_64__)
 #include <cpuid.h>

@@ -4,6 +4,10 @@
 #define SMX_CPU_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+/** Processors that this thread may run on (affinity, cpusets); at least 1. */
+size_t smx_cpu_count(void);
 
 bool smx_cpu_avx2(void);
 bool smx_cpu_avx512(void);

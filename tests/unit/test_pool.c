@@ -3,10 +3,12 @@
  * The context and its pool: any number of threads and of callers, the same
  * bits, in the batch or alone; jobs in the order of their submission.
  */
+#define _GNU_SOURCE
 #include "../support/expect.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -340,6 +342,27 @@ static void a_context_says_what_it_has(void **state)
     smx_context_free(NULL);
 }
 
+/* A container's cpuset and taskset show as the affinity of the caller. */
+static void default_threads_are_those_the_caller_may_run_on(void **state)
+{
+    struct smx_context *context;
+    cpu_set_t all, one;
+    int cpu = 0;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    assert_int_equal(smx_context_threads(expect_context), CPU_COUNT(&all));
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_status(smx_context_create(&context, NULL), SMX_OK);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    assert_int_equal(smx_context_threads(context), 1);
+    smx_context_free(context);
+}
+
 static void too_many_threads_are_refused(void **state)
 {
     struct smx_config config = {.threads = 4097};
@@ -414,6 +437,7 @@ int main(void)
         cmocka_unit_test(jobs_run_in_the_order_of_submission),
         cmocka_unit_test(jobs_may_compute_with_their_context),
         cmocka_unit_test(a_context_says_what_it_has),
+        cmocka_unit_test(default_threads_are_those_the_caller_may_run_on),
         cmocka_unit_test(too_many_threads_are_refused),
         cmocka_unit_test(each_instruction_set_is_had_or_refused),
     };
