@@ -219,29 +219,6 @@ INLINE vh vd_narrow(vd v)
 #endif
 }
 
-/** Either half of a vector of floats as doubles. */
-INLINE vd vf_low_half(vf v)
-{
-#if defined(SMX_TIER_AVX512)
-    return (vd)_mm512_cvtps_pd(_mm512_castps512_ps256((__m512)v));
-#else
-    float x[FLOATS];
-    vf_store(x, v);
-    return vd_widen(x);
-#endif
-}
-
-INLINE vd vf_high_half(vf v)
-{
-#if defined(SMX_TIER_AVX512)
-    return (vd)_mm512_cvtps_pd(_mm512_extractf32x8_ps((__m512)v, 1));
-#else
-    float x[FLOATS];
-    vf_store(x, v);
-    return vd_widen(x + LANES);
-#endif
-}
-
 /** The leading 12 bits of each. */
 INLINE vh vh_twelve_bits(vh v)
 {
