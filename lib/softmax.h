@@ -86,8 +86,8 @@ bool smx_isa_available(enum smx_isa isa);
 struct smx_context;
 
 struct smx_config {
-    size_t threads;   /* that compute, the caller's included; 0: one a core;
-                         at most 4096 */
+    size_t threads;   /* that compute, the caller's included; at most 4096;
+                         0: one for each processor the caller may run on */
     enum smx_isa isa; /* SMX_ISA_BEST (0): the best this machine has */
 };
 
@@ -137,7 +137,9 @@ struct smx_logits {
     double temperature;  /* z' = z / temperature; > 0, finite; 0: 1 */
     double softcap;      /* z' = s tanh(z / s), before the temperature;
                             > 0, finite; 0: none */
-    const uint8_t *mask; /* 0: class left out, as -INFINITY; NULL: none */
+    const uint8_t *mask; /* 0: class left out; NULL: none. In every value as
+                            -INFINITY, but as no answer depends on its logit,
+                            its gradient is 0 everywhere */
     bool mask_per_class; /* mask is [classes], else the shape of data */
 };
 
@@ -249,7 +251,9 @@ enum smx_status smx_loss(struct smx_context *context,
  *   ignored   0
  * times 1/temperature, times 1 - tanh^2(z_c / softcap), times the reduction
  * factor (mean: 1/divisor, for the z-loss 1/rows; none: as sum), times
- * upstream.
+ * upstream. Exactly 0 at a class that the mask leaves out, whatever mass lies
+ * on it; and, the z-loss's part aside, where one class has p = 1 and all the
+ * mass.
  *
  * upstream     dtype; NULL: 1; mean and sum: one; none: one a row. Finite.
  * gradient     shape and dtype of the logits; may be the logits' data, no
@@ -269,13 +273,15 @@ enum smx_status smx_gradient(struct smx_context *context,
 /**
  * Product of an upstream gradient g with the Jacobian of softmax,
  * p_c (g_c - sum_k g_k p_k), or of log-softmax, g_c - p_c sum_k g_k,
- * times the derivatives of temperature and softcap.
+ * times the derivatives of temperature and softcap. Where the mask leaves a
+ * class out, the Jacobian has neither row nor column: sums over k leave it out
+ * too, and its element is exactly 0. A class of -INFINITY follows the formula
+ * with p_c = 0: softmax gives it 0, log-softmax g_c; with softcap, which is
+ * flat there, both give it 0.
  *
  * upstream     shape and dtype of the logits; finite.
  * gradient     shape and dtype of the logits; may be logits->data or
  *              upstream, no other overlap.
- * A masked class follows the formula with a_c = 0: softmax gives it 0,
- * log-softmax g_c; with softcap, which is flat there, both give it 0.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
  */
 enum smx_status smx_vjp(struct smx_context *context,
@@ -287,8 +293,8 @@ enum smx_status smx_vjp(struct smx_context *context,
  * The Jacobian itself, output first as PyTorch has it: element [o, j, n, i]
  * of the logits' shape + [classes] is d a_j / d z_i in row (o, n), which is
  * a_j (delta_ij - a_i) for softmax and delta_ij - a_i for log-softmax, times
- * the derivatives of temperature and softcap at z_i. Masked classes: as for
- * smx_vjp.
+ * the derivatives of temperature and softcap at z_i. Classes that are left out:
+ * as for smx_vjp.
  *
  * jacobian     outer x classes x inner x classes, dtype; no overlap.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM

@@ -77,6 +77,13 @@ bool smx_criterion_is_single(const struct smx_criterion *criterion)
     return criterion->labels && criterion->label_smoothing == 0;
 }
 
+/* Where p is 1 and 0 elsewhere, what lies on that class costs nothing and
+ * leaves the gradient, exactly: v p_c - v = 0. */
+static bool cancels(const struct smx_row *row, size_t class)
+{
+    return row->one_hot && class == row->argmax;
+}
+
 bool smx_criterion_single(const struct smx_criterion *criterion,
                           const struct smx_row *row, size_t *class,
                           double *mass)
@@ -84,7 +91,7 @@ bool smx_criterion_single(const struct smx_criterion *criterion,
     if (!smx_criterion_is_single(criterion))
         return false;
     *class = (size_t)criterion->labels[row->r];
-    *mass = weight(row->logits, criterion, *class);
+    *mass = cancels(row, *class) ? 0 : weight(row->logits, criterion, *class);
     return true;
 }
 
@@ -127,6 +134,8 @@ void smx_criterion_mass(const struct smx_criterion *criterion,
             memcpy(row->out, d + row->first, row->count * sizeof *d);
         k->times(row->mass, row->out, row->n, row->mass);
     }
+    if (row->one_hot && row->argmax - row->first < row->count)
+        row->mass[row->argmax - row->first] = 0;
 }
 
 void smx_criterion_count(const struct smx_logits *z,

@@ -17,7 +17,8 @@ enum smx_status smx_criterion_check(const struct smx_logits *logits,
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 
 /** Fills row->mass with the v of its tile, 0 behind the last class:
- *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c. Uses row->out. */
+ *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c; 0 where p is 1,
+ *  as it cancels there. Uses row->out. */
 void smx_criterion_mass(const struct smx_criterion *criterion,
                         struct smx_row *row);
 

@@ -13,12 +13,20 @@ struct derivative_call {
     void *out;
 };
 
+/* The tile's g: a class that is left out has no row in the Jacobian. */
+static void get_upstream(const struct derivative_call *call,
+                         struct smx_row *row)
+{
+    smx_row_get(row, call->upstream, row->mass);
+    smx_row_zero_masked(row, row->mass);
+}
+
 /* sum of g, or of g exp(d), of the tile */
 static struct smx_two dot_of(const void *argument, struct smx_row *row)
 {
     const struct derivative_call *call = argument;
     const struct smx_row_kernels *k = row->kernels;
-    smx_row_get(row, call->upstream, row->mass);
+    get_upstream(call, row);
     if (!call->log) {
         k->scale(row->tile.e, row->n, 1, false, row->out);
         k->times(row->mass, row->out, row->n, row->mass);
@@ -37,13 +45,14 @@ static struct smx_two put_tile(const void *argument, struct smx_row *row)
     const struct product *p = argument;
     const struct smx_row_kernels *k = row->kernels;
     double *out = smx_row_out(row, p->call->out);
-    smx_row_get(row, p->call->upstream, row->mass);
+    get_upstream(p->call, row);
     if (p->call->log)
         k->descend(row->tile.e, row->mass, row->tile.slope, row->count, &p->log,
                    out);
     else
         k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->plain,
                out);
+    smx_row_zero_masked(row, out);
     smx_row_put(row, out, p->call->out);
     return (struct smx_two){0, 0};
 }
@@ -84,10 +93,14 @@ static void jacobian_tile(const struct derivative_call *call,
     smx_row_power(row->exponent - shift, how.mixed);
     if (here)
         row->mass[j - row->first] = 1;
-    row->kernels->descend(row->tile.e, row->mass, row->tile.slope, row->count,
-                          &how, row->out);
+    if (smx_rows_masked(z, row->r, j))
+        memset(row->out, 0, row->count * sizeof *row->out);
+    else
+        row->kernels->descend(row->tile.e, row->mass, row->tile.slope,
+                              row->count, &how, row->out);
     if (here)
         row->mass[j - row->first] = 0;
+    smx_row_zero_masked(row, row->out);
     for (size_t i = 0; i < row->count; i++)
         smx_set(call->out, z->dtype, at + row->first + i, row->out[i]);
 }

@@ -85,6 +85,7 @@ static struct smx_two descend(const void *argument, struct smx_row *row)
         row->kernels->descend(row->tile.e, row->mass, row->tile.slope,
                               row->count, &d->how, out);
     }
+    smx_row_zero_masked(row, out);
     smx_row_put(row, out, d->call->gradient);
     return (struct smx_two){0, 0};
 }

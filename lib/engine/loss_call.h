@@ -25,9 +25,14 @@ struct smx_part { /* of a row: one of its chunks, or all of it */
 struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
     bool tame;
     double reference, factor, share;
-    double label; /* what the label's class loses beside that */
-    double nats;  /* its -log p, of tame rows */
+    double label;  /* what the label's class loses beside that */
+    double nats;   /* its -log p, where it has all the mass */
+    double square; /* the z-loss's part of the factor */
+    size_t top;    /* the class with p = 1, whose d is d_top; or SMX_NO_TOP */
+    double d_top;
 };
+
+#define SMX_NO_TOP SIZE_MAX
 
 struct smx_loss_call {
     const struct smx_kernels *kernels;
@@ -100,7 +105,7 @@ static inline size_t smx_loss_rows(const struct smx_loss_call *call,
 /* What tame exponentials are times as much of. */
 #define SMX_TAME_UNIT 0x1p-54
 
-/** The gradient at the label's class, before the logits are overwritten. */
+/** d at the label's class, before the logits are overwritten. */
 float smx_loss_own(const struct smx_loss_call *call, size_t row,
                    const struct smx_descent *descent);
 

@@ -108,15 +108,22 @@ static double rest_of(const struct smx_loss_call *call, size_t row,
     return rest;
 }
 
+/* v of a class, as the kernels have it. */
+static double mass_at(const struct smx_loss_call *call, size_t row, size_t c)
+{
+    const struct smx_mass *m = &call->mass;
+    double v = 1, w = m->weights ? m->weights[c] : 1;
+    if (m->targets)
+        v = m->targets[row * call->classes + c] * m->keep + m->share;
+    return w * v;
+}
+
 /* Mass of both signs on masked classes: the first of them decides. */
 static double first_infinity(const struct smx_loss_call *call, size_t row)
 {
-    size_t start = row * call->classes, c = 0;
-    const struct smx_mass *mass = &call->mass;
-    for (;; c++) {
-        double v = mass->targets[start + c] * mass->keep + mass->share;
-        v = mass->weights ? mass->weights[c] * v : v;
-        if (call->z[start + c] == -INFINITY && v != 0)
+    for (size_t c = 0;; c++) {
+        double v = mass_at(call, row, c);
+        if (call->z[row * call->classes + c] == -INFINITY && v != 0)
             return v > 0 ? INFINITY : -INFINITY;
     }
 }
@@ -149,35 +156,6 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
     return isnan(cost) ? first_infinity(call, row) : cost;
 }
 
-static struct smx_descent descent_of(const struct smx_loss_call *call,
-                                     size_t row, const struct smx_part *whole,
-                                     double logsum, double lse)
-{
-    const int64_t *labels = call->criterion.labels;
-    double g = smx_loss_upstream(call, row);
-    double label = 0, mass = whole->mass * (labels ? call->share : 1);
-    g *= call->inverse_temperature;
-    if (labels)
-        label = call->keep * smx_loss_weight(call, labels[row]);
-    struct smx_descent d = {.reference = whole->reference,
-                            .share =
-                                call->factor * g * (labels ? call->share : 1),
-                            .label = call->factor * g * label};
-    double a = call->factor * (mass + label);
-    if (call->criterion.z_loss != 0 && whole->sum > 0)
-        a += call->z_factor * 2 * call->criterion.z_loss * lse;
-    d.factor = whole->sum > 0 ? a * g / whole->sum : 0;
-    /* of p - 1 tame sums have no digits left that the loss has */
-    d.nats = INFINITY;
-    if (whole->tame && call->mass.kind == SMX_MASS_NONE)
-        d.nats = nats_of(call, row, whole, logsum);
-    /* both halves of the factor as float32; no negative zeros; what counts as
-     * the lowest comes to nothing still */
-    d.tame = whole->tame && call->mass.kind == SMX_MASS_NONE &&
-             d.factor > 0x1p-66 && d.factor < 0x1p21;
-    return d;
-}
-
 /* First of the largest. */
 static size_t peak_at(const struct smx_loss_call *call, const float *x)
 {
@@ -193,6 +171,52 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
     while (x[at] != top)
         at++;
     return at;
+}
+
+/* Where one class has p = 1 and the others 0, exactly what the other classes
+ * weigh: its own mass cancels. g: upstream / temperature. */
+static void set_top(const struct smx_loss_call *call, size_t row,
+                    const struct smx_part *whole, double g,
+                    struct smx_descent *d)
+{
+    const int64_t *labels = call->criterion.labels;
+    size_t top = peak_at(call, call->z + row * call->classes);
+    double others = whole->mass - mass_at(call, row, top);
+    d->top = top;
+    d->d_top = others * (labels ? call->share : 1);
+    if (labels && (size_t)labels[row] != top)
+        d->d_top += call->keep * smx_loss_weight(call, labels[row]);
+    d->d_top = call->factor * d->d_top * g + d->square * whole->sum;
+}
+
+static struct smx_descent descent_of(const struct smx_loss_call *call,
+                                     size_t row, const struct smx_part *whole,
+                                     double logsum, double lse)
+{
+    const int64_t *labels = call->criterion.labels;
+    bool single = call->mass.kind == SMX_MASS_NONE;
+    double g = smx_loss_upstream(call, row);
+    double label = 0, mass = whole->mass * (labels ? call->share : 1);
+    g *= call->inverse_temperature;
+    if (labels)
+        label = call->keep * smx_loss_weight(call, labels[row]);
+    struct smx_descent d = {.reference = whole->reference,
+                            .share =
+                                call->factor * g * (labels ? call->share : 1),
+                            .label = call->factor * g * label,
+                            .top = SMX_NO_TOP};
+    double a = call->factor * (mass + label), square = 0;
+    if (call->criterion.z_loss != 0 && whole->sum > 0)
+        square = call->z_factor * 2 * call->criterion.z_loss * lse;
+    d.factor = whole->sum > 0 ? (a + square) * g / whole->sum : 0;
+    d.square = whole->sum > 0 ? square * g / whole->sum : 0;
+    d.nats = single ? nats_of(call, row, whole, logsum) : INFINITY;
+    if (!single && whole->sum > 0 && logsum == 0)
+        set_top(call, row, whole, g, &d);
+    /* both halves of the factor as float32; no negative zeros; what counts as
+     * the lowest comes to nothing still */
+    d.tame = whole->tame && single && d.factor > 0x1p-66 && d.factor < 0x1p21;
+    return d;
 }
 
 void smx_loss_rank(struct smx_loss_call *call, size_t row)
@@ -225,7 +249,8 @@ static void take_row(struct smx_loss_call *call, size_t row,
     if (smx_loss_ranks(call))
         smx_loss_rank(call, row);
     if (d && ignored)
-        *d = (struct smx_descent){.reference = whole->reference};
+        *d = (struct smx_descent){.reference = whole->reference,
+                                  .top = SMX_NO_TOP};
     else if (d)
         *d = descent_of(call, row, whole, logsum, lse);
 }
@@ -239,11 +264,11 @@ static double complement(double x)
 float smx_loss_own(const struct smx_loss_call *call, size_t row,
                    const struct smx_descent *d)
 {
-    if (d->nats < 0x1p-6)
-        return (float)(0 - d->label * complement(d->nats));
     int64_t label = call->criterion.labels[row];
     double z = call->z[row * call->classes + (size_t)label];
     double e = smx_power((z - d->reference) * call->scale);
+    if (d->nats < 0x1p-6) /* of p - 1 not many digits are left */
+        return (float)(e * d->square - d->label * complement(d->nats));
     double v =
         call->mass.kind == SMX_MASS_NONE ? 0 : smx_loss_weight(call, label);
     return (float)(e * d->factor - d->share * v - d->label);

@@ -96,6 +96,8 @@ static void put_chunk(const struct smx_loss_call *call, size_t row,
                                      call->gradient + start);
     if (y < n)
         call->gradient[start + y] = own;
+    if (d->top - first < n)
+        call->gradient[start + d->top - first] = (float)d->d_top;
 }
 
 static void put_chunks(void *argument, size_t slice)

@@ -50,22 +50,51 @@ static size_t chunk_length(const struct vjp_call *call, size_t chunk)
     return left < SMX_CHUNK ? left : SMX_CHUNK;
 }
 
+static void add_up(const struct vjp_call *call, size_t row, size_t chunk,
+                   double reference, struct product *product)
+{
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    product->reference = reference;
+    product->sum = call->kernels->loss->dot(
+        call->z + start, call->upstream + start, chunk_length(call, chunk),
+        reference, call->scale, &product->dot, &product->total);
+}
+
+/* Where the other classes are lost in the sum, the sums again relative to the
+ * maximum, whose exponential is 1 then: a class alone has a product of 0. */
+static void settle(const struct vjp_call *call, size_t row,
+                   struct product *whole)
+{
+    double max = whole->max, top;
+    if (max == -INFINITY || max == whole->reference)
+        return;
+    top = smx_power((max - whole->reference) * call->scale);
+    if (whole->sum != top)
+        return;
+    *whole = (struct product){.max = max, .reference = max};
+    for (size_t k = 0; k < call->chunks; k++) {
+        struct product part;
+        add_up(call, row, k, max, &part);
+        whole->sum += part.sum;
+        whole->dot += part.dot;
+        whole->total += part.total;
+    }
+}
+
 static bool take_chunk(const struct vjp_call *call, size_t row, size_t chunk,
                        struct product *product)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = chunk_length(call, chunk);
-    const float *z = call->z + start;
     float max;
-    *product = (struct product){.max = -INFINITY};
-    if (!call->kernels->peak(z, n, &max))
+    if (!call->kernels->peak(call->z + start, n, &max))
         return false;
     product->max = max;
-    if (max != -INFINITY)
-        product->reference = smx_loss_reference(max, call->scale);
-    product->sum = call->kernels->loss->dot(z, call->upstream + start, n,
-                                            product->reference, call->scale,
-                                            &product->dot, &product->total);
+    add_up(call, row, chunk,
+           max == -INFINITY ? 0 : smx_loss_reference(max, call->scale),
+           product);
+    if (call->chunks == 1)
+        settle(call, row, product);
     return isfinite(product->total);
 }
 
@@ -102,6 +131,7 @@ static struct product merge(const struct vjp_call *call, size_t row)
         whole.sum += w * parts[k].sum;
         whole.dot += w * parts[k].dot;
     }
+    settle(call, row, &whole);
     return whole;
 }
 

@@ -132,17 +132,33 @@ void smx_row_put(const struct smx_row *row, const double *tile, void *tensor)
         memcpy(d + i, tile, row->count * sizeof *tile);
 }
 
+/* The mask of the tile's first class; *step elements on, that of the next. */
+static const uint8_t *mask_of(const struct smx_row *row, size_t *step)
+{
+    const struct smx_logits *z = row->logits;
+    *step = z->mask_per_class ? 1 : z->inner;
+    return z->mask + (z->mask_per_class
+                          ? row->first
+                          : smx_rows_index(z, row->r, row->first));
+}
+
 static void leave_out(struct smx_row *row)
 {
     static const double term[2] = {-INFINITY, 0};
-    const struct smx_logits *z = row->logits;
-    size_t i = row->first, step = 1;
-    if (!z->mask_per_class) {
-        i = smx_rows_index(z, row->r, row->first);
-        step = z->inner;
-    }
-    for (size_t c = 0; c < row->count; c++, i += step)
-        row->copy[c] += term[z->mask[i] != 0];
+    size_t step;
+    const uint8_t *mask = mask_of(row, &step);
+    for (size_t c = 0; c < row->count; c++, mask += step)
+        row->copy[c] += term[*mask != 0];
+}
+
+void smx_row_zero_masked(const struct smx_row *row, double *tile)
+{
+    size_t step;
+    if (!row->logits->mask)
+        return;
+    const uint8_t *mask = mask_of(row, &step);
+    for (size_t c = 0; c < row->count; c++, mask += step)
+        tile[c] = *mask ? tile[c] : 0;
 }
 
 static void set_count(struct smx_row *row, size_t count)
@@ -435,6 +451,7 @@ void smx_row_select(struct smx_row *row, size_t k)
     }
     row->inverse = (struct smx_two){row->inverses.hi[k], row->inverses.lo[k]};
     row->logsum = (struct smx_two){row->logsums.hi[k], row->logsums.lo[k]};
+    row->one_hot = !row->empty && row->rests.hi[k] == 0;
 }
 
 double smx_row_lse(const struct smx_row *row)

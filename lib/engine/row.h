@@ -45,6 +45,7 @@ struct smx_row {
     size_t argmax;  /* by the logits, before softcap rounds two to one */
     double largest; /* its logit */
     bool empty;     /* every class is left out */
+    bool one_hot;   /* p is 1 at the argmax and 0 elsewhere */
     struct smx_distance distance;
     struct smx_two inverse; /* 1 / (1 + rest) */
     struct smx_two logsum;  /* log(1 + rest) = lse - max */
@@ -151,6 +152,9 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
 
 /** Logit c, -INFINITY where the mask leaves it out. */
 double smx_row_logit(const struct smx_row *row, size_t c);
+
+/** tile[c] = 0 where the mask leaves class c of the tile out. */
+void smx_row_zero_masked(const struct smx_row *row, double *tile);
 
 /** d of class c; a softcap's only where distances are wanted. */
 struct smx_two smx_row_distance(struct smx_row *row, size_t c);

@@ -47,6 +47,7 @@ void row_init(struct row *row, const struct smx_logits *logits)
     row->logit = must(calloc(n, sizeof *row->logit));
     row->d = must(calloc(n, sizeof *row->d));
     row->factor = must(calloc(n, sizeof *row->factor));
+    row->masked = must(calloc(n, sizeof *row->masked));
     row->log_p = must(calloc(n, sizeof *row->log_p));
     row->p = must(calloc(n, sizeof *row->p));
 }
@@ -56,6 +57,7 @@ void row_free(struct row *row)
     free(row->logit);
     free(row->d);
     free(row->factor);
+    free(row->masked);
     free(row->log_p);
     free(row->p);
 }
@@ -65,14 +67,12 @@ size_t row_count(const struct smx_logits *logits)
     return logits->outer * logits->inner;
 }
 
-static bool left_out(const struct row *row, size_t c)
+static bool is_masked(const struct row *row, size_t c)
 {
     const struct smx_logits *l = row->logits;
     size_t i = row->first + c * row->stride;
 
-    if (l->mask && !l->mask[l->mask_per_class ? c : i])
-        return true;
-    return isinf(reference_get(l->data, l->dtype, i));
+    return l->mask && !l->mask[l->mask_per_class ? c : i];
 }
 
 static long double temperature(const struct row *row)
@@ -158,10 +158,13 @@ void row_load(struct row *row, size_t r)
         row->logit[c] = logit_of(row, c);
         row->d[c] = capped(row, c, &row->factor[c]);
         row->factor[c] /= temperature(row);
-        if (left_out(row, c)) {
+        row->masked[c] = is_masked(row, c);
+        if (row->masked[c] || isinf(row->logit[c])) {
             row->logit[c] = row->d[c] = -INFINITY;
             row->factor[c] = l->softcap != 0 ? 0 : 1 / temperature(row);
         }
+        if (row->masked[c])
+            row->factor[c] = 0;
         if (row->logit[c] > largest) {
             largest = row->logit[c];
             top = row->d[c];

@@ -17,6 +17,7 @@ struct row {
     long double *logit;  /* [C] as given, -INFINITY where left out */
     long double *d;      /* [C] z' - max z', -INFINITY where left out */
     long double *factor; /* [C] dz'/dz */
+    bool *masked;        /* [C] left out by the mask: no answer depends on it */
     long double *log_p;  /* [C] */
     long double *p;      /* [C] */
     long double top;     /* max z' */

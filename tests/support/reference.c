@@ -102,6 +102,8 @@ static void vjp_row(const struct row *row, bool log, const void *upstream,
         long double g =
             reference_get(upstream, dtype, row->first + c * row->stride);
 
+        if (row->masked[c])
+            continue;
         sum_add(&dot, log ? g : g * row->p[c]);
         sum_add(&size, fabsl(log ? g : g * row->p[c]));
     }
@@ -136,7 +138,7 @@ static long double jacobian_of(const struct row *row, bool log, size_t j,
                                size_t i, long double *scale)
 {
     long double hot = i == j, slope = row->factor[i];
-    long double a = log ? 1 : row->p[j];
+    long double a = row->masked[j] ? 0 : log ? 1 : row->p[j];
 
     *scale = slope * a * (i == j ? 1 : row->p[i]);
     return slope * a * (hot - row->p[i]);

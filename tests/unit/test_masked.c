@@ -3,6 +3,13 @@
 #include "../support/expect.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/draw.h"
+#include "../support/exact_row.h"
+#include "../support/tiers.h"
+#include "../support/reference.h"
 
 #define INF INFINITY
 
@@ -87,6 +94,181 @@ static void top_of_a_row_all_masked_is_its_first_classes(void **state)
     assert_int_equal(indices[1], 1);
 }
 
+/* ---- derivatives ------------------------------------------------------- */
+
+enum { TRIALS = 1500 };
+
+static struct random seed;
+
+/** A derivative with every option: of the loss, of softmax and of its log. */
+enum derivative { OF_LOSS, OF_SOFTMAX, OF_LOG, DERIVATIVES };
+
+static void differentiate(struct smx_context *context, const struct draw *d,
+                          enum derivative which, void *out)
+{
+    if (which == OF_LOSS)
+        assert_status(smx_gradient(context, &d->logits, &d->criterion,
+                                   d->upstream_row, out, NULL, NULL),
+                      SMX_OK);
+    else
+        assert_status(smx_vjp(context, &d->logits, which == OF_LOG, d->upstream,
+                              out, NULL),
+                      SMX_OK);
+}
+
+/** Masks rows at random, some of them but for one class or none. */
+static void draw_mask(struct draw *d)
+{
+    struct smx_logits *l = &d->logits;
+
+    free(d->mask);
+    l->mask = d->mask = must(calloc(d->elements, 1));
+    l->mask_per_class = random_once_in(&seed, 3);
+    for (size_t r = 0; r < d->rows; r++) {
+        size_t n = random_below(&seed, 4), first = r / l->inner * l->classes;
+        for (size_t c = 0; c < l->classes; c++)
+            d->mask[(first + c) * l->inner + r % l->inner] =
+                n > 1 ? !random_once_in(&seed, n + 1)
+                      : n && c == r % l->classes;
+    }
+}
+
+static bool is_masked(const struct smx_logits *l, size_t i)
+{
+    return !l->mask[l->mask_per_class ? i / l->inner % l->classes : i];
+}
+
+static void gradient_of_a_masked_class_is_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TRIALS; i++) {
+        struct draw d;
+        void *got;
+
+        draw_init(&d, &seed, i % 2 ? SMX_FLOAT32 : SMX_FLOAT64, i % 4 > 1);
+        draw_mask(&d);
+        got = must(calloc(d.elements, sizeof(double)));
+        for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+            for (int of = 0; tiers[isa] && of < DERIVATIVES; of++) {
+                memset(got, 0x55, d.elements * sizeof(double));
+                differentiate(tiers[isa], &d, (enum derivative)of, got);
+                for (size_t k = 0; k < d.elements; k++)
+                    if (is_masked(&d.logits, k))
+                        assert_true(reference_get(got, d.logits.dtype, k) == 0);
+            }
+        free(got);
+        draw_free(&d);
+    }
+}
+
+static void jacobian_of_a_masked_class_has_neither_row_nor_column(void **state)
+{
+    const double z[] = {0.5, 2, 1};
+    const uint8_t mask[] = {1, 0, 1};
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct smx_logits logits = logits_double(z, 1, 3);
+        double got[3][3];
+
+        logits.mask = mask;
+        logits.mask_per_class = i & 1;
+        logits.softcap = i & 2 ? 4 : 0;
+        assert_status(smx_jacobian(expect_context, &logits, i & 4, got, NULL),
+                      SMX_OK);
+        for (int c = 0; c < 3; c++)
+            assert_true(got[1][c] == 0 && got[c][1] == 0);
+        assert_true(got[0][0] > 0 && got[2][0] < 0);
+    }
+}
+
+/** All the mass of a row on its only class; upstreams elsewhere are 0. */
+static void aim_at(struct draw *d, size_t r, size_t class)
+{
+    const struct smx_logits *l = &d->logits;
+    size_t first = r / l->inner * l->classes * l->inner + r % l->inner;
+
+    for (size_t c = 0; c < l->classes; c++) {
+        size_t i = first + c * l->inner;
+        if (c == class)
+            continue;
+        if (d->targets)
+            draw_set(d->targets, l->dtype, i, 0);
+        draw_set(d->upstream, l->dtype, i, 0);
+    }
+    if (d->labels)
+        d->labels[r] = (int64_t) class;
+}
+
+/** One class a row that counts, by the mask or by -INFINITY. */
+static void leave_one(struct draw *d, bool by_mask)
+{
+    struct smx_logits *l = &d->logits;
+
+    free(d->mask);
+    l->mask = d->mask = by_mask ? must(calloc(d->elements, 1)) : NULL;
+    l->mask_per_class = false;
+    if (l->classes > 1)
+        d->criterion.label_smoothing = 0;
+    d->criterion.z_loss = 0;
+    for (size_t r = 0; r < d->rows; r++) {
+        size_t only = random_below(&seed, l->classes);
+        for (size_t c = 0; c < l->classes; c++) {
+            size_t i = (r / l->inner * l->classes + c) * l->inner;
+            i += r % l->inner;
+            if (c == only)
+                draw_set(d->data, l->dtype, i, 30 * random_normal(&seed));
+            else if (!by_mask)
+                draw_set(d->data, l->dtype, i, -INF);
+            if (by_mask)
+                d->mask[i] = c == only;
+        }
+        aim_at(d, r, only);
+    }
+}
+
+static void class_alone_costs_nothing_and_has_no_gradient(void **state)
+{
+    (void)state;
+    for (int i = 0; i < TRIALS; i++) {
+        struct draw d;
+        void *got;
+
+        draw_init(&d, &seed, i % 2 ? SMX_FLOAT32 : SMX_FLOAT64, i % 8 > 3);
+        leave_one(&d, i % 4 > 1);
+        got = must(calloc(d.elements, sizeof(double)));
+        for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+            double loss[64] = {1};
+            struct smx_loss_out out = {.loss = loss};
+
+            if (!tiers[isa])
+                continue;
+            for (int of = 0; of < DERIVATIVES; of++) {
+                memset(got, 0x55, d.elements * sizeof(double));
+                differentiate(tiers[isa], &d, (enum derivative)of, got);
+                for (size_t k = 0; k < d.elements; k++)
+                    assert_true(reference_get(got, d.logits.dtype, k) == 0);
+            }
+            assert_status(
+                smx_loss(tiers[isa], &d.logits, &d.criterion, &out, NULL),
+                SMX_OK);
+            assert_true(reference_get(loss, d.logits.dtype, 0) == 0);
+        }
+        free(got);
+        draw_free(&d);
+    }
+}
+
+static int start(void **state)
+{
+    return expect_start(state) || tiers_open(state);
+}
+
+static int stop(void **state)
+{
+    return expect_stop(state) || tiers_close(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,7 +276,11 @@ int main(void)
         cmocka_unit_test(mask_is_minus_infinity_in_another_notation),
         cmocka_unit_test(row_all_masked_has_no_probability),
         cmocka_unit_test(top_of_a_row_all_masked_is_its_first_classes),
+        cmocka_unit_test(gradient_of_a_masked_class_is_nothing),
+        cmocka_unit_test(jacobian_of_a_masked_class_has_neither_row_nor_column),
+        cmocka_unit_test(class_alone_costs_nothing_and_has_no_gradient),
     };
 
-    return cmocka_run_group_tests(tests, expect_start, expect_stop);
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, start, stop);
 }

@@ -112,6 +112,24 @@ static void binary_has_the_bits_of_json(void **state)
     exchange_free(&rows);
 }
 
+static void a_masked_class_has_no_gradient(void **state)
+{
+    (void)state;
+    char got[80];
+    struct exchange exchange = send_json(
+        "/v2/models/gradient/infer",
+        "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":"
+        "\"FP32\",\"data\":[0,0,3]},{\"name\":\"mask\",\"shape\":[3],"
+        "\"datatype\":\"BOOL\",\"data\":[true,true,false]},{\"name\":"
+        "\"labels\",\"shape\":[],\"datatype\":\"INT64\",\"data\":[2]}]}");
+    assert_int_equal(exchange.status, 200);
+    copy_array(got, sizeof got, &exchange,
+               "\"name\":\"gradient\",\"shape\":[3],\"datatype\":\"FP32\","
+               "\"data\":[");
+    assert_string_equal(got, "0.5,0.5,0");
+    exchange_free(&exchange);
+}
+
 /* The same three logits in each datatype give the same text. */
 static void narrow_and_wide_datatypes_are_converted(void **state)
 {
@@ -385,6 +403,7 @@ int main(void)
         cmocka_unit_test(id_is_echoed_and_the_version_accepted),
         cmocka_unit_test(binary_is_the_same_in_slices_of_every_size),
         cmocka_unit_test(binary_has_the_bits_of_json),
+        cmocka_unit_test(a_masked_class_has_no_gradient),
         cmocka_unit_test(narrow_and_wide_datatypes_are_converted),
         cmocka_unit_test(json_and_binary_tensors_mix),
         cmocka_unit_test(labels_and_mask_come_as_bytes),

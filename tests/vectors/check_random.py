@@ -67,11 +67,12 @@ class Row:
         t = Decimal(request.get("temperature", 1))
         cap = request.get("softcap")
         self.out = [is_low(x) or not m for x, m in zip(z, mask)]
+        self.counts = mask      # else no answer depends on the logit
         self.slope = []
         x = []
-        for value, out in zip(z, self.out):
+        for value, out, counts in zip(z, self.out, mask):
             value = ZERO if is_low(value) else Decimal(value)
-            slope = ONE / t
+            slope = ONE / t if counts else ZERO
             if cap is not None:
                 u = value / Decimal(cap)
                 e = (-2 * abs(u)).exp()
@@ -297,7 +298,8 @@ def jvp(request):
     g = flat(request["upstream"])
     rows = []
     for row, at in zip(t.rows, t.places()):
-        u = [Decimal(g[i]) for i in at]
+        u = [Decimal(g[i]) if counts else ZERO
+             for i, counts in zip(at, row.counts)]
         dot = sum(u) if log else sum(a * p for a, p in zip(u, row.p))
         size = sum(map(abs, u)) if log else sum(
             abs(a) * p for a, p in zip(u, row.p))
@@ -312,9 +314,9 @@ def jacobian(request):
     t, log = Tensor(request), request["of"] == "log_softmax"
     rows = []
     for row in t.rows:
+        a = [Decimal(c) for c in row.counts] if log else row.p
         rows.append([[
-            (row.slope[i] * (ONE if log else row.p[j]) * (
-                (i == j) - row.p[i]), row.slope[i] * (ONE if log else row.p[j]))
+            (row.slope[i] * a[j] * ((i == j) - row.p[i]), row.slope[i] * a[j])
             for i in range(t.c)] for j in range(t.c)])
     return {"jacobian": t.spread(rows)}, {}
 

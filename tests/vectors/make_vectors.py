@@ -86,12 +86,14 @@ class Rows:
                               requires_grad=True)
         self.axis = request.get("axis", -1)
         self.mask = torch.isinf(self.z.detach())
-        if "mask" in request:
+        self.masked = torch.zeros_like(self.mask)  # by the mask: no answer
+        if "mask" in request:                      # depends on the logit
             m = ~torch.tensor(request["mask"])
             if m.dim() == 1 and self.z.dim() > 1:
                 m = self.last(self.mask).new_ones(()) & m
                 m = m.expand(self.last(self.mask).shape)
                 m = m.movedim(-1, self.axis)
+            self.masked = m
             self.mask = self.mask | m
         x = torch.where(self.mask, torch.zeros(()).double(), self.z)
         if "softcap" in request:
@@ -99,6 +101,7 @@ class Rows:
         self.t = request.get("temperature", 1.0)
         self.x = self.last(x)          # before the temperature
         self.mask = self.last(self.mask)
+        self.masked = self.last(self.masked)
         self.classes = self.x.shape[-1]
         self.logs()
 
@@ -133,10 +136,11 @@ class Rows:
         return self.logp.detach().masked_fill(self.mask, -INF)
 
     def differentiable(self, log):
-        """p or log p, and that of a class left out: z_c - lse without z_c."""
+        """p or log p, and that of minus infinity: z_c - lse without z_c."""
         if not log:
             return self.p
-        return torch.where(self.mask, -self.lse.unsqueeze(-1), self.logp)
+        low = torch.where(self.mask, -self.lse.unsqueeze(-1), self.logp)
+        return torch.where(self.masked, torch.zeros(()).double(), low)
 
     def logsumexp(self):
         return self.lse.detach().masked_fill(self.dead, -INF)
@@ -297,7 +301,8 @@ def answer_gradient_of_loss(request):
     if crit.lost.any():
         assert "softcap" not in request and "z_loss" not in request
         a = crit.mass.sum(-1, keepdim=True)
-        exact = (a * r.p - crit.mass).detach() * main * g.unsqueeze(-1)
+        exact = (a * r.p - crit.mass).detach() * ~r.masked
+        exact = exact * main * g.unsqueeze(-1)
         exact = r.back(exact / r.t)
         grad = torch.where(r.back(crit.lost.unsqueeze(-1)), exact, grad)
     mass = crit.mass.abs()
@@ -310,15 +315,16 @@ def answer_gradient_of_loss(request):
     return want, scale
 
 
-def masked_slope(request):
+def slope_at_low(request, r):
     """dz'/dz at minus infinity, which autograd does not see."""
-    return 0 if "softcap" in request else 1 / request.get("temperature", 1.0)
+    slope = 0 if "softcap" in request else 1 / request.get("temperature", 1.0)
+    return ~r.masked * float(slope)
 
 
 def answer_vjp(request):
     r = Rows(request)
     log = request["of"] == "log_softmax"
-    g = r.last(torch.tensor(request["upstream"]).double())
+    g = r.last(torch.tensor(request["upstream"]).double()) * ~r.masked
     (r.differentiable(log) * g).sum().backward()
     p = r.p.detach()
     if log:
@@ -327,8 +333,8 @@ def answer_vjp(request):
         size = p * (g.abs() + (p * g.abs()).sum(-1, keepdim=True))
     grad = r.z.grad
     if log:
-        grad = torch.where(r.back(r.mask), r.back(g) * masked_slope(request),
-                           grad)
+        low = r.back(g * slope_at_low(request, r))
+        grad = torch.where(r.back(r.mask), low, grad)
     size = size / r.t
     return {"gradient": grad.tolist()}, {"gradient": size.max().item()}
 
@@ -349,7 +355,7 @@ def answer_jacobian(request):
     jac = torch.stack(columns).reshape(list(out.shape) + [r.classes])
     if log:
         hot = r.last(jac.movedim(-1, 0)).diagonal(dim1=0, dim2=-1)
-        hot[r.mask] = masked_slope(request)
+        hot[r.mask] = slope_at_low(request, r)[r.mask]
     size = 1 / r.t if log else 0.0
     if not log:
         size = 0.25 / r.t
@@ -514,6 +520,17 @@ def by_hand():
         yield "/gradient", {**left, **mask}
         yield "/gradient", {**left, **mask,
                             "upstream": [[.5, -1., 2.], [1., .25, -3.]]}
+    # mass on a class that the mask leaves out
+    for aim in (dict(labels=2), dict(labels=0, label_smoothing=0.5),
+                dict(targets=[.5, .25, .25])):
+        yield "/gradient", dict(logits=[1., 2., 3.], mask=[True, True, False],
+                                **aim)
+    for logits in ([29.245272], [-INF, .25, -INF]):
+        aim = [.75 if z > -INF else 0. for z in logits]
+        yield "/gradient", dict(logits=logits, targets=aim)
+        yield "/gradient", dict(logits=logits, labels=aim.index(.75))
+        for of in ("softmax", "log_softmax"):
+            yield "/gradient", dict(of=of, logits=logits, upstream=aim)
     big = 2.0 ** 127
     yield "/softmax", dict(logits=[big, -big, big], log=True)
     yield "/gradient", dict(logits=[big, -big, 1.], labels=1)
