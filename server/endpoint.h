@@ -35,8 +35,6 @@ struct service {
 /** What of the request line and headers a protocol may look at. */
 struct head {
     const char *path;                    /* decoded, without query */
-    const char *accept;                  /* NULL: absent */
-    const char *content_type;            /* NULL: absent */
     const char *inference_header_length; /* NULL: absent */
 };
 

@@ -218,7 +218,7 @@ static struct MHD_Response *stream_response(struct client *client,
         length, BLOCK_BYTES, send_slice, client, NULL);
     if (response && coding != CODING_IDENTITY &&
         MHD_add_response_header(response, "Content-Encoding",
-                                headers_coding_name(coding)) != MHD_YES) {
+                                coding_name(coding)) != MHD_YES) {
         MHD_destroy_response(response);
         return NULL;
     }
@@ -309,8 +309,7 @@ enum MHD_Result answer_queue(struct client *client, struct reply *reply)
     bool head = strcmp(client->exchange.method, "HEAD") == 0;
     enum coding coding = CODING_IDENTITY;
     if (varies && !head)
-        coding =
-            headers_accepted_coding(client->exchange.headers.accept_encoding);
+        coding = accepted_coding(&client->exchange.headers.accept_encoding);
     bool plain = whole && coding == CODING_IDENTITY;
     if (head) {
         response = head_response(reply, text, bytes);

@@ -25,7 +25,7 @@ struct body *body_create(enum coding coding, struct budget *budget)
     struct body *body = calloc(1, sizeof *body);
     if (body) {
         body->budget = budget;
-        body->name = headers_coding_name(coding);
+        body->name = coding_name(coding);
         body->gzip = coding == CODING_GZIP;
         if (inflateInit2(&body->z, MAX_WBITS + (body->gzip ? 16 : 0)) == Z_OK)
             return body;

@@ -8,7 +8,7 @@
 
 #include "../budget.h"
 #include "../problem.h"
-#include "headers.h"
+#include "negotiate.h"
 
 struct body;
 

@@ -26,13 +26,19 @@ enum {
 
 /* ---- request id and trace --------------------------------------------- */
 
-static bool is_plain(const char *text, size_t most)
+/** Copy a header's value of printable characters; false: it is another one or
+ *  does not fit. */
+static bool copy_plain(const char *value, char *copy, size_t room)
 {
-    size_t bytes = 0;
-    for (; text[bytes]; bytes++)
-        if (text[bytes] <= ' ' || text[bytes] > '~' || bytes >= most)
+    size_t bytes = value ? headers_value_bytes(value) : 0;
+    if (bytes == 0 || bytes >= room)
+        return false;
+    for (size_t i = 0; i < bytes; i++)
+        if (value[i] <= ' ' || value[i] > '~')
             return false;
-    return bytes > 0;
+    memcpy(copy, value, bytes);
+    copy[bytes] = '\0';
+    return true;
 }
 
 /** splitmix64 (Steele, Lea, Flood 2014), seeded once a thread. */
@@ -49,18 +55,13 @@ static uint64_t random_number(void)
 
 static void take_id(struct exchange *x)
 {
-    const char *sent = x->headers.request_id;
-    if (sent && is_plain(sent, EXCHANGE_ID_BYTES - 1)) {
-        memcpy(x->id, sent, strlen(sent) + 1);
-    } else {
+    if (!copy_plain(x->headers.request_id, x->id, sizeof x->id)) {
         uint64_t number = random_number();
         for (int i = 0; i < 16; i++, number >>= 4)
             x->id[i] = "0123456789abcdef"[number & 15];
         x->id[16] = '\0';
     }
-    sent = x->headers.traceparent;
-    if (sent && is_plain(sent, EXCHANGE_TRACE_BYTES - 1))
-        memcpy(x->trace, sent, strlen(sent) + 1);
+    copy_plain(x->headers.traceparent, x->trace, sizeof x->trace);
 }
 
 /* ---- what the headers decide ------------------------------------------ */
@@ -163,15 +164,15 @@ static bool check_types(struct exchange *x)
     const struct headers *h = &x->headers;
     if (x->route->endpoint->any_type)
         return true;
-    if (h->content_type && !headers_is_json(h->content_type))
+    if (h->content_type && !type_is_json(h->content_type))
         return problem_set(&x->problem, 415, NULL,
                            "Content-Type: got %.100s, must be "
                            "application/json",
                            h->content_type);
-    if (h->accept && !headers_accept_json(h->accept))
+    if (!accepts_json(&h->accept))
         return problem_set(&x->problem, 406, NULL,
                            "Accept: got %.200s, must allow application/json",
-                           h->accept);
+                           h->accept.line[0]);
     return true;
 }
 
@@ -180,7 +181,7 @@ static bool open_body(struct client *client)
 {
     struct exchange *x = &client->exchange;
     struct service *service = &client->daemon->service;
-    enum coding coding = headers_content_coding(x->headers.content_encoding);
+    enum coding coding = coding_of_content(x->headers.content_encoding);
     if (coding == CODING_UNKNOWN)
         return problem_set(&x->problem, 415, NULL,
                            "Content-Encoding: got %.100s, must be gzip, "
@@ -256,8 +257,7 @@ static enum MHD_Result begin(struct client *client, const char *url,
     x->stage = STAGE_BODY;
     headers_read(&x->headers, client->connection);
     url = path_of(url);
-    x->head = (struct head){url, x->headers.accept, x->headers.content_type,
-                            x->headers.inference_header_length};
+    x->head = (struct head){url, x->headers.inference_header_length};
     take_id(x);
     size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
                                                      memory_order_relaxed);

@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_UNKNOWN };
+#include "negotiate.h"
 
 /** Borrowed from the connection; NULL where absent. */
 struct headers {
-    const char *accept;
-    const char *accept_encoding;
+    struct field_lines accept;
+    struct field_lines accept_encoding;
     const char *authorization;
     const char *content_encoding;
     const char *content_length_text;
@@ -33,22 +33,8 @@ struct headers {
 
 void headers_read(struct headers *headers, struct MHD_Connection *connection);
 
-/** The coding that a Content-Encoding names; NULL is identity. */
-enum coding headers_content_coding(const char *content_encoding);
-
-/**
- * The best coding that an Accept-Encoding allows, by its q-values: gzip before
- * deflate where they are equal; identity where nothing asks for more.
- */
-enum coding headers_accepted_coding(const char *accept_encoding);
-
-/** Does a Content-Type name JSON: application/json, application/x+json? */
-bool headers_is_json(const char *content_type);
-
-/** Does an Accept allow application/json? */
-bool headers_accept_json(const char *accept);
-
-/** "gzip" and so on, as Content-Encoding says it. */
-const char *headers_coding_name(enum coding coding);
+/** Bytes of a header's value without the blanks that may follow it (RFC 9110,
+ *  5.5), which not every version of libmicrohttpd takes off. */
+size_t headers_value_bytes(const char *value);
 
 #endif

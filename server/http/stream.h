@@ -12,7 +12,7 @@
 
 #include "../budget.h"
 #include "../endpoint.h"
-#include "headers.h"
+#include "negotiate.h"
 
 struct stream;
 

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "headers.h"
+
 /* Only digests are kept and compared: all of one length, whatever the token. */
 enum { DIGEST_BYTES = 32 };
 
@@ -49,8 +51,10 @@ static bool read_file(struct tokens *tokens, const char *name, char *error,
     if (!file)
         goto out;
     while ((bytes = getline(&line, &room, file)) >= 0) {
-        bytes = (ssize_t)strcspn(line, "\r\n");
-        if (bytes > 0 && line[0] != '#' && !add(tokens, line, (size_t)bytes))
+        line[strcspn(line, "\r\n")] = '\0';
+        const char *token = line + strspn(line, " \t");
+        bytes = (ssize_t)headers_value_bytes(token);
+        if (bytes > 0 && *token != '#' && !add(tokens, token, (size_t)bytes))
             goto out;
     }
     ok = !ferror(file) && tokens->count > 0;
@@ -104,7 +108,7 @@ bool tokens_allow(struct tokens *tokens, const char *authorization)
     if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0)
         return false;
     authorization += 7 + strspn(authorization + 7, " ");
-    if (!digest(authorization, strlen(authorization), got))
+    if (!digest(authorization, headers_value_bytes(authorization), got))
         return false;
     pthread_rwlock_rdlock(&tokens->lock);
     for (size_t i = 0; i < tokens->count; i++)

@@ -9,8 +9,8 @@
 struct tokens;
 
 /**
- * Read a file, one token a line; empty lines and lines that begin with '#'
- * are skipped.
+ * Read a file, one token a line, with or without blanks around it; empty lines
+ * and lines that begin with '#' are skipped.
  * @return NULL with one line in error: unreadable, or without a token.
  */
 struct tokens *tokens_create(const char *file, char *error, size_t error_bytes);

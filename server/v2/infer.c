@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "binding.h"
 #include "parameters.h"
@@ -37,7 +38,8 @@ static bool length_parse(const char *text, size_t *bytes,
                          struct problem *problem)
 {
     *bytes = 0;
-    for (const char *at = text; at == text || *at; at++)
+    /* Blanks may follow the value of a header. */
+    for (const char *at = text; at == text || at[strspn(at, " \t")]; at++)
         if (*at < '0' || *at > '9' ||
             __builtin_mul_overflow(*bytes, (size_t)10, bytes) ||
             __builtin_add_overflow(*bytes, (size_t)(*at - '0'), bytes))

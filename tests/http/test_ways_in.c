@@ -338,6 +338,33 @@ static void test_tokens(void **state)
     fixture_stop(&fixture);
 }
 
+/* Blanks may stand around every value (RFC 9110, 5.5). */
+static void test_blanks_around_values(void **state)
+{
+    (void)state;
+    write_text(file[TOKENS], "  secret-one \t\n\t# comment\n");
+    fixture_start(&fixture, FLAGS(flag("--token-file", file[TOKENS])));
+    int fd = fixture_connect(&fixture);
+    char *got =
+        converse(fd,
+                 "POST /v2/models/softmax/infer HTTP/1.1\r\n"
+                 "Host:\t x \r\nAuthorization: \tBearer secret-one \t\r\n"
+                 "Content-Type:  application/json \r\n"
+                 "Accept: \tapplication/json \t\r\n"
+                 "Content-Encoding: identity \t\r\n"
+                 "Inference-Header-Content-Length: 75 \t\r\n"
+                 "X-Request-Id: \tan-id \t\r\n"
+                 "Connection: close\r\nContent-Length: 75\r\n\r\n"
+                 "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],"
+                 "\"datatype\":\"FP32\",\"data\":[1,2,3]}]}",
+                 NULL);
+    close(fd);
+    if (!strstr(got, " 200 OK\r\n") || !strstr(got, "X-Request-Id: an-id\r\n"))
+        fail_msg("%s", got);
+    free(got);
+    fixture_stop(&fixture);
+}
+
 static void test_unreadable_tokens(void **state)
 {
     (void)state;
@@ -380,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_unix_socket),
         cmocka_unit_test(test_unix_socket_left_behind),
         cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_blanks_around_values),
         cmocka_unit_test(test_unreadable_tokens),
         cmocka_unit_test(test_healthcheck),
     };

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/** Media types and content codings: what a client sends, and what it accepts
+ *  (RFC 9110, 8.3, 8.4 and 12.5). */
+#ifndef NEGOTIATE_H
+#define NEGOTIATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_UNKNOWN };
+
+/** "gzip" and so on, as Content-Encoding says it. */
+const char *coding_name(enum coding coding);
+
+/** The coding that a Content-Encoding names; NULL is identity. */
+enum coding coding_of_content(const char *content_encoding);
+
+/** Does a Content-Type name JSON: application/json, application/x+json? */
+bool type_is_json(const char *content_type);
+
+enum { FIELD_MAX_LINES = 8 };
+
+/** The lines of a header that may stand several times: they are one list. */
+struct field_lines {
+    const char *line[FIELD_MAX_LINES];
+    size_t count; /* of all that were sent; those beyond the most are lost */
+};
+
+/**
+ * Does an Accept allow application/json? The most specific range that matches
+ * decides. False only where all of it was understood and JSON is excluded:
+ * whoever sends something odd is better served with an answer.
+ */
+bool accepts_json(const struct field_lines *accept);
+
+/**
+ * The best coding that an Accept-Encoding allows, by its q-values: gzip before
+ * deflate where they are equal; identity where nothing asks for more.
+ */
+enum coding accepted_coding(const struct field_lines *accept_encoding);
+
+#endif

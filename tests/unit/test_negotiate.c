@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+/* Accept, Accept-Encoding and their kin, by RFC 9110 and by what clients of
+ * the world send instead. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../../server/http/negotiate.h"
+
+/** Lines of one header, as a text with line ends between them. */
+static struct field_lines lines_of(const char *text, char *copy, size_t room)
+{
+    struct field_lines lines = {.count = 0};
+    assert_true((size_t)snprintf(copy, room, "%s", text) < room);
+    char *line;
+    while ((line = strsep(&copy, "\n"))) {
+        if (lines.count < FIELD_MAX_LINES)
+            lines.line[lines.count] = line;
+        lines.count++;
+    }
+    return lines;
+}
+
+static const struct {
+    const char *text;
+    bool accepted;
+} accepts[] = {
+    {"", true},
+    {" ", true},
+    {",", true},
+    {"*/*", true},
+    {"application/*", true},
+    {"application/json", true},
+    {"APPLICATION/JSON", true},
+    {"application/json ; charset=utf-8", true},
+    {"text/html,application/xml;q=0.9,*/*;q=0.8", true},
+    /* what Java's HttpURLConnection sends by itself */
+    {"text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", true},
+    {"*", true},
+    {"*;q=.2", true},
+    {"*/*;q=0.001", true},
+    {"*/*;q=0.0001", true},
+    {"*/*;q=1.", true},
+    {"*/*;Q=0.5", true},
+    /* several lines are one list */
+    {"text/plain\napplication/json", true},
+    {"text/plain\ntext/html", false},
+    /* excluded by what is understood */
+    {"text/plain", false},
+    {"application/xml", false},
+    {"application/jsonx, x/json", false},
+    {"application/json;q=0", false},
+    {"application/json ; q=0.000", false},
+    {"*/*;q=0.", false},
+    {"*/*;q=.0", false},
+    {"text/plain, */*;q=0", false},
+    /* the most specific range decides, whatever stands first */
+    {"*/*, application/json;q=0", false},
+    {"application/json;q=0, */*", false},
+    {"application/*;q=0, */*", false},
+    {"application/json, application/*;q=0, */*;q=0", true},
+    {"*/*;q=0, application/*", true},
+    {"application/json;q=0, application/json", true},
+    /* other parameters are no q */
+    {"application/json;seq=0", true},
+    {"application/json;profile=\"q=0\"", true},
+    {"application/json;profile=\",text/plain;q=0\"", true},
+    {"application/json;profile=\"\\\";q=0\";q=1", true},
+    {"application/json;version=2;q=0, */*", true},
+    {"text/plain;a=\"application/json\"", false},
+    {"text/plain;q=0.5;ext", false},
+    {"text/plain;;q=1", false},
+    /* what is odd gets an answer */
+    {"text", true},
+    {"text/", true},
+    {"/json", true},
+    {"a/b/c", true},
+    {"text/plain;q=x", true},
+    {"text/plain;q=", true},
+    {"text/plain;q=-1", true},
+    {"text/plain;=1", true},
+    {"text/plain;a=\"open", true},
+    {"text/plain;a=\"open\\", true},
+    {"text/plain application/xml", true},
+    {"\xff", true},
+    {"(text/plain)", true},
+    {"a/b\na/b\na/b\na/b\na/b\na/b\na/b\na/b\na/b", true},
+    {"a/b\na/b\na/b\na/b\na/b\na/b\na/b\na/b", false},
+};
+
+static void test_accepts_json(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof accepts / sizeof accepts[0]; i++) {
+        char copy[256];
+        struct field_lines lines = lines_of(accepts[i].text, copy, sizeof copy);
+        if (accepts_json(&lines) != accepts[i].accepted)
+            fail_msg("Accept: %s", accepts[i].text);
+    }
+    assert_true(accepts_json(&(struct field_lines){.count = 0}));
+}
+
+static void test_accepted_coding(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum coding coding;
+    } cases[] = {
+        {"", CODING_IDENTITY},
+        {"gzip", CODING_GZIP},
+        {"GZIP", CODING_GZIP},
+        {"x-gzip", CODING_GZIP},
+        {"deflate, gzip", CODING_GZIP},
+        {"deflate;q=1, gzip;q=0.9", CODING_DEFLATE},
+        {"gzip;q=.5, deflate;q=.6", CODING_DEFLATE},
+        {"gzip;q=.5", CODING_GZIP},
+        {"gzip;q=0.001", CODING_GZIP},
+        {"gzip;q=0.0001", CODING_GZIP},
+        {"gzip; q=0", CODING_IDENTITY},
+        {"gzip;seq=0", CODING_GZIP},
+        {"gzip;q=0.5, identity;q=0.8", CODING_IDENTITY},
+        {"identity;q=0.5, gzip;q=0.8", CODING_GZIP},
+        {"*", CODING_GZIP},
+        {"*, gzip;q=0", CODING_DEFLATE},
+        {"gzip;q=0, *", CODING_DEFLATE},
+        {"*;q=0", CODING_IDENTITY},
+        {"br, zstd", CODING_IDENTITY},
+        {"gzip, deflate, br, zstd", CODING_GZIP},
+        {"br\ngzip", CODING_GZIP},
+        {" , ,gzip ,", CODING_GZIP},
+        {"gzip;q=x, deflate", CODING_DEFLATE},
+        {"gzipp", CODING_IDENTITY},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char copy[256];
+        struct field_lines lines = lines_of(cases[i].text, copy, sizeof copy);
+        if (accepted_coding(&lines) != cases[i].coding)
+            fail_msg("Accept-Encoding: %s", cases[i].text);
+    }
+}
+
+static void test_what_is_sent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum coding coding;
+    } codings[] = {
+        {NULL, CODING_IDENTITY},       {"gzip", CODING_GZIP},
+        {"gzip \t", CODING_GZIP},      {"X-Gzip", CODING_GZIP},
+        {"identity", CODING_IDENTITY}, {"deflate", CODING_DEFLATE},
+        {"br", CODING_UNKNOWN},        {"gzip, gzip", CODING_UNKNOWN},
+        {"", CODING_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof codings / sizeof codings[0]; i++)
+        assert_int_equal(coding_of_content(codings[i].text), codings[i].coding);
+    static const struct {
+        const char *text;
+        bool json;
+    } types[] = {
+        {"application/json", true},
+        {"Application/JSON;charset=utf-8", true},
+        {"application/json\t; charset=utf-8", true},
+        {"application/problem+json", true},
+        {"application/+json", false},
+        {"text/json", false},
+        {"application/jsonp", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        assert_int_equal(type_is_json(types[i].text), types[i].json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_accepts_json),
+        cmocka_unit_test(test_accepted_coding),
+        cmocka_unit_test(test_what_is_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
