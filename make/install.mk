@@ -107,6 +107,7 @@ check-arm64:
 	tests/install/arm64.sh
 
 .PHONY: check-fresh
-## check-fresh: make deps check and make deps run in a fresh Debian root (root)
+## check-fresh: make deps check and deps run in fresh roots of RELEASES (root)
+RELEASES ?= bookworm trixie
 check-fresh:
-	tests/install/fresh_root.sh
+	for r in $(RELEASES); do tests/install/fresh_root.sh $$r || exit 1; done

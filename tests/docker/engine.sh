@@ -48,13 +48,17 @@ apt_mirror() {
         2>/dev/null | head -n 1
 }
 
-# A Debian root in $1, for $arch where that is set, with the apt configuration
-# and certificates of this machine, so that it reaches what this machine
-# reaches. Bootstrapped once.
+# The Debian release that this machine runs.
+own_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+
+# A Debian root in $1, of $release (else this machine's own), for $arch where
+# that is set, with the apt configuration and certificates of this machine, so
+# that it reaches what this machine reaches. Bootstrapped once.
 debian_root() {
-    bootstrapped=build/debian-root${arch:+-$arch}.tar
+    codename=${release:-$(own_release)}
+    bootstrapped=build/debian-$codename${arch:+-$arch}.tar
     if [ ! -f "$bootstrapped" ]; then
-        debootstrap --variant=minbase ${arch:+--arch="$arch"} bookworm "$1" \
+        debootstrap --variant=minbase ${arch:+--arch="$arch"} "$codename" "$1" \
             "$(apt_mirror)" >/dev/null || return 1
         rm -rf "$1"/var/cache/apt/archives/*.deb
         mkdir -p build
@@ -64,9 +68,10 @@ debian_root() {
         mkdir "$1" && tar -C "$1" -xf "$bootstrapped" || return 1
     fi
     rm -f "$1/etc/apt/sources.list"
-    cp /etc/apt/sources.list "$1/etc/apt/" 2>/dev/null
-    cp /etc/apt/sources.list.d/debian.sources "$1/etc/apt/sources.list.d/" \
-        2>/dev/null
+    for sources in sources.list sources.list.d/debian.sources; do
+        [ ! -f "/etc/apt/$sources" ] || sed "s/$(own_release)/$codename/g" \
+            "/etc/apt/$sources" >"$1/etc/apt/$sources"
+    done
     cp /etc/apt/apt.conf.d/* "$1/etc/apt/apt.conf.d/"
     mkdir -p "$1/etc/ssl/certs"
     cp -L /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/" 2>/dev/null
@@ -89,8 +94,10 @@ have_image() {
 
 # By a build, since older engines' import takes any root for their own
 # architecture's.
-make_debian() { # IMAGE
-    curl -sfo /dev/null --max-time 20 "$(apt_mirror)/dists/bookworm/Release" ||
+make_debian() { # IMAGE: debian:RELEASE-..., maybe in a folder
+    release=${1#*debian:}
+    release=${release%%-*}
+    curl -sfo /dev/null --max-time 20 "$(apt_mirror)/dists/$release/Release" ||
         { echo "no mirror of packages in reach"; return 1; }
     mkdir "$work/context" && debian_root "$work/base" &&
         tar -C "$work/base" -cf "$work/context/base.tar" . || return 1
@@ -116,6 +123,6 @@ base_image() { # FOLDER: of the registry, or none: an architecture's own
 }
 
 compose_images() {
-    have_image debian:bookworm-slim docker tag "$base" &&
-        have_image haproxy:2.6 make_haproxy
+    have_image debian:trixie-slim docker tag "$base" &&
+        have_image haproxy:3.0 make_haproxy
 }

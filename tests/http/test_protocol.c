@@ -394,6 +394,18 @@ static void test_a_truncated_body_harms_nobody(void **state)
           NULL);
 }
 
+/* Status lines in what a connection answered. An explanation may name HTTP/1.1
+   too, but no status follows it. */
+static size_t count_answers(const char *got)
+{
+    size_t count = 0;
+    while ((got = strstr(got, "HTTP/1.1 ")) != NULL) {
+        got += strlen("HTTP/1.1 ");
+        count += *got >= '1' && *got <= '5';
+    }
+    return count;
+}
+
 /* Where a proxy in front may see another request than we do. */
 static void test_ambiguous_framing(void **state)
 {
@@ -414,8 +426,8 @@ static void test_ambiguous_framing(void **state)
         int fd = fixture_connect(&fixture);
         char *got = converse(fd, requests[i], NULL); /* until it closes */
         assert_non_null(strstr(got, " 400 "));
-        assert_non_null(strstr(got, "application/problem+json"));
-        assert_null(strstr(strstr(got, " 400 "), "HTTP/1.1")); /* one answer */
+        /* by libmicrohttpd itself or by us, depending on its version */
+        assert_int_equal(count_answers(got), 1);
         free(got);
         close(fd);
     }

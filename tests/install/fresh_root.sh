@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The two commands of the README in a Debian root that has only git and make.
+# usage: fresh_root.sh [RELEASE]   (bookworm, trixie ...; else this machine's)
 set -u
+release=${1:-}
 cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d)
 . tests/docker/engine.sh
@@ -16,8 +18,8 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-skip() { echo "[  SKIPPED ] fresh root: $*"; exit 0; }
-fail() { echo "[  FAILED  ] fresh root: $*"; exit 1; }
+skip() { echo "[  SKIPPED ] fresh ${release:+$release }root: $*"; exit 0; }
+fail() { echo "[  FAILED  ] fresh ${release:+$release }root: $*"; exit 1; }
 [ "$(id -u)" = 0 ] || skip "not root"
 command -v debootstrap >/dev/null || skip "debootstrap is not installed"
 
@@ -34,7 +36,7 @@ git clone -q . "$root/src" || fail "git clone"
 fresh make -C /src deps check >"$work/log" 2>&1 ||
     fail "make deps check: $(tail -n 20 "$work/log")"
 grep '^[0-9]* passed' "$work/log"
-echo "[       OK ] fresh root: make deps check"
+echo "[       OK ] fresh ${release:+$release }root: make deps check"
 
 # the default port is the host's too: refuse to test somebody else's server
 ! curl -s -o /dev/null --max-time 2 http://127.0.0.1:8080/ ||
@@ -54,4 +56,4 @@ until answer=$(curl -sf --max-time 2 http://127.0.0.1:8080/softmax \
 done
 [ "$answer" = '{"probabilities":[0.09003057,0.24472848,0.66524094]}' ] ||
     fail "make deps run: got $answer"
-echo "[       OK ] fresh root: make deps run"
+echo "[       OK ] fresh ${release:+$release }root: make deps run"
