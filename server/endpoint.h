@@ -38,7 +38,7 @@ struct head {
     const char *inference_header_length; /* NULL: absent */
 };
 
-enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 8 };
+enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 16 };
 
 /**
  * An answer: text from a writer, then raw tensors (binary), borrowed. Comes

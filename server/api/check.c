@@ -5,12 +5,6 @@
 #include "../number/number.h"
 #include "members.h"
 
-static const char *of_name(enum gradient_of of)
-{
-    static const char *const names[] = {"loss", "softmax", "log_softmax"};
-    return names[of];
-}
-
 static const char *type_name(enum tensor_type type)
 {
     static const char *const names[] = {"nothing", "float32", "float64",
@@ -18,81 +12,59 @@ static const char *type_name(enum tensor_type type)
     return names[type];
 }
 
-enum { SHAPE_TEXT = TENSOR_MAX_RANK * 22 + 8 };
-
-/* "shape [2, 3]"; rank 0 is "a single value". */
-static const char *shape_print(char *text, int rank, const size_t *shape)
-{
-    if (rank == 0)
-        return "a single value";
-    size_t used = (size_t)snprintf(text, SHAPE_TEXT, "shape [");
-    for (int i = 0; i < rank; i++)
-        used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%zu",
-                                 i ? ", " : "", shape[i]);
-    snprintf(text + used, SHAPE_TEXT - used, "]");
-    return text;
-}
-
-static bool shape_is(const struct tensor *tensor, int rank, const size_t *shape)
-{
-    if (tensor->rank != rank)
-        return false;
-    for (int i = 0; i < rank; i++)
-        if (tensor->shape[i] != shape[i])
-            return false;
-    return true;
-}
-
-/* "name: got shape [2], must be shape [3], why" */
-static bool check_shape(const char *name, const struct tensor *tensor, int rank,
-                        const size_t *shape, const char *why,
-                        struct problem *problem)
-{
-    char pointer[32], got[SHAPE_TEXT], must[SHAPE_TEXT];
-    if (shape_is(tensor, rank, shape))
-        return true;
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s",
-                       name, shape_print(got, tensor->rank, tensor->shape),
-                       shape_print(must, rank, shape), why);
-}
-
 /* ---- who may come with whom --------------------------------------------- */
 
-static bool check_takers(struct request *request, struct problem *problem)
+/* "of" decides what else a gradient takes. */
+static bool check_task(struct request *request, struct problem *problem)
 {
-    if (request->operation != OPERATION_GRADIENT)
-        return true;
-    unsigned taker =
-        request->of == OF_LOSS ? TAKER_LOSS_GRADIENT : TAKER_SOFTMAX_GRADIENT;
+    static const char *const ofs[] = {[OF_LOSS] = "loss",
+                                      [OF_SOFTMAX] = "softmax",
+                                      [OF_LOG_SOFTMAX] = "log_softmax"};
+    enum task task = request_task(request);
     for (size_t i = 0; i < member_count; i++) {
         const struct member *member = &members[i];
         char pointer[32];
-        if ((member->takers & taker) || !(member->takers & TAKER_GRADIENTS) ||
-            !member_given(request, member))
+        if ((member->tasks & task) || !member_given(request, member))
             continue;
         snprintf(pointer, sizeof pointer, "/%s", member->name);
         return problem_set(problem, 422, pointer,
                            "%s: got a value, must be absent while of is \"%s\"",
-                           member->name, of_name(request->of));
+                           member->name, ofs[request->of]);
     }
     return true;
 }
 
-static bool check_criterion(const struct request *request,
-                            struct problem *problem)
+/* "labels, targets" */
+static void list_criteria(char *text, size_t bytes)
 {
-    bool labels = request->labels.type != TENSOR_NONE;
-    bool targets = request->targets.type != TENSOR_NONE;
-    if (labels && targets)
-        return problem_set(problem, 422, "/targets",
-                           "targets: got targets beside labels, must be "
-                           "exactly one of the two");
-    if (!labels && !targets)
-        return problem_set(problem, 422, "/labels",
-                           "labels: got neither labels nor targets, must be "
-                           "exactly one of the two");
-    return true;
+    size_t used = 0;
+    for (size_t i = 0; i < member_count && used < bytes; i++)
+        if (members[i].criterion)
+            used += (size_t)snprintf(text + used, bytes - used, "%s%s",
+                                     used ? ", " : "", members[i].name);
+}
+
+static bool check_criterion(struct request *request, struct problem *problem)
+{
+    const struct member *first = NULL, *second = NULL, *usual = NULL;
+    char pointer[32], all[64];
+    for (size_t i = 0; i < member_count; i++) {
+        const struct member *member = &members[i];
+        if (!member->criterion)
+            continue;
+        if (member->usual)
+            usual = member;
+        if (member_given(request, member))
+            *(first ? &second : &first) = member;
+    }
+    if (first && !second)
+        return true;
+    const char *name = second ? second->name : usual->name;
+    list_criteria(all, sizeof all);
+    snprintf(pointer, sizeof pointer, "/%s", name);
+    return problem_set(
+        problem, 422, pointer, "%s: got %s%s, must be exactly one of %s", name,
+        second ? "it beside " : "none", second ? first->name : "", all);
 }
 
 /* ---- logits and axis ---------------------------------------------------- */
@@ -116,11 +88,11 @@ static bool check_logits(struct request *request, struct problem *problem)
     if (logits->type == TENSOR_NONE)
         return problem_set(problem, 422, "/logits",
                            "logits: got nothing, must be an array of numbers");
-    if (logits->rank < 1 || logits->rank > 8)
+    if (logits->rank < 1 || logits->rank > LOGITS_MAX_RANK)
         return problem_set(problem, 422, "/logits",
                            "logits: got rank %d, must be an array of rank 1 "
-                           "to 8",
-                           logits->rank);
+                           "to %d",
+                           logits->rank, LOGITS_MAX_RANK);
     if (!check_axis(request, problem))
         return false;
     request->outer = request->inner = 1;
@@ -153,50 +125,16 @@ static bool check_top_k(const struct request *request, struct problem *problem)
 
 /* ---- the other tensors -------------------------------------------------- */
 
-static bool check_mask(const struct request *request, struct problem *problem)
+static bool check_shapes(struct request *request, struct problem *problem)
 {
-    const struct tensor *mask = &request->mask, *logits = &request->logits;
-    char got[SHAPE_TEXT], must[SHAPE_TEXT];
-    if (mask->type == TENSOR_NONE || shape_is(mask, 1, &request->classes))
-        return true;
-    if (logits->rank == 1 || shape_is(mask, logits->rank, logits->shape))
-        return check_shape("mask", mask, logits->rank, logits->shape,
-                           "as logits", problem);
-    return problem_set(problem, 422, "/mask",
-                       "mask: got %s, must be %s, as logits, or "
-                       "shape [%zu], one a class",
-                       shape_print(got, mask->rank, mask->shape),
-                       shape_print(must, logits->rank, logits->shape),
-                       request->classes);
-}
-
-int request_row_shape(const struct request *request, size_t *shape)
-{
-    int rank = 0;
-    for (int i = 0; i < request->logits.rank; i++)
-        if (i != request->axis)
-            shape[rank++] = request->logits.shape[i];
-    return rank;
-}
-
-static bool check_labels(const struct request *request, struct problem *problem)
-{
-    size_t shape[TENSOR_MAX_RANK];
-    int rank = request_row_shape(request, shape);
-    if (request->labels.type == TENSOR_NONE)
-        return true;
-    return check_shape("labels", &request->labels, rank, shape,
-                       "logits without the class axis", problem);
-}
-
-static bool check_targets(const struct request *request,
-                          struct problem *problem)
-{
-    const struct tensor *logits = &request->logits;
-    if (request->targets.type == TENSOR_NONE)
-        return true;
-    return check_shape("targets", &request->targets, logits->rank,
-                       logits->shape, "as logits", problem);
+    for (size_t i = 0; i < member_count; i++) {
+        const struct member *member = &members[i];
+        if (member->kind == MEMBER_TENSOR && member_given(request, member) &&
+            !shape_check(request, member->name, member_tensor(request, member),
+                         member->shape, problem))
+            return false;
+    }
+    return true;
 }
 
 static bool check_weights(const struct request *request,
@@ -205,9 +143,6 @@ static bool check_weights(const struct request *request,
     const struct tensor *weights = &request->weights;
     if (weights->type == TENSOR_NONE)
         return true;
-    if (!check_shape("weights", weights, 1, &request->classes, "one a class",
-                     problem))
-        return false;
     bool is_double = weights->type == TENSOR_FLOAT64;
     for (size_t i = 0; i < weights->count; i++) {
         double weight = is_double ? ((const double *)weights->data)[i]
@@ -223,24 +158,6 @@ static bool check_weights(const struct request *request,
                            (int)bytes, got, i);
     }
     return true;
-}
-
-static bool check_upstream(const struct request *request,
-                           struct problem *problem)
-{
-    const struct tensor *upstream = &request->upstream;
-    const struct tensor *logits = &request->logits;
-    size_t shape[TENSOR_MAX_RANK];
-    if (upstream->type == TENSOR_NONE)
-        return true;
-    if (request->of != OF_LOSS)
-        return check_shape("upstream", upstream, logits->rank, logits->shape,
-                           "as logits", problem);
-    if (request->reduction != SMX_NONE)
-        return check_shape("upstream", upstream, 0, NULL,
-                           "one for the whole loss", problem);
-    return check_shape("upstream", upstream, request_row_shape(request, shape),
-                       shape, "one a row", problem);
 }
 
 /* Who fills a request settles the types first; this holds them to it. */
@@ -268,15 +185,9 @@ static bool check_types(struct request *request, struct problem *problem)
 
 bool request_check(struct request *request, struct problem *problem)
 {
-    if (!check_takers(request, problem) || !check_logits(request, problem) ||
-        !check_types(request, problem) || !check_top_k(request, problem) ||
-        !check_mask(request, problem) || !check_upstream(request, problem))
-        return false;
-    bool loss =
-        request->operation == OPERATION_LOSS ||
-        (request->operation == OPERATION_GRADIENT && request->of == OF_LOSS);
-    return !loss ||
-           (check_criterion(request, problem) &&
-            check_labels(request, problem) && check_targets(request, problem) &&
-            check_weights(request, problem));
+    bool loss = request_task(request) & (TASK_LOSS | TASK_LOSS_GRADIENT);
+    return check_task(request, problem) && check_logits(request, problem) &&
+           check_types(request, problem) && check_top_k(request, problem) &&
+           (!loss || check_criterion(request, problem)) &&
+           check_shapes(request, problem) && check_weights(request, problem);
 }

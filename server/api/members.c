@@ -3,7 +3,11 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "../number/number_read.h"
+#include "outputs.h"
 
 /* ---- the table ---------------------------------------------------------- */
 
@@ -15,56 +19,56 @@ static const char *const ofs[] = {[OF_LOSS] = "loss",
                                   [OF_SOFTMAX] = "softmax",
                                   [OF_LOG_SOFTMAX] = "log_softmax",
                                   NULL};
-/* in the order of the bits of enum include */
-static const char *const includes[] = {"logsumexp", "entropy", "argmax",
-                                       "accuracy", NULL};
+enum {
+    ALL = TASK_SOFTMAX | TASK_LOG_SOFTMAX | TASK_LOSS | TASK_LOSS_GRADIENT |
+          TASK_PRODUCT | TASK_JACOBIAN,
+    SOFTMAXES = TASK_SOFTMAX | TASK_LOG_SOFTMAX,
+    LOSSES = TASK_LOSS | TASK_LOSS_GRADIENT,
+    GRADIENTS = TASK_LOSS_GRADIENT | TASK_PRODUCT | TASK_JACOBIAN
+};
 
-#define TENSOR(member, takers_, element_, ...)                                 \
+/* The library finds no fault with what it takes any bits of. */
+#define NO_OPERAND ((enum smx_operand) - 1)
+
+#define TENSOR(member, tasks_, element_, shape_, operand_, ...)                \
     {                                                                          \
         .name = #member, .offset = offsetof(struct request, member),           \
-        .takers = takers_, .kind = MEMBER_TENSOR, .element = element_,         \
-        ##__VA_ARGS__                                                          \
+        .tasks = tasks_, .kind = MEMBER_TENSOR, .element = READER_##element_,  \
+        .shape = SHAPE_##shape_, .operand = operand_, ##__VA_ARGS__            \
     }
-#define OPTION(member, takers_, kind_, rule_, ...)                             \
+#define OPTION(member, tasks_, kind_, ...)                                     \
     {                                                                          \
         .name = #member, .offset = offsetof(struct request, member),           \
-        .takers = takers_, .kind = MEMBER_##kind_, .rule = rule_,              \
-        ##__VA_ARGS__                                                          \
+        .tasks = tasks_, .kind = MEMBER_##kind_, ##__VA_ARGS__                 \
     }
 #define ANY_INTEGER .least = -0x1p63, .most = 0x1p63
 #define POSITIVE .least = DBL_TRUE_MIN, .most = DBL_MAX
 
 const struct member members[] = {
-    TENSOR(logits, TAKER_ALL, READER_FLOAT, .infinity = true),
-    TENSOR(labels, TAKER_LOSSES, READER_INT64, .bare = true),
-    TENSOR(targets, TAKER_LOSSES, READER_FLOAT),
-    TENSOR(weights, TAKER_LOSSES, READER_FLOAT),
-    TENSOR(mask, TAKER_ALL, READER_BOOL),
-    TENSOR(upstream, TAKER_GRADIENTS, READER_FLOAT, .bare = true),
-    OPTION(axis, TAKER_ALL, INTEGER, "an integer in [-rank, rank) of logits",
+    TENSOR(logits, ALL, FLOAT, LOGITS, SMX_LOGITS, .infinity = true,
+           .usual = true),
+    TENSOR(labels, LOSSES, INT64, ROWS, SMX_LABELS, .criterion = true,
+           .usual = true),
+    TENSOR(targets, LOSSES, FLOAT, LOGITS, SMX_TARGETS, .criterion = true),
+    TENSOR(weights, LOSSES, FLOAT, CLASSES, SMX_WEIGHTS),
+    TENSOR(mask, ALL, BOOL, MASK, NO_OPERAND),
+    TENSOR(upstream, GRADIENTS, FLOAT, UPSTREAM, SMX_UPSTREAM),
+    OPTION(axis, ALL, INTEGER, .rule = "an integer in [-rank, rank) of logits",
            ANY_INTEGER),
-    OPTION(dtype, TAKER_ALL, CHOICE, "\"float32\" or \"float64\"",
-           .names = dtypes),
-    OPTION(temperature, TAKER_ALL, NUMBER, "a number above 0", POSITIVE),
-    OPTION(softcap, TAKER_ALL, NUMBER, "a number above 0", POSITIVE),
-    OPTION(log, TAKER_SOFTMAX, BOOL, "true or false"),
-    OPTION(top_k, TAKER_SOFTMAX, INTEGER, "an integer in [1, classes]",
+    OPTION(dtype, ALL, CHOICE, .names = dtypes),
+    OPTION(temperature, ALL, NUMBER, .rule = "a number above 0", POSITIVE),
+    OPTION(softcap, ALL, NUMBER, .rule = "a number above 0", POSITIVE),
+    OPTION(log, SOFTMAXES, BOOL, .rule = "true or false"),
+    OPTION(top_k, SOFTMAXES, INTEGER, .rule = "an integer in [1, classes]",
            .least = 1, .most = 0x1p63),
-    OPTION(ignore_index, TAKER_LOSSES, INTEGER, "an integer", ANY_INTEGER),
-    OPTION(label_smoothing, TAKER_LOSSES, NUMBER, "a number in [0, 1]",
+    OPTION(ignore_index, LOSSES, INTEGER, .rule = "an integer", ANY_INTEGER),
+    OPTION(label_smoothing, LOSSES, NUMBER, .rule = "a number in [0, 1]",
            .least = 0, .most = 1),
-    OPTION(z_loss, TAKER_LOSSES, NUMBER, "a number, 0 or above", .least = 0,
+    OPTION(z_loss, LOSSES, NUMBER, .rule = "a number, 0 or above", .least = 0,
            .most = DBL_MAX),
-    OPTION(reduction, TAKER_LOSSES, CHOICE, "\"mean\", \"sum\" or \"none\"",
-           .names = reductions),
-    OPTION(of, TAKER_GRADIENTS, CHOICE,
-           "\"loss\", \"softmax\" or \"log_softmax\"", .names = ofs),
-    OPTION(include, TAKER_SOFTMAX, SET,
-           "\"logsumexp\", \"entropy\" or \"argmax\"", .names = includes,
-           .allowed = INCLUDE_LOGSUMEXP | INCLUDE_ENTROPY | INCLUDE_ARGMAX),
-    OPTION(include, TAKER_LOSSES, SET,
-           "\"logsumexp\", \"argmax\" or \"accuracy\"", .names = includes,
-           .allowed = INCLUDE_LOGSUMEXP | INCLUDE_ARGMAX | INCLUDE_ACCURACY),
+    OPTION(reduction, LOSSES, CHOICE, .names = reductions),
+    OPTION(of, GRADIENTS, CHOICE, .names = ofs),
+    OPTION(include, SOFTMAXES | LOSSES, OUTPUTS),
 };
 const size_t member_count = sizeof members / sizeof members[0];
 
@@ -77,20 +81,10 @@ _Static_assert(sizeof(enum smx_dtype) == sizeof(int) &&
 
 /* ---- looking up --------------------------------------------------------- */
 
-unsigned member_takers(enum operation operation)
-{
-    static const unsigned takers[] = {
-        [OPERATION_SOFTMAX] = TAKER_SOFTMAX,
-        [OPERATION_LOSS] = TAKER_LOSS,
-        [OPERATION_GRADIENT] = TAKER_GRADIENTS,
-    };
-    return takers[operation];
-}
-
-const struct member *member_find(unsigned takers, const char *name)
+const struct member *member_find(unsigned tasks, const char *name)
 {
     for (size_t i = 0; i < member_count; i++)
-        if ((members[i].takers & takers) && !strcmp(members[i].name, name))
+        if ((members[i].tasks & tasks) && !strcmp(members[i].name, name))
             return &members[i];
     return NULL;
 }
@@ -131,103 +125,207 @@ static bool integer_of(const struct value *value, int64_t *integer)
     return true;
 }
 
-static bool set_integer(const struct member *member, const struct value *value,
+static bool set_integer(const struct member *member, int64_t integer,
                         int64_t *place)
 {
-    int64_t integer;
-    if (!integer_of(value, &integer) || (double)integer < member->least ||
-        (double)integer > member->most)
+    if ((double)integer < member->least || (double)integer > member->most)
         return false;
     *place = integer;
     return true;
 }
 
-static bool set_number(const struct member *member, const struct value *value,
+static bool set_number(const struct member *member, double number,
                        double *place)
 {
-    enum value_kind kind = value_kind(value);
-    if (kind != VALUE_INTEGER && kind != VALUE_REAL)
-        return false;
-    double number = value_number(value);
     if (!(number >= member->least && number <= member->most))
         return false;
     *place = number;
     return true;
 }
 
-/* The place of a string among the names; -1: it is not there. */
-static int name_of(const struct member *member, const struct value *value)
-{
-    if (value_kind(value) != VALUE_STRING)
-        return -1;
-    for (int i = 0; member->names[i]; i++)
-        if (!strcmp(member->names[i], value_string(value)))
-            return i;
-    return -1;
-}
-
-static bool set_choice(const struct member *member, const struct value *value,
+static bool set_choice(const struct member *member, const char *name,
                        void *place)
 {
-    int choice = name_of(member, value);
-    if (choice < 0)
+    int choice = 0;
+    while (member->names[choice] && strcmp(member->names[choice], name))
+        choice++;
+    if (!member->names[choice])
         return false;
     memcpy(place, &choice, sizeof choice); /* an enum of its own type */
     return true;
 }
 
-static bool set_set(const struct member *member, const struct value *value,
-                    unsigned *place, size_t *element)
+/* May "include" name it, whatever else the request may still become? */
+static bool may_include(const struct request *request,
+                        const struct output_kind *kind)
+{
+    return kind->included && kind->tasks & operation_tasks(request->operation);
+}
+
+bool member_add_output(const struct request *request, const char *name,
+                       unsigned *bits)
+{
+    const struct output_kind *kind = output_find(name);
+    if (!kind || !may_include(request, kind))
+        return false;
+    *bits |= 1u << output_id(kind);
+    return true;
+}
+
+static bool set_outputs(const struct request *request,
+                        const struct value *value, unsigned *place,
+                        size_t *element)
 {
     unsigned bits = 0;
     if (value_kind(value) != VALUE_ARRAY)
         return false;
     for (size_t i = 0; i < value_size(value); i++) {
-        int name = name_of(member, value_at(value, i));
-        if (name < 0 || !(member->allowed & 1u << name)) {
+        const struct value *name = value_at(value, i);
+        if (value_kind(name) != VALUE_STRING ||
+            !member_add_output(request, value_string(name), &bits)) {
             *element = i;
             return false;
         }
-        bits |= 1u << name;
     }
     *place = bits;
     return true;
 }
 
-static bool set_bool(const struct value *value, bool *place)
-{
-    if (value_kind(value) != VALUE_BOOL)
-        return false;
-    *place = value_boolean(value);
-    return true;
-}
-
-static bool set(struct request *request, const struct member *member,
-                const struct value *value, size_t *element)
+static bool set_value(struct request *request, const struct member *member,
+                      const struct value *value, size_t *element)
 {
     void *place = place_of(request, member);
+    enum value_kind kind = value_kind(value);
+    int64_t integer;
     switch (member->kind) {
     case MEMBER_BOOL:
-        return set_bool(value, place);
+        if (kind == VALUE_BOOL)
+            *(bool *)place = value_boolean(value);
+        return kind == VALUE_BOOL;
     case MEMBER_INTEGER:
-        return set_integer(member, value, place);
+        return integer_of(value, &integer) &&
+               set_integer(member, integer, place);
     case MEMBER_NUMBER:
-        return set_number(member, value, place);
+        return (kind == VALUE_INTEGER || kind == VALUE_REAL) &&
+               set_number(member, value_number(value), place);
     case MEMBER_CHOICE:
-        return set_choice(member, value, place);
-    case MEMBER_SET:
-        return set_set(member, value, place, element);
+        return kind == VALUE_STRING &&
+               set_choice(member, value_string(value), place);
+    case MEMBER_OUTPUTS:
+        return set_outputs(request, value, place, element);
     case MEMBER_TENSOR:
         break;
     }
     return false;
 }
 
+static void note_given(struct request *request, const struct member *member)
+{
+    request->given |= 1u << (member - members);
+}
+
 bool member_set(struct request *request, const struct member *member,
                 const struct value *value, size_t *element)
 {
-    if (!set(request, member, value, element))
+    if (!set_value(request, member, value, element))
         return false;
-    request->given |= 1u << (member - members);
+    note_given(request, member);
     return true;
+}
+
+static bool set_text(const struct member *member, const char *text, void *place)
+{
+    size_t bytes = strlen(text);
+    int64_t integer;
+    double number;
+    if (bytes > NUMBER_READ_MAX_TEXT)
+        return false;
+    switch (member->kind) {
+    case MEMBER_BOOL:
+        *(bool *)place = !strcmp(text, "true");
+        return *(bool *)place || !strcmp(text, "false");
+    case MEMBER_INTEGER:
+        return number_read_int64(text, bytes, &integer) == NUMBER_INTEGER &&
+               set_integer(member, integer, place);
+    case MEMBER_NUMBER:
+        return number_read_float64(text, bytes, &number) &&
+               set_number(member, number, place);
+    case MEMBER_CHOICE:
+        return set_choice(member, text, place);
+    default:
+        return false;
+    }
+}
+
+bool member_set_text(struct request *request, const struct member *member,
+                     const char *text)
+{
+    if (!set_text(member, text, place_of(request, member)))
+        return false;
+    note_given(request, member);
+    return true;
+}
+
+void member_set_outputs(struct request *request, const struct member *member,
+                        unsigned bits)
+{
+    *(unsigned *)place_of(request, member) = bits;
+    note_given(request, member);
+}
+
+/* ---- rules -------------------------------------------------------------- */
+
+/* "a", "b" or "c": text holds the count names before this one. */
+static size_t add_name(char *text, size_t used, size_t bytes, const char *name,
+                       size_t count, bool last)
+{
+    const char *before = count == 0 ? "" : last ? " or " : ", ";
+    int more = used < bytes ? snprintf(text + used, bytes - used, "%s\"%s\"",
+                                       before, name)
+                            : 0;
+    return used + (size_t)more;
+}
+
+static void list_choices(const struct member *member, char *text, size_t bytes)
+{
+    size_t used = 0;
+    for (size_t i = 0; member->names[i]; i++)
+        used = add_name(text, used, bytes, member->names[i], i,
+                        !member->names[i + 1]);
+}
+
+static void list_outputs(const struct request *request, char *text,
+                         size_t bytes)
+{
+    size_t used = 0, last = OUTPUT_COUNT, count = 0;
+    while (last > 0 && !may_include(request, &output_kinds[last - 1]))
+        last--;
+    for (size_t i = 0; i < last; i++)
+        if (may_include(request, &output_kinds[i]))
+            used = add_name(text, used, bytes, output_kinds[i].name, count++,
+                            i + 1 == last);
+}
+
+const char *member_rule(const struct request *request,
+                        const struct member *member, bool element,
+                        char text[static MEMBER_RULE])
+{
+    static const char array[] = "an array of ";
+    size_t used = 0;
+    switch (member->kind) {
+    case MEMBER_TENSOR:
+        return "a tensor";
+    case MEMBER_CHOICE:
+        list_choices(member, text, MEMBER_RULE);
+        return text;
+    case MEMBER_OUTPUTS:
+        if (!element) {
+            used = sizeof array - 1;
+            memcpy(text, array, used);
+        }
+        list_outputs(request, text + used, MEMBER_RULE - used);
+        return text;
+    default:
+        return member->rule;
+    }
 }

@@ -7,17 +7,7 @@
 #define MEMBERS_H
 
 #include "request.h"
-
-/** Who takes a member; /gradient by what it is the gradient of. */
-enum taker {
-    TAKER_SOFTMAX = 1,
-    TAKER_LOSS = 2,
-    TAKER_LOSS_GRADIENT = 4,
-    TAKER_SOFTMAX_GRADIENT = 8, /* of "softmax" and "log_softmax" */
-    TAKER_GRADIENTS = TAKER_LOSS_GRADIENT | TAKER_SOFTMAX_GRADIENT,
-    TAKER_LOSSES = TAKER_LOSS | TAKER_LOSS_GRADIENT,
-    TAKER_ALL = TAKER_SOFTMAX | TAKER_LOSS | TAKER_GRADIENTS
-};
+#include "shapes.h"
 
 enum member_kind {
     MEMBER_TENSOR,  /* struct tensor */
@@ -25,32 +15,35 @@ enum member_kind {
     MEMBER_INTEGER, /* int64_t */
     MEMBER_NUMBER,  /* double */
     MEMBER_CHOICE,  /* an enum, by its place in names */
-    MEMBER_SET      /* unsigned: a bit for each of names */
+    MEMBER_OUTPUTS  /* unsigned: a bit for each output */
 };
 
 struct member {
     const char *name;
-    unsigned takers;
+    unsigned tasks; /* bits of enum task: who takes it */
     enum member_kind kind;
-    size_t offset;      /* in struct request; what is there, kind says */
-    const char *rule;   /* of an option, or of an element of a set: "NAME: got
-                           VALUE, must be RULE" */
-    double least, most; /* of an integer or a number */
-    const char *const *names;    /* NULL at the end */
-    unsigned allowed;            /* bits of a set */
-    enum reader_element element; /* of a tensor */
-    bool infinity;               /* -Infinity is an element like any other */
-    bool bare;                   /* of one row: an element, no array */
+    size_t offset; /* in struct request; what is there, kind says */
+
+    /* of a tensor */
+    enum reader_element element;
+    enum shape_kind shape;
+    enum smx_operand operand; /* as the library names it in an error */
+    bool infinity;            /* -Infinity is an element like any other */
+    bool usual;               /* part of a plain request: for metadata */
+    bool criterion;           /* a loss needs exactly one of these */
+
+    /* of an option */
+    const char *rule;         /* of an integer, a number, a truth value:
+                                 "NAME: got VALUE, must be RULE" */
+    double least, most;       /* of an integer or a number */
+    const char *const *names; /* of a choice; NULL at the end */
 };
 
 extern const struct member members[];
 extern const size_t member_count;
 
-/** Who takes members for this operation, whatever "of" may still become. */
-unsigned member_takers(enum operation operation);
-
-/** NULL: nobody of these takers knows the name. */
-const struct member *member_find(unsigned takers, const char *name);
+/** NULL: none of these tasks takes a member of that name. */
+const struct member *member_find(unsigned tasks, const char *name);
 
 /** The tensor of a member that is one. */
 struct tensor *member_tensor(struct request *request,
@@ -68,10 +61,24 @@ bool member_given(struct request *request, const struct member *member);
 bool member_set(struct request *request, const struct member *member,
                 const struct value *value, size_t *element);
 
-/**
- * The shape of what is one a row: that of logits without the class axis.
- * @return its rank; 0 where logits have rank 1.
- */
-int request_row_shape(const struct request *request, size_t *shape);
+/** The same from bare text; not for MEMBER_OUTPUTS. */
+bool member_set_text(struct request *request, const struct member *member,
+                     const char *text);
+
+/** Add the bit of an output that "include" may name; false: it may not. */
+bool member_add_output(const struct request *request, const char *name,
+                       unsigned *bits);
+
+void member_set_outputs(struct request *request, const struct member *member,
+                        unsigned bits);
+
+/** Room for every rule. */
+enum { MEMBER_RULE = 192 };
+
+/** What the value of an option must be, for "must be RULE"; element: of an
+ *  array, what an element must be. */
+const char *member_rule(const struct request *request,
+                        const struct member *member, bool element,
+                        char text[static MEMBER_RULE]);
 
 #endif

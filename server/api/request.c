@@ -24,15 +24,38 @@ void request_init(struct request *request, enum operation operation,
             member_tensor(request, &members[i])->budget = budget;
 }
 
+unsigned operation_tasks(enum operation operation)
+{
+    static const unsigned tasks[] = {
+        [OPERATION_SOFTMAX] = TASK_SOFTMAX | TASK_LOG_SOFTMAX,
+        [OPERATION_LOSS] = TASK_LOSS,
+        [OPERATION_GRADIENT] =
+            TASK_LOSS_GRADIENT | TASK_PRODUCT | TASK_JACOBIAN,
+    };
+    return tasks[operation];
+}
+
+enum task request_task(const struct request *request)
+{
+    switch (request->operation) {
+    case OPERATION_SOFTMAX:
+        return request->log ? TASK_LOG_SOFTMAX : TASK_SOFTMAX;
+    case OPERATION_LOSS:
+        return TASK_LOSS;
+    case OPERATION_GRADIENT:
+        break;
+    }
+    if (request->of == OF_LOSS)
+        return TASK_LOSS_GRADIENT;
+    return request->upstream.type == TENSOR_NONE ? TASK_JACOBIAN : TASK_PRODUCT;
+}
+
 void request_free(struct request *request)
 {
     for (size_t i = 0; i < member_count; i++)
         if (members[i].kind == MEMBER_TENSOR)
             tensor_free(member_tensor(request, &members[i]));
 }
-
-/* Of logits; no other tensor needs more. */
-enum { MAX_RANK = 8 };
 
 static enum reader_element element_of(const struct request *request,
                                       const struct member *member)
@@ -46,15 +69,15 @@ bool request_tensor(struct request *request, const char *name,
                     struct reader_lift *lift)
 {
     const struct member *member =
-        member_find(member_takers(request->operation), name);
+        member_find(operation_tasks(request->operation), name);
     if (!member || member->kind != MEMBER_TENSOR)
         return false;
     *lift = (struct reader_lift){
         .tensor = member_tensor(request, member),
         .element = element_of(request, member),
-        .max_rank = MAX_RANK,
+        .max_rank = LOGITS_MAX_RANK,
         .infinity = member->infinity,
-        .bare = member->bare,
+        .bare = shape_may_be_scalar(member->shape),
     };
     return true;
 }
@@ -62,7 +85,7 @@ bool request_tensor(struct request *request, const char *name,
 bool request_has_option(const struct request *request, const char *name)
 {
     const struct member *member =
-        member_find(member_takers(request->operation), name);
+        member_find(operation_tasks(request->operation), name);
     return member && member->kind != MEMBER_TENSOR;
 }
 
@@ -70,12 +93,12 @@ bool request_has_option(const struct request *request, const char *name)
 static bool refuse_name(const struct request *request, const char *name,
                         const char *kind, bool tensors, struct problem *problem)
 {
-    unsigned takers = member_takers(request->operation);
+    unsigned tasks = operation_tasks(request->operation);
     char pointer[sizeof problem->pointer], known[256];
     size_t used = 0;
     known[0] = '\0';
     for (size_t i = 0; i < member_count && used < sizeof known; i++)
-        if ((members[i].takers & takers) &&
+        if ((members[i].tasks & tasks) &&
             (tensors || members[i].kind != MEMBER_TENSOR))
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                      used ? ", " : "", members[i].name);
@@ -93,10 +116,11 @@ bool request_unknown(const struct request *request, const char *name,
     return refuse_name(request, name, "member", true, problem);
 }
 
-static bool refuse(const struct member *member, const struct value *value,
-                   size_t element, struct problem *problem)
+static bool refuse(const struct request *request, const struct member *member,
+                   const struct value *value, size_t element,
+                   struct problem *problem)
 {
-    char pointer[sizeof problem->pointer], got[128];
+    char pointer[sizeof problem->pointer], got[128], rule[MEMBER_RULE];
     bool whole = element == SIZE_MAX;
     if (whole) {
         snprintf(pointer, sizeof pointer, "/%s", member->name);
@@ -105,20 +129,61 @@ static bool refuse(const struct member *member, const struct value *value,
         value = value_at(value, element);
     }
     value_print(value, got, sizeof got);
-    return problem_set(
-        problem, 422, pointer, "%s: got %s, must be %s%s", member->name, got,
-        whole && member->kind == MEMBER_SET ? "an array of " : "",
-        member->rule ? member->rule : "a tensor");
+    return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
+                       member->name, got,
+                       member_rule(request, member, !whole, rule));
 }
 
 bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem)
 {
     const struct member *member =
-        member_find(member_takers(request->operation), name);
+        member_find(operation_tasks(request->operation), name);
     size_t element = SIZE_MAX;
     if (!member)
         return refuse_name(request, name, "parameter", false, problem);
     return member_set(request, member, value, &element) ||
-           refuse(member, value, element, problem);
+           refuse(request, member, value, element, problem);
+}
+
+/* Each name of "logsumexp, argmax"; false: *bad is one that cannot be there. */
+static bool set_names(struct request *request, const struct member *member,
+                      const char *text, char *bad, size_t bad_bytes)
+{
+    unsigned bits = 0;
+    for (const char *end; *text || bits; text = end + 1) {
+        text += strspn(text, " ");
+        end = text + strcspn(text, ",");
+        size_t bytes = (size_t)(end - text);
+        while (bytes > 0 && text[bytes - 1] == ' ')
+            bytes--;
+        snprintf(bad, bad_bytes, "%.*s", (int)(bytes < 80 ? bytes : 80), text);
+        if (!member_add_output(request, bad, &bits))
+            return false;
+        if (!*end)
+            break;
+    }
+    member_set_outputs(request, member, bits);
+    return true;
+}
+
+bool request_set_text(struct request *request, const char *name,
+                      const char *text, struct problem *problem)
+{
+    const struct member *member =
+        member_find(operation_tasks(request->operation), name);
+    char pointer[40], got[96], rule[MEMBER_RULE];
+    if (!member || member->kind == MEMBER_TENSOR)
+        return refuse_name(request, name, "parameter", false, problem);
+    bool names = member->kind == MEMBER_OUTPUTS;
+    bool quoted = names || member->kind == MEMBER_CHOICE;
+    snprintf(got, sizeof got, "%.80s", text);
+    if (names ? set_names(request, member, text, got, sizeof got)
+              : member_set_text(request, member, text))
+        return true;
+    snprintf(pointer, sizeof pointer, "/%s", member->name);
+    return problem_set(problem, 422, pointer, "%s: got %s%s%s, must be %s",
+                       member->name, quoted ? "\"" : "", got,
+                       quoted ? "\"" : "",
+                       member_rule(request, member, names, rule));
 }

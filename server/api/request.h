@@ -21,16 +21,39 @@
 #include "../tensor.h"
 #include "softmax.h"
 
+/** No tensor of a request needs more. */
+enum { LOGITS_MAX_RANK = TENSOR_MAX_RANK - 1 };
+
 enum operation { OPERATION_SOFTMAX, OPERATION_LOSS, OPERATION_GRADIENT };
 
 enum gradient_of { OF_LOSS, OF_SOFTMAX, OF_LOG_SOFTMAX };
 
-/** Bits of "include". */
-enum include {
-    INCLUDE_LOGSUMEXP = 1,
-    INCLUDE_ENTROPY = 2,
-    INCLUDE_ARGMAX = 4,
-    INCLUDE_ACCURACY = 8
+/** What exactly is computed: the operation and what decides between its
+ *  forms. A bit each, so that tables can say which tasks a row is for. */
+enum task {
+    TASK_SOFTMAX = 1,
+    TASK_LOG_SOFTMAX = 2,
+    TASK_LOSS = 4,
+    TASK_LOSS_GRADIENT = 8,
+    TASK_PRODUCT = 16, /* of upstream and the Jacobian of (log-)softmax */
+    TASK_JACOBIAN = 32 /* of (log-)softmax, all of it */
+};
+
+/** The outputs, in the order in which answers have them: see outputs.h. */
+enum output_id {
+    OUTPUT_PROBABILITIES,
+    OUTPUT_LOG_PROBABILITIES,
+    OUTPUT_INDICES,
+    OUTPUT_GRADIENT,
+    OUTPUT_JACOBIAN,
+    OUTPUT_LOSS,
+    OUTPUT_DIVISOR,
+    OUTPUT_ROWS,
+    OUTPUT_LOGSUMEXP,
+    OUTPUT_ENTROPY,
+    OUTPUT_ARGMAX,
+    OUTPUT_ACCURACY,
+    OUTPUT_COUNT
 };
 
 struct request {
@@ -47,13 +70,14 @@ struct request {
     double softcap;               /* 0: none */
     bool log;                     /* false */
     int64_t top_k;                /* 0: none */
-    unsigned include;             /* bits of enum include */
+    unsigned include;             /* a bit for each output_id */
     int64_t ignore_index;         /* -100 */
     double label_smoothing;       /* 0 */
     double z_loss;                /* 0 */
     enum smx_reduction reduction; /* SMX_MEAN */
     enum gradient_of of;          /* OF_LOSS */
     unsigned given;               /* options set: bits by place in members.c */
+    bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
 
     /* after request_check */
     size_t outer, classes, inner, rows; /* rows = outer * inner */
@@ -65,11 +89,9 @@ struct output {
     struct tensor tensor;
 };
 
-enum { ANSWER_MAX_OUTPUTS = 8 };
-
-/** Outputs in the order in which the contract names them. */
+/** Outputs in the order of enum output_id. */
 struct answer {
-    struct output output[ANSWER_MAX_OUTPUTS];
+    struct output output[OUTPUT_COUNT];
     size_t count;
 };
 
@@ -104,6 +126,13 @@ bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem);
 
 /**
+ * The same from bare text, as a query string has it: 2, true, mean,
+ * "logsumexp,argmax".
+ */
+bool request_set_text(struct request *request, const char *name,
+                      const char *text, struct problem *problem);
+
+/**
  * Everything that needs more than one member: required and excluded ones,
  * ranks and shapes, axis, top_k ... Each tensor must have its type by then (see
  * reader_settle): INT64 labels, BOOL mask, the others as dtype says. labels and
@@ -111,6 +140,12 @@ bool request_set(struct request *request, const char *name,
  * outer, classes, inner and rows are set.
  */
 bool request_check(struct request *request, struct problem *problem);
+
+/** The task, as far as the members that are there by now decide it. */
+enum task request_task(const struct request *request);
+
+/** Every task of an operation: bits of enum task. */
+unsigned operation_tasks(enum operation operation);
 
 /** Elements of the logits, or of the Jacobian where that is the answer: how
  *  much work a checked request is. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "members.h"
+#include "outputs.h"
 
 /* ---- operands ----------------------------------------------------------- */
 
@@ -48,91 +49,50 @@ static struct smx_criterion criterion_of(const struct request *request)
 
 /* ---- outputs ------------------------------------------------------------ */
 
-/* An answer in the making. The functions that add to it remember a failure,
- * whose problem is set then, so that callers look once. */
-struct outputs {
-    struct request *request;
-    struct answer *answer;
-    struct problem *problem;
-    bool failed;
-};
-
-static enum tensor_type float_type(const struct request *request)
+static enum tensor_type type_of(const struct request *request,
+                                const struct output_kind *kind)
 {
+    if (kind->type != TENSOR_NONE)
+        return kind->type;
     return request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
 }
 
-/* The next output, still without a tensor. */
-static struct tensor *add(struct outputs *outputs, const char *name)
+/* Where the library is to write an output; absent: not wanted. */
+struct outputs {
+    void *data[OUTPUT_COUNT];
+    struct tensor *in_place; /* becomes the logits' tensor; NULL: none */
+};
+
+static bool add_output(struct request *request, const struct output_kind *kind,
+                       struct answer *answer, struct outputs *outputs,
+                       struct problem *problem)
 {
-    struct answer *answer = outputs->answer;
     struct output *output = &answer->output[answer->count++];
-    output->name = name;
-    output->tensor = (struct tensor){.budget = outputs->request->logits.budget};
-    return &output->tensor;
-}
-
-/* These return the elements to be written, NULL after a failure. */
-
-static void *add_shaped(struct outputs *outputs, const char *name,
-                        enum tensor_type type, int rank, const size_t *shape)
-{
-    struct tensor *tensor = add(outputs, name);
-    if (!outputs->failed)
-        outputs->failed =
-            !tensor_shape(tensor, type, rank, shape, outputs->problem);
-    return data_of(tensor);
-}
-
-static void *add_scalar(struct outputs *outputs, const char *name,
-                        enum tensor_type type)
-{
-    return add_shaped(outputs, name, type, 0, NULL);
-}
-
-static void *add_rows(struct outputs *outputs, const char *name,
-                      enum tensor_type type)
-{
     size_t shape[TENSOR_MAX_RANK];
-    int rank = request_row_shape(outputs->request, shape);
-    return add_shaped(outputs, name, type, rank, shape);
+    int rank = request_shape(request, kind->shape, shape);
+    output->name = kind->name;
+    output->tensor = (struct tensor){.budget = request->logits.budget};
+    if (kind->in_place && !request->top_k) {
+        outputs->in_place = &output->tensor;
+        outputs->data[output_id(kind)] = data_of(&request->logits);
+        return true;
+    }
+    if (!tensor_shape(&output->tensor, type_of(request, kind), rank, shape,
+                      problem))
+        return false;
+    outputs->data[output_id(kind)] = data_of(&output->tensor);
+    return true;
 }
 
-/* The same, NULL too where the client did not ask for it. */
-
-static void *add_logsumexp(struct outputs *outputs)
+/* Room for all that the request asks for. */
+static bool add_outputs(struct request *request, struct answer *answer,
+                        struct outputs *outputs, struct problem *problem)
 {
-    if (!(outputs->request->include & INCLUDE_LOGSUMEXP))
-        return NULL;
-    return add_rows(outputs, "logsumexp", float_type(outputs->request));
-}
-
-static void *add_entropy(struct outputs *outputs)
-{
-    if (!(outputs->request->include & INCLUDE_ENTROPY))
-        return NULL;
-    return add_rows(outputs, "entropy", float_type(outputs->request));
-}
-
-static void *add_argmax(struct outputs *outputs)
-{
-    if (!(outputs->request->include & INCLUDE_ARGMAX))
-        return NULL;
-    return add_rows(outputs, "argmax", TENSOR_INT64);
-}
-
-static void *add_accuracy(struct outputs *outputs)
-{
-    if (!(outputs->request->include & INCLUDE_ACCURACY))
-        return NULL;
-    return add_scalar(outputs, "accuracy", TENSOR_FLOAT64);
-}
-
-/* Computed in place: the logits' tensor is the output now. */
-static void give_logits(struct request *request, struct tensor *output)
-{
-    *output = request->logits;
-    request->logits = (struct tensor){.budget = output->budget};
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if (output_given(&output_kinds[i], request) &&
+            !add_output(request, &output_kinds[i], answer, outputs, problem))
+            return false;
+    return true;
 }
 
 /* ---- what the library refuses ------------------------------------------- */
@@ -145,39 +105,44 @@ static const char *nonfinite_name(const struct tensor *tensor, size_t index)
     return isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 }
 
-static bool refuse_element(const struct request *request,
-                           const struct smx_where *where,
-                           struct problem *problem)
+static const struct member *member_of(enum smx_operand operand)
 {
-    const struct {
-        const char *name;
-        const struct tensor *tensor;
-    } operands[] = {
-        [SMX_LOGITS] = {"logits", &request->logits},
-        [SMX_LABELS] = {"labels", &request->labels},
-        [SMX_TARGETS] = {"targets", &request->targets},
-        [SMX_WEIGHTS] = {"weights", &request->weights},
-        [SMX_UPSTREAM] = {"upstream", &request->upstream},
-    };
-    const char *name = operands[where->operand].name;
-    const struct tensor *tensor = operands[where->operand].tensor;
-    char pointer[sizeof problem->pointer], row[40] = "";
-    tensor_pointer(tensor, name, where->index, pointer, sizeof pointer);
-    if (where->operand != SMX_LABELS)
-        return problem_set(problem, 422, pointer,
-                           "%s: got %s, must be finite%s", name,
-                           nonfinite_name(tensor, where->index),
-                           where->operand == SMX_LOGITS ? " or -Infinity" : "");
-    if (tensor->rank > 0)
-        snprintf(row, sizeof row, " in row %zu", where->index);
+    size_t i = 0;
+    while (members[i].kind != MEMBER_TENSOR || members[i].operand != operand)
+        i++;
+    return &members[i];
+}
+
+static bool refuse_label(const struct request *request, size_t index,
+                         const char *pointer, struct problem *problem)
+{
+    const struct tensor *labels = &request->labels;
+    char row[40] = "";
+    if (labels->rank > 0)
+        snprintf(row, sizeof row, " in row %zu", index);
     return problem_set(problem, 422, pointer,
                        "labels: got %" PRId64 "%s, must be in [0, %zu) or "
                        "ignore_index %" PRId64,
-                       ((const int64_t *)tensor->data)[where->index], row,
+                       ((const int64_t *)labels->data)[index], row,
                        request->classes, request->ignore_index);
 }
 
-static bool refuse(const struct request *request, enum smx_status status,
+static bool refuse_element(struct request *request,
+                           const struct smx_where *where,
+                           struct problem *problem)
+{
+    const struct member *member = member_of(where->operand);
+    const struct tensor *tensor = member_tensor(request, member);
+    char pointer[sizeof problem->pointer];
+    tensor_pointer(tensor, member->name, where->index, pointer, sizeof pointer);
+    if (tensor->type == TENSOR_INT64)
+        return refuse_label(request, where->index, pointer, problem);
+    return problem_set(problem, 422, pointer, "%s: got %s, must be finite%s",
+                       member->name, nonfinite_name(tensor, where->index),
+                       member->infinity ? " or -Infinity" : "");
+}
+
+static bool refuse(struct request *request, enum smx_status status,
                    const struct smx_where *where, struct problem *problem)
 {
     switch (status) {
@@ -196,184 +161,125 @@ static bool refuse(const struct request *request, enum smx_status status,
     }
 }
 
-/* ---- the operations ----------------------------------------------------- */
+/* ---- the tasks: a formula each ------------------------------------------ */
 
-/* Each returns what the library said; SMX_ENOMEM as well for outputs that
- * failed, whose problem is set already and stands. */
+struct run {
+    struct smx_context *compute;
+    struct request *request;
+    struct smx_logits logits;
+    struct smx_criterion criterion;
+    void *const *data; /* of the outputs */
+    struct smx_where where;
+};
 
-static enum smx_status run_softmax(struct outputs *outputs,
-                                   struct smx_context *compute,
-                                   struct smx_where *where)
+static enum smx_status run_softmax(struct run *run)
 {
-    struct request *request = outputs->request;
-    struct smx_logits logits = logits_of(request);
-    struct smx_softmax_out out = {.values = data_of(&request->logits),
-                                  .log = request->log,
-                                  .top_k = (size_t)request->top_k};
-    struct tensor *values =
-        add(outputs, request->log ? "log_probabilities" : "probabilities");
-    if (out.top_k) {
-        size_t shape[TENSOR_MAX_RANK];
-        int rank = request->logits.rank;
-        for (int i = 0; i < rank; i++)
-            shape[i] = request->logits.shape[i];
-        shape[request->axis] = out.top_k;
-        outputs->failed = !tensor_shape(values, float_type(request), rank,
-                                        shape, outputs->problem);
-        out.values = data_of(values);
-        out.indices = add_shaped(outputs, "indices", TENSOR_INT64, rank, shape);
+    const bool log = run->request->log;
+    const struct smx_softmax_out out = {
+        .values =
+            run->data[log ? OUTPUT_LOG_PROBABILITIES : OUTPUT_PROBABILITIES],
+        .log = log,
+        .top_k = (size_t)run->request->top_k,
+        .indices = run->data[OUTPUT_INDICES],
+        .logsumexp = run->data[OUTPUT_LOGSUMEXP],
+        .entropy = run->data[OUTPUT_ENTROPY],
+        .argmax = run->data[OUTPUT_ARGMAX],
+    };
+    return smx_softmax(run->compute, &run->logits, &out, &run->where);
+}
+
+/* A loss, with its gradient where there is room for one. */
+static enum smx_status run_loss(struct run *run)
+{
+    size_t rows = 0;
+    const struct smx_loss_out out = {
+        .loss = run->data[OUTPUT_LOSS],
+        .divisor = run->data[OUTPUT_DIVISOR],
+        .rows = &rows,
+        .logsumexp = run->data[OUTPUT_LOGSUMEXP],
+        .argmax = run->data[OUTPUT_ARGMAX],
+        .accuracy = run->data[OUTPUT_ACCURACY],
+    };
+    void *gradient = run->data[OUTPUT_GRADIENT];
+    enum smx_status status =
+        gradient ? smx_gradient(run->compute, &run->logits, &run->criterion,
+                                data_of(&run->request->upstream), gradient,
+                                &out, &run->where)
+                 : smx_loss(run->compute, &run->logits, &run->criterion, &out,
+                            &run->where);
+    *(int64_t *)run->data[OUTPUT_ROWS] = (int64_t)rows;
+    return status;
+}
+
+static enum smx_status run_product(struct run *run)
+{
+    return smx_vjp(run->compute, &run->logits,
+                   run->request->of == OF_LOG_SOFTMAX,
+                   data_of(&run->request->upstream), run->data[OUTPUT_GRADIENT],
+                   &run->where);
+}
+
+static enum smx_status run_jacobian(struct run *run)
+{
+    return smx_jacobian(run->compute, &run->logits,
+                        run->request->of == OF_LOG_SOFTMAX,
+                        run->data[OUTPUT_JACOBIAN], &run->where);
+}
+
+static enum smx_status run_task(struct run *run)
+{
+    switch (request_task(run->request)) {
+    case TASK_SOFTMAX:
+    case TASK_LOG_SOFTMAX:
+        return run_softmax(run);
+    case TASK_LOSS:
+    case TASK_LOSS_GRADIENT:
+        return run_loss(run);
+    case TASK_PRODUCT:
+        return run_product(run);
+    case TASK_JACOBIAN:
+        return run_jacobian(run);
     }
-    out.logsumexp = add_logsumexp(outputs);
-    out.entropy = add_entropy(outputs);
-    out.argmax = add_argmax(outputs);
-    if (outputs->failed)
-        return SMX_ENOMEM;
-    enum smx_status status = smx_softmax(compute, &logits, &out, where);
-    if (status == SMX_OK && !out.top_k)
-        give_logits(request, values);
-    return status;
-}
-
-/* What /loss answers, and /gradient behind its gradient. */
-static struct smx_loss_out add_loss(struct outputs *outputs, size_t *rows)
-{
-    const struct request *request = outputs->request;
-    enum tensor_type type = float_type(request);
-    struct smx_loss_out out = {.rows = rows};
-    out.loss = request->reduction == SMX_NONE
-                   ? add_rows(outputs, "loss", type)
-                   : add_scalar(outputs, "loss", type);
-    out.divisor = add_scalar(outputs, "divisor", TENSOR_FLOAT64);
-    add_scalar(outputs, "rows", TENSOR_INT64);
-    out.logsumexp = add_logsumexp(outputs);
-    out.argmax = add_argmax(outputs);
-    out.accuracy = add_accuracy(outputs);
-    return out;
-}
-
-static void set_rows(struct answer *answer, size_t rows)
-{
-    for (size_t i = 0; i < answer->count; i++)
-        if (!strcmp(answer->output[i].name, "rows"))
-            *(int64_t *)answer->output[i].tensor.data = (int64_t)rows;
-}
-
-static enum smx_status run_loss(struct outputs *outputs,
-                                struct smx_context *compute,
-                                struct smx_where *where)
-{
-    struct smx_logits logits = logits_of(outputs->request);
-    struct smx_criterion criterion = criterion_of(outputs->request);
-    size_t rows = 0;
-    struct smx_loss_out out = add_loss(outputs, &rows);
-    if (outputs->failed)
-        return SMX_ENOMEM;
-    enum smx_status status =
-        smx_loss(compute, &logits, &criterion, &out, where);
-    set_rows(outputs->answer, rows);
-    return status;
-}
-
-static enum smx_status run_gradient(struct outputs *outputs,
-                                    struct smx_context *compute,
-                                    struct smx_where *where)
-{
-    struct request *request = outputs->request;
-    struct smx_logits logits = logits_of(request);
-    struct smx_criterion criterion = criterion_of(request);
-    size_t rows = 0;
-    struct tensor *gradient = add(outputs, "gradient");
-    struct smx_loss_out out = add_loss(outputs, &rows);
-    if (outputs->failed)
-        return SMX_ENOMEM;
-    enum smx_status status =
-        smx_gradient(compute, &logits, &criterion, data_of(&request->upstream),
-                     data_of(&request->logits), &out, where);
-    set_rows(outputs->answer, rows);
-    if (status == SMX_OK)
-        give_logits(request, gradient);
-    return status;
-}
-
-static enum smx_status run_vjp(struct outputs *outputs,
-                               struct smx_context *compute,
-                               struct smx_where *where)
-{
-    struct request *request = outputs->request;
-    struct smx_logits logits = logits_of(request);
-    struct tensor *gradient = add(outputs, "gradient");
-    enum smx_status status =
-        smx_vjp(compute, &logits, request->of == OF_LOG_SOFTMAX,
-                data_of(&request->upstream), data_of(&request->logits), where);
-    if (status == SMX_OK)
-        give_logits(request, gradient);
-    return status;
-}
-
-static enum smx_status run_jacobian(struct outputs *outputs,
-                                    struct smx_context *compute,
-                                    struct smx_where *where)
-{
-    struct request *request = outputs->request;
-    struct smx_logits logits = logits_of(request);
-    int rank = request->logits.rank;
-    size_t shape[TENSOR_MAX_RANK];
-    for (int i = 0; i < rank; i++)
-        shape[i] = request->logits.shape[i];
-    shape[rank] = request->classes;
-    void *jacobian =
-        add_shaped(outputs, "jacobian", float_type(request), rank + 1, shape);
-    if (outputs->failed)
-        return SMX_ENOMEM;
-    return smx_jacobian(compute, &logits, request->of == OF_LOG_SOFTMAX,
-                        jacobian, where);
-}
-
-static bool is_jacobian(const struct request *request)
-{
-    return request->operation == OPERATION_GRADIENT && request->of != OF_LOSS &&
-           request->upstream.type == TENSOR_NONE;
+    return SMX_EARGUMENT;
 }
 
 size_t request_elements(const struct request *request)
 {
     size_t elements = request->logits.count;
-    if (is_jacobian(request) &&
+    if (request_task(request) == TASK_JACOBIAN &&
         __builtin_mul_overflow(elements, request->classes, &elements))
         return SIZE_MAX;
     return elements;
 }
 
-static enum smx_status run(struct outputs *outputs, struct smx_context *compute,
-                           struct smx_where *where)
+/* Computed in place: the logits' tensor is the output now. */
+static void give_logits(struct request *request, struct tensor *output)
 {
-    const struct request *request = outputs->request;
-    switch (request->operation) {
-    case OPERATION_SOFTMAX:
-        return run_softmax(outputs, compute, where);
-    case OPERATION_LOSS:
-        return run_loss(outputs, compute, where);
-    case OPERATION_GRADIENT:
-        break;
-    }
-    if (request->of == OF_LOSS)
-        return run_gradient(outputs, compute, where);
-    if (is_jacobian(request))
-        return run_jacobian(outputs, compute, where);
-    return run_vjp(outputs, compute, where);
+    *output = request->logits;
+    request->logits = (struct tensor){.budget = output->budget};
 }
 
 bool request_run(struct request *request, struct smx_context *compute,
                  struct answer *answer, struct problem *problem)
 {
-    struct outputs outputs = {request, answer, problem, false};
-    struct smx_where where = {0};
-    *answer = (struct answer){0};
-    enum smx_status status = run(&outputs, compute, &where);
-    if (status == SMX_OK)
+    struct outputs outputs = {.in_place = NULL};
+    struct run run = {.compute = compute,
+                      .request = request,
+                      .logits = logits_of(request),
+                      .criterion = criterion_of(request),
+                      .data = outputs.data};
+    answer->count = 0;
+    enum smx_status status =
+        add_outputs(request, answer, &outputs, problem)
+            ? run_task(&run)
+            : SMX_ENOMEM; /* the problem is set already and stands */
+    if (status == SMX_OK) {
+        if (outputs.in_place)
+            give_logits(request, outputs.in_place);
         return true;
+    }
     answer_free(answer);
-    return refuse(request, status, &where, problem);
+    return refuse(request, status, &run.where, problem);
 }
 
 void answer_free(struct answer *answer)

@@ -229,6 +229,14 @@ bool writer_failed(const struct writer *writer)
     return writer->failed;
 }
 
+size_t writer_known_bytes(const struct writer *writer)
+{
+    for (size_t i = 0; i < writer->count; i++)
+        if (writer->pieces[i].tensor)
+            return SIZE_MAX;
+    return writer->text_bytes;
+}
+
 bool writer_done(const struct writer *writer)
 {
     return writer->piece == writer->count;

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../tensor.h"
 
@@ -42,6 +43,9 @@ void writer_tensor(struct writer *writer, const struct tensor *tensor,
                    bool nested);
 
 bool writer_failed(const struct writer *writer);
+
+/** The bytes of all of it; SIZE_MAX where a tensor has to be written first. */
+size_t writer_known_bytes(const struct writer *writer);
 
 /*
  * Writing.

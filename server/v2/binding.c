@@ -23,12 +23,13 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
     const struct message_input *input = &message->input[index];
     struct reader_lift lift = {0};
     if (!request_tensor(request, input->name, &lift)) {
-        char names[128];
-        model_list(message->model->inputs, names, sizeof names);
+        char names[MODEL_LIST];
         problem_set(problem, 400, NULL,
                     "inputs[%zu].name: got \"%.60s\", must be one of %s, which "
                     "model %s takes",
-                    index, input->name, names, message->model->name);
+                    index, input->name,
+                    model_list_inputs(message->model, names),
+                    message->model->name);
         return NULL;
     }
     for (size_t i = 0; i < index; i++)
@@ -113,23 +114,6 @@ bool binding_inputs(struct message *message, struct request *request,
         request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
     request->dtype_given = true;
     return precision_check(message, request, problem);
-}
-
-static void scalar_if_one(struct tensor *tensor)
-{
-    if (tensor->rank == 1 && tensor->shape[0] == 1)
-        tensor->rank = 0;
-}
-
-void binding_scalars(struct request *request)
-{
-    bool one_row = request->logits.rank == 1;
-    bool loss =
-        request->operation == OPERATION_GRADIENT && request->of == OF_LOSS;
-    if (one_row)
-        scalar_if_one(&request->labels);
-    if (loss && (one_row || request->reduction != SMX_NONE))
-        scalar_if_one(&request->upstream);
 }
 
 bool binding_dtype(const struct request *request, struct problem *problem)

@@ -24,12 +24,6 @@ bool binding_inputs(struct message *message, struct request *request,
                     struct cargo *cargo, size_t room, enum smx_isa isa,
                     struct problem *problem);
 
-/**
- * The protocol has no scalars: where one is due, after the options are known,
- * a tensor of shape [1] is one.
- */
-void binding_scalars(struct request *request);
-
 /** dtype, should a parameter have set it, is what the logits' datatype says. */
 bool binding_dtype(const struct request *request, struct problem *problem);
 

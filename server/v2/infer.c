@@ -78,8 +78,7 @@ static bool infer_open(struct infer *infer, const struct model *model,
                        const struct head *head, struct problem *problem)
 {
     struct budget *budget = &infer->service->budget;
-    request_init(&infer->request, model->operation, budget);
-    infer->request.log = model->log;
+    model_request(model, &infer->request, budget);
     if (!message_init(&infer->message, model, budget, problem))
         return false;
     infer->header_bytes = SIZE_MAX;
@@ -263,15 +262,29 @@ static bool body_end(struct infer *infer, struct problem *problem)
            length_check(infer, problem);
 }
 
+/* Is each output that was asked for one that this request gives? */
+static bool outputs_check(const struct infer *infer, struct problem *problem)
+{
+    const struct message *message = &infer->message;
+    char names[MODEL_LIST];
+    for (size_t i = 0; i < message->output_count; i++)
+        if (!output_given(message->output[i].kind, &infer->request))
+            return problem_set(
+                problem, 400, NULL,
+                "output '%s': must be one of %s, which these parameters and "
+                "inputs give",
+                message->output[i].name,
+                model_list_outputs(message->model, &infer->request, names));
+    return true;
+}
+
 static bool infer_ready(void *call, struct work *work, struct problem *problem)
 {
     struct infer *infer = call;
     uint64_t start = statistics_clock();
     struct request *request = &infer->request;
-    if (!body_end(infer, problem))
-        return false;
-    binding_scalars(request);
-    if (!request_check(request, problem))
+    if (!body_end(infer, problem) || !request_check(request, problem) ||
+        !outputs_check(infer, problem))
         return false;
     *work = (struct work){.rows = request->rows,
                           .classes = request->classes,
@@ -297,6 +310,7 @@ static bool infer_answer(void *call, struct reply *reply,
 {
     struct infer *infer = call;
     uint64_t start = statistics_clock();
+    result_order_bytes(&infer->message, &infer->answer);
     infer->answered =
         result_describe(&infer->message, &infer->answer, reply, problem);
     uint64_t now = statistics_clock();

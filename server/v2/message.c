@@ -174,10 +174,10 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
     snprintf(member, sizeof member, "input '%.60s': shape", input->name);
     if (!shape || value_kind(shape) != VALUE_ARRAY)
         return refuse(problem, member, shape, "an array of integers");
-    if (value_size(shape) > TENSOR_MAX_RANK - 1)
+    if (value_size(shape) > LOGITS_MAX_RANK)
         return problem_set(problem, 400, NULL,
                            "%s got %zu dimensions, must be at most %d", member,
-                           value_size(shape), TENSOR_MAX_RANK - 1);
+                           value_size(shape), LOGITS_MAX_RANK);
     input->rank = (int)value_size(shape);
     size_t bytes = input->datatype->bytes;
     for (int i = 0; i < input->rank; i++) {
@@ -307,13 +307,15 @@ static bool output_parse(struct message *message, const struct value *object,
     const struct value *parameters;
     if (!name_of(object, "outputs", index, &output->name, problem))
         return false;
-    if (!model_output(message->model, output->name)) {
-        char names[128];
-        model_list(message->model->outputs, names, sizeof names);
+    output->kind = output_find(output->name);
+    if (!output->kind || !model_gives(message->model, output->kind)) {
+        char names[MODEL_LIST];
         return problem_set(problem, 400, NULL,
                            "outputs[%zu].name: got \"%.60s\", must be one of "
                            "%s, which model %s gives",
-                           index, output->name, names, message->model->name);
+                           index, output->name,
+                           model_list_outputs(message->model, NULL, names),
+                           message->model->name);
     }
     for (size_t i = 0; i < index; i++)
         if (strcmp(message->output[i].name, output->name) == 0)
@@ -343,10 +345,10 @@ static bool outputs_parse(struct message *message, struct problem *problem)
         return true;
     if (value_kind(outputs) != VALUE_ARRAY)
         return refuse(problem, "outputs", outputs, "an array");
-    if (value_size(outputs) > ANSWER_MAX_OUTPUTS)
+    if (value_size(outputs) > OUTPUT_COUNT)
         return problem_set(problem, 400, NULL,
                            "outputs: got %zu, must be at most %d",
-                           value_size(outputs), ANSWER_MAX_OUTPUTS);
+                           value_size(outputs), OUTPUT_COUNT);
     message->output_count = value_size(outputs);
     for (size_t i = 0; i < message->output_count; i++)
         if (!output_parse(message, value_at(outputs, i), i, problem))

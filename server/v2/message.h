@@ -30,6 +30,7 @@ struct message_input {
 
 struct message_output {
     const char *name;
+    const struct output_kind *kind;
     bool binary;
 };
 
@@ -40,7 +41,7 @@ struct message {
     const char *id;         /* NULL: none */
     struct message_input input[MESSAGE_MAX_INPUTS];
     size_t input_count;
-    struct message_output output[ANSWER_MAX_OUTPUTS];
+    struct message_output output[OUTPUT_COUNT];
     size_t output_count; /* 0: the default ones are wanted */
     bool binary;         /* what outputs are that do not say it */
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "metadata.h"
 
+#include "datatype.h"
 #include "statistics.h"
 #include "target.h"
 
@@ -38,92 +39,124 @@ static void write_dimensions(struct writer *writer, int rank)
     writer_text(writer, "]");
 }
 
-/* The tensors of a list that metadata names, each by write; comma-separated. */
-static void write_listed(struct writer *writer, const char *member,
-                         const struct model_tensor *list,
-                         void (*write)(struct writer *,
-                                       const struct model_tensor *))
+/* ---- inputs and outputs ------------------------------------------------- */
+
+/* An input or an output of a model; type stands for all that are accepted. */
+struct description {
+    const char *name;
+    enum tensor_type type;
+    int rank;
+    bool plain; /* part of a plain request or of every answer to it */
+    bool optional;
+};
+
+static bool describe_input(const struct model *model, const struct member *from,
+                           const struct request *plain,
+                           struct description *description)
 {
-    bool first = true;
-    writer_text(writer, member);
-    for (const struct model_tensor *t = list; t->name; t++) {
-        if (!t->listed)
-            continue;
-        writer_text(writer, first ? "[{\"name\":" : ",{\"name\":");
-        writer_string(writer, t->name);
-        write(writer, t);
-        writer_text(writer, "}");
-        first = false;
-    }
-    writer_text(writer, "]");
+    *description = (struct description){
+        .name = from->name,
+        .type = from->element == READER_INT64  ? TENSOR_INT64
+                : from->element == READER_BOOL ? TENSOR_BOOL
+                                               : TENSOR_FLOAT32,
+        .rank = shape_usual_rank(from->shape),
+        .plain = from->usual && (from->tasks & request_task(plain)),
+        .optional = !from->usual || from->criterion,
+    };
+    return model_takes(model, from);
 }
 
-static void write_metadata_tensor(struct writer *writer,
-                                  const struct model_tensor *tensor)
+static bool describe_output(const struct model *model,
+                            const struct output_kind *from,
+                            const struct request *plain,
+                            struct description *description)
 {
-    writer_text(writer, ",\"datatype\":");
-    writer_string(writer, tensor->datatype);
-    writer_text(writer, ",\"shape\":");
-    write_dimensions(writer, tensor->rank);
+    *description = (struct description){
+        .name = from->name,
+        .type = output_usual_type(from),
+        .rank = shape_usual_rank(from->shape),
+        .plain = output_possible(from, plain),
+    };
+    return model_gives(model, from);
+}
+
+/* METADATA is the protocol's own form, CONFIG_... that of Triton. */
+enum form { METADATA, CONFIG_INPUT, CONFIG_OUTPUT, NAME_ALONE };
+
+static void write_tensor(struct writer *writer, const struct description *from,
+                         enum form form)
+{
+    if (form == NAME_ALONE) {
+        writer_text(writer, from->name);
+        return;
+    }
+    writer_text(writer, "{\"name\":");
+    writer_string(writer, from->name);
+    writer_text(writer, form == METADATA ? ",\"datatype\":\""
+                                         : ",\"data_type\":\"TYPE_");
+    writer_text(writer, datatype_of(from->type)->name);
+    writer_text(writer, form == METADATA ? "\",\"shape\":" : "\",\"dims\":");
+    write_dimensions(writer, from->rank);
+    if (form == CONFIG_INPUT)
+        writer_text(writer, from->optional ? ",\"optional\":true"
+                                           : ",\"optional\":false");
+    writer_text(writer, "}");
+}
+
+enum side { INPUTS, OUTPUTS };
+
+/* Readers of the lists send every input and ask for every output: they hold
+ * what a plain request has and gets. The rest is named for people to read. */
+static void write_tensors(struct writer *writer, const struct model *model,
+                          enum side side, bool plain, enum form form)
+{
+    struct request request;
+    struct description from;
+    size_t count = side == INPUTS ? member_count : OUTPUT_COUNT;
+    const char *comma = "";
+    model_request(model, &request, NULL);
+    for (size_t i = 0; i < count; i++) {
+        bool has =
+            side == INPUTS
+                ? describe_input(model, &members[i], &request, &from)
+                : describe_output(model, &output_kinds[i], &request, &from);
+        if (!has || from.plain != plain)
+            continue;
+        writer_text(writer, comma);
+        write_tensor(writer, &from, form);
+        comma = ",";
+    }
 }
 
 static void write_metadata(struct writer *writer, const struct model *model)
 {
     write_name(writer, model);
     writer_text(writer, ",\"versions\":[\"" MODEL_VERSION "\"],"
-                        "\"platform\":\"softmaxd_native\"");
-    write_listed(writer, ",\"inputs\":", model->inputs, write_metadata_tensor);
-    write_listed(writer, ",\"outputs\":", model->outputs,
-                 write_metadata_tensor);
-    writer_text(writer, "}");
-}
-
-static void write_config_output(struct writer *writer,
-                                const struct model_tensor *tensor)
-{
-    writer_text(writer, ",\"data_type\":\"TYPE_");
-    writer_text(writer, tensor->datatype);
-    writer_text(writer, "\",\"dims\":");
-    write_dimensions(writer, tensor->rank);
-}
-
-static void write_config_input(struct writer *writer,
-                               const struct model_tensor *tensor)
-{
-    write_config_output(writer, tensor);
-    writer_text(writer, tensor->optional ? ",\"optional\":true"
-                                         : ",\"optional\":false");
-}
-
-/* What the lists leave out, for people: "mask" or "indices,jacobian". */
-static void write_unlisted(struct writer *writer, const char *member,
-                           const struct model_tensor *list)
-{
-    const char *comma = "";
-    writer_text(writer, member);
-    writer_text(writer, ":{\"string_value\":\"");
-    for (const struct model_tensor *t = list; t->name; t++) {
-        if (t->listed)
-            continue;
-        writer_text(writer, comma);
-        writer_text(writer, t->name);
-        comma = ",";
-    }
-    writer_text(writer, "\"}");
+                        "\"platform\":\"softmaxd_native\",\"inputs\":[");
+    write_tensors(writer, model, INPUTS, true, METADATA);
+    writer_text(writer, "],\"outputs\":[");
+    write_tensors(writer, model, OUTPUTS, true, METADATA);
+    writer_text(writer, "]}");
 }
 
 static void write_config(struct writer *writer, const struct model *model)
 {
     write_name(writer, model);
     writer_text(writer, ",\"platform\":\"softmaxd_native\","
-                        "\"backend\":\"softmaxd\",\"max_batch_size\":0");
-    write_listed(writer, ",\"input\":", model->inputs, write_config_input);
-    write_listed(writer, ",\"output\":", model->outputs, write_config_output);
-    write_unlisted(writer, ",\"parameters\":{\"optional_inputs\"",
-                   model->inputs);
-    write_unlisted(writer, ",\"optional_outputs\"", model->outputs);
-    writer_text(writer, "}}");
+                        "\"backend\":\"softmaxd\",\"max_batch_size\":0,"
+                        "\"input\":[");
+    write_tensors(writer, model, INPUTS, true, CONFIG_INPUT);
+    writer_text(writer, "],\"output\":[");
+    write_tensors(writer, model, OUTPUTS, true, CONFIG_OUTPUT);
+    writer_text(writer, "],\"parameters\":{\"optional_inputs\":"
+                        "{\"string_value\":\"");
+    write_tensors(writer, model, INPUTS, false, NAME_ALONE);
+    writer_text(writer, "\"},\"optional_outputs\":{\"string_value\":\"");
+    write_tensors(writer, model, OUTPUTS, false, NAME_ALONE);
+    writer_text(writer, "\"}}}");
 }
+
+/* ---- the rest ----------------------------------------------------------- */
 
 /* 200 or 503, with what makes readers of each dialect of the protocol happy. */
 static void write_ready(struct reply *reply, const struct model *model,

@@ -1,32 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/** The four models: what each computes, takes and gives. */
+/** The four models: what of the native requests each one is. */
 #ifndef MODEL_H
 #define MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../api/request.h"
+#include "../api/members.h"
+#include "../api/outputs.h"
 
 #define MODEL_VERSION "1"
-
-/** For metadata; the rules themselves are those of api/request.h. */
-struct model_tensor {
-    const char *name;     /* native; NULL ends a list */
-    const char *datatype; /* the one that stands for its kind */
-    int rank;             /* with rows x classes; other ranks are accepted */
-    bool listed;          /* named in metadata, whose readers send every input
-                             that it names and ask for every output */
-    bool optional;        /* as an input need not be sent; as an output is
-                             not given by default */
-    unsigned include;     /* outputs: the bit that asks for it; 0: none */
-};
 
 struct model {
     const char *name;
     enum operation operation;
-    bool log;
-    const struct model_tensor *inputs, *outputs;
+    bool log;       /* what the option "log" is unless a parameter says it */
+    unsigned tasks; /* bits of enum task: all that it can be asked for */
 };
 
 enum { MODEL_COUNT = 4 };
@@ -36,11 +25,23 @@ extern const struct model models[MODEL_COUNT];
 /** The model of that name (bytes long); NULL: there is none. */
 const struct model *model_find(const char *name, size_t bytes);
 
-/** "logits, mask"; cut to fit. */
-void model_list(const struct model_tensor *tensors, char *text, size_t bytes);
+/** A request as it is before any input and parameter. */
+void model_request(const struct model *model, struct request *request,
+                   struct budget *budget);
 
-/** Its output of that name; NULL: there is none. */
-const struct model_tensor *model_output(const struct model *model,
-                                        const char *name);
+bool model_takes(const struct model *model, const struct member *member);
+bool model_gives(const struct model *model, const struct output_kind *output);
+
+/** Room for every list. */
+enum { MODEL_LIST = 192 };
+
+/** "logits, mask": what it takes, for messages. */
+const char *model_list_inputs(const struct model *model,
+                              char text[static MODEL_LIST]);
+
+/** What it gives; request: what this one can ask for, NULL: any. */
+const char *model_list_outputs(const struct model *model,
+                               const struct request *request,
+                               char text[static MODEL_LIST]);
 
 #endif

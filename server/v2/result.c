@@ -7,14 +7,18 @@
 #include "datatype.h"
 #include "intake.h"
 
+/* The outputs of an answer, in the order in which they are wanted. */
 struct result {
     const struct message *message;
-    const struct output *output[ANSWER_MAX_OUTPUTS];
-    bool binary[ANSWER_MAX_OUTPUTS];
+    const struct output *output[OUTPUT_COUNT];
+    bool binary[OUTPUT_COUNT];
     size_t count;
 };
 
-static struct output *find(struct answer *answer, const char *name)
+_Static_assert((int)OUTPUT_COUNT <= (int)REPLY_MAX_TENSORS,
+               "a reply has room for every output");
+
+static const struct output *find(const struct answer *answer, const char *name)
 {
     for (size_t i = 0; i < answer->count; i++)
         if (strcmp(answer->output[i].name, name) == 0)
@@ -22,32 +26,22 @@ static struct output *find(struct answer *answer, const char *name)
     return NULL;
 }
 
-static bool choose(struct result *result, struct answer *answer,
-                   struct problem *problem)
+static struct result choose(const struct message *message,
+                            const struct answer *answer)
 {
-    const struct message *message = result->message;
-    result->count =
-        message->output_count ? message->output_count : answer->count;
-    for (size_t i = 0; i < result->count; i++) {
-        bool listed = message->output_count > 0;
-        struct output *output =
-            listed ? find(answer, message->output[i].name) : &answer->output[i];
-        if (!output)
-            return problem_set(problem, 400, NULL,
-                               "output '%s': must be one that these parameters "
-                               "and inputs give",
-                               message->output[i].name);
-        if (output->tensor.rank == 0) { /* the protocol has no scalars */
-            output->tensor.rank = 1;
-            output->tensor.shape[0] = 1;
-        }
-        result->output[i] = output;
-        result->binary[i] =
-            listed ? message->output[i].binary : message->binary;
-        if (result->binary[i])
-            tensor_to_little_endian(&output->tensor);
+    struct result result = {.message = message, .count = answer->count};
+    for (size_t i = 0; i < answer->count; i++) {
+        result.output[i] = &answer->output[i];
+        result.binary[i] = message->binary;
     }
-    return true;
+    if (message->output_count == 0)
+        return result;
+    result.count = message->output_count;
+    for (size_t i = 0; i < message->output_count; i++) {
+        result.output[i] = find(answer, message->output[i].name);
+        result.binary[i] = message->output[i].binary;
+    }
+    return result;
 }
 
 static size_t wire_bytes(const struct tensor *tensor)
@@ -62,6 +56,8 @@ static void write_output(struct writer *writer, const struct output *output,
     writer_text(writer, "{\"name\":");
     writer_string(writer, output->name);
     writer_text(writer, ",\"shape\":[");
+    if (tensor->rank == 0) /* the protocol has no scalars */
+        writer_text(writer, "1");
     for (int i = 0; i < tensor->rank; i++) {
         writer_text(writer, i ? "," : "");
         writer_int64(writer, (int64_t)tensor->shape[i]);
@@ -105,25 +101,30 @@ static struct writer *write_result(const struct result *result)
 }
 
 /*
- * Its length has to be told before its first byte: write it once for the
- * count. Only a JSON tensor beside a binary one makes that long.
+ * The length of the text has to be told before its first byte. Without a tensor
+ * in it that is known; a tensor written as JSON beside a binary one is written
+ * once more, to be counted.
  */
-static bool measure(const struct result *result, size_t *bytes)
+static bool measure(const struct result *result, const struct writer *writer,
+                    size_t *bytes)
 {
     char buffer[4096];
-    struct writer *writer = write_result(result);
-    if (!writer)
+    *bytes = writer_known_bytes(writer);
+    if (*bytes != SIZE_MAX)
+        return true;
+    struct writer *counted = write_result(result);
+    if (!counted)
         return false;
     *bytes = 0;
-    for (size_t n; (n = writer_next(writer, buffer, sizeof buffer)) > 0;)
+    for (size_t n; (n = writer_next(counted, buffer, sizeof buffer)) > 0;)
         *bytes += n;
-    writer_free(writer);
+    writer_free(counted);
     return true;
 }
 
-static bool describe_binary(const struct result *result, struct reply *reply)
+static bool add_tensors(const struct result *result, struct reply *reply)
 {
-    if (!measure(result, &reply->text_bytes))
+    if (!measure(result, reply->writer, &reply->text_bytes))
         return false;
     reply->content_type = "application/octet-stream";
     reply->header[0].name = "Inference-Header-Content-Length";
@@ -136,20 +137,26 @@ static bool describe_binary(const struct result *result, struct reply *reply)
     return true;
 }
 
-bool result_describe(const struct message *message, struct answer *answer,
+bool result_describe(const struct message *message, const struct answer *answer,
                      struct reply *reply, struct problem *problem)
 {
-    struct result result = {.message = message};
+    const struct result result = choose(message, answer);
     bool binary = false;
-    if (!choose(&result, answer, problem))
-        return false;
     for (size_t i = 0; i < result.count; i++)
         binary |= result.binary[i];
     reply->status = 200;
     reply->content_type = "application/json";
     reply->text_bytes = SIZE_MAX;
-    if (binary && !describe_binary(&result, reply))
-        return problem_memory(problem);
     reply->writer = write_result(&result);
-    return reply->writer || problem_memory(problem);
+    return (reply->writer && (!binary || add_tensors(&result, reply))) ||
+           problem_memory(problem);
+}
+
+void result_order_bytes(const struct message *message, struct answer *answer)
+{
+    const struct result result = choose(message, answer);
+    for (size_t i = 0; i < result.count; i++)
+        if (result.binary[i])
+            tensor_to_little_endian(
+                &answer->output[result.output[i] - answer->output].tensor);
 }

@@ -7,13 +7,16 @@
 #include "../endpoint.h"
 #include "message.h"
 
+/** Give the outputs that go out as bytes the byte order of the wire. */
+void result_order_bytes(const struct message *message, struct answer *answer);
+
 /**
  * Describe the outputs that the message asks for, in its order; all that the
  * answer has where it asks for none. reply borrows from both.
  *
- * @return false: an output is not given with these options (400), memory.
+ * @return false: out of memory.
  */
-bool result_describe(const struct message *message, struct answer *answer,
+bool result_describe(const struct message *message, const struct answer *answer,
                      struct reply *reply, struct problem *problem);
 
 #endif

@@ -354,6 +354,25 @@ static void options_are_parameters(void **state)
     exchange_free(&exchange);
 }
 
+/* The parameter makes one model of the other. */
+static void log_is_a_parameter_too(void **state)
+{
+    (void)state;
+    struct exchange option = send_json(
+        SOFTMAX, "{\"parameters\":{\"log\":true},\"inputs\":[{\"name\":"
+                 "\"logits\",\"shape\":[3],\"datatype\":\"FP32\",\"data\":"
+                 "[1,2,3]}]}");
+    struct exchange model = send_json("/v2/models/log_softmax/infer", THREE);
+    char a[100], b[100];
+    assert_int_equal(option.status, 200);
+    assert_has(&option, "\"outputs\":[{\"name\":\"log_probabilities\"");
+    copy_array(a, sizeof a, &option, "\"data\":[");
+    copy_array(b, sizeof b, &model, "\"data\":[");
+    assert_string_equal(a, b);
+    exchange_free(&option);
+    exchange_free(&model);
+}
+
 /* Where the native form has a bare number, shape [1] and shape [] are one. */
 static void scalars_are_tensors_of_one_element(void **state)
 {
@@ -412,6 +431,7 @@ int main(void)
         cmocka_unit_test(raw_rows_may_be_long),
         cmocka_unit_test(tensors_without_elements_are_legal),
         cmocka_unit_test(options_are_parameters),
+        cmocka_unit_test(log_is_a_parameter_too),
         cmocka_unit_test(scalars_are_tensors_of_one_element),
         cmocka_unit_test(gradients_of_softmax_itself),
     };

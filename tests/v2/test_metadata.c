@@ -109,7 +109,7 @@ static void metadata_names_what_always_answers(void **state)
     assert_get("/v2/models/softmax/config", 200,
                "\"parameters\":{\"optional_inputs\":{\"string_value\":"
                "\"mask\"},\"optional_outputs\":{\"string_value\":"
-               "\"indices\"}}}");
+               "\"log_probabilities,indices\"}}}");
     assert_get("/v2/models/gradient/config", 200,
                "\"parameters\":{\"optional_inputs\":{\"string_value\":"
                "\"targets,weights,mask,upstream\"},\"optional_outputs\":"

@@ -89,9 +89,16 @@ static const struct {
      "which model softmax takes"},
     {SOFTMAX, WITH("\"outputs\":[{\"name\":\"probs\"}]"),
      "outputs[0].name: got \\\"probs\\\", must be one of probabilities, "
-     "indices, logsumexp, entropy, argmax, which model softmax gives"},
+     "log_probabilities, indices, logsumexp, entropy, argmax, which model "
+     "softmax gives"},
     {SOFTMAX, WITH("\"outputs\":[{\"name\":\"indices\"}]"),
-     "output 'indices': must be one that"},
+     "output 'indices': must be one of probabilities, logsumexp, entropy, "
+     "argmax, which these parameters and inputs give"},
+    {GRADIENT,
+     WITH("\"outputs\":[{\"name\":\"loss\"}],"
+          "\"parameters\":{\"of\":\"softmax\"}"),
+     "output 'loss': must be one of jacobian, which these parameters and "
+     "inputs give"},
     {SOFTMAX, WITH("\"outputs\":[{\"name\":\"argmax\"},{\"name\":\"argmax\"}]"),
      "output 'argmax': got it twice"},
     {SOFTMAX, WITH("\"outputs\":7"), "outputs: got 7, must be an array"},
@@ -118,7 +125,8 @@ static const struct {
     {SOFTMAX, WITH("\"parameters\":{\"include\":7}"),
      "include: got 7, must be a string of names with commas between them"},
     {SOFTMAX, WITH("\"parameters\":{\"include\":\"argmax\\\"\"}"),
-     "include: got \\\"argmax\\\\\\\"\\\", must be a string of names"},
+     "include: got \\\"argmax\\\"\\\", must be \\\"logsumexp\\\", "
+     "\\\"entropy\\\" or \\\"argmax\\\""},
     {SOFTMAX, WITH("\"parameters\":{\"temperature\":1e400}"),
      "parameters/temperature: got 1e400, must be between -1.8e308 and "
      "1.8e308, at byte"},
@@ -128,10 +136,11 @@ static const struct {
      INPUT("\"name\":\"logits\",\"shape\":[1],\"datatype\":\"FP32\","
            "\"data\":[1],\"data\":[1]"),
      "inputs/0/data: got it twice, must be given once, at byte"},
-    {SOFTMAX, WITH("\"parameters\":{\"log\":true}"), "log: got"},
+    {"/v2/models/log_softmax/infer", WITH("\"parameters\":{\"log\":false}"),
+     "log: got false, must be true for model log_softmax"},
     {SOFTMAX, WITH("\"parameters\":{\"dtype\":\"float64\"}"),
      "dtype: got \\\"float64\\\", must be \\\"float32\\\""},
-    {LOSS, THREE, "labels: got neither labels nor targets"},
+    {LOSS, THREE, "labels: got none, must be exactly one of labels, targets"},
     {LOSS,
      "{\"inputs\":[{\"name\":\"logits\",\"shape\":[1,3],\"datatype\":"
      "\"FP32\",\"data\":[1,2,3]},{\"name\":\"labels\",\"shape\":[1],"

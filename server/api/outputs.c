@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "outputs.h"
+
+#include <string.h>
+
+static bool has_top_k(const struct request *request)
+{
+    return request->top_k > 0;
+}
+
+enum {
+    ANY_SOFTMAX = TASK_SOFTMAX | TASK_LOG_SOFTMAX,
+    ANY_LOSS = TASK_LOSS | TASK_LOSS_GRADIENT
+};
+
+const struct output_kind output_kinds[OUTPUT_COUNT] = {
+    [OUTPUT_PROBABILITIES] = {"probabilities", TASK_SOFTMAX, TENSOR_NONE,
+                              SHAPE_TOP_K, .in_place = true},
+    [OUTPUT_LOG_PROBABILITIES] = {"log_probabilities", TASK_LOG_SOFTMAX,
+                                  TENSOR_NONE, SHAPE_TOP_K, .in_place = true},
+    [OUTPUT_INDICES] = {"indices", ANY_SOFTMAX, TENSOR_INT64, SHAPE_TOP_K,
+                        .given = has_top_k},
+    [OUTPUT_GRADIENT] = {"gradient", TASK_LOSS_GRADIENT | TASK_PRODUCT,
+                         TENSOR_NONE, SHAPE_LOGITS, .in_place = true},
+    [OUTPUT_JACOBIAN] = {"jacobian", TASK_JACOBIAN, TENSOR_NONE,
+                         SHAPE_JACOBIAN},
+    [OUTPUT_LOSS] = {"loss", ANY_LOSS, TENSOR_NONE, SHAPE_LOSS},
+    [OUTPUT_DIVISOR] = {"divisor", ANY_LOSS, TENSOR_FLOAT64, SHAPE_SCALAR},
+    [OUTPUT_ROWS] = {"rows", ANY_LOSS, TENSOR_INT64, SHAPE_SCALAR},
+    [OUTPUT_LOGSUMEXP] = {"logsumexp", ANY_SOFTMAX | ANY_LOSS, TENSOR_NONE,
+                          SHAPE_ROWS, .included = true},
+    [OUTPUT_ENTROPY] = {"entropy", ANY_SOFTMAX, TENSOR_NONE, SHAPE_ROWS,
+                        .included = true},
+    [OUTPUT_ARGMAX] = {"argmax", ANY_SOFTMAX | ANY_LOSS, TENSOR_INT64,
+                       SHAPE_ROWS, .included = true},
+    [OUTPUT_ACCURACY] = {"accuracy", ANY_LOSS, TENSOR_FLOAT64, SHAPE_SCALAR,
+                         .included = true},
+};
+
+_Static_assert(OUTPUT_COUNT <= sizeof(unsigned) * 8,
+               "include has a bit for each output");
+
+const struct output_kind *output_find(const char *name)
+{
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        if (!strcmp(output_kinds[i].name, name))
+            return &output_kinds[i];
+    return NULL;
+}
+
+enum output_id output_id(const struct output_kind *kind)
+{
+    return (enum output_id)(kind - output_kinds);
+}
+
+enum tensor_type output_usual_type(const struct output_kind *kind)
+{
+    return kind->type == TENSOR_NONE ? TENSOR_FLOAT32 : kind->type;
+}
+
+bool output_possible(const struct output_kind *kind,
+                     const struct request *request)
+{
+    return (kind->tasks & request_task(request)) &&
+           (!kind->given || kind->given(request));
+}
+
+bool output_given(const struct output_kind *kind, const struct request *request)
+{
+    return output_possible(kind, request) &&
+           (!kind->included || request->include & 1u << output_id(kind));
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The outputs of all answers: one table that says which task gives each, when,
+ * in which type and shape. Its order is that of every answer.
+ */
+#ifndef OUTPUTS_H
+#define OUTPUTS_H
+
+#include "request.h"
+#include "shapes.h"
+
+struct output_kind {
+    const char *name;
+    unsigned tasks;        /* bits of enum task: who gives it */
+    enum tensor_type type; /* TENSOR_NONE: the one that dtype names */
+    enum shape_kind shape;
+    bool included; /* only where "include" names it */
+    bool in_place; /* computed where the logits are, unless top_k is given */
+    bool (*given)(const struct request *request); /* NULL: always */
+};
+
+extern const struct output_kind output_kinds[OUTPUT_COUNT];
+
+/** NULL: no such output. */
+const struct output_kind *output_find(const char *name);
+
+/** Its place in the table. */
+enum output_id output_id(const struct output_kind *kind);
+
+/** What an answer's elements are under the default dtype. */
+enum tensor_type output_usual_type(const struct output_kind *kind);
+
+/** Will the answer to this request have it? */
+bool output_given(const struct output_kind *kind,
+                  const struct request *request);
+
+/** Could it, if it were included? */
+bool output_possible(const struct output_kind *kind,
+                     const struct request *request);
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "shapes.h"
+
+#include <stdio.h>
+
+/* SHAPE_UPSTREAM and SHAPE_LOSS depend on the request: the kind they are. */
+static enum shape_kind settle_kind(const struct request *request,
+                                   enum shape_kind kind)
+{
+    if (kind == SHAPE_UPSTREAM)
+        kind = request->of == OF_LOSS ? SHAPE_LOSS : SHAPE_LOGITS;
+    if (kind == SHAPE_LOSS)
+        kind = request->reduction == SMX_NONE ? SHAPE_ROWS : SHAPE_SCALAR;
+    return kind;
+}
+
+int request_shape(const struct request *request, enum shape_kind kind,
+                  size_t *shape)
+{
+    const struct tensor *logits = &request->logits;
+    int rank = 0;
+    kind = settle_kind(request, kind);
+    if (kind == SHAPE_SCALAR)
+        return 0;
+    if (kind == SHAPE_CLASSES) {
+        shape[0] = request->classes;
+        return 1;
+    }
+    for (int i = 0; i < logits->rank; i++)
+        if (kind != SHAPE_ROWS || i != request->axis)
+            shape[rank++] = logits->shape[i];
+    if (kind == SHAPE_TOP_K && request->top_k)
+        shape[request->axis] = (size_t)request->top_k;
+    if (kind == SHAPE_JACOBIAN)
+        shape[rank++] = request->classes;
+    return rank;
+}
+
+int shape_usual_rank(enum shape_kind kind)
+{
+    switch (kind) {
+    case SHAPE_SCALAR: /* where there are no scalars, an array of one */
+    case SHAPE_ROWS:
+    case SHAPE_CLASSES:
+    case SHAPE_LOSS:
+    case SHAPE_UPSTREAM:
+        return 1;
+    case SHAPE_JACOBIAN:
+        return 3;
+    default:
+        return 2;
+    }
+}
+
+bool shape_may_be_scalar(enum shape_kind kind)
+{
+    return kind == SHAPE_SCALAR || kind == SHAPE_ROWS || kind == SHAPE_LOSS ||
+           kind == SHAPE_UPSTREAM;
+}
+
+bool shape_is(const struct tensor *tensor, int rank, const size_t *shape)
+{
+    if (tensor->rank != rank)
+        return false;
+    for (int i = 0; i < rank; i++)
+        if (tensor->shape[i] != shape[i])
+            return false;
+    return true;
+}
+
+/* ---- what is wrong with one --------------------------------------------- */
+
+enum { SHAPE_TEXT = TENSOR_MAX_RANK * 22 + 8 };
+
+/* "shape [2, 3]"; rank 0 is "a single value". */
+static const char *shape_print(char *text, int rank, const size_t *shape)
+{
+    if (rank == 0)
+        return "a single value";
+    size_t used = (size_t)snprintf(text, SHAPE_TEXT, "shape [");
+    for (int i = 0; i < rank; i++)
+        used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%zu",
+                                 i ? ", " : "", shape[i]);
+    snprintf(text + used, SHAPE_TEXT - used, "]");
+    return text;
+}
+
+static const char *shape_words(enum shape_kind given, enum shape_kind settled)
+{
+    switch (settled) {
+    case SHAPE_SCALAR:
+        return "one for the whole loss";
+    case SHAPE_CLASSES:
+        return "one a class";
+    case SHAPE_ROWS:
+        return given == SHAPE_ROWS ? "logits without the class axis"
+                                   : "one a row";
+    default:
+        return "as logits";
+    }
+}
+
+bool shape_check(const struct request *request, const char *name,
+                 struct tensor *tensor, enum shape_kind kind,
+                 struct problem *problem)
+{
+    char pointer[32], got[SHAPE_TEXT], must[SHAPE_TEXT], or [64] = "";
+    size_t shape[TENSOR_MAX_RANK];
+    int rank = request_shape(request, kind, shape);
+    bool per_class = kind == SHAPE_MASK && request->logits.rank > 1;
+    if (rank == 0 && request->one_is_scalar && tensor->rank == 1 &&
+        tensor->shape[0] == 1)
+        tensor->rank = 0;
+    if (shape_is(tensor, rank, shape) ||
+        (per_class && shape_is(tensor, 1, &request->classes)))
+        return true;
+    if (per_class)
+        snprintf(or, sizeof or, ", or shape [%zu], one a class",
+                 request->classes);
+    snprintf(pointer, sizeof pointer, "/%s", name);
+    return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s%s",
+                       name, shape_print(got, tensor->rank, tensor->shape),
+                       shape_print(must, rank, shape),
+                       shape_words(kind, settle_kind(request, kind)), or);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/** The shapes that the tensors of a request and of its answer have. */
+#ifndef SHAPES_H
+#define SHAPES_H
+
+#include "request.h"
+
+enum shape_kind {
+    SHAPE_SCALAR,
+    SHAPE_LOGITS,   /* that of logits */
+    SHAPE_ROWS,     /* that of logits without the class axis */
+    SHAPE_CLASSES,  /* [classes] */
+    SHAPE_MASK,     /* that of logits; [classes] is as good */
+    SHAPE_LOSS,     /* one a row under the reduction none, else a scalar */
+    SHAPE_UPSTREAM, /* that of what it multiplies: loss or softmax */
+    SHAPE_TOP_K,    /* that of logits; the class axis has top_k, if given */
+    SHAPE_JACOBIAN, /* that of logits and [classes] */
+};
+
+/**
+ * The shape that a kind is for this request, whose logits, axis and options
+ * are known.
+ * @return its rank; 0: a scalar.
+ */
+int request_shape(const struct request *request, enum shape_kind kind,
+                  size_t *shape);
+
+/** The rank of that kind where logits are rows x classes: for metadata. */
+int shape_usual_rank(enum shape_kind kind);
+
+/** May a single value stand there, without brackets, for some request? */
+bool shape_may_be_scalar(enum shape_kind kind);
+
+bool shape_is(const struct tensor *tensor, int rank, const size_t *shape);
+
+/**
+ * 422 unless the tensor has the shape of that kind:
+ * "name: got shape [2], must be shape [3], as logits".
+ */
+bool shape_check(const struct request *request, const char *name,
+                 struct tensor *tensor, enum shape_kind kind,
+                 struct problem *problem);
+
+#endif
