@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: MIT
 # Install what continuous integration needs beyond scripts/deps.sh: a second
 # compiler, the linters, the arm64 cross build and qemu, packaging, an
-# engine for images, a library of Triton's load generator.
+# engine for images, a library of Triton's load generator; Node and a Java
+# for the generators of clients, unless some are here already.
 set -eu
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
+more=
+command -v npm >/dev/null || more="$more nodejs npm"
+command -v java >/dev/null || more="$more default-jre-headless"
 $sudo apt-get update -q
+# shellcheck disable=SC2086
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     --no-install-recommends clang clang-format libclang-rt-14-dev llvm \
     cppcheck shellcheck gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user qemu-user-static docker.io docker-compose iptables debootstrap \
-    python3-venv haproxy dpkg-dev debhelper libb64-0d chromium
+    python3-venv haproxy dpkg-dev debhelper libb64-0d chromium $more

@@ -4,7 +4,7 @@
 set -eu
 need="gcc make pkg-config libc6-dev libmicrohttpd-dev libjansson-dev
 libgnutls28-dev zlib1g-dev libcmocka-dev libcurl4-gnutls-dev curl jq
-python3-minimal python3-yaml"
+python3-minimal python3-yaml python3-jsonschema"
 missing=
 for package in $need; do
     state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Walk openapi.yaml: provoke every path x method x status that it documents.
 
-Each answer must have a documented media type and, where it is JSON, fit its
-schema; each example of a request must fit its schema and be answered 200, as
-the example of the same name says where there is one.
+Each answer must have a documented media type and the documented headers and,
+where it is JSON, fit its schema; each example of a request must fit its schema
+and be answered as the example of the same name says; each example of an error
+must be what the daemon says somewhere.
 """
 import json
 import os
@@ -12,12 +13,15 @@ import socket
 import sys
 import tempfile
 
+import jsonschema
 import yaml
 
 from daemon import Daemon, Tests
-from schema import Schemas
+from strict import strict
 
 JSON = {"Content-Type": "application/json"}
+# Answers that differ from call to call.
+SHOWN_AS_A_SHAPE = ("StatisticsResult",)
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -32,14 +36,16 @@ class Daemons:
         self.all = {
             "plain": Daemon(),
             "small": Daemon("--max-body", "48"),
-            "poor": Daemon("--memory-limit", "1"),
+            "busy": Daemon("--max-in-flight", "1"),
             "hasty": Daemon("--request-timeout", "1"),
             "locked": Daemon("--token-file", tokens.name),
             "leaving": Daemon("--drain-delay", "20"),
         }
+        self.held = occupy(self.busy)
         return self
 
     def __exit__(self, *_):
+        self.held.close()
         for daemon in self.all.values():
             if daemon is self.all["leaving"]:
                 daemon.stop()
@@ -49,6 +55,17 @@ class Daemons:
 
     def __getattr__(self, name):
         return self.all[name]
+
+
+def occupy(daemon):
+    """A connection whose request the daemon has begun and waits for."""
+    client = socket.create_connection(("127.0.0.1", daemon.port), 20)
+    client.sendall(b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
+                   b"Content-Type: application/json\r\n"
+                   b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+    if b"100 Continue" not in client.recv(65536):
+        raise RuntimeError("the daemon did not begin the request")
+    return client
 
 
 def slow(daemon, method, path):
@@ -78,6 +95,7 @@ def provoke(daemons, method, path, status, good):
         200: lambda: d.plain.ask(verb, path, body, JSON),
         400: lambda: d.plain.ask(verb, path, "{", JSON),
         401: lambda: d.locked.ask(verb, path, body, JSON),
+        405: lambda: d.plain.ask("DELETE", path),
         404: lambda: d.plain.ask(verb, path.replace("softmax", "none"), body,
                                  JSON),
         406: lambda: d.plain.ask(verb, path, body,
@@ -88,23 +106,51 @@ def provoke(daemons, method, path, status, good):
                                  {"Content-Type": "text/csv",
                                   "Content-Encoding": "br"}),
         422: lambda: d.plain.ask(verb, path, "{}", JSON),
-        503: lambda: d.poor.ask(verb, path, body, JSON),
+        503: lambda: d.busy.ask(verb, path, body, JSON),
     }
     if path.endswith(("/readyz", "/ready")) and status == 503:
         return d.leaving.ask(verb, path)
     return ways[status]() if status in ways else None
 
 
+class Schemas:
+    """Validates against the schemas of one document."""
+
+    def __init__(self, document):
+        self.document = strict(document)
+
+    def follow(self, node):
+        while "$ref" in node:
+            target = self.document
+            for step in node["$ref"].removeprefix("#/").split("/"):
+                target = target[step]
+            node = target
+        return node
+
+    def fault(self, value, schema):
+        """What is wrong, in a sentence; None: nothing."""
+        schema = {**schema, "components": self.document["components"]}
+        errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
+        worst = jsonschema.exceptions.best_match(errors)
+        return worst and f"{worst.json_path}: {worst.message[:500]}"
+
+
 def media_fault(schemas, response, headers, body):
     """Is the answer of a type, and in a form, that is documented?"""
-    content = response.get("content", {})
+    content = response["content"]
     kind = headers.get("Content-Type", "").split(";")[0]
     if kind not in content:
-        return f"Content-Type {kind!r} is not documented" if body else None
-    for name, header in response.get("headers", {}).items():
+        return f"Content-Type {kind!r} is not documented"
+    for name, header in response["headers"].items():
         if name not in headers:
             return f"header {name} is missing"
-    if not kind.endswith("json") or "schema" not in content[kind]:
+        schema = schemas.follow(header)["schema"]
+        text = headers[name]
+        fault = schemas.fault(
+            int(text) if schema["type"] == "integer" else text, schema)
+        if fault:
+            return f"header {name}: {fault}"
+    if not kind.endswith("json"):
         return None
     return schemas.fault(json.loads(body), content[kind]["schema"])
 
@@ -115,6 +161,7 @@ class Walk:
         self.document = document
         self.daemons = daemons
         self.tests = tests
+        self.said = []  # the bodies that were answered
 
     def resolve(self, path, item):
         """The path with its parameters' examples."""
@@ -137,26 +184,46 @@ class Walk:
                 continue
             got, headers, body = answer
             fault = None if got == int(status) else f"got {got} {body[:300]}"
-            self.tests.check(name, not fault and not (
-                fault := media_fault(self.schemas, follow(response), headers,
-                                     body)), fault)
+            fault = fault or media_fault(self.schemas, follow(response),
+                                         headers, body)
+            self.tests.check(name, not fault, fault)
+            self.said.append(body)
+        answers = follow(operation["responses"]["200"])["content"]
         for name, example in examples.items():
-            self.example(path, method, operation, name, example["value"],
-                         media["schema"])
+            self.example(f"{method} {path}", example["value"],
+                         media["schema"], answers["application/json"], name)
 
-    def example(self, path, method, operation, name, value, schema):
+    def example(self, operation, value, schema, media, name):
+        method, path = operation.split()
         status, _, body = self.daemons.plain.ask(
             method.upper(), path, json.dumps(value), JSON)
-        media = operation["responses"]["200"]["content"]["application/json"]
+        self.said.append(body)
         fault = self.schemas.fault(value, schema)
         if not fault and status != 200:
             fault = f"got {status} {body[:300]}"
         answer = json.loads(body)
         fault = fault or self.schemas.fault(answer, media["schema"])
-        shown = media.get("examples", {}).get(name)
-        if not fault and shown and shown["value"] != answer:
-            fault = f"got {answer}, shown is {shown['value']}"
-        self.tests.check(f"{method} {path}: {name}", not fault, fault)
+        shown = media["examples"].get(name, {}).get("value")
+        if not fault and shown != answer:
+            fault = f"got {answer}, shown is {shown}"
+        self.tests.check(f"{operation}: {name}", not fault, fault)
+
+    def examples(self):
+        """Each example of a shared response is what somebody was answered."""
+        self.said.append(self.daemons.plain.ask(
+            "POST", "/loss", json.dumps({"logits": [[1, 2, 3], [1, 2, 3]],
+                                         "labels": [0, 7]}), JSON)[2])
+        said = [json.loads(body) for body in self.said
+                if body.startswith((b"{", b"["))]
+        for name, response in self.document["components"]["responses"].items():
+            media = next(iter(response["content"].values()))
+            fault = self.schemas.fault
+            for title, example in media["examples"].items():
+                value = example["value"]
+                good = value in said or (name in SHOWN_AS_A_SHAPE and
+                                         not fault(value, media["schema"]))
+                self.tests.check(f"{name}: {title}", good,
+                                 f"nobody was answered {value}")
 
 
 def main():
@@ -171,6 +238,7 @@ def main():
             for method in METHODS:
                 if method in item:
                     walk.operation(path, method, item[method])
+        walk.examples()
         with open("openapi.yaml", "rb") as file:
             served = daemons.plain.ask("GET", "/openapi.yaml")[2]
             tests.check("served as it stands", served == file.read())

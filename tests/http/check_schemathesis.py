@@ -14,6 +14,9 @@ CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                       "schemathesis.toml")
 
 
+HOOKS = os.path.join(os.path.dirname(CONFIG), "schemathesis_hooks.py")
+
+
 def main(schemathesis, examples="50"):
     schemathesis = os.path.abspath(schemathesis)
     with Daemon("--log-level", "error") as daemon:
@@ -25,6 +28,7 @@ def main(schemathesis, examples="50"):
              "--suppress-health-check", "all", "--request-timeout", "20",
              "--no-color"],
             cwd=os.path.dirname(schemathesis),  # it leaves a folder behind
+            env={**os.environ, "SCHEMATHESIS_HOOKS": HOOKS},
             timeout=600, check=False).returncode
 
 

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+# Those who call the daemon: generated clients, examples, the Python package.
+
+GENERATORS := $(B)/generators
+# Those whose tools are quick to get: Python, Node and a Java to run one of them.
+GENERATORS_QUICK := openapi-python-client oag-python oag-typescript-fetch \
+	openapi-fetch
+
+$(GENERATORS)/venv/ready: tests/generators/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
+
+$(GENERATORS)/node_modules/ready: tests/generators/package.json
+	@mkdir -p $(GENERATORS)
+	cp $< $(GENERATORS)/package.json
+	cd $(GENERATORS) && npm install --silent --no-audit --no-fund
+	@touch $@
+
+.PHONY: check-generators check-generators-quick
+## check-generators: generate clients from openapi.yaml, compile, call (network)
+check-generators: $(B)/softmaxd $(GENERATORS)/venv/ready $(GENERATORS)/node_modules/ready
+	SOFTMAXD=$(B)/softmaxd python3 tests/generators/run.py $(GENERATORS) $(ONLY)
+
+## check-generators-quick: the same with those that need Python, Node and Java
+check-generators-quick:
+	$(MAKE) check-generators ONLY='$(GENERATORS_QUICK)'
+
+.PHONY: lint-openapi
+## lint-openapi: Spectral and Redocly on openapi.yaml (needs npm once)
+lint-openapi: $(GENERATORS)/node_modules/ready
+	$(GENERATORS)/node_modules/.bin/spectral lint --fail-severity=warn \
+	    -r tests/generators/spectral.yaml openapi.yaml
+	tests/generators/redocly.sh $(GENERATORS)/node_modules/.bin/redocly
