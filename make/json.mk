@@ -5,15 +5,27 @@ BENCH_JSON := $(O)/tests/bench/bench_json
 BENCH_JSON_NEEDS := simdjson.h fmt/compile.h jansson.h
 ROUNDS ?= 15
 
-$(BENCH_JSON): $(BENCH_JSON).o $(O)/tests/bench/bench_json_codec.o $(O)/libserver.a $(O)/libsoftmax.a
-	$(CXX) $(ALL_LDFLAGS) -o $@ $^ -lsimdjson -lfmt $(ALL_LIBS)
+# Today's crates, linked in where cargo is there; their versions stand in
+# json_peers/Cargo.toml. The copy keeps what cargo writes out of the tree.
+ifneq ($(shell command -v cargo),)
+JSON_PEERS := $(B)/json_peers/target/release/libjson_peers.a
+endif
+
+$(B)/json_peers/target/release/libjson_peers.a: $(wildcard tests/bench/json_peers/* tests/bench/json_peers/src/*)
+	@mkdir -p $(B)/json_peers && cp -r tests/bench/json_peers/. $(B)/json_peers
+	cd $(B)/json_peers && RUSTFLAGS="-C target-cpu=native" cargo build --quiet --release
+	@touch $@
+
+$(BENCH_JSON): $(BENCH_JSON).o $(O)/tests/bench/bench_json_codec.o $(JSON_PEERS) $(O)/libserver.a $(O)/libsoftmax.a
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ -lsimdjson -lfmt -ldl $(ALL_LIBS)
 $(BENCH_JSON).o: tests/bench/bench_json.cpp
 	@mkdir -p $(@D)
-	$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -O2 -g -c -o $@ $<
+	$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -O2 -g $(if $(JSON_PEERS),-DRUST_PEERS) -c -o $@ $<
 
 .PHONY: bench-json
-## bench-json: numbers to and from JSON beside simdjson, Jansson, strtof, to_chars, fmt
+## bench-json: numbers to and from JSON beside simdjson, zmij, sonic-rs, ryu, fmt ...
 bench-json:
+	@command -v cargo >/dev/null || echo "skipped: Rust's crates, no cargo"
 	@for header in $(BENCH_JSON_NEEDS); do \
 	    echo "#include <$$header>" | $(CXX) -std=c++17 -E -xc++ - >/dev/null 2>&1 || \
 	    { echo "skipped: no $$header (libsimdjson-dev libfmt-dev libjansson-dev)"; exit 0; }; \

@@ -14,7 +14,8 @@ import sys
 TEXT_MB = 9.96    # of bench_http.py's 1,048,576 logits
 NAMES = {"simdjson": "simdjson", "strtof": "strtof", "jansson": "Jansson",
          "to_chars": "std::to_chars", "fmt": "fmt", "printf": "printf",
-         "onednn": "oneDNN", "pytorch": "PyTorch", "memcpy": "memcpy"}
+         "zmij": "zmij", "ryu": "ryu", "sonic-rs": "sonic-rs",
+         "fast-float2": "fast-float2", "onednn": "oneDNN", "pytorch": "PyTorch", "memcpy": "memcpy"}
 
 
 def table(head, rows):
@@ -26,15 +27,17 @@ def bench_json(rows):
     """One line a case; peers that do the same job share a column."""
     cases = {"short": "read shortest float32 text", "long": "read 17 digits",
              "float32": "write float32", "float64": "write float64"}
-    columns = [("simdjson", "to_chars"), ("strtof", "printf"), ("jansson",)]
+    columns = [("simdjson", "zmij"), ("fast-float2", "ryu"),
+               ("sonic-rs", "to_chars"), ("jansson",)]
     lines = []
     for case, title in cases.items():
         mine = [row for row in rows if row["case"] == case]
-        cells = [f"{NAMES[row['peer']]} {row['peer_ns']:.3g} "
-                 f"({row['ratio']:.2g}×)"
-                 for column in columns for row in mine if row["peer"] in column]
+        cells = [next((f"{NAMES[row['peer']]} {row['peer_ns']:.3g} "
+                       f"({row['ratio']:.2g}×)" for row in mine
+                       if row["peer"] in column), "–") for column in columns]
         lines.append([title, f"**{mine[0]['softmaxd_ns']:.1f}**"] + cells)
-    return table(["`make bench-json`, ns a number", "softmaxd", "", "", ""], lines)
+    return table(["`make bench-json`, ns a number", "softmaxd"] +
+                 [""] * len(columns), lines)
 
 
 def times(rows):

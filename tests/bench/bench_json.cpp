@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // JSON numbers: softmaxd beside simdjson, Jansson, strtof, std::to_chars, fmt
-// and printf. One thread; every contestant once a round, the median of all
-// rounds. Prints a table and writes the ratios to the file that is named.
+// and printf, and with RUST_PEERS beside Rust's crates (json_peers/). One
+// thread; every contestant once a round, the median of all rounds. Prints a
+// table and writes the ratios to the file that is named.
 #include "bench_json.h"
 
 #include <algorithm>
@@ -19,6 +20,21 @@
 #include <simdjson.h>
 #include <string>
 #include <vector>
+
+#ifdef RUST_PEERS
+extern "C" {
+size_t read_sonic_rs(const char *text, size_t bytes, float *values);
+size_t read_simd_json(const char *text, size_t bytes, float *values);
+size_t read_fast_float2(const char *text, size_t bytes, float *values);
+size_t read_lexical(const char *text, size_t bytes, float *values);
+size_t write_zmij_float(const float *values, size_t count);
+size_t write_zmij_double(const double *values, size_t count);
+size_t write_ryu_float(const float *values, size_t count);
+size_t write_ryu_double(const double *values, size_t count);
+size_t write_lexical_float(const float *values, size_t count);
+size_t write_lexical_double(const double *values, size_t count);
+}
+#endif
 
 namespace
 {
@@ -127,6 +143,19 @@ void add_readers(std::vector<contestant> &all, const std::string &data,
     all.push_back({"read", data, "jansson",
                    [&text, values] { return read_jansson(text, values); },
                    true});
+#ifdef RUST_PEERS
+    static constexpr struct {
+        const char *name;
+        size_t (*read)(const char *text, size_t bytes, float *values);
+    } crates[] = {{"sonic-rs", read_sonic_rs},
+                  {"simd-json", read_simd_json},
+                  {"fast-float2", read_fast_float2},
+                  {"lexical-core", read_lexical}};
+    for (const auto &crate : crates)
+        all.push_back({"read", data, crate.name, [&text, values, crate] {
+                           return crate.read(text.data(), text.size(), values);
+                       }});
+#endif
 }
 
 // Every number with a comma into one slice again and again, as an answer goes
@@ -160,6 +189,36 @@ template <class number> size_t write_jansson(const std::vector<number> &values)
     return bytes;
 }
 
+#ifdef RUST_PEERS
+void add_crates(std::vector<contestant> &all, const std::string &data,
+                const std::vector<float> &values)
+{
+    all.push_back({"write", data, "zmij", [&values] {
+                       return write_zmij_float(values.data(), values.size());
+                   }});
+    all.push_back({"write", data, "ryu", [&values] {
+                       return write_ryu_float(values.data(), values.size());
+                   }});
+    all.push_back({"write", data, "lexical-core", [&values] {
+                       return write_lexical_float(values.data(), values.size());
+                   }});
+}
+
+void add_crates(std::vector<contestant> &all, const std::string &data,
+                const std::vector<double> &values)
+{
+    all.push_back({"write", data, "zmij", [&values] {
+                       return write_zmij_double(values.data(), values.size());
+                   }});
+    all.push_back({"write", data, "ryu", [&values] {
+                       return write_ryu_double(values.data(), values.size());
+                   }});
+    all.push_back({"write", data, "lexical-core", [&values] {
+                       return write_lexical_double(values.data(), values.size());
+                   }});
+}
+#endif
+
 template <class number>
 void add_writers(std::vector<contestant> &all, const std::string &data,
                  const std::vector<number> &values,
@@ -187,6 +246,9 @@ void add_writers(std::vector<contestant> &all, const std::string &data,
                    true});
     all.push_back({"write", data, "jansson",
                    [&values] { return write_jansson(values); }, true});
+#ifdef RUST_PEERS
+    add_crates(all, data, values);
+#endif
 }
 
 [[noreturn]] void fail(const char *what)
@@ -237,12 +299,12 @@ void report(const std::vector<contestant> &all, const char *path)
         fail("cannot write the ratios");
     double own = 0;
     const char *separator = "[\n";
-    printf("%-6s %-14s %-9s %10s %15s\n", "", "", "", "ns a number",
+    printf("%-6s %-14s %-13s %10s %15s\n", "", "", "", "ns a number",
            "times softmaxd's");
     for (const auto &c : all) {
         if (c.name == "softmaxd")
             own = c.ns();
-        printf("%-6s %-14s %-9s %10.2f %15.2f\n", c.op.c_str(), c.data.c_str(),
+        printf("%-6s %-14s %-13s %10.2f %15.2f\n", c.op.c_str(), c.data.c_str(),
                c.name.c_str(), c.ns(), c.ns() / own);
         if (c.name == "softmaxd" || c.data == "probabilities")
             continue;

@@ -13,7 +13,8 @@ static bool begin(void *cls, const struct reader_path *path,
 {
     (void)problem;
     if (path->depth == 1 && strcmp(path->step[0].name, "logits") == 0)
-        *lift = (struct reader_lift){cls, READER_FLOAT32, 8, true};
+        *lift = (struct reader_lift){
+            .tensor = cls, .element = READER_FLOAT32, .max_rank = 8};
     return true;
 }
 
