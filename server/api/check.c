@@ -185,6 +185,8 @@ static bool check_types(struct request *request, struct problem *problem)
 
 bool request_check(struct request *request, struct problem *problem)
 {
+    if (request->weights.rank == 1 && request->weights.count == 0)
+        tensor_free(&request->weights); /* an empty list is none */
     bool loss = request_task(request) & (TASK_LOSS | TASK_LOSS_GRADIENT);
     return check_task(request, problem) && check_logits(request, problem) &&
            check_types(request, problem) && check_top_k(request, problem) &&

@@ -2,7 +2,6 @@
 #include "members.h"
 
 #include <float.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +45,7 @@ enum {
 
 const struct member members[] = {
     TENSOR(logits, ALL, FLOAT, LOGITS, SMX_LOGITS, .infinity = true,
-           .usual = true),
+           .required = true, .usual = true),
     TENSOR(labels, LOSSES, INT64, ROWS, SMX_LABELS, .criterion = true,
            .usual = true),
     TENSOR(targets, LOSSES, FLOAT, LOGITS, SMX_TARGETS, .criterion = true),
@@ -108,22 +107,6 @@ bool member_given(struct request *request, const struct member *member)
 }
 
 /* ---- setting ------------------------------------------------------------ */
-
-/* 3, 3.0 and 3e0 are the same integer; beyond 2^53 only the first form is. */
-static bool integer_of(const struct value *value, int64_t *integer)
-{
-    if (value_kind(value) == VALUE_INTEGER) {
-        *integer = value_integer(value);
-        return true;
-    }
-    if (value_kind(value) != VALUE_REAL)
-        return false;
-    double number = value_number(value);
-    if (!(fabs(number) <= 0x1p53) || number != trunc(number))
-        return false;
-    *integer = (int64_t)number;
-    return true;
-}
 
 static bool set_integer(const struct member *member, int64_t integer,
                         int64_t *place)
@@ -203,7 +186,7 @@ static bool set_value(struct request *request, const struct member *member,
             *(bool *)place = value_boolean(value);
         return kind == VALUE_BOOL;
     case MEMBER_INTEGER:
-        return integer_of(value, &integer) &&
+        return value_to_integer(value, &integer) &&
                set_integer(member, integer, place);
     case MEMBER_NUMBER:
         return (kind == VALUE_INTEGER || kind == VALUE_REAL) &&

@@ -29,6 +29,7 @@ struct member {
     enum shape_kind shape;
     enum smx_operand operand; /* as the library names it in an error */
     bool infinity;            /* -Infinity is an element like any other */
+    bool required;            /* null does not stand for absent */
     bool usual;               /* part of a plain request: for metadata */
     bool criterion;           /* a loss needs exactly one of these */
 

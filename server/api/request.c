@@ -77,6 +77,7 @@ bool request_tensor(struct request *request, const char *name,
         .element = element_of(request, member),
         .max_rank = LOGITS_MAX_RANK,
         .infinity = member->infinity,
+        .required = member->required,
         .bare = shape_may_be_scalar(member->shape),
     };
     return true;

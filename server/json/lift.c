@@ -12,6 +12,7 @@ void lift_begin(struct lift *lift, const struct reader_lift *request,
     memcpy(lift->name, name, bytes);
     lift->name[bytes] = '\0';
     lift->max_rank = request->max_rank;
+    lift->required = request->required;
     lift->depth = 0;
     lift->rank = -1;
     memset(lift->shaped, 0, sizeof lift->shaped);
@@ -107,9 +108,20 @@ static void describe(struct lift *lift)
             lift->shaped[i] ? lift->shape[i] : lift->counts[i] + 1;
 }
 
+static bool is_null(const char *text, size_t bytes)
+{
+    return bytes == 4 && memcmp(text, "null", 4) == 0;
+}
+
 static bool element(struct lift *lift, const char *text, size_t bytes,
                     struct problem *problem)
 {
+    if (lift->rank < 0 && lift->depth == 0 && !lift->required &&
+        is_null(text, bytes)) {
+        tensor_free(lift->stage.tensor);
+        lift->expect = LIFT_DONE;
+        return true;
+    }
     if (lift->rank < 0)
         lift->rank = lift->depth;
     if (lift->depth < lift->rank) {
@@ -136,16 +148,13 @@ static bool element(struct lift *lift, const char *text, size_t bytes,
 static bool finish(struct lift *lift, struct problem *problem)
 {
     struct tensor *tensor = lift->stage.tensor;
+    if (tensor->type == TENSOR_NONE)
+        return true;
     tensor->rank = lift->rank;
     tensor->count = lift->stage.count;
     memcpy(tensor->shape, lift->shape,
            (size_t)lift->rank * sizeof *lift->shape);
     return stage_finish(&lift->stage, problem);
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static bool ends_token(char c)
@@ -252,9 +261,9 @@ static const char *step(struct lift *lift, const char *p, const char *end,
 /* May a token that was split at commas and spaces be taken as a whole? */
 static bool is_whole(const char *text, size_t bytes)
 {
-    static const char infinity[] = "\"-Infinity\"";
-    if (bytes == sizeof infinity - 1 && memcmp(text, infinity, bytes) == 0)
-        return true;
+    if (text[0] == '"') /* a string, to its second quote */
+        return bytes > 1 && !memchr(text, '\\', bytes) &&
+               memchr(text + 1, '"', bytes - 1) == text + bytes - 1;
     for (size_t i = 0; i < bytes; i++)
         if (ends_token(text[i]))
             return false;

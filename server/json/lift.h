@@ -14,6 +14,7 @@ struct lift {
     struct stage stage;
     char name[256]; /* of the value: "logits", "inputs/0/data" */
     int max_rank;
+    bool required;                  /* null does not leave it absent */
     int depth;                      /* open brackets */
     int rank;                       /* -1: not known yet */
     size_t shape[TENSOR_MAX_RANK];  /* of closed levels */
@@ -24,6 +25,12 @@ struct lift {
     size_t token_bytes;
     bool quoted, escaped; /* the token is a string; behind a backslash */
 };
+
+/** RFC 8259's insignificant white space. */
+static inline bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
 
 /** A value begins; its tensor is absent. */
 void lift_begin(struct lift *lift, const struct reader_lift *request,

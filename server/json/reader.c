@@ -40,6 +40,7 @@ struct reader {
     bool escaped;   /* behind a backslash */
     bool plain;     /* all so far: an object whose members were lifted */
     bool failed;
+    int mark;                 /* bytes of a byte order mark; 3: it is over */
     struct place token_place; /* of a lifted token from earlier slices */
     struct place place;       /* line is that of counted */
     const char *counted;      /* lines are counted up to here in this slice */
@@ -299,13 +300,12 @@ static const char *begin_value(struct reader *reader, const char *p,
     return p + 1;
 }
 
-static bool next_value(struct reader *reader)
+static void next_value(struct reader *reader)
 {
     bool object = nesting_in_object(&reader->nesting);
     if (!object)
         nesting_count(&reader->nesting);
     reader->state = object ? EXPECT_NAME : EXPECT_VALUE;
-    return true;
 }
 
 /* Does c, which is no value, fit here? */
@@ -333,19 +333,15 @@ static bool structure(struct reader *reader, char c)
         return c == ']';
     case EXPECT_NEXT:
         if (c == ',')
-            return next_value(reader);
-        if (c != (nesting_in_object(&reader->nesting) ? '}' : ']'))
+            next_value(reader);
+        else if (c != (nesting_in_object(&reader->nesting) ? '}' : ']'))
             return false;
-        pop(reader);
+        else
+            pop(reader);
         return true;
     default:
         return false;
     }
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 static const char *feed_structure(struct reader *reader, const char *p,
@@ -382,7 +378,10 @@ static bool lift_ended(struct reader *reader, const char *p,
     reader->stages = stages;
     stages[reader->stage_count++] = reader->lift.stage;
     value_ended(reader);
-    return envelope_append(&reader->envelope, "0", 1, problem) &&
+    bool absent = reader->lift.stage.tensor->type == TENSOR_NONE;
+    reader->plain &= !absent; /* the name, in no tensor, may come again */
+    return envelope_append(&reader->envelope, absent ? "null" : "0",
+                           absent ? 4 : 1, problem) &&
            envelope_seam(&reader->envelope, place_at(reader, p), problem);
 }
 
@@ -425,19 +424,40 @@ static const char *feed(struct reader *reader, const char *p, const char *end,
     }
 }
 
+/* RFC 8259, 8.1: a byte order mark in front may be ignored. */
+static const char *feed_mark(struct reader *reader, const char *p,
+                             const char *end, struct problem *problem)
+{
+    static const char mark[] = "\xef\xbb\xbf";
+    while (p < end && reader->mark < 3 && *p == mark[reader->mark]) {
+        reader->mark++;
+        p++;
+    }
+    if (p < end && reader->mark % 3 > 0) {
+        problem_set(problem, 400, NULL, "body: got byte 0xef, must be a value");
+        place_problem(problem, reader->place, 0);
+        return NULL;
+    }
+    reader->mark = p < end ? 3 : reader->mark;
+    return p;
+}
+
 bool reader_feed(struct reader *reader, const char *bytes, size_t count,
                  struct problem *problem)
 {
     if (reader->failed)
         return false;
-    const char *p = bytes, *end = bytes + count;
+    const char *end = bytes + count;
     reader->slice = reader->counted = bytes;
-    while (p < end) {
+    const char *p = feed_mark(reader, bytes, end, problem);
+    while (p && p < end) {
         const char *next = feed(reader, p, end, problem);
         if (!next)
             return located(reader, p, problem);
         p = next;
     }
+    if (!p)
+        return located(reader, bytes, problem);
     place_at(reader, end);
     reader->before += count;
     return true;

@@ -7,9 +7,10 @@
  * the rest is the envelope, the same document with a 0 where a lifted value
  * stood, which value_parse reads at the end; where nothing but members was
  * lifted and nothing else is there, it is {}. A document is accepted exactly
- * when a strict RFC 8259 parser accepts it, wherever the slices fall; only in
- * float tensors the string "-Infinity" and the bare tokens -Infinity,
- * Infinity and NaN are understood too.
+ * when a strict RFC 8259 parser accepts it, wherever the slices fall; a UTF-8
+ * byte order mark may precede it, and in float tensors the names of the
+ * non-finite numbers are understood, as strings and as bare tokens:
+ * "-Infinity", -Inf, NaN, in any case.
  */
 #ifndef READER_H
 #define READER_H
@@ -51,6 +52,7 @@ struct reader_lift {
     bool infinity; /* -Infinity is welcome (logits); any other
                       non-finite number is always a 422 naming
                       the element */
+    bool required; /* null is a 422; else it leaves the tensor absent */
 };
 
 struct reader_client {

@@ -10,6 +10,7 @@
 
 #include "../number/number.h"
 #include "../number/number_read.h"
+#include "nonfinite.h"
 #include "value.h"
 
 static bool is(const char *text, size_t bytes, const char *word)
@@ -109,6 +110,12 @@ static bool at_element(struct stage *stage, const char *member, size_t index,
                        member, bytes, value, rule);
 }
 
+/* Finite, or the one infinity that may be welcome. */
+static bool is_allowed(const struct stage *stage, double value)
+{
+    return isfinite(value) || (stage->infinity && value == -INFINITY);
+}
+
 /* Doubles to floats in place: a float never lies behind its double. */
 bool stage_narrow(struct stage *stage, const char *member,
                   struct problem *problem)
@@ -126,7 +133,7 @@ bool stage_narrow(struct stage *stage, const char *member,
                 uint32_t bits = (uint32_t)stage->exceptions[next].value;
                 memcpy(&single, &bits, sizeof single);
             }
-        if (isinf(single) && !isinf(wide))
+        if (!isinf(wide) && !is_allowed(stage, single))
             return at_element(stage, member, i, problem,
                               "within the range of float32");
         memcpy(data + i * sizeof single, &single, sizeof single);
@@ -172,6 +179,8 @@ static bool refuse_token(const struct stage *stage, const char *text,
                          struct problem *problem)
 {
     struct problem found = {0};
+    if (stage->infinity && stage->nested && is(text, bytes, "null"))
+        return refuse(text, bytes, name, "a number or \"-Infinity\"", problem);
     struct value *value = value_parse(text, bytes, &found);
     value_free(value);
     if (value || found.status == 422)
@@ -179,23 +188,6 @@ static bool refuse_token(const struct stage *stage, const char *text,
     if (found.status == 503)
         return problem_memory(problem);
     return problem_set(problem, 400, NULL, "%s", found.detail);
-}
-
-/* The words that float tensors understand beside numbers. */
-static bool read_word(const struct stage *stage, const char *text, size_t bytes,
-                      double *value)
-{
-    if (stage->element == READER_INT64 || stage->element == READER_BOOL)
-        return false;
-    if (is(text, bytes, "-Infinity") || is(text, bytes, "\"-Infinity\""))
-        *value = -INFINITY;
-    else if (is(text, bytes, "Infinity"))
-        *value = INFINITY;
-    else if (is(text, bytes, "NaN"))
-        *value = NAN;
-    else
-        return false;
-    return true;
 }
 
 static bool put_boolean(struct stage *stage, const char *text, size_t bytes)
@@ -238,19 +230,25 @@ static bool note_exceptions(struct stage *stage, const char *text, size_t bytes,
     return true;
 }
 
+static bool refuse_nonfinite(const struct stage *stage, const char *text,
+                             size_t bytes, const char *name,
+                             struct problem *problem)
+{
+    return refuse(text, bytes, name,
+                  stage->infinity ? "finite or -Infinity" : "finite", problem);
+}
+
 static bool put_float64(struct stage *stage, const char *text, size_t bytes,
                         const char *name, struct problem *problem)
 {
     double wide;
     double *data = stage->tensor->data;
-    if (read_word(stage, text, bytes, &wide)) {
-        if (!stage->infinity || wide != -INFINITY)
-            return refuse(text, bytes, name,
-                          stage->infinity ? "finite or -Infinity" : "finite",
-                          problem);
-    } else if (!number_read_float64(text, bytes, &wide)) {
-        return refuse_token(stage, text, bytes, name, problem);
-    } else if (isinf(wide)) {
+    if (!number_read_float64(text, bytes, &wide)) {
+        if (!nonfinite_read(text, bytes, &wide))
+            return refuse_token(stage, text, bytes, name, problem);
+        if (!is_allowed(stage, wide))
+            return refuse_nonfinite(stage, text, bytes, name, problem);
+    } else if (!is_allowed(stage, wide)) {
         return refuse(text, bytes, name, "within the range of float64",
                       problem);
     } else if (undecided(stage) &&
@@ -267,15 +265,13 @@ static bool put_float32(struct stage *stage, const char *text, size_t bytes,
     double wide;
     float single;
     float *data = stage->tensor->data;
-    if (read_word(stage, text, bytes, &wide)) {
-        if (!stage->infinity || wide != -INFINITY)
-            return refuse(text, bytes, name,
-                          stage->infinity ? "finite or -Infinity" : "finite",
-                          problem);
+    if (!number_read_float32(text, bytes, &single)) {
+        if (!nonfinite_read(text, bytes, &wide))
+            return refuse_token(stage, text, bytes, name, problem);
+        if (!is_allowed(stage, wide))
+            return refuse_nonfinite(stage, text, bytes, name, problem);
         single = -INFINITY;
-    } else if (!number_read_float32(text, bytes, &single)) {
-        return refuse_token(stage, text, bytes, name, problem);
-    } else if (isinf(single)) {
+    } else if (!is_allowed(stage, single)) {
         return refuse(text, bytes, name, "within the range of float32",
                       problem);
     }

@@ -2,6 +2,7 @@
 #include "value.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,6 +311,21 @@ int64_t value_integer(const struct value *value)
     return json_integer_value(node(value));
 }
 
+/* Beyond 2^53 only an integer that is written as one is exact. */
+bool value_to_integer(const struct value *value, int64_t *integer)
+{
+    if (json_is_integer(node(value))) {
+        *integer = value_integer(value);
+        return true;
+    }
+    double number = json_real_value(node(value));
+    if (!json_is_real(node(value)) || !(fabs(number) <= 0x1p53) ||
+        number != trunc(number))
+        return false;
+    *integer = (int64_t)number;
+    return true;
+}
+
 double value_number(const struct value *value)
 {
     return json_number_value(node(value));
@@ -333,7 +349,8 @@ const struct value *value_at(const struct value *array, size_t index)
 
 const struct value *value_member(const struct value *object, const char *name)
 {
-    return (const struct value *)json_object_get(node(object), name);
+    const json_t *member = json_object_get(node(object), name);
+    return json_is_null(member) ? NULL : (const struct value *)member;
 }
 
 bool value_each(const struct value *object,
@@ -344,7 +361,8 @@ bool value_each(const struct value *object,
     json_t *members = (json_t *)object;
     for (void *i = json_object_iter(members); i;
          i = json_object_iter_next(members, i))
-        if (!visit(cls, json_object_iter_key(i),
+        if (!json_is_null(json_object_iter_value(i)) &&
+            !visit(cls, json_object_iter_key(i),
                    (const struct value *)json_object_iter_value(i)))
             return false;
     return true;

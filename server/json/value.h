@@ -41,8 +41,10 @@ void value_free(struct value *document);
 
 enum value_kind value_kind(const struct value *value);
 
-bool value_boolean(const struct value *value);       /* VALUE_BOOL */
-int64_t value_integer(const struct value *value);    /* VALUE_INTEGER */
+bool value_boolean(const struct value *value);    /* VALUE_BOOL */
+int64_t value_integer(const struct value *value); /* VALUE_INTEGER */
+bool value_to_integer(const struct value *value,
+                      int64_t *integer); /* 3, 3.0 and 3e0; false: another */
 double value_number(const struct value *value);      /* INTEGER or REAL */
 const char *value_string(const struct value *value); /* UTF-8; VALUE_STRING */
 
@@ -52,10 +54,12 @@ size_t value_size(const struct value *value);
 /** Element of an array; NULL beyond its end. */
 const struct value *value_at(const struct value *array, size_t index);
 
-/** Member of an object; NULL where absent or not an object. */
+/** Member of an object; NULL where absent or null, which are the same here,
+ *  or not an object. */
 const struct value *value_member(const struct value *object, const char *name);
 
-/** Call visit for each member in document order until it returns false. */
+/** Call visit for each member that is not null, in document order, until it
+ *  returns false. */
 bool value_each(const struct value *object,
                 bool (*visit)(void *cls, const char *name,
                               const struct value *value),

@@ -156,8 +156,9 @@ static bool dimension_parse(struct message_input *input, int i,
                             const struct value *value, struct problem *problem)
 {
     char text[PRINT_BYTES];
-    if (value_kind(value) == VALUE_INTEGER && value_integer(value) >= 0) {
-        input->shape[i] = (size_t)value_integer(value);
+    int64_t size;
+    if (value_to_integer(value, &size) && size >= 0) {
+        input->shape[i] = (size_t)size;
         return true;
     }
     value_print(value, text, sizeof text);

@@ -3,19 +3,12 @@
  * Any bytes as a body: read whole and in slices (the first byte says how
  * long) with the same result, and accepted as Jansson accepts them.
  */
-#define _GNU_SOURCE
 #include "fuzz.h"
 
 #include <string.h>
 
 #include "../number/reading.h"
 #include "../json/verdict.h"
-
-/* The words of float tensors that are not JSON. */
-static bool has_words(const char *body, size_t bytes)
-{
-    return memmem(body, bytes, "Infinity", 8) || memmem(body, bytes, "NaN", 3);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#define _GNU_SOURCE
 /*
  * The reader accepts what a strict parser accepts and refuses the rest,
  * whether a value is lifted or left in the envelope: against Jansson, on
@@ -256,11 +255,6 @@ static size_t mutate(char *body, size_t bytes, size_t room)
     }
 }
 
-static bool has_word(const char *body, size_t bytes, const char *word)
-{
-    return memmem(body, bytes, word, strlen(word)) != NULL;
-}
-
 static void mutated_documents_are_json_for_both_or_neither(void **state)
 {
     (void)state;
@@ -275,7 +269,7 @@ static void mutated_documents_are_json_for_both_or_neither(void **state)
             bytes = mutate(body, bytes, sizeof body);
         int status = status_of(body, bytes, 1 + (size_t)rand() % 64);
         bool accepts = jansson_accepts(body, bytes);
-        bool word = has_word(body, bytes, "Infinity");
+        bool word = has_words(body, bytes);
         if ((accepts && status == 400) || (!accepts && status == 200 && !word))
             fail_msg("%.*s: %d, Jansson %s", (int)bytes, body, status,
                      accepts ? "accepts" : "refuses");

@@ -373,6 +373,28 @@ static void log_is_a_parameter_too(void **state)
     exchange_free(&model);
 }
 
+/* As the clients write what is not set, and shapes that were floats. */
+static void null_is_absent_and_sizes_may_have_a_point(void **state)
+{
+    (void)state;
+    struct exchange exchange = send_json(
+        SOFTMAX,
+        "\xef\xbb\xbf{\"id\":null,\"parameters\":null,\"outputs\":null,"
+        "\"inputs\":[{\"name\":\"logits\",\"shape\":[1.0,2e0],\"datatype\":"
+        "\"FP32\",\"parameters\":null,\"data\":[3,\"-Inf\"]}]}");
+    assert_int_equal(exchange.status, 200);
+    assert_has(&exchange, "\"data\":[1,0]");
+    exchange_free(&exchange);
+    exchange = send_json(
+        SOFTMAX,
+        "{\"parameters\":{\"temperature\":null,\"binary_data_output\":null},"
+        "\"outputs\":[{\"name\":\"probabilities\",\"parameters\":null}],"
+        "\"inputs\":[{\"name\":\"logits\",\"shape\":[1],\"datatype\":"
+        "\"FP32\",\"data\":[3]}]}");
+    assert_int_equal(exchange.status, 200);
+    exchange_free(&exchange);
+}
+
 /* Where the native form has a bare number, shape [1] and shape [] are one. */
 static void scalars_are_tensors_of_one_element(void **state)
 {
@@ -432,6 +454,7 @@ int main(void)
         cmocka_unit_test(tensors_without_elements_are_legal),
         cmocka_unit_test(options_are_parameters),
         cmocka_unit_test(log_is_a_parameter_too),
+        cmocka_unit_test(null_is_absent_and_sizes_may_have_a_point),
         cmocka_unit_test(scalars_are_tensors_of_one_element),
         cmocka_unit_test(gradients_of_softmax_itself),
     };
