@@ -20,4 +20,5 @@ $(KUBERNETES_VENV)/bin/kubernetes-validate:
 ## check-kubernetes: hold the manifests to the schemas of Kubernetes and KServe
 check-kubernetes: $(KUBERNETES_VENV)/bin/kubernetes-validate
 	tests/docker/kubernetes.sh $<
-	$(<D)/python tests/docker/check_kserve.py docker/kubernetes/kserve.yaml
+	$(<D)/python tests/docker/check_kserve.py docker/kubernetes/kserve.yaml \
+	    docker/kubernetes/graph.yaml

@@ -15,14 +15,17 @@ static enum datatype_kind kind_of(enum reader_element element)
     }
 }
 
-/* The tensor that an input is for; NULL: a problem is set. */
+/* The tensor that an input is for; NULL: a problem is set. A lone tensor of any
+ * name is the logits: whoever computed them has a name of his own for them. */
 static struct tensor *tensor_for(const struct message *message, size_t index,
                                  struct request *request,
                                  struct problem *problem)
 {
     const struct message_input *input = &message->input[index];
     struct reader_lift lift = {0};
-    if (!request_tensor(request, input->name, &lift)) {
+    if (!request_tensor(request, input->name, &lift) &&
+        (message->input_count > 1 ||
+         !request_tensor(request, "logits", &lift))) {
         char names[MODEL_LIST];
         problem_set(problem, 400, NULL,
                     "inputs[%zu].name: got \"%.60s\", must be one of %s, which "
@@ -56,7 +59,8 @@ static bool precision_check(const struct message *message,
     enum tensor_type type = request->logits.type;
     for (size_t i = 0; type != TENSOR_NONE && i < message->input_count; i++) {
         const struct datatype *datatype = message->input[i].datatype;
-        if (datatype->kind == DATATYPE_REAL && datatype->tensor != type)
+        if (!message->input[i].unused && datatype->kind == DATATYPE_REAL &&
+            datatype->tensor != type)
             return problem_set(problem, 400, NULL,
                                "input '%s': datatype got %s, must be %s, as "
                                "input 'logits' is",
@@ -92,6 +96,8 @@ bool binding_inputs(struct message *message, struct request *request,
         return false;
     for (size_t i = 0; i < message->input_count; i++) {
         struct message_input *input = &message->input[i];
+        if (input->unused)
+            continue;
         struct tensor *tensor = tensor_for(message, i, request, problem);
         if (!tensor)
             return false;

@@ -8,28 +8,57 @@ enum { PRINT_BYTES = 96 };
 
 /* ---- while the text arrives ------------------------------------------- */
 
-/* The input whose member of that name stands at path; NULL: another place. */
-static struct message_input *input_at(struct message *message,
-                                      const struct reader_path *path,
-                                      const char *member)
+static const char inputs_list[] = "inputs", outputs_list[] = "outputs";
+
+/* The list in which the member of that name of a tensor stands at path; NULL:
+ * it is another place. */
+static const char *list_at(const struct reader_path *path, const char *member)
 {
     if (path->depth != 3 || !path->step[0].name || path->step[1].name ||
-        !path->step[2].name || strcmp(path->step[0].name, "inputs") != 0 ||
-        strcmp(path->step[2].name, member) != 0 ||
+        !path->step[2].name || strcmp(path->step[2].name, member) != 0 ||
         path->step[1].index >= MESSAGE_MAX_INPUTS)
         return NULL;
+    if (strcmp(path->step[0].name, inputs_list) == 0)
+        return inputs_list;
+    return strcmp(path->step[0].name, outputs_list) == 0 ? outputs_list : NULL;
+}
+
+/* The tensor there, of the list that has them; NULL: the other has. */
+static struct message_input *input_at(struct message *message, const char *list,
+                                      const struct reader_path *path)
+{
+    if (message->list != list) {
+        if (message->has_data)
+            return NULL;
+        for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
+            message->input[i].seen = NULL, message->input[i].unknown = false;
+        message->list = list;
+    }
     return &message->input[path->step[1].index];
+}
+
+static bool refuse_two_lists(struct problem *problem)
+{
+    return problem_set(problem, 400, NULL,
+                       "outputs: got data beside inputs, must be one of the "
+                       "two that has tensors");
 }
 
 /* Any nesting is welcome: only the number of elements has to be right. */
 static bool value_begins(void *cls, const struct reader_path *path,
                          struct reader_lift *lift, struct problem *problem)
 {
-    struct message_input *input = input_at(cls, path, "data");
+    struct message *message = cls;
+    const char *list = list_at(path, "data");
     *lift = (struct reader_lift){0};
-    (void)problem;
-    if (!input)
+    if (!list)
         return true;
+    struct message_input *input = input_at(message, list, path);
+    if (!input)
+        return refuse_two_lists(problem);
+    message->has_data = true;
+    if (input->unknown && list == outputs_list)
+        return true; /* such as strings: small, and unused */
     lift->tensor = &input->data;
     lift->element = input->seen ? input->seen->element : READER_ANY;
     lift->max_rank = TENSOR_MAX_RANK;
@@ -40,15 +69,18 @@ static bool value_begins(void *cls, const struct reader_path *path,
 static void scalar_ends(void *cls, const struct reader_path *path,
                         const char *text, size_t bytes)
 {
-    struct message_input *input = input_at(cls, path, "datatype");
-    if (input && bytes >= 2)
-        input->seen = datatype_find(text + 1, bytes - 2);
+    const char *list = list_at(path, "datatype");
+    struct message_input *input = list ? input_at(cls, list, path) : NULL;
+    if (!input || bytes < 2)
+        return;
+    input->seen = datatype_find(text + 1, bytes - 2);
+    input->unknown = !input->seen;
 }
 
 bool message_init(struct message *message, const struct model *model,
                   struct budget *budget, struct problem *problem)
 {
-    *message = (struct message){.model = model};
+    *message = (struct message){.model = model, .list = inputs_list};
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         message->input[i].data.budget = budget;
     struct reader_client client = {value_begins, scalar_ends, message};
@@ -243,7 +275,7 @@ static bool data_settle(struct message *message, size_t index,
         return problem_set(problem, 400, NULL,
                            "input '%.60s': got %s as JSON, must be binary",
                            input->name, input->datatype->name);
-    snprintf(member, sizeof member, "inputs/%zu/data", index);
+    snprintf(member, sizeof member, "%s/%zu/data", message->list, index);
     if (!reader_settle(message->reader, data, input->datatype->tensor, member,
                        problem))
         return false;
@@ -267,8 +299,13 @@ static bool input_parse(struct message *message, const struct value *object,
 {
     struct message_input *input = &message->input[index];
     const struct value *parameters;
-    if (!name_of(object, "inputs", index, &input->name, problem) ||
-        !datatype_parse(input, value_member(object, "datatype"), problem) ||
+    if (!name_of(object, message->list, index, &input->name, problem))
+        return false;
+    input->unused = message_is_answer(message) && message->input_count > 1 &&
+                    !model_input(message->model, input->name);
+    if (input->unused)
+        return true;
+    if (!datatype_parse(input, value_member(object, "datatype"), problem) ||
         !shape_parse(input, value_member(object, "shape"), problem) ||
         !parameters_of(object, &parameters, problem))
         return false;
@@ -285,14 +322,14 @@ static bool input_parse(struct message *message, const struct value *object,
 
 static bool inputs_parse(struct message *message, struct problem *problem)
 {
-    const struct value *inputs = value_member(message->document, "inputs");
+    const struct value *inputs = value_member(message->document, message->list);
     if (!inputs || value_kind(inputs) != VALUE_ARRAY)
-        return refuse(problem, "inputs", inputs, "an array");
+        return refuse(problem, message->list, inputs, "an array");
     message->input_count = value_size(inputs);
     if (message->input_count > MESSAGE_MAX_INPUTS) {
         message->input_count = 0;
         return problem_set(problem, 400, NULL,
-                           "inputs: got %zu, must be at most %d",
+                           "%s: got %zu, must be at most %d", message->list,
                            value_size(inputs), MESSAGE_MAX_INPUTS);
     }
     for (size_t i = 0; i < message->input_count; i++)
@@ -357,6 +394,14 @@ static bool outputs_parse(struct message *message, struct problem *problem)
     return true;
 }
 
+/* The tensors are under "outputs": see message.h. */
+static bool answer_parse(struct message *message, struct problem *problem)
+{
+    if (value_member(message->document, inputs_list))
+        return refuse_two_lists(problem);
+    return inputs_parse(message, problem);
+}
+
 static bool document_parse(struct message *message, struct problem *problem)
 {
     const struct value *document = message->document, *parameters;
@@ -366,10 +411,18 @@ static bool document_parse(struct message *message, struct problem *problem)
     if (id && value_kind(id) != VALUE_STRING)
         return refuse(problem, "id", id, "a string");
     message->id = id ? value_string(id) : NULL;
+    if (message_is_answer(message))
+        return answer_parse(message, problem);
+    message->list = inputs_list;
     return parameters_of(document, &parameters, problem) &&
            flag_of(parameters, "binary_data_output", &message->binary,
                    problem) &&
            outputs_parse(message, problem) && inputs_parse(message, problem);
+}
+
+bool message_is_answer(const struct message *message)
+{
+    return message->has_data && message->list == outputs_list;
 }
 
 bool message_finish(struct message *message, struct problem *problem)

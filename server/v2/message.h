@@ -2,6 +2,11 @@
 /**
  * The JSON part of an inference request: its inputs, with those tensors that
  * came as JSON, and the outputs it asks for.
+ *
+ * Where the tensors stand under "outputs", it is the answer of another model,
+ * as a KServe InferenceGraph passes it on: they are the inputs, all outputs are
+ * wanted, and its parameters, which were not meant for this model, count for
+ * nothing.
  */
 #ifndef MESSAGE_H
 #define MESSAGE_H
@@ -26,6 +31,8 @@ struct message_input {
     size_t bytes;                /* on the wire, by shape and datatype */
     const struct datatype *seen; /* told before the data; NULL: not */
     struct tensor data;          /* read from JSON */
+    bool unknown;                /* seen was told, and is none of ours */
+    bool unused; /* of another model's answer, beside what this one takes */
 };
 
 struct message_output {
@@ -38,6 +45,8 @@ struct message {
     const struct model *model;
     struct reader *reader;  /* NULL once finished */
     struct value *document; /* NULL until finished */
+    const char *list;       /* where the tensors are: "inputs", "outputs" */
+    bool has_data;          /* a tensor of that list has begun */
     const char *id;         /* NULL: none */
     struct message_input input[MESSAGE_MAX_INPUTS];
     size_t input_count;
@@ -55,6 +64,9 @@ void message_free(struct message *message);
 /** The next slice of the JSON part. */
 bool message_feed(struct message *message, const char *bytes, size_t count,
                   struct problem *problem);
+
+/** Is it the answer of another model, its tensors under "outputs"? */
+bool message_is_answer(const struct message *message);
 
 /**
  * The JSON part ended: check it as far as the protocol alone can. Each input

@@ -34,6 +34,12 @@ bool model_takes(const struct model *model, const struct member *member)
     return member->kind == MEMBER_TENSOR && (member->tasks & model->tasks);
 }
 
+const struct member *model_input(const struct model *model, const char *name)
+{
+    const struct member *member = member_find(model->tasks, name);
+    return member && member->kind == MEMBER_TENSOR ? member : NULL;
+}
+
 bool model_gives(const struct model *model, const struct output_kind *output)
 {
     return output->tasks & model->tasks;

@@ -29,6 +29,9 @@ const struct model *model_find(const char *name, size_t bytes);
 void model_request(const struct model *model, struct request *request,
                    struct budget *budget);
 
+/** Its input of that name; NULL: there is none. */
+const struct member *model_input(const struct model *model, const char *name);
+
 bool model_takes(const struct model *model, const struct member *member);
 bool model_gives(const struct model *model, const struct output_kind *output);
 

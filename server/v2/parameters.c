@@ -50,7 +50,8 @@ bool parameters_apply(const struct message *message, struct request *request,
     const struct value *parameters =
         value_member(message->document, "parameters");
     struct setting setting = {request, problem};
-    if (parameters && !value_each(parameters, option_set, &setting))
+    if (parameters && !message_is_answer(message) &&
+        !value_each(parameters, option_set, &setting))
         return false;
     for (size_t i = 0; i < message->output_count; i++)
         if (message->output[i].kind->included)

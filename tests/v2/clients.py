@@ -276,7 +276,8 @@ def triton_raises_what_the_server_says(address):
     for model, inputs, word in (
             ("softmax", [triton_input("logits", bad, "FP32")], "NaN"),
             ("resnet", [triton_input("logits", LOGITS, "FP32")], "resnet"),
-            ("softmax", [triton_input("pixels", LOGITS, "FP32")], "pixels")):
+            ("softmax", [triton_input("logits", LOGITS, "FP32"),
+                         triton_input("pixels", LOGITS, "FP32")], "pixels")):
         try:
             client.infer(model, inputs)
         except InferenceServerException as error:

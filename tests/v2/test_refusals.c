@@ -88,8 +88,7 @@ static const struct {
     {SOFTMAX,
      INPUT("\"name\":\"labels\",\"shape\":[1],\"datatype\":\"INT64\","
            "\"data\":[1]"),
-     "inputs[0].name: got \\\"labels\\\", must be one of logits, mask, "
-     "which model softmax takes"},
+     "input 'labels': datatype got INT64, must be FP32, FP64, FP16 or BF16"},
     {SOFTMAX, WITH("\"outputs\":[{\"name\":\"probs\"}]"),
      "outputs[0].name: got \\\"probs\\\", must be one of probabilities, "
      "log_probabilities, indices, logsumexp, entropy, argmax, which model "
