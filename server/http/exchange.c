@@ -10,6 +10,7 @@
 #include "answer.h"
 #include "body.h"
 #include "clock.h"
+#include "framing.h"
 #include "refuse.h"
 #include "server.h"
 #include "stream.h"
@@ -80,19 +81,33 @@ static const char *path_of(const char *url)
     return url;
 }
 
-/** What could make a proxy in front and us read different requests. */
-static bool check_framing(struct exchange *x, const char *version)
+static enum MHD_Result visit_field(void *cls, enum MHD_ValueKind kind,
+                                   const char *name, size_t name_bytes,
+                                   const char *value, size_t value_bytes)
 {
-    if (!x->headers.ambiguous &&
-        (x->headers.host || strcmp(version, MHD_HTTP_VERSION_1_1) != 0))
+    (void)kind;
+    framing_field(cls, name, name_bytes, value, value_bytes);
+    return MHD_YES;
+}
+
+/** What could make a proxy in front and us read different requests. */
+static bool check_framing(struct client *client, const char *method,
+                          const char *version)
+{
+    struct exchange *x = &client->exchange;
+    struct framing framing;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        client->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    framing_begin(&framing, version, MHD_VERSION < 0x00097701);
+    MHD_get_connection_values_n(client->connection, MHD_HEADER_KIND,
+                                visit_field, &framing);
+    framing_finish(&framing, method + (info ? info->header_size : 0));
+    if (!framing.fault)
         return true;
-    x->close = true;
-    if (!x->headers.ambiguous)
-        return problem_set(&x->problem, 400, NULL,
-                           "Host: got nothing, must be a host");
+    x->malformed = true;
     return problem_set(&x->problem, 400, NULL,
-                       "body: got an end that cannot be told, must have one "
-                       "Content-Length or Transfer-Encoding: chunked");
+                       "headers: got %s, must be as RFC 9112 has them",
+                       framing.fault);
 }
 
 static bool check_route(struct client *client, const char *url)
@@ -262,8 +277,8 @@ static enum MHD_Result begin(struct client *client, const char *url,
     size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
                                                      memory_order_relaxed);
     x->counted = true;
-    bool ok = check_framing(x, version) && check_route(client, url) &&
-              check_admission(client, in_flight) &&
+    bool ok = check_framing(client, method, version) &&
+              check_route(client, url) && check_admission(client, in_flight) &&
               (!x->route || !x->route->endpoint || open_body(client));
     if (!client_enter(client, PHASE_READING,
                       daemon->options->request_timeout * 1000))
@@ -272,7 +287,7 @@ static enum MHD_Result begin(struct client *client, const char *url,
         return MHD_YES;
     x->stage = STAGE_DISCARD;
     bool waits = x->headers.expects_continue && x->headers.has_body;
-    if (!waits && !x->headers.ambiguous && may_discard(x))
+    if (!waits && !x->malformed && may_discard(x))
         return MHD_YES;
     /* A client that shall not continue may have begun to send all the same. */
     client->lingers = true;

@@ -41,6 +41,7 @@ struct exchange {
     const char *method;
     const char *allow; /* static; for 405 and OPTIONS */
     bool options;      /* answer OPTIONS */
+    bool malformed;    /* nobody can tell where the request ends */
     bool close;        /* the connection, after the answer */
     bool counted;      /* as in flight */
     int status;        /* 0: not answered */

@@ -37,28 +37,11 @@ static const struct {
 #undef LIST
 };
 
-/** Does it say where the body ends? */
-static bool is_framing(const char *const *slot, const struct headers *headers)
-{
-    return slot == &headers->content_length_text ||
-           slot == &headers->transfer_encoding;
-}
-
 static void add_line(struct field_lines *lines, const char *value)
 {
     if (lines->count < FIELD_MAX_LINES)
         lines->line[lines->count] = value;
     lines->count++;
-}
-
-/** The first line of a header is taken, and should be the only one. */
-static void set_value(struct headers *headers, const char **slot,
-                      const char *value)
-{
-    if (!*slot)
-        *slot = value;
-    else if (is_framing(slot, headers) && strcmp(*slot, value) != 0)
-        headers->ambiguous = true;
 }
 
 static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
@@ -73,8 +56,8 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
             void *member = (char *)cls + wanted[i].offset;
             if (wanted[i].list)
                 add_line(member, value);
-            else
-                set_value(cls, member, value);
+            else if (!*(const char **)member)
+                *(const char **)member = value;
             break;
         }
     return MHD_YES;
@@ -93,15 +76,10 @@ void headers_read(struct headers *headers, struct MHD_Connection *connection)
     *headers = (struct headers){0};
     MHD_get_connection_values_n(connection, MHD_HEADER_KIND, visit, headers);
     headers->content_length = 0;
-    /* libmicrohttpd has refused what is no number. Where both are sent, or
-     * another coding than chunked, a proxy in front may see another end of
-     * the body than we do (RFC 9112, 6.1 and 6.3). */
-    if (headers->transfer_encoding) {
+    /* libmicrohttpd has refused what is no number. */
+    if (headers->transfer_encoding)
         headers->content_length = UINT64_MAX;
-        headers->ambiguous |=
-            headers->content_length_text ||
-            strcasecmp(headers->transfer_encoding, "chunked") != 0;
-    } else if (headers->content_length_text)
+    else if (headers->content_length_text)
         headers->content_length =
             strtoull(headers->content_length_text, NULL, 10);
     headers->has_body = headers->content_length != 0;

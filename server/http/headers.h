@@ -28,7 +28,6 @@ struct headers {
     uint64_t content_length; /* UINT64_MAX: not told (chunked) */
     bool has_body;
     bool expects_continue;
-    bool ambiguous; /* two answers to where the body ends, or none */
 };
 
 void headers_read(struct headers *headers, struct MHD_Connection *connection);

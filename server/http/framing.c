@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "framing.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { CRLF_BYTES = 2 };
+
+static void blame(struct framing *framing, const char *fault)
+{
+    if (!framing->fault)
+        framing->fault = fault;
+}
+
+void framing_begin(struct framing *framing, const char *version, bool gapless)
+{
+    *framing = (struct framing){.gapless = gapless,
+                                .http_1_1 = strcmp(version, "HTTP/1.1") == 0,
+                                .end = (uintptr_t)version + strlen(version)};
+}
+
+/** RFC 9110, 5.6.2. */
+static bool is_token(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        bool digit = c >= '0' && c <= '9';
+        if (!letter && !digit && (!c || !strchr("!#$%&'*+-.^_`|~", c)))
+            return false;
+    }
+    return bytes > 0;
+}
+
+/** RFC 9110, 5.5: no control character but the tab. */
+static bool is_value(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static bool is_named(const char *name, size_t bytes, const char *wanted)
+{
+    return bytes == strlen(wanted) && strncasecmp(name, wanted, bytes) == 0;
+}
+
+/** Bytes of a value without the blanks after it. */
+static size_t trimmed(const char *value, size_t bytes)
+{
+    while (bytes > 0 && (value[bytes - 1] == ' ' || value[bytes - 1] == '\t'))
+        bytes--;
+    return bytes;
+}
+
+static void check_special(struct framing *framing, const char *name,
+                          size_t name_bytes, const char *value,
+                          size_t value_bytes)
+{
+    size_t bytes = trimmed(value, value_bytes);
+    if (is_named(name, name_bytes, "Host")) {
+        framing->hosts++;
+        if (strcspn(value, " \t/?#@\\,") < bytes)
+            blame(framing, "a Host that is none");
+    } else if (is_named(name, name_bytes, "Content-Length")) {
+        if (framing->length && strcmp(framing->length, value) != 0)
+            blame(framing, "more than one Content-Length");
+        framing->length = value;
+    } else if (is_named(name, name_bytes, "Transfer-Encoding")) {
+        framing->encodings++;
+        if (!is_named(value, bytes, "chunked"))
+            blame(framing, "a Transfer-Encoding that is not chunked");
+    }
+}
+
+void framing_field(struct framing *framing, const char *name, size_t name_bytes,
+                   const char *value, size_t value_bytes)
+{
+    uintptr_t at = (uintptr_t)name, colon = at + name_bytes;
+    if (framing->gapless &&
+        (at != framing->end + CRLF_BYTES || (uintptr_t)value <= colon))
+        blame(framing, "a line that is folded, or has a NUL or no CR");
+    framing->end = (uintptr_t)value + value_bytes;
+    if (!is_token(name, name_bytes))
+        blame(framing, "a name that is no token");
+    if (!is_value(value, value_bytes))
+        blame(framing, "a value with a control character");
+    check_special(framing, name, name_bytes, value, value_bytes);
+}
+
+void framing_finish(struct framing *framing, const char *head_end)
+{
+    if (framing->gapless &&
+        (uintptr_t)head_end != framing->end + 2 * CRLF_BYTES)
+        blame(framing, "an end that is no empty line");
+    if (framing->hosts > 1)
+        blame(framing, "more than one Host");
+    if (framing->hosts == 0 && framing->http_1_1)
+        blame(framing, "no Host");
+    if (framing->encodings > 1)
+        blame(framing, "more than one Transfer-Encoding");
+    if (framing->encodings > 0 && framing->length)
+        blame(framing, "both Content-Length and Transfer-Encoding");
+    if (framing->encodings > 0 && !framing->http_1_1)
+        blame(framing, "a Transfer-Encoding before HTTP/1.1");
+}
