@@ -8,9 +8,10 @@ $(O)/openapi.json: openapi.yaml scripts/yaml2json.py
 $(O)/server/http/pages.o: openapi.yaml $(O)/openapi.json
 $(O)/server/http/pages.o: FILE_CFLAGS = -DOPENAPI_JSON='"$(O)/openapi.json"'
 
-CHECK_SCRIPTS += tests/http/check_process.py
+# heads.py is short here, and runs for HEADS_MINUTES in check-faults.
+CHECK_SCRIPTS += tests/http/check_process.py tests/faults/heads.py
 
-FAULTS := many_clients big_bodies drain failover files memory exposition growth \
+FAULTS := heads many_clients big_bodies drain failover files memory exposition growth \
 	mixed
 
 $(O)/failing_malloc.so: tests/faults/failing_malloc.c
@@ -18,10 +19,12 @@ $(O)/failing_malloc.so: tests/faults/failing_malloc.c
 	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
 
 .PHONY: check-faults
-## check-faults: load, bad clients, kills, full disks (SAN=..., DURATION=30 s)
+## check-faults: load, bad clients, kills, full disks (SAN=..., DURATION=30 s,
+##               HEADS_MINUTES=2 of malformed heads)
 check-faults: export SOFTMAXD = $(O)/softmaxd
 check-faults: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
-check-faults: export TEST_TIMEOUT = 1500
+check-faults: export HEADS_MINUTES ?= 2
+check-faults: export TEST_TIMEOUT = 3000
 check-faults: all $(O)/failing_malloc.so
 	tests/run.sh $(FAULTS:%=tests/faults/%.py)
 

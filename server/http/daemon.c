@@ -33,15 +33,23 @@ enum {
 
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */
 
+static void close_client(struct daemon *daemon, struct client *client)
+{
+    if (!client)
+        return; /* there was no memory for it */
+    exchange_closed(client);
+    if (client_may_send(client))
+        linger_add(&daemon->linger, client->fd);
+    client_free(&daemon->clients, client);
+}
+
 static void notify_connection(void *cls, struct MHD_Connection *connection,
                               void **socket_context,
                               enum MHD_ConnectionNotificationCode code)
 {
     struct daemon *daemon = cls;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (*socket_context && client_may_send(*socket_context))
-            linger_add(&daemon->linger, ((struct client *)*socket_context)->fd);
-        client_free(&daemon->clients, *socket_context);
+        close_client(daemon, *socket_context);
         atomic_fetch_sub(&daemon->connections, 1);
         return;
     }

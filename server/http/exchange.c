@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "account.h"
 #include "answer.h"
 #include "body.h"
 #include "clock.h"
@@ -402,40 +403,6 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
 
 /* ---- the end ---------------------------------------------------------- */
 
-static void account(struct client *client, bool aborted)
-{
-    struct daemon *daemon = client->daemon;
-    const struct exchange *x = &client->exchange;
-    uint64_t now = clock_ns(), total = now - x->started;
-    uint64_t read = x->read_done ? x->read_done : now;
-    uint64_t computed = x->computed ? x->computed : read;
-    struct metrics_request counted = {x->route_number, x->status, total,
-                                      x->received, x->sent};
-    metrics_count(daemon->metrics, &counted);
-    if (x->status == 503 && x->problem.status == 503 && x->call)
-        metrics_reject(daemon->metrics, REJECT_MEMORY);
-    if (x->route && x->route->quiet)
-        return;
-    struct log_request line = {
-        .id = x->id,
-        .trace = x->trace,
-        .method = x->method,
-        .path = x->head.path,
-        .endpoint = x->route ? x->route->name : "other",
-        .status = x->status,
-        .aborted = aborted,
-        .rows = x->work.rows,
-        .classes = x->work.classes,
-        .body_bytes = x->received,
-        .answer_bytes = x->sent,
-        .read_ns = read - x->started,
-        .compute_ns = computed - read,
-        .write_ns = now - computed,
-        .total_ns = total,
-    };
-    log_request(daemon->log, &line);
-}
-
 void exchange_request_line(struct client *client, const char *uri)
 {
     struct exchange *x = &client->exchange;
@@ -455,19 +422,29 @@ void exchange_request_line(struct client *client, const char *uri)
     refuse_now(client);
     shutdown(client->fd, SHUT_WR); /* whatever else is said of the rest */
     if (x->status)
-        account(client, false);
+        account_request(client, false);
 }
 
-/** What to count for a request that was never answered by this file: either
- *  its client left, or libmicrohttpd found a body that cannot be read. */
-static int status_without_answer(const struct client *client, bool late,
-                                 enum MHD_RequestTerminationCode why)
+/** Account for a request and give back what it holds. */
+static void end(struct client *client, enum MHD_RequestTerminationCode why)
 {
-    if (late)
-        return client->gone ? 499 : 408;
-    return why == MHD_REQUEST_TERMINATED_WITH_ERROR && !client_has_left(client)
-               ? 400
-               : 499;
+    struct exchange *x = &client->exchange;
+    bool late = !client_enter(client, PHASE_IDLE,
+                              client->daemon->options->idle_timeout * 1000);
+    bool broken =
+        why != MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage != STAGE_REFUSED;
+    x->status = account_status(client, late, why);
+    client->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;
+    account_request(client, broken);
+    if (x->endpoint)
+        x->endpoint->end(x->call);
+    body_free(x->body);
+    stream_free(x->stream);
+    atomic_fetch_sub_explicit(&client->daemon->in_flight, 1,
+                              memory_order_relaxed);
+    x->counted = false;
+    if (!late) /* else the keeper may be reading the id */
+        memset(x, 0, sizeof *x);
 }
 
 void exchange_completed(void *cls, struct MHD_Connection *connection,
@@ -476,23 +453,16 @@ void exchange_completed(void *cls, struct MHD_Connection *connection,
     struct client *client = *state;
     (void)cls;
     (void)connection;
-    if (!client || !client->exchange.counted)
-        return;
-    struct exchange *x = &client->exchange;
-    bool late = !client_enter(client, PHASE_IDLE,
-                              client->daemon->options->idle_timeout * 1000);
-    if (x->status == 0)
-        x->status = status_without_answer(client, late, why);
-    client->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;
-    account(client, why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
-                        x->stage != STAGE_REFUSED);
-    if (x->endpoint)
-        x->endpoint->end(x->call);
-    body_free(x->body);
-    stream_free(x->stream);
-    atomic_fetch_sub_explicit(&client->daemon->in_flight, 1,
-                              memory_order_relaxed);
-    if (!late) /* else the keeper may be reading the id */
-        memset(x, 0, sizeof *x);
+    if (client && client->exchange.counted)
+        end(client, why);
     *state = NULL;
+}
+
+void exchange_closed(struct client *client)
+{
+    if (!client->exchange.counted)
+        return;
+    /* they lay in the memory of the connection, which is gone */
+    client->exchange.method = client->exchange.head.path = "";
+    end(client, MHD_REQUEST_TERMINATED_WITH_ERROR);
 }

@@ -64,6 +64,10 @@ enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
  *  rest of the head. */
 void exchange_request_line(struct client *client, const char *uri);
 
+/** The connection is closed. Where libmicrohttpd refuses the same request
+ *  twice, it does not say before that the request has ended. */
+void exchange_closed(struct client *client);
+
 /** libmicrohttpd's MHD_RequestCompletedCallback. */
 void exchange_completed(void *cls, struct MHD_Connection *connection,
                         void **state, enum MHD_RequestTerminationCode why);

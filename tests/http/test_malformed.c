@@ -27,8 +27,8 @@ static void expect_refusal(const char *request, int status)
     int fd = fixture_connect(&fixture);
     char *got = converse(fd, request, NULL);
     if (strncmp(got, "HTTP/1.1 ", 9) != 0 ||
-        strtol(got + 9, NULL, 10) != status)
-        fail_msg("no %d but: %s", status, got);
+        strtol(got + 9, NULL, 10) != status || strstr(got, " 200 "))
+        fail_msg("no %d for %s but: %s", status, request, got);
     free(got);
     close(fd);
     struct http_answer answer = http_get(fixture.url, "/healthz");
@@ -57,6 +57,81 @@ static void test_heads(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_refusal(cases[i].request, cases[i].status);
+}
+
+/* ---- where a proxy in front may see another request than we do --------- */
+
+#define BODY "{\"logits\":[1,2,3]}"
+#define HEAD "POST /softmax HTTP/1.1\r\nHost: x\r\n"
+#define GET "GET /healthz HTTP/1.1\r\nHost: x\r\n"
+#define CHUNK "\r\n12\r\n" BODY "\r\n0\r\n\r\n"
+
+static const char *const ambiguous[] = {
+    HEAD "Content-Length: 18\r\nContent-Length: 5\r\n\r\n" BODY,
+    HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" CHUNK,
+    HEAD "Transfer-Encoding: gzip\r\n" CHUNK,
+    HEAD "Transfer-Encoding: gzip, chunked\r\n" CHUNK,
+    HEAD "Transfer-Encoding: chunked\r\n"
+         "Transfer-Encoding: identity\r\n" CHUNK,
+    HEAD "Transfer-Encoding: chunked\r\n"
+         "Transfer-Encoding: chunked\r\n" CHUNK,
+    "POST /softmax HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" CHUNK,
+    "POST /softmax HTTP/1.1\r\nContent-Length: 18\r\n\r\n" BODY,
+    "GET /healthz HTTP/1.1\r\n\r\n",
+    GET "Host: y\r\n\r\n",
+    "GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n",
+    "GET /healthz HTTP/1.1\r\nHost: a/b@c\r\n\r\n",
+    /* an end of the head that is none, and a second request after it */
+    GET "X: y\r\n:\r\n\r\n" GET "\r\n",
+    GET ":\r\n\r\n" GET "\r\n",
+    GET ": y\r\n\r\n" GET "\r\n",
+    GET "Content-Length : 37\r\n\r\n" GET "\r\n",
+    GET "Content-Length\t: 37\r\n\r\n" GET "\r\n",
+    HEAD "Content-L: 18\r\n ength\r\n\r\n" BODY,
+    HEAD "Transfer-E: chunked\r\n ncoding\r\n" CHUNK,
+    HEAD "Content-Length: 18\r\n\t\r\n\r\n" BODY,
+    "GET /healthz HTTP/1.1\r\n Host: x\r\n\r\n",
+    GET "X: a\rContent-Length: 37\r\n\r\n" GET "\r\n",
+    GET "X\ra: b\r\n\r\n",
+    GET "X: a\x01b\r\n\r\n",
+    GET "X a: b\r\n\r\n",
+    GET "X(: b\r\n\r\n",
+    GET "X: a\n\r\n",
+    GET "X: a\r\n\n",
+};
+
+static void test_ambiguous_framing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof ambiguous / sizeof ambiguous[0]; i++)
+        expect_refusal(ambiguous[i], 400);
+    static const char nul[] = GET "Content-Length: 37\0 5\r\n\r\n" GET "\r\n";
+    int fd = fixture_connect(&fixture);
+    char answer[64] = "";
+    assert_int_equal(send(fd, nul, sizeof nul - 1, MSG_NOSIGNAL),
+                     sizeof nul - 1);
+    assert_true(recv(fd, answer, sizeof answer - 1, 0) > 0);
+    assert_int_equal(strncmp(answer, "HTTP/1.1 400 ", 13), 0);
+    close(fd);
+}
+
+static void test_odd_but_clear_framing(void **state)
+{
+    (void)state;
+    static const char *const requests[] = {
+        HEAD "Content-Length: 18\r\nContent-Length: 18\r\n\r\n" BODY,
+        HEAD "Transfer-Encoding: Chunked\r\n" CHUNK,
+        HEAD "Content-Length:\t 18\r\nX:\r\nY: \t\r\n\r\n" BODY,
+        "\r\n" HEAD "Content-Length: 18\r\n\r\n" BODY,
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = fixture_connect(&fixture);
+        char *got = converse(fd, requests[i], "}\n");
+        if (strncmp(got, "HTTP/1.1 200 ", 13) != 0)
+            fail_msg("no 200 for %s but: %s", requests[i], got);
+        free(got);
+        close(fd);
+    }
 }
 
 static void test_chunks(void **state)
@@ -174,6 +249,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_ambiguous_framing),
+        cmocka_unit_test(test_odd_but_clear_framing),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_more_than_fits),
         cmocka_unit_test(test_a_long_line_is_counted),

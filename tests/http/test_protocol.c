@@ -394,84 +394,6 @@ static void test_a_truncated_body_harms_nobody(void **state)
           NULL);
 }
 
-/* Status lines in what a connection answered. An explanation may name HTTP/1.1
-   too, but no status follows it. */
-static size_t count_answers(const char *got)
-{
-    size_t count = 0;
-    while ((got = strstr(got, "HTTP/1.1 ")) != NULL) {
-        got += strlen("HTTP/1.1 ");
-        count += *got >= '1' && *got <= '5';
-    }
-    return count;
-}
-
-/* Where a proxy in front may see another request than we do. */
-static void test_ambiguous_framing(void **state)
-{
-    (void)state;
-#define HEAD "POST /softmax HTTP/1.1\r\nHost: x\r\n"
-#define GET "GET /healthz HTTP/1.1\r\nHost: x\r\n"
-#define CHUNK "\r\n12\r\n" BODY "\r\n0\r\n\r\n"
-    static const char *const requests[] = {
-        HEAD "Content-Length: 18\r\nContent-Length: 5\r\n\r\n" BODY,
-        HEAD "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" CHUNK,
-        HEAD "Transfer-Encoding: gzip\r\n" CHUNK,
-        HEAD "Transfer-Encoding: gzip, chunked\r\n" CHUNK,
-        HEAD "Transfer-Encoding: chunked\r\n"
-             "Transfer-Encoding: identity\r\n" CHUNK,
-        HEAD "Transfer-Encoding: chunked\r\n"
-             "Transfer-Encoding: chunked\r\n" CHUNK,
-        "POST /softmax HTTP/1.0\r\nTransfer-Encoding: chunked\r\n" CHUNK,
-        "POST /softmax HTTP/1.1\r\nContent-Length: 18\r\n\r\n" BODY,
-        "GET /healthz HTTP/1.1\r\n\r\n",
-        GET "Host: y\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: a/b@c\r\n\r\n",
-        /* an end of the head that is none, and a second request after it */
-        GET "X: y\r\n:\r\n\r\n" GET "\r\n",
-        GET ":\r\n\r\n" GET "\r\n",
-        GET ": y\r\n\r\n" GET "\r\n",
-        GET "Content-Length : 37\r\n\r\n" GET "\r\n",
-        GET "Content-Length\t: 37\r\n\r\n" GET "\r\n",
-        HEAD "Content-L: 18\r\n ength\r\n\r\n" BODY,
-        HEAD "Transfer-E: chunked\r\n ncoding\r\n" CHUNK,
-        HEAD "Content-Length: 18\r\n\t\r\n\r\n" BODY,
-        "GET /healthz HTTP/1.1\r\n Host: x\r\n\r\n",
-        GET "X: a\rContent-Length: 37\r\n\r\n" GET "\r\n",
-        GET "X\ra: b\r\n\r\n",
-        GET "X: a\x01b\r\n\r\n",
-        GET "X a: b\r\n\r\n",
-        GET "X(: b\r\n\r\n",
-        GET "X: a\n\r\n",
-        GET "X: a\r\n\n",
-    };
-    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
-        int fd = fixture_connect(&fixture);
-        char *got = converse(fd, requests[i], NULL); /* until it closes */
-        if (strncmp(got, "HTTP/1.1 400 ", 13) != 0 || strstr(got, " 200 "))
-            fail_msg("no 400 for %s but: %s", requests[i], got);
-        free(got);
-        close(fd);
-    }
-    static const char nul[] = GET "Content-Length: 37\0 5\r\n\r\n" GET "\r\n";
-    int with_nul = fixture_connect(&fixture);
-    char answer[64] = "";
-    assert_int_equal(send(with_nul, nul, sizeof nul - 1, MSG_NOSIGNAL),
-                     sizeof nul - 1);
-    assert_true(recv(with_nul, answer, sizeof answer - 1, 0) > 0);
-    assert_int_equal(strncmp(answer, "HTTP/1.1 400 ", 13), 0);
-    close(with_nul);
-    int fd = fixture_connect(&fixture);
-    expect(fd, HEAD "Content-Length: 18\r\nContent-Length: 18\r\n\r\n" BODY,
-           ANSWER, " 200 ");
-    expect(fd, HEAD "Transfer-Encoding: Chunked\r\n" CHUNK, ANSWER, " 200 ");
-    close(fd);
-#undef HEAD
-#undef GET
-#undef CHUNK
-}
-
 static void test_absolute_form(void **state)
 {
     (void)state;
@@ -510,7 +432,6 @@ int main(void)
         cmocka_unit_test(test_a_body_within_the_limit_and_a_byte_more),
         cmocka_unit_test(test_an_early_error_in_a_large_body),
         cmocka_unit_test(test_a_truncated_body_harms_nobody),
-        cmocka_unit_test(test_ambiguous_framing),
         cmocka_unit_test(test_absolute_form),
     };
     return cmocka_run_group_tests(tests, start, stop);
