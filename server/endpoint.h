@@ -113,8 +113,9 @@ struct route {
     const char *name;   /* metrics and log label */
     const struct endpoint *endpoint; /* POST with a body */
     const struct page *page;         /* answered at once */
-    bool open;  /* served without a token, while draining and when full */
-    bool quiet; /* not logged */
+    bool open;   /* served without a token, while draining and when full */
+    bool always; /* served while draining and when full */
+    bool quiet;  /* not logged */
     bool compressible; /* --compress may compress its large answers */
     const char *(*allow)(const char *path);
     bool (*fail)(const struct problem *problem, struct reply *reply);

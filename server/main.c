@@ -46,7 +46,8 @@ static int check_health(const struct options *options)
     char error[ERROR_BYTES];
     const char *address =
         options->healthcheck ? options->healthcheck : options->listen[0];
-    if (healthcheck(address, options->tls_cert, error, sizeof error))
+    if (healthcheck(address, options->tls_cert, options->tls_key, error,
+                    sizeof error))
         return EXIT_SUCCESS;
     return complain(error, EXIT_FAILURE);
 }

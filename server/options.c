@@ -91,8 +91,11 @@ static const struct option_row table[] = {
      "PEM private key"},
     {"tls-client-ca", "FILE", TEXT, AT(tls_client_ca), 0, NULL, "none", 0, 0,
      NULL, "PEM authorities; clients must show a certificate of theirs"},
+    {"tls-priority", "STRING", TEXT, AT(tls_priority), 0, NULL,
+     "TLS 1.2 and newer", 0, 0, NULL,
+     "versions and ciphers, as GnuTLS writes them"},
     {"token-file", "FILE", TEXT, AT(token_file), 0, NULL, "none", 0, 0, NULL,
-     "bearer tokens, one a line; health stays open"},
+     "bearer tokens, one a line; health and readiness stay open"},
     {"compress", "", SWITCH, AT(compress), 0, NULL, NULL, 0, 1, switches,
      "compress answers where Accept-Encoding asks and it pays"},
     {"log-format", "NAME", CHOICE, AT(log_format), LOG_TEXT, NULL, NULL, 0, 0,
@@ -336,6 +339,8 @@ static bool check_tls(const struct options *options, char *error,
                     : "--tls-key: got a file, must be given with --tls-cert";
     else if (options->tls_client_ca && !options->tls_cert)
         wrong = "--tls-client-ca: got a file, must be given with --tls-cert";
+    else if (options->tls_priority && !options->tls_cert)
+        wrong = "--tls-priority: got a string, must be given with --tls-cert";
     if (wrong)
         snprintf(error, error_bytes, "%s", wrong);
     return !wrong;

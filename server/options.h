@@ -42,6 +42,7 @@ struct options {
     const char *tls_cert;
     const char *tls_key;
     const char *tls_client_ca;
+    const char *tls_priority; /* NULL: TLS 1.2 and newer */
     const char *token_file;
     uint64_t compress;   /* 1: answers, where a client asks and it pays */
     uint64_t log_format; /* enum log_format */

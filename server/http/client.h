@@ -33,7 +33,8 @@ enum phase {
 struct client {
     struct daemon *daemon;
     struct MHD_Connection *connection;
-    void *tls; /* gnutls_session_t; NULL: plain */
+    void *tls;                     /* gnutls_session_t; NULL: plain */
+    struct tls_identity *identity; /* that its session borrows from */
     int fd;
     bool over;                /* beyond --max-connections */
     bool lingers;             /* closed while it may still send */

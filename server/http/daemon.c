@@ -40,6 +40,7 @@ static void close_client(struct daemon *daemon, struct client *client)
     exchange_closed(client);
     if (client_may_send(client))
         linger_add(&daemon->linger, client->fd);
+    tls_detach(client->identity);
     client_free(&daemon->clients, client);
 }
 
@@ -63,7 +64,7 @@ static void notify_connection(void *cls, struct MHD_Connection *connection,
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     if (daemon->tls && info && info->tls_session) {
         client->tls = info->tls_session;
-        tls_attach(daemon->tls, client->tls);
+        client->identity = tls_attach(daemon->tls, client->tls);
     }
 }
 
@@ -311,8 +312,7 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
         return no_memory(error, error_bytes);
     limit_connections(daemon);
     if (options->tls_cert &&
-        !(daemon->tls = tls_create(options->tls_cert, options->tls_key,
-                                   options->tls_client_ca, error, error_bytes)))
+        !(daemon->tls = tls_create(options, error, error_bytes)))
         return false;
     if (options->token_file && !(daemon->tokens = tokens_create(
                                      options->token_file, error, error_bytes)))
@@ -368,8 +368,7 @@ bool daemon_reload(struct daemon *daemon, char *error, size_t error_bytes)
 {
     const struct options *options = daemon->options;
     return (!daemon->tls ||
-            tls_reload(daemon->tls, options->tls_cert, options->tls_key,
-                       options->tls_client_ca, error, error_bytes)) &&
+            tls_reload(daemon->tls, options, error, error_bytes)) &&
            (!daemon->tokens ||
             tokens_reload(daemon->tokens, options->token_file, error,
                           error_bytes));

@@ -131,6 +131,20 @@ static bool check_route(struct client *client, const char *url)
                        x->allow);
 }
 
+static bool check_token(struct client *client)
+{
+    struct daemon *daemon = client->daemon;
+    struct exchange *x = &client->exchange;
+    if (!daemon->tokens ||
+        tokens_allow(daemon->tokens, x->headers.authorization))
+        return true;
+    metrics_reject(daemon->metrics, REJECT_TOKEN);
+    return problem_set(&x->problem, 401, NULL,
+                       "Authorization: got %s, must be Bearer and a token "
+                       "that this server knows",
+                       x->headers.authorization ? "something else" : "nothing");
+}
+
 /** Is there room for one more, and may it come in? */
 static bool check_admission(struct client *client, size_t in_flight)
 {
@@ -138,6 +152,8 @@ static bool check_admission(struct client *client, size_t in_flight)
     struct exchange *x = &client->exchange;
     if (x->route && x->route->open)
         return true;
+    if (x->route && x->route->always)
+        return check_token(client);
     if (client->over) {
         metrics_reject(daemon->metrics, REJECT_CONNECTIONS);
         x->close = true;
@@ -153,16 +169,7 @@ static bool check_admission(struct client *client, size_t in_flight)
                            "(--max-in-flight), try again later",
                            (unsigned long)daemon->options->max_in_flight);
     }
-    if (daemon->tokens &&
-        !tokens_allow(daemon->tokens, x->headers.authorization)) {
-        metrics_reject(daemon->metrics, REJECT_TOKEN);
-        return problem_set(&x->problem, 401, NULL,
-                           "Authorization: got %s, must be Bearer and a token "
-                           "that this server knows",
-                           x->headers.authorization ? "something else"
-                                                    : "nothing");
-    }
-    return true;
+    return check_token(client);
 }
 
 static bool too_large(struct client *client)

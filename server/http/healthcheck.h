@@ -9,12 +9,13 @@
 /**
  * GET /healthz at "host:port", "[::1]:port", "unix:/path", with or without
  * "http://" or "https://" (whose certificate is not checked: it asks itself).
- * A wildcard host is asked at the loopback address. tls: speak TLS where the
- * address does not say.
+ * A wildcard host is asked at the loopback addresses.
  *
+ * cert, key    the daemon's own files: speak TLS where the address does not
+ *              say, and show that certificate if one is asked for. NULL: none.
  * @return true: it answered 200; false with one line in error.
  */
-bool healthcheck(const char *address, bool tls, char *error,
-                 size_t error_bytes);
+bool healthcheck(const char *address, const char *cert, const char *key,
+                 char *error, size_t error_bytes);
 
 #endif

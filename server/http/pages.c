@@ -143,20 +143,19 @@ static bool get_json(struct service *service, const struct head *head,
     return get_text(reply, pages_json, "application/json", problem);
 }
 
-#define PAGE(path_, name_, get_, probe_)                                       \
+#define PAGE(path_, name_, get_, ...)                                          \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_,                         \
-        .page = &(const struct page){get_}, .open = probe_, .quiet = probe_,   \
-        .compressible = true                                                   \
+        .page = &(const struct page){get_}, .compressible = true, __VA_ARGS__  \
     }
 
-/* Probes are open: they must work without a token and when all is full. */
+/* Probes must work without a token and when all is full. */
 const struct route pages_routes[] = {
-    PAGE("/healthz", "healthz", get_health, true),
-    PAGE("/readyz", "readyz", get_ready, true),
-    PAGE("/metrics", "metrics", get_metrics, true),
-    PAGE("/version", "version", get_version, false),
-    PAGE("/openapi.yaml", "openapi", get_yaml, false),
-    PAGE("/openapi.json", "openapi", get_json, false),
+    PAGE("/healthz", "healthz", get_health, .open = true, .quiet = true),
+    PAGE("/readyz", "readyz", get_ready, .open = true, .quiet = true),
+    PAGE("/metrics", "metrics", get_metrics, .always = true, .quiet = true),
+    PAGE("/version", "version", get_version),
+    PAGE("/openapi.yaml", "openapi", get_yaml),
+    PAGE("/openapi.json", "openapi", get_json),
 };
 const size_t pages_route_count = sizeof pages_routes / sizeof pages_routes[0];

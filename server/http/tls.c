@@ -2,28 +2,36 @@
 #include "tls.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* TLS 1.3, and of 1.2 what has forward secrecy and authenticated encryption:
+ * Mozilla's intermediate list. */
+static const char standard_priority[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM:"
+    "+AES-256-GCM:+CHACHA20-POLY1305:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1";
+
 enum { CHAIN_MAX = 16 };
 
-/** What the files held at one time. Handshakes borrow from it at any moment,
- *  so a replaced one is kept until the end: some kilobytes a reload. */
-struct identity {
+/** What the files held at one time. Sessions borrow from it while they last. */
+struct tls_identity {
+    atomic_size_t users; /* sessions, and struct tls */
     gnutls_pcert_st chain[CHAIN_MAX];
     unsigned chain_length;
     gnutls_privkey_t key;
     gnutls_x509_trust_list_t authorities; /* NULL: none asked for */
-    struct identity *older;
 };
 
 struct tls {
+    gnutls_priority_t priority;
     pthread_mutex_t lock;
-    struct identity *now;
+    struct tls_identity *now;
 };
 
-static void identity_free(struct identity *identity)
+static void identity_free(struct tls_identity *identity)
 {
     for (unsigned i = 0; i < identity->chain_length; i++)
         gnutls_pcert_deinit(&identity->chain[i]);
@@ -34,7 +42,7 @@ static void identity_free(struct identity *identity)
     free(identity);
 }
 
-static int read_chain(struct identity *identity, const char *file)
+static int read_chain(struct tls_identity *identity, const char *file)
 {
     gnutls_datum_t pem = {0};
     unsigned length = CHAIN_MAX;
@@ -49,7 +57,7 @@ static int read_chain(struct identity *identity, const char *file)
     return code;
 }
 
-static int read_key(struct identity *identity, const char *file)
+static int read_key(struct tls_identity *identity, const char *file)
 {
     gnutls_datum_t pem = {0};
     int code = gnutls_load_file(file, &pem);
@@ -65,7 +73,7 @@ static int read_key(struct identity *identity, const char *file)
     return code;
 }
 
-static int read_authorities(struct identity *identity, const char *file)
+static int read_authorities(struct tls_identity *identity, const char *file)
 {
     int code = gnutls_x509_trust_list_init(&identity->authorities, 0);
     if (code < 0)
@@ -76,7 +84,7 @@ static int read_authorities(struct identity *identity, const char *file)
 }
 
 /** Does the key belong to the certificate? */
-static int check_pair(struct identity *identity)
+static int check_pair(struct tls_identity *identity)
 {
     gnutls_pubkey_t own = NULL;
     unsigned char a[64], b[64];
@@ -97,26 +105,26 @@ static int check_pair(struct identity *identity)
     return code;
 }
 
-static struct identity *identity_create(const char *cert, const char *key,
-                                        const char *client_ca, char *error,
-                                        size_t error_bytes)
+static struct tls_identity *identity_create(const struct options *options,
+                                            char *error, size_t error_bytes)
 {
-    struct identity *identity = calloc(1, sizeof *identity);
+    struct tls_identity *identity = calloc(1, sizeof *identity);
     if (!identity) {
         snprintf(error, error_bytes, "out of memory");
         return NULL;
     }
-    const char *flag = "--tls-cert", *file = cert;
-    int code = read_chain(identity, cert);
+    identity->users = 1;
+    const char *flag = "--tls-cert", *file = options->tls_cert;
+    int code = read_chain(identity, file);
     if (code >= 0) {
-        flag = "--tls-key", file = key;
-        code = read_key(identity, key);
+        flag = "--tls-key", file = options->tls_key;
+        code = read_key(identity, file);
     }
     if (code >= 0)
         code = check_pair(identity);
-    if (code >= 0 && client_ca) {
-        flag = "--tls-client-ca", file = client_ca;
-        code = read_authorities(identity, client_ca);
+    if (code >= 0 && options->tls_client_ca) {
+        flag = "--tls-client-ca", file = options->tls_client_ca;
+        code = read_authorities(identity, file);
     }
     if (code >= 0)
         return identity;
@@ -126,8 +134,25 @@ static struct identity *identity_create(const char *cert, const char *key,
     return NULL;
 }
 
-struct tls *tls_create(const char *cert, const char *key, const char *client_ca,
-                       char *error, size_t error_bytes)
+static bool read_priority(struct tls *tls, const char *text, char *error,
+                          size_t error_bytes)
+{
+    const char *wrong = NULL;
+    int code = gnutls_priority_init(&tls->priority,
+                                    text ? text : standard_priority, &wrong);
+    if (code >= 0)
+        return true;
+    tls->priority = NULL;
+    snprintf(error, error_bytes,
+             "--tls-priority: got %s, must be a priority string of GnuTLS: "
+             "%s%s%s",
+             text, gnutls_strerror(code), wrong ? " at " : "",
+             wrong ? wrong : "");
+    return false;
+}
+
+struct tls *tls_create(const struct options *options, char *error,
+                       size_t error_bytes)
 {
     struct tls *tls = calloc(1, sizeof *tls);
     if (!tls) {
@@ -135,73 +160,100 @@ struct tls *tls_create(const char *cert, const char *key, const char *client_ca,
         return NULL;
     }
     pthread_mutex_init(&tls->lock, NULL);
-    tls->now = identity_create(cert, key, client_ca, error, error_bytes);
-    if (!tls->now) {
+    if (!read_priority(tls, options->tls_priority, error, error_bytes) ||
+        !(tls->now = identity_create(options, error, error_bytes))) {
         tls_free(tls);
         return NULL;
     }
     return tls;
 }
 
-bool tls_reload(struct tls *tls, const char *cert, const char *key,
-                const char *client_ca, char *error, size_t error_bytes)
+bool tls_reload(struct tls *tls, const struct options *options, char *error,
+                size_t error_bytes)
 {
-    struct identity *fresh =
-        identity_create(cert, key, client_ca, error, error_bytes);
+    struct tls_identity *fresh = identity_create(options, error, error_bytes);
     if (!fresh)
         return false;
     pthread_mutex_lock(&tls->lock);
-    fresh->older = tls->now;
+    struct tls_identity *old = tls->now;
     tls->now = fresh;
     pthread_mutex_unlock(&tls->lock);
+    tls_detach(old);
     return true;
 }
 
-static struct identity *identity_now(gnutls_session_t session)
+/* ---- one session -------------------------------------------------------- */
+
+/** Is it the certificate that we show ourselves? Who can prove to have its key
+ *  is this server: its health check, which has no other. */
+static bool is_own(const struct tls_identity *identity,
+                   const gnutls_datum_t *der)
 {
-    struct tls *tls = gnutls_session_get_ptr(session);
+    const gnutls_datum_t *own = &identity->chain[0].cert;
+    return own->size == der->size &&
+           memcmp(own->data, der->data, der->size) == 0;
+}
+
+/** Do the authorities vouch for it? */
+static bool is_trusted(const struct tls_identity *identity,
+                       const gnutls_datum_t *der, unsigned count)
+{
+    gnutls_x509_crt_t certs[CHAIN_MAX];
+    unsigned imported = 0, status = 0;
+    bool trusted = count <= CHAIN_MAX;
+    for (; trusted && imported < count; imported++) {
+        if (gnutls_x509_crt_init(&certs[imported]) < 0)
+            break;
+        trusted = gnutls_x509_crt_import(certs[imported], &der[imported],
+                                         GNUTLS_X509_FMT_DER) >= 0;
+    }
+    trusted = trusted && imported == count &&
+              gnutls_x509_trust_list_verify_crt(identity->authorities, certs,
+                                                count, 0, &status, NULL) >= 0 &&
+              status == 0;
+    while (imported > 0)
+        gnutls_x509_crt_deinit(certs[--imported]);
+    return trusted;
+}
+
+/** Runs in the handshake: a client without a good certificate gets no TLS, and
+ *  an alert that says so, which libmicrohttpd would not send. */
+static int verify(gnutls_session_t session)
+{
+    const struct tls_identity *identity = gnutls_session_get_ptr(session);
+    unsigned count = 0;
+    const gnutls_datum_t *der = gnutls_certificate_get_peers(session, &count);
+    bool shown = der && count > 0;
+    if (shown && (is_own(identity, der) || is_trusted(identity, der, count)))
+        return 0;
+    bool new = gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
+    gnutls_alert_send(session, GNUTLS_AL_FATAL,
+                      shown ? GNUTLS_A_BAD_CERTIFICATE
+                      : new ? GNUTLS_A_CERTIFICATE_REQUIRED
+                            : GNUTLS_A_HANDSHAKE_FAILURE);
+    return -1;
+}
+
+struct tls_identity *tls_attach(struct tls *tls, gnutls_session_t session)
+{
     pthread_mutex_lock(&tls->lock);
-    struct identity *identity = tls->now;
+    struct tls_identity *identity = tls->now;
+    identity->users++;
     pthread_mutex_unlock(&tls->lock);
+    gnutls_session_set_ptr(session, identity);
+    gnutls_priority_set(session, tls->priority);
+    if (identity->authorities) {
+        /* Not REQUIRE, under which verify would not see who shows none. */
+        gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+        gnutls_session_set_verify_function(session, verify);
+    }
     return identity;
 }
 
-/** Runs in the handshake: a client without a good certificate gets no TLS. */
-static int verify(gnutls_session_t session)
+void tls_detach(struct tls_identity *identity)
 {
-    struct identity *identity = identity_now(session);
-    unsigned count = 0, imported = 0, status = 0;
-    const gnutls_datum_t *der = gnutls_certificate_get_peers(session, &count);
-    gnutls_x509_crt_t certs[CHAIN_MAX];
-    int code = -1;
-    if (!der || count == 0 || count > CHAIN_MAX)
-        return -1;
-    for (; imported < count; imported++) {
-        if (gnutls_x509_crt_init(&certs[imported]) < 0)
-            goto out;
-        if (gnutls_x509_crt_import(certs[imported], &der[imported],
-                                   GNUTLS_X509_FMT_DER) < 0) {
-            gnutls_x509_crt_deinit(certs[imported]);
-            goto out;
-        }
-    }
-    if (gnutls_x509_trust_list_verify_crt(identity->authorities, certs, count,
-                                          0, &status, NULL) >= 0 &&
-        status == 0)
-        code = 0;
-out:
-    while (imported > 0)
-        gnutls_x509_crt_deinit(certs[--imported]);
-    return code;
-}
-
-void tls_attach(struct tls *tls, gnutls_session_t session)
-{
-    gnutls_session_set_ptr(session, tls);
-    if (!identity_now(session)->authorities)
-        return;
-    gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
-    gnutls_session_set_verify_function(session, verify);
+    if (identity && --identity->users == 0)
+        identity_free(identity);
 }
 
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names,
@@ -213,7 +265,9 @@ int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names,
     (void)ca_count;
     (void)algorithms;
     (void)algorithm_count;
-    struct identity *identity = identity_now(session);
+    struct tls_identity *identity = gnutls_session_get_ptr(session);
+    if (!identity)
+        return -1; /* there was no memory for the connection */
     *chain = identity->chain;
     *chain_length = identity->chain_length;
     *key = identity->key;
@@ -224,11 +278,9 @@ void tls_free(struct tls *tls)
 {
     if (!tls)
         return;
-    while (tls->now) {
-        struct identity *older = tls->now->older;
-        identity_free(tls->now);
-        tls->now = older;
-    }
+    tls_detach(tls->now);
+    if (tls->priority)
+        gnutls_priority_deinit(tls->priority);
     pthread_mutex_destroy(&tls->lock);
     free(tls);
 }

@@ -8,18 +8,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct tls;
+#include "../options.h"
 
-/** client_ca NULL: clients need no certificate. NULL with one line in error. */
-struct tls *tls_create(const char *cert, const char *key, const char *client_ca,
-                       char *error, size_t error_bytes);
+struct tls;
+struct tls_identity;
+
+/** Read --tls-cert, --tls-key, --tls-client-ca and --tls-priority. NULL with
+ *  one line in error. */
+struct tls *tls_create(const struct options *options, char *error,
+                       size_t error_bytes);
 
 /** Read the files again; false: the old ones stay. */
-bool tls_reload(struct tls *tls, const char *cert, const char *key,
-                const char *client_ca, char *error, size_t error_bytes);
+bool tls_reload(struct tls *tls, const struct options *options, char *error,
+                size_t error_bytes);
 
-/** Tell a session that is about to shake hands whose it is. */
-void tls_attach(struct tls *tls, gnutls_session_t session);
+/** Tell a session that is about to shake hands who we are. What it borrows
+ *  lasts until tls_detach, whatever is reloaded. */
+struct tls_identity *tls_attach(struct tls *tls, gnutls_session_t session);
+
+/** The session shakes hands no more. NULL is ignored. */
+void tls_detach(struct tls_identity *identity);
 
 /** libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names,

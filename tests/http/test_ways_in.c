@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Addresses, Unix sockets, TLS, client certificates, tokens. */
+/* Addresses, Unix sockets, tokens, health. */
 #define _GNU_SOURCE
 #include <curl/curl.h>
 #include <setjmp.h>
@@ -16,7 +16,6 @@
 #include <cmocka.h>
 
 #include "../../server/http/healthcheck.h"
-#include "../support/certificate.h"
 #include "../support/daemon_fixture.h"
 
 #define BODY "{\"logits\":[1,2,3]}"
@@ -26,12 +25,12 @@
         __VA_ARGS__, NULL                                                      \
     }
 
-enum { FILES = 8, FILE_BYTES = 64 };
+enum { FILES = 2, FILE_BYTES = 64 };
 
 static struct fixture fixture;
 static char folder[] = "/tmp/softmaxd-test-XXXXXX";
 static char file[FILES][FILE_BYTES]; /* in the folder */
-enum { SOCKET, CA, CERT, KEY, CLIENT_CERT, CLIENT_KEY, OTHER_CA, TOKENS };
+enum { SOCKET, TOKENS };
 
 static int make_folder(void **state)
 {
@@ -79,21 +78,6 @@ static void write_text(const char *name, const char *text)
     assert_int_equal(fclose(out), 0);
 }
 
-static void expect_no_start(const char *const *flags, const char *part)
-{
-    struct options options;
-    char error[512] = "";
-    char *argv[16] = {(char *)"softmaxd"};
-    int argc = 1;
-    while (*flags)
-        argv[argc++] = (char *)(uintptr_t)*flags++;
-    assert_true(options_parse(&options, argc, argv, error, sizeof error));
-    assert_null(daemon_start(&options, NULL, 0, 2, error, sizeof error));
-    if (!strstr(error, part))
-        fail_msg("no \"%s\" in: %s", part, error);
-    options_free(&options);
-}
-
 /* ---- addresses -------------------------------------------------------- */
 
 static void test_several_addresses(void **state)
@@ -112,8 +96,8 @@ static void test_several_addresses(void **state)
 static void test_refused_addresses(void **state)
 {
     (void)state;
-    expect_no_start(FLAGS("--listen=192.0.2.1:0"), "192.0.2.1:0: ");
-    expect_no_start(FLAGS("--listen=unix:/nowhere/s"), "No such file");
+    fixture_refuses(FLAGS("--listen=192.0.2.1:0"), "192.0.2.1:0: ");
+    fixture_refuses(FLAGS("--listen=unix:/nowhere/s"), "No such file");
 }
 
 static void test_a_port_in_use(void **state)
@@ -123,7 +107,7 @@ static void test_a_port_in_use(void **state)
     fixture_start(&fixture, NULL);
     snprintf(taken, sizeof taken, "--listen=127.0.0.1:%d",
              fixture_port(fixture.url));
-    expect_no_start(FLAGS(taken), "Address already in use");
+    fixture_refuses(FLAGS(taken), "Address already in use");
     fixture_stop(&fixture);
 }
 
@@ -158,142 +142,12 @@ static void test_unix_socket_left_behind(void **state)
     check(fixture.url, (struct http_request){0}, 200);
     char local[2 * FILE_BYTES];
     snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
-    expect_no_start(FLAGS(local), "Address already in use");
+    fixture_refuses(FLAGS(local), "Address already in use");
     check(fixture.url, (struct http_request){0}, 200);
     fixture_stop(&fixture);
     write_text(file[SOCKET], "no socket");
-    expect_no_start(FLAGS(local), "File exists");
+    fixture_refuses(FLAGS(local), "File exists");
     assert_int_equal(unlink(file[SOCKET]), 0);
-}
-
-/* ---- TLS -------------------------------------------------------------- */
-
-static struct certificate authority, server, client, stranger;
-
-static int make_certificates(void **state)
-{
-    (void)state;
-    authority = certificate_create("authority", NULL);
-    server = certificate_create("server", &authority);
-    client = certificate_create("client", &authority);
-    stranger = certificate_create("stranger", NULL);
-    certificate_write(&authority, file[CA], NULL);
-    certificate_write(&server, file[CERT], file[KEY]);
-    certificate_write(&client, file[CLIENT_CERT], file[CLIENT_KEY]);
-    certificate_write(&stranger, file[OTHER_CA], NULL);
-    return 0;
-}
-
-static int free_certificates(void **state)
-{
-    (void)state;
-    certificate_free(&authority);
-    certificate_free(&server);
-    certificate_free(&client);
-    certificate_free(&stranger);
-    return 0;
-}
-
-static void test_tls(void **state)
-{
-    (void)state;
-    char error[256];
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY])));
-    assert_int_equal(strncmp(fixture.url, "https://127.0.0.1:", 18), 0);
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
-    check(fixture.url, (struct http_request){.ca = file[OTHER_CA]}, 0);
-    assert_true(healthcheck(fixture.url, false, error, sizeof error));
-    assert_true(healthcheck(fixture.url + 8, true, error, sizeof error));
-    assert_false(healthcheck(fixture.url + 8, false, error, sizeof error));
-    fixture_stop(&fixture);
-}
-
-static void test_tls_large_and_refused(void **state)
-{
-    (void)state;
-    size_t bytes = 3 << 20;
-    char *body = malloc(bytes + 1);
-    assert_non_null(body);
-    memset(body, ' ', bytes);
-    body[bytes] = '\0';
-    fixture_start(&fixture,
-                  FLAGS(flag("--tls-cert", file[CERT]),
-                        flag("--tls-key", file[KEY]), "--max-body=1MiB"));
-    struct http_answer answer = http_send(
-        fixture.url, &(struct http_request){.path = "/softmax",
-                                            .body = body,
-                                            .headers = FLAGS("Expect:"),
-                                            .ca = file[CA]});
-    assert_int_equal(answer.status, 413);
-    http_answer_free(&answer);
-    free(body);
-    fixture_stop(&fixture);
-}
-
-static void test_client_certificates(void **state)
-{
-    (void)state;
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY]),
-                                  flag("--tls-client-ca", file[CA])));
-    check(fixture.url,
-          (struct http_request){.ca = file[CA],
-                                .cert = file[CLIENT_CERT],
-                                .key = file[CLIENT_KEY]},
-          200);
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 0);
-    fixture_stop(&fixture);
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY]),
-                                  flag("--tls-client-ca", file[OTHER_CA])));
-    check(fixture.url,
-          (struct http_request){.ca = file[CA],
-                                .cert = file[CLIENT_CERT],
-                                .key = file[CLIENT_KEY]},
-          0);
-    fixture_stop(&fixture);
-}
-
-static void test_new_certificate_while_serving(void **state)
-{
-    (void)state;
-    char error[256];
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY])));
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
-    struct certificate fresh = certificate_create("fresh", &stranger);
-    certificate_write(&fresh, file[CERT], NULL);
-    /* half written: the key does not fit, and the old pair stays */
-    assert_false(daemon_reload(fixture.daemon, error, sizeof error));
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
-    certificate_write(&fresh, NULL, file[KEY]);
-    assert_true(daemon_reload(fixture.daemon, error, sizeof error));
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 0);
-    check(fixture.url, (struct http_request){.ca = file[OTHER_CA]}, 200);
-    certificate_free(&fresh);
-    certificate_write(&server, file[CERT], file[KEY]);
-    fixture_stop(&fixture);
-}
-
-static void test_unreadable_tls_files(void **state)
-{
-    (void)state;
-    expect_no_start(FLAGS("--listen=127.0.0.1:0", "--tls-cert=/nowhere",
-                          flag("--tls-key", file[KEY])),
-                    "--tls-cert: /nowhere: ");
-    expect_no_start(FLAGS("--listen=127.0.0.1:0",
-                          flag("--tls-cert", file[CERT]),
-                          flag("--tls-key", file[CERT])),
-                    "--tls-key: ");
-    expect_no_start(FLAGS("--listen=127.0.0.1:0",
-                          flag("--tls-cert", file[CERT]),
-                          flag("--tls-key", file[CLIENT_KEY])),
-                    "--tls-key: ");
-    expect_no_start(
-        FLAGS("--listen=127.0.0.1:0", flag("--tls-cert", file[CERT]),
-              flag("--tls-key", file[KEY]), flag("--tls-client-ca", file[KEY])),
-        "--tls-client-ca: ");
 }
 
 /* ---- tokens ----------------------------------------------------------- */
@@ -327,7 +181,19 @@ static void test_tokens(void **state)
     check(fixture.url, (struct http_request){.path = "/healthz"}, 200);
     check(fixture.url, (struct http_request){.path = "/readyz"}, 200);
     check(fixture.url, (struct http_request){.path = "/v2/health/live"}, 200);
+    check(fixture.url, (struct http_request){.path = "/v2/health/ready"}, 200);
+    check(fixture.url, (struct http_request){.path = "/"}, 200);
     check(fixture.url, (struct http_request){.path = "/version"}, 401);
+    check(fixture.url, (struct http_request){.path = "/metrics"}, 401);
+    check(fixture.url, (struct http_request){.path = "/openapi.yaml"}, 401);
+    check(fixture.url, (struct http_request){.path = "/v2"}, 401);
+    check(fixture.url, (struct http_request){.path = "/v2/models/loss/ready"},
+          200);
+    check(fixture.url,
+          (struct http_request){.path = "/metrics",
+                                .headers =
+                                    FLAGS("Authorization: Bearer secret-one")},
+          200);
     write_text(file[TOKENS], "secret-three\n");
     assert_true(daemon_reload(fixture.daemon, error, sizeof error));
     check_token("Authorization: Bearer secret-one", 401);
@@ -369,10 +235,10 @@ static void test_unreadable_tokens(void **state)
 {
     (void)state;
     write_text(file[TOKENS], "# none\n");
-    expect_no_start(
+    fixture_refuses(
         FLAGS("--listen=127.0.0.1:0", flag("--token-file", file[TOKENS])),
         "holds no token");
-    expect_no_start(FLAGS("--listen=127.0.0.1:0", "--token-file=/nowhere"),
+    fixture_refuses(FLAGS("--listen=127.0.0.1:0", "--token-file=/nowhere"),
                     "No such file");
 }
 
@@ -383,19 +249,19 @@ static void test_healthcheck(void **state)
     (void)state;
     char error[256], address[64];
     fixture_start(&fixture, NULL);
-    assert_true(healthcheck(fixture.url, false, error, sizeof error));
+    assert_true(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
     snprintf(address, sizeof address, "0.0.0.0:%d", fixture_port(fixture.url));
-    assert_true(healthcheck(address, false, error, sizeof error));
+    assert_true(healthcheck(address, NULL, NULL, error, sizeof error));
     snprintf(address, sizeof address, ":%d", fixture_port(fixture.url));
-    assert_true(healthcheck(address, false, error, sizeof error));
+    assert_true(healthcheck(address, NULL, NULL, error, sizeof error));
     fixture_stop(&fixture);
-    assert_false(healthcheck(address, false, error, sizeof error));
+    assert_false(healthcheck(address, NULL, NULL, error, sizeof error));
     assert_non_null(strstr(error, "refused"));
-    assert_false(healthcheck("nonsense", false, error, sizeof error));
+    assert_false(healthcheck("nonsense", NULL, NULL, error, sizeof error));
     start_local("--socket-mode=0600");
-    assert_true(healthcheck(fixture.url, false, error, sizeof error));
+    assert_true(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
     fixture_stop(&fixture);
-    assert_false(healthcheck("unix:/nowhere", false, error, sizeof error));
+    assert_false(healthcheck("unix:/nowhere", NULL, NULL, error, sizeof error));
 }
 
 int main(void)
@@ -411,17 +277,5 @@ int main(void)
         cmocka_unit_test(test_unreadable_tokens),
         cmocka_unit_test(test_healthcheck),
     };
-    const struct CMUnitTest with_tls[] = {
-        cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_tls_large_and_refused),
-        cmocka_unit_test(test_client_certificates),
-        cmocka_unit_test(test_new_certificate_while_serving),
-        cmocka_unit_test(test_unreadable_tls_files),
-    };
-    if (make_folder(NULL) != 0)
-        return 1;
-    int failed =
-        cmocka_run_group_tests(tests, NULL, NULL) +
-        cmocka_run_group_tests(with_tls, make_certificates, free_certificates);
-    return failed + (remove_folder(NULL) != 0);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

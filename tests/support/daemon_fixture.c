@@ -52,6 +52,18 @@ static void parse(struct fixture *fixture, const char *const *flags)
         fail_msg("%s", error);
 }
 
+void fixture_refuses(const char *const *flags, const char *part)
+{
+    struct fixture fixture;
+    char error[512] = "";
+    parse(&fixture, flags);
+    assert_null(daemon_start(&fixture.options, NULL, 0, STDERR_FILENO, error,
+                             sizeof error));
+    if (!strstr(error, part))
+        fail_msg("no \"%s\" in: %s", part, error);
+    options_free(&fixture.options);
+}
+
 void fixture_start_routes(struct fixture *fixture, const char *const *flags,
                           const struct route_table *routes)
 {

@@ -27,6 +27,9 @@ void fixture_start(struct fixture *fixture, const char *const *flags);
 void fixture_start_routes(struct fixture *fixture, const char *const *flags,
                           const struct route_table *routes);
 
+/** A daemon with these flags does not start, and says part. */
+void fixture_refuses(const char *const *flags, const char *part);
+
 /** Stop; fails the test where a byte of the memory budget is still taken. */
 void fixture_stop(struct fixture *fixture);
 
