@@ -25,6 +25,6 @@ check-schemathesis: $(OPENAPI_VENV)/bin/schemathesis $(O)/softmaxd
 	tests/http/check_schemathesis.py $<
 
 .PHONY: figures
-## figures: put what the benches measured into README.md
+## figures: put what the benches measured into README.md and docs/
 figures:
-	scripts/figures.py $(B) README.md
+	scripts/figures.py $(B) README.md docs/operations.md

@@ -32,3 +32,22 @@ lint-openapi: $(GENERATORS)/node_modules/ready
 	$(GENERATORS)/node_modules/.bin/spectral lint --fail-severity=warn \
 	    -r tests/generators/spectral.yaml openapi.yaml
 	tests/generators/redocly.sh $(GENERATORS)/node_modules/.bin/redocly
+
+EXAMPLES_VENV := $(B)/examples-venv
+
+$(EXAMPLES_VENV)/ready: tests/examples/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q -r $<
+	@touch $@
+
+CHECK_SCRIPTS += tests/examples/check_examples.py
+CHECK_NEEDS += $(SHARED)
+check: export LIBSOFTMAX = $(SHARED)
+check: export SANFLAGS := $(SANFLAGS)
+
+.PHONY: check-examples
+## check-examples: run all of examples/ against a daemon (needs PyPI, crates.io)
+check-examples: export LIBSOFTMAX = $(SHARED)
+check-examples: all shared $(EXAMPLES_VENV)/ready
+	SOFTMAXD=$(B)/softmaxd tests/examples/check_examples.py $(B)/examples \
+	    $(EXAMPLES_VENV)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Put what the benches measured into README.md's tables.
+"""Put what the benches measured into the tables of README.md and docs/.
 
-usage: figures.py BUILD_FOLDER README.md
+usage: figures.py BUILD_FOLDER FILE...
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; NAME is that of the
 table, see WRITERS for its file in BUILD_FOLDER. Without the file it stays.
@@ -57,7 +57,7 @@ def bench_kernels(rows):
                                (row["peer"], row["dtype"]) == column])
                         for column in columns]
              for op, title in titles.items()]
-    return table(["`make bench-kernels`, times ours"] +
+    return table(["`make bench-kernels`, peer's time ÷ ours"] +
                  [f"{NAMES[peer]}, {dtype}" for peer, dtype in columns], lines)
 
 
@@ -101,10 +101,12 @@ WRITERS = {"bench-json": (bench_json, "bench-json"),
            "sizing": (sizing, "bench-http")}
 
 
-def main(folder, readme):
-    with open(readme, encoding="utf-8") as file:
+def write_tables(folder, path):
+    with open(path, encoding="utf-8") as file:
         text = file.read()
     for name, (write, source) in WRITERS.items():
+        if f"<!-- {name} -->" not in text:
+            continue
         try:
             with open(f"{folder}/{source}.json", encoding="utf-8") as file:
                 rows = json.load(file)
@@ -114,8 +116,9 @@ def main(folder, readme):
         text = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end -->)",
                       lambda m: m[1] + write(rows) + m[2],
                       text, flags=re.S)
-    with open(readme, "w", encoding="utf-8") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text)
 
 
-main(*sys.argv[1:])
+for page in sys.argv[2:]:
+    write_tables(sys.argv[1], page)
