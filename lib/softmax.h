@@ -21,9 +21,9 @@
  * Threads      Every call may be made concurrently on one context.
  * Ownership    The caller owns every buffer; nothing is kept.
  * Memory       Beside its operands a call takes a megabyte or an eighth of the
- *              logits, whichever is more; one row of each operand whose class
- *              axis is not the last; 16 bytes a row of a loss; and 8 bytes a
- *              value of a top-k without indices.
+ *              logits, whichever is more, but room for a row of logits with a
+ *              mask or a top-k, and for 32 rows, or all, of each operand whose
+ *              class axis is not the last; and 16 bytes a row of a loss.
  * Stack        128 KiB is enough for any call.
  * Errors       Outputs are untouched unless SMX_OK is returned. The library
  *              never prints, exits, aborts or reads the environment.

@@ -1,113 +1,211 @@
 /* SPDX-License-Identifier: MIT */
-/* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
-#include <math.h>
+/* p_c = exp(z'_c - lse), and what can be read off a row beside it, tile of
+ * rows by tile: a tile is loaded where a kernel cannot read its rows in place,
+ * computed, and stored where its values do not belong side by side. What is
+ * asked beside the values changes no bit of them. */
 #include <stdlib.h>
 
-#include "engine/axis.h"
+#include "engine/dd_softmax.h"
+#include "engine/load.h"
 #include "engine/plain.h"
-#include "engine/row.h"
+#include "engine/summary.h"
 #include "engine/top.h"
 
 struct softmax_call {
     const struct smx_logits *logits;
     const struct smx_softmax_out *out;
-    int64_t *indices; /* of the top-k */
+    size_t rows, most; /* of all, and of a tile */
+    bool f32;          /* the float32 engine computes it */
+    bool loaded;
+    struct smx_two *tops; /* smx_rows_scan_tops; NULL: none */
+    void *copy;           /* logits that were loaded */
+    void *values;         /* of a tile, where they do not stay */
+    void *room;           /* of the float32 engine */
+    double *totals;       /* of a tile, see smx_plain_rows; NULL: not asked */
+    int64_t *order;       /* of a tile: its top-k */
 };
 
-/* The tile's values, from e unless they are logarithms. */
-static void evaluate(struct smx_row *row, bool log, const double *e,
-                     bool stream, double *out)
+static bool wants_summaries(const struct smx_softmax_out *out)
 {
-    if (log)
-        row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
-                           out);
-    else
-        row->kernels->scale(e, row->count, row->inverse.hi, stream, out);
+    return out->logsumexp || out->entropy || out->argmax;
 }
 
-static struct smx_two put_tile(const void *argument, struct smx_row *row)
-{
-    const struct smx_softmax_out *wanted = argument;
-    const double *kept = smx_row_kept(row);
-    double *out = smx_row_out(row, wanted->values);
-    if (!kept)
-        smx_row_tile(row, row->first, wanted->log ? SMX_ROW_D : SMX_ROW_E);
-    evaluate(row, wanted->log, kept ? kept : row->tile.e, row->stream, out);
-    smx_row_put(row, out, wanted->values);
-    return (struct smx_two){0, 0};
-}
-
-/* The classes found, gathered a tile at a time. */
-static void put_top(const struct softmax_call *call, struct smx_row *row)
+/* Values share the sums that they need with the log-sum-exp. */
+static bool shares_totals(const struct softmax_call *call)
 {
     const struct smx_softmax_out *out = call->out;
+    return call->f32 && out->logsumexp && out->values && !out->log &&
+           !call->loaded && (out->values != call->logits->data || out->top_k);
+}
+
+static bool wants_order(const struct smx_softmax_out *out)
+{
+    return out->top_k && (out->values || out->indices);
+}
+
+/* ---- memory of a tile ---------------------------------------------------- */
+
+static size_t engine_bytes(const struct softmax_call *call, size_t rows)
+{
+    size_t values, summaries, classes = call->logits->classes;
+    if (!call->f32)
+        return 0;
+    values = call->out->values ? smx_plain_room(rows, classes) : 0;
+    summaries =
+        wants_summaries(call->out) ? smx_summary_bytes(rows, classes) : 0;
+    return values > summaries ? values : summaries;
+}
+
+/* Where top-k leaves values in the copy, they take the logits' place. */
+static bool needs_values(const struct softmax_call *call)
+{
+    return call->out->top_k && call->out->values && !call->loaded;
+}
+
+static enum smx_status allocate(struct softmax_call *call)
+{
     const struct smx_logits *z = call->logits;
-    struct smx_logits shape = *z;
-    shape.classes = out->top_k;
-    size_t i = smx_rows_index(&shape, row->r, 0);
-    int64_t *indices = call->indices + i;
-    smx_top_find(row, out->top_k, indices, z->inner);
-    if (!out->values)
-        return;
-    for (size_t first = 0; first < out->top_k; first += SMX_TILE) {
-        size_t left = out->top_k - first;
-        size_t count = left < SMX_TILE ? left : SMX_TILE;
-        smx_row_gather(row, indices + first * z->inner, z->inner, count);
-        evaluate(row, out->log, row->tile.e, false, row->out);
-        for (size_t k = 0; k < count; k++)
-            smx_set(out->values, z->dtype, i + (first + k) * z->inner,
-                    row->out[k]);
+    size_t row = z->classes * smx_dtype_bytes(z->dtype);
+    bool order = wants_order(call->out), values = needs_values(call);
+    size_t copied = call->loaded || values ? row : 0;
+    size_t ordered = order ? call->out->top_k * sizeof *call->order : 0;
+    bool tiled = copied || ordered || (call->f32 && wants_summaries(call->out));
+    bool totals = shares_totals(call);
+    size_t total = totals ? sizeof *call->totals : 0;
+    size_t bytes = copied + ordered + total + engine_bytes(call, 1);
+    call->most = smx_rows_tile(z, tiled ? bytes + !bytes * row : 0);
+    if (copied)
+        call->values = malloc(call->most * copied);
+    if (call->loaded)
+        call->copy = call->values;
+    if (ordered)
+        call->order = malloc(call->most * ordered);
+    if (totals)
+        call->totals = malloc(call->most * total);
+    bytes = engine_bytes(call, call->most);
+    if (bytes)
+        call->room = malloc(bytes);
+    return (call->values || !copied) && (call->order || !ordered) &&
+                   (call->totals || !totals) && (call->room || !bytes)
+               ? SMX_OK
+               : SMX_ENOMEM;
+}
+
+static void release(struct softmax_call *call)
+{
+    free(call->values);
+    free(call->order);
+    free(call->totals);
+    free(call->room);
+    free(call->tops);
+}
+
+/* ---- a tile -------------------------------------------------------------- */
+
+/* The values of a tile's top-k, and its indices, to their places. */
+static void put_top(const struct softmax_call *call, size_t first, size_t count)
+{
+    const struct smx_softmax_out *out = call->out;
+    struct smx_logits shape = *call->logits;
+    size_t classes = shape.classes, k = shape.classes = out->top_k;
+    for (size_t r = 0; r < count; r++) {
+        const int64_t *order = call->order + r * k;
+        size_t to = smx_rows_index(&shape, first + r, 0);
+        for (size_t i = 0; i < k; i++, to += shape.inner) {
+            size_t from = r * classes + (size_t)order[i];
+            if (out->indices)
+                out->indices[to] = order[i];
+            if (out->values)
+                smx_set(out->values, shape.dtype, to,
+                        smx_get(call->values, shape.dtype, from));
+        }
     }
 }
 
-static struct smx_two terms_of(const void *argument, struct smx_row *row)
+static struct smx_softmax_out tile_out(const struct softmax_call *call,
+                                       size_t first)
 {
-    const struct smx_row_kernels *k = row->kernels;
-    (void)argument;
-    k->terms(row->tile.e, row->tile.hi, row->tile.lo, row->n, row->out);
-    return k->sum(row->out, row->n);
+    struct smx_softmax_out out = *call->out;
+    size_t element = smx_dtype_bytes(call->logits->dtype);
+    size_t start = first * call->logits->classes;
+    if (out.logsumexp)
+        out.logsumexp = (char *)out.logsumexp + first * element;
+    if (out.entropy)
+        out.entropy = (char *)out.entropy + first * element;
+    if (out.argmax)
+        out.argmax += first;
+    if (out.values && (out.top_k || call->logits->inner > 1))
+        out.values = call->values;
+    else if (out.values)
+        out.values = (char *)out.values + start * element;
+    out.top_k = 0;
+    return out;
 }
 
-/* H = log S - sum p d, with 0 * log 0 = 0. */
-static double entropy(struct smx_row *row)
+static enum smx_status run_f32(struct smx_context *context,
+                               const struct softmax_call *call,
+                               const struct smx_logits *tile,
+                               const struct smx_softmax_out *out,
+                               struct smx_where *where)
 {
-    struct smx_two sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, two_add);
-    sum = two_mul(two_scale(sum, 0x1p-128), row->inverse);
-    return two_add(row->logsum, two_negate(sum)).hi;
+    const struct smx_summaries summaries = {out->logsumexp, out->entropy,
+                                            out->argmax};
+    enum smx_status status = SMX_OK;
+    if (call->totals)
+        status = smx_plain_rows(context, tile, out->log, out->values,
+                                call->totals, call->room, where);
+    smx_summarise(context, tile->data, tile->outer, tile->classes,
+                  tile->temperature, call->totals, &summaries, call->room);
+    if (out->values && !call->totals)
+        status = smx_plain_rows(context, tile, out->log, out->values, NULL,
+                                call->room, where);
+    return status;
 }
 
-static void put_row(void *argument, struct smx_row *row, size_t r)
+static enum smx_status run_tile(struct smx_context *context,
+                                const struct softmax_call *call, size_t first,
+                                size_t count, struct smx_where *where)
 {
-    struct softmax_call *call = argument;
-    const struct smx_softmax_out *out = call->out;
-    enum smx_dtype dtype = call->logits->dtype;
-    if (out->logsumexp)
-        smx_set(out->logsumexp, dtype, r, smx_row_lse(row));
-    if (out->entropy)
-        smx_set(out->entropy, dtype, r, entropy(row));
-    if (out->argmax)
-        out->argmax[r] = (int64_t)row->argmax;
-    if (out->top_k && call->indices)
-        put_top(call, row);
-    else if (out->values)
-        smx_row_sweep(row, SMX_ROW_PLACE, put_tile, out, NULL);
+    const struct smx_logits *z = call->logits;
+    const struct smx_softmax_out out = tile_out(call, first);
+    struct smx_logits tile = *z;
+    enum smx_status status = SMX_OK;
+    tile.data =
+        (const char *)z->data + first * z->classes * smx_dtype_bytes(z->dtype);
+    tile.outer = count;
+    tile.inner = 1;
+    tile.mask = NULL;
+    if (call->loaded) {
+        smx_load_logits(context, z, first, count, call->copy);
+        tile.data = call->copy;
+    }
+    if (call->order)
+        smx_top_find(context, &tile, call->out->top_k, call->order);
+    if (call->f32)
+        status = run_f32(context, call, &tile, &out, where);
+    else if (out.values || wants_summaries(&out))
+        smx_dd_softmax(context, &tile, call->tops, &out);
+    if (call->order)
+        put_top(call, first, count);
+    else if (out.values && z->inner > 1)
+        smx_store_rows(context, z, out.values, first, count, call->out->values);
+    return status;
 }
 
-static bool only_values(const struct smx_softmax_out *out)
-{
-    return out->values && !out->top_k && !out->logsumexp && !out->entropy &&
-           !out->argmax;
-}
+/* ---- all of it ----------------------------------------------------------- */
 
-/* Of rows that are a tile or less, as longer ones keep exponentials in their
- * output; of short ones the lines that they share would count. */
-static bool is_streamed(const struct smx_logits *z,
-                        const struct smx_softmax_out *out)
+/* Nothing may be written before every logit has been looked at. Where nothing
+ * but values in place are wanted the float32 engine does that by the way. */
+static enum smx_status scan(struct smx_context *context,
+                            struct softmax_call *call, struct smx_where *where)
 {
-    size_t doubles = smx_rows_count(z) * z->classes;
-    return z->inner == 1 && out->values != z->data &&
-           z->classes >= SMX_TILE / 4 && z->classes <= SMX_TILE &&
-           doubles * sizeof(double) >= SMX_STREAMED * sizeof(float);
+    const struct smx_logits *z = call->logits;
+    if (call->f32 && call->most == call->rows && !call->loaded &&
+        !call->out->top_k && !wants_summaries(call->out) && call->out->values)
+        return SMX_OK;
+    if (call->f32 || call->loaded || call->most < call->rows)
+        return smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+    return smx_rows_scan_tops(context, z, &call->tops, where);
 }
 
 enum smx_status smx_softmax(struct smx_context *context,
@@ -120,37 +218,22 @@ enum smx_status smx_softmax(struct smx_context *context,
         return status;
     if (out->top_k > logits->classes)
         return SMX_EARGUMENT;
-    if (only_values(out) && smx_plain(logits))
-        return smx_plain_softmax(context, logits, out->log, out->values, where);
-    if (only_values(out) && smx_axis_takes(logits))
-        return smx_axis_softmax(context, logits, out->log, out->values, where);
-    struct smx_two *tops;
-    int64_t *indices = NULL; /* top-k values alone need a place for them */
-    status = smx_rows_scan_tops(context, logits, &tops, where);
-    if (status)
-        return status;
-    struct softmax_call call = {logits, out, out->indices};
-    if (out->top_k && out->values && !out->indices) {
-        size_t count = smx_rows_count(logits) * out->top_k;
-        call.indices = indices = malloc((count + 1) * sizeof *indices);
-        if (!indices) {
-            free(tops);
-            return SMX_ENOMEM;
-        }
+    struct softmax_call call = {.logits = logits,
+                                .out = out,
+                                .rows = smx_rows_count(logits),
+                                .f32 = logits->dtype == SMX_FLOAT32 &&
+                                       !logits->softcap,
+                                .loaded = smx_load_needed(logits)};
+    if (call.rows == 0)
+        return SMX_OK;
+    status = allocate(&call);
+    if (!status)
+        status = scan(context, &call, where);
+    for (size_t r = 0; r < call.rows && !status; r += call.most) {
+        size_t left = call.rows - r;
+        status = run_tile(context, &call, r,
+                          left < call.most ? left : call.most, where);
     }
-    struct smx_rows_work work = {
-        .run = put_row,
-        .argument = &call,
-        .tops = tops,
-        .logs = out->log || out->entropy,
-        .logsum = out->log || out->entropy || out->logsumexp,
-        .serial = out->top_k != 0,
-    };
-    if (logits->dtype == SMX_FLOAT64 && !out->top_k && !work.logs)
-        work.keep = out->values;
-    work.stream = work.keep && is_streamed(logits, out);
-    smx_rows_run(context, logits, &work);
-    free(indices);
-    free(tops);
-    return SMX_OK;
+    release(&call);
+    return status;
 }

@@ -9,7 +9,8 @@
 #include "simd/tame_vec.h"
 
 extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
-                           const struct smx_tame *tame, float *out);
+                           const struct smx_tame *tame, float *out,
+                           double *sums);
 
 extern void TIER(few_keep)(const float *x, size_t rows, size_t classes,
                            const struct smx_tame *tame, struct smx_few *few);
@@ -239,7 +240,7 @@ void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
 }
 
 bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
-                    const struct smx_tame *tame, float *out)
+                    const struct smx_tame *tame, float *out, double *sums)
 {
     struct smx_few few;
     TIER(few_keep)(x, rows, classes, tame, &few);
@@ -247,5 +248,7 @@ bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
     if (!divide(&few, rows, classes))
         return false;
     put(&few, rows, classes, out);
+    if (sums)
+        memcpy(sums, few.sums, rows * sizeof *sums);
     return true;
 }

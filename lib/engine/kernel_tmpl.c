@@ -8,7 +8,9 @@
 #include "simd/power_vec.h"
 
 extern const struct smx_kernels TIER(kernels);
+extern const struct smx_load_kernels TIER(load_kernels);
 extern const struct smx_loss_kernels TIER(loss_kernels);
+extern const struct smx_summary_kernels TIER(summary_kernels);
 extern const struct smx_tame_kernels TIER(tame_kernels);
 
 static bool peak(const float *x, size_t n, float *max)
@@ -113,6 +115,8 @@ const struct smx_kernels TIER(kernels) = {
     .rest = rest,
     .scale = scale,
     .shift = shift,
+    .load = &TIER(load_kernels),
     .loss = &TIER(loss_kernels),
+    .summary = &TIER(summary_kernels),
     .tame = &TIER(tame_kernels),
 };

@@ -24,7 +24,9 @@ static inline size_t smx_blocks(size_t n)
     return (n + 15) / 16 * 16;
 }
 
+struct smx_load_kernels;
 struct smx_loss_kernels;
+struct smx_summary_kernels;
 
 struct smx_kernels {
     /** Largest of x; false when a NaN or +INFINITY is among them. */
@@ -48,8 +50,10 @@ struct smx_kernels {
     void (*shift)(const float *x, size_t n, double max, double factor,
                   double offset, float *out);
 
-    /** Those of the loss, and those of tame rows. */
+    /** Those that load rows, of the loss, of summaries and of tame rows. */
+    const struct smx_load_kernels *load;
     const struct smx_loss_kernels *loss;
+    const struct smx_summary_kernels *summary;
     const struct smx_tame_kernels *tame;
 };
 

@@ -43,6 +43,7 @@ struct plain_call {
     bool stream, few, beside;
     double *tame_sums;    /* long rows: one a chunk; NaN: wild */
     double *factors;      /* long rows: 1 / their tame sum; 0: wild */
+    double *totals;       /* tame sum of each row, 0: wild; or NULL */
     struct smx_sum *sums; /* long wild rows: one a chunk */
     struct smx_sum *row_sums;
     atomic_size_t refused; /* first bad logit; SIZE_MAX: none */
@@ -178,6 +179,8 @@ static void put_row(struct plain_call *call, size_t row,
                     double e[SHORT * SMX_CHUNK])
 {
     struct smx_sum sums[SHORT];
+    if (call->totals)
+        call->totals[row] = 0;
     for (size_t k = 0; k < call->chunks; k++)
         sums[k] = sum_chunk(call, row, k, e + k * SMX_CHUNK);
     struct smx_sum whole = smx_sum_merge(sums, call->chunks, call->scale);
@@ -198,7 +201,8 @@ static void put_few_rows(struct plain_call *call, size_t row, size_t rows,
     float *out = call->stream ? e->tame : call->values + start;
     if (expects_tame(call, start, n) &&
         call->kernels->tame->few(call->logits + start, rows, call->classes,
-                                 &call->tame, out)) {
+                                 &call->tame, out,
+                                 call->totals ? call->totals + row : NULL)) {
         if (call->stream)
             call->kernels->tame->stream(out, n, call->values + start);
         return;
@@ -253,6 +257,8 @@ static bool keep_row(const struct plain_call *call, size_t row,
     }
     kept->start = row * call->classes;
     kept->sum = smx_tame_sum(sum, call->classes) ? sum : 0;
+    if (call->totals)
+        call->totals[row] = kept->sum;
     return kept->sum != 0;
 }
 
@@ -378,6 +384,8 @@ static bool merge_tame_rows(struct plain_call *call)
             sum += call->tame_sums[r * call->chunks + k];
         bool tame = smx_tame_sum(sum, call->classes);
         call->factors[r] = tame ? 1 / sum : 0;
+        if (call->totals)
+            call->totals[r] = tame ? sum : 0;
         wild |= !tame;
     }
     return wild;
@@ -433,7 +441,7 @@ size_t smx_plain_room(size_t rows, size_t classes)
 
 enum smx_status smx_plain_rows(struct smx_context *context,
                                const struct smx_logits *z, bool log,
-                               float *values, void *room,
+                               float *values, double *totals, void *room,
                                struct smx_where *where)
 {
     /* an infinite factor would make 0 * inf of the largest logit */
@@ -449,6 +457,7 @@ enum smx_status smx_plain_rows(struct smx_context *context,
                               .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
                               .tame = smx_tame_of(t),
                               .sums = room,
+                              .totals = totals,
                               .refused = SIZE_MAX};
     size_t cached = call.chunks <= SHORT ? STREAMED_SHORT : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
@@ -468,18 +477,4 @@ enum smx_status smx_plain_rows(struct smx_context *context,
     if (where)
         *where = (struct smx_where){SMX_LOGITS, call.refused};
     return SMX_ENONFINITE;
-}
-
-enum smx_status smx_plain_softmax(struct smx_context *context,
-                                  const struct smx_logits *z, bool log,
-                                  float *values, struct smx_where *where)
-{
-    size_t bytes = smx_plain_room(z->outer, z->classes);
-    void *room = bytes ? malloc(bytes) : NULL;
-    if (bytes && !room)
-        return SMX_ENOMEM;
-    enum smx_status status =
-        smx_plain_rows(context, z, log, values, room, where);
-    free(room);
-    return status;
 }

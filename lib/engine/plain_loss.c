@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "axis.h"
 #include "api/criterion.h"
+#include "load.h"
 #include "loss_call.h"
 #include "plain.h"
 #include "simd/power.h"
@@ -289,10 +289,10 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
     const float *targets = call->asked->targets;
     place(call, first);
     if (call->copy) {
-        smx_axis_gather(context, z, z->data, first, call->rows, call->copy);
+        smx_load_logits(context, z, first, call->rows, call->copy);
         if (targets)
-            smx_axis_gather(context, z, targets, first, call->rows,
-                            call->copy + call->most * call->classes);
+            smx_load_rows(context, z, targets, first, call->rows,
+                          call->copy + call->most * call->classes);
     }
     if (call->few)
         smx_pool_for(context->pool, call->blocks, smx_loss_few, call);
@@ -301,8 +301,8 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
     else
         run_chunks(context, call);
     if (call->copy && call->gradients && !call->refused)
-        smx_axis_scatter(context, z, call->copy, first, call->rows,
-                         call->gradients);
+        smx_store_rows(context, z, call->copy, first, call->rows,
+                       call->gradients);
 }
 
 /* Nothing may be written before all has been looked at: what a tile writes,

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "axis.h"
+#include "load.h"
 #include "loss_call.h"
 #include "plain.h"
 #include "simd/power.h"
@@ -197,13 +197,13 @@ static void run_tile(struct smx_context *context, struct vjp_call *call,
         compute(context, call);
         return;
     }
-    smx_axis_gather(context, z, z->data, first, call->rows, call->copy);
-    smx_axis_gather(context, z, call->upstreams, first, call->rows,
-                    call->copy + call->most * call->classes);
+    smx_load_logits(context, z, first, call->rows, call->copy);
+    smx_load_rows(context, z, call->upstreams, first, call->rows,
+                  call->copy + call->most * call->classes);
     compute(context, call);
     if (!call->refused)
-        smx_axis_scatter(context, z, call->copy, first, call->rows,
-                         call->gradients);
+        smx_store_rows(context, z, call->copy, first, call->rows,
+                       call->gradients);
 }
 
 /* Nothing may be written before all has been looked at. */

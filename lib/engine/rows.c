@@ -186,7 +186,8 @@ size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
         return rows;
     size_t tile = (room > least ? room : least) / row_bytes;
     tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
-    tile = tile ? tile : 1;
+    size_t moved = z->inner > 1 ? SMX_ROWS_MOVED : 1;
+    tile = tile > moved ? tile : moved;
     return tile < rows ? tile : rows;
 }
 

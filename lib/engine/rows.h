@@ -68,8 +68,8 @@ enum smx_status smx_rows_scan_tops(struct smx_context *context,
 /** Rows that one thread works on at a time: it depends on the shape alone. */
 size_t smx_rows_slice(const struct smx_logits *logits);
 
-/* Rows that axis.c moves at once: groups of so many, if not all, go fastest. */
-#define SMX_ROWS_MOVED ((size_t)16)
+/* Rows that load.c moves at once: groups of so many, if not all, go fastest. */
+#define SMX_ROWS_MOVED ((size_t)32)
 
 /** Rows to work on at a time where each takes row_bytes beside the operands:
  *  what fits a megabyte or an eighth of the bytes of float32 logits. */

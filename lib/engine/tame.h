@@ -125,9 +125,10 @@ struct smx_tame_kernels {
 
     /** Softmax of at most smx_few_rows (few.h) rows of at most SMX_FEW classes,
      *  all below highest; false when one is not tame, and nothing is written.
+     *  sums: of each row, or NULL.
      */
     bool (*few)(const float *x, size_t rows, size_t classes,
-                const struct smx_tame *tame, float *out);
+                const struct smx_tame *tame, float *out, double *sums);
 };
 
 /** Is a row to be divided while the next one in its place is summed? That pays

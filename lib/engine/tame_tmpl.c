@@ -6,7 +6,8 @@
 
 extern const struct smx_tame_kernels TIER(tame_kernels);
 extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
-                           const struct smx_tame *tame, float *out);
+                           const struct smx_tame *tame, float *out,
+                           double *sums);
 
 /* Elements whose s q are added up in float32. */
 #define RUN ((size_t)8 * BLOCK)

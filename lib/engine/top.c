@@ -1,63 +1,113 @@
 /* SPDX-License-Identifier: MIT */
 #include "top.h"
 
-/* A heap of classes, the lowest of them at its root. */
-struct heap {
-    const struct smx_row *row;
+#include "few.h"
+#include "rows.h"
+#include "summary_kernels.h"
+
+struct top_call {
+    const struct smx_kernels *kernels;
+    const struct smx_logits *rows;
+    size_t k, slices;
     int64_t *classes;
-    size_t step, size;
 };
 
-/* By the logits: softcap, temperature and z' - max may round two to one. */
-static bool below(const struct heap *heap, int64_t a, int64_t b)
+/* A heap of classes of a row, the lowest of them at its root. */
+struct heap {
+    enum smx_dtype dtype;
+    const void *row;
+    size_t size;
+    int64_t *classes;
+};
+
+static double logit(const struct heap *heap, int64_t class)
 {
-    double za = smx_row_logit(heap->row, (size_t)a);
-    double zb = smx_row_logit(heap->row, (size_t)b);
-    return za < zb || (za == zb && a > b);
+    return smx_get(heap->row, heap->dtype, (size_t) class);
 }
 
-static int64_t *at(const struct heap *heap, size_t i)
+static bool is_below(const struct heap *heap, int64_t a, int64_t b)
 {
-    return &heap->classes[i * heap->step];
+    double za = logit(heap, a), zb = logit(heap, b);
+    return za < zb || (za == zb && a > b);
 }
 
 static void swap(const struct heap *heap, size_t i, size_t j)
 {
-    int64_t class = *at(heap, i);
-    *at(heap, i) = *at(heap, j);
-    *at(heap, j) = class;
+    int64_t class = heap->classes[i];
+    heap->classes[i] = heap->classes[j];
+    heap->classes[j] = class;
 }
 
 static void sink(const struct heap *heap, size_t i)
 {
+    const int64_t *classes = heap->classes;
     for (size_t child; (child = 2 * i + 1) < heap->size; i = child) {
         if (child + 1 < heap->size &&
-            below(heap, *at(heap, child + 1), *at(heap, child)))
+            is_below(heap, classes[child + 1], classes[child]))
             child++;
-        if (!below(heap, *at(heap, child), *at(heap, i)))
+        if (!is_below(heap, classes[child], classes[i]))
             return;
         swap(heap, i, child);
     }
 }
 
-void smx_top_find(struct smx_row *row, size_t k, int64_t *classes, size_t step)
+/* The first class from c on that is larger than the least of the heap. */
+static size_t next_above(const struct top_call *call, const struct heap *heap,
+                         size_t c)
 {
-    struct heap heap = {row, classes, step, k};
+    size_t n = call->rows->classes;
+    double least = logit(heap, heap->classes[0]);
+    if (heap->dtype == SMX_FLOAT32)
+        return c + call->kernels->summary->first_above(
+                       (const float *)heap->row + c, n - c, (float)least);
+    while (c < n && !(logit(heap, (int64_t)c) > least))
+        c++;
+    return c;
+}
+
+static void find_by_heap(const struct top_call *call, struct heap heap)
+{
+    size_t k = heap.size, n = call->rows->classes;
     for (size_t c = 0; c < k; c++)
-        *at(&heap, c) = (int64_t)c;
+        heap.classes[c] = (int64_t)c;
     for (size_t i = k / 2; i--;)
         sink(&heap, i);
-    double least = smx_row_logit(row, (size_t)*classes);
-    SMX_ROW_TILES (first, row, SMX_ROW_Z)
-        for (size_t c = 0; c < row->count; c++) {
-            if (first + c < k || !(row->z[c] > least))
-                continue;
-            *classes = (int64_t)(first + c);
-            sink(&heap, 0);
-            least = smx_row_logit(row, (size_t)*classes);
-        }
+    for (size_t c = k; (c = next_above(call, &heap, c)) < n; c++) {
+        heap.classes[0] = (int64_t)c;
+        sink(&heap, 0);
+    }
     while (heap.size > 1) { /* the lowest goes last */
         swap(&heap, 0, --heap.size);
         sink(&heap, 0);
     }
+}
+
+static void find_slice(void *argument, size_t slice)
+{
+    const struct top_call *call = argument;
+    const struct smx_logits *z = call->rows;
+    size_t r = smx_pool_first(z->outer, call->slices, slice);
+    size_t end = smx_pool_first(z->outer, call->slices, slice + 1);
+    size_t row = z->classes * smx_dtype_bytes(z->dtype);
+    const char *data = (const char *)z->data + r * row;
+    int64_t *classes = call->classes + r * call->k;
+    if (z->dtype == SMX_FLOAT32 && z->classes <= SMX_FEW) {
+        call->kernels->summary->narrow_order((const void *)data, end - r,
+                                             z->classes, call->k, classes);
+        return;
+    }
+    for (; r < end; r++, data += row, classes += call->k) {
+        const struct heap heap = {z->dtype, data, call->k, classes};
+        find_by_heap(call, heap);
+    }
+}
+
+void smx_top_find(struct smx_context *context, const struct smx_logits *rows,
+                  size_t k, int64_t *classes)
+{
+    struct top_call call = {
+        .kernels = context->kernels, .rows = rows, .k = k, .classes = classes};
+    size_t most = SMX_SMALL / rows->classes;
+    call.slices = smx_pool_slices(context->pool, rows->outer, most + !most);
+    smx_pool_for(context->pool, call.slices, find_slice, &call);
 }

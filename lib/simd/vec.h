@@ -308,6 +308,23 @@ INLINE bool vi_any(vi v)
 #endif
 }
 
+/** A bit for each lane that is all ones. */
+INLINE uint32_t vi_bits(vi v)
+{
+#if defined(SMX_TIER_AVX512)
+    return (uint32_t)_mm512_movepi32_mask((__m512i)v);
+#elif defined(SMX_TIER_AVX2)
+    return (uint32_t)_mm256_movemask_ps((__m256)v);
+#elif defined(__SSE2__)
+    return (uint32_t)_mm_movemask_ps((__m128)v);
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < FLOATS; i++)
+        bits |= (uint32_t)(v[i] & 1) << i;
+    return bits;
+#endif
+}
+
 /* Positive, normal floats, whose last 3 bits are zeros, as doubles times
  * 2^-896, those in even and those in odd lanes: the bits are moved, which takes
  * less than a conversion. */

@@ -224,10 +224,10 @@ static void vjp_without_memory(void **state)
     exhaust(do_vjp);
 }
 
-/* Options cost no memory beside the tensors, however many the classes. */
-static void options_need_no_memory(void **state)
+/* A softcap costs no memory beside the tensors, however many the classes. */
+static void softcap_needs_no_memory(void **state)
 {
-    operation *const all[] = {do_softmax, do_summaries, do_top_k, do_vjp};
+    operation *const all[] = {do_softmax, do_summaries, do_vjp};
 
     (void)state;
     if (!REPLACED)
@@ -333,7 +333,7 @@ int main(void)
         cmocka_unit_test(loss_without_memory),
         cmocka_unit_test(gradient_without_memory),
         cmocka_unit_test(vjp_without_memory),
-        cmocka_unit_test(options_need_no_memory),
+        cmocka_unit_test(softcap_needs_no_memory),
         cmocka_unit_test(long_rows_do_without_memory),
         cmocka_unit_test(context_without_memory),
         cmocka_unit_test(context_without_threads),

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
+#include "dd_softmax.h"
+
+#include "plain.h"
+#include "row.h"
+
+struct dd_call {
+    const struct smx_logits *logits;
+    const struct smx_softmax_out *out;
+};
+
+static struct smx_two put_tile(const void *argument, struct smx_row *row)
+{
+    const struct smx_softmax_out *wanted = argument;
+    const double *kept = smx_row_kept(row);
+    double *out = smx_row_out(row, wanted->values);
+    if (!kept)
+        smx_row_tile(row, row->first, wanted->log ? SMX_ROW_D : SMX_ROW_E);
+    if (wanted->log)
+        row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
+                           out);
+    else
+        row->kernels->scale(kept ? kept : row->tile.e, row->count,
+                            row->inverse.hi, row->stream, out);
+    smx_row_put(row, out, wanted->values);
+    return (struct smx_two){0, 0};
+}
+
+static struct smx_two terms_of(const void *argument, struct smx_row *row)
+{
+    const struct smx_row_kernels *k = row->kernels;
+    (void)argument;
+    k->terms(row->tile.e, row->tile.hi, row->tile.lo, row->n, row->out);
+    return k->sum(row->out, row->n);
+}
+
+/* H = log S - sum p d, with 0 * log 0 = 0. */
+static double entropy(struct smx_row *row)
+{
+    struct smx_two sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, two_add);
+    sum = two_mul(two_scale(sum, 0x1p-128), row->inverse);
+    return two_add(row->logsum, two_negate(sum)).hi;
+}
+
+static void put_row(void *argument, struct smx_row *row, size_t r)
+{
+    const struct dd_call *call = argument;
+    const struct smx_softmax_out *out = call->out;
+    enum smx_dtype dtype = call->logits->dtype;
+    if (out->logsumexp)
+        smx_set(out->logsumexp, dtype, r, smx_row_lse(row));
+    if (out->entropy)
+        smx_set(out->entropy, dtype, r, entropy(row));
+    if (out->argmax)
+        out->argmax[r] = (int64_t)row->argmax;
+    if (out->values)
+        smx_row_sweep(row, SMX_ROW_PLACE, put_tile, out, NULL);
+}
+
+/* Of rows that are a tile or less, as longer ones keep exponentials in their
+ * output; of short ones the lines that they share would count. */
+static bool is_streamed(const struct smx_logits *z,
+                        const struct smx_softmax_out *out)
+{
+    size_t doubles = smx_rows_count(z) * z->classes;
+    return out->values != z->data && z->classes >= SMX_TILE / 4 &&
+           z->classes <= SMX_TILE &&
+           doubles * sizeof(double) >= SMX_STREAMED * sizeof(float);
+}
+
+void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
+                    const struct smx_two *tops,
+                    const struct smx_softmax_out *out)
+{
+    struct dd_call call = {z, out};
+    struct smx_rows_work work = {
+        .run = put_row,
+        .argument = &call,
+        .tops = tops,
+        .logs = out->log || out->entropy,
+        .logsum = out->log || out->entropy || out->logsumexp,
+    };
+    if (z->dtype == SMX_FLOAT64 && !work.logs)
+        work.keep = out->values;
+    work.stream = work.keep && is_streamed(z, out);
+    smx_rows_run(context, z, &work);
+}

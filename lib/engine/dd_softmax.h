@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/** Softmax in double-double: float64, and float32 with a softcap. */
+#ifndef SMX_DD_SOFTMAX_H
+#define SMX_DD_SOFTMAX_H
+
+#include "rows.h"
+
+/** values, logsumexp, entropy and argmax of out, of logits that have been
+ *  looked at. tops: see struct smx_rows_work. */
+void smx_dd_softmax(struct smx_context *context,
+                    const struct smx_logits *logits, const struct smx_two *tops,
+                    const struct smx_softmax_out *out);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "load.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "rows.h"
+
+/* Rows and classes that are transposed at once: a cache line of floats. */
+#define SIDE ((size_t)16)
+
+/* Rows that are moved side by side: the lines of each class lie together, so
+ * that a page is visited once for all of them. */
+#define GROUP SMX_ROWS_MOVED
+
+/* Classes of a row that one thread moves at a time; a multiple of SIDE. */
+#define PIECE ((size_t)4096)
+
+/* Rows first to first + count, between the tensor and their copy. */
+struct move {
+    const struct smx_context *context;
+    const struct smx_logits *shape;
+    const void *from;
+    void *to;
+    size_t first, count;
+    size_t pieces; /* of a row */
+    bool back, masked;
+};
+
+/* ---- squares ------------------------------------------------------------- */
+
+typedef float four __attribute__((vector_size(16)));
+
+/* Square [i][j] to [j][i]. */
+static inline __attribute__((always_inline)) void turn_four(const float *from,
+                                                            float *to)
+{
+    four a, b, c, d, low, high;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + SIDE, sizeof b);
+    memcpy(&c, from + 2 * SIDE, sizeof c);
+    memcpy(&d, from + 3 * SIDE, sizeof d);
+    low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    high = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    a = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    c = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    b = __builtin_shufflevector(low, high, 0, 1, 4, 5);
+    memcpy(to, &b, sizeof b);
+    b = __builtin_shufflevector(low, high, 2, 3, 6, 7);
+    memcpy(to + SIDE, &b, sizeof b);
+    b = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    memcpy(to + 2 * SIDE, &b, sizeof b);
+    b = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    memcpy(to + 3 * SIDE, &b, sizeof b);
+}
+
+/* Short lines are not worth a call. */
+static inline __attribute__((always_inline)) void
+copy_line(float *to, const float *from, size_t n)
+{
+    if (n == SIDE) {
+        memcpy(to, from, SIDE * sizeof *to);
+        return;
+    }
+    for (; n >= 4; n -= 4, to += 4, from += 4)
+        memcpy(to, from, 4 * sizeof *to);
+    while (n--)
+        *to++ = *from++;
+}
+
+/* A square of at most SIDE x SIDE; strides between its lines. Every cache
+ * line is touched once, however the strides collide. */
+static void transpose_floats(const float *from, size_t from_stride,
+                             size_t lines, float *to, size_t to_stride,
+                             size_t columns)
+{
+    float square[SIDE * SIDE], turned[SIDE * SIDE];
+    for (size_t i = 0; i < lines; i++)
+        copy_line(square + i * SIDE, from + i * from_stride, columns);
+    for (size_t i = 0; i < lines; i += 4)
+        for (size_t j = 0; j < columns; j += 4)
+            turn_four(square + i * SIDE + j, turned + j * SIDE + i);
+    for (size_t j = 0; j < columns; j++)
+        copy_line(to + j * to_stride, turned + j * SIDE, lines);
+}
+
+static void transpose_doubles(const double *from, size_t from_stride,
+                              size_t lines, double *to, size_t to_stride,
+                              size_t columns)
+{
+    double square[SIDE][SIDE];
+    for (size_t i = 0; i < lines; i++)
+        memcpy(square[i], from + i * from_stride, columns * sizeof *from);
+    for (size_t j = 0; j < columns; j++)
+        for (size_t i = 0; i < lines; i++)
+            to[j * to_stride + i] = square[i][j];
+}
+
+static void transpose(const struct move *move, size_t from, size_t from_stride,
+                      size_t lines, size_t to, size_t to_stride, size_t columns)
+{
+    if (move->shape->dtype == SMX_FLOAT32)
+        transpose_floats((const float *)move->from + from, from_stride, lines,
+                         (float *)move->to + to, to_stride, columns);
+    else
+        transpose_doubles((const double *)move->from + from, from_stride, lines,
+                          (double *)move->to + to, to_stride, columns);
+}
+
+/* ---- a class axis that is not the last ---------------------------------- */
+
+static void leave_out_square(const struct move *move, size_t row, size_t count,
+                             size_t class, size_t n)
+{
+    const struct smx_logits *z = move->shape;
+    size_t there = smx_rows_index(z, row, 0);
+    size_t here = (row - move->first) * z->classes;
+    for (size_t c = class; c < class + n; c++)
+        for (size_t r = 0; r < count; r++) {
+            size_t at = z->mask_per_class ? c : there + c * z->inner + r;
+            if (!z->mask[at])
+                smx_set(move->to, z->dtype, here + r * z->classes + c,
+                        -INFINITY);
+        }
+}
+
+/* At most SIDE rows, n <= SIDE classes from class on. */
+static void move_square(const struct move *move, size_t row, size_t count,
+                        size_t class, size_t n)
+{
+    const struct smx_logits *z = move->shape;
+    size_t there = smx_rows_index(z, row, class);
+    size_t here = (row - move->first) * z->classes + class;
+    if (move->back)
+        transpose(move, here, z->classes, count, there, z->inner, n);
+    else
+        transpose(move, there, z->inner, n, here, z->classes, count);
+    if (move->masked)
+        leave_out_square(move, row, count, class, n);
+}
+
+/* count <= GROUP rows that differ in the last index only. */
+static void move_rows(const struct move *move, size_t row, size_t count,
+                      size_t class, size_t end)
+{
+    for (size_t c = class; c < end; c += SIDE)
+        for (size_t r = 0; r < count; r += SIDE)
+            move_square(move, row + r, count - r < SIDE ? count - r : SIDE, c,
+                        end - c < SIDE ? end - c : SIDE);
+}
+
+static void move_piece(void *argument, size_t i)
+{
+    const struct move *move = argument;
+    size_t inner = move->shape->inner, classes = move->shape->classes;
+    size_t class = i % move->pieces * PIECE;
+    size_t last = classes - class < PIECE ? classes : class + PIECE;
+    size_t row = move->first + i / move->pieces * GROUP;
+    size_t end = move->first + move->count;
+    end = end - row < GROUP ? end : row + GROUP;
+    while (row < end) {
+        size_t left = inner - row % inner;
+        size_t count = end - row < left ? end - row : left;
+        move_rows(move, row, count, class, last);
+        row += count;
+    }
+}
+
+static void move_squares(struct smx_context *context, struct move move)
+{
+    size_t groups = (move.count + GROUP - 1) / GROUP;
+    move.pieces = (move.shape->classes - 1) / PIECE + 1;
+    smx_pool_for(context->pool, groups * move.pieces, move_piece, &move);
+}
+
+/* ---- the class axis last ------------------------------------------------- */
+
+static void mask_elements(const struct move *move, size_t at, size_t n,
+                          const uint8_t *mask)
+{
+    const struct smx_load_kernels *kernels = move->context->kernels->load;
+    size_t from = move->first * move->shape->classes + at;
+    if (move->shape->dtype == SMX_FLOAT32)
+        kernels->mask_floats((const float *)move->from + from, mask, n,
+                             (float *)move->to + at);
+    else
+        kernels->mask_doubles((const double *)move->from + from, mask, n,
+                              (double *)move->to + at);
+}
+
+/* Elements at to end of the tile, by a mask that begins again with each row.
+ * That of short rows is laid out for several. */
+static void mask_by_class(const struct move *move, size_t at, size_t end)
+{
+    size_t classes = move->shape->classes, period = classes;
+    const uint8_t *mask = move->shape->mask;
+    uint8_t rows[1024];
+    if (classes < sizeof rows / 2) {
+        period = sizeof rows / classes * classes;
+        for (size_t c = 0; c < period; c += classes)
+            memcpy(rows + c, mask, classes);
+        mask = rows;
+    }
+    for (size_t n; at < end; at += n) {
+        size_t c = at % period;
+        n = end - at < period - c ? end - at : period - c;
+        mask_elements(move, at, n, mask + c);
+    }
+}
+
+static void mask_slice(void *argument, size_t slice)
+{
+    const struct move *move = argument;
+    const struct smx_logits *z = move->shape;
+    size_t at = slice * SMX_SMALL, all = move->count * z->classes;
+    size_t end = all - at < SMX_SMALL ? all : at + SMX_SMALL;
+    if (z->mask_per_class)
+        mask_by_class(move, at, end);
+    else
+        mask_elements(move, at, end - at,
+                      z->mask + move->first * z->classes + at);
+}
+
+void smx_load_logits(struct smx_context *context, const struct smx_logits *z,
+                     size_t first, size_t count, void *copy)
+{
+    struct move move = {.context = context,
+                        .shape = z,
+                        .from = z->data,
+                        .to = copy,
+                        .first = first,
+                        .count = count,
+                        .masked = z->mask};
+    size_t slices = (count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
+    if (z->inner > 1)
+        move_squares(context, move);
+    else
+        smx_pool_for(context->pool, slices, mask_slice, &move);
+}
+
+void smx_load_rows(struct smx_context *context, const struct smx_logits *z,
+                   const void *tensor, size_t first, size_t count, void *copy)
+{
+    move_squares(context, (struct move){.shape = z,
+                                        .from = tensor,
+                                        .to = copy,
+                                        .first = first,
+                                        .count = count});
+}
+
+void smx_store_rows(struct smx_context *context, const struct smx_logits *z,
+                    const void *copy, size_t first, size_t count, void *tensor)
+{
+    move_squares(context, (struct move){.shape = z,
+                                        .from = copy,
+                                        .to = tensor,
+                                        .first = first,
+                                        .count = count,
+                                        .back = true});
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Kernels that read numbers off rows of float32 logits, of one instruction
+ * set. Each answers one question from the logits alone, so that no answer
+ * depends on what else is asked. A class left out is -INFINITY; NaN and
+ * +INFINITY have been refused before.
+ */
+#ifndef SMX_SUMMARY_KERNELS_H
+#define SMX_SUMMARY_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Of the exponentials e of x - max, max the largest of the row. */
+struct smx_moments {
+    double below;  /* sum of e where x < max: what of it is small keeps its
+                      digits beside the ones */
+    double equal;  /* how many x are max */
+    double moment; /* sum of e (max - x) */
+};
+
+struct smx_summary_kernels {
+    /** Index of the first of the largest of x, at least one. */
+    size_t (*first_max)(const float *x, size_t n, float *max);
+
+    /** Index of the first that is above a bound; n: none is. */
+    size_t (*first_above)(const float *x, size_t n, float bound);
+
+    /** Of a chunk; e = exp2((x - max) scale / 16), relative error 2^-28.6. */
+    struct smx_moments (*moments)(const float *x, size_t n, double max,
+                                  double scale);
+
+    /** The same of side-by-side rows of at most SMX_FEW classes. */
+    void (*narrow_first_max)(const float *x, size_t rows, size_t classes,
+                             float *max, int64_t *at);
+    void (*narrow_moments)(const float *x, size_t rows, size_t classes,
+                           const float *max, double scale,
+                           struct smx_moments *moments);
+
+    /** Of each such row its classes, largest logit first, ties by lower
+     *  class, as far as k. */
+    void (*narrow_order)(const float *x, size_t rows, size_t classes, size_t k,
+                         int64_t *order);
+};
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels of summary_kernels.h, compiled once an instruction set. */
+#include "summary_kernels.h"
+
+#include "kernels.h"
+#include "simd/few_vec.h"
+#include "simd/power_vec.h"
+
+extern const struct smx_summary_kernels TIER(summary_kernels);
+
+#define PARTS (BLOCK / FLOATS) /* registers of floats in a block */
+#define LOWEST (-__builtin_inff())
+
+/* ---- one row, or a chunk of it ------------------------------------------ */
+
+/* Of four registers, or of one where the row ends. */
+INLINE bool some_above(const float *x, size_t n, int count, float bound)
+{
+    vi above = {0};
+    EACH (v, count) {
+        const float *part = x + v * FLOATS;
+        vf z = count == 1 ? vf_load_part(part, n, LOWEST) : vf_load(part);
+        above |= (vi)(z > vf_all(bound));
+    }
+    return vi_any(above);
+}
+
+static size_t first_above(const float *x, size_t n, float bound)
+{
+    size_t i = 0;
+    while (n - i >= 4 * FLOATS && !some_above(x + i, n - i, 4, bound))
+        i += 4 * FLOATS;
+    while (i < n && !some_above(x + i, n - i, 1, bound))
+        i += FLOATS;
+    while (i < n && !(x[i] > bound))
+        i++;
+    return i < n ? i : n;
+}
+
+static float largest_of(const float *x, size_t n)
+{
+    vf top[4];
+    size_t i = 0;
+    EACH (v, 4)
+        top[v] = vf_all(LOWEST);
+    for (; n - i >= 4 * FLOATS; i += 4 * FLOATS)
+        EACH (v, 4)
+            top[v] = vf_max(vf_load(x + i + v * FLOATS), top[v]);
+    for (; i < n; i += FLOATS)
+        top[0] = vf_max(vf_load_part(x + i, n - i, LOWEST), top[0]);
+    return vf_top(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
+}
+
+static size_t first_max(const float *x, size_t n, float *max)
+{
+    size_t i = 0;
+    *max = largest_of(x, n);
+    for (; n - i >= 4 * FLOATS; i += 4 * FLOATS) {
+        vi here = {0};
+        EACH (v, 4)
+            here |= (vi)(vf_load(x + i + v * FLOATS) == vf_all(*max));
+        if (vi_any(here))
+            break;
+    }
+    while (x[i] != *max)
+        i++;
+    return i;
+}
+
+struct lanes {
+    vd below[VECS], equal[VECS], moment[VECS];
+};
+
+/* Of LANES elements; behind the row's end they are -INFINITY. */
+INLINE void add_lanes(struct lanes *sums, int v, vd x, double max, vd e)
+{
+    vl below = (vl)(x < vd_all(max)), equal = (vl)(x == vd_all(max));
+    vd term = e * (vd_all(max) - x);
+    sums->below[v] += (vd)((vl)e & below);
+    sums->equal[v] += (vd)((vl)e & equal);
+    sums->moment[v] += (vd)((vl)term & (vl)(e > vd_all(0)));
+}
+
+INLINE void add_block(struct lanes *sums, const float block[BLOCK], double max,
+                      double scale)
+{
+    vd x[VECS], e[WIDE];
+    EACH (v, VECS) {
+        x[v] = vd_widen(block + v * LANES);
+        e[v] = (x[v] - vd_all(max)) * vd_all(scale);
+    }
+    power(e, VECS);
+    EACH (v, VECS)
+        add_lanes(sums, v, x[v], max, e[v]);
+}
+
+/* The exponential of 0 is 1, so that a sum of those counts. */
+INLINE struct smx_moments total_of(const struct lanes *sums)
+{
+    return (struct smx_moments){block_sum(sums->below), block_sum(sums->equal),
+                                block_sum(sums->moment)};
+}
+
+static struct smx_moments moments(const float *x, size_t n, double max,
+                                  double scale)
+{
+    struct lanes sums = {{{0}}, {{0}}, {{0}}};
+    size_t i = 0;
+    for (; n - i >= BLOCK; i += BLOCK)
+        add_block(&sums, x + i, max, scale);
+    if (i < n) {
+        float block[BLOCK];
+        pad(block, x + i, n - i, LOWEST);
+        add_block(&sums, block, max, scale);
+    }
+    return total_of(&sums);
+}
+
+/* ---- narrow rows -------------------------------------------------------- */
+
+/* Which lanes of the blocks of a row hold classes. */
+INLINE void find_used(size_t classes, int parts, vi *used)
+{
+    int32_t lanes[2 * BLOCK];
+    for (int c = 0; c < parts * FLOATS; c++)
+        lanes[c] = (size_t)c < classes ? -1 : 0;
+    memcpy(used, lanes, (size_t)(parts * FLOATS) * sizeof *lanes);
+}
+
+/* A row, -INFINITY behind it; left: elements that may be read. */
+INLINE void load_row(const float *x, size_t classes, size_t left, int parts,
+                     const vi *used, vf *z)
+{
+    EACH (v, parts) {
+        size_t at = (size_t)(v * FLOATS);
+        size_t own = classes > at ? classes - at : 0;
+        if (left >= at + FLOATS) {
+            vi bits = (vi)vf_load(x + at) & used[v];
+            z[v] = (vf)(bits | ((vi)vf_all(LOWEST) & ~used[v]));
+        } else {
+            z[v] = vf_load_part(x + at, own, LOWEST);
+        }
+    }
+}
+
+INLINE void narrow_first_max_of(int parts, const float *x, size_t rows,
+                                size_t classes, float *max, int64_t *at)
+{
+    vi used[2 * PARTS];
+    size_t left = rows * classes;
+    find_used(classes, parts, used);
+    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
+        vf z[2 * PARTS], top;
+        uint32_t here = 0;
+        load_row(x, classes, left, parts, used, z);
+        top = z[0];
+        EACH (v, parts - 1)
+            top = vf_max(top, z[v + 1]);
+        max[r] = vf_top(top);
+        EACH (v, parts)
+            here |= vi_bits((vi)(z[v] == vf_all(max[r]))) << v * FLOATS;
+        at[r] = __builtin_ctz(here);
+    }
+}
+
+static void narrow_first_max(const float *x, size_t rows, size_t classes,
+                             float *max, int64_t *at)
+{
+    if (classes <= BLOCK)
+        narrow_first_max_of(PARTS, x, rows, classes, max, at);
+    else
+        narrow_first_max_of(2 * PARTS, x, rows, classes, max, at);
+}
+
+/* A row's sums of lanes: pair i + pair i + 8, then i + i + 4 ... to a register.
+ */
+INLINE vd fold(const vd lanes[VECS])
+{
+    vd s[VECS];
+    EACH (v, VECS)
+        s[v] = lanes[v];
+#if VECS > 4
+    EACH (v, 4)
+        s[v] += s[v + 4];
+#endif
+#if VECS > 2
+    EACH (v, 2)
+        s[v] += s[v + 2];
+#endif
+    return s[0] + s[1];
+}
+
+/* One of a group of LANES rows: its sums wait in registers for the others'. */
+INLINE void add_row(int blocks, const vf *z, float max, double scale, vd *below,
+                    vd *moment)
+{
+    struct lanes sums = {{{0}}, {{0}}, {{0}}};
+    float row[2 * BLOCK];
+    EACH (v, blocks * PARTS)
+        vf_store(row + v * FLOATS, z[v]);
+    EACH (b, blocks)
+        add_block(&sums, row + b * BLOCK, max, scale);
+    *below = fold(sums.below);
+    *moment = fold(sums.moment);
+}
+
+INLINE void narrow_moments_of(int blocks, const float *x, size_t rows,
+                              size_t classes, const float *max, double scale,
+                              struct smx_moments *out)
+{
+    vi used[2 * PARTS];
+    size_t left = rows * classes;
+    find_used(classes, blocks * PARTS, used);
+    for (size_t r = 0; r < rows; r += LANES) {
+        size_t count = rows - r < LANES ? rows - r : LANES;
+        vd below[LANES] = {{0}}, moment[LANES] = {{0}}, sums[2];
+        uint32_t equal[LANES] = {0};
+        for (size_t k = 0; k < count; k++, x += classes, left -= classes) {
+            vf z[2 * PARTS];
+            load_row(x, classes, left, blocks * PARTS, used, z);
+            EACH (v, blocks * PARTS)
+                equal[k] += (uint32_t)__builtin_popcount(
+                    vi_bits((vi)(z[v] == vf_all(max[r + k]))));
+            add_row(blocks, z, max[r + k], scale, &below[k], &moment[k]);
+        }
+        sums[0] = few_sums(below);
+        sums[1] = few_sums(moment);
+        for (size_t k = 0; k < count; k++)
+            out[r + k] = (struct smx_moments){sums[0][k], equal[k], sums[1][k]};
+    }
+}
+
+static void narrow_moments(const float *x, size_t rows, size_t classes,
+                           const float *max, double scale,
+                           struct smx_moments *out)
+{
+    if (classes <= BLOCK)
+        narrow_moments_of(1, x, rows, classes, max, scale, out);
+    else
+        narrow_moments_of(2, x, rows, classes, max, scale, out);
+}
+
+/* The place of each class: how many are larger. */
+INLINE void find_places(int parts, const vf *z, const float *x, size_t classes,
+                        int32_t place[2 * BLOCK])
+{
+    vi places[2 * PARTS] = {{0}};
+    for (size_t c = 0; c < classes; c++)
+        EACH (v, parts)
+            places[v] -= (vi)(vf_all(x[c]) > z[v]);
+    memcpy(place, places, (size_t)(parts * FLOATS) * sizeof *place);
+}
+
+/* Of equal classes each goes behind those before it: the places that were left
+ * for them are filled. */
+static void part_equals(const float *x, size_t classes, int32_t *place)
+{
+    for (size_t c = classes; c--;)
+        for (size_t b = 0; b < c; b++)
+            place[c] += x[b] == x[c];
+}
+
+INLINE void narrow_order_of(int parts, const float *x, size_t rows,
+                            size_t classes, size_t k, int64_t *order)
+{
+    vi used[2 * PARTS];
+    size_t left = rows * classes;
+    find_used(classes, parts, used);
+    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
+        int32_t place[2 * BLOCK], sorted[2 * BLOCK], least = 0;
+        vf z[2 * PARTS];
+        load_row(x, classes, left, parts, used, z);
+        find_places(parts, z, x, classes, place);
+        for (size_t i = 0; i < k; i++)
+            sorted[i] = -1;
+        for (size_t c = classes; c--;) /* of equals the first stays */
+            sorted[place[c]] = (int32_t)c;
+        for (size_t i = 0; i < k; i++)
+            least = sorted[i] < least ? sorted[i] : least;
+        if (least < 0) {
+            part_equals(x, classes, place);
+            for (size_t c = 0; c < classes; c++)
+                sorted[place[c]] = (int32_t)c;
+        }
+        for (size_t i = 0; i < k; i++)
+            order[r * k + i] = sorted[i];
+    }
+}
+
+static void narrow_order(const float *x, size_t rows, size_t classes, size_t k,
+                         int64_t *order)
+{
+    if (classes <= BLOCK)
+        narrow_order_of(PARTS, x, rows, classes, k, order);
+    else
+        narrow_order_of(2 * PARTS, x, rows, classes, k, order);
+}
+
+const struct smx_summary_kernels TIER(summary_kernels) = {
+    .first_max = first_max,
+    .first_above = first_above,
+    .moments = moments,
+    .narrow_first_max = narrow_first_max,
+    .narrow_moments = narrow_moments,
+    .narrow_order = narrow_order,
+};
