@@ -32,10 +32,21 @@ struct service {
     bool (*is_ready)(const struct service *service);
 };
 
+/** A name and its value in the query string, decoded. */
+struct argument {
+    const char *name;
+    const char *value; /* NULL: the name stands alone */
+};
+
+/** More are refused: no request has as many options. */
+enum { QUERY_MAX = 32 };
+
 /** What of the request line and headers a protocol may look at. */
 struct head {
     const char *path;                    /* decoded, without query */
     const char *inference_header_length; /* NULL: absent */
+    const struct argument *query;        /* as sent, doubles and all */
+    size_t query_count;                  /* may be more than QUERY_MAX */
 };
 
 enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 16 };

@@ -99,11 +99,16 @@ struct tensor *member_tensor(struct request *request,
     return place_of(request, member);
 }
 
+unsigned member_bit(const struct member *member)
+{
+    return 1u << (member - members);
+}
+
 bool member_given(struct request *request, const struct member *member)
 {
     if (member->kind == MEMBER_TENSOR)
         return member_tensor(request, member)->type != TENSOR_NONE;
-    return request->given & 1u << (member - members);
+    return request->given & member_bit(member);
 }
 
 /* ---- setting ------------------------------------------------------------ */
@@ -204,7 +209,7 @@ static bool set_value(struct request *request, const struct member *member,
 
 static void note_given(struct request *request, const struct member *member)
 {
-    request->given |= 1u << (member - members);
+    request->given |= member_bit(member);
 }
 
 bool member_set(struct request *request, const struct member *member,

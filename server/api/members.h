@@ -50,6 +50,9 @@ const struct member *member_find(unsigned tasks, const char *name);
 struct tensor *member_tensor(struct request *request,
                              const struct member *member);
 
+/** Its bit in request.given and request.queried. */
+unsigned member_bit(const struct member *member);
+
 /** Was it in the request? */
 bool member_given(struct request *request, const struct member *member);
 

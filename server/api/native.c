@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "../spare.h"
-#include "request.h"
+#include "members.h"
 
 struct call {
     struct service *service;
@@ -65,7 +65,7 @@ static void call_end(void *cls)
 }
 
 static void *call_begin(struct service *service, enum operation operation,
-                        struct problem *problem)
+                        const struct head *head, struct problem *problem)
 {
     struct call *call = spare_take(sizeof *call);
     if (!call) {
@@ -79,9 +79,9 @@ static void *call_begin(struct service *service, enum operation operation,
                                                          .scalar = end_scalar,
                                                          .cls = call},
                                  &service->budget);
-    if (call->reader)
+    if (call->reader ? request_set_query(&call->request, head, problem)
+                     : problem_memory(problem))
         return call;
-    problem_memory(problem);
     call_end(call);
     return NULL;
 }
@@ -89,22 +89,19 @@ static void *call_begin(struct service *service, enum operation operation,
 static void *begin_softmax(struct service *service, const struct head *head,
                            struct problem *problem)
 {
-    (void)head;
-    return call_begin(service, OPERATION_SOFTMAX, problem);
+    return call_begin(service, OPERATION_SOFTMAX, head, problem);
 }
 
 static void *begin_loss(struct service *service, const struct head *head,
                         struct problem *problem)
 {
-    (void)head;
-    return call_begin(service, OPERATION_LOSS, problem);
+    return call_begin(service, OPERATION_LOSS, head, problem);
 }
 
 static void *begin_gradient(struct service *service, const struct head *head,
                             struct problem *problem)
 {
-    (void)head;
-    return call_begin(service, OPERATION_GRADIENT, problem);
+    return call_begin(service, OPERATION_GRADIENT, head, problem);
 }
 
 static bool call_feed(void *cls, const char *bytes, size_t count,
@@ -148,20 +145,14 @@ static bool settle(struct call *call, struct problem *problem)
     struct request *request = &call->request;
     enum tensor_type type =
         request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
-    const struct {
-        const char *name;
-        struct tensor *tensor;
-    } floats[] = {
-        {"logits", &request->logits},
-        {"targets", &request->targets},
-        {"weights", &request->weights},
-        {"upstream", &request->upstream},
-    };
-    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++)
-        if (floats[i].tensor->type != TENSOR_NONE &&
-            !reader_settle(call->reader, floats[i].tensor, type, floats[i].name,
-                           problem))
+    for (size_t i = 0; i < member_count; i++) {
+        const struct member *member = &members[i];
+        if (member->kind == MEMBER_TENSOR && member->element == READER_FLOAT &&
+            member_given(request, member) &&
+            !reader_settle(call->reader, member_tensor(request, member), type,
+                           member->name, problem))
             return false;
+    }
     return true;
 }
 

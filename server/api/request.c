@@ -90,10 +90,17 @@ bool request_has_option(const struct request *request, const char *name)
     return member && member->kind != MEMBER_TENSOR;
 }
 
-/* kind is what may be meant: "member", or "parameter", which is no tensor. */
+/* Where an option can come from: what it is called there, what a problem points
+ * at, and whether tensors can come from there as well. */
+enum source { SOURCE_BODY, SOURCE_PARAMETERS, SOURCE_QUERY };
+
 static bool refuse_name(const struct request *request, const char *name,
-                        const char *kind, bool tensors, struct problem *problem)
+                        enum source source, struct problem *problem)
 {
+    static const char *const kinds[] = {[SOURCE_BODY] = "member",
+                                        [SOURCE_PARAMETERS] = "parameter",
+                                        [SOURCE_QUERY] = "query parameter"};
+    bool tensors = source == SOURCE_BODY;
     unsigned tasks = operation_tasks(request->operation);
     char pointer[sizeof problem->pointer], known[256];
     size_t used = 0;
@@ -106,15 +113,15 @@ static bool refuse_name(const struct request *request, const char *name,
     pointer[0] = '/';
     path_text(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
               pointer + 1, sizeof pointer - 1);
-    return problem_set(problem, 422, pointer,
+    return problem_set(problem, 422, source == SOURCE_QUERY ? NULL : pointer,
                        "%.64s: got an unknown %s, must be one of %s",
-                       *name ? name : "\"\"", kind, known);
+                       *name ? name : "\"\"", kinds[source], known);
 }
 
 bool request_unknown(const struct request *request, const char *name,
                      struct problem *problem)
 {
-    return refuse_name(request, name, "member", true, problem);
+    return refuse_name(request, name, SOURCE_BODY, problem);
 }
 
 static bool refuse(const struct request *request, const struct member *member,
@@ -135,6 +142,16 @@ static bool refuse(const struct request *request, const struct member *member,
                        member_rule(request, member, !whole, rule));
 }
 
+static bool refuse_twice(const struct member *member, struct problem *problem)
+{
+    char pointer[32];
+    snprintf(pointer, sizeof pointer, "/%s", member->name);
+    return problem_set(problem, 422, pointer,
+                       "%s: got it in the query string and in the body, must "
+                       "be in one of the two",
+                       member->name);
+}
+
 bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem)
 {
@@ -142,7 +159,9 @@ bool request_set(struct request *request, const char *name,
         member_find(operation_tasks(request->operation), name);
     size_t element = SIZE_MAX;
     if (!member)
-        return refuse_name(request, name, "parameter", false, problem);
+        return refuse_name(request, name, SOURCE_PARAMETERS, problem);
+    if (request->queried & member_bit(member))
+        return refuse_twice(member, problem);
     return member_set(request, member, value, &element) ||
            refuse(request, member, value, element, problem);
 }
@@ -168,23 +187,66 @@ static bool set_names(struct request *request, const struct member *member,
     return true;
 }
 
+/* A problem points at nothing: the text stands in no document. */
+static bool set_from_text(struct request *request, const struct member *member,
+                          const char *text, struct problem *problem)
+{
+    char got[96], rule[MEMBER_RULE];
+    bool names = member->kind == MEMBER_OUTPUTS;
+    const char *quote = names || member->kind == MEMBER_CHOICE ? "\"" : "";
+    snprintf(got, sizeof got, "%.80s", *text || *quote ? text : "nothing");
+    if (names ? set_names(request, member, text, got, sizeof got)
+              : member_set_text(request, member, text))
+        return true;
+    return problem_set(problem, 422, NULL, "%s: got %s%s%s, must be %s",
+                       member->name, quote, got, quote,
+                       member_rule(request, member, names, rule));
+}
+
 bool request_set_text(struct request *request, const char *name,
                       const char *text, struct problem *problem)
 {
     const struct member *member =
         member_find(operation_tasks(request->operation), name);
-    char pointer[40], got[96], rule[MEMBER_RULE];
     if (!member || member->kind == MEMBER_TENSOR)
-        return refuse_name(request, name, "parameter", false, problem);
-    bool names = member->kind == MEMBER_OUTPUTS;
-    bool quoted = names || member->kind == MEMBER_CHOICE;
-    snprintf(got, sizeof got, "%.80s", text);
-    if (names ? set_names(request, member, text, got, sizeof got)
-              : member_set_text(request, member, text))
-        return true;
-    snprintf(pointer, sizeof pointer, "/%s", member->name);
-    return problem_set(problem, 422, pointer, "%s: got %s%s%s, must be %s",
-                       member->name, quoted ? "\"" : "", got,
-                       quoted ? "\"" : "",
-                       member_rule(request, member, names, rule));
+        return refuse_name(request, name, SOURCE_PARAMETERS, problem);
+    if (request->queried & member_bit(member))
+        return refuse_twice(member, problem);
+    return set_from_text(request, member, text, problem);
+}
+
+static bool set_argument(struct request *request,
+                         const struct argument *argument,
+                         struct problem *problem)
+{
+    const struct member *member =
+        member_find(operation_tasks(request->operation), argument->name);
+    if (!member || member->kind == MEMBER_TENSOR)
+        return refuse_name(request, argument->name, SOURCE_QUERY, problem);
+    if (request->queried & member_bit(member))
+        return problem_set(problem, 422, NULL,
+                           "%s: got it twice in the query string, must be "
+                           "given once",
+                           member->name);
+    if (!set_from_text(request, member, argument->value ? argument->value : "",
+                       problem))
+        return false;
+    request->queried |= member_bit(member);
+    return true;
+}
+
+bool request_set_query(struct request *request, const struct head *head,
+                       struct problem *problem)
+{
+    const struct member *dtype =
+        member_find(operation_tasks(request->operation), "dtype");
+    if (head->query_count > QUERY_MAX)
+        return problem_set(problem, 422, NULL,
+                           "query: got %zu parameters, must be at most %d",
+                           head->query_count, QUERY_MAX);
+    for (size_t i = 0; i < head->query_count; i++)
+        if (!set_argument(request, &head->query[i], problem))
+            return false;
+    request->dtype_given |= (request->queried & member_bit(dtype)) != 0;
+    return true;
 }

@@ -77,6 +77,7 @@ struct request {
     enum smx_reduction reduction; /* SMX_MEAN */
     enum gradient_of of;          /* OF_LOSS */
     unsigned given;               /* options set: bits by place in members.c */
+    unsigned queried;             /* of them, those that the query string set */
     bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
 
     /* after request_check */
@@ -125,12 +126,16 @@ bool request_unknown(const struct request *request, const char *name,
 bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem);
 
-/**
- * The same from bare text, as a query string has it: 2, true, mean,
- * "logsumexp,argmax".
- */
+/** The same from bare text: 2, true, mean, "logsumexp,argmax". */
 bool request_set_text(struct request *request, const char *name,
                       const char *text, struct problem *problem);
+
+/**
+ * Set the options that the query string has. Each may be there once, and then
+ * not in the body too.
+ */
+bool request_set_query(struct request *request, const struct head *head,
+                       struct problem *problem);
 
 /**
  * Everything that needs more than one member: required and excluded ones,

@@ -280,7 +280,8 @@ static enum MHD_Result begin(struct client *client, const char *url,
     x->stage = STAGE_BODY;
     headers_read(&x->headers, client->connection);
     url = path_of(url);
-    x->head = (struct head){url, x->headers.inference_header_length};
+    x->head = (struct head){url, x->headers.inference_header_length,
+                            x->headers.query, x->headers.query_count};
     take_id(x);
     size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
                                                      memory_order_relaxed);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "headers.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -44,12 +45,26 @@ static void add_line(struct field_lines *lines, const char *value)
     lines->count++;
 }
 
+/** "a=1&&b" has two, as with every reader of queries. */
+static void add_argument(struct headers *headers, const char *name,
+                         const char *value)
+{
+    if (!value && !*name)
+        return;
+    if (headers->query_count < QUERY_MAX)
+        headers->query[headers->query_count] = (struct argument){name, value};
+    headers->query_count++;
+}
+
 static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
                              const char *name, size_t name_bytes,
                              const char *value, size_t value_bytes)
 {
-    (void)kind;
     (void)value_bytes;
+    if (kind == MHD_GET_ARGUMENT_KIND) {
+        add_argument(cls, name, value);
+        return MHD_YES;
+    }
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (wanted[i].bytes == name_bytes &&
             strcasecmp(wanted[i].name, name) == 0) {
@@ -73,8 +88,9 @@ size_t headers_value_bytes(const char *value)
 
 void headers_read(struct headers *headers, struct MHD_Connection *connection)
 {
-    *headers = (struct headers){0};
-    MHD_get_connection_values_n(connection, MHD_HEADER_KIND, visit, headers);
+    memset(headers, 0, offsetof(struct headers, query));
+    MHD_get_connection_values_n(
+        connection, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit, headers);
     headers->content_length = 0;
     /* libmicrohttpd has refused what is no number. */
     if (headers->transfer_encoding)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../endpoint.h"
 #include "negotiate.h"
 
 /** Borrowed from the connection; NULL where absent. */
@@ -28,6 +29,10 @@ struct headers {
     uint64_t content_length; /* UINT64_MAX: not told (chunked) */
     bool has_body;
     bool expects_continue;
+
+    /* the query string, decoded; count goes on where the room ends */
+    size_t query_count;
+    struct argument query[QUERY_MAX];
 };
 
 void headers_read(struct headers *headers, struct MHD_Connection *connection);

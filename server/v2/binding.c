@@ -116,6 +116,8 @@ bool binding_inputs(struct message *message, struct request *request,
                             .bytes = input->bytes,
                             .isa = isa};
     }
+    if (request->dtype_given && !binding_dtype(request, problem))
+        return false;
     request->dtype =
         request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
     request->dtype_given = true;

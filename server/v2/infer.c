@@ -79,7 +79,8 @@ static bool infer_open(struct infer *infer, const struct model *model,
 {
     struct budget *budget = &infer->service->budget;
     model_request(model, &infer->request, budget);
-    if (!message_init(&infer->message, model, budget, problem))
+    if (!message_init(&infer->message, model, budget, problem) ||
+        !request_set_query(&infer->request, head, problem))
         return false;
     infer->header_bytes = SIZE_MAX;
     infer->split = head->inference_header_length;

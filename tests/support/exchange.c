@@ -111,7 +111,9 @@ static bool serve(struct exchange *exchange, struct service *service,
 {
     const struct head head = {.path = exchange->path,
                               .inference_header_length =
-                                  exchange->header_length};
+                                  exchange->header_length,
+                              .query = exchange->query,
+                              .query_count = exchange->query_count};
     const char *method = exchange->method ? exchange->method : "POST";
     bool known = false;
     for (size_t i = 0; i < count; i++) {

@@ -13,6 +13,8 @@ struct exchange {
     const char *method; /* NULL: "POST" */
     const char *path;
     const char *header_length; /* NULL: absent */
+    const struct argument *query;
+    size_t query_count;
     const char *body;
     size_t bytes;
     size_t slice; /* bytes at a time; 0: all at once */
