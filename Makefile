@@ -15,11 +15,14 @@ CC ?= cc
 CFLAGS ?= -O2 -g
 B ?= build
 
-# `make deps ...` may be what installs the compiler, and must come first.
-ARCH := $(or $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),$(shell uname -m))
+# Not in a recipe, which would be too late: what follows asks the compiler that
+# `make deps ...` may have to install.
 ifneq ($(filter deps,$(MAKECMDGOALS)),)
-.NOTPARALLEL:
+ifneq ($(shell scripts/deps.sh >&2 && echo installed),installed)
+$(error scripts/deps.sh failed)
 endif
+endif
+ARCH := $(or $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),$(shell uname -m))
 
 # One object folder a set of flags: SAN=asan, SAN=tsan, SAN=fuzz, CC=clang ...
 SAN ?=
@@ -32,13 +35,23 @@ SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=al
 endif
 O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(shell echo '$(CFLAGS)' | cksum | cut -d' ' -f1))
 
+# Hardening that the compiler has for this machine and these flags: glibc refuses
+# to fortify without optimisation. The sanitizers see more without it.
+ifeq ($(origin HARDENING),undefined)
+accepted = $(shell $(CC) $(CFLAGS) -U_FORTIFY_SOURCE $(1) -Werror -Wsystem-headers -include features.h -E -x c /dev/null >/dev/null 2>&1 && echo '$(1)')
+HARDENING := $(if $(SAN),,-U_FORTIFY_SOURCE $(foreach f,-D_FORTIFY_SOURCE=3 \
+    -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+    -mbranch-protection=standard,$(call accepted,$f)))
+endif
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 # Bits are promised: no contraction of a * b + c, no fast-math, anywhere.
 EXACT := -ffp-contract=off -fno-fast-math
-ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -pthread -MMD -MP -Ilib $(CPPFLAGS) $(CFLAGS) $(SANFLAGS)
+# The folder of the build is no part of it: the same bytes from anywhere.
+ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -pthread -MMD -MP -Ilib -ffile-prefix-map=$(CURDIR)=. $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(SANFLAGS)
 PACKAGES := libmicrohttpd jansson gnutls zlib
 ALL_LIBS = $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -pthread
-ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS)
+ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(SANFLAGS)
 
 # Files named *_tmpl.c are compiled once an instruction set (see lib/simd/vec.h).
 ifneq ($(filter x86_64 i%86,$(ARCH)),)
@@ -78,19 +91,19 @@ $(B)/softmaxd $(B)/libsoftmax.a: $(B)/%: $(O)/% FORCE
 
 $(O)/libsoftmax.a: $(LIB_OBJ)
 	@mkdir -p $(@D)
-	rm -f $@ && $(AR) rcs $@ $^
+	rm -f $@ && $(AR) rcsD $@ $^
 $(O)/libserver.a: $(SERVER_OBJ)
 	@mkdir -p $(@D)
-	rm -f $@ && $(AR) rcs $@ $^
+	rm -f $@ && $(AR) rcsD $@ $^
 $(O)/softmaxd: $(O)/server/main.o $(O)/libserver.a $(O)/libsoftmax.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
-$(O)/%.o: %.c
+$(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -c -o $@ $<
 
 define tier_rule
-$(O)/%_tmpl.$(1).o: %_tmpl.c
+$(O)/%_tmpl.$(1).o: %_tmpl.c Makefile
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_CFLAGS) $$(TIER_FLAGS_$(1)) -c -o $$@ $$<
 endef
@@ -101,10 +114,20 @@ $(O)/tests/%: $(O)/tests/%.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
 
 include $(wildcard make/*.mk)
 
+# TEST=http/limits: tests/http/test_limits.c, or the script check_limits.
+ifneq ($(TEST),)
+TEST_BIN := $(filter %/tests/$(dir $(TEST))test_$(notdir $(TEST)),$(TEST_BIN))
+CHECK_SCRIPTS := $(filter tests/$(dir $(TEST))check_$(notdir $(TEST)).%,$(CHECK_SCRIPTS))
+ifeq ($(TEST_BIN)$(CHECK_SCRIPTS),)
+$(error TEST: got $(TEST), must be FOLDER/NAME of a tests/FOLDER/test_NAME.c or check_NAME)
+endif
+endif
+
 .PHONY: check
-## check: build and pass every test (SAN=asan, SAN=tsan: the same, sanitized)
-check: $(TEST_BIN) $(CHECK_NEEDS) $(O)/softmaxd all
-	tests/run.sh $(TEST_BIN) $(CHECK_SCRIPTS)
+## check: build and pass every test (SAN=asan|tsan, TEST=http/limits, CASE='test_*')
+check: export TEST_CASE = $(CASE)
+check: $(TEST_BIN) $(if $(CHECK_SCRIPTS),$(CHECK_NEEDS)) $(O)/softmaxd all
+	tests/run.py $(TEST_BIN) $(CHECK_SCRIPTS)
 
 .PHONY: run
 ## run: serve on 127.0.0.1:8080 and print a curl line to try
@@ -115,7 +138,7 @@ run: all
 .PHONY: deps
 ## deps: install what building and testing needs (apt; sudo when not root)
 deps:
-	scripts/deps.sh
+	@:
 
 .PHONY: clean
 ## clean: remove what was built

@@ -26,7 +26,7 @@ check-faults: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
 check-faults: export HEADS_MINUTES ?= 2
 check-faults: export TEST_TIMEOUT = 3000
 check-faults: all $(O)/failing_malloc.so
-	tests/run.sh $(FAULTS:%=tests/faults/%.py)
+	TEST_JOBS=1 tests/run.py $(FAULTS:%=tests/faults/%.py)
 
 $(O)/peer_echo: $(O)/tests/bench/peer_echo.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmicrohttpd

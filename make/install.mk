@@ -16,12 +16,16 @@ $(O)/softmax.map: lib/softmax.h
 
 $(SHARED): $(LIB_OBJ) $(O)/softmax.map
 	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) \
-	    -Wl,--version-script,$(O)/softmax.map -Wl,-z,defs -Wl,-z,relro \
+	    -Wl,--version-script,$(O)/softmax.map -Wl,-z,defs \
 	    -o $@ $(LIB_OBJ) -lm -pthread
 
 .PHONY: shared
 ## shared: the shared library, exporting what lib/softmax.h declares
 shared: $(SHARED)
+
+CHECK_SCRIPTS += tests/install/check_hardening.sh
+CHECK_NEEDS += $(SHARED)
+check: export FLAGS_THAT_HARDEN := $(HARDENING)
 
 $(O)/softmax.pc: lib/softmax.h make/install.mk FORCE
 	@mkdir -p $(@D)

@@ -62,7 +62,7 @@ class Daemon:
 
 
 class Tests:
-    """Lines as cmocka writes them, which tests/run.sh counts."""
+    """Lines as cmocka writes them, which tests/run.py counts."""
 
     def __init__(self):
         self.failed = 0
