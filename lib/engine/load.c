@@ -18,13 +18,12 @@
 
 /* Rows first to first + count, between the tensor and their copy. */
 struct move {
-    const struct smx_context *context;
     const struct smx_logits *shape;
     const void *from;
     void *to;
     size_t first, count;
     size_t pieces; /* of a row */
-    bool back, masked;
+    bool back;
 };
 
 /* ---- squares ------------------------------------------------------------- */
@@ -109,21 +108,6 @@ static void transpose(const struct move *move, size_t from, size_t from_stride,
 
 /* ---- a class axis that is not the last ---------------------------------- */
 
-static void leave_out_square(const struct move *move, size_t row, size_t count,
-                             size_t class, size_t n)
-{
-    const struct smx_logits *z = move->shape;
-    size_t there = smx_rows_index(z, row, 0);
-    size_t here = (row - move->first) * z->classes;
-    for (size_t c = class; c < class + n; c++)
-        for (size_t r = 0; r < count; r++) {
-            size_t at = z->mask_per_class ? c : there + c * z->inner + r;
-            if (!z->mask[at])
-                smx_set(move->to, z->dtype, here + r * z->classes + c,
-                        -INFINITY);
-        }
-}
-
 /* At most SIDE rows, n <= SIDE classes from class on. */
 static void move_square(const struct move *move, size_t row, size_t count,
                         size_t class, size_t n)
@@ -135,8 +119,6 @@ static void move_square(const struct move *move, size_t row, size_t count,
         transpose(move, here, z->classes, count, there, z->inner, n);
     else
         transpose(move, there, z->inner, n, here, z->classes, count);
-    if (move->masked)
-        leave_out_square(move, row, count, class, n);
 }
 
 /* count <= GROUP rows that differ in the last index only. */
@@ -173,27 +155,34 @@ static void move_squares(struct smx_context *context, struct move move)
     smx_pool_for(context->pool, groups * move.pieces, move_piece, &move);
 }
 
-/* ---- the class axis last ------------------------------------------------- */
+/* ---- the mask ------------------------------------------------------------ */
 
-static void mask_elements(const struct move *move, size_t at, size_t n,
+struct masking {
+    const struct smx_load_kernels *kernels;
+    const struct smx_logits *shape;
+    size_t first, count;
+    double instead;
+    const void *from;
+    void *to;
+};
+
+static void mask_elements(const struct masking *job, size_t at, size_t n,
                           const uint8_t *mask)
 {
-    const struct smx_load_kernels *kernels = move->context->kernels->load;
-    size_t from = move->first * move->shape->classes + at;
-    if (move->shape->dtype == SMX_FLOAT32)
-        kernels->mask_floats((const float *)move->from + from, mask, n,
-                             (float *)move->to + at);
+    if (job->shape->dtype == SMX_FLOAT32)
+        job->kernels->mask_floats((const float *)job->from + at, mask, n,
+                                  (float)job->instead, (float *)job->to + at);
     else
-        kernels->mask_doubles((const double *)move->from + from, mask, n,
-                              (double *)move->to + at);
+        job->kernels->mask_doubles((const double *)job->from + at, mask, n,
+                                   job->instead, (double *)job->to + at);
 }
 
 /* Elements at to end of the tile, by a mask that begins again with each row.
  * That of short rows is laid out for several. */
-static void mask_by_class(const struct move *move, size_t at, size_t end)
+static void mask_by_class(const struct masking *job, size_t at, size_t end)
 {
-    size_t classes = move->shape->classes, period = classes;
-    const uint8_t *mask = move->shape->mask;
+    size_t classes = job->shape->classes, period = classes;
+    const uint8_t *mask = job->shape->mask;
     uint8_t rows[1024];
     if (classes < sizeof rows / 2) {
         period = sizeof rows / classes * classes;
@@ -204,38 +193,69 @@ static void mask_by_class(const struct move *move, size_t at, size_t end)
     for (size_t n; at < end; at += n) {
         size_t c = at % period;
         n = end - at < period - c ? end - at : period - c;
-        mask_elements(move, at, n, mask + c);
+        mask_elements(job, at, n, mask + c);
+    }
+}
+
+/* Elements at to end of the tile, where the rows' classes lie apart. */
+static void mask_strided(const struct masking *job, size_t at, size_t end)
+{
+    const struct smx_logits *z = job->shape;
+    uint8_t mask[256];
+    for (size_t n; at < end; at += n) {
+        size_t c = at % z->classes, left = z->classes - c;
+        size_t from = smx_rows_index(z, job->first + at / z->classes, c);
+        n = end - at < left ? end - at : left;
+        n = n < sizeof mask ? n : sizeof mask;
+        for (size_t i = 0; i < n; i++)
+            mask[i] = z->mask[from + i * z->inner];
+        mask_elements(job, at, n, mask);
     }
 }
 
 static void mask_slice(void *argument, size_t slice)
 {
-    const struct move *move = argument;
-    const struct smx_logits *z = move->shape;
-    size_t at = slice * SMX_SMALL, all = move->count * z->classes;
+    const struct masking *job = argument;
+    const struct smx_logits *z = job->shape;
+    size_t at = slice * SMX_SMALL, all = job->count * z->classes;
     size_t end = all - at < SMX_SMALL ? all : at + SMX_SMALL;
     if (z->mask_per_class)
-        mask_by_class(move, at, end);
+        mask_by_class(job, at, end);
+    else if (z->inner > 1)
+        mask_strided(job, at, end);
     else
-        mask_elements(move, at, end - at,
-                      z->mask + move->first * z->classes + at);
+        mask_elements(job, at, end - at,
+                      z->mask + job->first * z->classes + at);
 }
+
+void smx_mask_rows(struct smx_context *context, const struct smx_logits *z,
+                   size_t first, size_t count, double instead, const void *from,
+                   void *to)
+{
+    struct masking job = {.kernels = context->kernels->load,
+                          .shape = z,
+                          .first = first,
+                          .count = count,
+                          .instead = instead,
+                          .from = from,
+                          .to = to};
+    size_t slices = (count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
+    smx_pool_for(context->pool, slices, mask_slice, &job);
+}
+
+/* ---- tiles --------------------------------------------------------------- */
 
 void smx_load_logits(struct smx_context *context, const struct smx_logits *z,
                      size_t first, size_t count, void *copy)
 {
-    struct move move = {.context = context,
-                        .shape = z,
-                        .from = z->data,
-                        .to = copy,
-                        .first = first,
-                        .count = count,
-                        .masked = z->mask};
-    size_t slices = (count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
+    const void *from = copy;
     if (z->inner > 1)
-        move_squares(context, move);
+        smx_load_rows(context, z, z->data, first, count, copy);
     else
-        smx_pool_for(context->pool, slices, mask_slice, &move);
+        from = (const char *)z->data +
+               first * z->classes * smx_dtype_bytes(z->dtype);
+    if (z->mask)
+        smx_mask_rows(context, z, first, count, -INFINITY, from, copy);
 }
 
 void smx_load_rows(struct smx_context *context, const struct smx_logits *z,

@@ -9,13 +9,13 @@
 
 #include "api/context.h"
 
-/** Kernels of one instruction set: x where the mask is not 0, else -INFINITY;
+/** Kernels of one instruction set: x where the mask is not 0, else instead;
  *  out may be x. */
 struct smx_load_kernels {
     void (*mask_floats)(const float *x, const uint8_t *mask, size_t n,
-                        float *out);
+                        float instead, float *out);
     void (*mask_doubles)(const double *x, const uint8_t *mask, size_t n,
-                         double *out);
+                         double instead, double *out);
 };
 
 /** Do the logits have to be loaded before a kernel can read them? */
@@ -33,7 +33,13 @@ void smx_load_logits(struct smx_context *context,
 void smx_load_rows(struct smx_context *context, const struct smx_logits *logits,
                    const void *tensor, size_t first, size_t count, void *copy);
 
-/** The way back. */
+/** Of rows first to first + count, side by side, what the mask leaves out
+ *  becomes instead. to may be from. */
+void smx_mask_rows(struct smx_context *context, const struct smx_logits *logits,
+                   size_t first, size_t count, double instead, const void *from,
+                   void *to);
+
+/** The way back of smx_load_rows. */
 void smx_store_rows(struct smx_context *context,
                     const struct smx_logits *logits, const void *copy,
                     size_t first, size_t count, void *tensor);

@@ -7,31 +7,31 @@
 extern const struct smx_load_kernels TIER(load_kernels);
 
 static void mask_floats(const float *x, const uint8_t *mask, size_t n,
-                        float *out)
+                        float instead, float *out)
 {
-    const vi lowest = (vi)vf_all(-__builtin_inff());
+    const vi other = (vi)vf_all(instead);
     size_t i = 0;
     for (; n - i >= FLOATS; i += FLOATS) {
         vi counts = (vi)(vi_bytes(mask + i) != 0);
-        vi bits = ((vi)vf_load(x + i) & counts) | (lowest & ~counts);
+        vi bits = ((vi)vf_load(x + i) & counts) | (other & ~counts);
         vf_store(out + i, (vf)bits);
     }
     for (; i < n; i++)
-        out[i] = mask[i] ? x[i] : -__builtin_inff();
+        out[i] = mask[i] ? x[i] : instead;
 }
 
 static void mask_doubles(const double *x, const uint8_t *mask, size_t n,
-                         double *out)
+                         double instead, double *out)
 {
-    const vl lowest = (vl)vd_all(-__builtin_inf());
+    const vl other = (vl)vd_all(instead);
     size_t i = 0;
     for (; n - i >= LANES; i += LANES) {
         vl counts = (vl)(vl_bytes(mask + i) != 0);
-        vl bits = ((vl)vd_load(x + i) & counts) | (lowest & ~counts);
+        vl bits = ((vl)vd_load(x + i) & counts) | (other & ~counts);
         vd_store(out + i, (vd)bits);
     }
     for (; i < n; i++)
-        out[i] = mask[i] ? x[i] : -__builtin_inf();
+        out[i] = mask[i] ? x[i] : instead;
 }
 
 const struct smx_load_kernels TIER(load_kernels) = {

@@ -56,7 +56,9 @@ struct smx_loss_call {
     struct smx_descent *descents; /* nor these */
     float *copy;                  /* where rows do not lie side by side */
     atomic_bool refused, wild;    /* wild: some chunk is not tame */
-    atomic_size_t hits;
+    size_t hits;
+    int64_t *ranks;  /* see smx_loss_ranks */
+    void *summaries; /* room for summary.h */
 
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices, blocks, per_block;
@@ -65,8 +67,7 @@ struct smx_loss_call {
     float *gradient;
     struct smx_mass mass;
     double *entropy, *square;
-    float *logsumexp;
-    int64_t *argmax;
+    const int64_t *found; /* class of the largest logit, of each row */
 };
 
 static inline double smx_loss_reference(double max, double scale)
@@ -116,14 +117,18 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
                   float *high, float *rest, const struct smx_tame_kept *before,
                   struct smx_part *part);
 
-/** Is rank asked for? */
-static inline bool smx_loss_ranks(const struct smx_loss_call *call)
-{
-    return call->out && (call->argmax || call->out->accuracy);
-}
+/** Is anything asked beside the loss? */
+bool smx_loss_summarises(const struct smx_loss_call *call);
 
-/** The largest logit of a row, and whether it is the label's. */
-void smx_loss_rank(struct smx_loss_call *call, size_t row);
+/** Numbers that a row needs for the accuracy, and bytes that so many rows need
+ *  for all that is asked beside the loss. */
+size_t smx_loss_ranks(const struct smx_loss_call *call);
+size_t smx_loss_summary_bytes(const struct smx_loss_call *call, size_t rows);
+
+/** All of that, of the tile that begins with row first, before the gradient
+ *  may overwrite it. */
+void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
+                        size_t first);
 
 /** The losses of n rows, at most SMX_BLOCK_ROWS, from start. parts: one a
  * chunk, which change if the row is not tame; descents, one a row: NULL without

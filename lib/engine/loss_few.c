@@ -188,9 +188,6 @@ static void take_tame(struct smx_loss_call *call, struct rows *rows)
     kernels->log1p(rows->rest, rows->n);
     for (size_t r = 0; r < rows->n; r++)
         call->entropy[rows->first + r] = rows->mass[r] * rows->rest[r];
-    for (size_t r = 0; smx_loss_ranks(call) && r < rows->n; r++)
-        if (rows->tame[r])
-            smx_loss_rank(call, rows->first + r);
     if (call->gradient)
         put_tame(call, rows);
 }

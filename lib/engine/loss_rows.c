@@ -219,20 +219,6 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
     return d;
 }
 
-void smx_loss_rank(struct smx_loss_call *call, size_t row)
-{
-    const struct smx_criterion *criterion = &call->criterion;
-    size_t start = row * call->classes, best = peak_at(call, call->z + start);
-    if (call->argmax)
-        call->argmax[row] = (int64_t)best;
-    if (!call->out->accuracy || smx_criterion_ignores(criterion, row))
-        return;
-    size_t aim = criterion->labels ? (size_t)criterion->labels[row]
-                                   : peak_at(call, call->mass.targets + start);
-    if (aim == best)
-        atomic_fetch_add(&call->hits, 1);
-}
-
 /* d: may be NULL. */
 static void take_row(struct smx_loss_call *call, size_t row,
                      const struct smx_part *whole, double logsum,
@@ -244,10 +230,6 @@ static void take_row(struct smx_loss_call *call, size_t row,
     call->entropy[row] = ignored ? 0 : entropy_of(call, row, whole, logsum);
     if (call->square)
         call->square[row] = ignored || whole->sum == 0 ? 0 : square;
-    if (call->logsumexp)
-        call->logsumexp[row] = (float)lse;
-    if (smx_loss_ranks(call))
-        smx_loss_rank(call, row);
     if (d && ignored)
         *d = (struct smx_descent){.reference = whole->reference,
                                   .top = SMX_NO_TOP};

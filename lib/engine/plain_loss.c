@@ -188,14 +188,17 @@ static bool at_once(const struct smx_loss_call *call)
 
 static size_t copied(const struct smx_loss_call *call)
 {
-    if (call->logits->inner == 1)
+    bool targets = call->asked->targets && call->logits->inner > 1;
+    if (!smx_load_needed(call->logits))
         return 0;
-    return call->asked->targets ? 2 * call->classes : call->classes;
+    return targets ? 2 * call->classes : call->classes;
 }
 
 static size_t most_rows(const struct smx_loss_call *call)
 {
     size_t row = copied(call) * sizeof *call->copy;
+    row += smx_loss_ranks(call) * sizeof *call->ranks +
+           smx_loss_summary_bytes(call, 1);
     if (!at_once(call))
         row += call->chunks * sizeof *call->parts + sizeof *call->descents;
     return smx_rows_tile(call->logits, row);
@@ -205,7 +208,8 @@ static enum smx_status allocate(struct smx_loss_call *call)
 {
     bool square = call->asked->z_loss != 0, parts = !at_once(call);
     bool descents = parts && call->gradients, copy = copied(call);
-    size_t most = call->most = most_rows(call);
+    size_t most = call->most = most_rows(call), ranks = smx_loss_ranks(call);
+    size_t summaries = smx_loss_summary_bytes(call, most);
     call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
     if (square)
         call->squares = reallocarray(NULL, call->all, sizeof *call->squares);
@@ -217,7 +221,12 @@ static enum smx_status allocate(struct smx_loss_call *call)
     if (copy)
         call->copy =
             reallocarray(NULL, most * copied(call), sizeof *call->copy);
+    if (ranks)
+        call->ranks = reallocarray(NULL, most * ranks, sizeof *call->ranks);
+    if (summaries)
+        call->summaries = malloc(summaries);
     return call->entropies && (call->squares || !square) &&
+                   (call->ranks || !ranks) && (call->summaries || !summaries) &&
                    (call->parts || !parts) && (call->descents || !descents) &&
                    (call->copy || !copy)
                ? SMX_OK
@@ -229,19 +238,18 @@ static void place_tensors(struct smx_loss_call *call, size_t first)
 {
     size_t start = first * call->classes;
     const float *z = call->logits->data, *targets = call->asked->targets;
+    bool moved = call->logits->inner > 1;
     call->z = call->copy ? call->copy : z + start;
     if (call->gradients)
-        call->gradient = call->copy ? call->copy : call->gradients + start;
+        call->gradient = moved ? call->copy : call->gradients + start;
     if (targets)
-        call->mass.targets = call->copy
-                                 ? call->copy + call->most * call->classes
-                                 : targets + start;
+        call->mass.targets =
+            moved ? call->copy + call->most * call->classes : targets + start;
 }
 
 static void place(struct smx_loss_call *call, size_t first)
 {
     const struct smx_criterion *asked = call->asked;
-    const struct smx_loss_out *out = call->out;
     size_t left = call->all - first;
     call->rows = left < call->most ? left : call->most;
     call->blocks = (call->rows + call->per_block - 1) / call->per_block;
@@ -253,10 +261,6 @@ static void place(struct smx_loss_call *call, size_t first)
         call->upstream += first;
     call->entropy = call->entropies + first;
     call->square = call->squares ? call->squares + first : NULL;
-    if (out && out->logsumexp)
-        call->logsumexp = (float *)out->logsumexp + first;
-    if (out && out->argmax)
-        call->argmax = out->argmax + first;
 }
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
@@ -290,18 +294,24 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
     place(call, first);
     if (call->copy) {
         smx_load_logits(context, z, first, call->rows, call->copy);
-        if (targets)
+        if (targets && z->inner > 1)
             smx_load_rows(context, z, targets, first, call->rows,
                           call->copy + call->most * call->classes);
     }
+    smx_loss_summarise(context, call, first);
     if (call->few)
         smx_pool_for(context->pool, call->blocks, smx_loss_few, call);
     else if (call->kept)
         run_kept(context, call);
     else
         run_chunks(context, call);
-    if (call->copy && call->gradients && !call->refused)
-        smx_store_rows(context, z, call->copy, first, call->rows,
+    if (!call->gradients || call->refused)
+        return;
+    if (z->mask)
+        smx_mask_rows(context, z, first, call->rows, 0, call->gradient,
+                      call->gradient);
+    if (z->inner > 1)
+        smx_store_rows(context, z, call->gradient, first, call->rows,
                        call->gradients);
 }
 
@@ -310,10 +320,9 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
 static bool look(struct smx_context *context, const struct smx_loss_call *call)
 {
     const struct smx_logits *z = call->logits;
-    const struct smx_loss_out *out = call->out;
     const float *targets = call->asked->targets;
-    bool writes = call->gradients || (out && (out->logsumexp || out->argmax));
-    if (!writes || (!at_once(call) && call->most == call->all))
+    if (!smx_loss_summarises(call) &&
+        (!call->gradients || (!at_once(call) && call->most == call->all)))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
            (!targets || !smx_rows_scan(context, z, targets, SMX_TARGETS, NULL));
@@ -340,6 +349,8 @@ static enum smx_status run(struct smx_context *context,
     if (call->out && !call->refused)
         put_loss(call);
 out:
+    free(call->summaries);
+    free(call->ranks);
     free(call->copy);
     free(call->descents);
     free(call->parts);
@@ -366,6 +377,7 @@ bool smx_plain_loss(struct smx_context *context,
     struct smx_logits last = *logits; /* as if the class axis were */
     last.outer = smx_rows_count(logits);
     last.inner = 1;
+    last.mask = NULL;
     if (!smx_plain_loss_takes(&last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
@@ -387,14 +399,14 @@ bool smx_plain_loss(struct smx_context *context,
                                  .scale = SMX_POWER_NAT / t,
                                  .tame = smx_tame_of(t)};
     call.stream = call.chunks > 1 && gradient && gradient != logits->data &&
-                  logits->inner == 1 && call.all * call.classes >= SMX_STREAMED;
+                  !smx_load_needed(logits) &&
+                  call.all * call.classes >= SMX_STREAMED;
     call.mass = (struct smx_mass){.kind = kind_of(criterion),
                                   .weights = criterion->weights,
                                   .keep = call.keep,
                                   .share = call.share};
     /* terms of both signs could leave less than the digits of tame sums */
-    call.tame.possible &= !criterion->targets && criterion->z_loss == 0 &&
-                          !(out && out->logsumexp);
+    call.tame.possible &= !criterion->targets && criterion->z_loss == 0;
     *status = run(context, &call);
     return !call.refused;
 }

@@ -166,14 +166,15 @@ static void place(struct vjp_call *call, size_t first, size_t left)
 {
     size_t start = first * call->classes;
     call->rows = left < call->most ? left : call->most;
-    if (call->copy) {
-        call->z = call->gradient = call->copy;
-        call->upstream = call->copy + call->most * call->classes;
-        return;
-    }
     call->z = (const float *)call->logits->data + start;
     call->upstream = call->upstreams + start;
     call->gradient = call->gradients + start;
+    if (!call->copy)
+        return;
+    call->z = call->copy;
+    call->upstream = call->copy + call->most * call->classes;
+    if (call->logits->inner > 1)
+        call->gradient = call->copy;
 }
 
 static void compute(struct smx_context *context, struct vjp_call *call)
@@ -189,20 +190,31 @@ static void compute(struct smx_context *context, struct vjp_call *call)
     smx_pool_back(context->pool, call->slices, put_chunks, call);
 }
 
+/* What the mask leaves out has no upstream either. */
+static void load_tile(struct smx_context *context, const struct vjp_call *call,
+                      size_t first)
+{
+    const struct smx_logits *z = call->logits;
+    float *upstream = call->copy + call->most * call->classes;
+    const float *from = upstream;
+    smx_load_logits(context, z, first, call->rows, call->copy);
+    if (z->inner > 1)
+        smx_load_rows(context, z, call->upstreams, first, call->rows, upstream);
+    else
+        from = call->upstreams + first * call->classes;
+    if (z->mask)
+        smx_mask_rows(context, z, first, call->rows, 0, from, upstream);
+}
+
 static void run_tile(struct smx_context *context, struct vjp_call *call,
                      size_t first)
 {
     const struct smx_logits *z = call->logits;
-    if (!call->copy) {
-        compute(context, call);
-        return;
-    }
-    smx_load_logits(context, z, first, call->rows, call->copy);
-    smx_load_rows(context, z, call->upstreams, first, call->rows,
-                  call->copy + call->most * call->classes);
+    if (call->copy)
+        load_tile(context, call, first);
     compute(context, call);
-    if (!call->refused)
-        smx_store_rows(context, z, call->copy, first, call->rows,
+    if (z->inner > 1 && !call->refused)
+        smx_store_rows(context, z, call->gradient, first, call->rows,
                        call->gradients);
 }
 
@@ -219,7 +231,7 @@ static enum smx_status run(struct smx_context *context, struct vjp_call *call)
     size_t all = smx_rows_count(call->logits);
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
     size_t bytes = parts * sizeof *call->products;
-    size_t copied = call->logits->inner > 1 ? 2 * call->classes : 0;
+    size_t copied = smx_load_needed(call->logits) ? 2 * call->classes : 0;
     bytes += copied * sizeof *call->copy;
     call->most = smx_rows_tile(call->logits, bytes);
     call->products = reallocarray(NULL, call->most, bytes);
@@ -245,6 +257,7 @@ bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
     struct smx_logits last = *logits; /* as if the class axis were */
     last.outer = smx_rows_count(logits);
     last.inner = 1;
+    last.mask = NULL;
     if (!smx_plain(&last) || !last.outer || t < 1 / TAME || t > TAME)
         return false;
     struct vjp_call call = {.kernels = context->kernels,

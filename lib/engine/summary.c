@@ -260,12 +260,15 @@ static void find_chunks(void *argument, size_t slice)
     const struct summary_call *call = argument;
     size_t i = first_chunk(call, slice), end = first_chunk(call, slice + 1), n;
     bool sums = call->out.logsumexp && !call->totals && call->tame.possible;
+    bool classes = call->out.argmax || call->out.entropy || !sums;
     for (; i < end; i++) {
         const float *z = chunk_at(call, i, &n);
         struct chunk *part = &call->parts[i];
-        size_t at = call->kernels->summary->first_max(z, n, &part->max);
-        part->at = (int64_t)(i % call->chunks * SMX_CHUNK + at);
+        size_t at = 0;
         part->total = sums ? sum_tame(call, z, n, &part->max) : 0;
+        if (classes)
+            at = call->kernels->summary->first_max(z, n, &part->max);
+        part->at = (int64_t)(i % call->chunks * SMX_CHUNK + at);
     }
 }
 

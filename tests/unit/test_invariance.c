@@ -246,10 +246,181 @@ static void softmax_answers_each_question_alone(void **state)
                                       .softcap = t < 3 ? 0 : 30});
 }
 
+/* ---- the loss and its gradient ------------------------------------------ */
+
+struct losses {
+    double loss[MOST_ROWS], gradient[MOST], lse[MOST_ROWS];
+    int64_t argmax[MOST_ROWS];
+    double accuracy;
+};
+
+static struct losses alone, beside;
+static double targets[MOST], turned_targets[MOST], weights[MOST];
+static int64_t labels[MOST_ROWS];
+
+static void set(const struct smx_logits *logits, double *tensor, size_t i,
+                double x)
+{
+    if (logits->dtype == SMX_FLOAT32)
+        ((float *)tensor)[i] = (float)x;
+    else
+        tensor[i] = x;
+}
+
+static void fill_criterion(const struct smx_logits *logits)
+{
+    size_t rows = logits->outer, n = logits->classes;
+
+    for (size_t r = 0; r < rows; r++) {
+        labels[r] =
+            random_once_in(&seed, 7) ? -100 : (int64_t)random_below(&seed, n);
+        for (size_t c = 0; c < n; c++) {
+            double t = random_unit(&seed);
+
+            set(logits, targets, r * n + c, t);
+            set(logits, turned_targets, c * rows + r, t);
+        }
+    }
+    for (size_t c = 0; c < n; c++)
+        set(logits, weights, c, 0.5 + random_unit(&seed));
+}
+
+static struct smx_criterion criterion_of(int kind, const double *aims)
+{
+    struct smx_criterion k = {.ignore_index = -100, .reduction = SMX_NONE};
+
+    k.labels = kind < 4 ? labels : NULL;
+    k.targets = kind < 4 ? NULL : aims;
+    k.weights = kind & 1 ? weights : NULL;
+    k.label_smoothing = kind & 2 ? 0.125 : 0;
+    return k;
+}
+
+static void lose(struct smx_context *context, const struct smx_logits *logits,
+                 const struct smx_criterion *k, bool more, struct losses *a)
+{
+    struct smx_loss_out out = {.loss = a->loss};
+
+    if (more) {
+        out.logsumexp = a->lse;
+        out.argmax = a->argmax;
+        out.accuracy = &a->accuracy;
+    }
+    assert_status(
+        smx_gradient(context, logits, k, NULL, a->gradient, &out, NULL),
+        SMX_OK);
+}
+
+static void expect_losses(const struct smx_logits *logits)
+{
+    size_t rows = logits->outer;
+
+    same(logits, alone.loss, beside.loss, rows);
+    same(logits, alone.gradient, beside.gradient, rows * logits->classes);
+    assert_memory_equal(plain.argmax, beside.argmax, rows * sizeof(int64_t));
+    same(logits, plain.lse, beside.lse, rows);
+}
+
+static double hits(const struct smx_logits *logits)
+{
+    size_t counted = 0, right = 0;
+
+    for (size_t r = 0; r < logits->outer; r++)
+        if (labels[r] != -100) {
+            counted++;
+            right += labels[r] == plain.argmax[r];
+        }
+    return counted ? (double)right / (double)counted : 0;
+}
+
+/* Of classes that the mask leaves out the gradient is 0, and all else is as if
+ * their logits were -INFINITY. */
+static void with_holes(struct smx_context *context, struct smx_logits logits,
+                       const struct smx_criterion *k)
+{
+    static uint8_t holes[MOST];
+    static double low[MOST];
+    size_t n = logits.classes, count = logits.outer * n;
+    struct smx_logits lowered = logits;
+
+    memcpy(low, z, count * sizeof *low);
+    for (size_t i = 0; i < count; i++) {
+        holes[i] = !random_once_in(&seed, 4);
+        if (!holes[i])
+            set(&logits, low, i, -INFINITY);
+    }
+    lowered.data = low;
+    logits.mask = holes;
+    lose(context, &lowered, k, true, &alone);
+    lose(context, &logits, k, true, &beside);
+    for (size_t i = 0; i < count; i++)
+        if (!holes[i]) {
+            assert_true(at(&logits, beside.gradient, i) == 0);
+            set(&logits, alone.gradient, i, 0);
+            set(&logits, beside.gradient, i, 0);
+        }
+    same(&logits, alone.loss, beside.loss, logits.outer);
+    same(&logits, alone.gradient, beside.gradient, count);
+    same(&logits, alone.lse, beside.lse, logits.outer);
+}
+
+static void try_criterion(struct smx_context *context,
+                          const struct smx_logits *logits, int kind)
+{
+    struct smx_criterion k = criterion_of(kind, targets);
+    struct smx_logits other_way = *logits;
+
+    lose(context, logits, &k, false, &alone);
+    lose(context, logits, &k, true, &beside);
+    expect_losses(logits);
+    if (k.labels)
+        assert_true(beside.accuracy == hits(logits));
+    other_way.mask = ones;
+    lose(context, &other_way, &k, true, &beside);
+    expect_losses(logits);
+    other_way.mask_per_class = true;
+    other_way.data = memcpy(beside.gradient, z, sizeof z);
+    lose(context, &other_way, &k, true, &beside);
+    expect_losses(logits);
+    k = criterion_of(kind, turned_targets);
+    other_way.data = turned;
+    other_way.outer = 1;
+    other_way.inner = logits->outer;
+    lose(context, &other_way, &k, true, &beside);
+    turn(logits, beside.gradient);
+    expect_losses(logits);
+    k = criterion_of(kind, targets);
+    with_holes(context, *logits, &k);
+}
+
+static void a_loss_is_the_same_whatever_else_is_asked(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SHAPES; s++)
+        for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++)
+            for (int i = SMX_ISA_BASE; i <= SMX_ISA_NEON; i++) {
+                const struct smx_logits logits = {.data = z,
+                                                  .dtype =
+                                                      (enum smx_dtype)dtype,
+                                                  .outer = shapes[s][0],
+                                                  .classes = shapes[s][1],
+                                                  .inner = 1};
+
+                if (!tiers[i])
+                    continue;
+                fill(&logits);
+                fill_criterion(&logits);
+                ask_each(tiers[i], &logits, &plain);
+                for (int kind = 0; kind < 8; kind++)
+                    try_criterion(tiers[i], &logits, kind);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(softmax_answers_each_question_alone),
+        cmocka_unit_test(a_loss_is_the_same_whatever_else_is_asked),
     };
 
     random_seed(&seed);
