@@ -194,21 +194,26 @@ static void paths_and_methods_answer_in_the_protocol(void **state)
     static const struct {
         const char *method, *path;
         int status;
+        const char *sentence;
     } cases[] = {
-        {"GET", "/v2/nothing", 404},
-        {"GET", "/v2/models/resnet", 404},
-        {"GET", "/v2/models/softmax/versions/7/ready", 404},
-        {"GET", INFER, 405},
-        {"DELETE", "/v2/models/softmax", 405},
-        {"PUT", "/v2/health/live", 405},
+        {"GET", "/v2/nothing", 404,
+         "path: got /v2/nothing, must be one that GET /openapi.json lists"},
+        {"GET", "/v2/models/resnet", 404,
+         "model: got \\\"resnet\\\", must be \\\"softmax\\\", "
+         "\\\"log_softmax\\\", \\\"loss\\\" or \\\"gradient\\\""},
+        {"GET", "/v2/models/softmax/versions/7/ready", 404,
+         "model softmax: got version \\\"7\\\", must be \\\"1\\\""},
+        {"GET", INFER, 405, "method: got GET, must be POST"},
+        {"DELETE", "/v2/models/softmax", 405, "method: got DELETE, must be "},
+        {"PUT", "/v2/health/live", 405, "method: got PUT, must be "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_refused(&(struct http_request){.method = cases[i].method,
                                               .path = cases[i].path},
-                       cases[i].status, "must be");
+                       cases[i].status, cases[i].sentence);
     assert_refused(&(struct http_request){.path = "/v2/models/resnet/infer",
                                           .body = JSON_ONLY},
-                   404, "resnet");
+                   404, "model: got \\\"resnet\\\", must be ");
 }
 
 static void methods_are_those_of_the_path(void **state)
@@ -252,7 +257,9 @@ static void limits_and_encodings_answer_in_the_protocol(void **state)
     assert_refused(&(struct http_request){.path = INFER,
                                           .headers = brotli,
                                           .body = JSON_ONLY},
-                   415, "br");
+                   415,
+                   "Content-Encoding: got br, must be gzip, deflate or "
+                   "identity");
     for (int chunked = 0; chunked < 2; chunked++)
         assert_refused(&(struct http_request){.path = INFER,
                                               .body = large,
@@ -270,7 +277,8 @@ static void lengths_out_of_range_are_refused(void **state)
         {"Inference-Header-Content-Length: 9999", "got 9999, must be at most"},
         {"Inference-Header-Content-Length: -1", "must be a number of bytes"},
         {"Inference-Header-Content-Length: x", "must be a number of bytes"},
-        {"Inference-Header-Content-Length: 30", "byte"},
+        {"Inference-Header-Content-Length: 30",
+         "at byte 30 (line 1, column 31)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *const headers[] = {cases[i].header, NULL};
