@@ -59,3 +59,7 @@ check: export ALL_FLOAT32_PROGRAM = $(ALL_FLOAT32)
 ## check-float32-all: write and read back every float32 (minutes, all cores)
 check-float32-all: $(ALL_FLOAT32)
 	$(ALL_FLOAT32)
+
+# Without cmocka: links with a compiler for another machine.
+$(O)/half_twins: $(O)/tests/number/half_twins.o $(O)/server/number/half.o $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread

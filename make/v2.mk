@@ -41,9 +41,3 @@ $(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o
 ## bench-binary: 4 MiB of binary logits against a bare echo; build/bench-binary.json
 bench-binary: $(B)/softmaxd $(O)/tests/bench/bench_binary
 	$(O)/tests/bench/bench_binary $(B)/softmaxd $(B)/bench-binary.json
-
-CHECK_SCRIPTS += tests/v2/check_aarch64.sh
-
-# Without cmocka: links with a compiler for another machine.
-$(O)/half_twins: $(O)/tests/v2/half_twins.o $(O)/server/v2/half.o $(O)/libsoftmax.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread

@@ -14,7 +14,7 @@
 #include "observe/notify.h"
 #include "options.h"
 #include "page/page.h"
-#include "v2/protocol.h"
+#include "v2/v2_routes.h"
 #include "softmax.h"
 
 enum { EXIT_USAGE = 2, DRAIN_LOOK_MS = 20, ERROR_BYTES = 512 };
@@ -107,7 +107,7 @@ static int serve(const struct options *options)
 {
     const struct route_table tables[] = {
         {api_routes, api_route_count},
-        {protocol_routes, protocol_route_count},
+        {v2_routes, v2_route_count},
         {page_routes, page_route_count},
     };
     char error[ERROR_BYTES];

@@ -161,7 +161,7 @@ static bool check_weights(const struct request *request,
 }
 
 /* Who fills a request settles the types first; this holds them to it. */
-static bool check_types(struct request *request, struct problem *problem)
+static bool check_tensor_types(struct request *request, struct problem *problem)
 {
     enum tensor_type floats =
         request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
@@ -189,7 +189,8 @@ bool request_check(struct request *request, struct problem *problem)
         tensor_free(&request->weights); /* an empty list is none */
     bool loss = request_task(request) & (TASK_LOSS | TASK_LOSS_GRADIENT);
     return check_task(request, problem) && check_logits(request, problem) &&
-           check_types(request, problem) && check_top_k(request, problem) &&
+           check_tensor_types(request, problem) &&
+           check_top_k(request, problem) &&
            (!loss || check_criterion(request, problem)) &&
            check_shapes(request, problem) && check_weights(request, problem);
 }

@@ -131,8 +131,8 @@ static bool set_number(const struct member *member, double number,
     return true;
 }
 
-static bool set_choice(const struct member *member, const char *name,
-                       void *place)
+static bool choose_name(const struct member *member, const char *name,
+                        void *place)
 {
     int choice = 0;
     while (member->names[choice] && strcmp(member->names[choice], name))
@@ -179,8 +179,8 @@ static bool set_outputs(const struct request *request,
     return true;
 }
 
-static bool set_value(struct request *request, const struct member *member,
-                      const struct value *value, size_t *element)
+static bool set_from_value(struct request *request, const struct member *member,
+                           const struct value *value, size_t *element)
 {
     void *place = place_of(request, member);
     enum value_kind kind = value_kind(value);
@@ -198,7 +198,7 @@ static bool set_value(struct request *request, const struct member *member,
                set_number(member, value_number(value), place);
     case MEMBER_CHOICE:
         return kind == VALUE_STRING &&
-               set_choice(member, value_string(value), place);
+               choose_name(member, value_string(value), place);
     case MEMBER_OUTPUTS:
         return set_outputs(request, value, place, element);
     case MEMBER_TENSOR:
@@ -215,7 +215,7 @@ static void note_given(struct request *request, const struct member *member)
 bool member_set(struct request *request, const struct member *member,
                 const struct value *value, size_t *element)
 {
-    if (!set_value(request, member, value, element))
+    if (!set_from_value(request, member, value, element))
         return false;
     note_given(request, member);
     return true;
@@ -239,7 +239,7 @@ static bool set_text(const struct member *member, const char *text, void *place)
         return number_read_float64(text, bytes, &number) &&
                set_number(member, number, place);
     case MEMBER_CHOICE:
-        return set_choice(member, text, place);
+        return choose_name(member, text, place);
     default:
         return false;
     }
@@ -264,8 +264,8 @@ void member_set_outputs(struct request *request, const struct member *member,
 /* ---- rules -------------------------------------------------------------- */
 
 /* "a", "b" or "c": text holds the count names before this one. */
-static size_t add_name(char *text, size_t used, size_t bytes, const char *name,
-                       size_t count, bool last)
+static size_t list_name(char *text, size_t used, size_t bytes, const char *name,
+                        size_t count, bool last)
 {
     const char *before = count == 0 ? "" : last ? " or " : ", ";
     int more = used < bytes ? snprintf(text + used, bytes - used, "%s\"%s\"",
@@ -278,8 +278,8 @@ static void list_choices(const struct member *member, char *text, size_t bytes)
 {
     size_t used = 0;
     for (size_t i = 0; member->names[i]; i++)
-        used = add_name(text, used, bytes, member->names[i], i,
-                        !member->names[i + 1]);
+        used = list_name(text, used, bytes, member->names[i], i,
+                         !member->names[i + 1]);
 }
 
 static void list_outputs(const struct request *request, char *text,
@@ -290,8 +290,8 @@ static void list_outputs(const struct request *request, char *text,
         last--;
     for (size_t i = 0; i < last; i++)
         if (may_include(request, &output_kinds[i]))
-            used = add_name(text, used, bytes, output_kinds[i].name, count++,
-                            i + 1 == last);
+            used = list_name(text, used, bytes, output_kinds[i].name, count++,
+                             i + 1 == last);
 }
 
 const char *member_rule(const struct request *request,

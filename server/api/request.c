@@ -124,9 +124,10 @@ bool request_unknown(const struct request *request, const char *name,
     return refuse_name(request, name, SOURCE_BODY, problem);
 }
 
-static bool refuse(const struct request *request, const struct member *member,
-                   const struct value *value, size_t element,
-                   struct problem *problem)
+static bool refuse_option(const struct request *request,
+                          const struct member *member,
+                          const struct value *value, size_t element,
+                          struct problem *problem)
 {
     char pointer[sizeof problem->pointer], got[128], rule[MEMBER_RULE];
     bool whole = element == SIZE_MAX;
@@ -163,7 +164,7 @@ bool request_set(struct request *request, const char *name,
     if (request->queried & member_bit(member))
         return refuse_twice(member, problem);
     return member_set(request, member, value, &element) ||
-           refuse(request, member, value, element, problem);
+           refuse_option(request, member, value, element, problem);
 }
 
 /* Each name of "logsumexp, argmax"; false: *bad is one that cannot be there. */

@@ -142,8 +142,9 @@ static bool refuse_element(struct request *request,
                        member->infinity ? " or -Infinity" : "");
 }
 
-static bool refuse(struct request *request, enum smx_status status,
-                   const struct smx_where *where, struct problem *problem)
+static bool refuse_status(struct request *request, enum smx_status status,
+                          const struct smx_where *where,
+                          struct problem *problem)
 {
     switch (status) {
     case SMX_ENONFINITE:
@@ -279,7 +280,7 @@ bool request_run(struct request *request, struct smx_context *compute,
         return true;
     }
     answer_free(answer);
-    return refuse(request, status, &run.where, problem);
+    return refuse_status(request, status, &run.where, problem);
 }
 
 void answer_free(struct answer *answer)

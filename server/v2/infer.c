@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "binding.h"
-#include "parameters.h"
-#include "result.h"
+#include "inputs.h"
 #include "statistics.h"
 #include "target.h"
+#include "v2_response.h"
 
 /*
  * A body is <JSON part><binary tensor>...; the header
@@ -21,8 +20,8 @@ struct infer {
     struct message message;
     struct request request;
     struct answer answer;
-    struct cargo cargo;
-    size_t current;      /* of cargo.intake */
+    struct binary_tensors binary;
+    size_t current;      /* of binary.tensor */
     bool split;          /* the header was there */
     size_t header_bytes; /* of the JSON part; SIZE_MAX unless split */
     size_t body_bytes;   /* so far */
@@ -62,8 +61,8 @@ static bool raw_begin(struct infer *infer, struct problem *problem)
     struct tensor *logits = &infer->request.logits;
     logits->type = TENSOR_FLOAT32;
     infer->message.binary = true;
-    infer->cargo = (struct cargo){
-        .intake[0] = {.tensor = logits,
+    infer->binary = (struct binary_tensors){
+        .tensor[0] = {.tensor = logits,
                       .name = "logits",
                       .datatype = datatype_of(TENSOR_FLOAT32),
                       .bytes = SIZE_MAX,
@@ -144,11 +143,11 @@ static bool header_end(struct infer *infer, struct problem *problem)
                                message->input[i].name);
     size_t used = infer->split ? infer->header_bytes : 0;
     size_t limit = infer->service->max_body;
-    return binding_inputs(message, &infer->request, &infer->cargo,
-                          used < limit ? limit - used : 0,
-                          smx_context_isa(infer->service->compute), problem) &&
-           parameters_apply(message, &infer->request, problem) &&
-           binding_dtype(&infer->request, problem);
+    return inputs_bind(message, &infer->request, &infer->binary,
+                       used < limit ? limit - used : 0,
+                       smx_context_isa(infer->service->compute), problem) &&
+           inputs_apply_parameters(message, &infer->request, problem) &&
+           inputs_check_dtype(&infer->request, problem);
 }
 
 /* Raw: twice the room whenever it is too little. */
@@ -156,7 +155,7 @@ static bool raw_reserve(struct infer *infer, size_t count,
                         struct problem *problem)
 {
     struct tensor *logits = &infer->request.logits;
-    size_t need = infer->cargo.intake[0].taken + count;
+    size_t need = infer->binary.tensor[0].taken + count;
     size_t room = need + logits->bytes, limit = infer->service->max_body;
     if (room > limit && need <= limit)
         room = limit;
@@ -167,21 +166,21 @@ static bool raw_reserve(struct infer *infer, size_t count,
 static bool tensors_feed(struct infer *infer, const char *bytes, size_t count,
                          struct problem *problem)
 {
-    struct cargo *cargo = &infer->cargo;
+    struct binary_tensors *binary = &infer->binary;
     if (infer->header_bytes == 0 && !raw_reserve(infer, count, problem))
         return false;
-    for (size_t done = 0; infer->current < cargo->count;) {
-        struct intake *intake = &cargo->intake[infer->current];
-        done += intake_feed(intake, (const unsigned char *)bytes + done,
-                            count - done);
-        if (intake->taken < intake->bytes)
+    for (size_t done = 0; infer->current < binary->count;) {
+        struct binary_tensor *tensor = &binary->tensor[infer->current];
+        done += binary_tensor_feed(tensor, (const unsigned char *)bytes + done,
+                                   count - done);
+        if (tensor->taken < tensor->bytes)
             break;
         infer->current++;
     }
     return true;
 }
 
-static bool body_feed(struct infer *infer, const char *bytes, size_t count,
+static bool take_body(struct infer *infer, const char *bytes, size_t count,
                       struct problem *problem)
 {
     if (!infer->parsed) {
@@ -206,7 +205,7 @@ static bool infer_feed(void *call, const char *bytes, size_t count,
 {
     struct infer *infer = call;
     uint64_t start = statistics_clock();
-    bool good = body_feed(infer, bytes, count, problem);
+    bool good = take_body(infer, bytes, count, problem);
     infer->timing.input += statistics_clock() - start;
     return good;
 }
@@ -216,7 +215,7 @@ static bool infer_feed(void *call, const char *bytes, size_t count,
 static bool raw_end(struct infer *infer, struct problem *problem)
 {
     struct tensor *logits = &infer->request.logits;
-    size_t bytes = infer->cargo.intake[0].taken;
+    size_t bytes = infer->binary.tensor[0].taken;
     if (bytes % sizeof(float))
         return problem_set(problem, 400, NULL,
                            "input 'logits': got %zu bytes, must be a multiple "
@@ -231,26 +230,26 @@ static bool raw_end(struct infer *infer, struct problem *problem)
 
 static bool length_check(const struct infer *infer, struct problem *problem)
 {
-    const struct cargo *cargo = &infer->cargo;
-    if (infer->current < cargo->count) {
-        const struct intake *intake = &cargo->intake[infer->current];
-        if (intake->taken < intake->bytes)
+    const struct binary_tensors *binary = &infer->binary;
+    if (infer->current < binary->count) {
+        const struct binary_tensor *tensor = &binary->tensor[infer->current];
+        if (tensor->taken < tensor->bytes)
             return problem_set(problem, 400, NULL,
                                "input '%.60s': got %zu bytes, must be %zu by "
                                "its shape and datatype",
-                               intake->name, intake->taken, intake->bytes);
+                               tensor->name, tensor->taken, tensor->bytes);
     }
-    size_t all = infer->header_bytes + cargo->bytes;
+    size_t all = infer->header_bytes + binary->bytes;
     if (infer->split && infer->body_bytes != all)
         return problem_set(problem, 400, NULL,
                            "body: got %zu bytes, must be %zu: %zu of JSON and "
                            "%zu of binary tensors",
                            infer->body_bytes, all, infer->header_bytes,
-                           cargo->bytes);
+                           binary->bytes);
     return true;
 }
 
-static bool body_end(struct infer *infer, struct problem *problem)
+static bool end_body(struct infer *infer, struct problem *problem)
 {
     if (infer->header_bytes == 0)
         return raw_end(infer, problem);
@@ -284,7 +283,7 @@ static bool infer_ready(void *call, struct work *work, struct problem *problem)
     struct infer *infer = call;
     uint64_t start = statistics_clock();
     struct request *request = &infer->request;
-    if (!body_end(infer, problem) || !request_check(request, problem) ||
+    if (!end_body(infer, problem) || !request_check(request, problem) ||
         !outputs_check(infer, problem))
         return false;
     *work = (struct work){.rows = request->rows,
@@ -311,9 +310,9 @@ static bool infer_answer(void *call, struct reply *reply,
 {
     struct infer *infer = call;
     uint64_t start = statistics_clock();
-    result_order_bytes(&infer->message, &infer->answer);
+    response_order_bytes(&infer->message, &infer->answer);
     infer->answered =
-        result_describe(&infer->message, &infer->answer, reply, problem);
+        response_describe(&infer->message, &infer->answer, reply, problem);
     uint64_t now = statistics_clock();
     infer->timing.output = now - start;
     infer->timing.total = now - infer->started;

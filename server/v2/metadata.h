@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** What can be asked without a body: health, metadata, statistics. */
+/** What /v2 tells about itself: health, metadata, statistics, models. */
 #ifndef METADATA_H
 #define METADATA_H
 
@@ -7,5 +7,8 @@
 
 /** Every GET under /v2, told apart by the path. */
 extern const struct page metadata_page;
+
+/** POST /v2/repository/index: the models as Triton's repository lists them. */
+extern const struct endpoint repository_endpoint;
 
 #endif

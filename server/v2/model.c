@@ -45,7 +45,7 @@ bool model_gives(const struct model *model, const struct output_kind *output)
     return output->tasks & model->tasks;
 }
 
-static size_t append(char *text, size_t used, const char *name)
+static size_t list_name_of(char *text, size_t used, const char *name)
 {
     if (used >= MODEL_LIST)
         return used;
@@ -59,7 +59,7 @@ const char *model_list_inputs(const struct model *model,
     size_t used = 0;
     for (size_t i = 0; i < member_count; i++)
         if (model_takes(model, &members[i]))
-            used = append(text, used, members[i].name);
+            used = list_name_of(text, used, members[i].name);
     return text;
 }
 
@@ -71,6 +71,6 @@ const char *model_list_outputs(const struct model *model,
     for (size_t i = 0; i < OUTPUT_COUNT; i++)
         if (request ? output_possible(&output_kinds[i], request)
                     : model_gives(model, &output_kinds[i]))
-            used = append(text, used, output_kinds[i].name);
+            used = list_name_of(text, used, output_kinds[i].name);
     return text;
 }

@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "../../server/v2/protocol.h"
+#include "../../server/v2/v2_routes.h"
 #include "../support/exchange.h"
 
 static bool is_ready(const struct service *unused)
@@ -85,8 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         snprintf(length, sizeof length, "%zu", header);
         exchange.header_length = length;
     }
-    exchange_do(&exchange, service_get(), protocol_routes,
-                protocol_route_count);
+    exchange_do(&exchange, service_get(), v2_routes, v2_route_count);
     judge(&exchange);
     exchange_free(&exchange);
     return 0;

@@ -24,7 +24,7 @@
 
 #include "../../server/api/native.h"
 #include "../../server/page/page.h"
-#include "../../server/v2/protocol.h"
+#include "../../server/v2/v2_routes.h"
 
 enum { MAX_FLAGS = 32, DRAIN_LOOKS = 3000, TIMEOUT_MS = 20000 };
 
@@ -75,8 +75,7 @@ void fixture_start_routes(struct fixture *fixture, const char *const *flags,
     if (routes)
         tables[count++] = *routes;
     tables[count++] = (struct route_table){api_routes, api_route_count};
-    tables[count++] =
-        (struct route_table){protocol_routes, protocol_route_count};
+    tables[count++] = (struct route_table){v2_routes, v2_route_count};
     tables[count++] = (struct route_table){page_routes, page_route_count};
     parse(fixture, flags);
     fixture->log_fd = memfd_create("log", MFD_CLOEXEC);

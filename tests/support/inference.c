@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../../server/api/native.h"
-#include "../../server/v2/protocol.h"
+#include "../../server/v2/v2_routes.h"
 
 struct service inference_service;
 
@@ -49,8 +49,7 @@ struct body body_of(const char *json, const void *data, size_t bytes)
 
 void inference_do(struct exchange *exchange)
 {
-    exchange_do(exchange, &inference_service, protocol_routes,
-                protocol_route_count);
+    exchange_do(exchange, &inference_service, v2_routes, v2_route_count);
 }
 
 struct exchange send_body(const char *path, const struct body *body,

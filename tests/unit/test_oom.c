@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "../../server/api/native.h"
-#include "../../server/v2/protocol.h"
+#include "../../server/v2/v2_routes.h"
 #include "../../server/spare.h"
 #include "../support/libc_malloc.h"
 
@@ -115,11 +115,10 @@ static const struct endpoint *endpoint_of(const char *path)
     for (size_t i = 0; i < api_route_count; i++)
         if (!strcmp(api_routes[i].path, path))
             return api_routes[i].endpoint;
-    for (size_t i = 0; i < protocol_route_count; i++)
-        if (protocol_routes[i].endpoint &&
-            !strncmp(protocol_routes[i].path, path,
-                     strcspn(protocol_routes[i].path, "*")))
-            return protocol_routes[i].endpoint;
+    for (size_t i = 0; i < v2_route_count; i++)
+        if (v2_routes[i].endpoint &&
+            !strncmp(v2_routes[i].path, path, strcspn(v2_routes[i].path, "*")))
+            return v2_routes[i].endpoint;
     fail();
     return NULL;
 }

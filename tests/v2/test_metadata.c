@@ -10,7 +10,7 @@
 
 #include "../../server/json/value.h"
 #include "../../server/v2/infer.h"
-#include "../../server/v2/protocol.h"
+#include "../../server/v2/v2_routes.h"
 #include "../support/exchange.h"
 
 static struct service service;
@@ -44,7 +44,7 @@ static struct exchange ask(const char *method, const char *path,
 {
     struct exchange exchange = {
         .method = method, .path = path, .body = body, .bytes = strlen(body)};
-    exchange_do(&exchange, &service, protocol_routes, protocol_route_count);
+    exchange_do(&exchange, &service, v2_routes, v2_route_count);
     return exchange;
 }
 
@@ -121,9 +121,9 @@ static void metadata_names_what_always_answers(void **state)
 static void only_inferences_may_be_compressed(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < protocol_route_count; i++)
-        assert_int_equal(protocol_routes[i].compressible,
-                         protocol_routes[i].endpoint == &infer_endpoint);
+    for (size_t i = 0; i < v2_route_count; i++)
+        assert_int_equal(v2_routes[i].compressible,
+                         v2_routes[i].endpoint == &infer_endpoint);
 }
 
 static void statistics_count_rows_and_failures(void **state)

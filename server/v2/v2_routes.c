@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "protocol.h"
+#include "v2_routes.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "infer.h"
 #include "metadata.h"
-#include "repository.h"
 #include "target.h"
 
 /* The detail, which names the member, and which element if it does not. */
@@ -33,7 +32,7 @@ static const char *allow(const char *path)
 }
 
 /* The protocol knows no 422: a request that makes no sense is a 400 there. */
-static bool protocol_fail(const struct problem *problem, struct reply *reply)
+static bool v2_fail(const struct problem *problem, struct reply *reply)
 {
     char text[1024];
     struct writer *writer = writer_create();
@@ -57,12 +56,12 @@ static bool protocol_fail(const struct problem *problem, struct reply *reply)
 #define PAGE(path_, name_)                                                     \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .allow = allow, .fail = protocol_fail                                  \
+        .allow = allow, .fail = v2_fail                                        \
     }
 #define HEALTH(path_, name_)                                                   \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .open = true, .quiet = true, .allow = allow, .fail = protocol_fail     \
+        .open = true, .quiet = true, .allow = allow, .fail = v2_fail           \
     }
 /* Probes have no token, as with /v2/health/ready. */
 #define MODEL_READY(model)                                                     \
@@ -72,11 +71,11 @@ static bool protocol_fail(const struct problem *problem, struct reply *reply)
 #define POSTED(path_, name_, endpoint_, compressible_)                         \
     {                                                                          \
         .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
-        .compressible = compressible_, .allow = allow, .fail = protocol_fail   \
+        .compressible = compressible_, .allow = allow, .fail = v2_fail         \
     }
 
 /* Of what stands here, Triton's clients inflate only the answers of infer. */
-const struct route protocol_routes[] = {
+const struct route v2_routes[] = {
     POSTED("/v2/models/*", "v2_infer", &infer_endpoint, true),
     HEALTH("/v2/health/live", "v2_live"),
     HEALTH("/v2/health/ready", "v2_ready"),
@@ -90,8 +89,7 @@ const struct route protocol_routes[] = {
     PAGE("/v2/models/*", "v2_model"),
     POSTED("/v2/repository/index", "v2_repository", &repository_endpoint,
            false),
-    {.path = "/v2/*", .name = "v2", .fail = protocol_fail},
+    {.path = "/v2/*", .name = "v2", .fail = v2_fail},
 };
 
-const size_t protocol_route_count =
-    sizeof protocol_routes / sizeof protocol_routes[0];
+const size_t v2_route_count = sizeof v2_routes / sizeof v2_routes[0];

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/v2/half.h"
+#include "../../server/number/half.h"
 
 enum { ALL = 65536, ODD = 3 }; /* ODD: bytes by which the input is misaligned */
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "result.h"
+#include "v2_response.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "datatype.h"
-#include "intake.h"
+#include "binary_tensors.h"
 
 /* The outputs of an answer, in the order in which they are wanted. */
-struct result {
+struct response {
     const struct message *message;
     const struct output *output[OUTPUT_COUNT];
     bool binary[OUTPUT_COUNT];
@@ -18,7 +18,8 @@ struct result {
 _Static_assert((int)OUTPUT_COUNT <= (int)REPLY_MAX_TENSORS,
                "a reply has room for every output");
 
-static const struct output *find(const struct answer *answer, const char *name)
+static const struct output *find_output(const struct answer *answer,
+                                        const char *name)
 {
     for (size_t i = 0; i < answer->count; i++)
         if (strcmp(answer->output[i].name, name) == 0)
@@ -26,22 +27,22 @@ static const struct output *find(const struct answer *answer, const char *name)
     return NULL;
 }
 
-static struct result choose(const struct message *message,
-                            const struct answer *answer)
+static struct response choose_outputs(const struct message *message,
+                                      const struct answer *answer)
 {
-    struct result result = {.message = message, .count = answer->count};
+    struct response response = {.message = message, .count = answer->count};
     for (size_t i = 0; i < answer->count; i++) {
-        result.output[i] = &answer->output[i];
-        result.binary[i] = message->binary;
+        response.output[i] = &answer->output[i];
+        response.binary[i] = message->binary;
     }
     if (message->output_count == 0)
-        return result;
-    result.count = message->output_count;
+        return response;
+    response.count = message->output_count;
     for (size_t i = 0; i < message->output_count; i++) {
-        result.output[i] = find(answer, message->output[i].name);
-        result.binary[i] = message->output[i].binary;
+        response.output[i] = find_output(answer, message->output[i].name);
+        response.binary[i] = message->output[i].binary;
     }
-    return result;
+    return response;
 }
 
 static size_t wire_bytes(const struct tensor *tensor)
@@ -76,22 +77,22 @@ static void write_output(struct writer *writer, const struct output *output,
 }
 
 /* NULL: out of memory. */
-static struct writer *write_result(const struct result *result)
+static struct writer *write_response(const struct response *response)
 {
     struct writer *writer = writer_create();
     if (!writer)
         return NULL;
     writer_text(writer, "{\"model_name\":");
-    writer_string(writer, result->message->model->name);
+    writer_string(writer, response->message->model->name);
     writer_text(writer, ",\"model_version\":\"" MODEL_VERSION "\"");
-    if (result->message->id) {
+    if (response->message->id) {
         writer_text(writer, ",\"id\":");
-        writer_string(writer, result->message->id);
+        writer_string(writer, response->message->id);
     }
     writer_text(writer, ",\"outputs\":[");
-    for (size_t i = 0; i < result->count; i++) {
+    for (size_t i = 0; i < response->count; i++) {
         writer_text(writer, i ? "," : "");
-        write_output(writer, result->output[i], result->binary[i]);
+        write_output(writer, response->output[i], response->binary[i]);
     }
     writer_text(writer, "]}");
     if (!writer_failed(writer))
@@ -105,14 +106,14 @@ static struct writer *write_result(const struct result *result)
  * in it that is known; a tensor written as JSON beside a binary one is written
  * once more, to be counted.
  */
-static bool measure(const struct result *result, const struct writer *writer,
-                    size_t *bytes)
+static bool text_length(const struct response *response,
+                        const struct writer *writer, size_t *bytes)
 {
     char buffer[4096];
     *bytes = writer_known_bytes(writer);
     if (*bytes != SIZE_MAX)
         return true;
-    struct writer *counted = write_result(result);
+    struct writer *counted = write_response(response);
     if (!counted)
         return false;
     *bytes = 0;
@@ -122,41 +123,43 @@ static bool measure(const struct result *result, const struct writer *writer,
     return true;
 }
 
-static bool add_tensors(const struct result *result, struct reply *reply)
+static bool add_tensors(const struct response *response, struct reply *reply)
 {
-    if (!measure(result, reply->writer, &reply->text_bytes))
+    if (!text_length(response, reply->writer, &reply->text_bytes))
         return false;
     reply->content_type = "application/octet-stream";
     reply->header[0].name = "Inference-Header-Content-Length";
     snprintf(reply->header[0].value, sizeof reply->header[0].value, "%zu",
              reply->text_bytes);
     reply->header_count = 1;
-    for (size_t i = 0; i < result->count; i++)
-        if (result->binary[i])
-            reply->tensors[reply->tensor_count++] = &result->output[i]->tensor;
+    for (size_t i = 0; i < response->count; i++)
+        if (response->binary[i])
+            reply->tensors[reply->tensor_count++] =
+                &response->output[i]->tensor;
     return true;
 }
 
-bool result_describe(const struct message *message, const struct answer *answer,
-                     struct reply *reply, struct problem *problem)
+bool response_describe(const struct message *message,
+                       const struct answer *answer, struct reply *reply,
+                       struct problem *problem)
 {
-    const struct result result = choose(message, answer);
+    const struct response response = choose_outputs(message, answer);
     bool binary = false;
-    for (size_t i = 0; i < result.count; i++)
-        binary |= result.binary[i];
+    for (size_t i = 0; i < response.count; i++)
+        binary |= response.binary[i];
     reply->status = 200;
     reply->content_type = "application/json";
     reply->text_bytes = SIZE_MAX;
-    reply->writer = write_result(&result);
-    return (reply->writer && (!binary || add_tensors(&result, reply))) ||
+    reply->writer = write_response(&response);
+    return (reply->writer && (!binary || add_tensors(&response, reply))) ||
            problem_memory(problem);
 }
 
-void result_order_bytes(const struct message *message, struct answer *answer)
+void response_order_bytes(const struct message *message, struct answer *answer)
 {
-    const struct result result = choose(message, answer);
-    for (size_t i = 0; i < result.count; i++)
-        if (result.binary[i])
+    const struct response response = choose_outputs(message, answer);
+    for (size_t i = 0; i < response.count; i++)
+        if (response.binary[i])
             tensor_to_little_endian(
-                &answer->output[result.output[i] - answer->output].tensor);
+                &answer->output[response.output[i] - answer->output].tensor);
 }

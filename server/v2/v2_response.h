@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /** An answer in the protocol's words: JSON, and binary tensors behind it. */
-#ifndef RESULT_H
-#define RESULT_H
+#ifndef V2_RESPONSE_H
+#define V2_RESPONSE_H
 
 #include "../api/request.h"
 #include "../endpoint.h"
 #include "message.h"
 
 /** Give the outputs that go out as bytes the byte order of the wire. */
-void result_order_bytes(const struct message *message, struct answer *answer);
+void response_order_bytes(const struct message *message, struct answer *answer);
 
 /**
  * Describe the outputs that the message asks for, in its order; all that the
@@ -16,7 +16,8 @@ void result_order_bytes(const struct message *message, struct answer *answer);
  *
  * @return false: out of memory.
  */
-bool result_describe(const struct message *message, const struct answer *answer,
-                     struct reply *reply, struct problem *problem);
+bool response_describe(const struct message *message,
+                       const struct answer *answer, struct reply *reply,
+                       struct problem *problem);
 
 #endif

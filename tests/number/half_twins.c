@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../server/v2/half.h"
+#include "../../server/number/half.h"
 
 enum { ALL = 65536 };
 

@@ -6,13 +6,13 @@
  * native endpoints: tensors and options have the native names, and every rule
  * about them is the one of api/request.h.
  */
-#ifndef PROTOCOL_H
-#define PROTOCOL_H
+#ifndef V2_ROUTES_H
+#define V2_ROUTES_H
 
 #include "../endpoint.h"
 
 /** Every route under /v2; the last row lends its fail to all other paths. */
-extern const struct route protocol_routes[];
-extern const size_t protocol_route_count;
+extern const struct route v2_routes[];
+extern const size_t v2_route_count;
 
 #endif

@@ -3,15 +3,16 @@
  * A binary tensor on its way in: little-endian bytes in slices of any size,
  * each copied (or widened) once, straight into the tensor.
  */
-#ifndef INTAKE_H
-#define INTAKE_H
+#ifndef BINARY_TENSORS_H
+#define BINARY_TENSORS_H
 
 #include <stddef.h>
 
 #include "datatype.h"
+#include "message.h"
 #include "softmax.h"
 
-struct intake {
+struct binary_tensor {
     struct tensor *tensor; /* shaped, of the type datatype->tensor */
     const char *name;      /* for messages; borrowed */
     const struct datatype *datatype;
@@ -21,9 +22,16 @@ struct intake {
     unsigned char part[4]; /* an element that a slice cut in two */
 };
 
+/** Those of one request, in the order of their bytes. */
+struct binary_tensors {
+    struct binary_tensor tensor[MESSAGE_MAX_INPUTS];
+    size_t count;
+    size_t bytes; /* of all of them */
+};
+
 /** Take what belongs to the tensor; returns how many bytes that was. */
-size_t intake_feed(struct intake *intake, const unsigned char *bytes,
-                   size_t count);
+size_t binary_tensor_feed(struct binary_tensor *binary,
+                          const unsigned char *bytes, size_t count);
 
 /** The other way: make the elements little-endian, in place. */
 void tensor_to_little_endian(struct tensor *tensor);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "binding.h"
+#include "inputs.h"
 
 #include <string.h>
 
@@ -71,28 +71,29 @@ static bool precision_check(const struct message *message,
     return true;
 }
 
-static bool size_check(const struct message *message, struct cargo *cargo,
-                       size_t room, struct problem *problem)
+static bool size_check(const struct message *message,
+                       struct binary_tensors *binary, size_t room,
+                       struct problem *problem)
 {
     for (size_t i = 0; i < message->input_count; i++) {
         const struct message_input *input = &message->input[i];
         if (!input->binary)
             continue;
-        if (input->bytes > room - cargo->bytes)
+        if (input->bytes > room - binary->bytes)
             return problem_set(problem, 413, NULL,
                                "input '%.60s': got %zu bytes, must be at most "
                                "%zu, which is what the body may still hold",
-                               input->name, input->bytes, room - cargo->bytes);
-        cargo->bytes += input->bytes;
+                               input->name, input->bytes, room - binary->bytes);
+        binary->bytes += input->bytes;
     }
     return true;
 }
 
-bool binding_inputs(struct message *message, struct request *request,
-                    struct cargo *cargo, size_t room, enum smx_isa isa,
-                    struct problem *problem)
+bool inputs_bind(struct message *message, struct request *request,
+                 struct binary_tensors *binary, size_t room, enum smx_isa isa,
+                 struct problem *problem)
 {
-    if (!size_check(message, cargo, room, problem))
+    if (!size_check(message, binary, room, problem))
         return false;
     for (size_t i = 0; i < message->input_count; i++) {
         struct message_input *input = &message->input[i];
@@ -109,14 +110,14 @@ bool binding_inputs(struct message *message, struct request *request,
         if (!tensor_shape(tensor, input->datatype->tensor, input->rank,
                           input->shape, problem))
             return false;
-        cargo->intake[cargo->count++] =
-            (struct intake){.tensor = tensor,
-                            .name = input->name,
-                            .datatype = input->datatype,
-                            .bytes = input->bytes,
-                            .isa = isa};
+        binary->tensor[binary->count++] =
+            (struct binary_tensor){.tensor = tensor,
+                                   .name = input->name,
+                                   .datatype = input->datatype,
+                                   .bytes = input->bytes,
+                                   .isa = isa};
     }
-    if (request->dtype_given && !binding_dtype(request, problem))
+    if (request->dtype_given && !inputs_check_dtype(request, problem))
         return false;
     request->dtype =
         request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
@@ -124,7 +125,7 @@ bool binding_inputs(struct message *message, struct request *request,
     return precision_check(message, request, problem);
 }
 
-bool binding_dtype(const struct request *request, struct problem *problem)
+bool inputs_check_dtype(const struct request *request, struct problem *problem)
 {
     bool wide = request->logits.type == TENSOR_FLOAT64;
     if (request->logits.type == TENSOR_NONE ||
@@ -135,4 +136,65 @@ bool binding_dtype(const struct request *request, struct problem *problem)
                        "input 'logits'",
                        wide ? "float32" : "float64",
                        wide ? "float64" : "float32");
+}
+
+/* ---- parameters --------------------------------------------------------- */
+
+static bool is_foreign(const char *name)
+{
+    static const char *const names[] = {
+        "sequence_id", "sequence_start", "sequence_end", "priority",
+        "timeout",     "headers",        "content_type", "binary_data_output"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+struct setting {
+    struct request *request;
+    struct problem *problem;
+};
+
+/* The protocol has no arrays of names: "logsumexp,argmax". */
+static bool include_set(struct setting *setting, const char *name,
+                        const struct value *value)
+{
+    char got[96];
+    if (value_kind(value) == VALUE_STRING)
+        return request_set_text(setting->request, name, value_string(value),
+                                setting->problem);
+    value_print(value, got, sizeof got);
+    return problem_set(setting->problem, 400, NULL,
+                       "%s: got %s, must be a string of names with commas "
+                       "between them",
+                       name, got);
+}
+
+static bool option_set(void *cls, const char *name, const struct value *value)
+{
+    struct setting *setting = cls;
+    if (is_foreign(name))
+        return true;
+    if (strcmp(name, "include") == 0)
+        return include_set(setting, name, value);
+    return request_set(setting->request, name, value, setting->problem);
+}
+
+bool inputs_apply_parameters(const struct message *message,
+                             struct request *request, struct problem *problem)
+{
+    const struct value *parameters =
+        value_member(message->document, "parameters");
+    struct setting setting = {request, problem};
+    if (parameters && !message_is_answer(message) &&
+        !value_each(parameters, option_set, &setting))
+        return false;
+    for (size_t i = 0; i < message->output_count; i++)
+        if (message->output[i].kind->included)
+            request->include |= 1u << output_id(message->output[i].kind);
+    return !message->model->log || request->log ||
+           problem_set(problem, 400, NULL,
+                       "log: got false, must be true for model %s",
+                       message->model->name);
 }

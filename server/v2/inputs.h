@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/** The inputs and parameters of a message become those of a request. */
+#ifndef INPUTS_H
+#define INPUTS_H
+
+#include "../api/request.h"
+#include "binary_tensors.h"
+#include "message.h"
+
+/**
+ * Give each input to the tensor of its name: JSON data moves there, binary
+ * data gets room there and a place in binary. room is what the body may still
+ * hold; more is a 413 before anything is allocated. The logits' datatype
+ * becomes the request's dtype.
+ */
+bool inputs_bind(struct message *message, struct request *request,
+                 struct binary_tensors *binary, size_t room, enum smx_isa isa,
+                 struct problem *problem);
+
+/**
+ * Set the options of request by their native names. "include" is its names
+ * with commas between them ("logsumexp,argmax"); an output that is asked for
+ * by name need not be named there too. What Triton, KServe and MLServer
+ * clients send to any server (sequence_id, priority, timeout, headers,
+ * content_type ...) is passed over; a name that is neither is refused.
+ */
+bool inputs_apply_parameters(const struct message *message,
+                             struct request *request, struct problem *problem);
+
+/** dtype, should a parameter have set it, is what the logits' datatype says. */
+bool inputs_check_dtype(const struct request *request, struct problem *problem);
+
+#endif
