@@ -23,11 +23,14 @@
 #include "softmax.h"
 #include "tensor.h"
 
+struct metrics;
+
 /** What all requests share. */
 struct service {
     struct smx_context *compute;
     struct budget budget;
-    size_t max_body; /* bytes of the decoded body */
+    size_t max_body;         /* bytes of the decoded body */
+    struct metrics *metrics; /* NULL: nothing is counted */
     /* ready: tells /v2/health and friends; owned by main.c */
     bool (*is_ready)(const struct service *service);
 };

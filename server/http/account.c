@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "account.h"
 
-#include "clock.h"
+#include "../clock.h"
 #include "server.h"
 
 int account_status(const struct client *client, bool late,

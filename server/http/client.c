@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "clock.h"
+#include "../clock.h"
 #include "refuse.h"
 #include "server.h"
 

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "clock.h"
+#include "../clock.h"
 #include "pages.h"
 #include "server.h"
 
@@ -207,6 +207,7 @@ static bool collect_routes(struct daemon *daemon,
         names[i] = daemon->routes.route[i]->name;
     names[daemon->routes.count] = "other";
     daemon->metrics = metrics_create(names, daemon->routes.count + 1);
+    daemon->service.metrics = daemon->metrics;
     return daemon->metrics || no_memory(error, error_bytes);
 }
 

@@ -10,7 +10,7 @@
 #include "account.h"
 #include "answer.h"
 #include "body.h"
-#include "clock.h"
+#include "../clock.h"
 #include "framing.h"
 #include "refuse.h"
 #include "server.h"

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "../clock.h"
 
 enum {
     SLICE_BYTES = 64 * 1024,

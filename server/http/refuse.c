@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "answer.h"
-#include "clock.h"
+#include "../clock.h"
 #include "server.h"
 
 enum { HEAD_BYTES = 2048, TEXT_BYTES = 4096 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A thread counts in the shard it was given when it first counted, so that
  * event loops do not fight for cache lines; the reader adds the shards up. The
@@ -34,8 +35,14 @@ struct endpoint_counts {
     struct histogram body, answer;
 };
 
+struct model_counts {
+    _Atomic uint64_t last_ms, rows, executions;
+    _Atomic uint64_t count[INFERENCE_PHASES], ns[INFERENCE_PHASES];
+};
+
 struct shard {
     _Alignas(LINE) _Atomic uint64_t rejected[REJECTIONS];
+    struct model_counts models[METRICS_MODELS];
     struct endpoint_counts *endpoints;
 };
 
@@ -134,6 +141,52 @@ void metrics_reject(struct metrics *metrics, enum metrics_rejection why)
 {
     unsigned own = own_shard();
     add(&metrics->shards[own].rejected[why], 1, own >= OWNED);
+}
+
+/* ---- inferences ------------------------------------------------------- */
+
+void metrics_count_inference(struct metrics *metrics, size_t model,
+                             bool success, size_t rows,
+                             const uint64_t ns[static INFERENCE_PHASES])
+{
+    if (!metrics)
+        return;
+    unsigned own = own_shard();
+    bool shared = own >= OWNED;
+    struct model_counts *counts = &metrics->shards[own].models[model];
+    for (int i = 0; i < INFERENCE_PHASES; i++)
+        if (success == (i != INFERENCE_FAIL)) {
+            add(&counts->count[i], 1, shared);
+            add(&counts->ns[i], ns[i], shared);
+        }
+    if (!success)
+        return;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    add(&counts->rows, rows, shared);
+    add(&counts->executions, 1, shared);
+    atomic_store_explicit(&counts->last_ms,
+                          (uint64_t)now.tv_sec * 1000u +
+                              (uint64_t)now.tv_nsec / 1000000u,
+                          memory_order_relaxed);
+}
+
+struct metrics_inference metrics_inferences(const struct metrics *metrics,
+                                            size_t model)
+{
+    struct metrics_inference all = {0};
+    for (size_t s = 0; metrics && s < SHARDS; s++) {
+        const struct model_counts *counts = &metrics->shards[s].models[model];
+        uint64_t last = counts->last_ms;
+        all.last_ms = last > all.last_ms ? last : all.last_ms;
+        all.rows += counts->rows;
+        all.executions += counts->executions;
+        for (int i = 0; i < INFERENCE_PHASES; i++) {
+            all.count[i] += counts->count[i];
+            all.ns[i] += counts->ns[i];
+        }
+    }
+    return all;
 }
 
 /* ---- the text --------------------------------------------------------- */

@@ -44,6 +44,27 @@ struct metrics_request {
     uint64_t total_ns, body_bytes, answer_bytes;
 };
 
+/** What Triton's statistics count of a model, and for how long. */
+enum inference_phase {
+    INFERENCE_SUCCESS, /* from the first header to the answer */
+    INFERENCE_FAIL,    /* or to the error */
+    INFERENCE_QUEUE,   /* from the end of the body to the computation */
+    INFERENCE_INPUT,   /* reading: JSON, or copying binary tensors */
+    INFERENCE_COMPUTE,
+    INFERENCE_OUTPUT, /* laying out the answer; its text is written later, as
+                         the socket takes it, and not counted */
+    INFERENCE_PHASES
+};
+
+/** One inference that is over, or the sum of many. */
+struct metrics_inference {
+    uint64_t last_ms; /* since 1970; 0: none was */
+    uint64_t rows, executions;
+    uint64_t count[INFERENCE_PHASES], ns[INFERENCE_PHASES];
+};
+
+enum { METRICS_MODELS = 4 };
+
 /** names: labels of the endpoints, borrowed; equal ones are told as one.
  *  NULL: out of memory. */
 struct metrics *metrics_create(const char *const *names, size_t count);
@@ -52,6 +73,16 @@ void metrics_count(struct metrics *metrics,
                    const struct metrics_request *request);
 
 void metrics_reject(struct metrics *metrics, enum metrics_rejection why);
+
+/** An inference ended: a failed one counts as that alone. ns: of its phases,
+ *  0 where one was not reached. metrics NULL: nobody counts. */
+void metrics_count_inference(struct metrics *metrics, size_t model,
+                             bool success, size_t rows,
+                             const uint64_t ns[static INFERENCE_PHASES]);
+
+/** All inferences of a model since the start; none where metrics is NULL. */
+struct metrics_inference metrics_inferences(const struct metrics *metrics,
+                                            size_t model);
 
 /** The text; false: out of memory. */
 bool metrics_write(const struct metrics *metrics,

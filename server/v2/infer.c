@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../clock.h"
+#include "../observe/metrics.h"
 #include "inputs.h"
-#include "statistics.h"
 #include "target.h"
 #include "v2_response.h"
 
@@ -27,8 +28,8 @@ struct infer {
     size_t body_bytes;   /* so far */
     bool parsed;         /* the JSON part is over */
     bool answered;
-    struct timing timing;
-    uint64_t started, ready; /* statistics_clock */
+    uint64_t ns[INFERENCE_PHASES];
+    uint64_t started, ready; /* clock_ns */
 };
 
 /* ---- begin ------------------------------------------------------------ */
@@ -96,9 +97,10 @@ static void infer_end(void *call)
     if (!infer)
         return;
     if (!infer->answered)
-        infer->timing.total = statistics_clock() - infer->started;
-    statistics_count(infer->message.model, infer->answered, infer->request.rows,
-                     &infer->timing);
+        infer->ns[INFERENCE_FAIL] = clock_ns() - infer->started;
+    metrics_count_inference(infer->service->metrics,
+                            (size_t)(infer->message.model - models),
+                            infer->answered, infer->request.rows, infer->ns);
     answer_free(&infer->answer);
     request_free(&infer->request);
     message_free(&infer->message);
@@ -118,7 +120,7 @@ static void *infer_begin(struct service *service, const struct head *head,
         return NULL;
     }
     infer->service = service;
-    infer->started = statistics_clock();
+    infer->started = clock_ns();
     if (infer_open(infer, target.model, head, problem))
         return infer;
     infer_end(infer);
@@ -204,9 +206,9 @@ static bool infer_feed(void *call, const char *bytes, size_t count,
                        struct problem *problem)
 {
     struct infer *infer = call;
-    uint64_t start = statistics_clock();
+    uint64_t start = clock_ns();
     bool good = take_body(infer, bytes, count, problem);
-    infer->timing.input += statistics_clock() - start;
+    infer->ns[INFERENCE_INPUT] += clock_ns() - start;
     return good;
 }
 
@@ -281,7 +283,7 @@ static bool outputs_check(const struct infer *infer, struct problem *problem)
 static bool infer_ready(void *call, struct work *work, struct problem *problem)
 {
     struct infer *infer = call;
-    uint64_t start = statistics_clock();
+    uint64_t start = clock_ns();
     struct request *request = &infer->request;
     if (!end_body(infer, problem) || !request_check(request, problem) ||
         !outputs_check(infer, problem))
@@ -289,19 +291,19 @@ static bool infer_ready(void *call, struct work *work, struct problem *problem)
     *work = (struct work){.rows = request->rows,
                           .classes = request->classes,
                           .elements = request_elements(request)};
-    infer->ready = statistics_clock();
-    infer->timing.input += infer->ready - start;
+    infer->ready = clock_ns();
+    infer->ns[INFERENCE_INPUT] += infer->ready - start;
     return true;
 }
 
 static bool infer_run(void *call, struct problem *problem)
 {
     struct infer *infer = call;
-    uint64_t start = statistics_clock();
-    infer->timing.queue = start - infer->ready;
+    uint64_t start = clock_ns();
+    infer->ns[INFERENCE_QUEUE] = start - infer->ready;
     bool good = request_run(&infer->request, infer->service->compute,
                             &infer->answer, problem);
-    infer->timing.infer = statistics_clock() - start;
+    infer->ns[INFERENCE_COMPUTE] = clock_ns() - start;
     return good;
 }
 
@@ -309,13 +311,13 @@ static bool infer_answer(void *call, struct reply *reply,
                          struct problem *problem)
 {
     struct infer *infer = call;
-    uint64_t start = statistics_clock();
+    uint64_t start = clock_ns();
     response_order_bytes(&infer->message, &infer->answer);
     infer->answered =
         response_describe(&infer->message, &infer->answer, reply, problem);
-    uint64_t now = statistics_clock();
-    infer->timing.output = now - start;
-    infer->timing.total = now - infer->started;
+    uint64_t now = clock_ns();
+    infer->ns[INFERENCE_OUTPUT] = now - start;
+    infer->ns[INFERENCE_SUCCESS] = now - infer->started;
     return infer->answered;
 }
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "../json/value.h"
+#include "../observe/metrics.h"
 #include "datatype.h"
-#include "statistics.h"
 #include "target.h"
 
 /* Opens the object that the caller closes. */
@@ -160,6 +160,64 @@ static void write_config(struct writer *writer, const struct model *model)
     writer_text(writer, "\"}}}");
 }
 
+/* ---- statistics --------------------------------------------------------- */
+
+_Static_assert((int)MODEL_COUNT <= (int)METRICS_MODELS,
+               "the metrics count every model");
+
+static void write_number(struct writer *writer, const char *before,
+                         uint64_t value)
+{
+    writer_text(writer, before);
+    writer_int64(writer, (int64_t)value);
+}
+
+static void write_model_statistics(struct writer *writer,
+                                   const struct metrics *metrics,
+                                   const struct model *model)
+{
+    static const char *const phases[INFERENCE_PHASES] = {
+        [INFERENCE_SUCCESS] = "success",
+        [INFERENCE_FAIL] = "fail",
+        [INFERENCE_QUEUE] = "queue",
+        [INFERENCE_INPUT] = "compute_input",
+        [INFERENCE_COMPUTE] = "compute_infer",
+        [INFERENCE_OUTPUT] = "compute_output"};
+    const struct metrics_inference all =
+        metrics_inferences(metrics, (size_t)(model - models));
+    write_name(writer, model);
+    writer_text(writer, ",\"version\":\"" MODEL_VERSION "\"");
+    write_number(writer, ",\"last_inference\":", all.last_ms);
+    write_number(writer, ",\"inference_count\":", all.rows);
+    write_number(writer, ",\"execution_count\":", all.executions);
+    writer_text(writer, ",\"inference_stats\":{");
+    for (int i = 0; i < INFERENCE_PHASES; i++) {
+        writer_text(writer, i ? "," : "");
+        writer_string(writer, phases[i]);
+        write_number(writer, ":{\"count\":", all.count[i]);
+        write_number(writer, ",\"ns\":", all.ns[i]);
+        writer_text(writer, "}");
+    }
+    writer_text(writer, "},\"batch_stats\":[]}");
+}
+
+/* Of one model, or of all where it is NULL. */
+static void write_statistics(struct writer *writer,
+                             const struct metrics *metrics,
+                             const struct model *model)
+{
+    const char *comma = "";
+    writer_text(writer, "{\"model_stats\":[");
+    for (size_t i = 0; i < MODEL_COUNT; i++) {
+        if (model && model != &models[i])
+            continue;
+        writer_text(writer, comma);
+        write_model_statistics(writer, metrics, &models[i]);
+        comma = ",";
+    }
+    writer_text(writer, "]}");
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 /* 200 or 503, with what makes readers of each dialect of the protocol happy. */
@@ -178,8 +236,8 @@ static void write_ready(struct reply *reply, const struct model *model,
         reply->status = 503;
 }
 
-static void write_resource(const struct target *target, bool ready,
-                           struct reply *reply)
+static void write_resource(const struct target *target,
+                           const struct service *service, struct reply *reply)
 {
     struct writer *writer = reply->writer;
     switch (target->resource) {
@@ -191,14 +249,14 @@ static void write_resource(const struct target *target, bool ready,
         return;
     case RESOURCE_READY:
     case RESOURCE_MODEL_READY:
-        write_ready(reply, target->model, ready);
+        write_ready(reply, target->model, service->is_ready(service));
         return;
     case RESOURCE_MODELS:
         write_models(writer);
         return;
     case RESOURCE_STATISTICS:
     case RESOURCE_MODEL_STATISTICS:
-        statistics_write(target->model, writer);
+        write_statistics(writer, service->metrics, target->model);
         return;
     case RESOURCE_MODEL:
         write_metadata(writer, target->model);
@@ -228,7 +286,7 @@ static bool metadata_get(struct service *service, const struct head *head,
     if (!target_parse(&target, head->path, problem) ||
         !target_takes(&target, false, problem) || !reply_open(reply, problem))
         return false;
-    write_resource(&target, service->is_ready(service), reply);
+    write_resource(&target, service, reply);
     return !writer_failed(reply->writer) || problem_memory(problem);
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../../server/json/value.h"
+#include "../../server/observe/metrics.h"
 #include "../../server/v2/infer.h"
 #include "../../server/v2/v2_routes.h"
 #include "../support/exchange.h"
@@ -25,16 +26,20 @@ static bool is_ready(const struct service *unused)
 static int start(void **state)
 {
     (void)state;
+    static const char *const name = "v2_infer";
     ready = true;
     service = (struct service){.budget = {.limit = 1 << 20},
                                .max_body = 1 << 20,
+                               .metrics = metrics_create(&name, 1),
                                .is_ready = is_ready};
+    assert_non_null(service.metrics);
     return smx_context_create(&service.compute, NULL);
 }
 
 static int stop(void **state)
 {
     (void)state;
+    metrics_free(service.metrics);
     smx_context_free(service.compute);
     return 0;
 }
@@ -147,6 +152,22 @@ static void statistics_count_rows_and_failures(void **state)
     exchange_free(&b);
 }
 
+/* Each daemon of a process counts for itself. */
+static void statistics_are_of_one_service(void **state)
+{
+    (void)state;
+    static const char *const name = "v2_infer";
+    struct exchange exchange = ask("POST", "/v2/models/loss/infer", "{}");
+    struct metrics *counted = service.metrics;
+    assert_int_equal(exchange.status, 400);
+    exchange_free(&exchange);
+    assert_get("/v2/models/loss/stats", 200, "\"fail\":{\"count\":1,");
+    service.metrics = metrics_create(&name, 1);
+    assert_get("/v2/models/loss/stats", 200, "\"fail\":{\"count\":0,");
+    metrics_free(service.metrics);
+    service.metrics = counted;
+}
+
 static void repository_lists_the_models(void **state)
 {
     (void)state;
@@ -223,6 +244,7 @@ int main(void)
         cmocka_unit_test(metadata_names_what_always_answers),
         cmocka_unit_test(only_inferences_may_be_compressed),
         cmocka_unit_test(statistics_count_rows_and_failures),
+        cmocka_unit_test(statistics_are_of_one_service),
         cmocka_unit_test(repository_lists_the_models),
         cmocka_unit_test(unknown_things_are_a_404),
         cmocka_unit_test(wrong_methods_are_a_405_with_allow),
