@@ -12,16 +12,17 @@ int main(void)
     const int64_t label = 2;
     float p[3], loss;
     const struct smx_logits logits = {
-        .data = z, .outer = 1, .classes = 3, .inner = 1};
-    const struct smx_criterion criterion = {.labels = &label,
-                                            .ignore_index = -100};
-    const struct smx_softmax_out out = {.values = p};
-    const struct smx_loss_out loss_out = {.loss = &loss};
+        .size = sizeof logits, .data = z, .outer = 1, .classes = 3};
+    const struct smx_criterion criterion = {.size = sizeof criterion,
+                                            .labels = &label};
+    const struct smx_softmax_out out = {.size = sizeof out, .values = p};
+    const struct smx_loss_out loss_out = {.size = sizeof loss_out,
+                                          .loss = &loss};
 
     struct smx_context *context;
     enum smx_status status = smx_context_create(&context, NULL);
     if (status == SMX_OK)
-        status = smx_softmax(context, &logits, &out, NULL);
+        status = smx_softmax(context, &logits, NULL, &out, NULL);
     if (status == SMX_OK)
         status = smx_loss(context, &logits, &criterion, &loss_out, NULL);
     smx_context_free(context);

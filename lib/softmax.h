@@ -2,14 +2,33 @@
 /**
  * libsoftmax: softmax, its cross-entropy loss and their gradients.
  *
+ * @code
+ * float z[2][3] = {{1, 2, 3}, {0, 0, 0}}, p[2][3];
+ * struct smx_context *context;
+ * struct smx_logits logits = {
+ *     .size = sizeof logits, .data = z, .outer = 2, .classes = 3};
+ * struct smx_softmax_out out = {.size = sizeof out, .values = p};
+ * if (smx_context_create(&context, NULL) == SMX_OK) {
+ *     enum smx_status status = smx_softmax(context, &logits, NULL, &out, NULL);
+ *     puts(smx_status_string(status));
+ *     smx_context_free(context);
+ * }
+ * @endcode
+ *
  * Notation: row z in R^C (C = classes), p = softmax(z), l = log p,
  * lse = log sum exp z; w class weights, e label smoothing, y label,
  * t targets, L z-loss coefficient.
  *
- * Shapes       Every tensor is outer x classes x inner, row-major, no gaps;
- *              row r = o * inner + i holds the elements (o * classes + c) *
- *              inner + i. With the class axis last, inner is 1. "One a row"
- *              is outer x inner elements.
+ * Structs      Each begins with its size: sizeof of it, as the caller was
+ *              compiled. All other members may be 0, which is their default. A
+ *              caller with a smaller struct than the library's keeps the
+ *              defaults of what was added since; one with a larger struct is
+ *              refused where it sets what the library does not know.
+ * Shapes       A tensor is outer x classes x inner, row-major; row r =
+ *              o * inner + i holds the elements o * stride + c * inner + i,
+ *              stride being classes * inner where there are no gaps between
+ *              the outer parts. With the class axis last, inner is 1. "One a
+ *              row" is outer x inner elements.
  * Accuracy     float32: 2 ulp of the exact value; float64: 4 ulp (of
  *              max(|p|, |y|) for gradients, where a - y cancels), for any
  *              range of logits and up to 2^24 classes (tests/kernel).
@@ -22,11 +41,14 @@
  * Ownership    The caller owns every buffer; nothing is kept.
  * Memory       Beside its operands a call takes a megabyte or an eighth of the
  *              logits, whichever is more, but room for a row of logits with a
- *              mask or a top-k, and for 32 rows, or all, of each operand whose
- *              class axis is not the last; and 16 bytes a row of a loss.
+ *              mask, a top-k or gaps, and for 32 rows, or all, of each operand
+ *              whose class axis is not the last; and 16 bytes a row of a loss.
  * Stack        128 KiB is enough for any call.
- * Errors       Outputs are untouched unless SMX_OK is returned. The library
- *              never prints, exits, aborts or reads the environment.
+ * Errors       Outputs are untouched unless SMX_OK is returned; then struct
+ *              smx_where tells the argument that is wrong. The library never
+ *              prints, exits, aborts or reads the environment.
+ * Fork         A context does not live on in a child of fork(), which has none
+ *              of its threads: create one there.
  */
 #ifndef SMX_SOFTMAX_H
 #define SMX_SOFTMAX_H
@@ -40,6 +62,10 @@ extern "C" {
 #endif
 
 #define SMX_VERSION "1.0.0"
+#define SMX_VERSION_NUMBER 10000 /* major * 10000 + minor * 100 + patch */
+
+/** SMX_VERSION_NUMBER of the library that runs. */
+unsigned smx_version(void);
 
 /** name, sentence */
 #define SMX_STATUSES(X)                                                        \
@@ -86,6 +112,7 @@ bool smx_isa_available(enum smx_isa isa);
 struct smx_context;
 
 struct smx_config {
+    size_t size;
     size_t threads;   /* that compute, the caller's included; at most 4096;
                          0: one for each processor the caller may run on */
     enum smx_isa isa; /* SMX_ISA_BEST (0): the best this machine has */
@@ -110,30 +137,67 @@ enum smx_isa smx_context_isa(const struct smx_context *context);
 /** Threads that compute, the caller's included; at least 1. */
 size_t smx_context_threads(const struct smx_context *context);
 
-/** Jobs that wait for a thread of the pool now (a gauge for monitoring). */
-size_t smx_context_queued(const struct smx_context *context);
+/* ---- errors ------------------------------------------------------------ */
 
-/**
- * Run job(argument) on a thread of the pool, some time soon, in order of
- * submission; the job may call any function below with this context, and
- * its rows are then spread over the pool too. With threads == 1 the pool has
- * still one thread of its own for submitted jobs.
- *
- * @retval SMX_ENOMEM  the job will not run.
- */
-enum smx_status smx_context_submit(struct smx_context *context,
-                                   void (*job)(void *argument), void *argument);
+/** name, member or parameter as it is written here */
+#define SMX_FIELDS(X)                                                          \
+    X(SMX_FIELD_NONE, "") /* the error is about no argument */                 \
+    X(SMX_FIELD_LOGITS, "logits.data")                                         \
+    X(SMX_FIELD_LABELS, "criterion.labels")                                    \
+    X(SMX_FIELD_TARGETS, "criterion.targets")                                  \
+    X(SMX_FIELD_WEIGHTS, "criterion.weights")                                  \
+    X(SMX_FIELD_UPSTREAM, "upstream")                                          \
+    X(SMX_FIELD_LOGITS_SIZE, "logits.size")                                    \
+    X(SMX_FIELD_DTYPE, "logits.dtype")                                         \
+    X(SMX_FIELD_OUTER, "logits.outer")                                         \
+    X(SMX_FIELD_CLASSES, "logits.classes")                                     \
+    X(SMX_FIELD_STRIDE, "logits.stride")                                       \
+    X(SMX_FIELD_OUT_STRIDE, "logits.out_stride")                               \
+    X(SMX_FIELD_TEMPERATURE, "logits.temperature")                             \
+    X(SMX_FIELD_SOFTCAP, "logits.softcap")                                     \
+    X(SMX_FIELD_CRITERION_SIZE, "criterion.size")                              \
+    X(SMX_FIELD_LABEL_SMOOTHING, "criterion.label_smoothing")                  \
+    X(SMX_FIELD_Z_LOSS, "criterion.z_loss")                                    \
+    X(SMX_FIELD_REDUCTION, "criterion.reduction")                              \
+    X(SMX_FIELD_OPTIONS_SIZE, "options.size")                                  \
+    X(SMX_FIELD_TOP_K, "options.top_k")                                        \
+    X(SMX_FIELD_OUT_SIZE, "out.size")                                          \
+    X(SMX_FIELD_GRADIENT, "gradient")                                          \
+    X(SMX_FIELD_JACOBIAN, "jacobian")
+
+enum smx_field {
+#define SMX_ENUM(name, text) name,
+    SMX_FIELDS(SMX_ENUM)
+#undef SMX_ENUM
+};
+
+/** "logits.temperature" of SMX_FIELD_TEMPERATURE; static storage. */
+const char *smx_field_name(enum smx_field field);
+
+/** Which argument an error is about, and where in it. Calls that take one set
+ *  it whenever they do not return SMX_OK; NULL: not wanted. */
+struct smx_where {
+    size_t size;
+    enum smx_field field;
+    size_t index; /* of a tensor: the first offending element, counted in its
+                     shape without gaps; else 0 */
+};
 
 /* ---- operands --------------------------------------------------------- */
 
-/** The logits and what is done to them first. Zero-initialise, then set. */
+/** The logits and what is done to them first. */
 struct smx_logits {
-    const void *data; /* outer x classes x inner, of dtype; -INFINITY masks
-                         a class; NaN and +INFINITY: SMX_ENONFINITE */
+    size_t size;
+    const void *data; /* outer x classes x inner, of dtype; -INFINITY leaves a
+                         class out; NaN and +INFINITY: SMX_ENONFINITE */
     enum smx_dtype dtype;
     size_t outer;        /* 0 is a tensor without rows */
     size_t classes;      /* >= 1 */
-    size_t inner;        /* 0 is a tensor without rows */
+    size_t inner;        /* 0: 1 */
+    size_t stride;       /* elements from one outer part to the next of every
+                            input of this shape; 0: classes * inner, no gaps */
+    size_t out_stride;   /* likewise of every output of this shape. What lies
+                            in gaps is neither read nor written */
     double temperature;  /* z' = z / temperature; > 0, finite; 0: 1 */
     double softcap;      /* z' = s tanh(z / s), before the temperature;
                             > 0, finite; 0: none */
@@ -143,47 +207,45 @@ struct smx_logits {
     bool mask_per_class; /* mask is [classes], else the shape of data */
 };
 
-enum smx_reduction { SMX_MEAN, SMX_SUM, SMX_NONE };
+enum smx_reduction {
+    SMX_REDUCTION_MEAN,
+    SMX_REDUCTION_SUM,
+    SMX_REDUCTION_NONE
+};
 
-/** What the logits are compared with. Zero-initialise, then set. */
+/** What the logits are compared with. */
 struct smx_criterion {
-    const int64_t *labels;  /* one a row, or NULL; in [0, classes) or
-                               ignore_index, else SMX_ELABEL */
+    size_t size;
+    const int64_t *labels;  /* one a row, or NULL; in [0, classes) or to be
+                               ignored, else SMX_ELABEL */
     const void *targets;    /* class probabilities, shape and dtype of the
                                logits, or NULL. Exactly one of the two. Need
                                not sum to 1; finite */
-    const void *weights;    /* [classes], dtype of the logits, finite, >= 0;
-                               NULL: all 1 */
-    int64_t ignore_index;   /* label of rows to leave out (PyTorch: -100);
-                               ignored with targets */
+    const void *weights;    /* [classes], dtype of the logits, finite; NULL:
+                               all 1 */
+    bool ignore;            /* leave out the rows whose label is ignore_index;
+                               of no effect with targets */
+    int64_t ignore_index;   /* PyTorch: -100 */
     double label_smoothing; /* in [0, 1] */
     double z_loss;          /* coefficient of lse^2; finite, >= 0 */
     enum smx_reduction reduction;
 };
 
-/** Which operand an error is about, and where in it. */
-enum smx_operand {
-    SMX_LOGITS,
-    SMX_LABELS,
-    SMX_TARGETS,
-    SMX_WEIGHTS,
-    SMX_UPSTREAM
-};
-
-struct smx_where {
-    enum smx_operand operand;
-    size_t index; /* flat index of the first offending element */
-};
-
 /* ---- softmax ---------------------------------------------------------- */
+
+struct smx_softmax_options {
+    size_t size;
+    bool log;     /* values are log-probabilities */
+    size_t top_k; /* 0: all classes in place; else in [1, classes] */
+};
 
 /** What is wanted of a softmax. Every pointer may be NULL: not wanted. */
 struct smx_softmax_out {
+    size_t size;
     void *values;     /* dtype; top_k == 0: shape of the logits, may be the
-                         logits themselves; top_k > 0: outer x top_k x inner,
-                         largest first, ties by lower class; NaN never */
-    bool log;         /* values are log-probabilities */
-    size_t top_k;     /* 0: all classes in place; else in [1, classes] */
+                         logits themselves; top_k > 0: outer x top_k x inner
+                         without gaps, largest first, ties by lower class; NaN
+                         never */
     int64_t *indices; /* outer x top_k x inner: the classes of values */
     void *logsumexp;  /* one a row, dtype: log sum exp z' */
     void *entropy;    /* one a row, dtype: -sum p log p, nats */
@@ -196,12 +258,14 @@ struct smx_softmax_out {
  *
  * A row whose classes are all masked: p = 0, log p = -INFINITY, lse =
  * -INFINITY, entropy 0; its top-k are the first classes with p = 0.
- * Aliasing     out->values == logits->data is allowed, no other overlap.
- * where        may be NULL; set with SMX_ENONFINITE.
+ * options      NULL: probabilities of all classes.
+ * Aliasing     out->values == logits->data is allowed where their strides are
+ *              equal, no other overlap.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
  */
 enum smx_status smx_softmax(struct smx_context *context,
                             const struct smx_logits *logits,
+                            const struct smx_softmax_options *options,
                             const struct smx_softmax_out *out,
                             struct smx_where *where);
 
@@ -209,6 +273,7 @@ enum smx_status smx_softmax(struct smx_context *context,
 
 /** What is wanted of a loss. Every pointer may be NULL: not wanted. */
 struct smx_loss_out {
+    size_t size;
     void *loss;       /* dtype; mean and sum: one; none: one a row */
     double *divisor;  /* what mean divides by, whatever the reduction: the sum
                          of the labels' weights over rows not ignored; with
@@ -233,7 +298,6 @@ struct smx_loss_out {
  * target mass is zero everywhere (weights included); its z-loss counts 0.
  *
  * One confident row keeps its digits: z = [20,0,0,0], y = 0 is 6.183461e-09.
- * where        may be NULL; set with SMX_ENONFINITE and SMX_ELABEL.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ELABEL,
  *         SMX_ENOMEM
  */
@@ -256,8 +320,8 @@ enum smx_status smx_loss(struct smx_context *context,
  * mass.
  *
  * upstream     dtype; NULL: 1; mean and sum: one; none: one a row. Finite.
- * gradient     shape and dtype of the logits; may be the logits' data, no
- *              other overlap.
+ * gradient     shape and dtype of the logits; may be the logits' data where
+ *              the strides are equal, no other overlap.
  * loss         may be NULL; as in smx_loss.
  * @retval as smx_loss.
  */
@@ -281,7 +345,7 @@ enum smx_status smx_gradient(struct smx_context *context,
  *
  * upstream     shape and dtype of the logits; finite.
  * gradient     shape and dtype of the logits; may be logits->data or
- *              upstream, no other overlap.
+ *              upstream where the strides are equal, no other overlap.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
  */
 enum smx_status smx_vjp(struct smx_context *context,
@@ -296,7 +360,8 @@ enum smx_status smx_vjp(struct smx_context *context,
  * the derivatives of temperature and softcap at z_i. Classes that are left out:
  * as for smx_vjp.
  *
- * jacobian     outer x classes x inner x classes, dtype; no overlap.
+ * jacobian     outer x classes x inner x classes without gaps, dtype; no
+ *              overlap.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ENOMEM
  */
 enum smx_status smx_jacobian(struct smx_context *context,

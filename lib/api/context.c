@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "arguments.h"
 #include "runtime/cpu.h"
 
 const char *smx_status_string(enum smx_status status)
@@ -15,6 +16,23 @@ const char *smx_status_string(enum smx_status status)
 #undef SENTENCE
     }
     return "unknown status";
+}
+
+const char *smx_field_name(enum smx_field field)
+{
+    switch (field) {
+#define TEXT(name, text)                                                       \
+    case name:                                                                 \
+        return text;
+        SMX_FIELDS(TEXT)
+#undef TEXT
+    }
+    return "unknown field";
+}
+
+unsigned smx_version(void)
+{
+    return SMX_VERSION_NUMBER;
 }
 
 size_t smx_dtype_bytes(enum smx_dtype dtype)
@@ -63,9 +81,12 @@ static enum smx_isa best_isa(void)
 enum smx_status smx_context_create(struct smx_context **out,
                                    const struct smx_config *config)
 {
+    struct smx_config own;
     *out = NULL;
-    enum smx_isa isa = config ? config->isa : SMX_ISA_BEST;
-    size_t threads = config ? config->threads : 0;
+    if (smx_read_config(config, &own))
+        return SMX_EARGUMENT;
+    enum smx_isa isa = own.isa;
+    size_t threads = own.threads;
     if (!smx_isa_available(isa))
         return SMX_EISA;
     if (threads == 0)
@@ -100,15 +121,4 @@ enum smx_isa smx_context_isa(const struct smx_context *context)
 size_t smx_context_threads(const struct smx_context *context)
 {
     return smx_pool_threads(context->pool);
-}
-
-size_t smx_context_queued(const struct smx_context *context)
-{
-    return smx_pool_queued(context->pool);
-}
-
-enum smx_status smx_context_submit(struct smx_context *context,
-                                   void (*job)(void *argument), void *argument)
-{
-    return smx_pool_submit(context->pool, job, argument);
 }

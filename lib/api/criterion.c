@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "simd/elementary.h"
 
 static enum smx_status check_labels(const struct smx_logits *z,
@@ -13,57 +14,55 @@ static enum smx_status check_labels(const struct smx_logits *z,
     size_t rows = smx_rows_count(z);
     for (size_t r = 0; r < rows; r++) {
         int64_t label = criterion->labels[r];
-        if (label == criterion->ignore_index ||
+        if (smx_criterion_ignores_label(criterion, label) ||
             (label >= 0 && (uint64_t)label < z->classes))
             continue;
-        if (where)
-            *where = (struct smx_where){SMX_LABELS, r};
-        return SMX_ELABEL;
+        return smx_blame(SMX_ELABEL, where, SMX_FIELD_LABELS, r);
     }
     return SMX_OK;
 }
 
-static enum smx_status check_weights(const struct smx_logits *z,
-                                     const void *weights,
+static enum smx_status check_options(const struct smx_criterion *criterion,
                                      struct smx_where *where)
 {
-    enum smx_status status = smx_rows_finite(weights, z->dtype, z->classes,
-                                             false, SMX_WEIGHTS, where);
-    if (status)
-        return status;
-    for (size_t c = 0; c < z->classes; c++)
-        if (smx_get(weights, z->dtype, c) < 0)
-            return SMX_EARGUMENT;
+    double e = criterion->label_smoothing, zl = criterion->z_loss;
+    if (!(e >= 0 && e <= 1))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABEL_SMOOTHING, 0);
+    if (!(zl >= 0) || isinf(zl))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_Z_LOSS, 0);
+    if ((unsigned)criterion->reduction > SMX_REDUCTION_NONE)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_REDUCTION, 0);
     return SMX_OK;
 }
 
-enum smx_status smx_criterion_check(const struct smx_logits *z,
+enum smx_status smx_criterion_check(struct smx_context *context,
+                                    const struct smx_logits *z,
                                     const struct smx_criterion *criterion,
                                     struct smx_where *where)
 {
-    double e = criterion->label_smoothing, zl = criterion->z_loss;
-    size_t rows = smx_rows_count(z);
-    if (!(e >= 0 && e <= 1) || !(zl >= 0) || isinf(zl) ||
-        (unsigned)criterion->reduction > SMX_NONE)
-        return SMX_EARGUMENT;
-    if (criterion->labels && criterion->targets)
-        return SMX_EARGUMENT;
-    if (rows && !criterion->labels && !criterion->targets)
-        return SMX_EARGUMENT;
-    enum smx_status status = SMX_OK;
-    if (criterion->labels)
+    enum smx_status status = check_options(criterion, where);
+    bool labels = criterion->labels, targets = criterion->targets;
+    if (status)
+        return status;
+    if (labels && targets)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TARGETS, 0);
+    if (smx_rows_count(z) && !labels && !targets)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABELS, 0);
+    if (labels)
         status = check_labels(z, criterion, where);
-    else if (criterion->targets)
-        status = smx_rows_finite(criterion->targets, z->dtype,
-                                 rows * z->classes, false, SMX_TARGETS, where);
+    else if (targets)
+        status = smx_rows_scan(context, z, criterion->targets,
+                               SMX_FIELD_TARGETS, where);
     if (!status && criterion->weights)
-        status = check_weights(z, criterion->weights, where);
+        status = smx_rows_finite(criterion->weights, z->dtype, z->classes,
+                                 SMX_FIELD_WEIGHTS, where);
     return status;
 }
 
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r)
 {
-    return criterion->labels && criterion->labels[r] == criterion->ignore_index;
+    return criterion->labels &&
+           smx_criterion_ignores_label(criterion, criterion->labels[r]);
 }
 
 static double weight(const struct smx_logits *z,

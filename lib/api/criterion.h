@@ -10,9 +10,17 @@
 #include "engine/row.h"
 
 /** Checks options, then labels, targets and weights element by element. */
-enum smx_status smx_criterion_check(const struct smx_logits *logits,
+enum smx_status smx_criterion_check(struct smx_context *context,
+                                    const struct smx_logits *logits,
                                     const struct smx_criterion *criterion,
                                     struct smx_where *where);
+
+static inline bool
+smx_criterion_ignores_label(const struct smx_criterion *criterion,
+                            int64_t label)
+{
+    return criterion->ignore && label == criterion->ignore_index;
+}
 
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 

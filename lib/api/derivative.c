@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "engine/plain_vjp.h"
 #include "engine/row.h"
 
@@ -124,51 +125,78 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
     }
 }
 
-enum smx_status smx_vjp(struct smx_context *context,
-                        const struct smx_logits *logits, bool log,
-                        const void *upstream, void *gradient,
-                        struct smx_where *where)
+static enum smx_status vjp_of(struct smx_context *context,
+                              struct derivative_call *call,
+                              struct smx_where *where)
 {
+    const struct smx_logits *logits = call->logits;
     struct smx_two *tops = NULL;
-    enum smx_status status = smx_rows_check(logits);
-    if (!status &&
-        smx_plain_vjp(context, logits, log, upstream, gradient, &status))
+    enum smx_status status;
+    if (smx_plain_vjp(context, logits, call->log, call->upstream, call->out,
+                      &status))
         return status;
+    status = smx_rows_scan_tops(context, logits, &tops, where);
     if (!status)
-        status = smx_rows_scan_tops(context, logits, &tops, where);
-    if (!status)
-        status = smx_rows_scan(context, logits, upstream, SMX_UPSTREAM, where);
-    struct derivative_call call = {logits, log, upstream, gradient};
+        status = smx_rows_scan(context, logits, call->upstream,
+                               SMX_FIELD_UPSTREAM, where);
     const struct smx_rows_work work = {
-        .run = vjp_row, .argument = &call, .tops = tops, .slope = true};
+        .run = vjp_row, .argument = call, .tops = tops, .slope = true};
     if (!status)
         smx_rows_run(context, logits, &work);
     free(tops);
     return status;
 }
 
-enum smx_status smx_jacobian(struct smx_context *context,
-                             const struct smx_logits *logits, bool log,
-                             void *jacobian, struct smx_where *where)
+enum smx_status smx_vjp(struct smx_context *context,
+                        const struct smx_logits *logits, bool log,
+                        const void *upstream, void *gradient,
+                        struct smx_where *where)
 {
-    size_t count, elements;
-    enum smx_status status = smx_rows_check(logits);
-    if (status)
-        return status;
-    count = smx_rows_count(logits) * logits->classes;
+    struct smx_logits z;
+    struct derivative_call call = {&z, log, upstream, gradient};
+    enum smx_status status = smx_where_begin(where);
+    if (!status)
+        status = smx_read_logits(logits, &z, where);
+    if (!status && z.outer && !upstream)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_UPSTREAM, 0);
+    if (!status && z.outer && !gradient)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
+    return status ? status : vjp_of(context, &call, where);
+}
+
+static enum smx_status jacobian_of(struct smx_context *context,
+                                   struct derivative_call *call,
+                                   struct smx_where *where)
+{
+    const struct smx_logits *logits = call->logits;
+    size_t elements, count = smx_rows_count(logits) * logits->classes;
     if (__builtin_mul_overflow(count, logits->classes, &elements) ||
         elements > PTRDIFF_MAX / sizeof(double))
-        return SMX_EOVERFLOW;
-    status = smx_rows_scan(context, logits, logits->data, SMX_LOGITS, where);
+        return smx_blame(SMX_EOVERFLOW, where, SMX_FIELD_JACOBIAN, 0);
+    if (elements && !call->out)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_JACOBIAN, 0);
+    enum smx_status status =
+        smx_rows_scan(context, logits, logits->data, SMX_FIELD_LOGITS, where);
     if (status)
         return status;
-    struct derivative_call call = {logits, log, NULL, jacobian};
     const struct smx_rows_work work = {
         .run = jacobian_row,
-        .argument = &call,
+        .argument = call,
         .slope = true,
         .serial = true,
     };
     smx_rows_run(context, logits, &work);
     return SMX_OK;
+}
+
+enum smx_status smx_jacobian(struct smx_context *context,
+                             const struct smx_logits *logits, bool log,
+                             void *jacobian, struct smx_where *where)
+{
+    struct smx_logits z;
+    struct derivative_call call = {&z, log, NULL, jacobian};
+    enum smx_status status = smx_where_begin(where);
+    if (!status)
+        status = smx_read_logits(logits, &z, where);
+    return status ? status : jacobian_of(context, &call, where);
 }

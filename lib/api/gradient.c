@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "criterion.h"
 #include "simd/elementary.h"
 #include "loss.h"
@@ -48,7 +49,7 @@ static struct smx_row_descent descent_of(const struct gradient_call *call,
     a = two_plus(a, square, 0);
     if (call->upstream) {
         g.hi = smx_get(call->upstream, dtype,
-                       criterion->reduction == SMX_NONE ? row->r : 0);
+                       criterion->reduction == SMX_REDUCTION_NONE ? row->r : 0);
         a = two_mul(a, g);
         b = two_mul(b, g);
     }
@@ -119,11 +120,43 @@ static enum smx_status check(struct smx_context *context,
     size_t rows = smx_rows_count(z);
     enum smx_status status = smx_rows_scan_tops(context, z, tops, where);
     if (!status)
-        status = smx_criterion_check(z, criterion, where);
+        status = smx_criterion_check(context, z, criterion, where);
     if (!status && upstream)
-        status = smx_rows_finite(upstream, z->dtype,
-                                 criterion->reduction == SMX_NONE ? rows : 1,
-                                 false, SMX_UPSTREAM, where);
+        status = smx_rows_finite(
+            upstream, z->dtype,
+            criterion->reduction == SMX_REDUCTION_NONE ? rows : 1,
+            SMX_FIELD_UPSTREAM, where);
+    return status;
+}
+
+static enum smx_status gradient_of(struct smx_context *context,
+                                   struct gradient_call *call,
+                                   const struct smx_loss_out *loss,
+                                   struct smx_where *where)
+{
+    const struct smx_logits *logits = call->logits;
+    const struct smx_criterion *criterion = call->criterion;
+    struct smx_two *tops, one = {1, 0}, zero = {0, 0};
+    enum smx_status status;
+    if (smx_plain_loss(context, logits, criterion, call->upstream,
+                       call->gradient, loss, &status))
+        return status;
+    status = check(context, logits, criterion, call->upstream, &tops, where);
+    if (status) {
+        free(tops);
+        return status;
+    }
+    call->factor = call->z_factor = one;
+    if (criterion->reduction == SMX_REDUCTION_MEAN) {
+        size_t rows;
+        double divisor;
+        smx_criterion_count(logits, criterion, &divisor, &rows);
+        call->factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
+        call->z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
+    }
+    const struct smx_loss_also also = {put_row, call};
+    status = smx_loss_checked(context, logits, tops, criterion, loss, &also);
+    free(tops);
     return status;
 }
 
@@ -134,30 +167,23 @@ enum smx_status smx_gradient(struct smx_context *context,
                              const struct smx_loss_out *loss,
                              struct smx_where *where)
 {
-    struct smx_two *tops;
-    enum smx_status status = smx_rows_check(logits);
-    if (status)
-        return status;
-    if (smx_plain_loss(context, logits, criterion, upstream, gradient, loss,
-                       &status))
-        return status;
-    status = check(context, logits, criterion, upstream, &tops, where);
-    if (status) {
-        free(tops);
-        return status;
-    }
-    struct smx_two one = {1, 0}, zero = {0, 0};
-    struct gradient_call call = {logits,   criterion, upstream,
-                                 gradient, one,       one};
-    if (criterion->reduction == SMX_MEAN) {
-        size_t rows;
-        double divisor;
-        smx_criterion_count(logits, criterion, &divisor, &rows);
-        call.factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
-        call.z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
-    }
-    const struct smx_loss_also also = {put_row, &call};
-    status = smx_loss_checked(context, logits, tops, criterion, loss, &also);
-    free(tops);
+    struct smx_logits z;
+    struct smx_criterion k;
+    struct smx_loss_out wanted;
+    struct gradient_call call = {.logits = &z,
+                                 .criterion = &k,
+                                 .upstream = upstream,
+                                 .gradient = gradient};
+    enum smx_status status = smx_where_begin(where);
+    if (!status)
+        status = smx_read_logits(logits, &z, where);
+    if (!status)
+        status = smx_read_criterion(criterion, &k, where);
+    if (!status)
+        status = smx_read_loss_out(loss, &wanted, where);
+    if (!status && z.outer && !gradient)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
+    if (!status)
+        status = gradient_of(context, &call, loss ? &wanted : NULL, where);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "arguments.h"
 #include "criterion.h"
 #include "engine/plain_loss.h"
 
@@ -63,7 +64,7 @@ static void add_loss(const struct loss_call *call, struct smx_row *row,
     }
     two_accumulate(&part->entropy, entropy);
     two_accumulate(&part->square, square);
-    if (criterion->reduction == SMX_NONE && call->out->loss)
+    if (criterion->reduction == SMX_REDUCTION_NONE && call->out->loss)
         smx_set(call->out->loss, dtype, r,
                 smx_plus(entropy.hi, square.hi, INFINITY));
 }
@@ -90,11 +91,11 @@ static void put_loss(const struct loss_call *call, struct part sum,
     double square = two_settle(sum.square).hi;
     entropy = isnan(entropy) ? INFINITY : entropy;
     square = isnan(square) ? INFINITY : square;
-    if (call->criterion->reduction == SMX_MEAN) {
+    if (call->criterion->reduction == SMX_REDUCTION_MEAN) {
         entropy = divisor == 0 ? 0 : entropy / divisor;
         square = divisor == 0 ? 0 : square / (double)rows;
     }
-    if (call->criterion->reduction != SMX_NONE)
+    if (call->criterion->reduction != SMX_REDUCTION_NONE)
         smx_set(call->out->loss, call->logits->dtype, 0,
                 smx_plus(entropy, square, INFINITY));
 }
@@ -151,23 +152,42 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     return SMX_OK;
 }
 
+static enum smx_status loss_of(struct smx_context *context,
+                               const struct smx_logits *logits,
+                               const struct smx_criterion *criterion,
+                               const struct smx_loss_out *out,
+                               struct smx_where *where)
+{
+    struct smx_two *tops = NULL;
+    enum smx_status status = SMX_OK;
+    if (smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
+        return status;
+    status = smx_rows_scan_tops(context, logits, &tops, where);
+    if (!status)
+        status = smx_criterion_check(context, logits, criterion, where);
+    if (!status)
+        status = smx_loss_checked(context, logits, tops, criterion, out, NULL);
+    free(tops);
+    return status;
+}
+
 enum smx_status smx_loss(struct smx_context *context,
                          const struct smx_logits *logits,
                          const struct smx_criterion *criterion,
                          const struct smx_loss_out *out,
                          struct smx_where *where)
 {
-    struct smx_two *tops = NULL;
-    enum smx_status status = smx_rows_check(logits);
-    if (!status &&
-        smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
-        return status;
+    struct smx_logits z;
+    struct smx_criterion k;
+    struct smx_loss_out wanted;
+    enum smx_status status = smx_where_begin(where);
     if (!status)
-        status = smx_rows_scan_tops(context, logits, &tops, where);
+        status = smx_read_logits(logits, &z, where);
     if (!status)
-        status = smx_criterion_check(logits, criterion, where);
+        status = smx_read_criterion(criterion, &k, where);
     if (!status)
-        status = smx_loss_checked(context, logits, tops, criterion, out, NULL);
-    free(tops);
+        status = smx_read_loss_out(out, &wanted, where);
+    if (!status)
+        status = loss_of(context, &z, &k, out ? &wanted : NULL, where);
     return status;
 }

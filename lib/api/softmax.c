@@ -5,6 +5,7 @@
  * asked beside the values changes no bit of them. */
 #include <stdlib.h>
 
+#include "arguments.h"
 #include "engine/dd_softmax.h"
 #include "engine/load.h"
 #include "engine/plain.h"
@@ -13,6 +14,7 @@
 
 struct softmax_call {
     const struct smx_logits *logits;
+    const struct smx_softmax_options *options;
     const struct smx_softmax_out *out;
     size_t rows, most; /* of all, and of a tile */
     bool f32;          /* the float32 engine computes it */
@@ -34,13 +36,14 @@ static bool wants_summaries(const struct smx_softmax_out *out)
 static bool shares_totals(const struct softmax_call *call)
 {
     const struct smx_softmax_out *out = call->out;
-    return call->f32 && out->logsumexp && out->values && !out->log &&
-           !call->loaded && (out->values != call->logits->data || out->top_k);
+    return call->f32 && out->logsumexp && out->values && !call->options->log &&
+           !call->loaded &&
+           (out->values != call->logits->data || call->options->top_k);
 }
 
-static bool wants_order(const struct smx_softmax_out *out)
+static bool wants_order(const struct softmax_call *call)
 {
-    return out->top_k && (out->values || out->indices);
+    return call->options->top_k && (call->out->values || call->out->indices);
 }
 
 /* ---- memory of a tile ---------------------------------------------------- */
@@ -59,16 +62,16 @@ static size_t engine_bytes(const struct softmax_call *call, size_t rows)
 /* Where top-k leaves values in the copy, they take the logits' place. */
 static bool needs_values(const struct softmax_call *call)
 {
-    return call->out->top_k && call->out->values && !call->loaded;
+    return call->options->top_k && call->out->values && !call->loaded;
 }
 
 static enum smx_status allocate(struct softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     size_t row = z->classes * smx_dtype_bytes(z->dtype);
-    bool order = wants_order(call->out), values = needs_values(call);
+    bool order = wants_order(call), values = needs_values(call);
     size_t copied = call->loaded || values ? row : 0;
-    size_t ordered = order ? call->out->top_k * sizeof *call->order : 0;
+    size_t ordered = order ? call->options->top_k * sizeof *call->order : 0;
     bool tiled = copied || ordered || (call->f32 && wants_summaries(call->out));
     bool totals = shares_totals(call);
     size_t total = totals ? sizeof *call->totals : 0;
@@ -107,7 +110,8 @@ static void put_top(const struct softmax_call *call, size_t first, size_t count)
 {
     const struct smx_softmax_out *out = call->out;
     struct smx_logits shape = *call->logits;
-    size_t classes = shape.classes, k = shape.classes = out->top_k;
+    size_t classes = shape.classes, k = call->options->top_k;
+    shape.stride = k * shape.inner;
     for (size_t r = 0; r < count; r++) {
         const int64_t *order = call->order + r * k;
         size_t to = smx_rows_index(&shape, first + r, 0);
@@ -134,11 +138,10 @@ static struct smx_softmax_out tile_out(const struct softmax_call *call,
         out.entropy = (char *)out.entropy + first * element;
     if (out.argmax)
         out.argmax += first;
-    if (out.values && (out.top_k || call->logits->inner > 1))
+    if (out.values && (call->options->top_k || smx_rows_moved(call->logits)))
         out.values = call->values;
     else if (out.values)
         out.values = (char *)out.values + start * element;
-    out.top_k = 0;
     return out;
 }
 
@@ -152,13 +155,13 @@ static enum smx_status run_f32(struct smx_context *context,
                                             out->argmax};
     enum smx_status status = SMX_OK;
     if (call->totals)
-        status = smx_plain_rows(context, tile, out->log, out->values,
+        status = smx_plain_rows(context, tile, call->options->log, out->values,
                                 call->totals, call->room, where);
     smx_summarise(context, tile->data, tile->outer, tile->classes,
                   tile->temperature, call->totals, &summaries, call->room);
     if (out->values && !call->totals)
-        status = smx_plain_rows(context, tile, out->log, out->values, NULL,
-                                call->room, where);
+        status = smx_plain_rows(context, tile, call->options->log, out->values,
+                                NULL, call->room, where);
     return status;
 }
 
@@ -174,20 +177,21 @@ static enum smx_status run_tile(struct smx_context *context,
         (const char *)z->data + first * z->classes * smx_dtype_bytes(z->dtype);
     tile.outer = count;
     tile.inner = 1;
+    tile.stride = tile.out_stride = z->classes;
     tile.mask = NULL;
     if (call->loaded) {
         smx_load_logits(context, z, first, count, call->copy);
         tile.data = call->copy;
     }
     if (call->order)
-        smx_top_find(context, &tile, call->out->top_k, call->order);
+        smx_top_find(context, &tile, call->options->top_k, call->order);
     if (call->f32)
         status = run_f32(context, call, &tile, &out, where);
     else if (out.values || wants_summaries(&out))
-        smx_dd_softmax(context, &tile, call->tops, &out);
+        smx_dd_softmax(context, &tile, call->tops, call->options->log, &out);
     if (call->order)
         put_top(call, first, count);
-    else if (out.values && z->inner > 1)
+    else if (out.values && smx_rows_moved(z))
         smx_store_rows(context, z, out.values, first, count, call->out->values);
     return status;
 }
@@ -201,39 +205,54 @@ static enum smx_status scan(struct smx_context *context,
 {
     const struct smx_logits *z = call->logits;
     if (call->f32 && call->most == call->rows && !call->loaded &&
-        !call->out->top_k && !wants_summaries(call->out) && call->out->values)
+        !call->options->top_k && !wants_summaries(call->out) &&
+        call->out->values)
         return SMX_OK;
     if (call->f32 || call->loaded || call->most < call->rows)
-        return smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+        return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     return smx_rows_scan_tops(context, z, &call->tops, where);
+}
+
+static enum smx_status softmax_of(struct smx_context *context,
+                                  struct softmax_call *call,
+                                  struct smx_where *where)
+{
+    const struct smx_logits *logits = call->logits;
+    call->rows = smx_rows_count(logits);
+    call->f32 = logits->dtype == SMX_FLOAT32 && !logits->softcap;
+    call->loaded = smx_load_needed(logits);
+    if (call->rows == 0)
+        return SMX_OK;
+    enum smx_status status = allocate(call);
+    if (!status)
+        status = scan(context, call, where);
+    for (size_t r = 0; r < call->rows && !status; r += call->most) {
+        size_t left = call->rows - r;
+        status = run_tile(context, call, r,
+                          left < call->most ? left : call->most, where);
+    }
+    release(call);
+    return status;
 }
 
 enum smx_status smx_softmax(struct smx_context *context,
                             const struct smx_logits *logits,
+                            const struct smx_softmax_options *options,
                             const struct smx_softmax_out *out,
                             struct smx_where *where)
 {
-    enum smx_status status = smx_rows_check(logits);
-    if (status)
-        return status;
-    if (out->top_k > logits->classes)
-        return SMX_EARGUMENT;
-    struct softmax_call call = {.logits = logits,
-                                .out = out,
-                                .rows = smx_rows_count(logits),
-                                .f32 = logits->dtype == SMX_FLOAT32 &&
-                                       !logits->softcap,
-                                .loaded = smx_load_needed(logits)};
-    if (call.rows == 0)
-        return SMX_OK;
-    status = allocate(&call);
+    struct smx_logits z;
+    struct smx_softmax_options how;
+    struct smx_softmax_out wanted;
+    struct softmax_call call = {.logits = &z, .options = &how, .out = &wanted};
+    enum smx_status status = smx_where_begin(where);
     if (!status)
-        status = scan(context, &call, where);
-    for (size_t r = 0; r < call.rows && !status; r += call.most) {
-        size_t left = call.rows - r;
-        status = run_tile(context, &call, r,
-                          left < call.most ? left : call.most, where);
-    }
-    release(&call);
-    return status;
+        status = smx_read_logits(logits, &z, where);
+    if (!status)
+        status = smx_read_options(options, &how, where);
+    if (!status)
+        status = smx_read_softmax_out(out, &wanted, where);
+    if (!status && how.top_k > z.classes)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
+    return status ? status : softmax_of(context, &call, where);
 }

@@ -7,23 +7,24 @@
 
 struct dd_call {
     const struct smx_logits *logits;
+    bool log;
     const struct smx_softmax_out *out;
 };
 
 static struct smx_two put_tile(const void *argument, struct smx_row *row)
 {
-    const struct smx_softmax_out *wanted = argument;
+    const struct dd_call *call = argument;
     const double *kept = smx_row_kept(row);
-    double *out = smx_row_out(row, wanted->values);
+    double *out = smx_row_out(row, call->out->values);
     if (!kept)
-        smx_row_tile(row, row->first, wanted->log ? SMX_ROW_D : SMX_ROW_E);
-    if (wanted->log)
+        smx_row_tile(row, row->first, call->log ? SMX_ROW_D : SMX_ROW_E);
+    if (call->log)
         row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
                            out);
     else
         row->kernels->scale(kept ? kept : row->tile.e, row->count,
                             row->inverse.hi, row->stream, out);
-    smx_row_put(row, out, wanted->values);
+    smx_row_put(row, out, call->out->values);
     return (struct smx_two){0, 0};
 }
 
@@ -55,7 +56,7 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     if (out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
     if (out->values)
-        smx_row_sweep(row, SMX_ROW_PLACE, put_tile, out, NULL);
+        smx_row_sweep(row, SMX_ROW_PLACE, put_tile, call, NULL);
 }
 
 /* Of rows that are a tile or less, as longer ones keep exponentials in their
@@ -70,16 +71,16 @@ static bool is_streamed(const struct smx_logits *z,
 }
 
 void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
-                    const struct smx_two *tops,
+                    const struct smx_two *tops, bool log,
                     const struct smx_softmax_out *out)
 {
-    struct dd_call call = {z, out};
+    struct dd_call call = {z, log, out};
     struct smx_rows_work work = {
         .run = put_row,
         .argument = &call,
         .tops = tops,
-        .logs = out->log || out->entropy,
-        .logsum = out->log || out->entropy || out->logsumexp,
+        .logs = log || out->entropy,
+        .logsum = log || out->entropy || out->logsumexp,
     };
     if (z->dtype == SMX_FLOAT64 && !work.logs)
         work.keep = out->values;

@@ -5,10 +5,10 @@
 
 #include "rows.h"
 
-/** values, logsumexp, entropy and argmax of out, of logits that have been
- *  looked at. tops: see struct smx_rows_work. */
+/** values, or their logarithms, logsumexp, entropy and argmax of out, of logits
+ * that have been looked at. tops: see struct smx_rows_work. */
 void smx_dd_softmax(struct smx_context *context,
                     const struct smx_logits *logits, const struct smx_two *tops,
-                    const struct smx_softmax_out *out);
+                    bool log, const struct smx_softmax_out *out);
 
 #endif

@@ -108,12 +108,31 @@ static void transpose(const struct move *move, size_t from, size_t from_stride,
 
 /* ---- a class axis that is not the last ---------------------------------- */
 
+/* Of a class of a row in the tensor. */
+static size_t place(const struct move *move, size_t row, size_t class)
+{
+    return move->back ? smx_rows_out_index(move->shape, row, class)
+                      : smx_rows_index(move->shape, row, class);
+}
+
+/* Classes that lie side by side, with gaps between the rows alone. */
+static void move_straight(const struct move *move, size_t row, size_t class,
+                          size_t n)
+{
+    const struct smx_logits *z = move->shape;
+    size_t element = smx_dtype_bytes(z->dtype);
+    size_t there = place(move, row, class) * element;
+    size_t here = ((row - move->first) * z->classes + class) * element;
+    memcpy((char *)move->to + (move->back ? there : here),
+           (const char *)move->from + (move->back ? here : there), n * element);
+}
+
 /* At most SIDE rows, n <= SIDE classes from class on. */
 static void move_square(const struct move *move, size_t row, size_t count,
                         size_t class, size_t n)
 {
     const struct smx_logits *z = move->shape;
-    size_t there = smx_rows_index(z, row, class);
+    size_t there = place(move, row, class);
     size_t here = (row - move->first) * z->classes + class;
     if (move->back)
         transpose(move, here, z->classes, count, there, z->inner, n);
@@ -143,7 +162,10 @@ static void move_piece(void *argument, size_t i)
     while (row < end) {
         size_t left = inner - row % inner;
         size_t count = end - row < left ? end - row : left;
-        move_rows(move, row, count, class, last);
+        if (inner == 1)
+            move_straight(move, row, class, last - class);
+        else
+            move_rows(move, row, count, class, last);
         row += count;
     }
 }
@@ -221,7 +243,7 @@ static void mask_slice(void *argument, size_t slice)
     size_t end = all - at < SMX_SMALL ? all : at + SMX_SMALL;
     if (z->mask_per_class)
         mask_by_class(job, at, end);
-    else if (z->inner > 1)
+    else if (smx_rows_moved(z))
         mask_strided(job, at, end);
     else
         mask_elements(job, at, end - at,
@@ -249,7 +271,7 @@ void smx_load_logits(struct smx_context *context, const struct smx_logits *z,
                      size_t first, size_t count, void *copy)
 {
     const void *from = copy;
-    if (z->inner > 1)
+    if (smx_rows_moved(z))
         smx_load_rows(context, z, z->data, first, count, copy);
     else
         from = (const char *)z->data +

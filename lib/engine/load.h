@@ -7,7 +7,7 @@
 #ifndef SMX_LOAD_H
 #define SMX_LOAD_H
 
-#include "api/context.h"
+#include "rows.h"
 
 /** Kernels of one instruction set: x where the mask is not 0, else instead;
  *  out may be x. */
@@ -21,7 +21,7 @@ struct smx_load_kernels {
 /** Do the logits have to be loaded before a kernel can read them? */
 static inline bool smx_load_needed(const struct smx_logits *logits)
 {
-    return logits->inner > 1 || logits->mask;
+    return smx_rows_moved(logits) || logits->mask;
 }
 
 /** Rows first to first + count of the logits, -INFINITY where the mask is 0. */

@@ -85,7 +85,7 @@ static inline double smx_loss_weight(const struct smx_loss_call *call,
 static inline double smx_loss_upstream(const struct smx_loss_call *call,
                                        size_t row)
 {
-    bool none = call->criterion.reduction == SMX_NONE;
+    bool none = call->criterion.reduction == SMX_REDUCTION_NONE;
     return call->upstream ? call->upstream[none ? row : 0] : 1;
 }
 

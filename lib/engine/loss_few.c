@@ -53,7 +53,7 @@ static void take_labels(const struct smx_loss_call *call, struct rows *rows)
     struct smx_few *few = &rows->few;
     for (size_t r = 0; r < rows->n; r++) {
         size_t i = r * call->classes + (size_t)labels[r];
-        bool ignored = labels[r] == call->criterion.ignore_index;
+        bool ignored = smx_criterion_ignores_label(&call->criterion, labels[r]);
         rows->label[r] = ignored ? NONE : i;
         rows->own[r] = 0x1p54;
         rows->mass[r] = 0;

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 
 #include "few.h"
+#include "api/arguments.h"
 #include "kernels.h"
+#include "rows.h"
 #include "simd/power.h"
 #include "sums.h"
 
@@ -51,7 +53,8 @@ struct plain_call {
 
 bool smx_plain(const struct smx_logits *z)
 {
-    return z->dtype == SMX_FLOAT32 && z->inner == 1 && !z->mask && !z->softcap;
+    return z->dtype == SMX_FLOAT32 && !smx_rows_moved(z) && !z->mask &&
+           !z->softcap;
 }
 
 static size_t chunks_of(size_t classes)
@@ -474,7 +477,5 @@ enum smx_status smx_plain_rows(struct smx_context *context,
     }
     if (call.refused == SIZE_MAX)
         return SMX_OK;
-    if (where)
-        *where = (struct smx_where){SMX_LOGITS, call.refused};
-    return SMX_ENONFINITE;
+    return smx_blame(SMX_ENONFINITE, where, SMX_FIELD_LOGITS, call.refused);
 }

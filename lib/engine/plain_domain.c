@@ -16,23 +16,26 @@ static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
 }
 
 /* But for the targets, which the first sweep checks. */
-static bool acceptable(const struct smx_logits *z,
+static bool acceptable(struct smx_context *context, const struct smx_logits *z,
                        const struct smx_criterion *criterion,
                        const float *upstream)
 {
     struct smx_logits checked = *z;
     if (criterion->targets)
         checked.outer = 0;
-    return !smx_criterion_check(&checked, criterion, NULL) &&
+    return !smx_criterion_check(context, &checked, criterion, NULL) &&
            (!upstream ||
-            !smx_rows_finite(upstream, SMX_FLOAT32,
-                             criterion->reduction == SMX_NONE ? z->outer : 1,
-                             false, SMX_UPSTREAM, NULL));
+            !smx_rows_finite(
+                upstream, SMX_FLOAT32,
+                criterion->reduction == SMX_REDUCTION_NONE ? z->outer : 1,
+                SMX_FIELD_UPSTREAM, NULL));
 }
 
-bool smx_plain_loss_takes(const struct smx_logits *logits,
+bool smx_plain_loss_takes(struct smx_context *context,
+                          const struct smx_logits *logits,
                           const struct smx_criterion *criterion,
                           const float *upstream)
 {
-    return fits(logits, criterion) && acceptable(logits, criterion, upstream);
+    return fits(logits, criterion) &&
+           acceptable(context, logits, criterion, upstream);
 }

@@ -120,12 +120,12 @@ static void count(struct smx_loss_call *call)
         const int64_t *labels = criterion->labels;
         size_t all = call->all, ignored = 0;
         for (size_t r = 0; labels && r < all; r++)
-            ignored += labels[r] == criterion->ignore_index;
+            ignored += smx_criterion_ignores_label(criterion, labels[r]);
         call->counted = all - ignored;
         call->divisor = (double)call->counted;
     }
     call->factor = call->z_factor = 1;
-    if (criterion->reduction == SMX_MEAN) {
+    if (criterion->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;
         call->factor = nothing ? 0 : 1 / call->divisor;
         call->z_factor = nothing ? 0 : 1 / (double)call->counted;
@@ -152,7 +152,7 @@ static float reduced(const struct smx_loss_call *call)
 {
     double entropy = total(call, call->entropies);
     double square = call->squares ? total(call, call->squares) : 0;
-    if (call->asked->reduction == SMX_MEAN) {
+    if (call->asked->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;
         entropy = nothing ? 0 : entropy / call->divisor;
         square = nothing ? 0 : square / (double)call->counted;
@@ -164,7 +164,7 @@ static void put_loss(const struct smx_loss_call *call)
 {
     const struct smx_loss_out *out = call->out;
     float *loss = out->loss;
-    if (loss && call->asked->reduction != SMX_NONE)
+    if (loss && call->asked->reduction != SMX_REDUCTION_NONE)
         *loss = reduced(call);
     else if (loss)
         for (size_t r = 0; r < call->all; r++)
@@ -188,7 +188,7 @@ static bool at_once(const struct smx_loss_call *call)
 
 static size_t copied(const struct smx_loss_call *call)
 {
-    bool targets = call->asked->targets && call->logits->inner > 1;
+    bool targets = call->asked->targets && smx_rows_moved(call->logits);
     if (!smx_load_needed(call->logits))
         return 0;
     return targets ? 2 * call->classes : call->classes;
@@ -238,7 +238,7 @@ static void place_tensors(struct smx_loss_call *call, size_t first)
 {
     size_t start = first * call->classes;
     const float *z = call->logits->data, *targets = call->asked->targets;
-    bool moved = call->logits->inner > 1;
+    bool moved = smx_rows_moved(call->logits);
     call->z = call->copy ? call->copy : z + start;
     if (call->gradients)
         call->gradient = moved ? call->copy : call->gradients + start;
@@ -257,7 +257,7 @@ static void place(struct smx_loss_call *call, size_t first)
     if (asked->labels)
         call->criterion.labels = asked->labels + first;
     call->upstream = call->upstreams;
-    if (call->upstreams && asked->reduction == SMX_NONE)
+    if (call->upstreams && asked->reduction == SMX_REDUCTION_NONE)
         call->upstream += first;
     call->entropy = call->entropies + first;
     call->square = call->squares ? call->squares + first : NULL;
@@ -294,7 +294,7 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
     place(call, first);
     if (call->copy) {
         smx_load_logits(context, z, first, call->rows, call->copy);
-        if (targets && z->inner > 1)
+        if (targets && smx_rows_moved(z))
             smx_load_rows(context, z, targets, first, call->rows,
                           call->copy + call->most * call->classes);
     }
@@ -310,7 +310,7 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
     if (z->mask)
         smx_mask_rows(context, z, first, call->rows, 0, call->gradient,
                       call->gradient);
-    if (z->inner > 1)
+    if (smx_rows_moved(z))
         smx_store_rows(context, z, call->gradient, first, call->rows,
                        call->gradients);
 }
@@ -321,11 +321,12 @@ static bool look(struct smx_context *context, const struct smx_loss_call *call)
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
-    if (!smx_loss_summarises(call) &&
+    if (!z->mask && !smx_loss_summarises(call) &&
         (!call->gradients || (!at_once(call) && call->most == call->all)))
         return true;
-    return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
-           (!targets || !smx_rows_scan(context, z, targets, SMX_TARGETS, NULL));
+    return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
+           (!targets ||
+            !smx_rows_scan(context, z, targets, SMX_FIELD_TARGETS, NULL));
 }
 
 static enum smx_status run(struct smx_context *context,
@@ -377,8 +378,9 @@ bool smx_plain_loss(struct smx_context *context,
     struct smx_logits last = *logits; /* as if the class axis were */
     last.outer = smx_rows_count(logits);
     last.inner = 1;
+    last.stride = last.out_stride = logits->classes;
     last.mask = NULL;
-    if (!smx_plain_loss_takes(&last, criterion, upstream))
+    if (!smx_plain_loss_takes(context, &last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
     double t = logits->temperature ? logits->temperature : 1;

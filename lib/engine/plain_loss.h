@@ -21,7 +21,8 @@ bool smx_plain_loss(struct smx_context *context,
 
 /** Whether smx_plain_loss computes this, short of what only its first sweep
  * finds out. */
-bool smx_plain_loss_takes(const struct smx_logits *logits,
+bool smx_plain_loss_takes(struct smx_context *context,
+                          const struct smx_logits *logits,
                           const struct smx_criterion *criterion,
                           const float *upstream);
 

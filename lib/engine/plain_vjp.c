@@ -173,7 +173,7 @@ static void place(struct vjp_call *call, size_t first, size_t left)
         return;
     call->z = call->copy;
     call->upstream = call->copy + call->most * call->classes;
-    if (call->logits->inner > 1)
+    if (smx_rows_moved(call->logits))
         call->gradient = call->copy;
 }
 
@@ -198,7 +198,7 @@ static void load_tile(struct smx_context *context, const struct vjp_call *call,
     float *upstream = call->copy + call->most * call->classes;
     const float *from = upstream;
     smx_load_logits(context, z, first, call->rows, call->copy);
-    if (z->inner > 1)
+    if (smx_rows_moved(z))
         smx_load_rows(context, z, call->upstreams, first, call->rows, upstream);
     else
         from = call->upstreams + first * call->classes;
@@ -213,7 +213,7 @@ static void run_tile(struct smx_context *context, struct vjp_call *call,
     if (call->copy)
         load_tile(context, call, first);
     compute(context, call);
-    if (z->inner > 1 && !call->refused)
+    if (smx_rows_moved(z) && !call->refused)
         smx_store_rows(context, z, call->gradient, first, call->rows,
                        call->gradients);
 }
@@ -222,8 +222,9 @@ static void run_tile(struct smx_context *context, struct vjp_call *call,
 static bool look(struct smx_context *context, const struct vjp_call *call)
 {
     const struct smx_logits *z = call->logits;
-    return !smx_rows_scan(context, z, z->data, SMX_LOGITS, NULL) &&
-           !smx_rows_scan(context, z, call->upstreams, SMX_UPSTREAM, NULL);
+    return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
+           !smx_rows_scan(context, z, call->upstreams, SMX_FIELD_UPSTREAM,
+                          NULL);
 }
 
 static enum smx_status run(struct smx_context *context, struct vjp_call *call)
@@ -240,7 +241,9 @@ static enum smx_status run(struct smx_context *context, struct vjp_call *call)
     call->whole = call->products + call->most * (parts - 1);
     if (copied)
         call->copy = (float *)(call->products + call->most * parts);
-    call->refused = call->most < all && !look(context, call);
+    /* what the mask leaves out is not loaded, but refused all the same */
+    bool hides = call->most < all || call->logits->mask;
+    call->refused = hides && !look(context, call);
     for (size_t r = 0; r < all && !call->refused; r += call->most) {
         place(call, r, all - r);
         run_tile(context, call, r);
@@ -257,6 +260,7 @@ bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
     struct smx_logits last = *logits; /* as if the class axis were */
     last.outer = smx_rows_count(logits);
     last.inner = 1;
+    last.stride = last.out_stride = logits->classes;
     last.mask = NULL;
     if (!smx_plain(&last) || !last.outer || t < 1 / TAME || t > TAME)
         return false;

@@ -71,20 +71,29 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
 
 /* ---- tiles --------------------------------------------------------------- */
 
-/* Where a tensor holds the tile as doubles side by side; NULL: it does not. */
-static double *in_place(const struct smx_row *row, const void *tensor)
+/* Where an input, or an output, holds the tile as doubles side by side; NULL:
+ * it does not. */
+static const double *in_place(const struct smx_row *row, const void *input)
 {
     const struct smx_logits *z = row->logits;
     if (z->dtype != SMX_FLOAT64 || z->inner > 1)
         return NULL;
-    return (double *)tensor + smx_rows_index(z, row->r, row->first);
+    return (const double *)input + smx_rows_index(z, row->r, row->first);
+}
+
+static double *out_in_place(const struct smx_row *row, void *output)
+{
+    const struct smx_logits *z = row->logits;
+    if (z->dtype != SMX_FLOAT64 || z->inner > 1)
+        return NULL;
+    return (double *)output + smx_rows_out_index(z, row->r, row->first);
 }
 
 /* Exponentials come in whole blocks. */
 static double *place_to_keep(const struct smx_row *row)
 {
     bool whole = row->count == row->n;
-    return row->kept && whole ? in_place(row, row->kept) : NULL;
+    return row->kept && whole ? out_in_place(row, row->kept) : NULL;
 }
 
 const double *smx_row_kept(const struct smx_row *row)
@@ -94,7 +103,7 @@ const double *smx_row_kept(const struct smx_row *row)
 
 double *smx_row_out(struct smx_row *row, void *tensor)
 {
-    double *there = in_place(row, tensor);
+    double *there = out_in_place(row, tensor);
     return there ? there : row->out;
 }
 
@@ -118,10 +127,10 @@ void smx_row_get(const struct smx_row *row, const void *tensor, double *tile)
 void smx_row_put(const struct smx_row *row, const double *tile, void *tensor)
 {
     const struct smx_logits *z = row->logits;
-    size_t i = smx_rows_index(z, row->r, row->first);
+    size_t i = smx_rows_out_index(z, row->r, row->first);
     float *f = tensor;
     double *d = tensor;
-    if (tile == in_place(row, tensor))
+    if (tile == out_in_place(row, tensor))
         return;
     if (z->inner > 1)
         for (size_t c = 0; c < row->count; c++)
@@ -186,7 +195,7 @@ static void point(struct smx_row *row)
 /* From a row's logits to the next one's, of a group. */
 static size_t stride_of(const struct smx_row *row)
 {
-    return row->z == row->copy ? row->slot : row->logits->classes;
+    return row->z == row->copy ? row->slot : row->logits->stride;
 }
 
 static void look(struct smx_row *row)

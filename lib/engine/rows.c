@@ -5,34 +5,37 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "api/arguments.h"
 #include "row.h"
-
-enum smx_status smx_rows_check(const struct smx_logits *z)
-{
-    size_t rows, count, bytes;
-    if (z->classes == 0 || (z->dtype != SMX_FLOAT32 && z->dtype != SMX_FLOAT64))
-        return SMX_EARGUMENT;
-    if (!(z->temperature >= 0) || isinf(z->temperature) || !(z->softcap >= 0) ||
-        isinf(z->softcap))
-        return SMX_EARGUMENT;
-    if (__builtin_mul_overflow(z->outer, z->inner, &rows) ||
-        __builtin_mul_overflow(rows, z->classes, &count) ||
-        __builtin_mul_overflow(count, sizeof(double), &bytes) ||
-        bytes > PTRDIFF_MAX)
-        return SMX_EOVERFLOW;
-    return rows && !z->data ? SMX_EARGUMENT : SMX_OK;
-}
 
 size_t smx_rows_count(const struct smx_logits *z)
 {
     return z->outer * z->inner;
 }
 
+/* A division takes long. */
+static size_t index_in(const struct smx_logits *z, size_t stride, size_t r,
+                       size_t c)
+{
+    if (z->inner == 1)
+        return r * stride + c;
+    return r / z->inner * stride + c * z->inner + r % z->inner;
+}
+
 size_t smx_rows_index(const struct smx_logits *z, size_t r, size_t c)
 {
-    if (z->inner == 1) /* a division takes long */
-        return r * z->classes + c;
-    return (r / z->inner * z->classes + c) * z->inner + r % z->inner;
+    return index_in(z, z->stride, r, c);
+}
+
+size_t smx_rows_out_index(const struct smx_logits *z, size_t r, size_t c)
+{
+    return index_in(z, z->out_stride, r, c);
+}
+
+bool smx_rows_moved(const struct smx_logits *z)
+{
+    size_t part = z->classes * z->inner;
+    return z->inner > 1 || z->stride != part || z->out_stride != part;
 }
 
 bool smx_rows_masked(const struct smx_logits *z, size_t r, size_t c)
@@ -43,17 +46,12 @@ bool smx_rows_masked(const struct smx_logits *z, size_t r, size_t c)
 }
 
 enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
-                                size_t count, bool low, enum smx_operand what,
+                                size_t count, enum smx_field what,
                                 struct smx_where *where)
 {
-    for (size_t i = 0; i < count; i++) {
-        double v = smx_get(data, dtype, i);
-        if (isfinite(v) || (low && v == -INFINITY))
-            continue;
-        if (where)
-            *where = (struct smx_where){what, i};
-        return SMX_ENONFINITE;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(smx_get(data, dtype, i)))
+            return smx_blame(SMX_ENONFINITE, where, what, i);
     return SMX_OK;
 }
 
@@ -62,42 +60,57 @@ struct scan {
     const void *data;
     enum smx_dtype dtype;
     size_t count;
+    size_t part, stride; /* elements between gaps, and from each to the next */
     bool low;
     atomic_size_t refused; /* the first; SIZE_MAX: none */
 };
 
+/* The first refused of n elements, all between the same gaps; n: none. */
+static size_t scan_part(const struct scan *scan, size_t first, size_t n)
+{
+    size_t i = first / scan->part * scan->stride + first % scan->part;
+    const float *f = scan->data;
+    const double *d = scan->data;
+    return scan->dtype == SMX_FLOAT32
+               ? scan->kernels->refused_float(f + i, n, scan->low)
+               : scan->kernels->refused_double(d + i, n, scan->low);
+}
+
 static void scan_slice(void *argument, size_t i)
 {
     struct scan *scan = argument;
-    size_t first = i * SMX_SMALL, left = scan->count - first;
-    size_t n = left < SMX_SMALL ? left : SMX_SMALL, at;
-    const float *f = scan->data;
-    const double *d = scan->data;
-    if (scan->dtype == SMX_FLOAT32)
-        at = scan->kernels->refused_float(f + first, n, scan->low);
-    else
-        at = scan->kernels->refused_double(d + first, n, scan->low);
-    if (at < n)
-        smx_pool_least(&scan->refused, first + at);
+    size_t first = i * SMX_SMALL, end = first + SMX_SMALL, n;
+    end = end < scan->count ? end : scan->count;
+    for (; first < end; first += n) {
+        size_t left = scan->part - first % scan->part, at;
+        n = end - first < left ? end - first : left;
+        at = scan_part(scan, first, n);
+        if (at < n) {
+            smx_pool_least(&scan->refused, first + at);
+            return;
+        }
+    }
 }
 
 enum smx_status smx_rows_scan(struct smx_context *context,
                               const struct smx_logits *z, const void *data,
-                              enum smx_operand what, struct smx_where *where)
+                              enum smx_field what, struct smx_where *where)
 {
+    size_t count = smx_rows_count(z) * z->classes;
+    bool gaps = z->stride != z->classes * z->inner;
     struct scan scan = {.kernels = smx_row_kernels_of(context->isa),
                         .data = data,
                         .dtype = z->dtype,
-                        .count = smx_rows_count(z) * z->classes,
-                        .low = what == SMX_LOGITS,
+                        .count = count,
+                        .part = gaps ? z->classes * z->inner : count,
+                        .stride = gaps ? z->stride : count,
+                        .low = what == SMX_FIELD_LOGITS,
                         .refused = SIZE_MAX};
     smx_pool_look(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
                   scan_slice, &scan);
     if (scan.refused == SIZE_MAX)
         return SMX_OK;
-    if (where)
-        *where = (struct smx_where){what, scan.refused};
-    return SMX_ENONFINITE;
+    return smx_blame(SMX_ENONFINITE, where, what, scan.refused);
 }
 
 /* ---- the largest of long rows -------------------------------------------- */
@@ -114,10 +127,10 @@ struct tops {
 static void find_top(void *argument, size_t i)
 {
     const struct tops *tops = argument;
-    size_t classes = tops->logits->classes;
+    size_t classes = tops->logits->classes, r = i / tops->pieces;
     size_t c = i % tops->pieces * SMX_SMALL, end = c + SMX_SMALL, n;
     const double *z = tops->logits->data;
-    z += i / tops->pieces * classes;
+    z += r * tops->logits->stride;
     struct smx_two top = {-INFINITY, (double)c};
     for (; c < end && c < classes; c += n) {
         n = classes - c < SMX_TILE ? classes - c : SMX_TILE;
@@ -172,7 +185,7 @@ enum smx_status smx_rows_scan_tops(struct smx_context *context,
         }
         free(tops.top);
     }
-    return smx_rows_scan(context, z, z->data, SMX_LOGITS, where);
+    return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
 }
 
 /* ---- tiles --------------------------------------------------------------- */
@@ -186,7 +199,7 @@ size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
         return rows;
     size_t tile = (room > least ? room : least) / row_bytes;
     tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
-    size_t moved = z->inner > 1 ? SMX_ROWS_MOVED : 1;
+    size_t moved = smx_rows_moved(z) ? SMX_ROWS_MOVED : 1;
     tile = tile > moved ? tile : moved;
     return tile < rows ? tile : rows;
 }

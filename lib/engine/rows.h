@@ -23,13 +23,15 @@ static inline double smx_plus(double a, double b, double instead)
     return isnan(sum) ? instead : sum;
 }
 
-/** Can the operands be? Checks sizes and options, not elements. */
-enum smx_status smx_rows_check(const struct smx_logits *logits);
-
 size_t smx_rows_count(const struct smx_logits *logits);
 
-/** Flat index of class c of row r. */
+/** Index of class c of row r in an input of the logits' shape, in an output. */
 size_t smx_rows_index(const struct smx_logits *logits, size_t r, size_t c);
+size_t smx_rows_out_index(const struct smx_logits *logits, size_t r, size_t c);
+
+/** Do rows have to be moved to lie side by side, their class axis not being the
+ *  last or inputs or outputs having gaps? */
+bool smx_rows_moved(const struct smx_logits *logits);
 
 static inline double smx_get(const void *data, enum smx_dtype dtype, size_t i)
 {
@@ -48,15 +50,16 @@ static inline void smx_set(void *data, enum smx_dtype dtype, size_t i,
 
 bool smx_rows_masked(const struct smx_logits *logits, size_t r, size_t c);
 
-/** First NaN or infinity (+INFINITY only, when low is allowed). */
+/** First NaN or infinity. */
 enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
-                                size_t count, bool low, enum smx_operand what,
+                                size_t count, enum smx_field what,
                                 struct smx_where *where);
 
-/** smx_rows_finite of a tensor of the logits' size, over the pool. */
+/** The same of an input of the logits' shape, over the pool; of the logits,
+ *  -INFINITY is allowed. */
 enum smx_status smx_rows_scan(struct smx_context *context,
                               const struct smx_logits *logits, const void *data,
-                              enum smx_operand what, struct smx_where *where);
+                              enum smx_field what, struct smx_where *where);
 
 /** smx_rows_scan of the logits, which may come by their largest: *tops is new
  *  and for smx_rows_work, or NULL. */

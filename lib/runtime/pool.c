@@ -5,12 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-struct job {
-    struct job *next;
-    void (*run)(void *argument);
-    void *argument;
-};
-
 /* Slices that have not been taken yet: from next on to the end. */
 struct range {
     size_t first, end;
@@ -31,16 +25,19 @@ struct loop {
 
 struct smx_pool {
     pthread_mutex_t lock;
-    pthread_cond_t work; /* a job, a loop, or the end */
-    pthread_cond_t left; /* a helper left its loop */
-    struct job *first, *last;
-    struct loop *loops; /* the one to help next is first */
-    atomic_size_t queued;
-    atomic_uint posted;     /* counts jobs and loops, for the lookouts: */
-    atomic_size_t lookouts; /* threads that spin, one less than all at most, */
-    size_t claimed;         /* so many of them by what has been posted */
+    pthread_cond_t work;    /* a loop that may be helped, or the end */
+    pthread_cond_t left;    /* a helper left its loop */
+    struct loop *loops;     /* the one to help next is first */
+    size_t callers;         /* that are inside their loops */
+    size_t helping;         /* threads of the pool that are inside one */
+    atomic_uint posted;     /* number of times that help was called for; idle
+                               threads spin until it changes */
+    atomic_size_t lookouts; /* threads that spin now, fewer than threads */
+    size_t claimed;         /* of these, as many as a post counts on: the next
+                               must signal to others */
     bool ending;
-    size_t threads, started;
+    size_t threads; /* that may compute at once, a caller's included */
+    size_t started;
     pthread_t thread[];
 };
 
@@ -85,27 +82,12 @@ static void loop_append(struct smx_pool *pool, struct loop *loop)
     *link = loop;
 }
 
-/* The first loop that may take one more thread: its caller computes too, and
- * together they are not to be more than threads. */
+/* A loop that may take one more thread. Callers compute too, and together with
+ * those who help them they are not to be more than threads: several callers at
+ * once leave less of the pool to each, instead of threads that take turns. */
 static struct loop *loop_to_help(struct smx_pool *pool)
 {
-    struct loop *loop = pool->loops;
-    while (loop && atomic_load(&loop->helpers) + 1 >= pool->threads)
-        loop = loop->next;
-    return loop;
-}
-
-static void run_job(struct smx_pool *pool)
-{
-    struct job *job = pool->first;
-    pool->first = job->next;
-    if (!pool->first)
-        pool->last = NULL;
-    atomic_fetch_sub(&pool->queued, 1);
-    pthread_mutex_unlock(&pool->lock);
-    job->run(job->argument);
-    free(job);
-    pthread_mutex_lock(&pool->lock);
+    return pool->callers + pool->helping < pool->threads ? pool->loops : NULL;
 }
 
 /* What slices wrote past the caches (vf_stream) is there for others to see. */
@@ -121,8 +103,9 @@ static void end_streams(void)
 static void help_loop(struct smx_pool *pool, struct loop *loop)
 {
     loop_unlink(pool, loop);
-    bool alone = !pool->loops && !pool->first;
+    bool alone = !pool->loops;
     unsigned posted = atomic_load(&pool->posted);
+    pool->helping++;
     atomic_fetch_add(&loop->helpers, 1);
     loop_append(pool, loop);
     pthread_mutex_unlock(&pool->lock);
@@ -131,6 +114,7 @@ static void help_loop(struct smx_pool *pool, struct loop *loop)
         more = helper_step(loop);
     end_streams();
     pthread_mutex_lock(&pool->lock);
+    pool->helping--;
     if (!more)
         loop_unlink(pool, loop);
     /* the last access: the caller may return as soon as it sees 0 */
@@ -190,9 +174,7 @@ static void *work(void *argument)
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct loop *loop = loop_to_help(pool);
-        if (pool->first)
-            run_job(pool);
-        else if (loop)
+        if (loop)
             help_loop(pool, loop);
         else if (pool->ending)
             break;
@@ -218,7 +200,7 @@ enum smx_status smx_pool_create(struct smx_pool **out, size_t threads)
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->left, NULL);
     pool->threads = threads;
-    for (; pool->started < threads; pool->started++)
+    for (; pool->started < threads - 1; pool->started++)
         if (pthread_create(&pool->thread[pool->started], NULL, work, pool)) {
             smx_pool_free(pool);
             return SMX_ETHREAD;
@@ -248,36 +230,12 @@ size_t smx_pool_threads(const struct smx_pool *pool)
     return pool->threads;
 }
 
-size_t smx_pool_queued(const struct smx_pool *pool)
-{
-    return atomic_load(&((struct smx_pool *)pool)->queued);
-}
-
 size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most)
 {
     size_t slices = count / most + (count % most != 0);
     size_t even = slices + pool->threads - 1;
     even -= even % pool->threads;
     return slices >= pool->threads && even <= count ? even : slices;
-}
-
-enum smx_status smx_pool_submit(struct smx_pool *pool, void (*run)(void *),
-                                void *argument)
-{
-    struct job *job = malloc(sizeof *job);
-    if (!job)
-        return SMX_ENOMEM;
-    *job = (struct job){NULL, run, argument};
-    pthread_mutex_lock(&pool->lock);
-    if (pool->last)
-        pool->last->next = job;
-    else
-        pool->first = job;
-    pool->last = job;
-    atomic_fetch_add(&pool->queued, 1);
-    call_for(pool, 1);
-    pthread_mutex_unlock(&pool->lock);
-    return SMX_OK;
 }
 
 /* Until no helper is inside the loop, which nobody can find any more. */
@@ -308,6 +266,7 @@ static void run_loop(struct smx_pool *pool, size_t slices,
                         .of_caller = {0, own, 0},
                         .of_helpers = {own, slices, own}};
     pthread_mutex_lock(&pool->lock);
+    pool->callers++;
     loop_append(pool, &loop);
     call_for(pool, (slices < pool->threads ? slices : pool->threads) - 1);
     pthread_mutex_unlock(&pool->lock);
@@ -315,7 +274,10 @@ static void run_loop(struct smx_pool *pool, size_t slices,
         ;
     end_streams();
     pthread_mutex_lock(&pool->lock);
+    pool->callers--;
     loop_unlink(pool, &loop);
+    if (pool->loops) /* another's, which may be helped now */
+        call_for(pool, 1);
     pthread_mutex_unlock(&pool->lock);
     await_helpers(pool, &loop);
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/**
- * The compute pool: threads that share the rows of large calls and run the
- * jobs submitted to them.
- */
+/** The compute pool: threads that share the rows of large calls. */
 #ifndef SMX_POOL_H
 #define SMX_POOL_H
 
@@ -16,14 +13,14 @@ struct smx_pool;
 /** Elements that are cheaper to compute here than to share out. */
 #define SMX_SMALL ((size_t)32768)
 
-/** Starts max(threads, 1) threads. Caller owns *pool: smx_pool_free. */
+/** For max(threads, 1) threads, a caller's included: starts the others. Caller
+ *  owns *pool: smx_pool_free. */
 enum smx_status smx_pool_create(struct smx_pool **pool, size_t threads);
 
-/** Runs what is queued, then joins. NULL is ignored. */
+/** Joins the threads. No loop may be under way. NULL is ignored. */
 void smx_pool_free(struct smx_pool *pool);
 
 size_t smx_pool_threads(const struct smx_pool *pool);
-size_t smx_pool_queued(const struct smx_pool *pool);
 
 /** Slices of count items, at most most in each: where there are enough for all
  *  threads, as many for each. */
@@ -35,9 +32,6 @@ static inline size_t smx_pool_first(size_t count, size_t slices, size_t i)
     size_t more = count % slices; /* slices with one more than others */
     return count / slices * i + (i < more ? i : more);
 }
-
-enum smx_status smx_pool_submit(struct smx_pool *pool, void (*job)(void *),
-                                void *argument);
 
 /**
  * slice(argument, i) for every i in [0, slices), on the caller and on up to

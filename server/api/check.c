@@ -137,29 +137,6 @@ static bool check_shapes(struct request *request, struct problem *problem)
     return true;
 }
 
-static bool check_weights(const struct request *request,
-                          struct problem *problem)
-{
-    const struct tensor *weights = &request->weights;
-    if (weights->type == TENSOR_NONE)
-        return true;
-    bool is_double = weights->type == TENSOR_FLOAT64;
-    for (size_t i = 0; i < weights->count; i++) {
-        double weight = is_double ? ((const double *)weights->data)[i]
-                                  : ((const float *)weights->data)[i];
-        char pointer[32], got[NUMBER_MAX_TEXT];
-        if (!(weight < 0))
-            continue;
-        size_t bytes = is_double ? number_write_float64(got, weight)
-                                 : number_write_float32(got, (float)weight);
-        tensor_pointer(weights, "weights", i, pointer, sizeof pointer);
-        return problem_set(problem, 422, pointer,
-                           "weights: got %.*s in class %zu, must be 0 or above",
-                           (int)bytes, got, i);
-    }
-    return true;
-}
-
 /* Who fills a request settles the types first; this holds them to it. */
 static bool check_tensor_types(struct request *request, struct problem *problem)
 {
@@ -192,5 +169,5 @@ bool request_check(struct request *request, struct problem *problem)
            check_tensor_types(request, problem) &&
            check_top_k(request, problem) &&
            (!loss || check_criterion(request, problem)) &&
-           check_shapes(request, problem) && check_weights(request, problem);
+           check_shapes(request, problem);
 }

@@ -12,8 +12,10 @@
 
 static const char *const dtypes[] = {
     [SMX_FLOAT32] = "float32", [SMX_FLOAT64] = "float64", NULL};
-static const char *const reductions[] = {
-    [SMX_MEAN] = "mean", [SMX_SUM] = "sum", [SMX_NONE] = "none", NULL};
+static const char *const reductions[] = {[SMX_REDUCTION_MEAN] = "mean",
+                                         [SMX_REDUCTION_SUM] = "sum",
+                                         [SMX_REDUCTION_NONE] = "none",
+                                         NULL};
 static const char *const ofs[] = {[OF_LOSS] = "loss",
                                   [OF_SOFTMAX] = "softmax",
                                   [OF_LOG_SOFTMAX] = "log_softmax",
@@ -27,13 +29,13 @@ enum {
 };
 
 /* The library finds no fault with what it takes any bits of. */
-#define NO_OPERAND ((enum smx_operand) - 1)
+#define NO_FIELD ((enum smx_field) - 1)
 
-#define TENSOR(member, tasks_, element_, shape_, operand_, ...)                \
+#define TENSOR(member, tasks_, element_, shape_, field_, ...)                  \
     {                                                                          \
         .name = #member, .offset = offsetof(struct request, member),           \
         .tasks = tasks_, .kind = MEMBER_TENSOR, .element = READER_##element_,  \
-        .shape = SHAPE_##shape_, .operand = operand_, ##__VA_ARGS__            \
+        .shape = SHAPE_##shape_, .field = field_, ##__VA_ARGS__                \
     }
 #define OPTION(member, tasks_, kind_, ...)                                     \
     {                                                                          \
@@ -44,14 +46,15 @@ enum {
 #define POSITIVE .least = DBL_TRUE_MIN, .most = DBL_MAX
 
 const struct member members[] = {
-    TENSOR(logits, ALL, FLOAT, LOGITS, SMX_LOGITS, .infinity = true,
+    TENSOR(logits, ALL, FLOAT, LOGITS, SMX_FIELD_LOGITS, .infinity = true,
            .required = true, .usual = true),
-    TENSOR(labels, LOSSES, INT64, ROWS, SMX_LABELS, .criterion = true,
+    TENSOR(labels, LOSSES, INT64, ROWS, SMX_FIELD_LABELS, .criterion = true,
            .usual = true),
-    TENSOR(targets, LOSSES, FLOAT, LOGITS, SMX_TARGETS, .criterion = true),
-    TENSOR(weights, LOSSES, FLOAT, CLASSES, SMX_WEIGHTS),
-    TENSOR(mask, ALL, BOOL, MASK, NO_OPERAND),
-    TENSOR(upstream, GRADIENTS, FLOAT, UPSTREAM, SMX_UPSTREAM),
+    TENSOR(targets, LOSSES, FLOAT, LOGITS, SMX_FIELD_TARGETS,
+           .criterion = true),
+    TENSOR(weights, LOSSES, FLOAT, CLASSES, SMX_FIELD_WEIGHTS),
+    TENSOR(mask, ALL, BOOL, MASK, NO_FIELD),
+    TENSOR(upstream, GRADIENTS, FLOAT, UPSTREAM, SMX_FIELD_UPSTREAM),
     OPTION(axis, ALL, INTEGER, .rule = "an integer in [-rank, rank) of logits",
            ANY_INTEGER),
     OPTION(dtype, ALL, CHOICE, .names = dtypes),

@@ -27,11 +27,11 @@ struct member {
     /* of a tensor */
     enum reader_element element;
     enum shape_kind shape;
-    enum smx_operand operand; /* as the library names it in an error */
-    bool infinity;            /* -Infinity is an element like any other */
-    bool required;            /* null does not stand for absent */
-    bool usual;               /* part of a plain request: for metadata */
-    bool criterion;           /* a loss needs exactly one of these */
+    enum smx_field field; /* as the library names it in an error */
+    bool infinity;        /* -Infinity is an element like any other */
+    bool required;        /* null does not stand for absent */
+    bool usual;           /* part of a plain request: for metadata */
+    bool criterion;       /* a loss needs exactly one of these */
 
     /* of an option */
     const char *rule;         /* of an integer, a number, a truth value:

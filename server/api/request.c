@@ -16,7 +16,7 @@ void request_init(struct request *request, enum operation operation,
         .dtype = SMX_FLOAT32,
         .temperature = 1,
         .ignore_index = -100,
-        .reduction = SMX_MEAN,
+        .reduction = SMX_REDUCTION_MEAN,
         .of = OF_LOSS,
     };
     for (size_t i = 0; i < member_count; i++)

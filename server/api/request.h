@@ -74,7 +74,7 @@ struct request {
     int64_t ignore_index;         /* -100 */
     double label_smoothing;       /* 0 */
     double z_loss;                /* 0 */
-    enum smx_reduction reduction; /* SMX_MEAN */
+    enum smx_reduction reduction; /* SMX_REDUCTION_MEAN */
     enum gradient_of of;          /* OF_LOSS */
     unsigned given;               /* options set: bits by place in members.c */
     unsigned queried;             /* of them, those that the query string set */

@@ -22,9 +22,10 @@ static void *data_of(const struct tensor *tensor)
 static struct smx_logits logits_of(const struct request *request)
 {
     return (struct smx_logits){
+        .size = sizeof(struct smx_logits),
         .data = data_of(&request->logits),
         .dtype = request->dtype,
-        .outer = request->outer,
+        .outer = request->inner ? request->outer : 0,
         .classes = request->classes,
         .inner = request->inner,
         .temperature = request->temperature,
@@ -37,9 +38,11 @@ static struct smx_logits logits_of(const struct request *request)
 static struct smx_criterion criterion_of(const struct request *request)
 {
     return (struct smx_criterion){
+        .size = sizeof(struct smx_criterion),
         .labels = data_of(&request->labels),
         .targets = data_of(&request->targets),
         .weights = data_of(&request->weights),
+        .ignore = true,
         .ignore_index = request->ignore_index,
         .label_smoothing = request->label_smoothing,
         .z_loss = request->z_loss,
@@ -105,10 +108,10 @@ static const char *nonfinite_name(const struct tensor *tensor, size_t index)
     return isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
 }
 
-static const struct member *member_of(enum smx_operand operand)
+static const struct member *member_of(enum smx_field field)
 {
     size_t i = 0;
-    while (members[i].kind != MEMBER_TENSOR || members[i].operand != operand)
+    while (members[i].kind != MEMBER_TENSOR || members[i].field != field)
         i++;
     return &members[i];
 }
@@ -131,7 +134,7 @@ static bool refuse_element(struct request *request,
                            const struct smx_where *where,
                            struct problem *problem)
 {
-    const struct member *member = member_of(where->operand);
+    const struct member *member = member_of(where->field);
     const struct tensor *tensor = member_tensor(request, member);
     char pointer[sizeof problem->pointer];
     tensor_pointer(tensor, member->name, where->index, pointer, sizeof pointer);
@@ -176,17 +179,21 @@ struct run {
 static enum smx_status run_softmax(struct run *run)
 {
     const bool log = run->request->log;
-    const struct smx_softmax_out out = {
-        .values =
-            run->data[log ? OUTPUT_LOG_PROBABILITIES : OUTPUT_PROBABILITIES],
+    const struct smx_softmax_options options = {
+        .size = sizeof options,
         .log = log,
         .top_k = (size_t)run->request->top_k,
+    };
+    const struct smx_softmax_out out = {
+        .size = sizeof out,
+        .values =
+            run->data[log ? OUTPUT_LOG_PROBABILITIES : OUTPUT_PROBABILITIES],
         .indices = run->data[OUTPUT_INDICES],
         .logsumexp = run->data[OUTPUT_LOGSUMEXP],
         .entropy = run->data[OUTPUT_ENTROPY],
         .argmax = run->data[OUTPUT_ARGMAX],
     };
-    return smx_softmax(run->compute, &run->logits, &out, &run->where);
+    return smx_softmax(run->compute, &run->logits, &options, &out, &run->where);
 }
 
 /* A loss, with its gradient where there is room for one. */
@@ -194,6 +201,7 @@ static enum smx_status run_loss(struct run *run)
 {
     size_t rows = 0;
     const struct smx_loss_out out = {
+        .size = sizeof out,
         .loss = run->data[OUTPUT_LOSS],
         .divisor = run->data[OUTPUT_DIVISOR],
         .rows = &rows,
@@ -264,7 +272,8 @@ bool request_run(struct request *request, struct smx_context *compute,
                  struct answer *answer, struct problem *problem)
 {
     struct outputs outputs = {.in_place = NULL};
-    struct run run = {.compute = compute,
+    struct run run = {.where.size = sizeof run.where,
+                      .compute = compute,
                       .request = request,
                       .logits = logits_of(request),
                       .criterion = criterion_of(request),

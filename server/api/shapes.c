@@ -10,7 +10,8 @@ static enum shape_kind settle_kind(const struct request *request,
     if (kind == SHAPE_UPSTREAM)
         kind = request->of == OF_LOSS ? SHAPE_LOSS : SHAPE_LOGITS;
     if (kind == SHAPE_LOSS)
-        kind = request->reduction == SMX_NONE ? SHAPE_ROWS : SHAPE_SCALAR;
+        kind = request->reduction == SMX_REDUCTION_NONE ? SHAPE_ROWS
+                                                        : SHAPE_SCALAR;
     return kind;
 }
 

@@ -290,7 +290,8 @@ static bool start_compute(struct daemon *daemon, char *error,
                           size_t error_bytes)
 {
     const struct options *options = daemon->options;
-    const struct smx_config config = {.threads = options->compute_threads,
+    const struct smx_config config = {.size = sizeof config,
+                                      .threads = options->compute_threads,
                                       .isa = (enum smx_isa)options->isa};
     enum smx_status status =
         smx_context_create(&daemon->service.compute, &config);
@@ -300,7 +301,12 @@ static bool start_compute(struct daemon *daemon, char *error,
                  smx_isa_name(config.isa));
     else if (status != SMX_OK)
         snprintf(error, error_bytes, "%s", smx_status_string(status));
-    return status == SMX_OK;
+    if (status != SMX_OK)
+        return false;
+    daemon->jobs = jobs_create(smx_context_threads(daemon->service.compute));
+    if (!daemon->jobs)
+        snprintf(error, error_bytes, "%s", smx_status_string(SMX_ETHREAD));
+    return daemon->jobs;
 }
 
 static bool start(struct daemon *daemon, const struct route_table *tables,
@@ -436,6 +442,7 @@ void daemon_stop(struct daemon *daemon)
         }
     for (size_t i = 0; i < daemon->listener_count; i++)
         listener_close(&daemon->listeners[i]);
+    jobs_free(daemon->jobs);
     smx_context_free(daemon->service.compute);
     tls_free(daemon->tls);
     tokens_free(daemon->tokens);

@@ -330,7 +330,7 @@ static enum MHD_Result answer(struct client *client)
     return answer_queue(client, &reply);
 }
 
-/** A job of the compute pool. */
+/** A job (jobs.h). */
 static void compute(void *argument)
 {
     struct client *client = argument;
@@ -355,8 +355,7 @@ static enum MHD_Result run(struct client *client)
     if (daemon->stopping || !client_enter(client, PHASE_COMPUTING, 0))
         return MHD_NO;
     MHD_suspend_connection(client->connection);
-    if (smx_context_submit(daemon->service.compute, compute, client) !=
-        SMX_OK) {
+    if (!jobs_submit(daemon->jobs, compute, client)) {
         problem_memory(&x->problem);
         x->stage = STAGE_COMPUTED;
         MHD_resume_connection(client->connection);

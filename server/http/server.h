@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "../endpoint.h"
+#include "../jobs.h"
 #include "../observe/log.h"
 #include "../observe/metrics.h"
 #include "../options.h"
@@ -41,6 +42,7 @@ struct daemon {
     size_t listener_count;
     struct client_list clients;
     struct linger_list linger;
+    struct jobs *jobs;     /* that compute, beside the event loops */
     struct tokens *tokens; /* NULL: none asked for */
     struct tls *tls;       /* NULL: plain */
     struct metrics *metrics;

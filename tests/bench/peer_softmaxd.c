@@ -18,7 +18,8 @@ static void release(void)
 
 static bool prepare(struct peer_case *c)
 {
-    struct smx_config config = {.threads = c->threads, .isa = isa};
+    struct smx_config config = {
+        .size = sizeof config, .threads = c->threads, .isa = isa};
 
     return smx_context_create(&context, &config) == SMX_OK;
 }
@@ -26,19 +27,22 @@ static bool prepare(struct peer_case *c)
 static enum smx_status compute(struct peer_case *c)
 {
     double loss;
-    struct smx_logits logits = {.data = c->logits,
+    struct smx_logits logits = {.size = sizeof logits,
+                                .data = c->logits,
                                 .dtype = c->wide ? SMX_FLOAT64 : SMX_FLOAT32,
                                 .outer = c->rows,
                                 .classes = c->classes,
                                 .inner = 1};
-    struct smx_criterion criterion = {.labels = c->labels,
+    struct smx_criterion criterion = {.size = sizeof criterion,
+                                      .labels = c->labels,
+                                      .ignore = true,
                                       .ignore_index = -100};
-    struct smx_softmax_out softmax = {.values = c->out};
-    struct smx_loss_out out = {.loss = &loss};
+    struct smx_softmax_out softmax = {.size = sizeof softmax, .values = c->out};
+    struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
 
     switch (c->op) {
     case PEER_SOFTMAX:
-        return smx_softmax(context, &logits, &softmax, NULL);
+        return smx_softmax(context, &logits, NULL, &softmax, NULL);
     case PEER_LOSS:
         return smx_loss(context, &logits, &criterion, &out, NULL);
     default:

@@ -26,7 +26,7 @@ static struct service *service_get(void)
                                      .max_body = 1 << 20,
                                      .is_ready = is_ready};
     if (!service.compute) {
-        struct smx_config config = {.threads = 1};
+        struct smx_config config = {.size = sizeof config, .threads = 1};
         FUZZ_ASSERT(smx_context_create(&service.compute, &config) == SMX_OK);
     }
     return &service;

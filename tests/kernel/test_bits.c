@@ -138,7 +138,8 @@ static bool small(const struct operands *o)
 static void operands_init(struct operands *o, enum smx_dtype dtype,
                           const size_t shape[3])
 {
-    *o = (struct operands){.logits = {.dtype = dtype,
+    *o = (struct operands){.logits = {.size = sizeof o->logits,
+                                      .dtype = dtype,
                                       .outer = shape[0],
                                       .classes = shape[1],
                                       .inner = shape[2]}};
@@ -198,37 +199,40 @@ static uint64_t hash_rows(const struct operands *o, uint64_t h, const void *a)
 
 static uint64_t do_softmax(struct smx_context *context, struct operands *o)
 {
-    struct smx_softmax_out out = {.values = o->out};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->out};
 
     return hash_values(o, o->elements,
-                       smx_softmax(context, &o->logits, &out, NULL));
+                       smx_softmax(context, &o->logits, NULL, &out, NULL));
 }
 
 static uint64_t do_log_softmax(struct smx_context *context, struct operands *o)
 {
-    struct smx_softmax_out out = {.values = o->out, .log = true};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->out};
+    struct smx_softmax_options options = {.size = sizeof options, .log = true};
 
     return hash_values(o, o->elements,
-                       smx_softmax(context, &o->logits, &out, NULL));
+                       smx_softmax(context, &o->logits, &options, &out, NULL));
 }
 
 static uint64_t do_options(struct smx_context *context, struct operands *o)
 {
     struct smx_logits logits = o->logits;
-    struct smx_softmax_out out = {.values = o->out};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->out};
 
     logits.temperature = 0.7;
     logits.softcap = 30;
     logits.mask = o->mask;
     return hash_values(o, o->elements,
-                       smx_softmax(context, &logits, &out, NULL));
+                       smx_softmax(context, &logits, NULL, &out, NULL));
 }
 
 static uint64_t do_summaries(struct smx_context *context, struct operands *o)
 {
-    struct smx_softmax_out out = {
-        .logsumexp = o->a, .entropy = o->b, .argmax = o->index};
-    uint64_t h = smx_softmax(context, &o->logits, &out, NULL);
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .logsumexp = o->a,
+                                  .entropy = o->b,
+                                  .argmax = o->index};
+    uint64_t h = smx_softmax(context, &o->logits, NULL, &out, NULL);
 
     h = hash_rows(o, h, o->a);
     h = hash_rows(o, h, o->b);
@@ -239,8 +243,10 @@ static uint64_t do_top_k(struct smx_context *context, struct operands *o)
 {
     size_t k = o->logits.classes < TOP ? o->logits.classes : TOP;
     struct smx_softmax_out out = {
-        .values = o->out, .top_k = k, .indices = o->index};
-    enum smx_status status = smx_softmax(context, &o->logits, &out, NULL);
+        .size = sizeof out, .values = o->out, .indices = o->index};
+    struct smx_softmax_options options = {.size = sizeof options, .top_k = k};
+    enum smx_status status =
+        smx_softmax(context, &o->logits, &options, &out, NULL);
 
     return hash(hash_values(o, o->rows * k, status), o->index,
                 o->rows * k * sizeof *o->index);
@@ -248,13 +254,17 @@ static uint64_t do_top_k(struct smx_context *context, struct operands *o)
 
 static struct smx_criterion by_labels(const struct operands *o)
 {
-    return (struct smx_criterion){.labels = o->y, .ignore_index = -100};
+    return (struct smx_criterion){.size = sizeof(struct smx_criterion),
+                                  .labels = o->y,
+                                  .ignore = true,
+                                  .ignore_index = -100};
 }
 
 /** Everything at once. */
 static struct smx_criterion by_targets(const struct operands *o)
 {
-    return (struct smx_criterion){.targets = o->t,
+    return (struct smx_criterion){.size = sizeof(struct smx_criterion),
+                                  .targets = o->t,
                                   .weights = o->w,
                                   .label_smoothing = 0.125,
                                   .z_loss = 0.0625};
@@ -267,16 +277,18 @@ static uint64_t loss_of(struct smx_context *context, struct operands *o,
     size_t rows = 0;
     uint64_t h = 0;
 
-    for (int r = SMX_MEAN; r <= SMX_NONE; r++) {
-        struct smx_loss_out out = {.loss = o->a,
+    for (int r = SMX_REDUCTION_MEAN; r <= SMX_REDUCTION_NONE; r++) {
+        struct smx_loss_out out = {.size = sizeof out,
+                                   .loss = o->a,
                                    .divisor = &divisor,
                                    .rows = &rows,
                                    .accuracy = &accuracy};
 
         k.reduction = (enum smx_reduction)r;
         h += smx_loss(context, &o->logits, &k, &out, NULL);
-        h = r == SMX_NONE ? hash_rows(o, h, o->a)
-                          : hash(h, o->a, smx_dtype_bytes(o->logits.dtype));
+        h = r == SMX_REDUCTION_NONE
+                ? hash_rows(o, h, o->a)
+                : hash(h, o->a, smx_dtype_bytes(o->logits.dtype));
         h = hash(h, &divisor, sizeof divisor);
         h = hash(h, &accuracy, sizeof accuracy) + rows;
     }
@@ -317,13 +329,13 @@ static uint64_t do_gradient_none(struct smx_context *context,
                                  struct operands *o)
 {
     struct smx_criterion k = by_labels(o);
-    struct smx_loss_out loss = {.loss = o->a};
+    struct smx_loss_out loss = {.size = sizeof loss, .loss = o->a};
     enum smx_status status;
 
     k.weights = o->w;
     k.label_smoothing = 0.125;
     k.z_loss = 0.0625;
-    k.reduction = SMX_NONE;
+    k.reduction = SMX_REDUCTION_NONE;
     status = smx_gradient(context, &o->logits, &k, o->g, o->out, &loss, NULL);
     return hash_rows(o, hash_values(o, o->elements, status), o->a);
 }
@@ -433,7 +445,8 @@ static int visit(struct smx_context *context, FILE *golden)
 
 static bool check(const char *path, enum smx_isa isa, size_t threads)
 {
-    struct smx_config config = {.threads = threads, .isa = isa};
+    struct smx_config config = {
+        .size = sizeof config, .threads = threads, .isa = isa};
     struct smx_context *context;
     FILE *golden = fopen(path, "r");
     enum smx_status status = smx_context_create(&context, &config);

@@ -78,10 +78,12 @@ static void fill(size_t classes)
 
 static struct smx_criterion criterion_at(size_t r, bool weighted)
 {
-    return (struct smx_criterion){.labels = batch.labels + r,
+    return (struct smx_criterion){.size = sizeof(struct smx_criterion),
+                                  .labels = batch.labels + r,
                                   .weights = weighted ? batch.weights : NULL,
+                                  .ignore = true,
                                   .ignore_index = -100,
-                                  .reduction = SMX_NONE};
+                                  .reduction = SMX_REDUCTION_NONE};
 }
 
 static void compute(struct smx_context *context, size_t r, size_t rows,
@@ -90,7 +92,8 @@ static void compute(struct smx_context *context, size_t r, size_t rows,
     size_t n = batch.classes;
     struct smx_logits z = logits_float(batch.z + r * n, rows, n);
     struct smx_criterion k = criterion_at(r, weighted);
-    struct smx_loss_out out = {.loss = a->loss + r, .argmax = a->argmax + r};
+    struct smx_loss_out out = {
+        .size = sizeof out, .loss = a->loss + r, .argmax = a->argmax + r};
 
     assert_status(smx_gradient(context, &z, &k, batch.upstream + r,
                                a->gradient + r * n, &out, NULL),
@@ -122,7 +125,7 @@ static void try_batch(size_t classes, bool weighted)
     static struct answers want, got;
     struct smx_logits z;
     struct smx_criterion k = criterion_at(0, weighted);
-    struct smx_loss_out out = {.loss = got.loss};
+    struct smx_loss_out out = {.size = sizeof out, .loss = got.loss};
 
     fill(classes);
     for (size_t r = 0; r < ROWS; r++)

@@ -45,14 +45,19 @@ static void compute(struct smx_context *context, struct smx_logits logits,
     logits.data = z + at;
     if (logits.mask)
         logits.mask = mask + at;
-    struct smx_softmax_out out = {.values = a->p, .logsumexp = a->lse};
-    struct smx_softmax_out log = {.values = a->logs, .log = true};
-    struct smx_criterion criterion = {
-        .labels = labels + row, .z_loss = 0.01, .reduction = SMX_NONE};
-    struct smx_loss_out loss = {.loss = a->loss};
+    struct smx_softmax_out out = {
+        .size = sizeof out, .values = a->p, .logsumexp = a->lse};
+    struct smx_softmax_out log = {.size = sizeof log, .values = a->logs};
+    struct smx_criterion criterion = {.size = sizeof criterion,
+                                      .labels = labels + row,
+                                      .z_loss = 0.01,
+                                      .reduction = SMX_REDUCTION_NONE};
+    struct smx_loss_out loss = {.size = sizeof loss, .loss = a->loss};
 
-    assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
-    assert_status(smx_softmax(context, &logits, &log, NULL), SMX_OK);
+    assert_status(smx_softmax(context, &logits, NULL, &out, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(context, &logits, OPTIONS(.log = true), &log, NULL),
+        SMX_OK);
     assert_status(smx_gradient(context, &logits, &criterion, NULL, a->gradient,
                                &loss, NULL),
                   SMX_OK);
@@ -69,7 +74,8 @@ static void same(const double *all, const double *alone, size_t n)
 static void try_rows(struct smx_context *context, size_t n, bool masked)
 {
     static struct answers all, alone;
-    struct smx_logits logits = {.dtype = SMX_FLOAT64,
+    struct smx_logits logits = {.size = sizeof logits,
+                                .dtype = SMX_FLOAT64,
                                 .outer = ROWS,
                                 .classes = n,
                                 .inner = 1,
@@ -110,8 +116,11 @@ static void columns(void **state)
     (void)state;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         size_t n = sizes[s];
-        struct smx_logits logits = {
-            .dtype = SMX_FLOAT64, .outer = 1, .classes = n, .inner = ROWS};
+        struct smx_logits logits = {.size = sizeof logits,
+                                    .dtype = SMX_FLOAT64,
+                                    .outer = 1,
+                                    .classes = n,
+                                    .inner = ROWS};
 
         for (size_t r = 0; r < ROWS; r++)
             fill(n, r, ROWS, r);

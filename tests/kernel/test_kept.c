@@ -44,9 +44,9 @@ static void softmax_of(struct smx_context *context, const float *x, size_t rows,
                        size_t n, float *p)
 {
     struct smx_logits logits = logits_float(x, rows, n);
-    struct smx_softmax_out out = {.values = p};
+    struct smx_softmax_out out = {.size = sizeof out, .values = p};
 
-    assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(context, &logits, NULL, &out, NULL), SMX_OK);
 }
 
 static void gradient_of(struct smx_context *context, const float *x,
@@ -54,9 +54,12 @@ static void gradient_of(struct smx_context *context, const float *x,
                         float *d)
 {
     struct smx_logits logits = logits_float(x, rows, n);
-    struct smx_criterion criterion = {
-        .labels = labels + first, .reduction = SMX_NONE, .ignore_index = -100};
-    struct smx_loss_out out = {.loss = loss};
+    struct smx_criterion criterion = {.size = sizeof criterion,
+                                      .labels = labels + first,
+                                      .reduction = SMX_REDUCTION_NONE,
+                                      .ignore = true,
+                                      .ignore_index = -100};
+    struct smx_loss_out out = {.size = sizeof out, .loss = loss};
 
     assert_status(smx_gradient(context, &logits, &criterion, upstream + first,
                                d, &out, NULL),
@@ -113,7 +116,7 @@ static void try_threads(size_t rows, size_t n, unsigned threads)
 {
     static float want[MOST], wanted[MOST];
     float losses[ROWS], loss[ROWS];
-    struct smx_config config = {.threads = threads};
+    struct smx_config config = {.size = sizeof config, .threads = threads};
     struct smx_context *context;
 
     assert_status(smx_context_create(&context, &config), SMX_OK);

@@ -57,10 +57,10 @@ static enum smx_status run_softmax(struct smx_context *context,
                                    const struct smx_logits *logits,
                                    const struct extras *extras, void *out)
 {
-    struct smx_softmax_out o = {.values = out};
+    struct smx_softmax_out o = {.size = sizeof o, .values = out};
 
     (void)extras;
-    return smx_softmax(context, logits, &o, NULL);
+    return smx_softmax(context, logits, NULL, &o, NULL);
 }
 
 static void exact_softmax(const struct smx_logits *logits,
@@ -76,10 +76,10 @@ static enum smx_status run_log_softmax(struct smx_context *context,
                                        const struct smx_logits *logits,
                                        const struct extras *extras, void *out)
 {
-    struct smx_softmax_out o = {.values = out, .log = true};
+    struct smx_softmax_out o = {.size = sizeof o, .values = out};
 
     (void)extras;
-    return smx_softmax(context, logits, &o, NULL);
+    return smx_softmax(context, logits, OPTIONS(.log = true), &o, NULL);
 }
 
 static void exact_log_softmax(const struct smx_logits *logits,
@@ -95,10 +95,10 @@ static enum smx_status run_logsumexp(struct smx_context *context,
                                      const struct smx_logits *logits,
                                      const struct extras *extras, void *out)
 {
-    struct smx_softmax_out o = {.logsumexp = out};
+    struct smx_softmax_out o = {.size = sizeof o, .logsumexp = out};
 
     (void)extras;
-    return smx_softmax(context, logits, &o, NULL);
+    return smx_softmax(context, logits, NULL, &o, NULL);
 }
 
 static void exact_logsumexp(const struct smx_logits *logits,
@@ -111,8 +111,11 @@ static void exact_logsumexp(const struct smx_logits *logits,
 
 static struct smx_criterion criterion_of(const struct extras *extras)
 {
-    return (struct smx_criterion){
-        .labels = extras->labels, .ignore_index = -100, .reduction = SMX_NONE};
+    return (struct smx_criterion){.size = sizeof(struct smx_criterion),
+                                  .labels = extras->labels,
+                                  .ignore = true,
+                                  .ignore_index = -100,
+                                  .reduction = SMX_REDUCTION_NONE};
 }
 
 static enum smx_status run_loss(struct smx_context *context,
@@ -120,7 +123,7 @@ static enum smx_status run_loss(struct smx_context *context,
                                 const struct extras *extras, void *out)
 {
     struct smx_criterion k = criterion_of(extras);
-    struct smx_loss_out o = {.loss = out};
+    struct smx_loss_out o = {.size = sizeof o, .loss = out};
 
     return smx_loss(context, logits, &k, &o, NULL);
 }
@@ -285,7 +288,8 @@ static void try_size(const struct subject *s, enum draw_kind kind,
     void *z = must(calloc(n, sizeof(double)));
     void *want = must(calloc(n, sizeof(double)));
     struct extras e = {.upstream = must(calloc(n, sizeof(double)))};
-    struct smx_logits logits = {.data = z,
+    struct smx_logits logits = {.size = sizeof logits,
+                                .data = z,
                                 .dtype = s->dtype,
                                 .outer = rows,
                                 .classes = classes,
@@ -310,7 +314,7 @@ static const size_t around[] = {127,  128,  129,  1000, 4095,
 static void every_size_and_kind(void **state)
 {
     const struct subject *s = *state;
-    struct smx_config config = {.isa = s->isa};
+    struct smx_config config = {.size = sizeof config, .isa = s->isa};
 
     assert_status(smx_context_create(&tier_context, &config), SMX_OK);
     for (int kind = 0; kind < DRAW_KINDS; kind++) {
@@ -345,7 +349,7 @@ static void a_row_of_16777216_classes(void **state)
     float *z = must(calloc(LONGEST, sizeof *z));
     float *p = must(calloc(LONGEST, sizeof *p));
     struct smx_logits logits = logits_float(z, 1, LONGEST);
-    struct smx_softmax_out out = {.values = p};
+    struct smx_softmax_out out = {.size = sizeof out, .values = p};
     long double top = -INFINITY, log_sum;
     double worst = 0;
 
@@ -355,8 +359,9 @@ static void a_row_of_16777216_classes(void **state)
         top = z[c] > top ? z[c] : top;
     log_sum = exact_log_sum(z, top);
     for (int log = 0; log < 2; log++) {
-        out.log = log;
-        assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+        assert_status(smx_softmax(expect_context, &logits, OPTIONS(.log = log),
+                                  &out, NULL),
+                      SMX_OK);
         for (size_t c = 0; c < LONGEST; c += log ? 1 : 16) {
             long double l = z[c] - top - log_sum;
             double error = ulp_error(SMX_FLOAT32, p[c], log ? l : expl(l), 0);
@@ -407,9 +412,11 @@ static void bench_subject(const struct subject *s)
         void *z = must(calloc(n, sizeof(double)));
         void *out = must(calloc(n, sizeof(double)));
         struct extras e = {.upstream = z};
-        struct smx_config config = {.threads = 1, .isa = s->isa};
+        struct smx_config config = {
+            .size = sizeof config, .threads = 1, .isa = s->isa};
         struct smx_context *context;
-        struct smx_logits logits = {.data = z,
+        struct smx_logits logits = {.size = sizeof logits,
+                                    .data = z,
                                     .dtype = s->dtype,
                                     .outer = ROWS,
                                     .classes = sizes[i],
@@ -460,7 +467,7 @@ int main(int argc, char **argv)
 {
     static struct subject subjects[OPERATIONS * 2 * 4];
     static struct CMUnitTest tests[OPERATIONS * 2 * 4 + 1];
-    struct smx_config config = {.isa = SMX_ISA_BASE};
+    struct smx_config config = {.size = sizeof config, .isa = SMX_ISA_BASE};
     size_t count = list_subjects(subjects);
     int failed;
 

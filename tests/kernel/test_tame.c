@@ -40,10 +40,10 @@ static void softmax_of(struct smx_context *context, const float *z, size_t rows,
                        size_t n, double temperature, float *p)
 {
     struct smx_logits logits = logits_float(z, rows, n);
-    struct smx_softmax_out out = {.values = p};
+    struct smx_softmax_out out = {.size = sizeof out, .values = p};
 
     logits.temperature = temperature;
-    assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(context, &logits, NULL, &out, NULL), SMX_OK);
 }
 
 static void try_row(size_t n, double top, double temperature)
@@ -98,7 +98,8 @@ static void try_gradient(size_t n, float upstream, double temperature)
     static long double exact[MOST], scale[MOST];
     int64_t label = (int64_t)random_below(&seed, n);
     struct smx_logits logits = logits_float(z, 1, n);
-    struct smx_criterion criterion = {.labels = &label};
+    struct smx_criterion criterion = {.size = sizeof criterion,
+                                      .labels = &label};
 
     fill(z, n, 30 * random_unit(&seed), temperature);
     z[random_below(&seed, n)] = -INFINITY;
@@ -168,8 +169,10 @@ static void gradient_of(struct smx_context *context, float *z, size_t rows,
                         float *gradient)
 {
     struct smx_logits logits = logits_float(z, rows, n);
-    struct smx_criterion criterion = {.labels = labels, .reduction = SMX_NONE};
-    struct smx_loss_out out = {.loss = loss};
+    struct smx_criterion criterion = {.size = sizeof criterion,
+                                      .labels = labels,
+                                      .reduction = SMX_REDUCTION_NONE};
+    struct smx_loss_out out = {.size = sizeof out, .loss = loss};
 
     assert_status(
         smx_gradient(context, &logits, &criterion, NULL, gradient, &out, NULL),
@@ -189,7 +192,8 @@ static void confident_labels(void **state)
             size_t n = sizes[s];
             int64_t label = (int64_t)random_below(&seed, n);
             struct smx_logits logits = logits_float(z, 1, n);
-            struct smx_criterion criterion = {.labels = &label};
+            struct smx_criterion criterion = {.size = sizeof criterion,
+                                              .labels = &label};
 
             for (size_t c = 0; c < n; c++)
                 z[c] = (float)random_unit(&seed);
@@ -273,20 +277,21 @@ static void try_refused(struct smx_context *context, const float *z, size_t n,
     const int64_t labels[2] = {0, 0};
     float loss = 5;
     struct smx_logits logits = logits_float(z, 2, n);
-    struct smx_criterion criterion = {.labels = labels};
-    struct smx_softmax_out values = {.values = out};
-    struct smx_loss_out losses = {.loss = &loss};
+    struct smx_criterion criterion = {.size = sizeof criterion,
+                                      .labels = labels};
+    struct smx_softmax_out values = {.size = sizeof values, .values = out};
+    struct smx_loss_out losses = {.size = sizeof losses, .loss = &loss};
 
     for (int i = 0; i < 3; i++) {
-        struct smx_where where = {SMX_WEIGHTS, SIZE_MAX};
+        struct smx_where where = {.size = sizeof where};
         enum smx_status status =
-            i == 0   ? smx_softmax(context, &logits, &values, &where)
+            i == 0   ? smx_softmax(context, &logits, NULL, &values, &where)
             : i == 1 ? smx_loss(context, &logits, &criterion, &losses, &where)
                      : smx_gradient(context, &logits, &criterion, NULL, out,
                                     &losses, &where);
 
         assert_status(status, SMX_ENONFINITE);
-        assert_int_equal(where.operand, SMX_LOGITS);
+        assert_int_equal(where.field, SMX_FIELD_LOGITS);
         assert_int_equal(where.index, at);
     }
     assert_memory_equal(out, before, sizeof out);

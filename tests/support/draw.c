@@ -110,9 +110,10 @@ static void draw_labels(struct draw *d, struct random *random)
     struct smx_criterion *k = &d->criterion;
 
     k->labels = d->labels = must(calloc(d->rows, sizeof *d->labels));
+    k->ignore = !random_once_in(random, 4);
     k->ignore_index = random_once_in(random, 3) ? 0 : -100;
     for (size_t r = 0; r < d->rows; r++)
-        d->labels[r] = random_once_in(random, 6)
+        d->labels[r] = k->ignore && random_once_in(random, 6)
                            ? k->ignore_index
                            : (int64_t)random_below(random, d->logits.classes);
 }
@@ -146,7 +147,8 @@ static void draw_criterion(struct draw *d, struct random *random)
 void draw_init(struct draw *d, struct random *random, enum smx_dtype dtype,
                bool options)
 {
-    *d = (struct draw){.logits = {.dtype = dtype}};
+    *d = (struct draw){.logits = {.size = sizeof d->logits, .dtype = dtype},
+                       .criterion.size = sizeof d->criterion};
     d->kind = (enum draw_kind)random_below(random, DRAW_KINDS);
     draw_shape(d, random);
     d->logits.data = d->data = room(d->elements);

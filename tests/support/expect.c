@@ -25,7 +25,8 @@ int expect_stop(void **state)
 static struct smx_logits logits_of(const void *data, enum smx_dtype dtype,
                                    size_t rows, size_t classes)
 {
-    return (struct smx_logits){.data = data,
+    return (struct smx_logits){.size = sizeof(struct smx_logits),
+                               .data = data,
                                .dtype = dtype,
                                .outer = rows,
                                .classes = classes,

@@ -16,6 +16,11 @@ struct smx_logits logits_float(const float *data, size_t rows, size_t classes);
 struct smx_logits logits_double(const double *data, size_t rows,
                                 size_t classes);
 
+/** What is not the default of a softmax: OPTIONS(.log = true). */
+#define OPTIONS(...)                                                           \
+    (&(const struct smx_softmax_options){                                      \
+        .size = sizeof(struct smx_softmax_options), __VA_ARGS__})
+
 /** Within ulps units in the last place of max(|want|, |scale|). */
 #define assert_ulp(dtype, got, want, scale, ulps)                              \
     expect_ulp(dtype, got, want, scale, ulps, #got, __FILE__, __LINE__)

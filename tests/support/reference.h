@@ -27,7 +27,7 @@ void reference_top_k(const struct smx_logits *logits, bool log, size_t k,
                      long double *values, int64_t *indices);
 
 struct reference_loss {
-    long double *loss;  /* one, or with SMX_NONE one a row */
+    long double *loss;  /* one, or with SMX_REDUCTION_NONE one a row */
     long double *scale; /* the same shape */
     double divisor;
     size_t rows;

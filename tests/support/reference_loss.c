@@ -57,6 +57,11 @@ static long double mass_of(const struct cost *cost, const struct row *row,
            smoothed(e, hot, (long double)row->classes);
 }
 
+static bool is_ignored(const struct smx_criterion *k, size_t r)
+{
+    return k->labels && k->ignore && k->labels[r] == k->ignore_index;
+}
+
 static bool is_hit(const struct cost *cost, const struct row *row, size_t r)
 {
     const struct smx_criterion *k = cost->criterion;
@@ -98,7 +103,7 @@ static void cost_load(struct cost *cost, const struct row *row, size_t r)
     long double *mass = cost->mass;
 
     *cost = (struct cost){.criterion = k, .mass = mass};
-    cost->ignored = k->labels && k->labels[r] == k->ignore_index;
+    cost->ignored = is_ignored(k, r);
     if (cost->ignored)
         return;
     for (size_t c = 0; c < row->classes; c++)
@@ -121,7 +126,7 @@ struct share {
 static struct share share_of(const struct smx_criterion *criterion,
                              long double divisor, size_t rows)
 {
-    if (criterion->reduction != SMX_MEAN)
+    if (criterion->reduction != SMX_REDUCTION_MEAN)
         return (struct share){1, 1};
     if (divisor == 0)
         return (struct share){0, 0};
@@ -139,7 +144,7 @@ static long double divisor_of(const struct smx_logits *logits,
     for (size_t r = 0; r < row_count(logits); r++) {
         const int64_t *y = criterion->labels;
 
-        if (y && y[r] == criterion->ignore_index)
+        if (is_ignored(criterion, r))
             continue;
         ++*rows;
         sum_add(&divisor, y ? weight_of(&cost, logits, (size_t)y[r]) : 1);
@@ -168,12 +173,12 @@ void reference_loss(const struct smx_logits *logits,
         sum_add(&z, cost.z);
         sum_add(&main_size, cost.scale);
         sum_add(&z_size, cost.z_scale);
-        if (criterion->reduction == SMX_NONE) {
+        if (criterion->reduction == SMX_REDUCTION_NONE) {
             out->loss[r] = cost.loss + cost.z;
             out->scale[r] = cost.scale + cost.z_scale;
         }
     }
-    if (criterion->reduction != SMX_NONE) {
+    if (criterion->reduction != SMX_REDUCTION_NONE) {
         bool none = share.main == 0;
         *out->loss =
             none ? 0 : sum_get(&main) * share.main + sum_get(&z) * share.z;
@@ -214,7 +219,7 @@ void reference_gradient(const struct smx_logits *logits,
     row_init(&row, logits);
     cost.mass = must(calloc(logits->classes, sizeof *cost.mass));
     for (size_t r = 0; r < row_count(logits); r++) {
-        size_t at = criterion->reduction == SMX_NONE ? r : 0;
+        size_t at = criterion->reduction == SMX_REDUCTION_NONE ? r : 0;
         long double g =
             upstream ? reference_get(upstream, logits->dtype, at) : 1;
 

@@ -7,7 +7,8 @@ int tiers_open(void **state)
 {
     (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
-        struct smx_config config = {.threads = 2, .isa = (enum smx_isa)isa};
+        struct smx_config config = {
+            .size = sizeof config, .threads = 2, .isa = (enum smx_isa)isa};
 
         if (smx_isa_available((enum smx_isa)isa) &&
             smx_context_create(&tiers[isa], &config) != SMX_OK)

@@ -133,6 +133,7 @@ static void load_shape(struct operands *o)
          json_is_array(v); v = json_array_get(v, 0))
         shape[rank++] = json_array_size(v);
     axis = wanted < 0 ? (size_t)((int64_t)rank + wanted) : (size_t)wanted;
+    o->logits.size = sizeof o->logits;
     o->logits.outer = o->logits.inner = 1;
     for (size_t i = 0; i < axis; i++)
         o->logits.outer *= shape[i];
@@ -140,6 +141,8 @@ static void load_shape(struct operands *o)
         o->logits.inner *= shape[i];
     o->logits.classes = shape[axis];
     o->rows = o->logits.outer * o->logits.inner;
+    if (o->rows == 0) /* 0 as inner is 1 */
+        o->logits.outer = 0;
     o->elements = o->rows * o->logits.classes;
 }
 
@@ -163,15 +166,17 @@ static void load_mask(struct operands *o)
 static void load_criterion(struct operands *o)
 {
     o->criterion = (struct smx_criterion){
+        .size = sizeof(struct smx_criterion),
         .labels = o->labels = integers(o, "labels"),
         .targets = o->targets = floats(o, "targets"),
         .weights = o->weights = floats(o, "weights"),
+        .ignore = true,
         .ignore_index = (int64_t)number(o, "ignore_index", -100),
         .label_smoothing = number(o, "label_smoothing", 0),
         .z_loss = number(o, "z_loss", 0),
-        .reduction = says(o, "reduction", "sum")    ? SMX_SUM
-                     : says(o, "reduction", "none") ? SMX_NONE
-                                                    : SMX_MEAN,
+        .reduction = says(o, "reduction", "sum")    ? SMX_REDUCTION_SUM
+                     : says(o, "reduction", "none") ? SMX_REDUCTION_NONE
+                                                    : SMX_REDUCTION_MEAN,
     };
 }
 
@@ -232,7 +237,7 @@ static void results_init(struct results *x, const struct operands *o)
 
     *x = (struct results){.row_count = o->rows, .value_count = o->elements};
     x->index_count = o->rows * o->top_k;
-    x->loss_count = o->criterion.reduction == SMX_NONE ? o->rows : 1;
+    x->loss_count = o->criterion.reduction == SMX_REDUCTION_NONE ? o->rows : 1;
     if (kind == KIND_SOFTMAX && o->top_k)
         x->value_count = x->index_count;
     if (kind == KIND_JACOBIAN)
@@ -310,17 +315,25 @@ static void raw_widen(struct raw *raw, enum smx_dtype dtype, struct results *x)
 static enum smx_status call(struct smx_context *context,
                             const struct operands *o, struct raw *raw)
 {
-    struct smx_loss_out loss = {raw->loss,      &raw->divisor, &raw->rows,
-                                raw->logsumexp, raw->argmax,   &raw->accuracy};
-    struct smx_softmax_out out = {
-        raw->values,    o->log,
-        o->top_k,       o->top_k ? raw->indices : NULL,
-        raw->logsumexp, raw->entropy,
-        raw->argmax};
+    struct smx_loss_out loss = {.size = sizeof loss,
+                                .loss = raw->loss,
+                                .divisor = &raw->divisor,
+                                .rows = &raw->rows,
+                                .logsumexp = raw->logsumexp,
+                                .argmax = raw->argmax,
+                                .accuracy = &raw->accuracy};
+    struct smx_softmax_options options = {
+        .size = sizeof options, .log = o->log, .top_k = o->top_k};
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .values = raw->values,
+                                  .indices = o->top_k ? raw->indices : NULL,
+                                  .logsumexp = raw->logsumexp,
+                                  .entropy = raw->entropy,
+                                  .argmax = raw->argmax};
 
     switch (kind_of(o)) {
     case KIND_SOFTMAX:
-        return smx_softmax(context, &o->logits, &out, NULL);
+        return smx_softmax(context, &o->logits, &options, &out, NULL);
     case KIND_LOSS:
         return smx_loss(context, &o->logits, &o->criterion, &loss, NULL);
     case KIND_GRADIENT:

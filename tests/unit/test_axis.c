@@ -93,7 +93,8 @@ static void operands_free(struct operands *o)
 
 static struct smx_logits middle_of(const struct operands *o, const float *data)
 {
-    return (struct smx_logits){.data = data,
+    return (struct smx_logits){.size = sizeof(struct smx_logits),
+                               .data = data,
                                .outer = o->shape.outer,
                                .classes = o->shape.classes,
                                .inner = o->shape.inner,
@@ -117,15 +118,17 @@ static void assert_same(struct operands *o)
 static void softmax_of(struct operands *o, bool log)
 {
     struct smx_logits z = middle_of(o, o->middle), last = last_of(o);
-    struct smx_softmax_out out = {.values = o->got, .log = log};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->got};
+    const struct smx_softmax_options *options = OPTIONS(.log = log);
 
-    assert_status(smx_softmax(expect_context, &z, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &z, options, &out, NULL), SMX_OK);
     out.values = o->want;
-    assert_status(smx_softmax(expect_context, &last, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &last, options, &out, NULL),
+                  SMX_OK);
     assert_same(o);
     memcpy(o->got, o->middle, o->count * sizeof(float));
     z.data = out.values = o->got;
-    assert_status(smx_softmax(expect_context, &z, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &z, options, &out, NULL), SMX_OK);
     assert_same(o);
 }
 
@@ -144,9 +147,12 @@ static void probabilities(void **state)
 static void gradient_of(struct operands *o, bool by_targets)
 {
     struct smx_logits z = middle_of(o, o->middle), last = last_of(o);
-    struct smx_criterion k = {.ignore_index = -100, .label_smoothing = 0.1};
+    struct smx_criterion k = {.size = sizeof k,
+                              .ignore = true,
+                              .ignore_index = -100,
+                              .label_smoothing = 0.1};
     float loss[2];
-    struct smx_loss_out out = {.loss = &loss[0]};
+    struct smx_loss_out out = {.size = sizeof out, .loss = &loss[0]};
 
     k.labels = by_targets ? NULL : o->labels;
     k.targets = by_targets ? o->targets : NULL;
@@ -207,15 +213,18 @@ static void a_bad_logit_is_named(void **state)
     for (size_t s = 0; s < SHAPES; s++) {
         struct operands o = operands_new(shapes[s]);
         struct smx_logits z = middle_of(&o, o.middle);
-        struct smx_softmax_out out = {.values = o.got};
-        struct smx_criterion k = {.labels = o.labels, .ignore_index = -100};
+        struct smx_softmax_out out = {.size = sizeof out, .values = o.got};
+        struct smx_criterion k = {.size = sizeof k,
+                                  .labels = o.labels,
+                                  .ignore = true,
+                                  .ignore_index = -100};
         size_t bad = random_below(&seed, o.count);
-        struct smx_where where = {SMX_UPSTREAM, 0};
+        struct smx_where where = {.size = sizeof where};
 
         o.middle[bad] = s % 2 ? NAN : INFINITY;
-        assert_status(smx_softmax(expect_context, &z, &out, &where),
+        assert_status(smx_softmax(expect_context, &z, NULL, &out, &where),
                       SMX_ENONFINITE);
-        assert_int_equal(where.operand, SMX_LOGITS);
+        assert_int_equal(where.field, SMX_FIELD_LOGITS);
         assert_int_equal(where.index, bad);
         assert_status(
             smx_gradient(expect_context, &z, &k, NULL, o.got, NULL, &where),

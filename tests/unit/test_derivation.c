@@ -26,16 +26,17 @@ static void exact_softmax(double a[C])
 static void softmax_of(const double *logits, bool log, double out[C])
 {
     struct smx_logits l = logits_double(logits, 1, C);
-    struct smx_softmax_out o = {.values = out, .log = log};
+    struct smx_softmax_out o = {.size = sizeof o, .values = out};
 
-    assert_status(smx_softmax(expect_context, &l, &o, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(expect_context, &l, OPTIONS(.log = log), &o, NULL), SMX_OK);
 }
 
 static double loss_of(const double *logits, const struct smx_criterion *k)
 {
     struct smx_logits l = logits_double(logits, 1, C);
     double loss;
-    struct smx_loss_out o = {.loss = &loss};
+    struct smx_loss_out o = {.size = sizeof o, .loss = &loss};
 
     assert_status(smx_loss(expect_context, &l, k, &o, NULL), SMX_OK);
     return loss;
@@ -78,7 +79,10 @@ static void loss_is_minus_the_log_of_the_label(void **state)
     (void)state;
     exact_softmax(a);
     for (int64_t y = 0; y < C; y++) {
-        struct smx_criterion k = {.labels = &y, .ignore_index = -100};
+        struct smx_criterion k = {.size = sizeof k,
+                                  .labels = &y,
+                                  .ignore = true,
+                                  .ignore_index = -100};
 
         assert_close(loss_of(z, &k), -log(a[y]), 1e-14);
     }
@@ -87,7 +91,7 @@ static void loss_is_minus_the_log_of_the_label(void **state)
 static void loss_of_soft_targets_is_the_cross_entropy(void **state)
 {
     const double t[C] = {0.125, 0.25, 0.5, 0, 0.125};
-    struct smx_criterion k = {.targets = t};
+    struct smx_criterion k = {.size = sizeof k, .targets = t};
     double a[C], want = 0;
 
     (void)state;
@@ -105,7 +109,10 @@ static void gradient_of_a_label_is_a_minus_y(void **state)
     (void)state;
     exact_softmax(a);
     for (int64_t y = 0; y < C; y++) {
-        struct smx_criterion k = {.labels = &y, .ignore_index = -100};
+        struct smx_criterion k = {.size = sizeof k,
+                                  .labels = &y,
+                                  .ignore = true,
+                                  .ignore_index = -100};
 
         gradient_of(&k, got);
         for (int i = 0; i < C; i++)
@@ -122,7 +129,7 @@ static void gradient_of_one_hot_targets_is_a_minus_y(void **state)
     exact_softmax(a);
     for (int y = 0; y < C; y++) {
         double t[C] = {0};
-        struct smx_criterion k = {.targets = t};
+        struct smx_criterion k = {.size = sizeof k, .targets = t};
 
         t[y] = 1;
         gradient_of(&k, got);
@@ -135,7 +142,7 @@ static void gradient_of_one_hot_targets_is_a_minus_y(void **state)
 static void gradient_of_targets_scales_a_by_their_sum(void **state)
 {
     const double t[C] = {0.5, 0.25, 1, 0, 0.75};
-    struct smx_criterion k = {.targets = t};
+    struct smx_criterion k = {.size = sizeof k, .targets = t};
     double a[C], got[C];
 
     (void)state;
@@ -182,7 +189,8 @@ static void jacobian_of_the_log_is_delta_minus_a(void **state)
 static void gradient_is_the_jacobian_times_the_slope_of_the_log(void **state)
 {
     const int64_t y = 2;
-    struct smx_criterion k = {.labels = &y, .ignore_index = -100};
+    struct smx_criterion k = {
+        .size = sizeof k, .labels = &y, .ignore = true, .ignore_index = -100};
     double a[C], jacobian[C][C], got[C];
 
     (void)state;
@@ -245,9 +253,11 @@ static void gradient_agrees_with_central_differences(void **state)
         for (int weighted = 0; weighted < 2; weighted++)
             for (int smooth = 0; smooth < 3; smooth++) {
                 struct smx_criterion k = {
+                    .size = sizeof k,
                     .labels = soft ? NULL : &y,
                     .targets = soft ? t : NULL,
                     .weights = weighted ? w : NULL,
+                    .ignore = true,
                     .ignore_index = -100,
                     .label_smoothing = smooth * 0.25,
                     .z_loss = smooth * 0.125,

@@ -62,9 +62,11 @@ static void softmax_has_no_nan(const struct smx_logits *logits, bool log)
 {
     double p[N], lse[ROWS], entropy[ROWS];
     struct smx_softmax_out out = {
-        .log = log, .values = p, .logsumexp = lse, .entropy = entropy};
+        .size = sizeof out, .values = p, .logsumexp = lse, .entropy = entropy};
 
-    assert_status(smx_softmax(expect_context, logits, &out, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(expect_context, logits, OPTIONS(.log = log), &out, NULL),
+        SMX_OK);
     assert_numbers(p, logits->dtype, N);
     assert_numbers(lse, logits->dtype, ROWS);
     assert_numbers(entropy, logits->dtype, ROWS);
@@ -76,14 +78,17 @@ static void loss_has_no_nan(const struct smx_logits *logits)
     int64_t y[ROWS] = {(int64_t)random_below(&seed, CLASSES), -100};
     bool soft = random_below(&seed, 2);
     struct smx_criterion k = {
+        .size = sizeof k,
         .labels = soft ? NULL : y,
         .targets = soft ? t : NULL,
         .weights = random_below(&seed, 2) ? w : NULL,
+        .ignore = true,
         .ignore_index = random_below(&seed, 2) ? -100 : 1,
         .label_smoothing = (double)random_below(&seed, 3) / 2,
         .z_loss = option(),
         .reduction = (enum smx_reduction)random_below(&seed, 3)};
-    struct smx_loss_out out = {.loss = loss, .divisor = &divisor};
+    struct smx_loss_out out = {
+        .size = sizeof out, .loss = loss, .divisor = &divisor};
 
     y[1] = k.ignore_index;
     fill(t, logits->dtype, N, false, false);
@@ -94,7 +99,8 @@ static void loss_has_no_nan(const struct smx_logits *logits)
                                NULL),
                   SMX_OK);
     assert_numbers(g, logits->dtype, N);
-    assert_numbers(loss, logits->dtype, k.reduction == SMX_NONE ? ROWS : 1);
+    assert_numbers(loss, logits->dtype,
+                   k.reduction == SMX_REDUCTION_NONE ? ROWS : 1);
     assert_false(isnan(divisor));
 }
 
@@ -116,6 +122,7 @@ static void nothing_is_nan(void **state)
     for (int i = 0; i < REQUESTS; i++) {
         double z[N];
         struct smx_logits logits = {
+            .size = sizeof logits,
             .data = z,
             .dtype = random_below(&seed, 2) ? SMX_FLOAT64 : SMX_FLOAT32,
             .outer = ROWS,
@@ -133,7 +140,8 @@ static void nothing_is_nan(void **state)
 
 static struct smx_logits two(const double *z, double temperature)
 {
-    return (struct smx_logits){.data = z,
+    return (struct smx_logits){.size = sizeof(struct smx_logits),
+                               .data = z,
                                .dtype = SMX_FLOAT64,
                                .outer = 1,
                                .classes = 2,
@@ -146,13 +154,17 @@ static void smallest_temperature_is_a_one_hot(void **state)
     const double z[] = {-1, -2};
     const int64_t y = 0;
     struct smx_logits logits = two(z, DBL_TRUE_MIN);
-    struct smx_criterion k = {.labels = &y, .ignore_index = -100};
+    struct smx_criterion k = {
+        .size = sizeof k, .labels = &y, .ignore = true, .ignore_index = -100};
     double l[2], lse, g[2], loss;
-    struct smx_softmax_out out = {.log = true, .values = l, .logsumexp = &lse};
-    struct smx_loss_out costs = {.loss = &loss};
+    struct smx_softmax_out out = {
+        .size = sizeof out, .values = l, .logsumexp = &lse};
+    struct smx_loss_out costs = {.size = sizeof costs, .loss = &loss};
 
     (void)state;
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(expect_context, &logits, OPTIONS(.log = true), &out, NULL),
+        SMX_OK);
     assert_true(l[0] == 0 && l[1] == -INFINITY && lse == -INFINITY);
     assert_status(
         smx_gradient(expect_context, &logits, &k, NULL, g, &costs, NULL),
@@ -165,10 +177,11 @@ static void difference_may_overflow(void **state)
     const double z[] = {DBL_MAX, -DBL_MAX};
     struct smx_logits logits = two(z, DBL_MAX);
     double p[2];
-    struct smx_softmax_out out = {.values = p};
+    struct smx_softmax_out out = {.size = sizeof out, .values = p};
 
     (void)state;
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &logits, NULL, &out, NULL),
+                  SMX_OK);
     assert_true(fabs(p[0] - 1 / (1 + exp(-2))) < 1e-15);
 }
 

@@ -13,9 +13,10 @@ static void check(const struct smx_logits *logits, struct smx_criterion k,
                   size_t count, double tolerance)
 {
     double got[4];
-    struct smx_loss_out out = {.loss = got};
+    struct smx_loss_out out = {.size = sizeof out, .loss = got};
 
     k.reduction = reduction;
+    k.ignore = true;
     k.ignore_index = -100;
     assert_status(smx_loss(expect_context, logits, &k, &out, NULL), SMX_OK);
     for (size_t i = 0; i < count; i++)
@@ -30,12 +31,12 @@ static void pytorch_25571_weighted_mean(void **state)
     const double none[] = {5.63898637, 4.95932424}, sum = 10.5983,
                  mean = 1.05983106;
     struct smx_logits l = logits_double(z, 2, 3);
-    struct smx_criterion k = {.labels = y, .weights = w};
+    struct smx_criterion k = {.size = sizeof k, .labels = y, .weights = w};
 
     (void)state;
-    check(&l, k, SMX_NONE, none, 2, 1e-8);
-    check(&l, k, SMX_SUM, &sum, 1, 1e-5);
-    check(&l, k, SMX_MEAN, &mean, 1, 1e-8);
+    check(&l, k, SMX_REDUCTION_NONE, none, 2, 1e-8);
+    check(&l, k, SMX_REDUCTION_SUM, &sum, 1, 1e-5);
+    check(&l, k, SMX_REDUCTION_MEAN, &mean, 1, 1e-8);
 }
 
 static void pytorch_8062_mean_divides_by_the_weights(void **state)
@@ -44,11 +45,11 @@ static void pytorch_8062_mean_divides_by_the_weights(void **state)
     const int64_t y[] = {0, 1};
     const double none[] = {4000, 0}, mean = 133.333333;
     struct smx_logits l = logits_double(z, 2, 2);
-    struct smx_criterion k = {.labels = y, .weights = w};
+    struct smx_criterion k = {.size = sizeof k, .labels = y, .weights = w};
 
     (void)state;
-    check(&l, k, SMX_NONE, none, 2, 1e-12);
-    check(&l, k, SMX_MEAN, &mean, 1, 1e-8);
+    check(&l, k, SMX_REDUCTION_NONE, none, 2, 1e-12);
+    check(&l, k, SMX_REDUCTION_MEAN, &mean, 1, 1e-8);
 }
 
 static void pytorch_104776_weights_with_smoothed_targets(void **state)
@@ -60,10 +61,12 @@ static void pytorch_104776_weights_with_smoothed_targets(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         struct smx_logits l = logits_double(z[i], 1, 2);
-        struct smx_criterion k = {
-            .targets = t, .weights = w, .label_smoothing = .1};
+        struct smx_criterion k = {.size = sizeof k,
+                                  .targets = t,
+                                  .weights = w,
+                                  .label_smoothing = .1};
 
-        check(&l, k, SMX_MEAN, &want[i], 1, 1e-6);
+        check(&l, k, SMX_REDUCTION_MEAN, &want[i], 1, 1e-6);
     }
 }
 
@@ -72,10 +75,10 @@ static void tensorflow_soft_targets(void **state)
     const double z[] = {4, 2, 1, 0, 5, 1}, t[] = {1, 0, 0, 0, .8, .2};
     const double none[] = {0.16984604, 0.82474494};
     struct smx_logits l = logits_double(z, 2, 3);
-    struct smx_criterion k = {.targets = t};
+    struct smx_criterion k = {.size = sizeof k, .targets = t};
 
     (void)state;
-    check(&l, k, SMX_NONE, none, 2, 1e-7);
+    check(&l, k, SMX_REDUCTION_NONE, none, 2, 1e-7);
 }
 
 static void three_rows_with_one_certain(void **state)
@@ -84,10 +87,10 @@ static void three_rows_with_one_certain(void **state)
     const int64_t y[] = {0, 3, 1};
     const double none[] = {0.29750752, 1.1448325, 0};
     struct smx_logits l = logits_double(z, 3, 4);
-    struct smx_criterion k = {.labels = y};
+    struct smx_criterion k = {.size = sizeof k, .labels = y};
 
     (void)state;
-    check(&l, k, SMX_NONE, none, 3, 1e-7);
+    check(&l, k, SMX_REDUCTION_NONE, none, 3, 1e-7);
 }
 
 static void optax_two_rows(void **state)
@@ -96,10 +99,10 @@ static void optax_two_rows(void **state)
     const int64_t y[] = {0, 1};
     const double none[] = {0.2761, 2.9518};
     struct smx_logits l = logits_double(z, 2, 3);
-    struct smx_criterion k = {.labels = y};
+    struct smx_criterion k = {.size = sizeof k, .labels = y};
 
     (void)state;
-    check(&l, k, SMX_NONE, none, 2, 1e-4);
+    check(&l, k, SMX_REDUCTION_NONE, none, 2, 1e-4);
 }
 
 int main(void)

@@ -70,26 +70,33 @@ static void ask_each(struct smx_context *context,
                      const struct smx_logits *logits, struct answers *a)
 {
     struct smx_softmax_out all[] = {
-        {.values = a->p},      {.values = a->logs, .log = true},
-        {.logsumexp = a->lse}, {.entropy = a->entropy},
-        {.argmax = a->argmax},
+        {.size = sizeof *all, .values = a->p},
+        {.size = sizeof *all, .logsumexp = a->lse},
+        {.size = sizeof *all, .entropy = a->entropy},
+        {.size = sizeof *all, .argmax = a->argmax},
     };
+    struct smx_softmax_out logs = {.size = sizeof logs, .values = a->logs};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        assert_status(smx_softmax(context, logits, &all[i], NULL), SMX_OK);
+        assert_status(smx_softmax(context, logits, NULL, &all[i], NULL),
+                      SMX_OK);
+    assert_status(
+        smx_softmax(context, logits, OPTIONS(.log = true), &logs, NULL),
+        SMX_OK);
 }
 
 static void ask_together(struct smx_context *context,
                          const struct smx_logits *logits, bool log,
                          struct answers *a)
 {
-    struct smx_softmax_out out = {.values = log ? a->logs : a->p,
-                                  .log = log,
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .values = log ? a->logs : a->p,
                                   .logsumexp = a->lse,
                                   .entropy = a->entropy,
                                   .argmax = a->argmax};
 
-    assert_status(smx_softmax(context, logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(context, logits, OPTIONS(.log = log), &out, NULL),
+                  SMX_OK);
 }
 
 static void expect_same(const struct smx_logits *logits)
@@ -147,9 +154,10 @@ static void in_order(struct smx_context *context,
 {
     size_t n = logits->classes;
     struct smx_softmax_out out = {
-        .values = other.p, .top_k = n, .indices = other.top};
+        .size = sizeof out, .values = other.p, .indices = other.top};
 
-    assert_status(smx_softmax(context, logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(context, logits, OPTIONS(.top_k = n), &out, NULL),
+                  SMX_OK);
     for (size_t i = 0; i < logits->outer * n; i++) {
         size_t class = (size_t)other.top[i], row = i / n * n;
 
@@ -201,13 +209,14 @@ static void row_by_row(struct smx_context *context,
     for (size_t r = 0; r < logits->outer; r++) {
         size_t start = r * logits->classes * element;
         struct smx_softmax_out out = {
+            .size = sizeof out,
             .values = (char *)other.p + start,
             .logsumexp = (char *)other.lse + r * element,
             .entropy = (char *)other.entropy + r * element,
             .argmax = other.argmax + r};
 
         one.data = (char *)z + start;
-        assert_status(smx_softmax(context, &one, &out, NULL), SMX_OK);
+        assert_status(smx_softmax(context, &one, NULL, &out, NULL), SMX_OK);
     }
     expect_same(logits);
 }
@@ -237,6 +246,7 @@ static void softmax_answers_each_question_alone(void **state)
                     if (tiers[i])
                         try_shape(tiers[i],
                                   (struct smx_logits){
+                                      .size = sizeof(struct smx_logits),
                                       .data = z,
                                       .dtype = (enum smx_dtype)dtype,
                                       .outer = shapes[s][0],
@@ -287,7 +297,10 @@ static void fill_criterion(const struct smx_logits *logits)
 
 static struct smx_criterion criterion_of(int kind, const double *aims)
 {
-    struct smx_criterion k = {.ignore_index = -100, .reduction = SMX_NONE};
+    struct smx_criterion k = {.size = sizeof k,
+                              .ignore = true,
+                              .ignore_index = -100,
+                              .reduction = SMX_REDUCTION_NONE};
 
     k.labels = kind < 4 ? labels : NULL;
     k.targets = kind < 4 ? NULL : aims;
@@ -299,7 +312,7 @@ static struct smx_criterion criterion_of(int kind, const double *aims)
 static void lose(struct smx_context *context, const struct smx_logits *logits,
                  const struct smx_criterion *k, bool more, struct losses *a)
 {
-    struct smx_loss_out out = {.loss = a->loss};
+    struct smx_loss_out out = {.size = sizeof out, .loss = a->loss};
 
     if (more) {
         out.logsumexp = a->lse;
@@ -399,7 +412,8 @@ static void a_loss_is_the_same_whatever_else_is_asked(void **state)
     for (size_t s = 0; s < SHAPES; s++)
         for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++)
             for (int i = SMX_ISA_BASE; i <= SMX_ISA_NEON; i++) {
-                const struct smx_logits logits = {.data = z,
+                const struct smx_logits logits = {.size = sizeof logits,
+                                                  .data = z,
                                                   .dtype =
                                                       (enum smx_dtype)dtype,
                                                   .outer = shapes[s][0],

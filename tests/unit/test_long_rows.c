@@ -44,7 +44,8 @@ static int start(void **state)
 
     (void)state;
     for (int i = 0; i < CONTEXTS; i++) {
-        struct smx_config config = {.threads = threads[i]};
+        struct smx_config config = {.size = sizeof config,
+                                    .threads = threads[i]};
 
         if (smx_context_create(&contexts[i], &config))
             return 1;
@@ -90,7 +91,8 @@ static struct operands operands_new(size_t length, enum smx_dtype dtype,
         o.mask[i] = random_below(&seed, 4) != 0;
     for (int r = 0; r < ROWS; r++)
         o.labels[r] = (int64_t)random_below(&seed, length);
-    o.logits = (struct smx_logits){.data = o.z,
+    o.logits = (struct smx_logits){.size = sizeof(struct smx_logits),
+                                   .data = o.z,
                                    .dtype = dtype,
                                    .outer = ROWS,
                                    .classes = length,
@@ -118,49 +120,54 @@ typedef void operation(struct smx_context *context, const struct smx_logits *z,
 static void values(struct smx_context *context, const struct smx_logits *z,
                    const struct operands *o, void *out, struct summary *s)
 {
-    struct smx_softmax_out wanted = {.values = out};
+    struct smx_softmax_out wanted = {.size = sizeof wanted, .values = out};
 
     (void)o, (void)s;
-    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+    assert_status(smx_softmax(context, z, NULL, &wanted, NULL), SMX_OK);
 }
 
 static void logs(struct smx_context *context, const struct smx_logits *z,
                  const struct operands *o, void *out, struct summary *s)
 {
-    struct smx_softmax_out wanted = {.values = out, .log = true};
+    struct smx_softmax_out wanted = {.size = sizeof wanted, .values = out};
 
     (void)o, (void)s;
-    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+    assert_status(smx_softmax(context, z, OPTIONS(.log = true), &wanted, NULL),
+                  SMX_OK);
 }
 
 static void summaries(struct smx_context *context, const struct smx_logits *z,
                       const struct operands *o, void *out, struct summary *s)
 {
-    struct smx_softmax_out wanted = {.values = out,
+    struct smx_softmax_out wanted = {.size = sizeof wanted,
+                                     .values = out,
                                      .logsumexp = s->lse,
                                      .entropy = s->entropy,
                                      .argmax = s->argmax};
 
     (void)o;
-    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+    assert_status(smx_softmax(context, z, NULL, &wanted, NULL), SMX_OK);
 }
 
 static void some_summaries(struct smx_context *context,
                            const struct smx_logits *z, const struct operands *o,
                            void *out, struct summary *s)
 {
-    struct smx_softmax_out wanted = {
-        .values = out, .logsumexp = s->lse, .argmax = s->argmax};
+    struct smx_softmax_out wanted = {.size = sizeof wanted,
+                                     .values = out,
+                                     .logsumexp = s->lse,
+                                     .argmax = s->argmax};
 
     (void)o;
-    assert_status(smx_softmax(context, z, &wanted, NULL), SMX_OK);
+    assert_status(smx_softmax(context, z, NULL, &wanted, NULL), SMX_OK);
 }
 
 static void gradient(struct smx_context *context, const struct smx_logits *z,
                      const struct operands *o, void *out, struct summary *s)
 {
-    struct smx_criterion k = {.labels = o->labels, .label_smoothing = 0.1};
-    struct smx_loss_out wanted = {.loss = &s->loss};
+    struct smx_criterion k = {
+        .size = sizeof k, .labels = o->labels, .label_smoothing = 0.1};
+    struct smx_loss_out wanted = {.size = sizeof wanted, .loss = &s->loss};
 
     assert_status(smx_gradient(context, z, &k, NULL, out, &wanted, NULL),
                   SMX_OK);
@@ -171,8 +178,9 @@ static void gradient_by_labels(struct smx_context *context,
                                const struct operands *o, void *out,
                                struct summary *s)
 {
-    struct smx_criterion k = {.labels = o->labels, .reduction = SMX_SUM};
-    struct smx_loss_out wanted = {.loss = &s->loss};
+    struct smx_criterion k = {
+        .size = sizeof k, .labels = o->labels, .reduction = SMX_REDUCTION_SUM};
+    struct smx_loss_out wanted = {.size = sizeof wanted, .loss = &s->loss};
 
     assert_status(smx_gradient(context, z, &k, NULL, out, &wanted, NULL),
                   SMX_OK);
@@ -183,8 +191,8 @@ static void gradient_by_targets(struct smx_context *context,
                                 const struct operands *o, void *out,
                                 struct summary *s)
 {
-    struct smx_criterion k = {.targets = o->upstream};
-    struct smx_loss_out wanted = {.loss = &s->loss};
+    struct smx_criterion k = {.size = sizeof k, .targets = o->upstream};
+    struct smx_loss_out wanted = {.size = sizeof wanted, .loss = &s->loss};
 
     assert_status(smx_gradient(context, z, &k, NULL, out, &wanted, NULL),
                   SMX_OK);
@@ -286,11 +294,11 @@ static void the_last_logit_is_looked_at_first(void **state)
     (void)state;
     for (int l = 0; l < LENGTHS; l++) {
         struct operands o = operands_new(classes[l], SMX_FLOAT64, 0);
-        struct smx_softmax_out out = {.values = o.out};
+        struct smx_softmax_out out = {.size = sizeof out, .values = o.out};
 
         ((double *)o.z)[o.count - 1] = NAN;
         memset(o.out, 0, o.bytes);
-        assert_status(smx_softmax(contexts[1], &o.logits, &out, NULL),
+        assert_status(smx_softmax(contexts[1], &o.logits, NULL, &out, NULL),
                       SMX_ENONFINITE);
         for (size_t i = 0; i < o.count; i++)
             assert_true(((double *)o.out)[i] == 0);
@@ -307,14 +315,17 @@ static void the_first_refused_is_named(void **state)
         size_t at = random_below(&seed, o.count);
         size_t after = at + random_below(&seed, o.count - at);
         struct smx_context *context = contexts[i % CONTEXTS];
-        struct smx_criterion k = {.labels = o.labels};
-        struct smx_loss_out loss = {.loss = o.out};
-        struct smx_softmax_out out = {.values = o.out};
-        struct smx_where where[4] = {{0}};
+        struct smx_criterion k = {.size = sizeof k, .labels = o.labels};
+        struct smx_loss_out loss = {.size = sizeof loss, .loss = o.out};
+        struct smx_softmax_out out = {.size = sizeof out, .values = o.out};
+        struct smx_where where[4] = {{sizeof *where, 0, 0},
+                                     {sizeof *where, 0, 0},
+                                     {sizeof *where, 0, 0},
+                                     {sizeof *where, 0, 0}};
 
         ((double *)o.z)[after] = INFINITY;
         ((double *)o.z)[at] = i % 2 ? NAN : INFINITY;
-        assert_status(smx_softmax(context, &o.logits, &out, &where[0]),
+        assert_status(smx_softmax(context, &o.logits, NULL, &out, &where[0]),
                       SMX_ENONFINITE);
         assert_status(smx_loss(context, &o.logits, &k, &loss, &where[1]),
                       SMX_ENONFINITE);
@@ -325,7 +336,7 @@ static void the_first_refused_is_named(void **state)
             smx_vjp(context, &o.logits, false, o.upstream, o.out, &where[3]),
             SMX_ENONFINITE);
         for (int w = 0; w < 4; w++) {
-            assert_int_equal(where[w].operand, SMX_LOGITS);
+            assert_int_equal(where[w].field, SMX_FIELD_LOGITS);
             assert_int_equal(where[w].index, at);
         }
         operands_free(&o);
@@ -335,18 +346,18 @@ static void the_first_refused_is_named(void **state)
 static void try_large(struct smx_context *context, struct smx_logits logits,
                       void *large, void *small)
 {
-    struct smx_softmax_out out = {.values = large};
+    struct smx_softmax_out out = {.size = sizeof out, .values = large};
     size_t width = logits.dtype == SMX_FLOAT32 ? sizeof(float) : sizeof(double);
     size_t bytes = logits.outer * logits.classes * width;
     const char *z = logits.data;
 
     memset(large, 0xff, bytes);
-    assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(context, &logits, NULL, &out, NULL), SMX_OK);
     logits.outer /= 17;
     for (size_t i = 0; i < bytes; i += bytes / 17) {
         logits.data = z + i;
         out.values = (char *)small + i;
-        assert_status(smx_softmax(context, &logits, &out, NULL), SMX_OK);
+        assert_status(smx_softmax(context, &logits, NULL, &out, NULL), SMX_OK);
     }
     assert_memory_equal(large, small, bytes);
 }
@@ -368,7 +379,8 @@ static void large_outputs_have_the_bits_of_small_ones(void **state)
 
     (void)state;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
-        struct smx_logits logits = {.data = z,
+        struct smx_logits logits = {.size = sizeof logits,
+                                    .data = z,
                                     .dtype = shapes[s].dtype,
                                     .outer = shapes[s].rows,
                                     .classes = shapes[s].classes,

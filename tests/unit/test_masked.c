@@ -24,13 +24,17 @@ static void minus_infinity_is_a_masked_class(void **state)
     const float z[] = {1, -INF, 1};
     float p[3], l[3];
     struct smx_logits logits = logits_float(z, 1, 3);
-    struct smx_softmax_out out = {.values = p};
+    struct smx_softmax_out out = {.size = sizeof out, .values = p};
 
     (void)state;
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &logits, NULL, &out, NULL),
+                  SMX_OK);
     assert_true(p[0] == 0.5f && p[1] == 0 && p[2] == 0.5f);
-    out = (struct smx_softmax_out){.values = l, .log = true};
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    out = (struct smx_softmax_out){.size = sizeof(struct smx_softmax_out),
+                                   .values = l};
+    assert_status(
+        smx_softmax(expect_context, &logits, OPTIONS(.log = true), &out, NULL),
+        SMX_OK);
     near(l[0], -M_LN2);
     assert_true(l[1] == -INF && l[2] == l[0]);
 }
@@ -41,16 +45,18 @@ static void mask_is_minus_infinity_in_another_notation(void **state)
     const uint8_t per_class[] = {1, 0, 1}, full[] = {1, 0, 1, 1, 0, 1};
     float want[6], got[6];
     struct smx_logits logits = logits_float(holes, 2, 3);
-    struct smx_softmax_out out = {.values = want};
+    struct smx_softmax_out out = {.size = sizeof out, .values = want};
 
     (void)state;
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &logits, NULL, &out, NULL),
+                  SMX_OK);
     for (int each = 0; each < 2; each++) {
         logits = logits_float(z, 2, 3);
         logits.mask = each ? full : per_class;
         logits.mask_per_class = !each;
         out.values = got;
-        assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+        assert_status(smx_softmax(expect_context, &logits, NULL, &out, NULL),
+                      SMX_OK);
         assert_memory_equal(want, got, sizeof got);
     }
 }
@@ -62,19 +68,27 @@ static void row_all_masked_has_no_probability(void **state)
     float p[4], l[4], lse[2], entropy[2];
     int64_t argmax[2];
     struct smx_logits logits = logits_float(z, 2, 2);
-    struct smx_softmax_out out = {p, false, 0, NULL, lse, entropy, argmax};
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .values = p,
+                                  .logsumexp = lse,
+                                  .entropy = entropy,
+                                  .argmax = argmax};
 
     (void)state;
     logits.mask = mask;
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &logits, NULL, &out, NULL),
+                  SMX_OK);
     for (int i = 0; i < 4; i++)
         assert_true(p[i] == 0);
     for (int r = 0; r < 2; r++) {
         assert_true(lse[r] == -INF && entropy[r] == 0);
         assert_int_equal(argmax[r], 0);
     }
-    out = (struct smx_softmax_out){.values = l, .log = true};
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    out = (struct smx_softmax_out){.size = sizeof(struct smx_softmax_out),
+                                   .values = l};
+    assert_status(
+        smx_softmax(expect_context, &logits, OPTIONS(.log = true), &out, NULL),
+        SMX_OK);
     for (int i = 0; i < 4; i++)
         assert_true(l[i] == -INF);
 }
@@ -85,10 +99,13 @@ static void top_of_a_row_all_masked_is_its_first_classes(void **state)
     float p[2];
     int64_t indices[2];
     struct smx_logits logits = logits_float(z, 1, 3);
-    struct smx_softmax_out out = {.values = p, .top_k = 2, .indices = indices};
+    struct smx_softmax_out out = {
+        .size = sizeof out, .values = p, .indices = indices};
 
     (void)state;
-    assert_status(smx_softmax(expect_context, &logits, &out, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(expect_context, &logits, OPTIONS(.top_k = 2), &out, NULL),
+        SMX_OK);
     assert_true(p[0] == 0 && p[1] == 0);
     assert_int_equal(indices[0], 0);
     assert_int_equal(indices[1], 1);
@@ -182,6 +199,40 @@ static void jacobian_of_a_masked_class_has_neither_row_nor_column(void **state)
     }
 }
 
+/* The loss of a label is -log a_y: so must be its gradient, p_y = 0 or not. */
+static void gradient_at_minus_infinity_is_that_of_the_log(void **state)
+{
+    const double z[] = {1, -INFINITY, 2}, up[] = {0, -1, 0};
+    const int64_t y = 1;
+    struct smx_criterion k = {.size = sizeof k, .labels = &y};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct smx_logits logits = {.size = sizeof logits,
+                                    .data = z,
+                                    .dtype = SMX_FLOAT64,
+                                    .outer = 1,
+                                    .classes = 3,
+                                    .inner = 1,
+                                    .temperature = i & 1 ? 2 : 1,
+                                    .softcap = i & 2 ? 4 : 0};
+        double want[3], got[3], jacobian[3][3];
+        double own = i & 2 ? 0 : -1 / logits.temperature;
+
+        assert_status(
+            smx_gradient(expect_context, &logits, &k, NULL, want, NULL, NULL),
+            SMX_OK);
+        assert_status(smx_vjp(expect_context, &logits, true, up, got, NULL),
+                      SMX_OK);
+        assert_status(
+            smx_jacobian(expect_context, &logits, true, jacobian, NULL),
+            SMX_OK);
+        assert_true(want[1] == own);
+        for (int c = 0; c < 3; c++)
+            assert_true(got[c] == want[c] && -jacobian[1][c] == want[c]);
+    }
+}
+
 /** All the mass of a row on its only class; upstreams elsewhere are 0. */
 static void aim_at(struct draw *d, size_t r, size_t class)
 {
@@ -239,7 +290,7 @@ static void class_alone_costs_nothing_and_has_no_gradient(void **state)
         got = must(calloc(d.elements, sizeof(double)));
         for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
             double loss[64] = {1};
-            struct smx_loss_out out = {.loss = loss};
+            struct smx_loss_out out = {.size = sizeof out, .loss = loss};
 
             if (!tiers[isa])
                 continue;
@@ -278,6 +329,7 @@ int main(void)
         cmocka_unit_test(top_of_a_row_all_masked_is_its_first_classes),
         cmocka_unit_test(gradient_of_a_masked_class_is_nothing),
         cmocka_unit_test(jacobian_of_a_masked_class_has_neither_row_nor_column),
+        cmocka_unit_test(gradient_at_minus_infinity_is_that_of_the_log),
         cmocka_unit_test(class_alone_costs_nothing_and_has_no_gradient),
     };
 

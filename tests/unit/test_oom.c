@@ -99,8 +99,9 @@ static int start(void **state)
 {
     (void)state;
     service.budget.limit = service.max_body = SIZE_MAX;
-    return smx_context_create(&service.compute,
-                              &(struct smx_config){.threads = 1});
+    return smx_context_create(
+        &service.compute,
+        &(struct smx_config){.size = sizeof(struct smx_config), .threads = 1});
 }
 
 static int stop(void **state)

@@ -103,9 +103,12 @@ static void answers_free(struct answers *a)
 static struct smx_criterion criterion_of(const struct operands *o,
                                          unsigned choice)
 {
-    static const enum smx_reduction reductions[] = {SMX_MEAN, SMX_SUM, SMX_NONE,
-                                                    SMX_MEAN};
-    struct smx_criterion k = {.ignore_index = -100,
+    static const enum smx_reduction reductions[] = {
+        SMX_REDUCTION_MEAN, SMX_REDUCTION_SUM, SMX_REDUCTION_NONE,
+        SMX_REDUCTION_MEAN};
+    struct smx_criterion k = {.size = sizeof k,
+                              .ignore = true,
+                              .ignore_index = -100,
                               .reduction = reductions[choice & 3]};
 
     if (choice & 4)
@@ -124,7 +127,8 @@ static struct smx_criterion criterion_of(const struct operands *o,
 static struct smx_logits logits_of(const struct operands *o, unsigned choice,
                                    bool plain)
 {
-    return (struct smx_logits){.data = o->z,
+    return (struct smx_logits){.size = sizeof(struct smx_logits),
+                               .data = o->z,
                                .outer = o->rows,
                                .classes = o->classes,
                                .inner = 1,
@@ -138,8 +142,13 @@ static enum smx_status compute(const struct operands *o, unsigned choice,
 {
     struct smx_criterion k = criterion_of(o, choice);
     struct smx_logits z = logits_of(o, choice, plain);
-    struct smx_loss_out out = {a->loss,      &a->divisor, &a->rows,
-                               a->logsumexp, a->argmax,   &a->accuracy};
+    struct smx_loss_out out = {.size = sizeof out,
+                               .loss = a->loss,
+                               .divisor = &a->divisor,
+                               .rows = &a->rows,
+                               .logsumexp = a->logsumexp,
+                               .argmax = a->argmax,
+                               .accuracy = &a->accuracy};
 
     return smx_gradient(expect_context, &z, &k, o->upstream, a->gradient, &out,
                         where);
@@ -307,14 +316,14 @@ static void assert_untouched(const void *data, size_t bytes)
         assert_int_equal(p[i], 0);
 }
 
-static void refuse(struct operands *o, unsigned choice, enum smx_operand what,
+static void refuse(struct operands *o, unsigned choice, enum smx_field what,
                    size_t index)
 {
     struct answers a = answers_new(o);
-    struct smx_where where;
+    struct smx_where where = {.size = sizeof where};
 
     assert_status(compute(o, choice, true, &a, &where), SMX_ENONFINITE);
-    assert_int_equal(where.operand, what);
+    assert_int_equal(where.field, what);
     assert_int_equal(where.index, index);
     assert_untouched(a.loss, o->rows * sizeof(float));
     assert_untouched(a.logsumexp, o->rows * sizeof(float));
@@ -331,12 +340,12 @@ static void the_last_element_is_looked_at_first(void **state)
         size_t last = o.count - 1;
 
         o.targets[last] = INFINITY;
-        refuse(&o, 4, SMX_TARGETS, last);
+        refuse(&o, 4, SMX_FIELD_TARGETS, last);
         o.z[last] = NAN;
-        refuse(&o, 0, SMX_LOGITS, last);
-        refuse(&o, 4, SMX_LOGITS, last);
+        refuse(&o, 0, SMX_FIELD_LOGITS, last);
+        refuse(&o, 4, SMX_FIELD_LOGITS, last);
         o.z[last - 1] = INFINITY;
-        refuse(&o, 0, SMX_LOGITS, last - 1);
+        refuse(&o, 0, SMX_FIELD_LOGITS, last - 1);
         operands_free(&o);
     }
 }
@@ -348,13 +357,13 @@ static void product_of_the_refused(void **state)
         struct operands o = operands_new(s < SHAPES ? shapes[s] : tall);
         struct answers a = answers_new(&o);
         struct smx_logits z = logits_of(&o, 0, true);
-        struct smx_where where;
+        struct smx_where where = {.size = sizeof where};
 
         o.upstream[o.count - 1] = -INFINITY;
         assert_status(
             smx_vjp(expect_context, &z, false, o.upstream, a.gradient, &where),
             SMX_ENONFINITE);
-        assert_int_equal(where.operand, SMX_UPSTREAM);
+        assert_int_equal(where.field, SMX_FIELD_UPSTREAM);
         assert_int_equal(where.index, o.count - 1);
         assert_untouched(a.gradient, o.count * sizeof(float));
         answers_free(&a);

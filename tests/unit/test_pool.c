@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The context and its pool: any number of threads and of callers, the same
- * bits, in the batch or alone; jobs in the order of their submission.
+ * bits, in the batch or alone.
  */
 #define _GNU_SOURCE
 #include "../support/expect.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../support/draw.h"
 #include "../support/exact_row.h"
@@ -24,21 +20,10 @@ static struct random seed;
 static struct smx_context *with_threads(size_t threads)
 {
     struct smx_context *context;
-    struct smx_config config = {.threads = threads};
+    struct smx_config config = {.size = sizeof config, .threads = threads};
 
     assert_status(smx_context_create(&context, &config), SMX_OK);
     return context;
-}
-
-static void wait_for(sem_t *semaphore)
-{
-    struct timespec end;
-
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += 30;
-    while (sem_timedwait(semaphore, &end) != 0)
-        if (errno != EINTR)
-            fail_msg("nothing happened for 30 s");
 }
 
 /** A batch large enough to be split, and all that is computed of it. */
@@ -83,14 +68,19 @@ static enum smx_status batch_run(struct batch *b, struct smx_context *context)
 {
     struct smx_logits narrow = logits_float(b->z, b->rows, b->classes);
     struct smx_logits wide = logits_double(b->wide, b->rows, b->classes);
-    struct smx_softmax_out out = {.values = b->p, .argmax = b->argmax};
-    struct smx_softmax_out wide_out = {.values = b->wide_p};
-    struct smx_criterion k = {.labels = b->labels, .ignore_index = -100};
-    struct smx_loss_out loss = {.loss = &b->loss};
-    enum smx_status status = smx_softmax(context, &narrow, &out, NULL);
+    struct smx_softmax_out out = {
+        .size = sizeof out, .values = b->p, .argmax = b->argmax};
+    struct smx_softmax_out wide_out = {.size = sizeof wide_out,
+                                       .values = b->wide_p};
+    struct smx_criterion k = {.size = sizeof k,
+                              .labels = b->labels,
+                              .ignore = true,
+                              .ignore_index = -100};
+    struct smx_loss_out loss = {.size = sizeof loss, .loss = &b->loss};
+    enum smx_status status = smx_softmax(context, &narrow, NULL, &out, NULL);
 
     if (!status)
-        status = smx_softmax(context, &wide, &wide_out, NULL);
+        status = smx_softmax(context, &wide, NULL, &wide_out, NULL);
     if (!status)
         status =
             smx_gradient(context, &narrow, &k, NULL, b->gradient, &loss, NULL);
@@ -230,111 +220,12 @@ static void callers_at_once_do_not_disturb_each_other(void **state)
     smx_context_free(alone);
 }
 
-enum { JOBS = 200 };
-
-struct order {
-    sem_t done, gate;
-    atomic_int next;
-    int started[JOBS];
-    struct smx_context *context;
-    struct batch batch;
-    enum smx_status status;
-};
-
-struct job {
-    struct order *order;
-    int number;
-};
-
-static void gate_job(void *argument)
-{
-    struct order *order = argument;
-
-    while (sem_wait(&order->gate) != 0)
-        ;
-}
-
-static void count_job(void *argument)
-{
-    struct job *job = argument;
-    struct order *order = job->order;
-
-    order->started[atomic_fetch_add(&order->next, 1)] = job->number;
-    sem_post(&order->done);
-}
-
-/* One thread for jobs: they start as they were submitted. */
-static void jobs_run_in_the_order_of_submission(void **state)
-{
-    struct smx_context *context = with_threads(1);
-    struct order order = {.context = context};
-    struct job jobs[JOBS];
-
-    (void)state;
-    sem_init(&order.done, 0, 0);
-    sem_init(&order.gate, 0, 0);
-    assert_status(smx_context_submit(context, gate_job, &order), SMX_OK);
-    for (int i = 0; i < JOBS; i++) {
-        jobs[i] = (struct job){&order, i};
-        assert_status(smx_context_submit(context, count_job, &jobs[i]), SMX_OK);
-    }
-    assert_true(smx_context_queued(context) >= JOBS);
-    sem_post(&order.gate);
-    for (int i = 0; i < JOBS; i++)
-        wait_for(&order.done);
-    for (int i = 0; i < JOBS; i++)
-        assert_int_equal(order.started[i], i);
-    assert_int_equal(smx_context_queued(context), 0);
-    smx_context_free(context);
-    sem_destroy(&order.done);
-    sem_destroy(&order.gate);
-}
-
-static void compute_job(void *argument)
-{
-    struct order *order = argument;
-
-    order->status = batch_run(&order->batch, order->context);
-    sem_post(&order->done);
-}
-
-/* Also when every thread of the pool runs a job that asks for the pool. */
-static void jobs_may_compute_with_their_context(void **state)
-{
-    const size_t threads[] = {1, 2, 7};
-
-    (void)state;
-    for (int t = 0; t < 3; t++) {
-        struct smx_context *context = with_threads(threads[t]);
-        struct order orders[16];
-
-        for (int i = 0; i < 16; i++) {
-            orders[i] =
-                (struct order){.context = context, .status = SMX_EARGUMENT};
-            sem_init(&orders[i].done, 0, 0);
-            batch_init(&orders[i].batch, 40, 3000);
-            assert_status(smx_context_submit(context, compute_job, &orders[i]),
-                          SMX_OK);
-        }
-        for (int i = 0; i < 16; i++) {
-            wait_for(&orders[i].done);
-            assert_status(orders[i].status, SMX_OK);
-        }
-        smx_context_free(context);
-        for (int i = 0; i < 16; i++) {
-            batch_free(&orders[i].batch);
-            sem_destroy(&orders[i].done);
-        }
-    }
-}
-
 static void a_context_says_what_it_has(void **state)
 {
     struct smx_context *context = with_threads(3);
 
     (void)state;
     assert_int_equal(smx_context_threads(context), 3);
-    assert_int_equal(smx_context_queued(context), 0);
     assert_int_not_equal(smx_context_isa(context), SMX_ISA_BEST);
     assert_true(smx_isa_available(smx_context_isa(context)));
     smx_context_free(context);
@@ -365,7 +256,7 @@ static void default_threads_are_those_the_caller_may_run_on(void **state)
 
 static void too_many_threads_are_refused(void **state)
 {
-    struct smx_config config = {.threads = 4097};
+    struct smx_config config = {.size = sizeof config, .threads = 4097};
     struct smx_context *context = (void *)&config;
 
     (void)state;
@@ -377,7 +268,8 @@ static void each_instruction_set_is_had_or_refused(void **state)
 {
     (void)state;
     for (int i = SMX_ISA_BASE; i <= SMX_ISA_NEON; i++) {
-        struct smx_config config = {.isa = (enum smx_isa)i};
+        struct smx_config config = {.size = sizeof config,
+                                    .isa = (enum smx_isa)i};
         struct smx_context *context = (void *)&config;
         enum smx_status status = smx_context_create(&context, &config);
 
@@ -434,8 +326,6 @@ int main(void)
         cmocka_unit_test(a_row_alone_has_the_bits_it_has_in_the_batch),
         cmocka_unit_test(slices_are_even),
         cmocka_unit_test(callers_at_once_do_not_disturb_each_other),
-        cmocka_unit_test(jobs_run_in_the_order_of_submission),
-        cmocka_unit_test(jobs_may_compute_with_their_context),
         cmocka_unit_test(a_context_says_what_it_has),
         cmocka_unit_test(default_threads_are_those_the_caller_may_run_on),
         cmocka_unit_test(too_many_threads_are_refused),

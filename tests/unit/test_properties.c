@@ -58,9 +58,11 @@ static double smallest(const struct draw *d)
 static void softmax_into(const struct smx_logits *logits, bool log,
                          void *values)
 {
-    struct smx_softmax_out out = {.values = values, .log = log};
+    struct smx_softmax_out out = {.size = sizeof out, .values = values};
 
-    assert_status(smx_softmax(expect_context, logits, &out, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(expect_context, logits, OPTIONS(.log = log), &out, NULL),
+        SMX_OK);
 }
 
 static size_t place(const struct draw *d, size_t r, size_t c)
@@ -238,13 +240,13 @@ static void try_reductions(const struct draw *d)
 {
     struct smx_criterion k = d->criterion;
     double divisor, loss[2];
-    struct smx_loss_out out = {.divisor = &divisor};
+    struct smx_loss_out out = {.size = sizeof out, .divisor = &divisor};
 
     k.z_loss = 0;
     for (int i = 0; i < 2; i++) {
         float narrow;
 
-        k.reduction = i ? SMX_SUM : SMX_MEAN;
+        k.reduction = i ? SMX_REDUCTION_SUM : SMX_REDUCTION_MEAN;
         out.loss = d->logits.dtype == SMX_FLOAT32 ? (void *)&narrow : &loss[i];
         assert_status(smx_loss(expect_context, &d->logits, &k, &out, NULL),
                       SMX_OK);
@@ -271,7 +273,7 @@ static void try_one_hot(const struct draw *d)
 
     if (!d->labels)
         goto out;
-    labels.reduction = targets.reduction = SMX_SUM;
+    labels.reduction = targets.reduction = SMX_REDUCTION_SUM;
     targets.labels = NULL;
     targets.targets = t;
     for (size_t r = 0; r < d->rows; r++) {

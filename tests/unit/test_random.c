@@ -84,12 +84,13 @@ static void try_all(const char *what, trial *run)
 static void try_softmax(struct answer *a, const struct draw *d)
 {
     for (int log = 0; log < 2; log++) {
-        struct smx_softmax_out out = {.log = log};
+        struct smx_softmax_out out = {.size = sizeof out};
 
         answer_init(a, d->elements);
         out.values = a->got;
         reference_softmax(&d->logits, log, a->want);
-        assert_status(smx_softmax(expect_context, &d->logits, &out, NULL),
+        assert_status(smx_softmax(expect_context, &d->logits,
+                                  OPTIONS(.log = log), &out, NULL),
                       SMX_OK);
         judge(a, d, d->elements);
     }
@@ -99,12 +100,13 @@ static void try_summaries(struct answer *a, const struct draw *d)
 {
     int64_t *want = must(calloc(d->rows, sizeof *want));
     int64_t *got = must(calloc(d->rows, sizeof *got));
-    struct smx_softmax_out out = {.argmax = got};
+    struct smx_softmax_out out = {.size = sizeof out, .argmax = got};
 
     answer_init(a, d->rows);
     out.logsumexp = a->got;
     reference_summaries(&d->logits, a->want, a->scale, NULL, want);
-    assert_status(smx_softmax(expect_context, &d->logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &d->logits, NULL, &out, NULL),
+                  SMX_OK);
     judge(a, d, d->rows);
     assert_memory_equal(got, want, d->rows * sizeof *got);
     free(want);
@@ -113,12 +115,13 @@ static void try_summaries(struct answer *a, const struct draw *d)
 
 static void try_entropy(struct answer *a, const struct draw *d)
 {
-    struct smx_softmax_out out = {0};
+    struct smx_softmax_out out = {.size = sizeof out};
 
     answer_init(a, d->rows);
     out.entropy = a->got;
     reference_summaries(&d->logits, NULL, NULL, a->want, NULL);
-    assert_status(smx_softmax(expect_context, &d->logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &d->logits, NULL, &out, NULL),
+                  SMX_OK);
     judge(a, d, d->rows);
 }
 
@@ -127,12 +130,14 @@ static void try_top_k(struct answer *a, const struct draw *d)
     size_t count = d->rows * d->top_k;
     int64_t *want = must(calloc(count, sizeof *want));
     int64_t *got = must(calloc(count, sizeof *got));
-    struct smx_softmax_out out = {.top_k = d->top_k, .indices = got};
+    struct smx_softmax_out out = {.size = sizeof out, .indices = got};
 
     answer_init(a, count);
     out.values = a->got;
     reference_top_k(&d->logits, false, d->top_k, a->want, want);
-    assert_status(smx_softmax(expect_context, &d->logits, &out, NULL), SMX_OK);
+    assert_status(smx_softmax(expect_context, &d->logits,
+                              OPTIONS(.top_k = d->top_k), &out, NULL),
+                  SMX_OK);
     judge(a, d, count);
     assert_memory_equal(got, want, count * sizeof *got);
     free(want);
@@ -141,11 +146,14 @@ static void try_top_k(struct answer *a, const struct draw *d)
 
 static void try_loss(struct answer *a, const struct draw *d)
 {
-    size_t rows, count = d->criterion.reduction == SMX_NONE ? d->rows : 1;
+    size_t rows,
+        count = d->criterion.reduction == SMX_REDUCTION_NONE ? d->rows : 1;
     double divisor, accuracy;
     struct reference_loss want;
-    struct smx_loss_out out = {
-        .divisor = &divisor, .rows = &rows, .accuracy = &accuracy};
+    struct smx_loss_out out = {.size = sizeof out,
+                               .divisor = &divisor,
+                               .rows = &rows,
+                               .accuracy = &accuracy};
 
     answer_init(a, d->rows);
     out.loss = a->got;

@@ -66,12 +66,14 @@ static struct operands operands_new(const size_t shape[3], enum smx_dtype dtype)
                          .labels = must(calloc(rows, 8)),
                          .argmax = must(calloc(rows, 8))};
 
-    o.logits = (struct smx_logits){.data = o.z,
+    o.logits = (struct smx_logits){.size = sizeof(struct smx_logits),
+                                   .data = o.z,
                                    .dtype = dtype,
                                    .outer = shape[0],
                                    .classes = shape[1],
                                    .inner = shape[2]};
-    o.criterion.reduction = SMX_NONE;
+    o.criterion.size = sizeof o.criterion;
+    o.criterion.reduction = SMX_REDUCTION_NONE;
     o.criterion.z_loss = 0.5;
     return o;
 }
@@ -89,39 +91,44 @@ static void operands_free(struct operands *o)
 
 static enum smx_status do_softmax(struct operands *o)
 {
-    struct smx_softmax_out out = {.values = o->out};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->out};
 
-    return smx_softmax(expect_context, &o->logits, &out, NULL);
+    return smx_softmax(expect_context, &o->logits, NULL, &out, NULL);
 }
 
 static enum smx_status do_log_softmax(struct operands *o)
 {
-    struct smx_softmax_out out = {.values = o->out, .log = true};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->out};
 
-    return smx_softmax(expect_context, &o->logits, &out, NULL);
+    return smx_softmax(expect_context, &o->logits, OPTIONS(.log = true), &out,
+                       NULL);
 }
 
 static enum smx_status do_summaries(struct operands *o)
 {
-    struct smx_softmax_out out = {.values = o->out,
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .values = o->out,
                                   .logsumexp = o->a,
                                   .entropy = o->b,
                                   .argmax = o->argmax};
 
-    return smx_softmax(expect_context, &o->logits, &out, NULL);
+    return smx_softmax(expect_context, &o->logits, NULL, &out, NULL);
 }
 
 static enum smx_status do_top_k(struct operands *o)
 {
-    struct smx_softmax_out out = {.values = o->out, .top_k = TOP};
+    struct smx_softmax_out out = {.size = sizeof out, .values = o->out};
 
-    return smx_softmax(expect_context, &o->logits, &out, NULL);
+    return smx_softmax(expect_context, &o->logits, OPTIONS(.top_k = TOP), &out,
+                       NULL);
 }
 
 static enum smx_status lose(struct operands *o, bool targets, bool gradient)
 {
-    struct smx_loss_out out = {
-        .loss = o->a, .logsumexp = o->b, .argmax = o->argmax};
+    struct smx_loss_out out = {.size = sizeof out,
+                               .loss = o->a,
+                               .logsumexp = o->b,
+                               .argmax = o->argmax};
 
     o->criterion.labels = targets ? NULL : o->labels;
     o->criterion.targets = targets ? o->other : NULL;

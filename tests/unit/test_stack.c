@@ -83,23 +83,31 @@ static void operands_free(struct operands *o)
 
 static void run_softmax(const struct trial *t, const struct smx_logits *z)
 {
-    struct smx_softmax_out out = {.values = t->o->out, .log = t->way & SMOOTH};
+    struct smx_softmax_out out = {.size = sizeof out, .values = t->o->out};
 
-    assert_status(smx_softmax(t->context, z, &out, NULL), SMX_OK);
+    assert_status(
+        smx_softmax(t->context, z, OPTIONS(.log = t->way & SMOOTH), &out, NULL),
+        SMX_OK);
     if (t->way & Z_LOSS) {
-        out = (struct smx_softmax_out){.values = t->o->out,
-                                       .top_k = (z->classes + 1) / 2,
+        out = (struct smx_softmax_out){.size = sizeof(struct smx_softmax_out),
+                                       .values = t->o->out,
                                        .indices = t->o->indices};
-        assert_status(smx_softmax(t->context, z, &out, NULL), SMX_OK);
+        assert_status(smx_softmax(t->context, z,
+                                  OPTIONS(.top_k = (z->classes + 1) / 2), &out,
+                                  NULL),
+                      SMX_OK);
     }
 }
 
 static void run_loss(const struct trial *t, const struct smx_logits *z)
 {
     const struct operands *o = t->o;
-    struct smx_loss_out out = {.loss = o->out, .argmax = o->indices};
-    struct smx_criterion k = {.ignore_index = -100,
-                              .reduction = SMX_NONE,
+    struct smx_loss_out out = {
+        .size = sizeof out, .loss = o->out, .argmax = o->indices};
+    struct smx_criterion k = {.size = sizeof k,
+                              .ignore = true,
+                              .ignore_index = -100,
+                              .reduction = SMX_REDUCTION_NONE,
                               .label_smoothing = t->way & SMOOTH ? 0.1 : 0,
                               .z_loss = t->way & Z_LOSS ? 0.1 : 0};
 
@@ -133,7 +141,8 @@ static void *run(void *argument)
 {
     const struct trial *t = argument;
     const struct operands *o = t->o;
-    struct smx_logits z = {.data = t->dtype == SMX_FLOAT32 ? (void *)o->z
+    struct smx_logits z = {.size = sizeof z,
+                           .data = t->dtype == SMX_FLOAT32 ? (void *)o->z
                                                            : (void *)o->z64,
                            .dtype = t->dtype,
                            .outer = o->outer,
@@ -191,7 +200,8 @@ static void every_call_fits_the_stack_promised(void **state)
 {
     (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
-        struct smx_config config = {.threads = 1, .isa = (enum smx_isa)isa};
+        struct smx_config config = {
+            .size = sizeof config, .threads = 1, .isa = (enum smx_isa)isa};
         struct smx_context *context;
 
         if (!smx_isa_available((enum smx_isa)isa))

@@ -44,11 +44,12 @@ static void names_are_unique_for_each_task(void **state)
 static void every_operand_is_a_member(void **state)
 {
     (void)state;
-    for (int operand = SMX_LOGITS; operand <= SMX_UPSTREAM; operand++) {
+    for (int operand = SMX_FIELD_LOGITS; operand <= SMX_FIELD_UPSTREAM;
+         operand++) {
         int count = 0;
         for (size_t i = 0; i < member_count; i++)
             count += members[i].kind == MEMBER_TENSOR &&
-                     (int)members[i].operand == operand;
+                     (int)members[i].field == operand;
         assert_int_equal(count, 1);
     }
 }
