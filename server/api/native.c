@@ -16,22 +16,24 @@ struct call {
 /* ---- the body ----------------------------------------------------------- */
 
 static bool begin_member(struct call *call, const char *name,
-                         struct reader_lift *lift, struct problem *problem)
+                         struct reader_destination *destination,
+                         struct problem *problem)
 {
     if (request_has_option(&call->request, name)) {
-        *lift = (struct reader_lift){.tensor = NULL};
+        *destination = (struct reader_destination){.tensor = NULL};
         return true;
     }
-    return request_tensor(&call->request, name, lift) ||
+    return request_tensor(&call->request, name, destination) ||
            request_unknown(&call->request, name, problem);
 }
 
 static bool begin_value(void *cls, const struct reader_path *path,
-                        struct reader_lift *lift, struct problem *problem)
+                        struct reader_destination *destination,
+                        struct problem *problem)
 {
     if (path->depth == 1 && path->step[0].name)
-        return begin_member(cls, path->step[0].name, lift, problem);
-    *lift = (struct reader_lift){.tensor = NULL};
+        return begin_member(cls, path->step[0].name, destination, problem);
+    *destination = (struct reader_destination){.tensor = NULL};
     return true;
 }
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../json/path.h"
+#include "../json/pointer.h"
 #include "members.h"
 
 void request_init(struct request *request, enum operation operation,
@@ -66,13 +66,13 @@ static enum reader_element element_of(const struct request *request,
 }
 
 bool request_tensor(struct request *request, const char *name,
-                    struct reader_lift *lift)
+                    struct reader_destination *destination)
 {
     const struct member *member =
         member_find(operation_tasks(request->operation), name);
     if (!member || member->kind != MEMBER_TENSOR)
         return false;
-    *lift = (struct reader_lift){
+    *destination = (struct reader_destination){
         .tensor = member_tensor(request, member),
         .element = element_of(request, member),
         .max_rank = LOGITS_MAX_RANK,
@@ -111,8 +111,8 @@ static bool refuse_name(const struct request *request, const char *name,
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                      used ? ", " : "", members[i].name);
     pointer[0] = '/';
-    path_text(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
-              pointer + 1, sizeof pointer - 1);
+    pointer_text(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
+                 pointer + 1, sizeof pointer - 1);
     return problem_set(problem, 422, source == SOURCE_QUERY ? NULL : pointer,
                        "%.64s: got an unknown %s, must be one of %s",
                        *name ? name : "\"\"", kinds[source], known);

@@ -110,7 +110,7 @@ void request_free(struct request *request);
  * @return false where the name is not a tensor of this operation.
  */
 bool request_tensor(struct request *request, const char *name,
-                    struct reader_lift *lift);
+                    struct reader_destination *destination);
 
 /** Is it an option (not a tensor) of this operation? */
 bool request_has_option(const struct request *request, const char *name);

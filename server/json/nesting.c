@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "nesting.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "value.h"
+
+void nesting_init(struct nesting *nesting, struct budget *budget)
+{
+    nesting->depth = 0;
+    small_text_init(&nesting->long_name, budget);
+}
 
 bool nesting_open(struct nesting *nesting, bool object, struct problem *problem)
 {
@@ -23,20 +28,16 @@ bool nesting_open(struct nesting *nesting, bool object, struct problem *problem)
     return true;
 }
 
-bool nesting_is_object(const struct nesting *nesting, int level)
-{
-    return nesting->objects[level / 8] >> level % 8 & 1;
-}
-
 bool nesting_in_object(const struct nesting *nesting)
 {
-    return nesting_is_object(nesting, nesting->depth - 1);
+    int level = nesting->depth - 1;
+    return level >= 0 && nesting->objects[level / 8] >> level % 8 & 1;
 }
 
 const struct reader_path *nesting_path(struct nesting *nesting)
 {
     if (nesting->depth < 1 || nesting->depth > NESTING_STEPS ||
-        !nesting_is_object(nesting, 0))
+        !(nesting->objects[0] & 1))
         return NULL;
     nesting->path.depth = nesting->depth;
     return &nesting->path;
@@ -48,77 +49,45 @@ void nesting_count(struct nesting *nesting)
         nesting->path.step[nesting->depth - 1].index++;
 }
 
-/* The name in quotes at text, when it stands for itself. */
-static bool read_plain(const char *text, size_t bytes, char *name)
+/* For the path of its value, and whole for the tree. */
+static bool hold_name(struct nesting *nesting, const char *name, size_t bytes,
+                      struct problem *problem)
 {
-    size_t length = bytes - 2;
-    if (length >= NESTING_NAME_BYTES)
+    int level = nesting->depth - 1;
+    size_t length = bytes < NESTING_NAME_BYTES ? bytes : NESTING_NAME_BYTES - 1;
+    if (level < NESTING_STEPS) {
+        char *cut = nesting->names[level];
+        memcpy(cut, name, length);
+        cut[length] = '\0';
+        nesting->path.step[level].name = nesting->name = cut;
+    }
+    if (level < NESTING_STEPS && length == bytes)
+        return true;
+    small_text_clear(&nesting->long_name);
+    if (!small_text_append(&nesting->long_name, name, bytes, problem))
         return false;
-    for (size_t i = 1; i <= length; i++)
-        if (text[i] < ' ' || text[i] > '~' || text[i] == '\\')
-            return false;
-    memcpy(name, text + 1, length);
-    name[length] = '\0';
+    nesting->name = nesting->long_name.data;
     return true;
 }
 
 bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
-                  bool *plain, struct problem *problem)
+                  bool literal, struct problem *problem)
 {
-    int level = nesting->depth - 1;
-    if (level >= NESTING_STEPS)
-        return true;
-    char *name = nesting->names[level];
-    nesting->path.step[level].name = name;
-    if (read_plain(text, bytes, name))
-        return true;
-    *plain = false;
-    struct value *value = value_parse(text, bytes, problem);
-    if (!value)
-        return false;
-    snprintf(name, NESTING_NAME_BYTES, "%s", value_string(value));
-    value_free(value);
-    return true;
+    if (literal)
+        return hold_name(nesting, text + 1, bytes - 2, problem);
+    struct value *string = value_new_string(text, bytes);
+    if (!string)
+        return problem_memory(problem);
+    const char *name = value_string(string);
+    /* one with U+0000, which no string of C can hold, stays escaped */
+    bool held = value_kind(string) == VALUE_STRING
+                    ? hold_name(nesting, name, strlen(name), problem)
+                    : hold_name(nesting, text + 1, bytes - 2, problem);
+    value_free(string);
+    return held;
 }
 
-/* Bytes of the string that begins at text. */
-static size_t string_bytes(const char *text, size_t bytes)
+void nesting_free(struct nesting *nesting)
 {
-    size_t n = 1;
-    while (n < bytes && text[n] != '"')
-        n += text[n] == '\\' ? 2 : 1;
-    return n < bytes ? n + 1 : bytes;
-}
-
-bool nesting_walk(struct nesting *nesting, const char *text, size_t bytes,
-                  struct problem *problem)
-{
-    bool name = false, plain;
-    for (size_t i = 0, n; i < bytes; i += n) {
-        n = 1;
-        switch (text[i]) {
-        case '{':
-        case '[':
-            name = text[i] == '{';
-            if (!nesting_open(nesting, name, problem))
-                return false;
-            break;
-        case '}':
-        case ']':
-            nesting->depth--;
-            break;
-        case ',':
-            name = nesting_in_object(nesting);
-            if (!name)
-                nesting_count(nesting);
-            break;
-        case '"':
-            n = string_bytes(text + i, bytes - i);
-            if (name && !nesting_name(nesting, text + i, n, &plain, problem))
-                return false;
-            name = false;
-            break;
-        }
-    }
-    return true;
+    small_text_free(&nesting->long_name);
 }

@@ -9,6 +9,7 @@
 
 #include "../problem.h"
 #include "reader.h"
+#include "small_text.h"
 
 enum {
     NESTING_MAX_DEPTH = 2048,
@@ -16,22 +17,23 @@ enum {
     NESTING_NAME_BYTES = 256 /* longer names are cut */
 };
 
-/** Only depth is to be set, to 0, before the first bracket. */
 struct nesting {
     int depth;
+    const char *name; /* of the member being read, decoded */
+    struct small_text long_name;
     struct reader_path path;
     unsigned char objects[NESTING_MAX_DEPTH / 8]; /* a bit a level */
     char names[NESTING_STEPS][NESTING_NAME_BYTES];
 };
 
+/** Before the first bracket. Long names are charged to budget. */
+void nesting_init(struct nesting *nesting, struct budget *budget);
+
 /** A bracket or, with object, a brace opens. false: too deep, 422. */
 bool nesting_open(struct nesting *nesting, bool object,
                   struct problem *problem);
 
-/** Is that open level an object? */
-bool nesting_is_object(const struct nesting *nesting, int level);
-
-/** Is the innermost? There is one. */
+/** Is the innermost open level an object? */
 bool nesting_in_object(const struct nesting *nesting);
 
 /** Where a value stands, within an object; NULL: too deep to tell. */
@@ -40,20 +42,11 @@ const struct reader_path *nesting_path(struct nesting *nesting);
 /** A comma in an array. */
 void nesting_count(struct nesting *nesting);
 
-/**
- * Text, with its quotes, is the name of the next value. *plain becomes false
- * where it must be decoded: it has an escape, bytes beyond ASCII, or is long.
- * @return false: a problem is set, placed within text; it is no JSON.
- */
+/** Text, with its quotes, is the name of the next value; literal: it stands for
+ *  itself. false: out of memory (503). */
 bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
-                  bool *plain, struct problem *problem);
+                  bool literal, struct problem *problem);
 
-/**
- * Go at once where the reader of bytes of text is, which are the beginning of
- * a document and end between its tokens; nesting is new.
- * @return false: a problem is set; too deep, or out of memory.
- */
-bool nesting_walk(struct nesting *nesting, const char *text, size_t bytes,
-                  struct problem *problem);
+void nesting_free(struct nesting *nesting);
 
 #endif

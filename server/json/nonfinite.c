@@ -38,8 +38,7 @@ bool nonfinite_read(const char *text, size_t bytes, double *value)
     if (!memchr(text, '\\', bytes))
         return read_word(text + 1, bytes - 2, value) ||
                (text[1] == '+' && read_word(text + 2, bytes - 3, value));
-    struct problem unread = {0};
-    struct value *string = value_parse(text, bytes, &unread);
+    struct value *string = value_new_string(text, bytes);
     const char *word = string ? value_string(string) : "";
     bool known = read_word(word, strlen(word), value);
     value_free(string);

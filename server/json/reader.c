@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT
 /*
- * The state machine of the envelope. It knows JSON's structure, so that it
- * always knows which value begins where; what strings, numbers and literals
- * look like inside is left to Jansson, which reads the envelope at the end.
+ * The grammar of a document: one stack, on which a value that the client does
+ * not take as a tensor becomes a node of the tree or is only checked. A token
+ * that lies within a slice is read there; only one that begins in an earlier
+ * slice is copied.
  */
 #include "reader.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../spare.h"
-#include "envelope.h"
-#include "lift.h"
 #include "nesting.h"
-#include "path.h"
+#include "pointer.h"
+#include "small_text.h"
+#include "source.h"
+#include "tensor_reader.h"
+#include "token.h"
+#include "tree.h"
+
+enum { MAX_BYTES = 65536 }; /* of all tokens that are in no tensor */
 
 enum state {
     EXPECT_VALUE,
@@ -27,30 +31,27 @@ enum state {
     IN_NAME,
     IN_STRING,
     IN_SCALAR, /* number or literal */
-    IN_LIFT
+    IN_TENSOR
 };
 
 struct reader {
     struct reader_client client;
-    struct stage *stages; /* of every value lifted so far */
-    size_t stage_count;
+    struct element_buffers buffers; /* of the tensors read so far */
     enum state state;
-    size_t token;   /* in the envelope: where the string or scalar begins */
-    size_t checked; /* bytes of the envelope that are known to be JSON */
-    bool escaped;   /* behind a backslash */
-    bool plain;     /* all so far: an object whose members were lifted */
+    bool escaped; /* after a backslash */
+    bool ignored; /* the value being read is in no tree */
     bool failed;
-    int mark;                 /* bytes of a byte order mark; 3: it is over */
-    struct place token_place; /* of a lifted token from earlier slices */
-    struct place place;       /* line is that of counted */
-    const char *counted;      /* lines are counted up to here in this slice */
-    const char *slice;        /* the slice being read */
-    size_t before;            /* bytes of the slices before it */
+    int ignored_depth;        /* below it nothing is kept; 0: all is */
+    size_t token_bytes;       /* of all tokens that are in no tensor */
+    const char *token;        /* where it begins; NULL: in an earlier slice */
+    struct place token_place; /* then */
+    struct source source;
     /* What follows is set before it is read; clearing it would cost a small
      * request as much as its arithmetic. */
-    struct envelope envelope;
+    struct small_text text; /* of a token from an earlier slice */
     struct nesting nesting;
-    struct lift lift;
+    struct tensor_reader tensor;
+    struct tree tree;
 };
 
 struct reader *reader_create(const struct reader_client *client,
@@ -59,12 +60,13 @@ struct reader *reader_create(const struct reader_client *client,
     struct reader *reader = spare_take(sizeof *reader);
     if (!reader)
         return NULL;
-    memset(reader, 0, offsetof(struct reader, envelope));
-    envelope_init(&reader->envelope, budget);
-    reader->nesting.depth = 0;
-    reader->client = *client;
-    reader->place.line = 1;
-    reader->plain = true;
+    memset(reader, 0, offsetof(struct reader, text));
+    small_text_init(&reader->text, budget);
+    nesting_init(&reader->nesting, budget);
+    tree_init(&reader->tree, budget);
+    if (client)
+        reader->client = *client;
+    source_init(&reader->source);
     return reader;
 }
 
@@ -72,46 +74,42 @@ void reader_free(struct reader *reader)
 {
     if (!reader)
         return;
-    for (size_t i = 0; i < reader->stage_count; i++)
-        stage_free(&reader->stages[i]);
-    free(reader->stages);
-    if (reader->state == IN_LIFT)
-        stage_free(&reader->lift.stage);
-    envelope_free(&reader->envelope);
+    element_buffers_free(&reader->buffers);
+    if (reader->state == IN_TENSOR)
+        element_buffer_free(&reader->tensor.buffer);
+    small_text_free(&reader->text);
+    nesting_free(&reader->nesting);
+    tree_free(&reader->tree);
     spare_give(reader);
 }
 
-/* ---- places ----------------------------------------------------------- */
+/* ---- problems ----------------------------------------------------------- */
 
-static struct place place_at(struct reader *reader, const char *p)
+static bool fail(struct reader *reader, struct place place, size_t bytes,
+                 struct problem *problem)
 {
-    while (reader->counted < p) {
-        size_t rest = (size_t)(p - reader->counted);
-        const char *line = memchr(reader->counted, '\n', rest);
-        reader->counted = line ? line + 1 : p;
-        if (line) {
-            reader->place.line++;
-            reader->place.line_start =
-                reader->before + (size_t)(line + 1 - reader->slice);
-        }
-    }
-    reader->place.offset = reader->before + (size_t)(p - reader->slice);
-    return reader->place;
+    reader->failed = true;
+    return place_problem(place, bytes, problem);
 }
 
 /* A problem was found at p. */
-static bool located(struct reader *reader, const char *p,
+static bool fail_at(struct reader *reader, const char *p,
                     struct problem *problem)
 {
-    struct place place = place_at(reader, p);
-    reader->failed = true;
-    if (!problem->located && problem->status != 503)
-        place_problem(problem, place, place.offset);
-    return false;
+    return fail(reader, source_place(&reader->source, p), 0, problem);
 }
 
-static bool unexpected(struct reader *reader, const char *p,
-                       struct problem *problem)
+/* A problem was found that many bytes into the token. */
+static bool fail_in_token(struct reader *reader, size_t bytes,
+                          struct problem *problem)
+{
+    if (reader->token)
+        return fail_at(reader, reader->token + bytes, problem);
+    return fail(reader, reader->token_place, bytes, problem);
+}
+
+/* What may come next. */
+static const char *rule_of(const struct reader *reader)
 {
     static const char *const rules[] = {
         [EXPECT_VALUE] = "a value",
@@ -121,18 +119,52 @@ static bool unexpected(struct reader *reader, const char *p,
         [EXPECT_COLON] = "':'",
         [EXPECT_NEXT] = "',' or the closing bracket",
         [EXPECT_END] = "the end of the body",
+        [IN_NAME] = "'\"'",
+        [IN_STRING] = "'\"'",
+        [IN_TENSOR] = "the rest of an array",
     };
-    unsigned char byte = (unsigned char)*p;
-    if (byte > 0x20 && byte < 0x7f)
-        problem_set(problem, 400, NULL, "body: got '%c', must be %s", *p,
-                    rules[reader->state]);
-    else
-        problem_set(problem, 400, NULL, "body: got byte 0x%02x, must be %s",
-                    byte, rules[reader->state]);
-    return located(reader, p, problem);
+    return rules[reader->state];
 }
 
-/* ---- tokens of the envelope ------------------------------------------- */
+/* ---- the tree ----------------------------------------------------------- */
+
+static struct tree_place place_in_tree(const struct reader *reader)
+{
+    bool member = nesting_in_object(&reader->nesting);
+    return (struct tree_place){.level = reader->nesting.depth - 1,
+                               .name = member ? reader->nesting.name : NULL};
+}
+
+/* "name: got ..., must be RULE" for the value that is being read. */
+static bool refuse_value(struct reader *reader, const char *got, size_t bytes,
+                         const char *rule, struct problem *problem)
+{
+    char pointer[sizeof problem->pointer] = "/";
+    const struct reader_path *path = nesting_path(&reader->nesting);
+    if (path)
+        pointer_text(path, pointer + 1, sizeof pointer - 1);
+    return problem_set(problem, 422, path ? pointer : NULL,
+                       "%s: got %.*s, must be %s",
+                       path ? pointer + 1 : "a value",
+                       bytes < 64 ? (int)bytes : 64, got, rule);
+}
+
+static bool keep_scalar(struct reader *reader, enum token token,
+                        const char *text, size_t bytes, struct problem *problem)
+{
+    bool out_of_range = false;
+    struct value *value =
+        token == TOKEN_NUMBER   ? value_new_number(text, bytes, &out_of_range)
+        : token == TOKEN_STRING ? value_new_string(text, bytes)
+                                : value_new_literal(token);
+    if (out_of_range)
+        return refuse_value(reader, text, bytes, "between -1.8e308 and 1.8e308",
+                            problem);
+    return tree_add(&reader->tree, place_in_tree(reader), value, bytes,
+                    problem);
+}
+
+/* ---- tokens that are in no tensor --------------------------------------- */
 
 /* A value ended: what may follow it? */
 static void value_ended(struct reader *reader)
@@ -142,128 +174,135 @@ static void value_ended(struct reader *reader)
 
 static void pop(struct reader *reader)
 {
-    reader->nesting.depth--;
+    if (--reader->nesting.depth < reader->ignored_depth)
+        reader->ignored_depth = 0;
     value_ended(reader);
 }
 
-static bool copy(struct reader *reader, const char *from, const char *to,
-                 struct problem *problem)
+static bool count_token(struct reader *reader, size_t bytes,
+                        struct problem *problem)
 {
-    return envelope_append(&reader->envelope, from, (size_t)(to - from),
-                           problem);
+    reader->token_bytes += bytes;
+    return reader->token_bytes <= MAX_BYTES ||
+           problem_set(problem, 413, NULL,
+                       "body: got more than %d bytes beside its tensors, must "
+                       "be fewer",
+                       MAX_BYTES);
 }
 
-static bool name_ended(struct reader *reader, struct problem *problem)
+/* The name of the next value. */
+static bool name_ended(struct reader *reader, const char *text, size_t bytes,
+                       struct problem *problem)
 {
-    const char *text = reader->envelope.text + reader->token;
-    size_t bytes = reader->envelope.bytes - reader->token;
+    enum token token;
+    size_t bad;
+    bool literal = token_is_literal(text, bytes);
     reader->state = EXPECT_COLON;
-    if (nesting_name(&reader->nesting, text, bytes, &reader->plain, problem))
+    if (!literal && !token_check(text, bytes, NULL, &token, &bad, problem))
+        return fail_in_token(reader, bad, problem);
+    if (reader->ignored_depth > 0)
         return true;
-    problem->offset += reader->token;
-    if (problem->located)
-        envelope_relocate(&reader->envelope, problem);
-    return false;
+    if (!nesting_name(&reader->nesting, text, bytes, literal, problem))
+        return fail_in_token(reader, 0, problem);
+    if (!tree_has(&reader->tree, place_in_tree(reader)))
+        return true;
+    refuse_value(reader, "it twice", 8, "given once", problem);
+    return fail_in_token(reader, bytes - 1, problem);
 }
 
-static void scalar_ended(struct reader *reader)
+static bool scalar_ended(struct reader *reader, const char *text, size_t bytes,
+                         struct problem *problem)
 {
-    const char *text = reader->envelope.text + reader->token;
-    size_t bytes = reader->envelope.bytes - reader->token;
+    enum token token;
+    size_t bad;
     value_ended(reader);
-    bool literal = text[0] >= 'a' && text[0] <= 'z';
+    if (!token_check(text, bytes, rule_of(reader), &token, &bad, problem))
+        return fail_in_token(reader, bad, problem);
+    if (reader->ignored)
+        return true;
+    if (!keep_scalar(reader, token, text, bytes, problem))
+        return fail_in_token(reader, 0, problem);
     const struct reader_path *path = nesting_path(&reader->nesting);
-    if (reader->client.scalar && path && !literal)
+    if (reader->client.scalar && path && token <= TOKEN_STRING)
         reader->client.scalar(reader->client.cls, path, text, bytes);
+    return true;
 }
 
-static const char *feed_string(struct reader *reader, const char *p,
-                               const char *end, struct problem *problem)
+static const char *feed_token(struct reader *reader, const char *p,
+                              const char *end, struct problem *problem)
 {
-    const char *from = p;
-    bool closed = false;
-    while (p < end && !closed) {
-        if (reader->escaped)
-            reader->escaped = false;
-        else if (*p == '\\')
-            reader->escaped = true;
-        else
-            closed = *p == '"';
-        p++;
+    const char *stop = reader->state == IN_SCALAR
+                           ? token_scalar_end(p, end)
+                           : token_string_end(p, end, &reader->escaped);
+    if (!count_token(reader, (size_t)((stop ? stop : end) - p), problem))
+        return NULL;
+    if (!stop)
+        return end;
+    const char *text = reader->token;
+    size_t bytes = (size_t)(stop - (text ? text : p));
+    if (!text) {
+        if (!small_text_append(&reader->text, p, bytes, problem))
+            return NULL;
+        text = reader->text.data;
+        bytes = reader->text.bytes;
     }
-    if (!copy(reader, from, p, problem))
-        return NULL;
-    if (!closed)
-        return p;
-    if (reader->state == IN_NAME)
-        return name_ended(reader, problem) ? p : NULL;
-    scalar_ended(reader);
-    return p;
+    bool (*ended)(struct reader *, const char *, size_t, struct problem *) =
+        reader->state == IN_NAME ? name_ended : scalar_ended;
+    return ended(reader, text, bytes, problem) ? stop : NULL;
 }
 
-static bool is_scalar_byte(char c)
+/* The slice ends at end: copy what it has of a token that is not whole. */
+static bool carry_token(struct reader *reader, const char *end,
+                        struct problem *problem)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z') || c == '-' || c == '+' || c == '.';
+    if (reader->state < IN_NAME || reader->state > IN_SCALAR)
+        return true;
+    const char *from = reader->token ? reader->token : reader->source.slice;
+    if (reader->token)
+        reader->token_place = source_place(&reader->source, reader->token);
+    reader->token = NULL;
+    return small_text_append(&reader->text, from, (size_t)(end - from),
+                             problem);
 }
 
-static const char *feed_scalar(struct reader *reader, const char *p,
-                               const char *end, struct problem *problem)
+/* A token begins at p; it goes on after its first byte. */
+static const char *begin_token(struct reader *reader, enum state state,
+                               const char *p)
 {
-    const char *from = p;
-    while (p < end && is_scalar_byte(*p))
-        p++;
-    if (!copy(reader, from, p, problem))
-        return NULL;
-    if (p < end)
-        scalar_ended(reader);
-    return p;
+    reader->state = state;
+    reader->token = p;
+    reader->escaped = false;
+    small_text_clear(&reader->text);
+    return p + 1;
 }
 
 /* ---- values ----------------------------------------------------------- */
 
-/**
- * A tensor may be long, so what is wrong before it is said before it: parse
- * the envelope as if the document ended with this value. Many tensors do not
- * make that slow: next time it must have doubled.
- */
-static bool check_envelope(struct reader *reader, struct problem *problem)
+static bool begin_tensor(struct reader *reader,
+                         const struct reader_destination *destination,
+                         struct problem *problem)
 {
-    struct envelope *envelope = &reader->envelope;
-    size_t bytes = envelope->bytes;
-    if (reader->plain || bytes < 2 * reader->checked)
-        return true;
-    if (!envelope_append(envelope, "0", 1, problem))
-        return false;
-    for (int level = reader->nesting.depth - 1; level >= 0; level--) {
-        bool object = nesting_is_object(&reader->nesting, level);
-        if (!envelope_append(envelope, object ? "}" : "]", 1, problem))
-            return false;
-    }
-    struct value *document =
-        value_parse(envelope->text, envelope->bytes, problem);
-    value_free(document);
-    reader->checked = envelope->bytes = bytes;
-    if (!document && problem->located)
-        envelope_relocate(envelope, problem);
-    return document;
+    char name[sizeof reader->tensor.name - 1];
+    pointer_text(nesting_path(&reader->nesting), name, sizeof name);
+    if (destination->tensor->type != TENSOR_NONE)
+        return refuse_value(reader, "it twice", 8, "given once", problem);
+    tensor_reader_begin(&reader->tensor, destination, name);
+    reader->state = IN_TENSOR;
+    return true;
 }
 
-static bool lift_value(struct reader *reader, const struct reader_lift *lift,
-                       struct problem *problem)
+static bool open_container(struct reader *reader, bool object,
+                           struct problem *problem)
 {
-    char name[sizeof reader->lift.name - 1];
-    path_text(&reader->nesting.path, name, sizeof name);
-    if (lift->tensor->type != TENSOR_NONE) {
-        char pointer[sizeof problem->pointer];
-        snprintf(pointer, sizeof pointer, "/%s", name);
-        return problem_set(problem, 422, pointer,
-                           "%s: got it twice, must be given once", name);
-    }
-    if (!check_envelope(reader, problem))
+    int level = reader->nesting.depth;
+    if (!reader->ignored &&
+        !tree_open(&reader->tree, place_in_tree(reader), object, problem))
         return false;
-    lift_begin(&reader->lift, lift, name);
-    reader->state = IN_LIFT;
+    if (!nesting_open(&reader->nesting, object, problem))
+        return false;
+    if (reader->ignored && reader->ignored_depth == 0)
+        reader->ignored_depth = level + 1;
+    reader->state = object ? EXPECT_MEMBER : EXPECT_ELEMENT;
     return true;
 }
 
@@ -271,138 +310,103 @@ static bool lift_value(struct reader *reader, const struct reader_lift *lift,
 static const char *begin_value(struct reader *reader, const char *p,
                                struct problem *problem)
 {
-    if (!is_scalar_byte(*p) && *p != '"' && *p != '[' && *p != '{') {
-        unexpected(reader, p, problem);
+    bool scalar = token_begins_scalar(*p) || *p == '"';
+    if (!scalar && *p != '[' && *p != '{') {
+        token_unexpected(*p, rule_of(reader), problem);
         return NULL;
     }
     const struct reader_path *path = nesting_path(&reader->nesting);
-    if (path) {
-        struct reader_lift lift = {0};
-        if (!reader->client.begin(reader->client.cls, path, &lift, problem))
+    struct reader_destination destination = {0};
+    destination.ignored = reader->ignored_depth > 0;
+    if (path && reader->client.begin && !destination.ignored) {
+        if (!reader->client.begin(reader->client.cls, path, &destination,
+                                  problem))
             return NULL;
-        if (lift.tensor)
-            return lift_value(reader, &lift, problem) ? p : NULL;
+        if (destination.tensor)
+            return begin_tensor(reader, &destination, problem) ? p : NULL;
     }
-    reader->token = reader->envelope.bytes;
-    reader->plain &= reader->nesting.depth == 0 && *p == '{';
-    if (!copy(reader, p, p + 1, problem))
-        return NULL;
-    reader->escaped = false;
-    bool object = *p == '{';
-    if (*p == '"')
-        reader->state = IN_STRING;
-    else if (!object && *p != '[')
-        reader->state = IN_SCALAR;
-    else if (nesting_open(&reader->nesting, object, problem))
-        reader->state = object ? EXPECT_MEMBER : EXPECT_ELEMENT;
-    else
+    reader->ignored = destination.ignored;
+    if (scalar)
+        return begin_token(reader, *p == '"' ? IN_STRING : IN_SCALAR, p);
+    if (!count_token(reader, 1, problem) ||
+        !open_container(reader, *p == '{', problem))
         return NULL;
     return p + 1;
 }
 
-static void next_value(struct reader *reader)
-{
-    bool object = nesting_in_object(&reader->nesting);
-    if (!object)
-        nesting_count(&reader->nesting);
-    reader->state = object ? EXPECT_NAME : EXPECT_VALUE;
-}
-
-/* Does c, which is no value, fit here? */
+/* Does c, which begins no value, fit here? */
 static bool structure(struct reader *reader, char c)
 {
+    bool object = nesting_in_object(&reader->nesting);
     switch (reader->state) {
-    case EXPECT_MEMBER:
-    case EXPECT_NAME:
-        if (c == '"') {
-            reader->state = IN_NAME;
-            reader->token = reader->envelope.bytes;
-            reader->escaped = false;
-            return true;
-        }
-        if (c != '}' || reader->state == EXPECT_NAME)
-            return false;
-        pop(reader);
-        return true;
     case EXPECT_COLON:
         reader->state = EXPECT_VALUE;
         return c == ':';
-    case EXPECT_ELEMENT:
-        if (c == ']')
-            pop(reader);
-        return c == ']';
     case EXPECT_NEXT:
-        if (c == ',')
-            next_value(reader);
-        else if (c != (nesting_in_object(&reader->nesting) ? '}' : ']'))
-            return false;
-        else
-            pop(reader);
+        if (c != ',')
+            break;
+        if (!object)
+            nesting_count(&reader->nesting);
+        reader->state = object ? EXPECT_NAME : EXPECT_VALUE;
         return true;
+    case EXPECT_MEMBER:
+    case EXPECT_ELEMENT:
+        break;
     default:
         return false;
     }
+    if (c != (object ? '}' : ']'))
+        return false;
+    pop(reader);
+    return true;
 }
 
 static const char *feed_structure(struct reader *reader, const char *p,
                                   struct problem *problem)
 {
-    bool value = reader->state == EXPECT_VALUE ||
-                 (reader->state == EXPECT_ELEMENT && *p != ']');
-    if (is_space(*p))
-        return copy(reader, p, p + 1, problem) ? p + 1 : NULL;
-    if (value)
-        return begin_value(reader, p, problem);
     enum state state = reader->state;
-    size_t at = reader->envelope.bytes;
+    if (token_is_space(*p))
+        return p + 1;
+    if (state == EXPECT_VALUE || (state == EXPECT_ELEMENT && *p != ']'))
+        return begin_value(reader, p, problem);
+    if (*p == '"' && (state == EXPECT_MEMBER || state == EXPECT_NAME))
+        return begin_token(reader, IN_NAME, p);
     if (!structure(reader, *p)) {
         reader->state = state;
-        unexpected(reader, p, problem);
+        token_unexpected(*p, rule_of(reader), problem);
         return NULL;
     }
-    if (!copy(reader, p, p + 1, problem))
-        return NULL;
-    reader->token = at;
-    return p + 1;
+    return count_token(reader, 1, problem) ? p + 1 : NULL;
 }
 
-/* ---- lifted values ---------------------------------------------------- */
+/* ---- tensors ------------------------------------------------------------ */
 
-static bool lift_ended(struct reader *reader, const char *p,
-                       struct problem *problem)
+static bool tensor_ended(struct reader *reader, struct problem *problem)
 {
-    struct stage *stages =
-        realloc(reader->stages, (reader->stage_count + 1) * sizeof *stages);
-    if (!stages)
+    bool absent = reader->tensor.buffer.tensor->type == TENSOR_NONE;
+    if (!element_buffers_add(&reader->buffers, &reader->tensor.buffer))
         return problem_memory(problem);
-    reader->stages = stages;
-    stages[reader->stage_count++] = reader->lift.stage;
     value_ended(reader);
-    bool absent = reader->lift.stage.tensor->type == TENSOR_NONE;
-    reader->plain &= !absent; /* the name, in no tensor, may come again */
-    return envelope_append(&reader->envelope, absent ? "null" : "0",
-                           absent ? 4 : 1, problem) &&
-           envelope_seam(&reader->envelope, place_at(reader, p), problem);
+    /* null: no tensor tells that the name must not come again */
+    return !absent || keep_scalar(reader, TOKEN_NULL, "null", 4, problem);
 }
 
-static const char *feed_lift(struct reader *reader, const char *p,
-                             const char *end, struct problem *problem)
+static const char *feed_tensor(struct reader *reader, const char *p,
+                               const char *end, struct problem *problem)
 {
     size_t slice = (size_t)(end - p);
     const char *bad = p;
-    p = lift_feed(&reader->lift, p, end, &bad, problem);
+    p = tensor_reader_feed(&reader->tensor, p, end, &bad, problem);
     if (!p) {
-        if (!bad && problem->status != 503)
-            place_problem(problem, reader->token_place,
-                          reader->token_place.offset);
-        located(reader, bad ? bad : end, problem);
+        reader->token = bad;
+        fail_in_token(reader, reader->tensor.buffer.bad_bytes, problem);
         return NULL;
     }
-    if (reader->lift.expect == LIFT_DONE)
-        return lift_ended(reader, p, problem) ? p : NULL;
-    size_t kept = reader->lift.token_bytes;
+    if (reader->tensor.expect == TENSOR_READER_DONE)
+        return tensor_ended(reader, problem) ? p : NULL;
+    size_t kept = reader->tensor.token_bytes;
     if (kept > 0 && kept <= slice) /* it began in this slice */
-        reader->token_place = place_at(reader, end - kept);
+        reader->token_place = source_place(&reader->source, end - kept);
     return p;
 }
 
@@ -412,87 +416,85 @@ static const char *feed(struct reader *reader, const char *p, const char *end,
                         struct problem *problem)
 {
     switch (reader->state) {
-    case IN_LIFT:
-        return feed_lift(reader, p, end, problem);
+    case IN_TENSOR:
+        return feed_tensor(reader, p, end, problem);
     case IN_NAME:
     case IN_STRING:
-        return feed_string(reader, p, end, problem);
     case IN_SCALAR:
-        return feed_scalar(reader, p, end, problem);
+        return feed_token(reader, p, end, problem);
     default:
         return feed_structure(reader, p, problem);
     }
 }
 
-/* RFC 8259, 8.1: a byte order mark in front may be ignored. */
-static const char *feed_mark(struct reader *reader, const char *p,
-                             const char *end, struct problem *problem)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-    while (p < end && reader->mark < 3 && *p == mark[reader->mark]) {
-        reader->mark++;
-        p++;
-    }
-    if (p < end && reader->mark % 3 > 0) {
-        problem_set(problem, 400, NULL, "body: got byte 0xef, must be a value");
-        place_problem(problem, reader->place, 0);
-        return NULL;
-    }
-    reader->mark = p < end ? 3 : reader->mark;
-    return p;
-}
-
 bool reader_feed(struct reader *reader, const char *bytes, size_t count,
                  struct problem *problem)
 {
-    if (reader->failed)
-        return false;
+    if (reader->failed || count == 0)
+        return !reader->failed;
     const char *end = bytes + count;
-    reader->slice = reader->counted = bytes;
-    const char *p = feed_mark(reader, bytes, end, problem);
+    source_begin(&reader->source, bytes);
+    const char *p = source_skip_mark(&reader->source, bytes, end, problem);
     while (p && p < end) {
         const char *next = feed(reader, p, end, problem);
         if (!next)
-            return located(reader, p, problem);
+            return fail_at(reader, p, problem);
         p = next;
     }
-    if (!p)
-        return located(reader, bytes, problem);
-    place_at(reader, end);
-    reader->before += count;
+    if (!p || !carry_token(reader, end, problem))
+        return fail_at(reader, end, problem);
+    source_end(&reader->source, end);
     return true;
+}
+
+/* The body ended: is the document whole? */
+static bool finish_document(struct reader *reader, struct problem *problem)
+{
+    if (reader->state == IN_SCALAR && reader->nesting.depth == 0 &&
+        !scalar_ended(reader, reader->text.data, reader->text.bytes, problem))
+        return false;
+    if (reader->state == EXPECT_END)
+        return true;
+    const char *rule = rule_of(reader);
+    if (reader->state == EXPECT_NEXT)
+        rule = nesting_in_object(&reader->nesting) ? "'}'" : "']'";
+    problem_set(problem, 400, NULL, "body: got end of file, must be %s", rule);
+    return fail(reader, reader->source.place, 0, problem);
 }
 
 struct value *reader_finish(struct reader *reader, struct problem *problem)
 {
-    if (reader->failed)
+    char got[64];
+    if (reader->failed || !finish_document(reader, problem))
         return NULL;
-    reader->slice = reader->counted = NULL;
-    if (reader->plain && reader->state == EXPECT_END)
-        return value_empty_object(problem);
-    struct value *document =
-        value_parse(reader->envelope.text, reader->envelope.bytes, problem);
-    if (document && value_kind(document) == VALUE_OBJECT)
-        return document;
-    if (document) {
-        char got[64];
-        value_print(document, got, sizeof got);
-        value_free(document);
+    struct value *root = tree_take(&reader->tree, problem);
+    if (root && reader->client.begin && value_kind(root) != VALUE_OBJECT) {
+        value_print(root, got, sizeof got);
+        value_free(root);
+        root = NULL;
         problem_set(problem, 422, NULL, "body: got %s, must be an object", got);
-    } else if (problem->located && problem->offset == reader->envelope.bytes) {
-        place_problem(problem, reader->place, reader->before);
-    } else if (problem->located) {
-        envelope_relocate(&reader->envelope, problem);
     }
-    return NULL;
+    return root;
+}
+
+struct value *reader_parse(const char *text, size_t bytes,
+                           struct problem *problem)
+{
+    struct reader *reader = reader_create(NULL, NULL);
+    struct value *document = NULL;
+    if (!reader)
+        problem_memory(problem);
+    else if (reader_feed(reader, text, bytes, problem))
+        document = reader_finish(reader, problem);
+    reader_free(reader);
+    return document;
 }
 
 bool reader_settle(struct reader *reader, struct tensor *tensor,
                    enum tensor_type type, const char *member,
                    struct problem *problem)
 {
-    for (size_t i = 0; i < reader->stage_count; i++)
-        if (reader->stages[i].tensor == tensor)
-            return stage_settle(&reader->stages[i], type, member, problem);
-    return true;
+    struct element_buffer *buffer =
+        element_buffers_find(&reader->buffers, tensor);
+    return !buffer || element_buffer_settle(buffer, type, member, problem);
 }

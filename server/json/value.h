@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * A parsed JSON document without its tensors (the "envelope"), read-only.
- * Jansson stays behind this page: no other room includes it.
+ * What a JSON document holds beside its tensors, as a tree that is read-only
+ * once it is built. Jansson stays behind this page: nothing else includes it.
  */
 #ifndef VALUE_H
 #define VALUE_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../problem.h"
+#include "token.h"
 
 struct value; /* a node; borrowed from its document */
 
@@ -20,20 +21,33 @@ enum value_kind {
     VALUE_INTEGER, /* written without fraction and exponent, fits int64_t */
     VALUE_REAL,    /* any other number */
     VALUE_STRING,
+    VALUE_OTHER, /* a string with U+0000, which nothing here may be */
     VALUE_ARRAY,
     VALUE_OBJECT
 };
 
-/**
- * Parse strict RFC 8259 JSON (bytes long, no NUL needed).
- *
- * @return a new document, to be freed with value_free; NULL with a 400
- *         problem (offset, line, column), or 422 for a duplicate member.
- */
-struct value *value_parse(const char *text, size_t bytes,
-                          struct problem *problem);
+/* Building, by the reader. NULL and false: out of memory. Texts are whole
+ * tokens that token_check has found to be what they are given for. */
 
-/** What value_parse makes of "{}", for less; NULL: out of memory. */
+struct value *value_new_object(void);
+struct value *value_new_array(void);
+struct value *value_new_literal(enum token token); /* true, false or null */
+struct value *value_new_string(const char *text, size_t bytes);
+
+/** *out_of_range: NULL because it is beyond double, or too long. */
+struct value *value_new_number(const char *text, size_t bytes,
+                               bool *out_of_range);
+
+/** Give value to the object, under a name that it does not have yet. */
+bool value_set(struct value *object, const char *name, struct value *value);
+
+/** Give value to the array, at its end. */
+bool value_append(struct value *array, struct value *value);
+
+/** Has the object a member of that name, null or not? */
+bool value_has(const struct value *object, const char *name);
+
+/** An object without members, for less than value_new_object. */
 struct value *value_empty_object(struct problem *problem);
 
 /** NULL is ignored. */

@@ -22,10 +22,10 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
                                  struct problem *problem)
 {
     const struct message_input *input = &message->input[index];
-    struct reader_lift lift = {0};
-    if (!request_tensor(request, input->name, &lift) &&
+    struct reader_destination destination = {0};
+    if (!request_tensor(request, input->name, &destination) &&
         (message->input_count > 1 ||
-         !request_tensor(request, "logits", &lift))) {
+         !request_tensor(request, "logits", &destination))) {
         char names[MODEL_LIST];
         problem_set(problem, 400, NULL,
                     "inputs[%zu].name: got \"%.60s\", must be one of %s, which "
@@ -41,14 +41,14 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
                         "input '%s': got it twice, must be once", input->name);
             return NULL;
         }
-    enum datatype_kind kind = kind_of(lift.element);
+    enum datatype_kind kind = kind_of(destination.element);
     if (input->datatype->kind != kind) {
         problem_set(problem, 400, NULL,
                     "input '%s': datatype got %s, must be %s", input->name,
                     input->datatype->name, datatype_names(kind));
         return NULL;
     }
-    return lift.tensor;
+    return destination.tensor;
 }
 
 /* One precision a request: that of the logits. */

@@ -44,25 +44,50 @@ static bool refuse_two_lists(struct problem *problem)
                        "two that has tensors");
 }
 
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && strcmp(name, *names) != 0)
+        names++;
+    return *names;
+}
+
+/* Has the value at path a meaning here? Others may be any JSON. */
+static bool is_known(const struct reader_path *path)
+{
+    static const char *const of_request[] = {"id", "parameters", inputs_list,
+                                             outputs_list, NULL};
+    static const char *const of_tensor[] = {"name",       "shape", "datatype",
+                                            "parameters", "data",  NULL};
+    if (path->depth == 1)
+        return is_one_of(path->step[0].name, of_request);
+    if (path->depth == 3 && !path->step[1].name && path->step[2].name)
+        return is_one_of(path->step[2].name, of_tensor);
+    return true;
+}
+
 /* Any nesting is welcome: only the number of elements has to be right. */
 static bool value_begins(void *cls, const struct reader_path *path,
-                         struct reader_lift *lift, struct problem *problem)
+                         struct reader_destination *destination,
+                         struct problem *problem)
 {
     struct message *message = cls;
     const char *list = list_at(path, "data");
-    *lift = (struct reader_lift){0};
+    *destination = (struct reader_destination){.ignored = !is_known(path)};
     if (!list)
         return true;
     struct message_input *input = input_at(message, list, path);
     if (!input)
         return refuse_two_lists(problem);
     message->has_data = true;
-    if (input->unknown && list == outputs_list)
-        return true; /* such as strings: small, and unused */
-    lift->tensor = &input->data;
-    lift->element = input->seen ? input->seen->element : READER_ANY;
-    lift->max_rank = TENSOR_MAX_RANK;
-    lift->infinity = true; /* request_run refuses it where it makes no sense */
+    if (input->unknown && list == outputs_list) {
+        destination->ignored = true; /* such as strings: small, and unused */
+        return true;
+    }
+    destination->tensor = &input->data;
+    destination->element = input->seen ? input->seen->element : READER_ANY;
+    destination->max_rank = TENSOR_MAX_RANK;
+    destination->infinity =
+        true; /* request_run refuses it where it makes no sense */
     return true;
 }
 
@@ -242,10 +267,11 @@ static bool datatype_parse(struct message_input *input,
 }
 
 /* How an input says its bytes: by data, or by binary_data_size. */
-static bool source_parse(struct message_input *input, const struct value *data,
-                         const struct value *size, struct problem *problem)
+static bool source_parse(struct message_input *input, const struct value *size,
+                         struct problem *problem)
 {
-    if (!data == !size)
+    bool data = input->data.type != TENSOR_NONE;
+    if (data == (size != NULL))
         return problem_set(problem, 400, NULL,
                            "input '%.60s': got %s, must be exactly one of data "
                            "and parameters.binary_data_size",
@@ -315,8 +341,8 @@ static bool input_parse(struct message *message, const struct value *object,
                            "input '%.60s': got a shared_memory_region, must be "
                            "data or parameters.binary_data_size",
                            input->name);
-    if (!source_parse(input, value_member(object, "data"),
-                      parameter(parameters, "binary_data_size"), problem))
+    if (!source_parse(input, parameter(parameters, "binary_data_size"),
+                      problem))
         return false;
     return input->binary || data_settle(message, index, problem);
 }

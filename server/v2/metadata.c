@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../json/value.h"
+#include "../json/reader.h"
 #include "../observe/metrics.h"
 #include "datatype.h"
 #include "target.h"
@@ -355,7 +355,7 @@ static bool repository_ready(void *call, struct work *work,
     if (repository->bytes == 0)
         return true;
     struct value *question =
-        value_parse(repository->question, repository->bytes, problem);
+        reader_parse(repository->question, repository->bytes, problem);
     if (!question)
         return false;
     bool good = take_question(repository, question, problem);

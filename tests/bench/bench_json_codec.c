@@ -9,11 +9,12 @@
 #include "../../server/json/writer.h"
 
 static bool begin(void *cls, const struct reader_path *path,
-                  struct reader_lift *lift, struct problem *problem)
+                  struct reader_destination *destination,
+                  struct problem *problem)
 {
     (void)problem;
     if (path->depth == 1 && strcmp(path->step[0].name, "logits") == 0)
-        *lift = (struct reader_lift){
+        *destination = (struct reader_destination){
             .tensor = cls, .element = READER_FLOAT32, .max_rank = 8};
     return true;
 }

@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_ASSERT(status != 200 || has_words(body, bytes));
     reading_settle(&whole, READING_LOGITS, TENSOR_FLOAT32);
     reading_settle(&whole, READING_ANY, TENSOR_INT64);
+    reading_settle(&whole, READING_ANY, TENSOR_BOOL);
     reading_free(&whole);
     reading_free(&sliced);
     FUZZ_ASSERT(atomic_load(&whole.budget.taken) == 0);

@@ -48,8 +48,8 @@ static inline bool jansson_accepts(const char *body, size_t bytes)
     }
     char *copy = malloc(bytes + 1);
     size_t used = shorten_numbers(body, bytes, copy);
-    size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL;
-    json_t *document = json_loadb(copy, used, flags, &error);
+    json_t *document = json_loadb(
+        copy, used, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     bool accepts = json_is_object(document);
     json_decref(document);
     free(copy);

@@ -32,7 +32,7 @@ struct reading {
 };
 
 static inline bool reading_offer(void *cls, const struct reader_path *path,
-                                 struct reader_lift *lift,
+                                 struct reader_destination *destination,
                                  struct problem *problem)
 {
     static const enum reader_element elements[READING_TENSORS] = {
@@ -44,10 +44,10 @@ static inline bool reading_offer(void *cls, const struct reader_path *path,
         return problem_set(problem, 422, "/x/refused", "refused: unknown");
     for (int i = 0; name && i < READING_TENSORS; i++)
         if (path->depth == 1 && strcmp(name, reading_names[i]) == 0) {
-            lift->tensor = &reading->tensor[i];
-            lift->element = elements[i];
-            lift->max_rank = 4;
-            lift->infinity = i == READING_LOGITS;
+            destination->tensor = &reading->tensor[i];
+            destination->element = elements[i];
+            destination->max_rank = 4;
+            destination->infinity = i == READING_LOGITS;
         }
     return true;
 }

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/json/value.h"
+#include "../../server/json/reader.h"
 #include "../../server/observe/log.h"
 
 static const struct log_request plain = {
@@ -55,7 +55,7 @@ static char *written(enum log_format format, const struct log_request *request)
 static struct value *parsed(const char *text)
 {
     struct problem problem = {0};
-    struct value *line = value_parse(text, strlen(text), &problem);
+    struct value *line = reader_parse(text, strlen(text), &problem);
     if (!line)
         fail_msg("%s: %s", problem.detail, text);
     return line;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/json/value.h"
+#include "../../server/json/reader.h"
 #include "../../server/observe/metrics.h"
 #include "../../server/v2/infer.h"
 #include "../../server/v2/v2_routes.h"
@@ -59,7 +59,7 @@ static void assert_get(const char *path, int status, const char *text)
     struct problem problem = {0};
     struct exchange exchange = ask("GET", path, "");
     struct value *document =
-        value_parse(exchange.answer, exchange.answer_bytes, &problem);
+        reader_parse(exchange.answer, exchange.answer_bytes, &problem);
     if (exchange.status != status || !strstr(exchange.answer, text))
         fail_msg("%s: got %d %s, expected %d %s", path, exchange.status,
                  exchange.answer, status, text);

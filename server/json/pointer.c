@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "path.h"
+#include "pointer.h"
 
 #include <stdio.h>
 
-void path_text(const struct reader_path *path, char *text, size_t room)
+void pointer_text(const struct reader_path *path, char *text, size_t room)
 {
     size_t used = 0;
     for (int i = 0; i < path->depth; i++) {

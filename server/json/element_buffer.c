@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: MIT
+#include "element_buffer.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../number/number.h"
+#include "../number/number_read.h"
+#include "nonfinite.h"
+#include "token.h"
+
+static bool is(const char *text, size_t bytes, const char *word)
+{
+    return bytes == strlen(word) && memcmp(text, word, bytes) == 0;
+}
+
+const char *element_buffer_rule(const struct element_buffer *buffer)
+{
+    /* of an element, of an array, of either */
+    static const char *const numbers[] = {"a number", "an array of numbers",
+                                          "a number or an array of numbers"};
+    static const char *const integers[] = {
+        "an integer", "an array of integers",
+        "an integer or an array of integers"};
+    static const char *const booleans[] = {"true or false",
+                                           "an array of true and false",
+                                           "true, false or an array of them"};
+    int which = buffer->nested ? 0 : buffer->bare ? 2 : 1;
+    switch (buffer->element) {
+    case READER_BOOL:
+        return booleans[which];
+    case READER_INT64:
+        return integers[which];
+    case READER_FLOAT32:
+    case READER_FLOAT64:
+    case READER_FLOAT:
+    case READER_ANY:
+        break;
+    }
+    return numbers[which];
+}
+
+void element_buffer_init(struct element_buffer *buffer,
+                         const struct reader_destination *destination)
+{
+    static const enum tensor_type types[] = {
+        [READER_FLOAT32] = TENSOR_FLOAT32, [READER_FLOAT64] = TENSOR_FLOAT64,
+        [READER_FLOAT] = TENSOR_FLOAT64,   [READER_INT64] = TENSOR_INT64,
+        [READER_BOOL] = TENSOR_BOOL,       [READER_ANY] = TENSOR_FLOAT64,
+    };
+    *buffer = (struct element_buffer){.tensor = destination->tensor,
+                                      .budget = destination->tensor->budget,
+                                      .element = destination->element,
+                                      .infinity = destination->infinity,
+                                      .bare = destination->bare};
+    buffer->tensor->type = types[destination->element];
+}
+
+static bool undecided(const struct element_buffer *buffer)
+{
+    return (buffer->element == READER_FLOAT || buffer->element == READER_ANY) &&
+           buffer->tensor->type == TENSOR_FLOAT64;
+}
+
+static bool add_exception(struct element_buffer *buffer,
+                          struct exception exception, struct problem *problem)
+{
+    struct budget *budget = buffer->budget;
+    size_t room = buffer->exception_room;
+    if (buffer->exception_count == room) {
+        size_t after = room ? room * 2 : 64;
+        size_t more = (after - room) * sizeof exception;
+        if (budget && !budget_take(budget, more))
+            return problem_memory(problem);
+        struct exception *moved =
+            realloc(buffer->exceptions, after * sizeof exception);
+        if (!moved) {
+            if (budget)
+                budget_give(budget, more);
+            return problem_memory(problem);
+        }
+        buffer->exceptions = moved;
+        buffer->exception_room = after;
+    }
+    buffer->exceptions[buffer->exception_count++] = exception;
+    return true;
+}
+
+static void drop_exceptions(struct element_buffer *buffer)
+{
+    if (buffer->budget)
+        budget_give(buffer->budget,
+                    buffer->exception_room * sizeof *buffer->exceptions);
+    free(buffer->exceptions);
+    buffer->exceptions = NULL;
+    buffer->exception_count = buffer->exception_room = 0;
+}
+
+static bool refuse_at(struct element_buffer *buffer, const char *member,
+                      size_t index, struct problem *problem, const char *rule)
+{
+    char pointer[sizeof problem->pointer], value[NUMBER_MAX_TEXT];
+    const double *values = buffer->tensor->data;
+    int bytes = (int)number_write_float64(value, values[index]);
+    tensor_pointer(buffer->tensor, member, index, pointer, sizeof pointer);
+    return problem_set(problem, 422, pointer, "%s: got %.*s, must be %s",
+                       member, bytes, value, rule);
+}
+
+/* Finite, or the one infinity that may be welcome. */
+static bool is_allowed(const struct element_buffer *buffer, double value)
+{
+    return isfinite(value) || (buffer->infinity && value == -INFINITY);
+}
+
+/* The exceptions in [first, last), whose floats their doubles do not tell. */
+static void round_exceptions(const struct element_buffer *buffer, size_t first,
+                             size_t last, float *block, size_t *next)
+{
+    for (; *next < buffer->exception_count &&
+           buffer->exceptions[*next].index < last;
+         ++*next) {
+        const struct exception *exception = &buffer->exceptions[*next];
+        uint32_t bits = (uint32_t)exception->value;
+        if (!exception->integer)
+            memcpy(&block[exception->index - first], &bits, sizeof bits);
+    }
+}
+
+/* Doubles to floats in place: a float never lies after its double. */
+static bool narrow(struct element_buffer *buffer, const char *member,
+                   struct problem *problem)
+{
+    enum { BLOCK = 512 };
+    float *floats = buffer->tensor->data;
+    const double *doubles = buffer->tensor->data;
+    size_t next = 0;
+    for (size_t first = 0, count; first < buffer->count; first += count) {
+        float block[BLOCK];
+        bool finite = true;
+        count = buffer->count - first < BLOCK ? buffer->count - first : BLOCK;
+        for (size_t i = 0; i < count; i++)
+            block[i] = (float)doubles[first + i];
+        round_exceptions(buffer, first, first + count, block, &next);
+        for (size_t i = 0; i < count; i++)
+            finite &= fabsf(block[i]) <= FLT_MAX;
+        for (size_t i = 0; i < count && !finite; i++)
+            if (!isinf(doubles[first + i]) && !is_allowed(buffer, block[i]))
+                return refuse_at(buffer, member, first + i, problem,
+                                 "within the range of float32");
+        memcpy(floats + first, block, count * sizeof *block);
+    }
+    buffer->tensor->type = TENSOR_FLOAT32;
+    drop_exceptions(buffer);
+    return true;
+}
+
+/* A quarter more than needed, in whole huge pages. */
+static size_t room_for(size_t needed)
+{
+    size_t room = needed + needed / 4 + 256;
+    if (room >= TENSOR_HUGE_PAGE)
+        room =
+            (room + TENSOR_HUGE_PAGE - 1) / TENSOR_HUGE_PAGE * TENSOR_HUGE_PAGE;
+    return room;
+}
+
+static bool make_room(struct element_buffer *buffer, size_t elements,
+                      struct problem *problem)
+{
+    struct tensor *tensor = buffer->tensor;
+    size_t unit = tensor_element_bytes(tensor->type);
+    size_t needed = (buffer->count + elements) * unit;
+    if (needed <= tensor->bytes)
+        return true;
+    return tensor_reserve(tensor, room_for(needed), problem);
+}
+
+static bool refuse(const char *text, size_t bytes, const char *name,
+                   const char *rule, struct problem *problem)
+{
+    int shown = bytes > 64 ? 64 : (int)bytes;
+    return problem_set(problem, 422, NULL, "%s: got %.*s%s, must be %s", name,
+                       shown, text, bytes > 64 ? "..." : "", rule);
+}
+
+/* A token that is no element here: JSON of another kind, or not JSON? */
+static bool refuse_token(struct element_buffer *buffer, const char *text,
+                         size_t bytes, const char *name,
+                         struct problem *problem)
+{
+    enum token token;
+    const char *next = buffer->nested ? "',' or ']'" : "',' or '}'";
+    if (!token_check(text, bytes, next, &token, &buffer->bad_bytes, problem))
+        return false;
+    bool hint = token == TOKEN_NULL && buffer->infinity && buffer->nested;
+    return refuse(text, bytes, name,
+                  hint ? "a number or \"-Infinity\""
+                       : element_buffer_rule(buffer),
+                  problem);
+}
+
+static bool store_boolean(struct element_buffer *buffer, const char *text,
+                          size_t bytes)
+{
+    uint8_t *data = buffer->tensor->data;
+    bool yes = is(text, bytes, "true");
+    if (!yes && !is(text, bytes, "false"))
+        return false;
+    data[buffer->count++] = yes;
+    return true;
+}
+
+/* Keep what the double at index cannot tell about its text. */
+static bool note_exceptions(struct element_buffer *buffer, const char *text,
+                            size_t bytes, double wide, struct problem *problem)
+{
+    uint64_t bits;
+    float single;
+    int64_t integer;
+    struct exception exception = {.index = buffer->count};
+    memcpy(&bits, &wide, sizeof bits);
+    bool midpoint = (bits & 0x1fffffff) == 0x10000000;
+    if (midpoint || (wide != 0 && fabs(wide) < FLT_MIN)) {
+        number_read_float32(text, bytes, &single);
+        float twice = (float)wide;
+        if (memcmp(&single, &twice, sizeof single) != 0) {
+            uint32_t word;
+            memcpy(&word, &single, sizeof word);
+            exception.value = word;
+            if (!add_exception(buffer, exception, problem))
+                return false;
+        }
+    }
+    if (buffer->element == READER_ANY && fabs(wide) >= 0x1p53 &&
+        number_read_int64(text, bytes, &integer) == NUMBER_INTEGER) {
+        exception.integer = true;
+        exception.value = integer;
+        return add_exception(buffer, exception, problem);
+    }
+    return true;
+}
+
+static bool refuse_nonfinite(const struct element_buffer *buffer,
+                             const char *text, size_t bytes, const char *name,
+                             struct problem *problem)
+{
+    return refuse(text, bytes, name,
+                  buffer->infinity ? "finite or -Infinity" : "finite", problem);
+}
+
+static bool store_float64(struct element_buffer *buffer, const char *text,
+                          size_t bytes, const char *name,
+                          struct problem *problem)
+{
+    double wide;
+    double *data = buffer->tensor->data;
+    if (!number_read_float64(text, bytes, &wide)) {
+        if (!nonfinite_read(text, bytes, &wide))
+            return refuse_token(buffer, text, bytes, name, problem);
+        if (!is_allowed(buffer, wide))
+            return refuse_nonfinite(buffer, text, bytes, name, problem);
+    } else if (!is_allowed(buffer, wide)) {
+        return refuse(text, bytes, name, "within the range of float64",
+                      problem);
+    } else if (undecided(buffer) &&
+               !note_exceptions(buffer, text, bytes, wide, problem)) {
+        return false;
+    }
+    data[buffer->count++] = wide;
+    return true;
+}
+
+static bool store_float32(struct element_buffer *buffer, const char *text,
+                          size_t bytes, const char *name,
+                          struct problem *problem)
+{
+    double wide;
+    float single;
+    float *data = buffer->tensor->data;
+    if (!number_read_float32(text, bytes, &single)) {
+        if (!nonfinite_read(text, bytes, &wide))
+            return refuse_token(buffer, text, bytes, name, problem);
+        if (!is_allowed(buffer, wide))
+            return refuse_nonfinite(buffer, text, bytes, name, problem);
+        single = -INFINITY;
+    } else if (!is_allowed(buffer, single)) {
+        return refuse(text, bytes, name, "within the range of float32",
+                      problem);
+    }
+    data[buffer->count++] = single;
+    return true;
+}
+
+static bool store_int64(struct element_buffer *buffer, const char *text,
+                        size_t bytes, const char *name, struct problem *problem)
+{
+    int64_t *data = buffer->tensor->data;
+    switch (number_read_int64(text, bytes, &data[buffer->count])) {
+    case NUMBER_INTEGER:
+        buffer->count++;
+        return true;
+    case NUMBER_NOT_INTEGER:
+        return refuse(text, bytes, name, "an integer", problem);
+    case NUMBER_OUT_OF_RANGE:
+        return refuse(text, bytes, name, "within the range of int64", problem);
+    case NUMBER_NOT_NUMBER:
+        break;
+    }
+    return refuse_token(buffer, text, bytes, name, problem);
+}
+
+bool element_buffer_append(struct element_buffer *buffer, const char *text,
+                           size_t bytes, const char *name,
+                           struct problem *problem)
+{
+    struct tensor *tensor = buffer->tensor;
+    if (buffer->element == READER_ANY && buffer->count == 0 && bytes > 0 &&
+        (text[0] == 't' || text[0] == 'f'))
+        tensor->type = TENSOR_BOOL;
+    if (!make_room(buffer, 1, problem))
+        return false;
+    switch (tensor->type) {
+    case TENSOR_FLOAT64:
+        return store_float64(buffer, text, bytes, name, problem);
+    case TENSOR_FLOAT32:
+        return store_float32(buffer, text, bytes, name, problem);
+    case TENSOR_INT64:
+        return store_int64(buffer, text, bytes, name, problem);
+    case TENSOR_BOOL:
+        return store_boolean(buffer, text, bytes) ||
+               refuse_token(buffer, text, bytes, name, problem);
+    case TENSOR_NONE:
+        break;
+    }
+    return false;
+}
+
+/* How many come before one whose double may not tell the integer it was. */
+static size_t below_long_integers(const double *values, size_t count)
+{
+    size_t i = 0;
+    while (i < count && fabs(values[i]) < 0x1p53)
+        i++;
+    return i;
+}
+
+/* Integers of a stretch: no decimals, and in range. */
+static size_t plain_int64s(const struct stretch *stretch, size_t first,
+                           int64_t *out)
+{
+    size_t i = first;
+    for (; i < stretch->count; i++) {
+        uint64_t digits = stretch->digits[i];
+        if (stretch->decimals[i] || digits > INT64_MAX)
+            break;
+        *out++ = (int64_t)(stretch->first[i] == '-' ? -digits : digits);
+    }
+    return i;
+}
+
+size_t element_buffer_append_stretch(struct element_buffer *buffer,
+                                     const struct stretch *stretch,
+                                     size_t first, struct problem *problem)
+{
+    const struct scanner *scanner = scan_get();
+    size_t left = stretch->count - first, last = first;
+    if (!make_room(buffer, left + SCAN_AHEAD, problem))
+        return 0;
+    void *data = buffer->tensor->data;
+    size_t at = buffer->count;
+    switch (buffer->tensor->type) {
+    case TENSOR_FLOAT64:
+        last = scanner->float64s(stretch, first, (double *)data + at);
+        break;
+    case TENSOR_FLOAT32:
+        last = scanner->float32s(stretch, first, (float *)data + at);
+        break;
+    case TENSOR_INT64:
+        last = plain_int64s(stretch, first, (int64_t *)data + at);
+        break;
+    case TENSOR_BOOL:
+    case TENSOR_NONE:
+        break;
+    }
+    size_t done = last - first;
+    if (buffer->element == READER_ANY && undecided(buffer))
+        done = below_long_integers((double *)data + at, done);
+    buffer->count += done;
+    return done;
+}
+
+bool element_buffer_finish(struct element_buffer *buffer,
+                           struct problem *problem)
+{
+    struct tensor *tensor = buffer->tensor;
+    size_t needed = buffer->count * tensor_element_bytes(tensor->type);
+    if (tensor->bytes < 65536)
+        return true;
+    return tensor_reserve(tensor, needed, problem);
+}
+
+static bool settle_int64(struct element_buffer *buffer, const char *member,
+                         struct problem *problem)
+{
+    int64_t *integers = buffer->tensor->data;
+    const double *wide = buffer->tensor->data;
+    size_t next = 0;
+    for (size_t i = 0; i < buffer->count; i++) {
+        bool found = false;
+        for (; next < buffer->exception_count &&
+               buffer->exceptions[next].index <= i;
+             next++)
+            if (buffer->exceptions[next].integer) {
+                integers[i] = buffer->exceptions[next].value;
+                found = true;
+            }
+        if (found)
+            continue;
+        double value = wide[i];
+        if (value != trunc(value))
+            return refuse_at(buffer, member, i, problem, "an integer");
+        if (fabs(value) >= 0x1p53)
+            return refuse_at(buffer, member, i, problem,
+                             "within the range of int64");
+        integers[i] = (int64_t)value;
+    }
+    buffer->tensor->type = TENSOR_INT64;
+    drop_exceptions(buffer);
+    return true;
+}
+
+static bool settle_other(struct element_buffer *buffer, enum tensor_type type,
+                         const char *member, struct problem *problem)
+{
+    struct tensor *tensor = buffer->tensor;
+    if (buffer->count == 0) {
+        tensor->type = type;
+        return true;
+    }
+    char pointer[sizeof problem->pointer];
+    if (tensor->type == TENSOR_BOOL) {
+        tensor_pointer(tensor, member, 0, pointer, sizeof pointer);
+        return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
+                           member, *(uint8_t *)tensor->data ? "true" : "false",
+                           type == TENSOR_INT64 ? "an integer" : "a number");
+    }
+    if (type == TENSOR_BOOL && tensor->type == TENSOR_FLOAT64)
+        return refuse_at(buffer, member, 0, problem, "true or false");
+    if (tensor->type == TENSOR_FLOAT64 && type == TENSOR_INT64)
+        return settle_int64(buffer, member, problem);
+    return true; /* request_check refuses it */
+}
+
+bool element_buffer_settle(struct element_buffer *buffer, enum tensor_type type,
+                           const char *member, struct problem *problem)
+{
+    if (buffer->tensor->type == type)
+        return true;
+    if (type != TENSOR_FLOAT32 || buffer->tensor->type != TENSOR_FLOAT64)
+        return settle_other(buffer, type, member, problem);
+    return narrow(buffer, member, problem) &&
+           element_buffer_finish(buffer, problem);
+}
+
+void element_buffer_free(struct element_buffer *buffer)
+{
+    drop_exceptions(buffer);
+}
+
+bool element_buffers_add(struct element_buffers *buffers,
+                         const struct element_buffer *buffer)
+{
+    struct element_buffer *grown =
+        realloc(buffers->buffer, (buffers->count + 1) * sizeof *grown);
+    if (!grown)
+        return false;
+    buffers->buffer = grown;
+    grown[buffers->count++] = *buffer;
+    return true;
+}
+
+struct element_buffer *element_buffers_find(struct element_buffers *buffers,
+                                            const struct tensor *tensor)
+{
+    for (size_t i = 0; i < buffers->count; i++)
+        if (buffers->buffer[i].tensor == tensor)
+            return &buffers->buffer[i];
+    return NULL;
+}
+
+void element_buffers_free(struct element_buffers *buffers)
+{
+    for (size_t i = 0; i < buffers->count; i++)
+        element_buffer_free(&buffers->buffer[i]);
+    free(buffers->buffer);
+}

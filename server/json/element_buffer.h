@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The elements of one tensor while they are read: text in, typed elements out.
+ *
+ * READER_FLOAT and READER_ANY do not know their type yet. They keep doubles,
+ * and beside them the few elements whose double is not enough to round the text
+ * once: a float that rounding twice would miss, an integer beyond 2^53.
+ */
+#ifndef ELEMENT_BUFFER_H
+#define ELEMENT_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../problem.h"
+#include "../tensor.h"
+#include "reader.h"
+#include "../number/scan.h"
+
+struct exception {
+    size_t index;
+    bool integer; /* value is the element as INT64; else float bits */
+    int64_t value;
+};
+
+struct element_buffer {
+    struct tensor *tensor;
+    struct budget *budget; /* the tensor's */
+    enum reader_element element;
+    bool infinity;    /* -Infinity is an element */
+    bool bare;        /* an element may stand without an array */
+    bool nested;      /* an array has begun */
+    size_t count;     /* elements so far */
+    size_t bad_bytes; /* of a refused token, before what is wrong in it */
+    struct exception *exceptions;
+    size_t exception_count, exception_room;
+};
+
+/** Give the tensor its type; it must be absent. */
+void element_buffer_init(struct element_buffer *buffer,
+                         const struct reader_destination *destination);
+
+/** What an element must be: "a number", "an integer", "true or false"; before
+ *  an array has begun, what the whole must be: "an array of numbers". */
+const char *element_buffer_rule(const struct element_buffer *buffer);
+
+/**
+ * Append the element that text is, a whole token.
+ * @return false: a problem is set. 422: JSON but no element of this tensor;
+ *         400: not JSON; name is that of the tensor, the pointer is left
+ *         to the caller.
+ */
+bool element_buffer_append(struct element_buffer *buffer, const char *text,
+                           size_t bytes, const char *name,
+                           struct problem *problem);
+
+/**
+ * Append tokens [first, count) of a plain stretch, up to one that needs
+ * element_buffer_append.
+ * @return how many were appended; 0 with a problem: out of memory.
+ */
+size_t element_buffer_append_stretch(struct element_buffer *buffer,
+                                     const struct stretch *stretch,
+                                     size_t first, struct problem *problem);
+
+/** All elements are there: give back the room that is left. */
+bool element_buffer_finish(struct element_buffer *buffer,
+                           struct problem *problem);
+
+/** Decide the type; see reader_settle. */
+bool element_buffer_settle(struct element_buffer *buffer, enum tensor_type type,
+                           const char *member, struct problem *problem);
+
+/** The tensor stays with its owner. */
+void element_buffer_free(struct element_buffer *buffer);
+
+/** Buffers whose tensors are complete but may not have their type yet. */
+struct element_buffers {
+    struct element_buffer *buffer;
+    size_t count;
+};
+
+/** Take a copy over. false: out of memory. */
+bool element_buffers_add(struct element_buffers *buffers,
+                         const struct element_buffer *buffer);
+
+/** NULL: none of them has that tensor. */
+struct element_buffer *element_buffers_find(struct element_buffers *buffers,
+                                            const struct tensor *tensor);
+
+void element_buffers_free(struct element_buffers *buffers);
+
+#endif

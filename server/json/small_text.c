@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "small_text.h"
+
+#include <string.h>
+
+#include "room.h"
+
+void small_text_init(struct small_text *text, struct budget *budget)
+{
+    text->data = text->first;
+    text->room = sizeof text->first;
+    text->bytes = 0;
+    text->budget = budget;
+}
+
+static size_t outside(const struct small_text *text)
+{
+    return text->data == text->first ? 0 : text->room;
+}
+
+static bool grow(struct small_text *text, size_t needed,
+                 struct problem *problem)
+{
+    size_t room = 2 * needed, more = room - outside(text);
+    if (text->budget && !budget_take(text->budget, more))
+        return problem_memory(problem);
+    char *grown = room_grow(text->data, text->first, text->room, room);
+    if (!grown) {
+        if (text->budget)
+            budget_give(text->budget, more);
+        return problem_memory(problem);
+    }
+    text->data = grown;
+    text->room = room;
+    return true;
+}
+
+bool small_text_append(struct small_text *text, const char *bytes, size_t count,
+                       struct problem *problem)
+{
+    size_t needed = text->bytes + count + 1;
+    if (needed > text->room && !grow(text, needed, problem))
+        return false;
+    memcpy(text->data + text->bytes, bytes, count);
+    text->bytes += count;
+    text->data[text->bytes] = '\0';
+    return true;
+}
+
+void small_text_free(struct small_text *text)
+{
+    if (text->budget)
+        budget_give(text->budget, outside(text));
+    room_free(text->data, text->first);
+    small_text_init(text, text->budget);
+}
