@@ -86,7 +86,9 @@ SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 all: $(B)/softmaxd $(B)/libsoftmax.a
 
 # What build/ holds follows the flags asked for, whichever is newer.
-$(B)/softmaxd $(B)/libsoftmax.a: $(B)/%: $(O)/% FORCE
+$(B)/softmaxd: $(O)/softmaxd FORCE
+	@mkdir -p $(@D) && { cmp -s $< $@ || cp -f $< $@; }
+$(B)/libsoftmax.a: $(O)/public/libsoftmax.a FORCE
 	@mkdir -p $(@D) && { cmp -s $< $@ || cp -f $< $@; }
 
 $(O)/libsoftmax.a: $(LIB_OBJ)

@@ -14,6 +14,19 @@ $(O)/softmax.map: lib/softmax.h
 	{ echo '{ global:'; $(CC) -E -P $< | grep -o 'smx_[a-z0-9_]*(' | \
 	    sort -u | tr '(' ';'; echo 'local: *; };'; } >$@
 
+# The archive for others is one object, of which no other symbol is global; the
+# tests, which look inside, link $(O)/libsoftmax.a.
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
+$(O)/softmax.names: lib/softmax.h
+	@mkdir -p $(@D)
+	$(CC) -E -P $< | grep -o 'smx_[a-z0-9_]*(' | tr -d '(' | sort -u >$@
+
+$(O)/public/libsoftmax.a: $(LIB_OBJ) $(O)/softmax.names
+	@mkdir -p $(@D)
+	$(CC) -r -nostdlib -o $(@D)/softmax.o $(LIB_OBJ)
+	$(OBJCOPY) --keep-global-symbols=$(O)/softmax.names $(@D)/softmax.o
+	rm -f $@ && $(AR) rcs $@ $(@D)/softmax.o
+
 $(SHARED): $(LIB_OBJ) $(O)/softmax.map
 	$(CC) -shared $(ALL_LDFLAGS) -Wl,-soname,$(SONAME) \
 	    -Wl,--version-script,$(O)/softmax.map -Wl,-z,defs \
@@ -46,10 +59,10 @@ FORCE:
 ## install: daemon, libraries, header, man page, units (PREFIX, DESTDIR)
 install: install-lib install-daemon
 
-install-lib: $(O)/libsoftmax.a $(SHARED) $(O)/softmax.pc
+install-lib: $(O)/public/libsoftmax.a $(SHARED) $(O)/softmax.pc
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) \
 	    $(DESTDIR)$(PKGCONFIGDIR)
-	$(INSTALL) -m 644 $(O)/libsoftmax.a $(DESTDIR)$(LIBDIR)/
+	$(INSTALL) -m 644 $(O)/public/libsoftmax.a $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libsoftmax.so

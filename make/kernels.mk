@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The library's own tests and benchmark.
-CHECK_SCRIPTS += tests/vectors/check_random.sh
+CHECK_SCRIPTS += tests/vectors/check_random.sh tests/kernel/check_constants.sh
 ifeq ($(SAN),)
 CHECK_SCRIPTS += tests/unit/check_header.sh tests/kernel/check_aarch64.sh
 endif

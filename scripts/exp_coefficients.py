@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print the numbers of lib/simd/power.h, lib/simd/twofold_vec.h and lib/simd/elementary.c.
+"""Print the constants of the exponentials and logarithms in lib/, or with
+--check FOLDER see that each of them stands in a source of that folder.
 
 2^(f/16) = 1 + f q(f) for |f| <= 1/2; q is interpolated at Chebyshev nodes,
 which comes within a bit of the minimax polynomial. Decimals of 60 digits.
 """
+import contextlib
+import io
+import pathlib
+import re
 import struct
+import sys
 from decimal import ROUND_FLOOR, Decimal, getcontext
 
 getcontext().prec = 60
@@ -123,5 +129,29 @@ def main():
     rise()
 
 
+NUMBER = re.compile(r"-?0x[01](?:\.[0-9a-f]+)?p[+-]?\d+|0x[0-9a-f]{16}\b")
+
+
+def numbers(text):
+    return {float.fromhex(n) if "p" in n else int(n, 16)
+            for n in NUMBER.findall(text)}
+
+
+def check(folder):
+    """Every number printed stands somewhere in the folder's sources."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        main()
+    want, have = numbers(printed.getvalue()), set()
+    for path in pathlib.Path(folder).rglob("*.[ch]"):
+        have |= numbers(path.read_text())
+    missing = want - have
+    for number in sorted(missing):
+        print("not in", folder, float(number).hex())
+    print("[  FAILED  ]" if missing or len(want) < 70 else "[       OK ]",
+          f"{len(want)} constants of {folder}")
+    return 1 if missing or len(want) < 70 else 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(check(sys.argv[2]) if sys.argv[1:2] == ["--check"] else main())

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# lib/softmax.h must compile alone, as C11 and as C++, without a warning, and
-# the library must export nothing but smx_ symbols.
+# lib/softmax.h must compile alone, as C11 and as C++, without a warning, its
+# example must run, and the library must export what it declares and no more.
 # O: the objects' folder; CC, CXX, NM: the tools.
 set -u
 status=0
@@ -23,12 +23,26 @@ verdict()
     fi
 }
 
-only_smx()
+only_declared()
 {
-    "${NM:-nm}" -g --defined-only "$O/libsoftmax.a" >"$scratch/symbols"
-    grep -c ' T smx_' "$scratch/symbols" >/dev/null || return 1
-    ! sed -n 's/^[0-9a-f]* [A-Z] //p' "$scratch/symbols" |
-        grep -v -e '^smx_' -e '^__odr_asan\.' # the sanitizer's own
+    "${NM:-nm}" -g --defined-only "$O/public/libsoftmax.a" |
+        sed -n 's/^[0-9a-f]* [A-Z] //p' | sort >"$scratch/exported"
+    "${CC:-cc}" -E -P lib/softmax.h | grep -o 'smx_[a-z0-9_]*(' | tr -d '(' |
+        sort -u >"$scratch/declared"
+    [ -s "$scratch/declared" ] && diff "$scratch/declared" "$scratch/exported"
+}
+
+example_runs()
+{
+    {
+        printf '#include <stdio.h>\n#include "softmax.h"\nint main(void)\n{\n'
+        sed -n '/@code/,/@endcode/p' lib/softmax.h | sed '1d;$d;s/^ \*//'
+        printf 'return 0;\n}\n'
+    } >"$scratch/example.c"
+    # shellcheck disable=SC2086
+    "${CC:-cc}" -std=c11 $warn ${SANFLAGS:-} -Ilib -o "$scratch/example" \
+        "$scratch/example.c" "$O/public/libsoftmax.a" -lm -pthread &&
+        [ "$("$scratch/example")" = "no error" ]
 }
 
 for dialect in c11 c17; do
@@ -45,5 +59,6 @@ if command -v "${CXX:-c++}" >/dev/null; then
 else
     echo "[  SKIPPED ] header_alone_in_c++ (no C++ compiler)"
 fi
-verdict library_exports_only_smx_symbols only_smx
+verdict example_of_the_header_runs example_runs
+verdict archive_exports_what_the_header_declares only_declared
 exit $status
