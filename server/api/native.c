@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../spare.h"
+#include "../freelist.h"
 #include "members.h"
 
 struct call {
@@ -63,13 +63,13 @@ static void call_end(void *cls)
     reader_free(call->reader);
     request_free(&call->request);
     answer_free(&call->answer);
-    spare_give(call);
+    freelist_give(call);
 }
 
 static void *call_begin(struct service *service, enum operation operation,
                         const struct head *head, struct problem *problem)
 {
-    struct call *call = spare_take(sizeof *call);
+    struct call *call = freelist_take(sizeof *call);
     if (!call) {
         problem_memory(problem);
         return NULL;

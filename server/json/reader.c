@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "../spare.h"
+#include "../freelist.h"
 #include "nesting.h"
 #include "pointer.h"
 #include "small_text.h"
@@ -57,7 +57,7 @@ struct reader {
 struct reader *reader_create(const struct reader_client *client,
                              struct budget *budget)
 {
-    struct reader *reader = spare_take(sizeof *reader);
+    struct reader *reader = freelist_take(sizeof *reader);
     if (!reader)
         return NULL;
     memset(reader, 0, offsetof(struct reader, text));
@@ -80,7 +80,7 @@ void reader_free(struct reader *reader)
     small_text_free(&reader->text);
     nesting_free(&reader->nesting);
     tree_free(&reader->tree);
-    spare_give(reader);
+    freelist_give(reader);
 }
 
 /* ---- problems ----------------------------------------------------------- */

@@ -21,7 +21,7 @@
 
 #include "../../server/api/native.h"
 #include "../../server/v2/v2_routes.h"
-#include "../../server/spare.h"
+#include "../../server/freelist.h"
 #include "../support/libc_malloc.h"
 
 static _Thread_local long calls_left = -1; /* until one fails; -1: none will */
@@ -167,7 +167,7 @@ static int post(const char *path, const char *body)
         ;
     writer_free(reply.writer);
     endpoint->end(call);
-    spare_clear();
+    freelist_clear();
     return good ? reply.status : problem.status;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "spare.h"
+#include "freelist.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -39,7 +39,7 @@ static void prepare(void)
     keeps = !SANITIZED && pthread_key_create(&kept, free_all) == 0;
 }
 
-void *spare_take(size_t bytes)
+void *freelist_take(size_t bytes)
 {
     pthread_once(&once, prepare);
     struct block *first = keeps ? pthread_getspecific(kept) : NULL;
@@ -57,7 +57,7 @@ void *spare_take(size_t bytes)
     return block->data;
 }
 
-void spare_give(void *data)
+void freelist_give(void *data)
 {
     if (!data)
         return;
@@ -71,7 +71,7 @@ void spare_give(void *data)
         free(block);
 }
 
-void spare_clear(void)
+void freelist_clear(void)
 {
     if (!keeps)
         return;

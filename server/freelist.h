@@ -4,18 +4,18 @@
  * next request: the allocator would merge what is larger than its own caches
  * with the free memory beside it, and cut it off again.
  */
-#ifndef SPARE_H
-#define SPARE_H
+#ifndef FREELIST_H
+#define FREELIST_H
 
 #include <stddef.h>
 
 /** Like malloc; NULL: out of memory. */
-void *spare_take(size_t bytes);
+void *freelist_take(size_t bytes);
 
-/** Like free, for a block of spare_take's, from any thread. */
-void spare_give(void *data);
+/** Like free, for a block of freelist_take's, from any thread. */
+void freelist_give(void *data);
 
 /** Free what this thread keeps, as its end does. */
-void spare_clear(void);
+void freelist_clear(void);
 
 #endif
