@@ -29,9 +29,12 @@
  *              stride being classes * inner where there are no gaps between
  *              the outer parts. With the class axis last, inner is 1. "One a
  *              row" is outer x inner elements.
- * Accuracy     float32: 2 ulp of the exact value; float64: 4 ulp (of
- *              max(|p|, |y|) for gradients, where a - y cancels), for any
- *              range of logits and up to 2^24 classes (tests/kernel).
+ * Accuracy     float32: 2 ulp of the exact value; float64: 4 ulp, for any
+ *              range of logits and up to 2^24 classes (lib/NUMERICS.md). Where
+ *              terms cancel, of the terms: max(|p|, |y|) in a gradient; |g_c|
+ *              and sum |g_k p_k| in a product; the sum of |w_c q_c l_c| in a
+ *              loss by targets of both signs; |max z'| and log(1 + rest) in a
+ *              log-sum-exp near 0.
  * Range        What overflows dtype is +-INFINITY, never NaN: 0 times an
  *              overflow is 0. A loss in which both infinities meet is
  *              +INFINITY, such an element of a gradient 0.
