@@ -17,9 +17,6 @@ static const char *type_name(enum tensor_type type)
 /* "of" decides what else a gradient takes. */
 static bool check_task(struct request *request, struct problem *problem)
 {
-    static const char *const ofs[] = {[OF_LOSS] = "loss",
-                                      [OF_SOFTMAX] = "softmax",
-                                      [OF_LOG_SOFTMAX] = "log_softmax"};
     enum task task = request_task(request);
     for (size_t i = 0; i < member_count; i++) {
         const struct member *member = &members[i];
@@ -27,9 +24,10 @@ static bool check_task(struct request *request, struct problem *problem)
         if ((member->tasks & task) || !member_given(request, member))
             continue;
         snprintf(pointer, sizeof pointer, "/%s", member->name);
-        return problem_set(problem, 422, pointer,
-                           "%s: got a value, must be absent while of is \"%s\"",
-                           member->name, ofs[request->of]);
+        return problem_set(
+            problem, 422, pointer,
+            "%s: got a value, must be absent while of is \"%s\"", member->name,
+            member_find(TASK_JACOBIAN, "of")->names[request->of]);
     }
     return true;
 }
