@@ -16,4 +16,4 @@ $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     --no-install-recommends clang clang-format libclang-rt-14-dev llvm \
     cppcheck shellcheck gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user qemu-user-static docker.io docker-compose iptables debootstrap \
-    python3-venv haproxy dpkg-dev debhelper libb64-0d chromium $more
+    python3-venv haproxy dpkg-dev debhelper prometheus libb64-0d chromium $more

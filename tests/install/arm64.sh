@@ -25,7 +25,7 @@ command -v debootstrap >/dev/null || skip "no debootstrap (scripts/ci-deps.sh)"
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
     DEBIAN_FRONTEND=noninteractive "$@"; }
 
-debian_root "$root" || skip "debootstrap failed"
+debian_root "$root" || fail debootstrap
 mount -t proc proc "$root/proc" || skip "cannot mount in a new root"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 inside dpkg --add-architecture arm64

@@ -30,7 +30,7 @@ inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 
 # make check has run already
 DEB_BUILD_OPTIONS=nocheck make -s deb >"$work/log" 2>&1 || fail build
-debian_root "$root" || skip "debootstrap failed"
+debian_root "$root" || fail debootstrap
 mount -t proc proc "$root/proc" || skip "cannot mount in a new root"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 mkdir "$root/debs"
