@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# libsoftmax in the process through ctypes, without a compiler. The package in
-# python/ does the same for NumPy arrays.
+# libsoftmax in the process through ctypes, without a compiler.
 # Prints: [0.090030573, 0.24472848, 0.66524094]
 import ctypes
 import os
