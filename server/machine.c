@@ -34,6 +34,20 @@ static int read_numbers(const char *path, uint64_t *numbers, int most)
     return n;
 }
 
+/** Does a list such as "cpu,cpuacct" hold the controller? Version 2 has one
+ *  hierarchy, whose list is empty. */
+static bool lists(const char *list, const char *controller)
+{
+    size_t bytes = strlen(controller), word;
+    for (;; list += word + 1) {
+        word = strcspn(list, ",");
+        if (word == bytes && memcmp(list, controller, bytes) == 0)
+            return true;
+        if (!list[word])
+            return false;
+    }
+}
+
 /** This process's folder of a cgroup hierarchy: "" in most containers. */
 static void own_cgroup(const char *controller, char *path)
 {
@@ -48,7 +62,7 @@ static void own_cgroup(const char *controller, char *path)
         if (!where)
             continue;
         *where++ = '\0';
-        if (strcmp(kind + 1, controller) != 0)
+        if (!lists(kind + 1, controller))
             continue;
         where[strcspn(where, "\n")] = '\0';
         snprintf(path, PATH_BYTES, "%s", where);
@@ -92,6 +106,22 @@ static void least_cores(const char *path, uint64_t *least)
         *least = cores;
 }
 
+/** Version 1 has quota and period in files of their own. */
+static void least_cores_v1(const char *path, uint64_t *least)
+{
+    char file[2 * PATH_BYTES + 160];
+    uint64_t quota, period;
+    snprintf(file, sizeof file, "%s_quota_us", path);
+    if (read_numbers(file, &quota, 1) != 1 || quota == UINT64_MAX)
+        return;
+    snprintf(file, sizeof file, "%s_period_us", path);
+    if (read_numbers(file, &period, 1) != 1 || period == 0)
+        return;
+    uint64_t cores = (quota + period - 1) / period;
+    if (cores < *least)
+        *least = cores;
+}
+
 uint64_t machine_cores(void)
 {
     cpu_set_t set;
@@ -101,6 +131,7 @@ uint64_t machine_cores(void)
     else if (sysconf(_SC_NPROCESSORS_ONLN) > 0)
         cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     each_level("", CGROUP, "cpu.max", least_cores, &cores);
+    each_level("cpu", CGROUP "/cpu", "cpu.cfs", least_cores_v1, &cores);
     return cores ? cores : 1;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* softmaxd: options, start, wait for a signal, drain, exit. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,11 +134,24 @@ static int serve(const struct options *options)
     return drain(daemon, &signals);
 }
 
+/** Where a standard stream is closed, the first socket would take its number,
+ *  and the log would be written into it. */
+static bool open_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd >= 0 && close(fd) == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     char error[ERROR_BYTES];
     int status = EXIT_SUCCESS;
+    if (!open_standard_streams())
+        return EXIT_FAILURE;
     if (!options_parse(&options, argc, argv, error, sizeof error)) {
         options_free(&options);
         return complain(error, EXIT_USAGE);

@@ -139,7 +139,8 @@ static bool parse_number(const char *text, enum kind kind, uint64_t *number)
         return *end == '\0';
     static const char units[] = "KMGT";
     const char *unit = strchr(units, toupper((unsigned char)*end));
-    if (!unit || (strcmp(end + 1, "") != 0 && strcmp(end + 1, "iB") != 0))
+    if (!unit || (strcmp(end + 1, "") != 0 && strcmp(end + 1, "i") != 0 &&
+                  strcmp(end + 1, "iB") != 0))
         return false;
     for (const char *u = units; u <= unit; u++)
         if (__builtin_mul_overflow(*number, (uint64_t)1024, number))
@@ -158,8 +159,9 @@ static void rule_of(const struct option_row *row, char *rule, size_t bytes)
     } else if (row->kind == OCTAL) {
         snprintf(rule, bytes, "octal from 0 to %lo", (unsigned long)row->most);
     } else {
-        snprintf(rule, bytes, "a whole number from %lu to %lu",
-                 (unsigned long)row->least, (unsigned long)row->most);
+        snprintf(rule, bytes, "a whole number from %lu to %lu%s",
+                 (unsigned long)row->least, (unsigned long)row->most,
+                 row->kind == BYTES ? ", alone or with K, M, G or T" : "");
     }
 }
 
@@ -231,6 +233,16 @@ void options_defaults(struct options *options)
                 table[i].measured ? table[i].measured() : table[i].standard;
 }
 
+/** The text without the blanks around it; those behind it are overwritten. */
+static char *trimmed(char *text)
+{
+    text += strspn(text, " \t\n");
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1]))
+        *--end = '\0';
+    return text;
+}
+
 /** SOFTMAXD_LISTEN names several addresses, with commas between them. */
 static bool listen_from_environment(struct options *options, const char *from,
                                     const char *text, char *error,
@@ -243,7 +255,8 @@ static bool listen_from_environment(struct options *options, const char *from,
     }
     char *rest = options->owned, *one;
     while ((one = strsep(&rest, ",")))
-        if (*one && !add_listen(options, from, one, error, error_bytes))
+        if (*(one = trimmed(one)) &&
+            !add_listen(options, from, one, error, error_bytes))
             return false;
     return true;
 }

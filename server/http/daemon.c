@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "../number/number_write.h"
+#include "../number/scan.h"
 #include "../clock.h"
 #include "pages.h"
 #include "server.h"
@@ -303,6 +305,9 @@ static bool start_compute(struct daemon *daemon, char *error,
         snprintf(error, error_bytes, "%s", smx_status_string(status));
     if (status != SMX_OK)
         return false;
+    enum smx_isa isa = smx_context_isa(daemon->service.compute);
+    scan_force(isa);
+    number_write_force(isa);
     daemon->jobs = jobs_create(smx_context_threads(daemon->service.compute));
     if (!daemon->jobs)
         snprintf(error, error_bytes, "%s", smx_status_string(SMX_ETHREAD));
@@ -374,15 +379,20 @@ struct service *daemon_service(struct daemon *daemon)
 bool daemon_reload(struct daemon *daemon, char *error, size_t error_bytes)
 {
     const struct options *options = daemon->options;
-    return (!daemon->tls ||
-            tls_reload(daemon->tls, options, error, error_bytes)) &&
-           (!daemon->tokens ||
-            tokens_reload(daemon->tokens, options->token_file, error,
-                          error_bytes));
+    bool ok =
+        (!daemon->tls ||
+         tls_reload(daemon->tls, options, error, error_bytes)) &&
+        (!daemon->tokens || tokens_reload(daemon->tokens, options->token_file,
+                                          error, error_bytes));
+    log_event(daemon->log, LOG_INFO, "reload: %s",
+              ok ? "the files were read again" : "all stays as it was");
+    return ok;
 }
 
 void daemon_drain(struct daemon *daemon)
 {
+    log_event(daemon->log, LOG_INFO, "drain: %zu requests are under way",
+              (size_t)daemon->in_flight);
     enter_life(daemon, LIFE_DELAY);
 }
 

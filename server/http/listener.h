@@ -32,9 +32,9 @@ bool listener_open(struct listener *listener, const char *address,
  *  file descriptors 3 and up. The variables are unset. */
 size_t listener_inherited(void);
 
-/** Take over such a socket. */
-bool listener_adopt(struct listener *listener, int fd, bool tls, char *error,
-                    size_t error_bytes);
+/** Take over such a socket; number: which of them, from 0. */
+bool listener_adopt(struct listener *listener, int number, bool tls,
+                    char *error, size_t error_bytes);
 
 /**
  * Stop taking new connections so that none is lost that a client believes to

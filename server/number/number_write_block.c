@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Which instruction set writes blocks: chosen once, the best there is. */
+/* Which instruction set writes blocks: the best there is, unless another one is
+ * forced. */
 #include "number_write.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 
 #define BLOCK(tier)                                                            \
     size_t number_write_float32_##tier(char *, const float *, size_t,          \
@@ -41,32 +42,39 @@ const struct number_block *number_block_of(enum smx_isa isa)
     }
 }
 
-static const struct number_block *best = &base;
+static _Atomic(const struct number_block *) current;
 
-static void choose_best(void)
+void number_write_force(enum smx_isa isa)
 {
     static const enum smx_isa isas[] = {SMX_ISA_NEON, SMX_ISA_AVX2,
                                         SMX_ISA_AVX512};
+    const struct number_block *block = &base;
     for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
         if (number_block_of(isas[i]))
-            best = number_block_of(isas[i]);
+            block = number_block_of(isas[i]);
+    if (isa != SMX_ISA_BEST && number_block_of(isa))
+        block = number_block_of(isa);
+    atomic_store_explicit(&current, block, memory_order_release);
 }
 
-static const struct number_block *block(void)
+const struct number_block *number_write_get(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, choose_best);
-    return best;
+    const struct number_block *block =
+        atomic_load_explicit(&current, memory_order_acquire);
+    if (block)
+        return block;
+    number_write_force(SMX_ISA_BEST);
+    return atomic_load_explicit(&current, memory_order_acquire);
 }
 
 size_t number_write_block_float32(char *text, const float *values, size_t count,
                                   struct number_rows rows)
 {
-    return block()->float32(text, values, count, rows);
+    return number_write_get()->float32(text, values, count, rows);
 }
 
 size_t number_write_block_float64(char *text, const double *values,
                                   size_t count, struct number_rows rows)
 {
-    return block()->float64(text, values, count, rows);
+    return number_write_get()->float64(text, values, count, rows);
 }

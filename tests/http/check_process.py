@@ -238,6 +238,18 @@ def test_service_manager(tests):
     os.rmdir(folder)
 
 
+def test_closed_streams(tests):
+    # the log must not go into the first socket, as descriptor 2
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec {PROGRAM} --listen 127.0.0.1:0 <&- 2>&-"],
+        stdout=subprocess.PIPE)
+    process.stdout.readline()
+    streams = [os.readlink(f"/proc/{process.pid}/fd/{fd}") for fd in (0, 2)]
+    process.terminate()
+    tests.check("closed streams are taken", process.wait(timeout=30) == 0 and
+                streams == ["/dev/null"] * 2, str(streams))
+
+
 def test_inherited_socket(tests):
     listener = socket.create_server(("127.0.0.1", 0))
     os.set_inheritable(listener.fileno(), True)

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../../server/number/number_write.h"
 #include "../support/cases.h"
 #include "../support/daemon_fixture.h"
 #include "../support/vectors.h"
@@ -162,6 +163,8 @@ static void threads_and_chunks_change_no_bit(void **state)
     for (int i = 0; i < 4; i++) {
         struct fixture other;
         fixture_start(&other, flags[i / 2]);
+        if (i < 2) /* what is forced is forced for the text too */
+            assert_ptr_equal(number_write_get(), number_block_of(SMX_ISA_BASE));
         char *got = answer_to(other.url, body, i % 2);
         assert_string_equal(got, want);
         free(got);

@@ -58,7 +58,7 @@ static void test_flags(void **state)
     (void)state;
     assert_true(PARSE("--listen", "[::1]:0", "--listen=unix:/run/s",
                       "--socket-mode=0600", "--io-threads", "3",
-                      "--compute-threads=5", "--isa=base", "--max-body=2K",
+                      "--compute-threads=5", "--isa=base", "--max-body=2Ki",
                       "--memory-limit", "3GiB"));
     assert_int_equal(options.listen_count, 2);
     assert_string_equal(options.listen[0], "[::1]:0");
@@ -84,7 +84,7 @@ static void test_flags(void **state)
 static void test_environment(void **state)
 {
     (void)state;
-    setenv("SOFTMAXD_LISTEN", "127.0.0.1:1,unix:/a", 1);
+    setenv("SOFTMAXD_LISTEN", " 127.0.0.1:1, unix:/a \t", 1);
     setenv("SOFTMAXD_MAX_BODY", "1000", 1);
     setenv("SOFTMAXD_IDLE_TIMEOUT", "", 1); /* as if it were not there */
     assert_true(parse((const char *const[]){NULL}));
