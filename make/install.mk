@@ -61,7 +61,8 @@ install: install-lib install-daemon
 
 install-lib: $(O)/public/libsoftmax.a $(SHARED) $(O)/softmax.pc
 	$(INSTALL) -d $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCLUDEDIR) \
-	    $(DESTDIR)$(PKGCONFIGDIR)
+	    $(DESTDIR)$(PKGCONFIGDIR) $(DESTDIR)$(MANDIR)/man3
+	$(INSTALL) -m 644 lib/softmax.3 $(DESTDIR)$(MANDIR)/man3/
 	$(INSTALL) -m 644 $(O)/public/libsoftmax.a $(DESTDIR)$(LIBDIR)/
 	$(INSTALL) -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/
 	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -81,6 +82,7 @@ install-daemon: $(O)/softmaxd $(O)/softmaxd.service
 ## uninstall: remove what install put there
 uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/softmaxd $(DESTDIR)$(MANDIR)/man8/softmaxd.8 \
+	    $(DESTDIR)$(MANDIR)/man3/softmax.3 \
 	    $(DESTDIR)$(SYSTEMDDIR)/softmaxd.service \
 	    $(DESTDIR)$(SYSTEMDDIR)/softmaxd.socket \
 	    $(DESTDIR)$(LIBDIR)/libsoftmax.a $(DESTDIR)$(LIBDIR)/libsoftmax.so \

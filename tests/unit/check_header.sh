@@ -45,6 +45,21 @@ example_runs()
         [ "$("$scratch/example")" = "no error" ]
 }
 
+# The man page has the functions of the header and its example.
+page_follows()
+{
+    "${CC:-cc}" -E -P lib/softmax.h | grep -o 'smx_[a-z0-9_]*(' | tr -d '(' |
+        sort -u >"$scratch/declared"
+    sed -n 's/^\.BI.*[ *"]\(smx_[a-z_]*\)(.*/\1/p' lib/softmax.3 | sort -u \
+        >"$scratch/described"
+    [ -z "$(comm -13 "$scratch/declared" "$scratch/described")" ] &&
+        [ "$(wc -l <"$scratch/described")" -ge 10 ] &&
+        sed -n '/@code/,/@endcode/p' lib/softmax.h | sed '1d;$d;s/^ \* //' \
+            >"$scratch/example" &&
+        sed -n '/^\.EX/,/^\.EE/p' lib/softmax.3 | sed '1d;$d' |
+        diff "$scratch/example" -
+}
+
 for dialect in c11 c17; do
     # shellcheck disable=SC2086
     verdict "header_alone_in_$dialect" "${CC:-cc}" -std=$dialect $warn \
@@ -59,6 +74,7 @@ if command -v "${CXX:-c++}" >/dev/null; then
 else
     echo "[  SKIPPED ] header_alone_in_c++ (no C++ compiler)"
 fi
+verdict man_page_follows_the_header page_follows
 verdict example_of_the_header_runs example_runs
 verdict archive_exports_what_the_header_declares only_declared
 exit $status
