@@ -157,8 +157,8 @@ bool tensor_reserve(struct tensor *tensor, size_t bytes,
         return true;
     }
     if (tensor->budget && after > before &&
-        !budget_take(tensor->budget, after - before))
-        return problem_memory(problem);
+        !budget_charge(tensor->budget, after - before, problem))
+        return false;
     void *data = data_resize(tensor->data, before, after);
     if (!data) {
         if (tensor->budget && after > before)

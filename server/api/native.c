@@ -8,6 +8,7 @@
 
 struct call {
     struct service *service;
+    struct budget budget;  /* of this request */
     struct reader *reader; /* until the body is read */
     struct request request;
     struct answer answer;
@@ -76,11 +77,12 @@ static void *call_begin(struct service *service, enum operation operation,
     }
     call->service = service;
     call->answer.count = 0;
-    request_init(&call->request, operation, &service->budget);
+    budget_init_part(&call->budget, &service->budget);
+    request_init(&call->request, operation, &call->budget);
     call->reader = reader_create(&(struct reader_client){.begin = begin_value,
                                                          .scalar = end_scalar,
                                                          .cls = call},
-                                 &service->budget);
+                                 &call->budget);
     if (call->reader ? request_set_query(&call->request, head, problem)
                      : problem_memory(problem))
         return call;

@@ -73,8 +73,8 @@ static bool add_exception(struct element_buffer *buffer,
     if (buffer->exception_count == room) {
         size_t after = room ? room * 2 : 64;
         size_t more = (after - room) * sizeof exception;
-        if (budget && !budget_take(budget, more))
-            return problem_memory(problem);
+        if (budget && !budget_charge(budget, more, problem))
+            return false;
         struct exception *moved =
             realloc(buffer->exceptions, after * sizeof exception);
         if (!moved) {

@@ -22,8 +22,8 @@ static bool grow(struct small_text *text, size_t needed,
                  struct problem *problem)
 {
     size_t room = 2 * needed, more = room - outside(text);
-    if (text->budget && !budget_take(text->budget, more))
-        return problem_memory(problem);
+    if (text->budget && !budget_charge(text->budget, more, problem))
+        return false;
     char *grown = room_grow(text->data, text->first, text->room, room);
     if (!grown) {
         if (text->budget)

@@ -19,8 +19,8 @@ static bool charge(struct tree *tree, size_t bytes, struct problem *problem)
     if (!tree->budget || tree->bytes <= tree->charged + FREE_BYTES)
         return true;
     size_t more = tree->bytes - tree->charged + STEP;
-    if (!budget_take(tree->budget, more))
-        return problem_memory(problem);
+    if (!budget_charge(tree->budget, more, problem))
+        return false;
     tree->charged += more;
     return true;
 }

@@ -18,6 +18,7 @@
  */
 struct infer {
     struct service *service;
+    struct budget budget; /* of this request */
     struct message message;
     struct request request;
     struct answer answer;
@@ -77,7 +78,8 @@ static bool raw_begin(struct infer *infer, struct problem *problem)
 static bool infer_open(struct infer *infer, const struct model *model,
                        const struct head *head, struct problem *problem)
 {
-    struct budget *budget = &infer->service->budget;
+    struct budget *budget = &infer->budget;
+    budget_init_part(budget, &infer->service->budget);
     model_request(model, &infer->request, budget);
     if (!message_init(&infer->message, model, budget, problem) ||
         !request_set_query(&infer->request, head, problem))

@@ -135,12 +135,28 @@ static void test_max_connections(void **state)
     fixture_stop(&fixture);
 }
 
+/* So many logits; their Jacobian has the square of that in floats. */
+#define ZEROS_20 "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"
+#define ZEROS_100 ZEROS_20 "," ZEROS_20 "," ZEROS_20 "," ZEROS_20 "," ZEROS_20
+#define ZEROS_300 ZEROS_100 "," ZEROS_100 "," ZEROS_100
+#define ZEROS_600 ZEROS_300 "," ZEROS_300
+
 static void test_memory_limit(void **state)
 {
     (void)state;
     start((const char *const[]){"--memory-limit=1MiB", NULL});
     expect_post("/test/big", "2000000", 503);
     expect_post("/test/big", "500000", 200);
+    expect_post("/gradient", "{\"of\":\"softmax\",\"logits\":[" ZEROS_600 "]}",
+                413);
+    struct budget *budget = &daemon_service(fixture.daemon)->budget;
+    assert_true(budget_take(budget, 1000000));
+    expect_post("/gradient", "{\"of\":\"softmax\",\"logits\":[" ZEROS_300 "]}",
+                503);
+    budget_give(budget, 1000000);
+    expect_post("/gradient", "{\"of\":\"softmax\",\"logits\":[" ZEROS_300 "]}",
+                200);
+    assert_int_equal(budget->taken, 0);
     expect_post("/softmax", BODY, 200);
     fixture_stop(&fixture);
 }

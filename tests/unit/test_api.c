@@ -122,8 +122,9 @@ static void vectors(void **state)
     assert_true(count >= 2 * 600);
 }
 
-/* From no memory at all upwards: 503 and nothing kept, until it fits. */
-static void a_full_budget_is_a_503(void **state)
+/* From no memory at all upwards: it never fits and nothing is kept, until it
+ * does. */
+static void a_small_budget_is_a_413(void **state)
 {
     (void)state;
     static const struct test_case cases[] = {
@@ -139,15 +140,16 @@ static void a_full_budget_is_a_503(void **state)
     };
     slice = 5;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        int status = 503;
+        int status = 413;
         size_t refused = 0;
-        for (size_t limit = 0; status == 503; limit += 32) {
+        for (size_t limit = 0; status == 413; limit += 32) {
             char *text = NULL;
             size_t bytes;
             assert_true(limit < 1 << 20);
             service.budget.limit = limit;
             status = post(&cases[i], &text, &bytes);
-            refused += status == 503;
+            refused += status == 413;
+            assert_int_equal(service.budget.taken, 0);
             free(text);
         }
         assert_int_equal(status, 200);
@@ -218,7 +220,7 @@ int main(void)
         cmocka_unit_test(gradient),
         cmocka_unit_test(errors),
         cmocka_unit_test(vectors),
-        cmocka_unit_test(a_full_budget_is_a_503),
+        cmocka_unit_test(a_small_budget_is_a_413),
         cmocka_unit_test(work_is_told_to_the_server),
         cmocka_unit_test(dtype_may_stand_before_and_after_the_arrays),
     };

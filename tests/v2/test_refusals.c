@@ -263,7 +263,7 @@ static void non_finite_bytes_name_the_element(void **state)
         "logits: got NaN, must be finite or -Infinity, at /logits/0/1");
 }
 
-static void memory_that_is_not_there_is_a_503(void **state)
+static void memory_that_is_never_there_is_a_413(void **state)
 {
     (void)state;
     inference_service.budget.limit = 1 << 20;
@@ -271,6 +271,21 @@ static void memory_that_is_not_there_is_a_503(void **state)
         body_of(BINARY_LOGITS("[1024,1024]", "FP32", "4194304") "}", "", 0);
     struct exchange exchange = send_body(SOFTMAX, &body, 0);
     inference_service.budget.limit = 64 << 20;
+    assert_error(exchange, 413,
+                 "memory: got a request that needs 4194304 bytes or more, must "
+                 "be at most the 1048576 of --memory-limit");
+}
+
+static void memory_that_others_have_is_a_503(void **state)
+{
+    (void)state;
+    struct budget *budget = &inference_service.budget;
+    size_t others = budget->limit - (1 << 20);
+    assert_true(budget_take(budget, others));
+    struct body body =
+        body_of(BINARY_LOGITS("[1024,1024]", "FP32", "4194304") "}", "", 0);
+    struct exchange exchange = send_body(SOFTMAX, &body, 0);
+    budget_give(budget, others);
     assert_error(exchange, 503,
                  "memory: the request does not fit into the memory");
 }
@@ -332,7 +347,8 @@ int main(void)
         cmocka_unit_test(sizes_beyond_the_body_are_a_413),
         cmocka_unit_test(header_lengths_out_of_range_are_refused),
         cmocka_unit_test(non_finite_bytes_name_the_element),
-        cmocka_unit_test(memory_that_is_not_there_is_a_503),
+        cmocka_unit_test(memory_that_is_never_there_is_a_413),
+        cmocka_unit_test(memory_that_others_have_is_a_503),
         cmocka_unit_test(nonsense_is_survived),
     };
     return cmocka_run_group_tests(tests, inference_start, inference_stop);
