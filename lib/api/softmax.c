@@ -9,6 +9,7 @@
 #include "engine/dd_softmax.h"
 #include "engine/load.h"
 #include "engine/plain.h"
+#include "engine/softcap.h"
 #include "engine/summary.h"
 #include "engine/top.h"
 
@@ -17,7 +18,8 @@ struct softmax_call {
     const struct smx_softmax_options *options;
     const struct smx_softmax_out *out;
     size_t rows, most; /* of all, and of a tile */
-    bool f32;          /* the float32 engine computes it */
+    bool f32;          /* the float32 engine computes the values */
+    bool f32_sums;     /* and log-sum-exp and entropy */
     bool loaded;
     struct smx_two *tops; /* smx_rows_scan_tops; NULL: none */
     void *copy;           /* logits that were loaded */
@@ -36,8 +38,8 @@ static bool wants_summaries(const struct smx_softmax_out *out)
 static bool shares_totals(const struct softmax_call *call)
 {
     const struct smx_softmax_out *out = call->out;
-    return call->f32 && out->logsumexp && out->values && !call->options->log &&
-           !call->loaded &&
+    return call->f32_sums && out->logsumexp && out->values &&
+           !call->options->log && !call->loaded &&
            (out->values != call->logits->data || call->options->top_k);
 }
 
@@ -72,7 +74,8 @@ static enum smx_status allocate(struct softmax_call *call)
     bool order = wants_order(call), values = needs_values(call);
     size_t copied = call->loaded || values ? row : 0;
     size_t ordered = order ? call->options->top_k * sizeof *call->order : 0;
-    bool tiled = copied || ordered || (call->f32 && wants_summaries(call->out));
+    bool tiled =
+        copied || ordered || (call->f32_sums && wants_summaries(call->out));
     bool totals = shares_totals(call);
     size_t total = totals ? sizeof *call->totals : 0;
     size_t bytes = copied + ordered + total + engine_bytes(call, 1);
@@ -145,14 +148,16 @@ static struct smx_softmax_out tile_out(const struct softmax_call *call,
     return out;
 }
 
+/* What the float32 engine answers, of rows side by side. */
 static enum smx_status run_f32(struct smx_context *context,
                                const struct softmax_call *call,
                                const struct smx_logits *tile,
                                const struct smx_softmax_out *out,
                                struct smx_where *where)
 {
-    const struct smx_summaries summaries = {out->logsumexp, out->entropy,
-                                            out->argmax};
+    const struct smx_summaries summaries = {
+        call->f32_sums ? out->logsumexp : NULL,
+        call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     if (call->totals)
         status = smx_plain_rows(context, tile, call->options->log, out->values,
@@ -162,6 +167,35 @@ static enum smx_status run_f32(struct smx_context *context,
     if (out->values && !call->totals)
         status = smx_plain_rows(context, tile, call->options->log, out->values,
                                 NULL, call->room, where);
+    return status;
+}
+
+/* And all else. */
+static void run_dd(struct smx_context *context, const struct softmax_call *call,
+                   const struct smx_logits *tile, struct smx_softmax_out out)
+{
+    if (call->f32)
+        out.values = NULL;
+    if (call->f32_sums)
+        out.logsumexp = out.entropy = NULL;
+    if (call->f32)
+        out.argmax = NULL;
+    if (out.values || wants_summaries(&out))
+        smx_dd_softmax(context, tile, call->tops, call->options->log, &out);
+}
+
+/* First the one that does not write values, which may take the logits' place.
+ */
+static enum smx_status run_engines(struct smx_context *context,
+                                   const struct softmax_call *call,
+                                   const struct smx_logits *tile,
+                                   const struct smx_softmax_out *out,
+                                   struct smx_where *where)
+{
+    enum smx_status status = SMX_OK;
+    run_dd(context, call, tile, *out);
+    if (call->f32)
+        status = run_f32(context, call, tile, out, where);
     return status;
 }
 
@@ -185,10 +219,7 @@ static enum smx_status run_tile(struct smx_context *context,
     }
     if (call->order)
         smx_top_find(context, &tile, call->options->top_k, call->order);
-    if (call->f32)
-        status = run_f32(context, call, &tile, &out, where);
-    else if (out.values || wants_summaries(&out))
-        smx_dd_softmax(context, &tile, call->tops, call->options->log, &out);
+    status = run_engines(context, call, &tile, &out, where);
     if (call->order)
         put_top(call, first, count);
     else if (out.values && smx_rows_moved(z))
@@ -208,7 +239,7 @@ static enum smx_status scan(struct smx_context *context,
         !call->options->top_k && !wants_summaries(call->out) &&
         call->out->values)
         return SMX_OK;
-    if (call->f32 || call->loaded || call->most < call->rows)
+    if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     return smx_rows_scan_tops(context, z, &call->tops, where);
 }
@@ -219,7 +250,10 @@ static enum smx_status softmax_of(struct smx_context *context,
 {
     const struct smx_logits *logits = call->logits;
     call->rows = smx_rows_count(logits);
-    call->f32 = logits->dtype == SMX_FLOAT32 && !logits->softcap;
+    call->f32_sums = logits->dtype == SMX_FLOAT32 && !logits->softcap;
+    call->f32 =
+        call->f32_sums || (logits->dtype == SMX_FLOAT32 &&
+                           !call->options->log && smx_cap_of(logits).possible);
     call->loaded = smx_load_needed(logits);
     if (call->rows == 0)
         return SMX_OK;

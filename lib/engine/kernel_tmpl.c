@@ -9,6 +9,8 @@
 
 extern const struct smx_kernels TIER(kernels);
 extern const struct smx_load_kernels TIER(load_kernels);
+extern double TIER(capped_exponentials)(const float *x, size_t n,
+                                        const struct smx_cap *cap, double *e);
 extern const struct smx_loss_kernels TIER(loss_kernels);
 extern const struct smx_summary_kernels TIER(summary_kernels);
 extern const struct smx_tame_kernels TIER(tame_kernels);
@@ -112,6 +114,7 @@ static void shift(const float *x, size_t n, double max, double factor,
 const struct smx_kernels TIER(kernels) = {
     .peak = peak,
     .exponentials = exponentials,
+    .capped_exponentials = TIER(capped_exponentials),
     .rest = rest,
     .scale = scale,
     .shift = shift,

@@ -28,6 +28,7 @@ struct smx_load_kernels;
 struct smx_loss_kernels;
 struct smx_summary_kernels;
 
+struct smx_cap;
 struct smx_kernels {
     /** Largest of x; false when a NaN or +INFINITY is among them. */
     bool (*peak)(const float *x, size_t n, float *max);
@@ -39,6 +40,10 @@ struct smx_kernels {
      */
     double (*exponentials)(const float *x, size_t n, double reference,
                            double scale, double *e);
+
+    /** The same of capped logits; 0 where x is -INFINITY. */
+    double (*capped_exponentials)(const float *x, size_t n,
+                                  const struct smx_cap *cap, double *e);
 
     /** The sum again, without the elements equal to max. */
     double (*rest)(const float *x, size_t n, double max, double scale);

@@ -18,6 +18,7 @@
 #include "kernels.h"
 #include "rows.h"
 #include "simd/power.h"
+#include "softcap.h"
 #include "sums.h"
 
 #define ALIGNED __attribute__((aligned(64)))
@@ -39,7 +40,8 @@ struct plain_call {
     size_t slices; /* of units, or with long rows of chunks */
     bool log;
     double inverse_temperature;
-    double scale;         /* nats to sixteenths of a binade, 1/T included */
+    double scale; /* nats to sixteenths of a binade, 1/T included */
+    struct smx_cap cap;
     struct smx_tame tame; /* not possible: no row is tame (tame.h) */
     atomic_bool wild;     /* a logit is above the highest tame */
     bool stream, few, beside;
@@ -87,6 +89,10 @@ static struct smx_sum sum_chunk(struct plain_call *call, size_t row,
     float max;
     if (!call->kernels->peak(call->logits + start, n, &max)) {
         refuse(call, start, n);
+    } else if (max != -INFINITY && call->cap.possible) {
+        sum.max = 0; /* all are relative to 0 */
+        sum.sum = call->kernels->capped_exponentials(call->logits + start, n,
+                                                     &call->cap, e);
     } else if (max != -INFINITY) {
         sum.max = max;
         sum.reference = smx_reference(max, call->scale);
@@ -294,11 +300,17 @@ static void put_rows(void *argument, size_t slice)
     struct plain_call *call = argument;
     ALIGNED union exponentials e;
     size_t r = slice_start(call, slice), end = slice_start(call, slice + 1);
-    if (!call->few) {
+    size_t step = smx_few_rows(call->classes);
+    if (!call->few && (!call->cap.possible || call->classes > SMX_FEW)) {
         put_kept_rows(call, r, end, &e);
         return;
     }
-    size_t step = smx_few_rows(call->classes);
+    for (size_t n; call->cap.possible && r < end; r += n) {
+        size_t start = r * call->classes;
+        n = end - r < step ? end - r : step;
+        smx_cap_rows(call->kernels, &call->cap, call->logits + start, n,
+                     call->classes, e.wild, call->values + start);
+    }
     for (; r < end; r += step)
         put_few_rows(call, r, end - r < step ? end - r : step, &e);
 }
@@ -465,7 +477,9 @@ enum smx_status smx_plain_rows(struct smx_context *context,
     size_t cached = call.chunks <= SHORT ? STREAMED_SHORT : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
     call.beside = smx_tame_beside(call.rows, call.classes) && !call.stream;
-    call.tame.possible &= !log;
+    if (z->softcap)
+        call.cap = smx_cap_of(z);
+    call.tame.possible &= !log && !z->softcap;
     call.few = call.classes <= SMX_FEW && call.tame.possible;
     if (call.chunks <= SHORT) {
         short_rows(context, &call);
