@@ -25,14 +25,40 @@ static void give_own(struct budget *budget, size_t bytes)
     atomic_fetch_sub_explicit(&budget->taken, bytes, memory_order_relaxed);
 }
 
+/** What a part that has taken so much has taken of the whole. */
+static size_t of_whole(const struct budget *budget, size_t taken)
+{
+    return taken > budget->reserved ? taken : budget->reserved;
+}
+
 bool budget_take(struct budget *budget, size_t bytes)
 {
     if (!take_own(budget, bytes))
         return false;
-    if (!budget->whole || budget_take(budget->whole, bytes))
+    if (!budget->whole)
+        return true;
+    size_t taken = budget->taken;
+    size_t more = of_whole(budget, taken) - of_whole(budget, taken - bytes);
+    if (more == 0 || budget_take(budget->whole, more))
         return true;
     give_own(budget, bytes);
     return false;
+}
+
+bool budget_reserve(struct budget *budget, size_t bytes,
+                    struct problem *problem)
+{
+    if (bytes <= budget->limit && !budget_take(budget->whole, bytes))
+        return problem_memory(problem);
+    if (bytes <= budget->limit)
+        budget->reserved = bytes;
+    return true; /* what is larger is found to be so when it is charged */
+}
+
+void budget_release(struct budget *budget)
+{
+    budget_give(budget->whole, of_whole(budget, 0));
+    budget->reserved = 0;
 }
 
 bool budget_charge(struct budget *budget, size_t bytes, struct problem *problem)
@@ -53,6 +79,9 @@ bool budget_charge(struct budget *budget, size_t bytes, struct problem *problem)
 void budget_give(struct budget *budget, size_t bytes)
 {
     give_own(budget, bytes);
-    if (budget->whole)
-        budget_give(budget->whole, bytes);
+    if (!budget->whole)
+        return;
+    size_t taken = budget->taken;
+    budget_give(budget->whole,
+                of_whole(budget, taken + bytes) - of_whole(budget, taken));
 }

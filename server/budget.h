@@ -13,11 +13,23 @@ struct budget {
     size_t limit;         /* bytes; SIZE_MAX: none */
     atomic_size_t taken;  /* bytes */
     struct budget *whole; /* what this is a part of; NULL: nothing */
+    size_t reserved;      /* bytes taken of the whole in any case */
 };
 
 /** Make budget that of one request: what it takes is taken of the whole, too,
  *  and it may take no more than the whole has in all. */
 void budget_init_part(struct budget *budget, struct budget *whole);
+
+/**
+ * Take of the whole what a request is sure to need before it has come, so that
+ * of several that do not fit together the last is told so at once. Later
+ * charges use it up first. Once a part; budget_release gives it back.
+ *
+ * @retval false nothing is reserved, the problem is set.
+ */
+bool budget_reserve(struct budget *budget, size_t bytes,
+                    struct problem *problem);
+void budget_release(struct budget *budget);
 
 /** Charge before allocating; false: over the limit, nothing is charged. */
 bool budget_take(struct budget *budget, size_t bytes);

@@ -48,8 +48,9 @@ enum { QUERY_MAX = 32 };
 struct head {
     const char *path;                    /* decoded, without query */
     const char *inference_header_length; /* NULL: absent */
-    const struct argument *query;        /* as sent, doubles and all */
-    size_t query_count;                  /* may be more than QUERY_MAX */
+    size_t body_bytes;            /* 0: not told, or of a compressed body */
+    const struct argument *query; /* as sent, doubles and all */
+    size_t query_count;           /* may be more than QUERY_MAX */
 };
 
 enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 16 };

@@ -167,7 +167,7 @@ enum smx_status smx_gradient(struct smx_context *context,
                              const struct smx_loss_out *loss,
                              struct smx_where *where)
 {
-    struct smx_logits z;
+    struct smx_logits z = {0};
     struct smx_criterion k;
     struct smx_loss_out wanted;
     struct gradient_call call = {.logits = &z,

@@ -275,8 +275,8 @@ enum smx_status smx_softmax(struct smx_context *context,
                             const struct smx_softmax_out *out,
                             struct smx_where *where)
 {
-    struct smx_logits z;
-    struct smx_softmax_options how;
+    struct smx_logits z = {0};
+    struct smx_softmax_options how = {0};
     struct smx_softmax_out wanted;
     struct softmax_call call = {.logits = &z, .options = &how, .out = &wanted};
     enum smx_status status = smx_where_begin(where);

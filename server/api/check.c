@@ -44,7 +44,7 @@ static void list_criteria(char *text, size_t bytes)
 
 static bool check_criterion(struct request *request, struct problem *problem)
 {
-    const struct member *first = NULL, *second = NULL, *usual = NULL;
+    const struct member *first = NULL, *second = NULL, *usual = members;
     char pointer[32], all[64];
     for (size_t i = 0; i < member_count; i++) {
         const struct member *member = &members[i];

@@ -6,6 +6,9 @@
 #include "../freelist.h"
 #include "members.h"
 
+/* Of a number in JSON, at the most that an encoder writes. */
+enum { TEXT_BYTES_A_NUMBER = 32 };
+
 struct call {
     struct service *service;
     struct budget budget;  /* of this request */
@@ -64,6 +67,7 @@ static void call_end(void *cls)
     reader_free(call->reader);
     request_free(&call->request);
     answer_free(&call->answer);
+    budget_release(&call->budget);
     freelist_give(call);
 }
 
@@ -83,7 +87,9 @@ static void *call_begin(struct service *service, enum operation operation,
                                                          .scalar = end_scalar,
                                                          .cls = call},
                                  &call->budget);
-    if (call->reader ? request_set_query(&call->request, head, problem)
+    size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
+    if (call->reader ? budget_reserve(&call->budget, sure, problem) &&
+                           request_set_query(&call->request, head, problem)
                      : problem_memory(problem))
         return call;
     call_end(call);

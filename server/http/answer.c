@@ -10,10 +10,12 @@
 #include <sys/socket.h>
 
 #include "../address.h"
+#include "../clock.h"
 #include "server.h"
 #include "stream.h"
 
 enum {
+    BYTES_A_MS = 1049,       /* 1 MiB a second */
     BLOCK_BYTES = 32 * 1024, /* libmicrohttpd's buffer for a known length */
     COMPRESS_FROM = 1024     /* below, the header costs what it saves */
 };
@@ -115,14 +117,28 @@ static uint64_t timeout_ms(const struct client *client)
     return client->daemon->options->request_timeout * 1000;
 }
 
+/** How long the next slice may take. Each that was taken buys the time for the
+ *  next, but all of them together leave at BYTES_A_MS once the first timeout is
+ *  over: an answer holds its tensors until its reader has it. 0: too slow. */
+static uint64_t slice_timeout_ms(const struct client *client)
+{
+    const struct exchange *x = &client->exchange;
+    uint64_t most = timeout_ms(client);
+    uint64_t passed = (clock_ns() - x->answered) / 1000000;
+    uint64_t allowed = most + x->sent / BYTES_A_MS;
+    if (passed >= allowed)
+        return 0;
+    return allowed - passed < most ? allowed - passed : most;
+}
+
 static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
                           size_t room)
 {
     struct client *client = cls;
     struct exchange *x = &client->exchange;
+    uint64_t timeout = slice_timeout_ms(client);
     (void)position;
-    /* Each slice that was taken buys the time for the next. */
-    if (!client_enter(client, PHASE_WRITING, timeout_ms(client)))
+    if (!timeout || !client_enter(client, PHASE_WRITING, timeout))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     ssize_t bytes = stream_next(x->stream, buffer, room);
     if (bytes < 0)
@@ -200,7 +216,9 @@ static struct MHD_Response *stream_response(struct client *client,
                                             enum coding coding)
 {
     struct exchange *x = &client->exchange;
-    struct budget *budget = &client->daemon->service.budget;
+    /* What tells how full the budget is must not need room in it. */
+    struct budget *budget =
+        x->route && x->route->endpoint ? &client->daemon->service.budget : NULL;
     x->stream = stream_create(reply, text, bytes, coding, budget);
     if (!x->stream && coding != CODING_IDENTITY) {
         coding = CODING_IDENTITY;
@@ -290,6 +308,7 @@ static enum MHD_Result queue(struct client *client, const struct reply *reply,
     if (add_headers(client, reply, response, varies) &&
         client_enter(client, PHASE_WRITING, timeout)) {
         x->stage = STAGE_ANSWERED;
+        x->answered = clock_ns();
         x->status = reply->status;
         result = MHD_queue_response(client->connection, (unsigned)reply->status,
                                     response);

@@ -220,6 +220,8 @@ static bool open_body(struct client *client)
         if (!x->body)
             return problem_memory(&x->problem);
     }
+    if (coding == CODING_IDENTITY && x->headers.content_length != UINT64_MAX)
+        x->head.body_bytes = (size_t)x->headers.content_length;
     x->endpoint = x->route->endpoint;
     x->call = x->endpoint->begin(service, &x->head, &x->problem);
     return x->call;
@@ -280,8 +282,11 @@ static enum MHD_Result begin(struct client *client, const char *url,
     x->stage = STAGE_BODY;
     headers_read(&x->headers, client->connection);
     url = path_of(url);
-    x->head = (struct head){url, x->headers.inference_header_length,
-                            x->headers.query, x->headers.query_count};
+    x->head = (struct head){.path = url,
+                            .inference_header_length =
+                                x->headers.inference_header_length,
+                            .query = x->headers.query,
+                            .query_count = x->headers.query_count};
     take_id(x);
     size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
                                                      memory_order_relaxed);

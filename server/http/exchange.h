@@ -45,11 +45,11 @@ struct exchange {
     bool close;        /* the connection, after the answer */
     bool counted;      /* as in flight */
     int status;        /* 0: not answered */
-    uint64_t started, read_done, computed; /* ns; 0: not yet */
-    size_t received;                       /* bytes of the body as sent */
-    size_t decoded;                        /* bytes of the body */
-    size_t discarded;                      /* bytes dropped after a problem */
-    size_t sent;                           /* bytes of the answer's body */
+    uint64_t started, read_done, computed, answered; /* ns; 0: not yet */
+    size_t received;  /* bytes of the body as sent */
+    size_t decoded;   /* bytes of the body */
+    size_t discarded; /* bytes dropped after a problem */
+    size_t sent;      /* bytes of the answer's body */
     char id[EXCHANGE_ID_BYTES];
     char trace[EXCHANGE_TRACE_BYTES]; /* "" where none was sent */
 };

@@ -88,8 +88,13 @@ static bool infer_open(struct infer *infer, const struct model *model,
     infer->split = head->inference_header_length;
     if (!infer->split)
         return true;
-    return length_parse(head->inference_header_length, &infer->header_bytes,
-                        problem) &&
+    if (!length_parse(head->inference_header_length, &infer->header_bytes,
+                      problem))
+        return false;
+    size_t tensors = head->body_bytes > infer->header_bytes
+                         ? head->body_bytes - infer->header_bytes
+                         : 0;
+    return budget_reserve(budget, tensors, problem) &&
            (infer->header_bytes > 0 || raw_begin(infer, problem));
 }
 
@@ -106,6 +111,7 @@ static void infer_end(void *call)
     answer_free(&infer->answer);
     request_free(&infer->request);
     message_free(&infer->message);
+    budget_release(&infer->budget);
     free(infer);
 }
 

@@ -273,7 +273,8 @@ class Target:
     def metric(self, name):
         with self.connect() as client:
             client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
-                           b"Connection: close\r\n\r\n")
+                           b"Authorization: Bearer " + TOKEN.encode() +
+                           b"\r\nConnection: close\r\n\r\n")
             for line in read_to_end(client).decode().splitlines():
                 if line.startswith(f"softmaxd_{name} "):
                     return float(line.split()[1])

@@ -148,6 +148,10 @@ def test_log(tests):
         connection.getresponse().read()
     daemon.end()
     lines = [json.loads(line) for line in daemon.text().splitlines()]
+    said = [line["message"] for line in lines if "message" in line]
+    tests.check("a line when draining begins", len(said) == 1 and
+                said[0].startswith("drain: "), str(said))
+    lines = [line for line in lines if "message" not in line]
     tests.check("a line a request, none for probes", len(lines) == 2,
                 str(lines))
     # a line is written when its answer is gone, which the next may overtake

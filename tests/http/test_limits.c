@@ -161,6 +161,52 @@ static void test_memory_limit(void **state)
     fixture_stop(&fixture);
 }
 
+/* What Content-Length promises is reserved, so that the second of two bodies
+ * that do not fit together is refused before it has come. */
+static void test_room_is_reserved(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--memory-limit=1MiB", NULL});
+    struct budget *budget = &daemon_service(fixture.daemon)->budget;
+    const char *head = "POST /v2/models/softmax/infer HTTP/1.1\r\nHost: x\r\n"
+                       "Inference-Header-Content-Length: 0\r\n"
+                       "Content-Length: 600000\r\n\r\n";
+    int first = fixture_connect(&fixture), second = fixture_connect(&fixture);
+    send_text(first, head);
+    wait_in_flight(1);
+    for (int i = 0; budget->taken < 600000 && i < 1000; i++)
+        sleep_ms(5);
+    assert_int_equal(budget->taken, 600000);
+    send_text(second, head);
+    char *got = read_all(second);
+    assert_non_null(strstr(got, " 503 "));
+    assert_non_null(strstr(got, "Retry-After"));
+    free(got);
+    close(first);
+    close(second);
+    wait_in_flight(0);
+    assert_int_equal(budget->taken, 0);
+    fixture_stop(&fixture);
+}
+
+static void test_pages_need_no_room(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--memory-limit=1MiB", NULL});
+    struct budget *budget = &daemon_service(fixture.daemon)->budget;
+    assert_true(budget_take(budget, 1 << 20));
+    expect_get("/metrics", 200);
+    expect_get("/openapi.yaml", 200);
+    expect_get("/openapi.json", 200);
+    expect_get("/version", 200);
+    expect_get("/", 200);
+    expect_get("/v2/models/softmax", 200);
+    expect_post("/softmax", BODY, 503);
+    budget_give(budget, 1 << 20);
+    expect_post("/softmax", BODY, 200);
+    fixture_stop(&fixture);
+}
+
 static void test_not_ready_without_memory(void **state)
 {
     (void)state;
@@ -282,6 +328,27 @@ static void test_a_slow_reader_gets_all(void **state)
     fixture_stop(&fixture);
 }
 
+static void test_a_reader_that_dawdles(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--request-timeout=1", NULL});
+    int fd = fixture_connect(&fixture), small = 16 * 1024;
+    char buffer[4096];
+    assert_int_equal(
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    send_text(fd, HEAD("/test/big", "8") "90000000");
+    wait_in_flight(1);
+    /* each slice in time, all of them much too slow */
+    for (int i = 0; i < 1500 && daemon_in_flight(fixture.daemon) > 0; i++) {
+        assert_true(recv(fd, buffer, sizeof buffer, 0) > 0);
+        sleep_ms(20);
+    }
+    wait_in_flight(0); /* though there is more to read */
+    assert_true(recv(fd, buffer, sizeof buffer, 0) > 0);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
 /* ---- clients that leave ----------------------------------------------- */
 
 static void test_leaves_while_it_waits_for_the_pool(void **state)
@@ -386,6 +453,9 @@ int main(void)
         cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_not_ready_without_memory),
+        cmocka_unit_test(test_room_is_reserved),
+        cmocka_unit_test(test_pages_need_no_room),
+        cmocka_unit_test(test_a_reader_that_dawdles),
         cmocka_unit_test(test_slow_body),
         cmocka_unit_test(test_slow_headers),
         cmocka_unit_test(test_slow_request_line),

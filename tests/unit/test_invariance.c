@@ -52,7 +52,8 @@ static void fill(const struct smx_logits *logits)
             double x = draw_logit(r);
 
             if (logits->dtype == SMX_FLOAT32)
-                ((float *)turned)[t] = ((float *)z)[i] = (float)x;
+                ((float *)(void *)turned)[t] = ((float *)(void *)z)[i] =
+                    (float)x;
             else
                 turned[t] = z[i] = x;
         }
@@ -179,7 +180,8 @@ static void turn(const struct smx_logits *logits, double *tensor)
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < n; c++)
             if (logits->dtype == SMX_FLOAT32)
-                ((float *)tensor)[r * n + c] = ((float *)copy)[c * rows + r];
+                ((float *)(void *)tensor)[r * n + c] =
+                    ((float *)(void *)copy)[c * rows + r];
             else
                 tensor[r * n + c] = copy[c * rows + r];
 }
@@ -272,7 +274,7 @@ static void set(const struct smx_logits *logits, double *tensor, size_t i,
                 double x)
 {
     if (logits->dtype == SMX_FLOAT32)
-        ((float *)tensor)[i] = (float)x;
+        ((float *)(void *)tensor)[i] = (float)x;
     else
         tensor[i] = x;
 }
