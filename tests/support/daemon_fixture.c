@@ -192,20 +192,25 @@ char *converse(int fd, const char *text, const char *until)
 
 struct text {
     char *bytes;
-    size_t count;
+    size_t count, room;
 };
 
 static size_t append(char *bytes, size_t size, size_t count, void *cls)
 {
     struct text *text = cls;
     size_t more = size * count;
-    char *grown = realloc(text->bytes, text->count + more + 1);
-    if (!grown)
-        return 0;
-    memcpy(grown + text->count, bytes, more);
-    text->bytes = grown;
+    if (text->room <= text->count + more) {
+        /* Doubled: some allocators copy it all each time. */
+        size_t room = 2 * (text->count + more) + 1;
+        char *grown = realloc(text->bytes, room);
+        if (!grown)
+            return 0;
+        text->bytes = grown;
+        text->room = room;
+    }
+    memcpy(text->bytes + text->count, bytes, more);
     text->count += more;
-    grown[text->count] = '\0';
+    text->bytes[text->count] = '\0';
     return more;
 }
 
