@@ -80,7 +80,7 @@ static const struct option_row table[] = {
      SECONDS_MOST, NULL, "a kept-alive connection may be silent"},
     {"request-timeout", "SECONDS", SECONDS, AT(request_timeout), 60, NULL, NULL,
      1, SECONDS_MOST, NULL,
-     "for a request to arrive, else 408; for each slice of an answer to leave"},
+     "for a request to arrive, else 408; for an answer, then 1 MiB a second"},
     {"drain-delay", "SECONDS", SECONDS, AT(drain_delay), 0, NULL, NULL, 0,
      SECONDS_MOST, NULL, "keep serving after SIGTERM, readiness off"},
     {"drain-timeout", "SECONDS", SECONDS, AT(drain_timeout), 25, NULL, NULL, 0,
