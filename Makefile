@@ -26,6 +26,7 @@ ARCH := $(or $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),$(shell uname
 
 # One object folder a set of flags: SAN=asan, SAN=tsan, SAN=fuzz, CC=clang ...
 SAN ?=
+SANFLAGS :=
 ifeq ($(SAN),asan)
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(SAN),tsan)
