@@ -172,8 +172,8 @@ def test_log(tests):
     daemon = Process()
     daemon.post()
     daemon.end()
-    tests.check("text log", re.match(
-        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info status=200 rows=1 "
+    tests.check("text log", re.search(
+        r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info status=200 rows=1 "
         r"classes=3 ", daemon.text()), daemon.text())
 
 

@@ -16,7 +16,7 @@
 #include "../support/exact_row.h"
 
 #define PROMISE ((size_t)128 << 10)
-#define STACK ((size_t)512 << 10)
+#define STACK ((size_t)2 << 20) /* ThreadSanitizer asks for a part of it */
 #define PAINT 0xa5
 
 enum { TARGETS = 1, MASK = 2, CAP = 4, SMOOTH = 8, Z_LOSS = 16, ALL = 31 };
