@@ -3,7 +3,7 @@
 # Install what building and testing needs from Debian's or Ubuntu's packages.
 set -eu
 need="gcc make pkg-config libc6-dev libmicrohttpd-dev libjansson-dev
-libgnutls28-dev zlib1g-dev libcmocka-dev libcurl4-gnutls-dev curl jq
+libgnutls28-dev zlib1g-dev libcmocka-dev libcurl4-gnutls-dev curl jq openssl
 python3-minimal python3-yaml python3-jsonschema"
 missing=
 for package in $need; do

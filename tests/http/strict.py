@@ -40,9 +40,10 @@ def close(schemas):
 
 def choose(schemas):
     """A loss has labels or targets; an optional member may be null."""
-    for name in REQUESTS:
+    for name in (*REQUESTS, "RepositoryIndexRequest"):
         schema = schemas[name]
-        for member in schema["properties"].keys() - set(schema["required"]):
+        required = set(schema.get("required", ()))
+        for member in schema["properties"].keys() - required:
             schema["properties"][member] = {
                 "anyOf": [schema["properties"][member], {"type": "null"}]}
     given = [{"required": [member],
