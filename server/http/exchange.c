@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 #include "account.h"
-#include "answer.h"
-#include "body.h"
+#include "response.h"
+#include "inflate.h"
 #include "../clock.h"
 #include "framing.h"
 #include "refuse.h"

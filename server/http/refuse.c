@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "answer.h"
+#include "response.h"
 #include "../clock.h"
 #include "server.h"
 

@@ -7,7 +7,7 @@
 #ifndef REFUSE_H
 #define REFUSE_H
 
-#include "client.h"
+#include "connection.h"
 
 /** Send the exchange's problem now; the connection has to be closed. From the
  *  event loop. */

@@ -14,7 +14,7 @@
 #include "../observe/log.h"
 #include "../observe/metrics.h"
 #include "../options.h"
-#include "client.h"
+#include "connection.h"
 #include "daemon.h"
 #include "linger.h"
 #include "listener.h"

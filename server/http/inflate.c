@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "body.h"
+#include "inflate.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /** What goes out: an answer or a problem, its headers, in one piece or many. */
-#ifndef ANSWER_H
-#define ANSWER_H
+#ifndef RESPONSE_H
+#define RESPONSE_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "client.h"
+#include "connection.h"
 
 enum { ANSWER_MAX_HEADERS = 12, ANSWER_SMALL_BYTES = 16 * 1024 };
 

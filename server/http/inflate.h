@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** Undo a body's Content-Encoding, slice by slice. */
-#ifndef BODY_H
-#define BODY_H
+#ifndef INFLATE_H
+#define INFLATE_H
 
 #include <stdbool.h>
 #include <stddef.h>

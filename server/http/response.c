@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "answer.h"
+#include "response.h"
 
 #include <limits.h>
 #include <netinet/in.h>

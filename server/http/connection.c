@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
-#include "client.h"
+#include "connection.h"
 
 #include <poll.h>
 #include <stdlib.h>

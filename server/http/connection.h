@@ -8,8 +8,8 @@
  * agree through one atomic word that holds phase and deadline together:
  * whoever swaps it first has decided.
  */
-#ifndef CLIENT_H
-#define CLIENT_H
+#ifndef CONNECTION_H
+#define CONNECTION_H
 
 #include <microhttpd.h>
 #include <pthread.h>
