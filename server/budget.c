@@ -70,10 +70,10 @@ bool budget_charge(struct budget *budget, size_t bytes, struct problem *problem)
         (bytes <= budget->limit && taken <= budget->limit - bytes))
         return problem_memory(problem);
     size_t needed = bytes > SIZE_MAX - taken ? SIZE_MAX : taken + bytes;
-    return problem_set(problem, 413, NULL,
-                       "memory: got a request that needs %zu bytes or more, "
-                       "must be at most the %zu of --memory-limit",
-                       needed, budget->limit);
+    return problem_reject(problem, CAUSE_TOO_LARGE,
+                          "memory: got a request that needs %zu bytes or "
+                          "more, must be at most the %zu of --memory-limit",
+                          needed, budget->limit);
 }
 
 void budget_give(struct budget *budget, size_t bytes)

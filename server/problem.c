@@ -17,16 +17,18 @@ static void cut_at_character(char *text, size_t bytes)
     text[n] = '\0';
 }
 
-bool problem_set(struct problem *problem, int status, const char *pointer,
-                 const char *format, ...)
+static bool fill(struct problem *problem, int status, enum cause cause,
+                 const char *pointer, const char *format, va_list arguments)
+    __attribute__((format(printf, 5, 0)));
+
+static bool fill(struct problem *problem, int status, enum cause cause,
+                 const char *pointer, const char *format, va_list arguments)
 {
     if (problem->status)
         return false;
     problem->status = status;
-    va_list arguments;
-    va_start(arguments, format);
+    problem->cause = cause;
     vsnprintf(problem->detail, sizeof problem->detail, format, arguments);
-    va_end(arguments);
     snprintf(problem->pointer, sizeof problem->pointer, "%s",
              pointer ? pointer : "");
     cut_at_character(problem->detail, sizeof problem->detail);
@@ -34,11 +36,36 @@ bool problem_set(struct problem *problem, int status, const char *pointer,
     return false;
 }
 
+bool problem_set(struct problem *problem, int status, const char *pointer,
+                 const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fill(problem, status, CAUSE_REQUEST, pointer, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool problem_reject(struct problem *problem, enum cause cause,
+                    const char *format, ...)
+{
+    static const int statuses[] = {
+#define PROBLEM_STATUS(name, status, label) [name] = status,
+        PROBLEM_REJECTIONS(PROBLEM_STATUS)
+#undef PROBLEM_STATUS
+    };
+    va_list arguments;
+    va_start(arguments, format);
+    fill(problem, statuses[cause], cause, NULL, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
 bool problem_memory(struct problem *problem)
 {
-    return problem_set(problem, 503, NULL,
-                       "memory: the request does not fit into the memory that "
-                       "is free now, try again later");
+    return problem_reject(problem, CAUSE_MEMORY,
+                          "memory: the request does not fit into the memory "
+                          "that is free now, try again later");
 }
 
 const char *problem_title(int status)

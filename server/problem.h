@@ -6,9 +6,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/** name, status, label in the metrics: why a request that may be right, or its
+ *  connection, was turned away */
+#define PROBLEM_REJECTIONS(X)                                                  \
+    X(CAUSE_IN_FLIGHT, 503, "in_flight")                                       \
+    X(CAUSE_CONNECTIONS, 503, "connections")                                   \
+    X(CAUSE_MEMORY, 503, "memory")                                             \
+    X(CAUSE_TIMEOUT, 408, "timeout")                                           \
+    X(CAUSE_TOO_LARGE, 413, "too_large")                                       \
+    X(CAUSE_TOKEN, 401, "token")
+
+enum cause {
+    CAUSE_REQUEST, /* the request is wrong; the status says how */
+#define PROBLEM_ENUM(name, status, label) name,
+    PROBLEM_REJECTIONS(PROBLEM_ENUM)
+#undef PROBLEM_ENUM
+        CAUSES
+};
+
 /** RFC 9457 problem details, minus what follows from the status. */
 struct problem {
-    int status;        /* HTTP status; 0: no problem */
+    int status; /* HTTP status; 0: no problem */
+    enum cause cause;
     char detail[512];  /* "member: got VALUE, must be RULE" */
     char pointer[256]; /* RFC 6901, "" where none applies */
     bool located;      /* offset, line and column are set */
@@ -26,6 +45,11 @@ struct problem {
  */
 bool problem_set(struct problem *problem, int status, const char *pointer,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/** The same where a request is turned away; the status follows. */
+bool problem_reject(struct problem *problem, enum cause cause,
+                    const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /** 503, the one way memory is refused: over the budget or malloc failed. */
 bool problem_memory(struct problem *problem);

@@ -4,20 +4,27 @@
  *
  * libmicrohttpd gives a silent client no thread to run on, and a suspended
  * connection neither times out nor notices that its client left. So a keeper
- * thread looks at all clients a few times a second. It and the event loop
+ * thread looks at all connections a few times a second. It and the event loop
  * agree through one atomic word that holds phase and deadline together:
  * whoever swaps it first has decided.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
-#include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "exchange.h"
+#include "linger.h"
+
+struct server;
+struct tls;
+struct MHD_Connection;
+
+/** Beyond --max-connections, to be told 503. */
+enum { SPARE_CONNECTIONS = 256 };
 
 enum phase {
     PHASE_FRESH,     /* connected, no request line yet */
@@ -26,63 +33,85 @@ enum phase {
     PHASE_COMPUTING, /* suspended; no deadline */
     PHASE_WRITING,   /* the answer leaves */
     PHASE_IDLE,      /* kept alive between requests */
-    PHASE_REFUSED,   /* answered before its headers were read */
+    PHASE_REFUSED,   /* answered by hand, to be closed */
     PHASE_EXPIRED    /* the keeper shut the socket down: over */
 };
 
-struct client {
-    struct daemon *daemon;
-    struct MHD_Connection *connection;
+struct connection {
+    struct connection_list *list;
+    struct MHD_Connection *mhd;
     void *tls;                     /* gnutls_session_t; NULL: plain */
     struct tls_identity *identity; /* that its session borrows from */
     int fd;
-    bool over;                /* beyond --max-connections */
-    bool lingers;             /* closed while it may still send */
-    _Atomic uint64_t state;   /* deadline in ms << 3 | enum phase */
-    atomic_bool gone;         /* it left: its work need not be done */
-    uint64_t left_state;      /* the state in which it seemed to have left */
-    struct client *next;      /* in the list, under its lock */
-    struct client **previous; /* what points here */
+    bool over;                    /* beyond --max-connections */
+    bool local;                   /* where compressing does not pay */
+    bool lingers;                 /* closed while its client may still send */
+    bool queued;                  /* libmicrohttpd has the answer */
+    bool sent;                    /* it was sent by hand */
+    _Atomic uint64_t state;       /* deadline in ms << 3 | enum phase */
+    atomic_bool gone;             /* the client left: its work is not wanted */
+    uint64_t left_state;          /* the state in which it seemed to have */
+    struct connection *next;      /* in the list, under its lock */
+    struct connection **previous; /* what points here */
     struct exchange exchange;
 };
 
-struct client_list {
+/** All connections, and what they share. */
+struct connection_list {
+    struct server *server;
+    struct tls *tls; /* NULL: plain */
+    struct linger_list linger;
     pthread_mutex_t lock;
-    struct client *first;
+    struct connection *first;
 };
 
-/** A new client in the list; NULL when out of memory. */
-struct client *client_create(struct client_list *list, struct daemon *daemon,
-                             struct MHD_Connection *connection);
+/** false: no epoll instance. */
+bool connection_list_init(struct connection_list *list, struct server *server);
 
-/** Take it out of the list and release it. NULL is ignored. */
-void client_free(struct client_list *list, struct client *client);
+void connection_list_deinit(struct connection_list *list);
+
+/** A new connection in the list; NULL when out of memory. */
+struct connection *connection_create(struct connection_list *list,
+                                     struct MHD_Connection *mhd, int fd);
+
+/** It is closed: take it out of the list and release it. NULL is ignored. */
+void connection_free(struct connection *connection);
 
 /**
  * Go to the next phase, to last timeout_ms at most (0: as long as it takes).
- * @return false: too late, the keeper has given the client up.
+ * @return false: too late, the keeper has given the connection up.
  */
-bool client_enter(struct client *client, enum phase phase, uint64_t timeout_ms);
+bool connection_enter(struct connection *connection, enum phase phase,
+                      uint64_t timeout_ms);
 
-/** Was it closed by us before it had sent its request, or all of it? */
-bool client_may_send(const struct client *client);
+/** --request-timeout. */
+uint64_t connection_timeout_ms(const struct connection *connection);
 
-/** Has it closed its side, or reset the connection? */
-bool client_has_left(const struct client *client);
+/** The next slice of the answer: write it, in the time that is left. */
+bool connection_enter_slice(struct connection *connection);
+
+/** Has the client closed its side, or reset the connection? */
+bool connection_has_left(const struct connection *connection);
+
+/** Send the exchange's answer by hand, for where libmicrohttpd takes none:
+ *  before it has read the headers, and while a body is still arriving that
+ *  nobody wants. The connection has to be closed. */
+void connection_refuse(struct connection *connection);
 
 /**
- * Look at every client: answer 408 to those too slow to ask, shut down those
- * too slow to listen or idle for too long, and give up the work of those that
- * left. With idle_ms < UINT64_MAX also those that idle that long. With look,
- * which costs a system call for each, also those that left unnoticed; two
+ * Look at every connection: answer 408 to clients too slow to ask, shut down
+ * those too slow to listen or idle for too long, and give up the work of those
+ * that left. With idle_ms < UINT64_MAX also those that idle that long. With
+ * look, which costs a system call for each, also those that left unnoticed; two
  * looks find them.
  */
-void client_sweep(struct client_list *list, uint64_t idle_ms, bool look);
+void connection_sweep(struct connection_list *list, uint64_t idle_ms,
+                      bool look);
 
 /**
- * Give every client up: no job of theirs begins any more, no request of theirs
- * is answered. @return how many jobs still run.
+ * Give every connection up: no job of theirs begins any more, no request of
+ * theirs is answered. @return how many jobs still run.
  */
-size_t client_abandon(struct client_list *list);
+size_t connection_abandon(struct connection_list *list);
 
 #endif

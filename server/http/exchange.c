@@ -5,25 +5,16 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 
-#include "account.h"
-#include "response.h"
-#include "inflate.h"
 #include "../clock.h"
-#include "framing.h"
-#include "refuse.h"
+#include "inflate.h"
 #include "server.h"
-#include "stream.h"
+#include "token.h"
 
 enum {
     INLINE_ELEMENTS = 32 * 1024, /* computed in the event loop */
     DISCARD_BYTES = 64 * 1024,   /* of a refused body, to keep the connection */
-    MAX_URI_BYTES = 8 * 1024,
-    /* For each argument of a query, libmicrohttpd takes 64 bytes of the
-     * connection's memory. Version 0.9.75 goes on where they do not fit, with
-     * an answer queued that it never sends. */
-    MAX_ARGUMENTS = 100
+    COMPRESS_FROM = 1024         /* below, the header costs what it saves */
 };
 
 /* ---- request id and trace --------------------------------------------- */
@@ -82,39 +73,19 @@ static const char *path_of(const char *url)
     return url;
 }
 
-static enum MHD_Result visit_field(void *cls, enum MHD_ValueKind kind,
-                                   const char *name, size_t name_bytes,
-                                   const char *value, size_t value_bytes)
-{
-    (void)kind;
-    framing_field(cls, name, name_bytes, value, value_bytes);
-    return MHD_YES;
-}
-
 /** What could make a proxy in front and us read different requests. */
-static bool check_framing(struct client *client, const char *method,
-                          const char *version)
+static bool check_framing(struct exchange *x)
 {
-    struct exchange *x = &client->exchange;
-    struct framing framing;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-        client->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    framing_begin(&framing, version, MHD_VERSION < 0x00097701);
-    MHD_get_connection_values_n(client->connection, MHD_HEADER_KIND,
-                                visit_field, &framing);
-    framing_finish(&framing, method + (info ? info->header_size : 0));
-    if (!framing.fault)
-        return true;
-    x->malformed = true;
-    return problem_set(&x->problem, 400, NULL,
+    return !x->fault ||
+           problem_set(&x->problem, 400, NULL,
                        "headers: got %s, must be as RFC 9112 has them",
-                       framing.fault);
+                       x->fault);
 }
 
-static bool check_route(struct client *client, const char *url)
+static bool check_route(struct exchange *x)
 {
-    struct exchange *x = &client->exchange;
-    struct match match = routes_match(&client->daemon->routes, x->method, url);
+    struct match match =
+        routes_match(&x->server->routes, x->method, x->head.path);
     x->route = match.route;
     x->route_number = match.number;
     x->allow = match.allow;
@@ -125,61 +96,53 @@ static bool check_route(struct client *client, const char *url)
         return problem_set(&x->problem, 404, NULL,
                            "path: got %.200s, must be one that GET "
                            "/openapi.json lists",
-                           url);
+                           x->head.path);
     return problem_set(&x->problem, 405, NULL,
                        "method: got %.32s, must be one of %s", x->method,
                        x->allow);
 }
 
-static bool check_token(struct client *client)
+static bool check_token(struct exchange *x)
 {
-    struct daemon *daemon = client->daemon;
-    struct exchange *x = &client->exchange;
-    if (!daemon->tokens ||
-        tokens_allow(daemon->tokens, x->headers.authorization))
+    struct tokens *tokens = x->server->tokens;
+    if (!tokens || tokens_allow(tokens, x->headers.authorization))
         return true;
-    metrics_reject(daemon->metrics, REJECT_TOKEN);
-    return problem_set(&x->problem, 401, NULL,
-                       "Authorization: got %s, must be Bearer and a token "
-                       "that this server knows",
-                       x->headers.authorization ? "something else" : "nothing");
+    return problem_reject(&x->problem, CAUSE_TOKEN,
+                          "Authorization: got %s, must be Bearer and a token "
+                          "that this server knows",
+                          x->headers.authorization ? "something else"
+                                                   : "nothing");
 }
 
 /** Is there room for one more, and may it come in? */
-static bool check_admission(struct client *client, size_t in_flight)
+static bool check_admission(struct exchange *x, size_t in_flight)
 {
-    struct daemon *daemon = client->daemon;
-    struct exchange *x = &client->exchange;
+    const struct server *server = x->server;
     if (x->route && x->route->open)
         return true;
     if (x->route && x->route->always)
-        return check_token(client);
-    if (client->over) {
-        metrics_reject(daemon->metrics, REJECT_CONNECTIONS);
+        return check_token(x);
+    if (x->over) {
         x->close = true;
-        return problem_set(&x->problem, 503, NULL,
-                           "connections: got one more than %zu "
-                           "(--max-connections), try again later",
-                           daemon->max_connections);
+        return problem_reject(&x->problem, CAUSE_CONNECTIONS,
+                              "connections: got one more than %zu "
+                              "(--max-connections), try again later",
+                              server->max_connections);
     }
-    if (in_flight > daemon->options->max_in_flight) {
-        metrics_reject(daemon->metrics, REJECT_IN_FLIGHT);
-        return problem_set(&x->problem, 503, NULL,
-                           "requests: got one more than %lu at once "
-                           "(--max-in-flight), try again later",
-                           (unsigned long)daemon->options->max_in_flight);
-    }
-    return check_token(client);
+    if (in_flight > server->options->max_in_flight)
+        return problem_reject(&x->problem, CAUSE_IN_FLIGHT,
+                              "requests: got one more than %lu at once "
+                              "(--max-in-flight), try again later",
+                              (unsigned long)server->options->max_in_flight);
+    return check_token(x);
 }
 
-static bool too_large(struct client *client)
+static bool too_large(struct exchange *x)
 {
-    struct exchange *x = &client->exchange;
-    metrics_reject(client->daemon->metrics, REJECT_TOO_LARGE);
-    return problem_set(&x->problem, 413, NULL,
-                       "body: got more than it may have, must be at most %zu "
-                       "bytes (--max-body)",
-                       client->daemon->service.max_body);
+    return problem_reject(&x->problem, CAUSE_TOO_LARGE,
+                          "body: got more than it may have, must be at most "
+                          "%zu bytes (--max-body)",
+                          x->server->service.max_body);
 }
 
 static bool check_types(struct exchange *x)
@@ -200,10 +163,9 @@ static bool check_types(struct exchange *x)
 }
 
 /** Set up what takes the body of a POST. */
-static bool open_body(struct client *client)
+static bool open_body(struct exchange *x)
 {
-    struct exchange *x = &client->exchange;
-    struct service *service = &client->daemon->service;
+    struct service *service = &x->server->service;
     enum coding coding = coding_of_content(x->headers.content_encoding);
     if (coding == CODING_UNKNOWN)
         return problem_set(&x->problem, 415, NULL,
@@ -214,10 +176,10 @@ static bool open_body(struct client *client)
         return false;
     if (x->headers.content_length != UINT64_MAX &&
         x->headers.content_length > service->max_body)
-        return too_large(client);
+        return too_large(x);
     if (coding != CODING_IDENTITY) {
-        x->body = body_create(coding, &service->budget);
-        if (!x->body)
+        x->inflater = inflater_create(coding, &service->budget);
+        if (!x->inflater)
             return problem_memory(&x->problem);
     }
     if (coding == CODING_IDENTITY && x->headers.content_length != UINT64_MAX)
@@ -227,17 +189,14 @@ static bool open_body(struct client *client)
     return x->call;
 }
 
-/* ---- the body --------------------------------------------------------- */
-
-static bool feed_endpoint(void *cls, const char *bytes, size_t count,
-                          struct problem *problem)
+static bool admit(struct exchange *x)
 {
-    struct client *client = cls;
-    struct exchange *x = &client->exchange;
-    if (count > client->daemon->service.max_body - x->decoded)
-        return too_large(client);
-    x->decoded += count;
-    return x->endpoint->feed(x->call, bytes, count, problem);
+    size_t in_flight = 1 + atomic_fetch_add_explicit(&x->server->in_flight, 1,
+                                                     memory_order_relaxed);
+    x->counted = true;
+    return check_framing(x) && check_route(x) &&
+           check_admission(x, in_flight) &&
+           (!x->route || !x->route->endpoint || open_body(x));
 }
 
 /** A problem is set. Is so little left of the body that to drop it costs less
@@ -251,230 +210,228 @@ static bool may_discard(const struct exchange *x)
     return left <= DISCARD_BYTES && x->discarded <= DISCARD_BYTES;
 }
 
-/** MHD_NO: the body is refused, close the connection. */
-static enum MHD_Result take_slice(struct client *client, const char *data,
-                                  size_t bytes)
+/** Say what is wrong before the request has ended. */
+static enum exchange_next break_off(struct exchange *x)
 {
-    struct exchange *x = &client->exchange;
-    x->received += bytes;
-    if (x->stage == STAGE_DISCARD)
-        x->discarded += bytes;
-    else if (x->endpoint &&
-             !(x->body ? body_feed(x->body, data, bytes, feed_endpoint, client,
-                                   &x->problem)
-                       : feed_endpoint(client, data, bytes, &x->problem)))
-        x->stage = STAGE_DISCARD;
-    if (x->stage == STAGE_BODY || may_discard(x))
-        return MHD_YES;
-    refuse_now(client); /* no response can be queued in the middle of a body */
-    return MHD_NO;
+    x->close = true;
+    x->read_done = clock_ns();
+    return EXCHANGE_RESPOND;
 }
 
 /* ---- the stages ------------------------------------------------------- */
 
-static enum MHD_Result begin(struct client *client, const char *url,
-                             const char *method, const char *version)
+void exchange_init(struct exchange *x, struct server *server)
 {
-    struct daemon *daemon = client->daemon;
-    struct exchange *x = &client->exchange;
+    memset(x, 0, sizeof *x);
+    x->server = server;
     x->started = clock_ns();
+    x->route_number = server->routes.count;
+    x->method = x->head.path = "";
+}
+
+enum exchange_next exchange_begin(struct exchange *x, const char *method,
+                                  const char *url)
+{
     x->method = method;
     x->stage = STAGE_BODY;
-    headers_read(&x->headers, client->connection);
-    url = path_of(url);
-    x->head = (struct head){.path = url,
+    x->head = (struct head){.path = path_of(url),
                             .inference_header_length =
                                 x->headers.inference_header_length,
                             .query = x->headers.query,
                             .query_count = x->headers.query_count};
     take_id(x);
-    size_t in_flight = 1 + atomic_fetch_add_explicit(&daemon->in_flight, 1,
-                                                     memory_order_relaxed);
-    x->counted = true;
-    bool ok = check_framing(client, method, version) &&
-              check_route(client, url) && check_admission(client, in_flight) &&
-              (!x->route || !x->route->endpoint || open_body(client));
-    if (!client_enter(client, PHASE_READING,
-                      daemon->options->request_timeout * 1000))
-        return MHD_NO;
-    if (ok)
-        return MHD_YES;
+    if (admit(x))
+        return EXCHANGE_READ;
     x->stage = STAGE_DISCARD;
-    bool waits = x->headers.expects_continue && x->headers.has_body;
-    if (!waits && !x->malformed && may_discard(x))
-        return MHD_YES;
     /* A client that shall not continue may have begun to send all the same. */
-    client->lingers = true;
-    x->close = true;
-    x->read_done = clock_ns();
-    return answer_queue_problem(client);
+    bool waits = x->headers.expects_continue && x->headers.has_body;
+    return waits || x->fault || !may_discard(x) ? break_off(x) : EXCHANGE_READ;
 }
 
-static enum MHD_Result answer_page(struct client *client)
+static bool feed_endpoint(void *cls, const char *bytes, size_t count,
+                          struct problem *problem)
 {
-    struct exchange *x = &client->exchange;
-    struct reply reply = answer_reply();
-    if (x->options)
-        reply.status = 204;
-    else if (!x->route->page->get(&client->daemon->service, &x->head, &reply,
-                                  &x->problem))
-        return answer_queue_problem(client);
-    return answer_queue(client, &reply);
+    struct exchange *x = cls;
+    if (count > x->server->service.max_body - x->decoded)
+        return too_large(x);
+    x->decoded += count;
+    return x->endpoint->feed(x->call, bytes, count, problem);
 }
 
-static enum MHD_Result answer(struct client *client)
+enum exchange_next exchange_feed(struct exchange *x, const char *data,
+                                 size_t bytes)
 {
-    struct exchange *x = &client->exchange;
-    struct reply reply = answer_reply();
-    x->computed = clock_ns();
-    if (x->problem.status ||
-        !x->endpoint->answer(x->call, &reply, &x->problem)) {
-        writer_free(reply.writer);
-        return answer_queue_problem(client);
-    }
-    return answer_queue(client, &reply);
-}
-
-/** A job (jobs.h). */
-static void compute(void *argument)
-{
-    struct client *client = argument;
-    struct exchange *x = &client->exchange;
-    x->stage = STAGE_COMPUTED;
-    if (client->gone)
-        problem_set(&x->problem, 499, NULL, "client: left before its turn");
-    else
-        x->endpoint->run(x->call, &x->problem);
-    /* From here on the event loop may have the client already. */
-    MHD_resume_connection(client->connection);
-}
-
-static enum MHD_Result run(struct client *client)
-{
-    struct exchange *x = &client->exchange;
-    struct daemon *daemon = client->daemon;
-    if (x->work.elements < INLINE_ELEMENTS) {
-        x->endpoint->run(x->call, &x->problem);
-        return answer(client);
-    }
-    if (daemon->stopping || !client_enter(client, PHASE_COMPUTING, 0))
-        return MHD_NO;
-    MHD_suspend_connection(client->connection);
-    if (!jobs_submit(daemon->jobs, compute, client)) {
-        problem_memory(&x->problem);
-        x->stage = STAGE_COMPUTED;
-        MHD_resume_connection(client->connection);
-    }
-    return MHD_YES;
-}
-
-/** The body is here, all of it. */
-static enum MHD_Result finish(struct client *client)
-{
-    struct exchange *x = &client->exchange;
-    x->read_done = clock_ns();
+    x->received += bytes;
     if (x->stage == STAGE_DISCARD)
-        return answer_queue_problem(client);
-    if (!x->endpoint)
-        return answer_page(client);
-    if ((x->body && !body_finish(x->body, &x->problem)) ||
-        !x->endpoint->ready(x->call, &x->work, &x->problem))
-        return answer_queue_problem(client);
-    return run(client);
+        x->discarded += bytes;
+    else if (x->endpoint &&
+             !(x->inflater ? inflater_feed(x->inflater, data, bytes,
+                                           feed_endpoint, x, &x->problem)
+                           : feed_endpoint(x, data, bytes, &x->problem)))
+        x->stage = STAGE_DISCARD;
+    return x->stage == STAGE_BODY || may_discard(x) ? EXCHANGE_READ
+                                                    : break_off(x);
 }
 
-enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
-                                const char *url, const char *method,
-                                const char *version, const char *data,
-                                size_t *data_bytes, void **state)
+enum exchange_next exchange_finish(struct exchange *x)
 {
-    struct client *client = *state;
-    size_t bytes;
-    (void)cls;
-    (void)connection;
-    if (!client)
-        return MHD_NO; /* there was no memory for it */
-    switch (client->exchange.stage) {
-    case STAGE_NEW:
-        return begin(client, url, method, version);
-    case STAGE_COMPUTED:
-        return answer(client);
-    case STAGE_BODY:
-    case STAGE_DISCARD:
-        if (*data_bytes == 0)
-            return finish(client);
-        bytes = *data_bytes;
-        *data_bytes = 0;
-        return take_slice(client, data, bytes);
-    case STAGE_REFUSED:
-    case STAGE_ANSWERED:
-        break;
+    x->read_done = clock_ns();
+    if (x->stage == STAGE_DISCARD || !x->endpoint ||
+        (x->inflater && !inflater_finish(x->inflater, &x->problem)) ||
+        !x->endpoint->ready(x->call, &x->work, &x->problem))
+        return EXCHANGE_RESPOND;
+    if (x->work.elements >= INLINE_ELEMENTS)
+        return EXCHANGE_COMPUTE;
+    exchange_run(x);
+    return EXCHANGE_RESPOND;
+}
+
+void exchange_run(struct exchange *x)
+{
+    x->stage = STAGE_COMPUTED;
+    if (!x->problem.status)
+        x->endpoint->run(x->call, &x->problem);
+}
+
+/* ---- the answer ------------------------------------------------------- */
+
+static bool describe(struct exchange *x, struct reply *reply)
+{
+    if (x->problem.status)
+        return false;
+    if (x->endpoint)
+        return x->endpoint->answer(x->call, reply, &x->problem);
+    if (!x->options)
+        return x->route->page->get(&x->server->service, &x->head, reply,
+                                   &x->problem);
+    reply->status = 204;
+    return true;
+}
+
+/** All but what says how the body is encoded. */
+static void add_headers(const struct exchange *x, struct response *response)
+{
+    const struct reply *reply = &response->reply;
+    response_header(response, "Content-Type", reply->content_type);
+    response_header(response, "X-Request-Id", x->id);
+    for (size_t i = 0; i < reply->header_count; i++)
+        response_header(response, reply->header[i].name,
+                        reply->header[i].fixed ? reply->header[i].fixed
+                                               : reply->header[i].value);
+    if (reply->status == 405 || x->options)
+        response_header(response, "Allow", x->allow);
+    if (reply->status == 401)
+        response_header(response, "WWW-Authenticate", "Bearer");
+    if (reply->status == 503)
+        response_header(response, "Retry-After", "1");
+    if (reply->status == 415 &&
+        coding_of_content(x->headers.content_encoding) == CODING_UNKNOWN)
+        response_header(response, "Accept-Encoding", "gzip, deflate");
+    if (x->close)
+        response_header(response, "Connection", "close");
+}
+
+/** Does it depend on Accept-Encoding how this answer leaves? Numbers in binary
+ *  do not get smaller, short texts not by more than the header costs. */
+static bool may_compress(const struct exchange *x,
+                         const struct response *response)
+{
+    return x->server->options->compress && x->route && x->route->compressible &&
+           (!response->whole || response->text_bytes >= COMPRESS_FROM) &&
+           strcmp(response->reply.content_type, "application/octet-stream") !=
+               0 &&
+           !x->local;
+}
+
+/** Write the body, or set up what does. */
+static bool write_body(struct exchange *x, struct response *response)
+{
+    /* What tells how full the budget is must not need room in it. */
+    struct budget *budget =
+        x->route && x->route->endpoint ? &x->server->service.budget : NULL;
+    enum coding coding = CODING_IDENTITY;
+    response_write(response);
+    if (may_compress(x, response)) {
+        response_header(response, "Vary", "Accept-Encoding");
+        coding = accepted_coding(&x->headers.accept_encoding);
     }
-    return MHD_NO;
+    if (strcmp(x->method, "HEAD") == 0) {
+        response_drop_body(response);
+        return true;
+    }
+    if (coding != CODING_IDENTITY &&
+        (x->stream = response_stream(response, coding, budget)))
+        response_header(response, "Content-Encoding", coding_name(coding));
+    else if (!response->whole)
+        x->stream = response_stream(response, CODING_IDENTITY, budget);
+    else
+        x->sent = response->length;
+    return x->stream || response->whole;
+}
+
+bool exchange_respond(struct exchange *x, struct response *response)
+{
+    const struct server *server = x->server;
+    if (!x->id[0])
+        take_id(x);
+    x->stage = STAGE_RESPONDED;
+    x->computed = clock_ns();
+    x->close |= server_life(server) >= LIFE_CLOSING;
+    response_init(response);
+    if (!describe(x, &response->reply))
+        response_problem(response, &server->routes, x->head.path, x->route,
+                         &x->problem);
+    x->status = response->reply.status;
+    add_headers(x, response);
+    if (write_body(x, response))
+        return true;
+    x->status = 503;
+    response_deinit(response);
+    return false;
 }
 
 /* ---- the end ---------------------------------------------------------- */
 
-void exchange_request_line(struct client *client, const char *uri)
+/** Count it and log it. */
+static void account(const struct exchange *x, bool aborted)
 {
-    struct exchange *x = &client->exchange;
-    size_t bytes = strlen(uri), arguments = 0;
-    for (const char *at = strchr(uri, '?'); at; at = strchr(at + 1, '&'))
-        arguments++;
-    if (bytes <= MAX_URI_BYTES && arguments <= MAX_ARGUMENTS)
-        return;
-    x->started = clock_ns();
-    x->route_number = client->daemon->routes.count;
-    x->method = x->head.path = "";
-    take_id(x);
-    problem_set(&x->problem, 414, NULL,
-                "path: got %zu bytes and %zu arguments, must be at most %d "
-                "and %d",
-                bytes, arguments, MAX_URI_BYTES, MAX_ARGUMENTS);
-    refuse_now(client);
-    shutdown(client->fd, SHUT_WR); /* whatever else is said of the rest */
-    if (x->status)
-        account_request(client, false);
+    uint64_t now = clock_ns();
+    uint64_t computed = x->computed ? x->computed : now;
+    uint64_t read = x->read_done ? x->read_done : computed;
+    struct log_request line = {
+        .id = x->id,
+        .trace = x->trace,
+        .method = x->method,
+        .path = x->head.path,
+        .endpoint = x->route ? x->route->name : "other",
+        .status = x->status,
+        .aborted = aborted,
+        .rows = x->work.rows,
+        .classes = x->work.classes,
+        .body_bytes = x->received,
+        .answer_bytes = x->sent,
+        .read_ns = read - x->started,
+        .compute_ns = computed - read,
+        .write_ns = now - computed,
+        .total_ns = now - x->started,
+    };
+    struct metrics_request counted = {x->route_number, x->status, line.total_ns,
+                                      x->received, x->sent};
+    metrics_count(x->server->service.metrics, &counted);
+    metrics_reject(x->server->service.metrics, x->problem.cause);
+    if (!x->route || !x->route->quiet)
+        log_request(x->server->log, &line);
 }
 
-/** Account for a request and give back what it holds. */
-static void end(struct client *client, enum MHD_RequestTerminationCode why)
+void exchange_end(struct exchange *x, bool aborted)
 {
-    struct exchange *x = &client->exchange;
-    bool late = !client_enter(client, PHASE_IDLE,
-                              client->daemon->options->idle_timeout * 1000);
-    bool broken =
-        why != MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage != STAGE_REFUSED;
-    x->status = account_status(client, late, why);
-    client->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;
-    account_request(client, broken);
+    account(x, aborted);
     if (x->endpoint)
         x->endpoint->end(x->call);
-    body_free(x->body);
+    inflater_free(x->inflater);
     stream_free(x->stream);
-    atomic_fetch_sub_explicit(&client->daemon->in_flight, 1,
-                              memory_order_relaxed);
+    if (x->counted)
+        atomic_fetch_sub_explicit(&x->server->in_flight, 1,
+                                  memory_order_relaxed);
     x->counted = false;
-    if (!late) /* else the keeper may be reading the id */
-        memset(x, 0, sizeof *x);
-}
-
-void exchange_completed(void *cls, struct MHD_Connection *connection,
-                        void **state, enum MHD_RequestTerminationCode why)
-{
-    struct client *client = *state;
-    (void)cls;
-    (void)connection;
-    if (client && client->exchange.counted)
-        end(client, why);
-    *state = NULL;
-}
-
-void exchange_closed(struct client *client)
-{
-    if (!client->exchange.counted)
-        return;
-    /* they lay in the memory of the connection, which is gone */
-    client->exchange.method = client->exchange.head.path = "";
-    end(client, MHD_REQUEST_TERMINATED_WITH_ERROR);
 }

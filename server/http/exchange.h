@@ -1,75 +1,101 @@
 /* SPDX-License-Identifier: MIT */
-/** The life of one request, from its headers to the last byte of its answer. */
+/**
+ * One request and its answer, without a socket: what the head decides, where
+ * the body goes, when to compute, what to say.
+ *
+ *   exchange_init -> (headers, fault, over, local are filled in)
+ *   -> exchange_begin -> exchange_feed* -> exchange_finish
+ *   -> [exchange_run, on any thread] -> exchange_respond -> exchange_end
+ *
+ * Each of those that take in the request tells what comes next.
+ */
 #ifndef EXCHANGE_H
 #define EXCHANGE_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "../endpoint.h"
 #include "headers.h"
+#include "response.h"
 
-struct client;
-struct body;
-struct stream;
+struct server;
+struct inflater;
 
-enum stage {
-    STAGE_NEW,      /* nothing is known */
-    STAGE_BODY,     /* the body goes to the endpoint */
-    STAGE_DISCARD,  /* a problem is set; the rest of the body is dropped */
-    STAGE_REFUSED,  /* answered by hand already, see refuse.h */
-    STAGE_COMPUTED, /* run has been called */
-    STAGE_ANSWERED
+enum exchange_next {
+    EXCHANGE_READ,    /* feed what comes, finish at its end */
+    EXCHANGE_COMPUTE, /* run, then respond */
+    EXCHANGE_RESPOND  /* now; where the body has not ended, the rest of it is
+                         not worth to be read and the connection closes */
+};
+
+enum exchange_stage {
+    STAGE_HEAD,    /* exchange_begin comes next */
+    STAGE_BODY,    /* the body goes to the endpoint */
+    STAGE_DISCARD, /* a problem is set; the rest of the body is dropped */
+    STAGE_COMPUTED,
+    STAGE_RESPONDED
 };
 
 enum { EXCHANGE_ID_BYTES = 129, EXCHANGE_TRACE_BYTES = 56 };
 
 struct exchange {
-    enum stage stage;
+    struct server *server;
+    enum exchange_stage stage;
     const struct route *route; /* NULL: no such path or method */
     size_t route_number;       /* for the metrics */
     const struct endpoint *endpoint;
     void *call;
-    struct body *body;     /* NULL: not encoded */
-    struct stream *stream; /* NULL: answered in one piece */
+    struct inflater *inflater; /* NULL: the body is not encoded */
+    struct stream *stream;     /* NULL: answered in one piece */
     struct head head;
     struct headers headers;
     struct problem problem;
     struct work work;
     const char *method;
+    const char *fault; /* of the framing: nobody can tell where it ends */
     const char *allow; /* static; for 405 and OPTIONS */
     bool options;      /* answer OPTIONS */
-    bool malformed;    /* nobody can tell where the request ends */
+    bool over;         /* its connection is beyond --max-connections */
+    bool local;        /* over loopback or a Unix socket */
     bool close;        /* the connection, after the answer */
     bool counted;      /* as in flight */
     int status;        /* 0: not answered */
-    uint64_t started, read_done, computed, answered; /* ns; 0: not yet */
-    size_t received;  /* bytes of the body as sent */
-    size_t decoded;   /* bytes of the body */
-    size_t discarded; /* bytes dropped after a problem */
-    size_t sent;      /* bytes of the answer's body */
+    uint64_t started, read_done, computed; /* ns; 0: not yet */
+    size_t received;                       /* bytes of the body as sent */
+    size_t decoded;                        /* bytes of the body */
+    size_t discarded;                      /* bytes dropped after a problem */
+    size_t sent;                           /* bytes of the answer's body */
     char id[EXCHANGE_ID_BYTES];
     char trace[EXCHANGE_TRACE_BYTES]; /* "" where none was sent */
 };
 
-/** libmicrohttpd's MHD_AccessHandlerCallback. */
-enum MHD_Result exchange_handle(void *cls, struct MHD_Connection *connection,
-                                const char *url, const char *method,
-                                const char *version, const char *data,
-                                size_t *data_bytes, void **state);
+/** A request begins to arrive. */
+void exchange_init(struct exchange *x, struct server *server);
 
-/** The request line is here, and nothing else: refuse what would break the
- *  rest of the head. */
-void exchange_request_line(struct client *client, const char *uri);
+/** The head is here. url: as in the request line, decoded; both texts are
+ *  borrowed until the end. */
+enum exchange_next exchange_begin(struct exchange *x, const char *method,
+                                  const char *url);
 
-/** The connection is closed. Where libmicrohttpd refuses the same request
- *  twice, it does not say before that the request has ended. */
-void exchange_closed(struct client *client);
+/** The next slice of the body. */
+enum exchange_next exchange_feed(struct exchange *x, const char *data,
+                                 size_t bytes);
 
-/** libmicrohttpd's MHD_RequestCompletedCallback. */
-void exchange_completed(void *cls, struct MHD_Connection *connection,
-                        void **state, enum MHD_RequestTerminationCode why);
+/** The body has ended. */
+enum exchange_next exchange_finish(struct exchange *x);
+
+/** Compute, unless a problem has been set meanwhile. */
+void exchange_run(struct exchange *x);
+
+/** What to send, whether the exchange has come to its end or to a problem. It
+ *  borrows from the exchange, and its text from the thread, until the next;
+ *  response_deinit releases it. false: no memory, not even to say so. */
+bool exchange_respond(struct exchange *x, struct response *response);
+
+/** Count the request, log it and give back what it holds.
+ *  aborted: the client did not get all of the answer. */
+void exchange_end(struct exchange *x, bool aborted);
 
 #endif

@@ -45,9 +45,14 @@ static void add_line(struct field_lines *lines, const char *value)
     lines->count++;
 }
 
+void headers_clear(struct headers *headers)
+{
+    memset(headers, 0, offsetof(struct headers, query));
+}
+
 /** "a=1&&b" has two, as with every reader of queries. */
-static void add_argument(struct headers *headers, const char *name,
-                         const char *value)
+void headers_argument(struct headers *headers, const char *name,
+                      const char *value)
 {
     if (!value && !*name)
         return;
@@ -56,26 +61,19 @@ static void add_argument(struct headers *headers, const char *name,
     headers->query_count++;
 }
 
-static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
-                             const char *name, size_t name_bytes,
-                             const char *value, size_t value_bytes)
+void headers_field(struct headers *headers, const char *name, size_t name_bytes,
+                   const char *value)
 {
-    (void)value_bytes;
-    if (kind == MHD_GET_ARGUMENT_KIND) {
-        add_argument(cls, name, value);
-        return MHD_YES;
-    }
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (wanted[i].bytes == name_bytes &&
             strcasecmp(wanted[i].name, name) == 0) {
-            void *member = (char *)cls + wanted[i].offset;
+            void *member = (char *)headers + wanted[i].offset;
             if (wanted[i].list)
                 add_line(member, value);
             else if (!*(const char **)member)
                 *(const char **)member = value;
             break;
         }
-    return MHD_YES;
 }
 
 size_t headers_value_bytes(const char *value)
@@ -86,11 +84,8 @@ size_t headers_value_bytes(const char *value)
     return bytes;
 }
 
-void headers_read(struct headers *headers, struct MHD_Connection *connection)
+void headers_finish(struct headers *headers)
 {
-    memset(headers, 0, offsetof(struct headers, query));
-    MHD_get_connection_values_n(
-        connection, MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit, headers);
     headers->content_length = 0;
     /* libmicrohttpd has refused what is no number. */
     if (headers->transfer_encoding)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** The request's headers that matter, found in one pass. */
+/** The request's headers that matter. */
 #ifndef HEADERS_H
 #define HEADERS_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,7 +34,19 @@ struct headers {
     struct argument query[QUERY_MAX];
 };
 
-void headers_read(struct headers *headers, struct MHD_Connection *connection);
+/** None yet. */
+void headers_clear(struct headers *headers);
+
+/** The next field of the head; of those that may stand once, the first. */
+void headers_field(struct headers *headers, const char *name, size_t name_bytes,
+                   const char *value);
+
+/** The next argument of the query; value NULL: the name stands alone. */
+void headers_argument(struct headers *headers, const char *name,
+                      const char *value);
+
+/** The head has ended: what follows from its fields together. */
+void headers_finish(struct headers *headers);
 
 /** Bytes of a header's value without the blanks that may follow it (RFC 9110,
  *  5.5), which not every version of libmicrohttpd takes off. */

@@ -8,7 +8,7 @@
 /* What inflate holds: a 32 KiB window and its tables (zlib.h, zconf.h). */
 enum { INFLATE_BYTES = 48 * 1024, SLICE_BYTES = 16 * 1024 };
 
-struct body {
+struct inflater {
     z_stream z;
     struct budget *budget;
     const char *name;
@@ -18,72 +18,74 @@ struct body {
     char slice[SLICE_BYTES];
 };
 
-struct body *body_create(enum coding coding, struct budget *budget)
+struct inflater *inflater_create(enum coding coding, struct budget *budget)
 {
-    if (!budget_take(budget, INFLATE_BYTES + sizeof(struct body)))
+    if (!budget_take(budget, INFLATE_BYTES + sizeof(struct inflater)))
         return NULL;
-    struct body *body = calloc(1, sizeof *body);
-    if (body) {
-        body->budget = budget;
-        body->name = coding_name(coding);
-        body->gzip = coding == CODING_GZIP;
-        if (inflateInit2(&body->z, MAX_WBITS + (body->gzip ? 16 : 0)) == Z_OK)
-            return body;
-        free(body);
+    struct inflater *inflater = calloc(1, sizeof *inflater);
+    if (inflater) {
+        inflater->budget = budget;
+        inflater->name = coding_name(coding);
+        inflater->gzip = coding == CODING_GZIP;
+        if (inflateInit2(&inflater->z, MAX_WBITS + (inflater->gzip ? 16 : 0)) ==
+            Z_OK)
+            return inflater;
+        free(inflater);
     }
-    budget_give(budget, INFLATE_BYTES + sizeof(struct body));
+    budget_give(budget, INFLATE_BYTES + sizeof(struct inflater));
     return NULL;
 }
 
-static bool broken(const struct body *body, struct problem *problem)
+static bool broken(const struct inflater *inflater, struct problem *problem)
 {
     return problem_set(problem, 400, NULL,
                        "body: got bytes that do not decode, must be %s as "
                        "Content-Encoding says",
-                       body->name);
+                       inflater->name);
 }
 
-bool body_feed(struct body *body, const char *bytes, size_t count,
-               body_sink *sink, void *cls, struct problem *problem)
+bool inflater_feed(struct inflater *inflater, const char *bytes, size_t count,
+                   inflater_sink *sink, void *cls, struct problem *problem)
 {
-    body->z.next_in = (Bytef *)(uintptr_t)bytes;
-    body->z.avail_in = (uInt)count;
+    inflater->z.next_in = (Bytef *)(uintptr_t)bytes;
+    inflater->z.avail_in = (uInt)count;
     bool full = false; /* then zlib may hold more than it gave */
-    while (body->z.avail_in > 0 || full) {
-        if (body->ended && (!body->gzip || inflateReset(&body->z) != Z_OK))
-            return broken(body, problem);
-        body->ended = false;
-        body->any = true;
-        body->z.next_out = (Bytef *)body->slice;
-        body->z.avail_out = sizeof body->slice;
-        int code = inflate(&body->z, Z_NO_FLUSH);
-        size_t made = sizeof body->slice - body->z.avail_out;
+    while (inflater->z.avail_in > 0 || full) {
+        if (inflater->ended &&
+            (!inflater->gzip || inflateReset(&inflater->z) != Z_OK))
+            return broken(inflater, problem);
+        inflater->ended = false;
+        inflater->any = true;
+        inflater->z.next_out = (Bytef *)inflater->slice;
+        inflater->z.avail_out = sizeof inflater->slice;
+        int code = inflate(&inflater->z, Z_NO_FLUSH);
+        size_t made = sizeof inflater->slice - inflater->z.avail_out;
         if (code == Z_MEM_ERROR)
             return problem_memory(problem);
         if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-            return broken(body, problem);
-        body->ended = code == Z_STREAM_END;
-        full = body->z.avail_out == 0 && !body->ended;
-        if (made > 0 && !sink(cls, body->slice, made, problem))
+            return broken(inflater, problem);
+        inflater->ended = code == Z_STREAM_END;
+        full = inflater->z.avail_out == 0 && !inflater->ended;
+        if (made > 0 && !sink(cls, inflater->slice, made, problem))
             return false;
     }
     return true;
 }
 
-bool body_finish(const struct body *body, struct problem *problem)
+bool inflater_finish(const struct inflater *inflater, struct problem *problem)
 {
-    if (body->ended)
+    if (inflater->ended)
         return true;
-    return problem_set(problem, 400, NULL,
-                       "body: got %s %s stream, must be a whole one",
-                       body->any ? "the beginning of a" : "no", body->name);
+    return problem_set(
+        problem, 400, NULL, "body: got %s %s stream, must be a whole one",
+        inflater->any ? "the beginning of a" : "no", inflater->name);
 }
 
-void body_free(struct body *body)
+void inflater_free(struct inflater *inflater)
 {
-    if (!body)
+    if (!inflater)
         return;
-    inflateEnd(&body->z);
-    budget_give(body->budget, INFLATE_BYTES + sizeof *body);
-    free(body);
+    inflateEnd(&inflater->z);
+    budget_give(inflater->budget, INFLATE_BYTES + sizeof *inflater);
+    free(inflater);
 }

@@ -10,23 +10,23 @@
 #include "../problem.h"
 #include "negotiate.h"
 
-struct body;
+struct inflater;
 
 /** gzip or deflate (zlib); NULL: out of memory or budget. */
-struct body *body_create(enum coding coding, struct budget *budget);
+struct inflater *inflater_create(enum coding coding, struct budget *budget);
 
 /** Where decoded bytes go; false: a problem is set, no more are wanted. */
-typedef bool body_sink(void *cls, const char *bytes, size_t count,
-                       struct problem *problem);
+typedef bool inflater_sink(void *cls, const char *bytes, size_t count,
+                           struct problem *problem);
 
 /** Decode the next slice; false: a problem is set (400: not of that coding). */
-bool body_feed(struct body *body, const char *bytes, size_t count,
-               body_sink *sink, void *cls, struct problem *problem);
+bool inflater_feed(struct inflater *inflater, const char *bytes, size_t count,
+                   inflater_sink *sink, void *cls, struct problem *problem);
 
 /** The body ended: did the encoded stream too? */
-bool body_finish(const struct body *body, struct problem *problem);
+bool inflater_finish(const struct inflater *inflater, struct problem *problem);
 
 /** NULL is ignored. */
-void body_free(struct body *body);
+void inflater_free(struct inflater *inflater);
 
 #endif

@@ -3,10 +3,11 @@
 #ifndef LISTENER_H
 #define LISTENER_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+
+struct MHD_Daemon;
 
 enum { LISTENER_URL_BYTES = 160 };
 
@@ -15,7 +16,7 @@ struct listener {
     bool local;                   /* a Unix socket */
     char path[108];               /* of it, to be removed; "": not ours */
     char url[LISTENER_URL_BYTES]; /* "http://127.0.0.1:8080" */
-    struct MHD_Daemon *mhd;       /* that accepts from it; daemon.c's */
+    struct MHD_Daemon *mhd;       /* that accepts from it */
 };
 
 /**

@@ -21,7 +21,7 @@ extern const char pages_json[] __attribute__((visibility("hidden")));
 
 bool pages_is_ready(const struct service *service)
 {
-    enum life life = daemon_life((const struct daemon *)service);
+    enum life life = server_life((const struct server *)service);
     size_t taken =
         atomic_load_explicit(&service->budget.taken, memory_order_relaxed);
     return life == LIFE_SERVING &&
@@ -62,11 +62,10 @@ static bool get_ready(struct service *service, const struct head *head,
     if (service->is_ready(service))
         return get_text(reply, "{\"status\":\"ready\"}\n", "application/json",
                         problem);
-    enum life life = daemon_life(daemon_of(service));
     return problem_set(problem, 503, NULL, "readiness: %s",
-                       life == LIFE_SERVING    ? "out of memory budget"
-                       : life == LIFE_STARTING ? "starting"
-                                               : "draining");
+                       server_life(server_of(service)) == LIFE_SERVING
+                           ? "out of memory budget"
+                           : "draining");
 }
 
 static void write_limit(struct writer *writer, const char *name, uint64_t value)
@@ -80,8 +79,8 @@ static void write_limit(struct writer *writer, const char *name, uint64_t value)
 static bool get_version(struct service *service, const struct head *head,
                         struct reply *reply, struct problem *problem)
 {
-    const struct daemon *daemon = daemon_of(service);
-    const struct options *options = daemon->options;
+    const struct server *server = server_of(service);
+    const struct options *options = server->options;
     struct writer *writer = reply->writer = writer_create();
     (void)head;
     if (!writer)
@@ -95,7 +94,7 @@ static bool get_version(struct service *service, const struct head *head,
     writer_text(writer, ",\"limits\":{\"max_body\":");
     writer_int64(writer, (int64_t)service->max_body);
     write_limit(writer, "memory_limit", service->budget.limit);
-    write_limit(writer, "max_connections", daemon->max_connections);
+    write_limit(writer, "max_connections", server->max_connections);
     write_limit(writer, "max_in_flight", options->max_in_flight);
     write_limit(writer, "idle_timeout", options->idle_timeout);
     write_limit(writer, "request_timeout", options->request_timeout);
@@ -106,14 +105,14 @@ static bool get_version(struct service *service, const struct head *head,
 static bool get_metrics(struct service *service, const struct head *head,
                         struct reply *reply, struct problem *problem)
 {
-    struct daemon *daemon = daemon_of(service);
+    struct server *server = server_of(service);
     const struct metrics_gauges gauges = {
-        .in_flight = daemon->in_flight,
-        .connections = daemon->connections,
+        .in_flight = server->in_flight,
+        .connections = server->connections,
         .budget_bytes = service->budget.taken,
         .budget_limit_bytes = service->budget.limit,
-        .pool_queue = jobs_queued(daemon->jobs),
-        .log_dropped = log_dropped(daemon->log),
+        .pool_queue = jobs_queued(server->jobs),
+        .log_dropped = log_dropped(server->log),
         .ready = service->is_ready(service),
         .version = SMX_VERSION,
         .isa = smx_isa_name(smx_context_isa(service->compute)),
@@ -121,7 +120,7 @@ static bool get_metrics(struct service *service, const struct head *head,
     (void)head;
     reply->writer = writer_create();
     if (!reply->writer ||
-        !metrics_write(daemon->metrics, &gauges, reply->writer))
+        !metrics_write(service->metrics, &gauges, reply->writer))
         return problem_memory(problem);
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
     return true;

@@ -1,38 +1,64 @@
 /* SPDX-License-Identifier: MIT */
-/** What goes out: an answer or a problem, its headers, in one piece or many. */
+/** What leaves: an answer or a problem, in one piece or many. */
 #ifndef RESPONSE_H
 #define RESPONSE_H
 
-#include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "connection.h"
+#include "../endpoint.h"
+#include "negotiate.h"
+#include "routes.h"
+#include "stream.h"
 
-enum { ANSWER_MAX_HEADERS = 12, ANSWER_SMALL_BYTES = 16 * 1024 };
+enum { RESPONSE_MAX_HEADERS = 12, RESPONSE_SMALL_BYTES = 16 * 1024 };
 
-struct answer_header {
-    const char *name, *value;
+struct response {
+    struct reply reply; /* status and tensors; the writer gives what follows
+                           the text */
+    struct {
+        const char *name, *value;
+    } header[RESPONSE_MAX_HEADERS];
+    size_t header_count;
+    const char *text; /* of the body; all of it, or its beginning */
+    size_t text_bytes;
+    bool whole;      /* nothing follows the text but the tensors */
+    uint64_t length; /* of the body; UINT64_MAX: nobody knows */
 };
 
-/** An empty reply, as endpoint.h promises it. */
-struct reply answer_reply(void);
+/** A reply to be filled in, as endpoint.h promises it; no headers. */
+void response_init(struct response *response);
+
+void response_deinit(struct response *response);
 
 /**
- * Describe the exchange's problem: as its path's protocol does, or as RFC
- * 9457 problem details. Where memory is short, *fallback is a text to send.
+ * Make it describe a problem: in the form of the path's protocol, or as RFC
+ * 9457 problem details. path NULL: the route's. Where memory is short, its text
+ * is a static one.
  */
-void answer_problem(const struct daemon *daemon, const struct exchange *x,
-                    struct reply *reply, const char **fallback);
+void response_problem(struct response *response, const struct routes *routes,
+                      const char *path, const struct route *route,
+                      const struct problem *problem);
 
-/** The headers that go with the reply, Content-Length left out; how many. */
-size_t answer_headers(const struct exchange *x, const struct reply *reply,
-                      struct answer_header *headers);
+/** The value is borrowed. */
+void response_header(struct response *response, const char *name,
+                     const char *value);
 
-/** Queue the reply, whose writer it takes over; MHD_NO: out of memory. */
-enum MHD_Result answer_queue(struct client *client, struct reply *reply);
+/** Write its text, or what of it fits, into memory of the thread. */
+void response_write(struct response *response);
 
-/** Queue the exchange's problem. */
-enum MHD_Result answer_queue_problem(struct client *client);
+/** Of a HEAD: learn the length that GET would have, and drop the body. */
+void response_drop_body(struct response *response);
+
+/** Have it leave slice by slice, compressed where coding says so. Takes the
+ *  writer over, borrows the tensors. NULL: out of memory or budget. */
+struct stream *response_stream(struct response *response, enum coding coding,
+                               struct budget *budget);
+
+/** The whole message as bytes, for where libmicrohttpd takes no response;
+ *  0: it does not fit. Of a response that is whole and has no tensors. */
+size_t response_format(const struct response *response, char *bytes,
+                       size_t room);
 
 #endif

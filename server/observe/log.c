@@ -146,11 +146,6 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
     return NULL;
 }
 
-bool log_wants(const struct log *log, enum log_level level)
-{
-    return level <= log->level;
-}
-
 static void put(struct log *log, const char *line, size_t bytes)
 {
     pthread_mutex_lock(&log->lock);
@@ -319,7 +314,7 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
 {
     char text[TEXT_MAX];
     struct line line;
-    if (!log_wants(log, level))
+    if (level > log->level)
         return;
     va_list arguments;
     va_start(arguments, format);
@@ -392,7 +387,7 @@ void log_request(struct log *log, const struct log_request *request)
 {
     static const struct name aborted = NAME("aborted");
     struct line line;
-    if (!log_wants(log, LOG_INFO))
+    if (!log || LOG_INFO > log->level)
         return;
     begin_line(log, &line, LOG_INFO);
     add_counts(log, &line, request);

@@ -27,13 +27,11 @@ struct log_request {
 /** fd is borrowed. NULL: out of memory or of threads. */
 struct log *log_create(int fd, enum log_format format, enum log_level level);
 
-bool log_wants(const struct log *log, enum log_level level);
-
 /** One line of something that is no request. */
 void log_event(struct log *log, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/** One line of a request, LOG_INFO. */
+/** One line of a request, LOG_INFO. log NULL: nobody reads it. */
 void log_request(struct log *log, const struct log_request *request);
 
 /** Lines lost so far. */

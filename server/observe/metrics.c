@@ -41,7 +41,7 @@ struct model_counts {
 };
 
 struct shard {
-    _Alignas(LINE) _Atomic uint64_t rejected[REJECTIONS];
+    _Alignas(LINE) _Atomic uint64_t rejected[CAUSES];
     struct model_counts models[METRICS_MODELS];
     struct endpoint_counts *endpoints;
 };
@@ -121,6 +121,8 @@ struct metrics *metrics_create(const char *const *names, size_t count)
 void metrics_count(struct metrics *metrics,
                    const struct metrics_request *request)
 {
+    if (!metrics)
+        return;
     unsigned own = own_shard();
     bool shared = own >= OWNED;
     struct endpoint_counts *counts =
@@ -137,10 +139,12 @@ void metrics_count(struct metrics *metrics,
             request->answer_bytes, shared);
 }
 
-void metrics_reject(struct metrics *metrics, enum metrics_rejection why)
+void metrics_reject(struct metrics *metrics, enum cause cause)
 {
+    if (!metrics || cause == CAUSE_REQUEST)
+        return;
     unsigned own = own_shard();
-    add(&metrics->shards[own].rejected[why], 1, own >= OWNED);
+    add(&metrics->shards[own].rejected[cause], 1, own >= OWNED);
 }
 
 /* ---- inferences ------------------------------------------------------- */
@@ -262,13 +266,13 @@ static void write_histogram(const struct metrics *metrics, FILE *out,
 static void write_rejected(const struct metrics *metrics, FILE *out)
 {
     static const char *const labels[] = {
-#define METRICS_LABEL(name, label) label,
-        METRICS_REJECTIONS(METRICS_LABEL)
+#define METRICS_LABEL(name, status, label) [name] = label,
+        PROBLEM_REJECTIONS(METRICS_LABEL)
 #undef METRICS_LABEL
     };
     head(out, "rejected_total", "counter",
          "Requests and connections turned away, by reason.");
-    for (size_t i = 0; i < REJECTIONS; i++) {
+    for (size_t i = CAUSE_REQUEST + 1; i < CAUSES; i++) {
         uint64_t total = 0;
         for (size_t s = 0; s < SHARDS; s++)
             total += metrics->shards[s].rejected[i];

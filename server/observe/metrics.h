@@ -8,24 +8,9 @@
 #include <stdint.h>
 
 #include "../json/writer.h"
+#include "../problem.h"
 
 struct metrics;
-
-/** name, label: why a request or connection was turned away */
-#define METRICS_REJECTIONS(X)                                                  \
-    X(REJECT_IN_FLIGHT, "in_flight")                                           \
-    X(REJECT_CONNECTIONS, "connections")                                       \
-    X(REJECT_MEMORY, "memory")                                                 \
-    X(REJECT_TIMEOUT, "timeout")                                               \
-    X(REJECT_TOO_LARGE, "too_large")                                           \
-    X(REJECT_TOKEN, "token")
-
-enum metrics_rejection {
-#define METRICS_ENUM(name, label) name,
-    METRICS_REJECTIONS(METRICS_ENUM)
-#undef METRICS_ENUM
-        REJECTIONS
-};
 
 /** What is true now; gathered by whoever asks for the text. */
 struct metrics_gauges {
@@ -69,18 +54,21 @@ enum { METRICS_MODELS = 4 };
  *  NULL: out of memory. */
 struct metrics *metrics_create(const char *const *names, size_t count);
 
+/* Where metrics is NULL, nobody counts, and nothing was. */
+
 void metrics_count(struct metrics *metrics,
                    const struct metrics_request *request);
 
-void metrics_reject(struct metrics *metrics, enum metrics_rejection why);
+/** A request or a connection was turned away; CAUSE_REQUEST: it was not. */
+void metrics_reject(struct metrics *metrics, enum cause cause);
 
 /** An inference ended: a failed one counts as that alone. ns: of its phases,
- *  0 where one was not reached. metrics NULL: nobody counts. */
+ *  0 where one was not reached. */
 void metrics_count_inference(struct metrics *metrics, size_t model,
                              bool success, size_t rows,
                              const uint64_t ns[static INFERENCE_PHASES]);
 
-/** All inferences of a model since the start; none where metrics is NULL. */
+/** All inferences of a model since the start. */
 struct metrics_inference metrics_inferences(const struct metrics *metrics,
                                             size_t model);
 

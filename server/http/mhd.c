@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "mhd.h"
+
+#include <limits.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "framing.h"
+#include "server.h"
+#include "tls.h"
+
+enum {
+    CONNECTION_BYTES = 32 * 1024, /* headers must fit; half of it is a slice */
+    BLOCK_BYTES = 32 * 1024,      /* its buffer for an answer of known length */
+    MAX_URI_BYTES = 8 * 1024,
+    /* For each argument of a query, libmicrohttpd takes 64 bytes of the
+     * connection's memory. Version 0.9.75 goes on where they do not fit, with
+     * an answer queued that it never sends. */
+    MAX_ARGUMENTS = 100
+};
+
+/* How it reads a head. 0.9.75 looks for a blank before the colon only at -1,
+ * the level that it calls lenient; for the rest see framing. Later versions
+ * refuse with 1 all that RFC 9112 wants refused. */
+#define OLD (MHD_VERSION < 0x00097701)
+#define STRICTNESS (OLD ? -1 : 1)
+
+/* ---- the answer ------------------------------------------------------- */
+
+static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
+                          size_t room)
+{
+    struct connection *connection = cls;
+    struct exchange *x = &connection->exchange;
+    (void)position;
+    if (!connection_enter_slice(connection))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    ssize_t bytes = stream_next(x->stream, buffer, room);
+    if (bytes < 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    x->sent += (size_t)bytes;
+    return bytes > 0 ? bytes : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t room)
+{
+    (void)cls;
+    (void)position;
+    (void)buffer;
+    (void)room;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+/** Have the kernel give up a client that takes nothing for too long: nobody
+ *  here sees how much of a response without a callback went out.
+ *  false: the socket is not one of TCP. */
+static bool kernel_times(const struct connection *connection)
+{
+    uint64_t timeout = connection_timeout_ms(connection);
+    unsigned ms = timeout < INT_MAX ? (unsigned)timeout : INT_MAX;
+    return setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms,
+                      sizeof ms) == 0;
+}
+
+/** Tensors leave from where they lie, after a copy of the text. */
+static struct MHD_Response *tensors_response(const struct response *response)
+{
+    const struct reply *reply = &response->reply;
+    struct MHD_IoVec part[1 + REPLY_MAX_TENSORS];
+    unsigned count = 1;
+    char *copy = malloc(response->text_bytes);
+    if (!copy)
+        return NULL;
+    memcpy(copy, response->text, response->text_bytes);
+    part[0] = (struct MHD_IoVec){copy, response->text_bytes};
+    for (size_t i = 0; i < reply->tensor_count; i++)
+        part[count++] = (struct MHD_IoVec){
+            reply->tensors[i]->data,
+            reply->tensors[i]->count *
+                tensor_element_bytes(reply->tensors[i]->type)};
+    struct MHD_Response *made =
+        MHD_create_response_from_iovec(part, count, free, copy);
+    if (!made)
+        free(copy);
+    return made;
+}
+
+/** timeout: in ms, until the answer has left or send_slice is called;
+ *  0: none. */
+static struct MHD_Response *make_response(struct connection *connection,
+                                          struct response *response,
+                                          uint64_t *timeout)
+{
+    struct exchange *x = &connection->exchange;
+    *timeout = connection_timeout_ms(connection);
+    /* Not chunked, even where the length is not known: libmicrohttpd ends what
+     * it does not send with an empty chunk, which it does send. */
+    if (strcmp(x->method, "HEAD") == 0)
+        return MHD_create_response_from_callback(response->length, 1, no_body,
+                                                 NULL, NULL);
+    if (!x->stream && response->reply.tensor_count == 0)
+        return MHD_create_response_from_buffer(
+            response->text_bytes, (void *)(uintptr_t)response->text,
+            MHD_RESPMEM_MUST_COPY);
+    if (!x->stream && kernel_times(connection)) {
+        *timeout = 0;
+        return tensors_response(response);
+    }
+    if (!x->stream)
+        x->stream = response_stream(response, CODING_IDENTITY,
+                                    &x->server->service.budget);
+    if (!x->stream)
+        return NULL;
+    x->sent = 0;
+    return MHD_create_response_from_callback(response->length, BLOCK_BYTES,
+                                             send_slice, connection, NULL);
+}
+
+static enum MHD_Result queue(struct connection *connection,
+                             const struct response *response,
+                             struct MHD_Response *made, uint64_t timeout)
+{
+    int *status = &connection->exchange.status;
+    *status = 503; /* where there is no memory for it */
+    for (size_t i = 0; i < response->header_count; i++)
+        if (MHD_add_response_header(made, response->header[i].name,
+                                    response->header[i].value) != MHD_YES)
+            return MHD_NO;
+    *status = 0;
+    if (!connection_enter(connection, PHASE_WRITING, timeout))
+        return MHD_NO;
+    connection->queued = true;
+    *status = response->reply.status;
+    return MHD_queue_response(connection->mhd, (unsigned)response->reply.status,
+                              made);
+}
+
+static enum MHD_Result respond(struct connection *connection)
+{
+    struct response response;
+    enum MHD_Result result = MHD_NO;
+    uint64_t timeout;
+    if (!exchange_respond(&connection->exchange, &response))
+        return MHD_NO;
+    struct MHD_Response *made = make_response(connection, &response, &timeout);
+    if (made) {
+        result = queue(connection, &response, made, timeout);
+        MHD_destroy_response(made);
+    } else {
+        connection->exchange.status = 503;
+    }
+    response_deinit(&response);
+    return result;
+}
+
+/* ---- the request ------------------------------------------------------ */
+
+struct head_reader {
+    struct headers *headers;
+    struct framing framing;
+};
+
+static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
+                             const char *name, size_t name_bytes,
+                             const char *value, size_t value_bytes)
+{
+    struct head_reader *reader = cls;
+    if (kind == MHD_GET_ARGUMENT_KIND) {
+        headers_argument(reader->headers, name, value);
+    } else {
+        headers_field(reader->headers, name, name_bytes, value);
+        framing_field(&reader->framing, name, name_bytes, value, value_bytes);
+    }
+    return MHD_YES;
+}
+
+/** @return what is wrong with its framing; NULL: nothing is. */
+static const char *read_head(struct connection *connection, const char *method,
+                             const char *version)
+{
+    struct head_reader reader = {.headers = &connection->exchange.headers};
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    headers_clear(reader.headers);
+    framing_begin(&reader.framing, version, OLD);
+    MHD_get_connection_values_n(connection->mhd,
+                                MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit,
+                                &reader);
+    headers_finish(reader.headers);
+    framing_finish(&reader.framing, method + (info ? info->header_size : 0));
+    return reader.framing.fault;
+}
+
+static enum MHD_Result begin(struct connection *connection, const char *url,
+                             const char *method, const char *version)
+{
+    struct exchange *x = &connection->exchange;
+    x->fault = read_head(connection, method, version);
+    enum exchange_next next = exchange_begin(x, method, url);
+    if (!connection_enter(connection, PHASE_READING,
+                          connection_timeout_ms(connection)))
+        return MHD_NO;
+    if (next == EXCHANGE_READ)
+        return MHD_YES;
+    connection->lingers = true;
+    return respond(connection);
+}
+
+/** A job (jobs.h). */
+static void compute(void *argument)
+{
+    struct connection *connection = argument;
+    struct exchange *x = &connection->exchange;
+    if (connection->gone)
+        problem_set(&x->problem, 499, NULL, "client: left before its turn");
+    exchange_run(x);
+    /* From here on the event loop may have the connection already. */
+    MHD_resume_connection(connection->mhd);
+}
+
+static enum MHD_Result submit(struct connection *connection)
+{
+    struct exchange *x = &connection->exchange;
+    if (x->server->stopping ||
+        !connection_enter(connection, PHASE_COMPUTING, 0))
+        return MHD_NO;
+    MHD_suspend_connection(connection->mhd);
+    if (!jobs_submit(x->server->jobs, compute, connection)) {
+        problem_memory(&x->problem);
+        compute(connection);
+    }
+    return MHD_YES;
+}
+
+/** The body, or with 0 bytes its end. */
+static enum MHD_Result read_body(struct connection *connection,
+                                 const char *data, size_t bytes)
+{
+    struct exchange *x = &connection->exchange;
+    switch (bytes ? exchange_feed(x, data, bytes) : exchange_finish(x)) {
+    case EXCHANGE_READ:
+        return MHD_YES;
+    case EXCHANGE_COMPUTE:
+        return submit(connection);
+    case EXCHANGE_RESPOND:
+        break;
+    }
+    if (bytes == 0)
+        return respond(connection);
+    connection_refuse(connection); /* it takes no response in mid-body */
+    return MHD_NO;
+}
+
+static enum MHD_Result handle(void *cls, struct MHD_Connection *mhd,
+                              const char *url, const char *method,
+                              const char *version, const char *data,
+                              size_t *data_bytes, void **state)
+{
+    struct connection *connection = *state;
+    size_t bytes = *data_bytes;
+    (void)cls;
+    (void)mhd;
+    if (!connection)
+        return MHD_NO; /* there was no memory for it */
+    switch (connection->exchange.stage) {
+    case STAGE_HEAD:
+        return begin(connection, url, method, version);
+    case STAGE_BODY:
+    case STAGE_DISCARD:
+        *data_bytes = 0;
+        return read_body(connection, data, bytes);
+    case STAGE_COMPUTED:
+        return respond(connection);
+    case STAGE_RESPONDED:
+        break;
+    }
+    return MHD_NO;
+}
+
+/** Refuse a request line that would break the rest of the head. */
+static void check_line(struct connection *connection, const char *uri)
+{
+    struct exchange *x = &connection->exchange;
+    size_t bytes = strlen(uri), arguments = 0;
+    for (const char *at = strchr(uri, '?'); at; at = strchr(at + 1, '&'))
+        arguments++;
+    if (bytes <= MAX_URI_BYTES && arguments <= MAX_ARGUMENTS)
+        return;
+    problem_set(&x->problem, 414, NULL,
+                "path: got %zu bytes and %zu arguments, must be at most %d "
+                "and %d",
+                bytes, arguments, MAX_URI_BYTES, MAX_ARGUMENTS);
+    connection_refuse(connection);
+    /* Whatever libmicrohttpd says of the rest. */
+    shutdown(connection->fd, SHUT_WR);
+    if (connection->sent)
+        exchange_end(x, false);
+}
+
+/** The request line is here; what it returns is the request's state. */
+static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct connection_list *list = cls;
+    struct connection *connection =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+            ->socket_context;
+    if (!connection || !connection_enter(connection, PHASE_HEADERS,
+                                         connection_timeout_ms(connection)))
+        return NULL;
+    struct exchange *x = &connection->exchange;
+    exchange_init(x, list->server);
+    x->over = connection->over;
+    x->local = connection->local;
+    connection->queued = connection->sent = false;
+    check_line(connection, uri);
+    return connection;
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+/** The status to count a request with: that of its answer, or what tells why
+ *  none left: 408 (late: the keeper has given it up), 499 (the client left, or
+ *  did not take all of the answer), 400 (libmicrohttpd could not read the
+ *  body). */
+static int status_of(const struct connection *connection, bool late,
+                     enum MHD_RequestTerminationCode why)
+{
+    int status = connection->exchange.status;
+    if (status != 0 &&
+        (why == MHD_REQUEST_TERMINATED_COMPLETED_OK || !connection->queued))
+        return status;
+    if (status != 0)
+        return 499;
+    if (late)
+        return connection->gone ? 499 : 408;
+    return why == MHD_REQUEST_TERMINATED_WITH_ERROR &&
+                   !connection_has_left(connection)
+               ? 400
+               : 499;
+}
+
+static void end_exchange(struct connection *connection,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct exchange *x = &connection->exchange;
+    const struct options *options = x->server->options;
+    bool late =
+        !connection_enter(connection, PHASE_IDLE, options->idle_timeout * 1000);
+    x->status = status_of(connection, late, why);
+    connection->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;
+    exchange_end(x, why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
+                        !connection->sent);
+}
+
+static void notify_completed(void *cls, struct MHD_Connection *mhd,
+                             void **state, enum MHD_RequestTerminationCode why)
+{
+    struct connection *connection = *state;
+    (void)cls;
+    (void)mhd;
+    if (connection && connection->exchange.counted)
+        end_exchange(connection, why);
+    *state = NULL;
+}
+
+/* ---- the connection --------------------------------------------------- */
+
+static void close_connection(struct connection *connection)
+{
+    if (!connection)
+        return; /* there was no memory for it */
+    struct exchange *x = &connection->exchange;
+    /* Where it refuses the same request twice, it does not say before that the
+     * request has ended. */
+    if (x->counted) {
+        x->method = x->head.path = ""; /* they lay in its memory */
+        end_exchange(connection, MHD_REQUEST_TERMINATED_WITH_ERROR);
+    }
+    tls_detach(connection->identity);
+    connection_free(connection);
+}
+
+static struct connection *open_connection(struct connection_list *list,
+                                          struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *connection =
+        connection_create(list, mhd, info->connect_fd);
+    if (!connection)
+        return NULL;
+    info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (list->tls && info && info->tls_session) {
+        connection->tls = info->tls_session;
+        connection->identity = tls_attach(list->tls, connection->tls);
+    }
+    return connection;
+}
+
+static void notify_connection(void *cls, struct MHD_Connection *mhd,
+                              void **socket_context,
+                              enum MHD_ConnectionNotificationCode code)
+{
+    struct connection_list *list = cls;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        close_connection(*socket_context);
+        atomic_fetch_sub(&list->server->connections, 1);
+        return;
+    }
+    atomic_fetch_add(&list->server->connections, 1);
+    *socket_context = open_connection(list, mhd);
+}
+
+/** More than can be told 503 are closed at once: better than to hang. */
+static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
+                                         socklen_t bytes)
+{
+    const struct connection_list *list = cls;
+    const struct server *server = list->server;
+    (void)from;
+    (void)bytes;
+    if (server->connections < server->max_connections + SPARE_CONNECTIONS)
+        return MHD_YES;
+    metrics_reject(server->service.metrics, CAUSE_CONNECTIONS);
+    return MHD_NO;
+}
+
+/* ---- the event loops -------------------------------------------------- */
+
+/** What a C string cannot hold stays escaped, and no path has it so. */
+static size_t unescape(void *cls, struct MHD_Connection *mhd, char *text)
+{
+    (void)cls;
+    (void)mhd;
+    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+}
+
+static void note(void *cls, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+
+static void note(void *cls, const char *format, va_list arguments)
+{
+    const struct connection_list *list = cls;
+    char text[256];
+    vsnprintf(text, sizeof text, format, arguments);
+    log_event(list->server->log, LOG_DEBUG, "%s", text);
+}
+
+struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
+{
+    const struct server *server = list->server;
+    unsigned threads = (unsigned)server->options->io_threads;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0);
+    /* It divides the limit by its threads, whoever has the connections. */
+    unsigned limit =
+        (unsigned)(server->max_connections + 2 * SPARE_CONNECTIONS) * threads;
+    struct MHD_OptionItem more[] = {
+        {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
+        {tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0,
+         (void *)(intptr_t)tls_retrieve},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(
+        flags, 0, accept_connection, list, handle, list,
+        MHD_OPTION_EXTERNAL_LOGGER, note, list, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_NOTIFY_CONNECTION, notify_connection, list,
+        MHD_OPTION_NOTIFY_COMPLETED, notify_completed, list,
+        MHD_OPTION_URI_LOG_CALLBACK, notify_line, list,
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, STRICTNESS,
+        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+}
+
+void mhd_stop(struct MHD_Daemon *mhd)
+{
+    MHD_stop_daemon(mhd);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * The exchanges over libmicrohttpd: mhd.c is the only file that knows it, and
+ * what one version or another makes necessary stands there, with the reason.
+ */
+#ifndef MHD_H
+#define MHD_H
+
+#include <stdbool.h>
+
+#include "connection.h"
+
+struct MHD_Daemon;
+
+/** Serve what comes to a socket that listens, in event loops of its own.
+ *  tls: where the list has any. NULL: it does not start. */
+struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls);
+
+/** End it, with all connections, and close the socket. None may be computing:
+ *  it aborts where one is suspended. */
+void mhd_stop(struct MHD_Daemon *mhd);
+
+#endif
