@@ -219,3 +219,19 @@ void tensor_pointer(const struct tensor *tensor, const char *member,
                                  step);
     }
 }
+
+void tensor_to_little_endian(struct tensor *tensor)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    size_t width = tensor_element_bytes(tensor->type);
+    unsigned char *data = tensor->data;
+    for (size_t i = 0; i < tensor->count; i++, data += width)
+        for (size_t a = 0, b = width - 1; a < b; a++, b--) {
+            unsigned char byte = data[a];
+            data[a] = data[b];
+            data[b] = byte;
+        }
+#else
+    (void)tensor; /* memory has the order of the wire */
+#endif
+}

@@ -61,4 +61,7 @@ void tensor_free(struct tensor *tensor);
 void tensor_pointer(const struct tensor *tensor, const char *member,
                     size_t index, char *pointer, size_t pointer_bytes);
 
+/** Give the elements the byte order of the wire, in place; its own inverse. */
+void tensor_to_little_endian(struct tensor *tensor);
+
 #endif

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "datatype.h"
+#include "../datatype.h"
 #include "message.h"
 #include "softmax.h"
 
@@ -32,8 +32,5 @@ struct binary_tensors {
 /** Take what belongs to the tensor; returns how many bytes that was. */
 size_t binary_tensor_feed(struct binary_tensor *binary,
                           const unsigned char *bytes, size_t count);
-
-/** The other way: make the elements little-endian, in place. */
-void tensor_to_little_endian(struct tensor *tensor);
 
 #endif

@@ -3,18 +3,6 @@
 
 #include <string.h>
 
-static enum datatype_kind kind_of(enum reader_element element)
-{
-    switch (element) {
-    case READER_INT64:
-        return DATATYPE_INTEGER;
-    case READER_BOOL:
-        return DATATYPE_TRUTH;
-    default:
-        return DATATYPE_REAL;
-    }
-}
-
 /* The tensor that an input is for; NULL: a problem is set. A lone tensor of any
  * name is the logits: whoever computed them has a name of his own for them. */
 static struct tensor *tensor_for(const struct message *message, size_t index,
@@ -41,7 +29,7 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
                         "input '%s': got it twice, must be once", input->name);
             return NULL;
         }
-    enum datatype_kind kind = kind_of(destination.element);
+    enum datatype_kind kind = datatype_kind_of(destination.element);
     if (input->datatype->kind != kind) {
         problem_set(problem, 400, NULL,
                     "input '%s': datatype got %s, must be %s", input->name,

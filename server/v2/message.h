@@ -17,7 +17,7 @@
 #include "../api/request.h"
 #include "../json/reader.h"
 #include "../json/value.h"
-#include "datatype.h"
+#include "../datatype.h"
 #include "model.h"
 
 enum { MESSAGE_MAX_INPUTS = 8 };

@@ -6,7 +6,7 @@
 
 #include "../json/reader.h"
 #include "../observe/metrics.h"
-#include "datatype.h"
+#include "../datatype.h"
 #include "target.h"
 
 /* Opens the object that the caller closes. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "datatype.h"
+#include "../datatype.h"
 #include "binary_tensors.h"
 
 /* The outputs of an answer, in the order in which they are wanted. */

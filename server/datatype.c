@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "datatype.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "number/half.h"
+
+/* The first of each tensor type is the one that answers have. */
+static const struct datatype datatypes[] = {
+    {"FP32", "float32", DATATYPE_REAL, 4, TENSOR_FLOAT32, READER_FLOAT32, true},
+    {"FP64", "float64", DATATYPE_REAL, 8, TENSOR_FLOAT64, READER_FLOAT64, true},
+    {"FP16", "float16", DATATYPE_REAL, 2, TENSOR_FLOAT32, READER_FLOAT32,
+     false},
+    {"BF16", "bfloat16", DATATYPE_REAL, 2, TENSOR_FLOAT32, READER_FLOAT32,
+     false},
+    {"INT64", "int64", DATATYPE_INTEGER, 8, TENSOR_INT64, READER_INT64, true},
+    {"INT32", "int32", DATATYPE_INTEGER, 4, TENSOR_INT64, READER_INT64, true},
+    {"BOOL", "bool", DATATYPE_TRUTH, 1, TENSOR_BOOL, READER_BOOL, true},
+};
+
+enum { DATATYPE_COUNT = sizeof datatypes / sizeof datatypes[0] };
+
+const struct datatype *datatype_find(const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < DATATYPE_COUNT; i++)
+        if (strlen(datatypes[i].name) == bytes &&
+            memcmp(datatypes[i].name, name, bytes) == 0)
+            return &datatypes[i];
+    return NULL;
+}
+
+const struct datatype *datatype_find_native(const char *name)
+{
+    for (size_t i = 0; i < DATATYPE_COUNT; i++)
+        if (strcmp(datatypes[i].native, name) == 0)
+            return &datatypes[i];
+    return NULL;
+}
+
+enum datatype_kind datatype_kind_of(enum reader_element element)
+{
+    switch (element) {
+    case READER_INT64:
+        return DATATYPE_INTEGER;
+    case READER_BOOL:
+        return DATATYPE_TRUTH;
+    default:
+        return DATATYPE_REAL;
+    }
+}
+
+const struct datatype *datatype_of(enum tensor_type type)
+{
+    for (size_t i = 0; i < DATATYPE_COUNT; i++)
+        if (datatypes[i].tensor == type)
+            return &datatypes[i];
+    return NULL;
+}
+
+const char *datatype_names(enum datatype_kind kind)
+{
+    switch (kind) {
+    case DATATYPE_REAL:
+        return "FP32, FP64, FP16 or BF16";
+    case DATATYPE_INTEGER:
+        return "INT64 or INT32";
+    case DATATYPE_TRUTH:
+        break;
+    }
+    return "BOOL";
+}
+
+const char *datatype_native_names(enum datatype_kind kind)
+{
+    switch (kind) {
+    case DATATYPE_REAL:
+        return "float32, float64, float16 or bfloat16";
+    case DATATYPE_INTEGER:
+        return "int64 or int32";
+    case DATATYPE_TRUTH:
+        break;
+    }
+    return "bool";
+}
+
+static void widen_int32(int64_t *out, const unsigned char *in, size_t count)
+{
+    for (size_t i = 0; i < count; i++, in += 4)
+        out[i] = (int32_t)((uint32_t)in[0] | (uint32_t)in[1] << 8 |
+                           (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24);
+}
+
+void datatype_widen(const struct datatype *datatype, void *out,
+                    const unsigned char *in, size_t count, enum smx_isa isa)
+{
+    if (datatype->kind == DATATYPE_INTEGER)
+        widen_int32(out, in, count);
+    else if (datatype->name[0] == 'B') /* of BF16 and FP16 */
+        half_widen_bfloat16(out, in, count, isa);
+    else
+        half_widen_float16(out, in, count, isa);
+}
+
+void datatype_truth(unsigned char *out, const unsigned char *in, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = in[i] != 0;
+}
