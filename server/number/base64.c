@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/* Which instruction set works, and what is no whole group: the ends of slices
+ * and of the text. */
+#include "base64.h"
+
+#include <stdatomic.h>
+
+/* ---- which instruction set ---------------------------------------------- */
+
+#define CODEC(tier) extern const struct base64_codec base64_##tier;
+CODEC(base)
+#if defined(__x86_64__) || defined(__i386__)
+CODEC(avx2)
+CODEC(avx512)
+#elif defined(__aarch64__)
+CODEC(neon)
+#endif
+
+const struct base64_codec *base64_codec_of(enum smx_isa isa)
+{
+    if (!smx_isa_available(isa))
+        return NULL;
+    switch (isa) {
+    case SMX_ISA_BASE:
+        return &base64_base;
+#if defined(__x86_64__) || defined(__i386__)
+    case SMX_ISA_AVX2:
+        return &base64_avx2;
+    case SMX_ISA_AVX512:
+        return &base64_avx512;
+#elif defined(__aarch64__)
+    case SMX_ISA_NEON:
+        return &base64_neon;
+#endif
+    default:
+        return NULL;
+    }
+}
+
+static _Atomic(const struct base64_codec *) forced;
+
+void base64_force(enum smx_isa isa)
+{
+    static const enum smx_isa isas[] = {SMX_ISA_NEON, SMX_ISA_AVX2,
+                                        SMX_ISA_AVX512};
+    const struct base64_codec *codec = &base64_base;
+    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
+        if (base64_codec_of(isas[i]))
+            codec = base64_codec_of(isas[i]);
+    if (isa != SMX_ISA_BEST && base64_codec_of(isa))
+        codec = base64_codec_of(isa);
+    atomic_store_explicit(&forced, codec, memory_order_release);
+}
+
+static const struct base64_codec *codec_now(void)
+{
+    const struct base64_codec *codec =
+        atomic_load_explicit(&forced, memory_order_acquire);
+    if (codec)
+        return codec;
+    base64_force(SMX_ISA_BEST);
+    return atomic_load_explicit(&forced, memory_order_acquire);
+}
+
+/* ---- decoding ----------------------------------------------------------- */
+
+/* What a character stands for; -1: it is none of base64. */
+static int value_of(char character)
+{
+    if (character >= 'A' && character <= 'Z')
+        return character - 'A';
+    if (character >= 'a' && character <= 'z')
+        return character - 'a' + 26;
+    if (character >= '0' && character <= '9')
+        return character - '0' + 52;
+    return character == '+' ? 62 : character == '/' ? 63 : -1;
+}
+
+/* Padding stands for the last one or two characters of the last group, and
+ * what they would have added to its bytes is 0 (RFC 4648, 3.5). */
+static bool take_padding(struct base64_decoder *decoder)
+{
+    if (decoder->held < 2 ||
+        (decoder->held == 2 && decoder->padding == 0 && decoder->bits & 15) ||
+        (decoder->held == 3 && decoder->padding == 0 && decoder->bits & 3))
+        return false;
+    decoder->padding++;
+    return true;
+}
+
+/* The group is whole: 24 bits, of which padding has no bytes. */
+static size_t end_group(struct base64_decoder *decoder, unsigned char *out)
+{
+    size_t bytes = 3 - decoder->padding;
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (unsigned char)(decoder->bits >> (16 - 8 * i));
+    decoder->held = decoder->bits = 0;
+    return bytes;
+}
+
+/* false: the character cannot stand here. */
+static bool take_character(struct base64_decoder *decoder, char character)
+{
+    int value = value_of(character);
+    if (decoder->padding > 0 && decoder->held == 0)
+        return false; /* the text is over */
+    if (character == '=') {
+        if (!take_padding(decoder))
+            return false;
+        value = 0;
+    } else if (value < 0 || decoder->padding > 0) {
+        return false;
+    }
+    decoder->bits = decoder->bits << 6 | (uint32_t)value;
+    decoder->held++;
+    return true;
+}
+
+size_t base64_decode(struct base64_decoder *decoder, unsigned char *out,
+                     size_t *bytes, const char *text, size_t characters)
+{
+    size_t taken = 0;
+    *bytes = 0;
+    while (taken < characters) {
+        if (decoder->held == 0 && decoder->padding == 0) {
+            size_t groups = codec_now()->decode(out + *bytes, text + taken,
+                                                characters - taken);
+            taken += groups;
+            *bytes += groups / 4 * 3;
+            if (taken == characters)
+                break;
+        }
+        do {
+            if (!take_character(decoder, text[taken]))
+                return taken;
+            taken++;
+        } while (decoder->held < 4 && taken < characters);
+        if (decoder->held == 4)
+            *bytes += end_group(decoder, out + *bytes);
+    }
+    return taken;
+}
+
+bool base64_is_whole(const struct base64_decoder *decoder)
+{
+    return decoder->held == 0;
+}
+
+/* ---- encoding ----------------------------------------------------------- */
+
+size_t base64_encode(char *text, const unsigned char *in, size_t bytes)
+{
+    size_t taken = codec_now()->encode(text, in, bytes);
+    size_t written = taken / 3 * 4, left = bytes - taken;
+    if (left == 0)
+        return written;
+    /* one or two bytes: as if zeros followed, then padding for those */
+    const unsigned char group[3] = {in[taken], left > 1 ? in[taken + 1] : 0, 0};
+    base64_base.encode(text + written, group, sizeof group);
+    text[written + 3] = '=';
+    if (left == 1)
+        text[written + 2] = '=';
+    return written + 4;
+}
