@@ -20,6 +20,8 @@ static const char *const ofs[] = {[OF_LOSS] = "loss",
                                   [OF_SOFTMAX] = "softmax",
                                   [OF_LOG_SOFTMAX] = "log_softmax",
                                   NULL};
+static const char *const encodings[] = {
+    [ENCODING_JSON] = "json", [ENCODING_BASE64] = "base64", NULL};
 enum {
     ALL = TASK_SOFTMAX | TASK_LOG_SOFTMAX | TASK_LOSS | TASK_LOSS_GRADIENT |
           TASK_PRODUCT | TASK_JACOBIAN,
@@ -71,6 +73,7 @@ const struct member members[] = {
     OPTION(reduction, LOSSES, CHOICE, .names = reductions),
     OPTION(of, GRADIENTS, CHOICE, .names = ofs),
     OPTION(include, SOFTMAXES | LOSSES, OUTPUTS),
+    OPTION(encoding, ALL, CHOICE, .names = encodings, .native = true),
 };
 const size_t member_count = sizeof members / sizeof members[0];
 
@@ -78,7 +81,8 @@ _Static_assert(sizeof members / sizeof members[0] <= sizeof(unsigned) * 8,
                "struct request has a bit for each member");
 _Static_assert(sizeof(enum smx_dtype) == sizeof(int) &&
                    sizeof(enum smx_reduction) == sizeof(int) &&
-                   sizeof(enum gradient_of) == sizeof(int),
+                   sizeof(enum gradient_of) == sizeof(int) &&
+                   sizeof(enum encoding) == sizeof(int),
                "a choice is stored as an int");
 
 /* ---- looking up --------------------------------------------------------- */

@@ -38,6 +38,7 @@ struct member {
                                  "NAME: got VALUE, must be RULE" */
     double least, most;       /* of an integer or a number */
     const char *const *names; /* of a choice; NULL at the end */
+    bool native;              /* of the native endpoints alone */
 };
 
 extern const struct member members[];

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../datatype.h"
 #include "../freelist.h"
 #include "members.h"
 
@@ -27,8 +28,10 @@ static bool begin_member(struct call *call, const char *name,
         *destination = (struct reader_destination){.tensor = NULL};
         return true;
     }
-    return request_tensor(&call->request, name, destination) ||
-           request_unknown(&call->request, name, problem);
+    if (!request_tensor(&call->request, name, destination))
+        return request_unknown(&call->request, name, problem);
+    destination->encoded = true;
+    return true;
 }
 
 static bool begin_value(void *cls, const struct reader_path *path,
@@ -83,10 +86,12 @@ static void *call_begin(struct service *service, enum operation operation,
     call->answer.count = 0;
     budget_init_part(&call->budget, &service->budget);
     request_init(&call->request, operation, &call->budget);
-    call->reader = reader_create(&(struct reader_client){.begin = begin_value,
-                                                         .scalar = end_scalar,
-                                                         .cls = call},
-                                 &call->budget);
+    call->reader = reader_create(
+        &(struct reader_client){.begin = begin_value,
+                                .scalar = end_scalar,
+                                .cls = call,
+                                .isa = smx_context_isa(service->compute)},
+        &call->budget);
     size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
     if (call->reader ? budget_reserve(&call->budget, sure, problem) &&
                            request_set_query(&call->request, head, problem)
@@ -150,9 +155,24 @@ static bool take_options(struct request *request, const struct value *document,
     return visit.good;
 }
 
+/* Logits that came with a type of their own say what to compute in, where the
+ * request does not. */
+static void choose_dtype(struct call *call)
+{
+    struct request *request = &call->request;
+    const struct member *dtype =
+        member_find(operation_tasks(request->operation), "dtype");
+    if (request->given & member_bit(dtype) ||
+        !reader_was_encoded(call->reader, &request->logits))
+        return;
+    request->dtype =
+        request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
+}
+
 static bool settle(struct call *call, struct problem *problem)
 {
     struct request *request = &call->request;
+    choose_dtype(call);
     enum tensor_type type =
         request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
     for (size_t i = 0; i < member_count; i++) {
@@ -195,6 +215,22 @@ static bool call_run(void *cls, struct problem *problem)
                        problem);
 }
 
+/* Dtype and shape first: a reader may use them while the text arrives. */
+static void write_base64(struct writer *writer, struct tensor *tensor)
+{
+    writer_text(writer, "{\"dtype\":");
+    writer_string(writer, datatype_of(tensor->type)->native);
+    writer_text(writer, ",\"shape\":[");
+    for (int i = 0; i < tensor->rank; i++) {
+        writer_text(writer, i ? "," : "");
+        writer_int64(writer, (int64_t)tensor->shape[i]);
+    }
+    writer_text(writer, "],\"base64\":\"");
+    tensor_to_little_endian(tensor);
+    writer_base64(writer, tensor);
+    writer_text(writer, "\"}");
+}
+
 static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
 {
     struct call *call = cls;
@@ -205,7 +241,11 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
         writer_text(writer, i ? "," : "{");
         writer_string(writer, call->answer.output[i].name);
         writer_text(writer, ":");
-        writer_tensor(writer, &call->answer.output[i].tensor, true);
+        struct tensor *tensor = &call->answer.output[i].tensor;
+        if (call->request.encoding == ENCODING_BASE64 && tensor->rank > 0)
+            write_base64(writer, tensor);
+        else
+            writer_tensor(writer, tensor, true);
     }
     writer_text(writer, "}\n");
     if (writer_failed(writer)) {
@@ -216,7 +256,7 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
         .status = 200,
         .content_type = "application/json",
         .writer = writer,
-        .text_bytes = SIZE_MAX,
+        .text_bytes = writer_known_bytes(writer),
     };
     return true;
 }

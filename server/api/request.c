@@ -83,10 +83,18 @@ bool request_tensor(struct request *request, const char *name,
     return true;
 }
 
-bool request_has_option(const struct request *request, const char *name)
+/* NULL: who asks has no member of that name. */
+static const struct member *find_member(const struct request *request,
+                                        const char *name)
 {
     const struct member *member =
         member_find(operation_tasks(request->operation), name);
+    return member && member->native && request->one_is_scalar ? NULL : member;
+}
+
+bool request_has_option(const struct request *request, const char *name)
+{
+    const struct member *member = find_member(request, name);
     return member && member->kind != MEMBER_TENSOR;
 }
 
@@ -107,6 +115,7 @@ static bool refuse_name(const struct request *request, const char *name,
     known[0] = '\0';
     for (size_t i = 0; i < member_count && used < sizeof known; i++)
         if ((members[i].tasks & tasks) &&
+            !(members[i].native && request->one_is_scalar) &&
             (tensors || members[i].kind != MEMBER_TENSOR))
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                      used ? ", " : "", members[i].name);
@@ -156,8 +165,7 @@ static bool refuse_twice(const struct member *member, struct problem *problem)
 bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem)
 {
-    const struct member *member =
-        member_find(operation_tasks(request->operation), name);
+    const struct member *member = find_member(request, name);
     size_t element = SIZE_MAX;
     if (!member)
         return refuse_name(request, name, SOURCE_PARAMETERS, problem);
@@ -207,8 +215,7 @@ static bool set_from_text(struct request *request, const struct member *member,
 bool request_set_text(struct request *request, const char *name,
                       const char *text, struct problem *problem)
 {
-    const struct member *member =
-        member_find(operation_tasks(request->operation), name);
+    const struct member *member = find_member(request, name);
     if (!member || member->kind == MEMBER_TENSOR)
         return refuse_name(request, name, SOURCE_PARAMETERS, problem);
     if (request->queried & member_bit(member))
@@ -220,8 +227,7 @@ static bool set_argument(struct request *request,
                          const struct argument *argument,
                          struct problem *problem)
 {
-    const struct member *member =
-        member_find(operation_tasks(request->operation), argument->name);
+    const struct member *member = find_member(request, argument->name);
     if (!member || member->kind == MEMBER_TENSOR)
         return refuse_name(request, argument->name, SOURCE_QUERY, problem);
     if (request->queried & member_bit(member))
@@ -239,8 +245,7 @@ static bool set_argument(struct request *request,
 bool request_set_query(struct request *request, const struct head *head,
                        struct problem *problem)
 {
-    const struct member *dtype =
-        member_find(operation_tasks(request->operation), "dtype");
+    const struct member *dtype = find_member(request, "dtype");
     if (head->query_count > QUERY_MAX)
         return problem_set(problem, 422, NULL,
                            "query: got %zu parameters, must be at most %d",

@@ -26,6 +26,9 @@ enum { LOGITS_MAX_RANK = TENSOR_MAX_RANK - 1 };
 
 enum operation { OPERATION_SOFTMAX, OPERATION_LOSS, OPERATION_GRADIENT };
 
+/** How the native endpoints write the tensors of an answer. */
+enum encoding { ENCODING_JSON, ENCODING_BASE64 };
+
 enum gradient_of { OF_LOSS, OF_SOFTMAX, OF_LOG_SOFTMAX };
 
 /** What exactly is computed: the operation and what decides between its
@@ -76,6 +79,7 @@ struct request {
     double z_loss;                /* 0 */
     enum smx_reduction reduction; /* SMX_REDUCTION_MEAN */
     enum gradient_of of;          /* OF_LOSS */
+    enum encoding encoding;       /* ENCODING_JSON */
     unsigned given;               /* options set: bits by place in members.c */
     unsigned queried;             /* of them, those that the query string set */
     bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */

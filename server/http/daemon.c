@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "../number/base64.h"
 #include "../number/number_write.h"
 #include "../number/scan.h"
 #include "../clock.h"
@@ -213,6 +214,7 @@ static bool start_compute(struct daemon *daemon, char *error,
     enum smx_isa isa = smx_context_isa(daemon->server.service.compute);
     scan_force(isa);
     number_write_force(isa);
+    base64_force(isa);
     daemon->server.jobs =
         jobs_create(smx_context_threads(daemon->server.service.compute));
     if (!daemon->server.jobs)

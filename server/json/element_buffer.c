@@ -3,7 +3,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +58,18 @@ void element_buffer_init(struct element_buffer *buffer,
     buffer->tensor->type = types[destination->element];
 }
 
+void element_buffer_init_whole(struct element_buffer *buffer,
+                               const struct reader_destination *destination)
+{
+    *buffer = (struct element_buffer){.tensor = destination->tensor,
+                                      .budget = destination->tensor->budget,
+                                      .element = destination->element,
+                                      .infinity = destination->infinity,
+                                      .bare = destination->bare,
+                                      .encoded = true,
+                                      .count = destination->tensor->count};
+}
+
 static bool undecided(const struct element_buffer *buffer)
 {
     return (buffer->element == READER_FLOAT || buffer->element == READER_ANY) &&
@@ -89,7 +100,7 @@ static bool add_exception(struct element_buffer *buffer,
     return true;
 }
 
-static void drop_exceptions(struct element_buffer *buffer)
+void element_buffer_drop_exceptions(struct element_buffer *buffer)
 {
     if (buffer->budget)
         budget_give(buffer->budget,
@@ -99,67 +110,7 @@ static void drop_exceptions(struct element_buffer *buffer)
     buffer->exception_count = buffer->exception_room = 0;
 }
 
-static bool refuse_at(struct element_buffer *buffer, const char *member,
-                      size_t index, struct problem *problem, const char *rule)
-{
-    char pointer[sizeof problem->pointer], value[NUMBER_MAX_TEXT];
-    const double *values = buffer->tensor->data;
-    int bytes = (int)number_write_float64(value, values[index]);
-    tensor_pointer(buffer->tensor, member, index, pointer, sizeof pointer);
-    return problem_set(problem, 422, pointer, "%s: got %.*s, must be %s",
-                       member, bytes, value, rule);
-}
-
-/* Finite, or the one infinity that may be welcome. */
-static bool is_allowed(const struct element_buffer *buffer, double value)
-{
-    return isfinite(value) || (buffer->infinity && value == -INFINITY);
-}
-
-/* The exceptions in [first, last), whose floats their doubles do not tell. */
-static void round_exceptions(const struct element_buffer *buffer, size_t first,
-                             size_t last, float *block, size_t *next)
-{
-    for (; *next < buffer->exception_count &&
-           buffer->exceptions[*next].index < last;
-         ++*next) {
-        const struct exception *exception = &buffer->exceptions[*next];
-        uint32_t bits = (uint32_t)exception->value;
-        if (!exception->integer)
-            memcpy(&block[exception->index - first], &bits, sizeof bits);
-    }
-}
-
-/* Doubles to floats in place: a float never lies after its double. */
-static bool narrow(struct element_buffer *buffer, const char *member,
-                   struct problem *problem)
-{
-    enum { BLOCK = 512 };
-    float *floats = buffer->tensor->data;
-    const double *doubles = buffer->tensor->data;
-    size_t next = 0;
-    for (size_t first = 0, count; first < buffer->count; first += count) {
-        float block[BLOCK];
-        bool finite = true;
-        count = buffer->count - first < BLOCK ? buffer->count - first : BLOCK;
-        for (size_t i = 0; i < count; i++)
-            block[i] = (float)doubles[first + i];
-        round_exceptions(buffer, first, first + count, block, &next);
-        for (size_t i = 0; i < count; i++)
-            finite &= fabsf(block[i]) <= FLT_MAX;
-        for (size_t i = 0; i < count && !finite; i++)
-            if (!isinf(doubles[first + i]) && !is_allowed(buffer, block[i]))
-                return refuse_at(buffer, member, first + i, problem,
-                                 "within the range of float32");
-        memcpy(floats + first, block, count * sizeof *block);
-    }
-    buffer->tensor->type = TENSOR_FLOAT32;
-    drop_exceptions(buffer);
-    return true;
-}
-
-/* A quarter more than needed, in whole huge pages. */
-static size_t room_for(size_t needed)
+size_t element_buffer_room(size_t needed)
 {
     size_t room = needed + needed / 4 + 256;
     if (room >= TENSOR_HUGE_PAGE)
@@ -176,7 +127,7 @@ static bool make_room(struct element_buffer *buffer, size_t elements,
     size_t needed = (buffer->count + elements) * unit;
     if (needed <= tensor->bytes)
         return true;
-    return tensor_reserve(tensor, room_for(needed), problem);
+    return tensor_reserve(tensor, element_buffer_room(needed), problem);
 }
 
 static bool refuse(const char *text, size_t bytes, const char *name,
@@ -261,9 +212,9 @@ static bool store_float64(struct element_buffer *buffer, const char *text,
     if (!number_read_float64(text, bytes, &wide)) {
         if (!nonfinite_read(text, bytes, &wide))
             return refuse_token(buffer, text, bytes, name, problem);
-        if (!is_allowed(buffer, wide))
+        if (!element_buffer_allows(buffer, wide))
             return refuse_nonfinite(buffer, text, bytes, name, problem);
-    } else if (!is_allowed(buffer, wide)) {
+    } else if (!element_buffer_allows(buffer, wide)) {
         return refuse(text, bytes, name, "within the range of float64",
                       problem);
     } else if (undecided(buffer) &&
@@ -284,10 +235,10 @@ static bool store_float32(struct element_buffer *buffer, const char *text,
     if (!number_read_float32(text, bytes, &single)) {
         if (!nonfinite_read(text, bytes, &wide))
             return refuse_token(buffer, text, bytes, name, problem);
-        if (!is_allowed(buffer, wide))
+        if (!element_buffer_allows(buffer, wide))
             return refuse_nonfinite(buffer, text, bytes, name, problem);
         single = -INFINITY;
-    } else if (!is_allowed(buffer, single)) {
+    } else if (!element_buffer_allows(buffer, single)) {
         return refuse(text, bytes, name, "within the range of float32",
                       problem);
     }
@@ -403,72 +354,9 @@ bool element_buffer_finish(struct element_buffer *buffer,
     return tensor_reserve(tensor, needed, problem);
 }
 
-static bool settle_int64(struct element_buffer *buffer, const char *member,
-                         struct problem *problem)
-{
-    int64_t *integers = buffer->tensor->data;
-    const double *wide = buffer->tensor->data;
-    size_t next = 0;
-    for (size_t i = 0; i < buffer->count; i++) {
-        bool found = false;
-        for (; next < buffer->exception_count &&
-               buffer->exceptions[next].index <= i;
-             next++)
-            if (buffer->exceptions[next].integer) {
-                integers[i] = buffer->exceptions[next].value;
-                found = true;
-            }
-        if (found)
-            continue;
-        double value = wide[i];
-        if (value != trunc(value))
-            return refuse_at(buffer, member, i, problem, "an integer");
-        if (fabs(value) >= 0x1p53)
-            return refuse_at(buffer, member, i, problem,
-                             "within the range of int64");
-        integers[i] = (int64_t)value;
-    }
-    buffer->tensor->type = TENSOR_INT64;
-    drop_exceptions(buffer);
-    return true;
-}
-
-static bool settle_other(struct element_buffer *buffer, enum tensor_type type,
-                         const char *member, struct problem *problem)
-{
-    struct tensor *tensor = buffer->tensor;
-    if (buffer->count == 0) {
-        tensor->type = type;
-        return true;
-    }
-    char pointer[sizeof problem->pointer];
-    if (tensor->type == TENSOR_BOOL) {
-        tensor_pointer(tensor, member, 0, pointer, sizeof pointer);
-        return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
-                           member, *(uint8_t *)tensor->data ? "true" : "false",
-                           type == TENSOR_INT64 ? "an integer" : "a number");
-    }
-    if (type == TENSOR_BOOL && tensor->type == TENSOR_FLOAT64)
-        return refuse_at(buffer, member, 0, problem, "true or false");
-    if (tensor->type == TENSOR_FLOAT64 && type == TENSOR_INT64)
-        return settle_int64(buffer, member, problem);
-    return true; /* request_check refuses it */
-}
-
-bool element_buffer_settle(struct element_buffer *buffer, enum tensor_type type,
-                           const char *member, struct problem *problem)
-{
-    if (buffer->tensor->type == type)
-        return true;
-    if (type != TENSOR_FLOAT32 || buffer->tensor->type != TENSOR_FLOAT64)
-        return settle_other(buffer, type, member, problem);
-    return narrow(buffer, member, problem) &&
-           element_buffer_finish(buffer, problem);
-}
-
 void element_buffer_free(struct element_buffer *buffer)
 {
-    drop_exceptions(buffer);
+    element_buffer_drop_exceptions(buffer);
 }
 
 bool element_buffers_add(struct element_buffers *buffers,

@@ -9,6 +9,7 @@
 #ifndef ELEMENT_BUFFER_H
 #define ELEMENT_BUFFER_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,6 +32,7 @@ struct element_buffer {
     bool infinity;    /* -Infinity is an element */
     bool bare;        /* an element may stand without an array */
     bool nested;      /* an array has begun */
+    bool encoded;     /* it came as a whole, and says its type itself */
     size_t count;     /* elements so far */
     size_t bad_bytes; /* of a refused token, before what is wrong in it */
     struct exception *exceptions;
@@ -40,6 +42,14 @@ struct element_buffer {
 /** Give the tensor its type; it must be absent. */
 void element_buffer_init(struct element_buffer *buffer,
                          const struct reader_destination *destination);
+
+/** The tensor is complete already, and has the type that its bytes had. */
+void element_buffer_init_whole(struct element_buffer *buffer,
+                               const struct reader_destination *destination);
+
+/** Bytes to reserve where so many are needed, and more may follow: a quarter
+ *  more, in whole huge pages. */
+size_t element_buffer_room(size_t needed);
 
 /** What an element must be: "a number", "an integer", "true or false"; before
  *  an array has begun, what the whole must be: "an array of numbers". */
@@ -71,6 +81,16 @@ bool element_buffer_finish(struct element_buffer *buffer,
 /** Decide the type; see reader_settle. */
 bool element_buffer_settle(struct element_buffer *buffer, enum tensor_type type,
                            const char *member, struct problem *problem);
+
+/** Finite, or the one infinity that may be welcome. */
+static inline bool element_buffer_allows(const struct element_buffer *buffer,
+                                         double value)
+{
+    return isfinite(value) || (buffer->infinity && value == -INFINITY);
+}
+
+/** What the elements' doubles do not tell is needed no more. */
+void element_buffer_drop_exceptions(struct element_buffer *buffer);
 
 /** The tensor stays with its owner. */
 void element_buffer_free(struct element_buffer *buffer);

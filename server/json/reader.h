@@ -18,6 +18,7 @@
 
 #include "../problem.h"
 #include "../tensor.h"
+#include "softmax.h"
 #include "value.h"
 
 struct reader;
@@ -51,6 +52,7 @@ struct reader_destination {
                       non-finite number is always a 422 naming
                       the element */
     bool required; /* null is a 422; else it leaves the tensor absent */
+    bool encoded;  /* it may come in base64, too: see encoded.h */
     bool ignored;  /* no tensor: it need only be JSON and is in no tree; the
                       values in it are not offered */
 };
@@ -70,6 +72,7 @@ struct reader_client {
     void (*scalar)(void *cls, const struct reader_path *path, const char *text,
                    size_t bytes);
     void *cls;
+    enum smx_isa isa; /* to widen the elements of encoded tensors with */
 };
 
 /**
@@ -98,11 +101,14 @@ struct value *reader_finish(struct reader *reader, struct problem *problem);
  * it is known: FLOAT32, FLOAT64, and for READER_ANY also INT64 and BOOL. The
  * result is what reading it with that type would have given, problems
  * included; member names it in pointers. A tensor of that type already is
- * left alone.
+ * left alone, and one that came encoded has a type, of which it is converted.
  */
 bool reader_settle(struct reader *reader, struct tensor *tensor,
                    enum tensor_type type, const char *member,
                    struct problem *problem);
+
+/** Did the tensor come encoded, with a type of its own? */
+bool reader_was_encoded(struct reader *reader, const struct tensor *tensor);
 
 /**
  * A document that is here as a whole: any value, all of it in the tree.

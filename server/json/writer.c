@@ -7,6 +7,7 @@
  * behind the last of a plane is taken back for the brackets that belong there.
  */
 #include "writer.h"
+#include "../number/base64.h"
 #include "../number/number.h"
 #include "room.h"
 
@@ -16,6 +17,7 @@
 struct piece {
     const struct tensor *tensor; /* NULL: text */
     bool nested;
+    bool base64;
     size_t offset, bytes; /* of the text */
 };
 
@@ -28,6 +30,7 @@ struct cursor {
     size_t plane, plane_left;                              /* leaves */
     struct number_rows rows;
     size_t leaf; /* flat */
+    size_t byte; /* in base64 */
 };
 
 /* What both begin with lies here: a small answer takes no other memory. */
@@ -212,16 +215,31 @@ void writer_int64(struct writer *writer, int64_t value)
     add_text(writer, text, number_write_int64(text, value));
 }
 
-void writer_tensor(struct writer *writer, const struct tensor *tensor,
-                   bool nested)
+static void add_tensor(struct writer *writer, const struct tensor *tensor,
+                       bool nested, bool base64)
 {
-    if (writer->failed)
-        return;
-    struct piece *piece = add_piece(writer);
+    struct piece *piece = writer->failed ? NULL : add_piece(writer);
     if (!piece)
         return;
     piece->tensor = tensor;
     piece->nested = nested;
+    piece->base64 = base64;
+}
+
+void writer_tensor(struct writer *writer, const struct tensor *tensor,
+                   bool nested)
+{
+    add_tensor(writer, tensor, nested, false);
+}
+
+void writer_base64(struct writer *writer, const struct tensor *tensor)
+{
+    add_tensor(writer, tensor, false, true);
+}
+
+static size_t bytes_of(const struct tensor *tensor)
+{
+    return tensor->count * tensor_element_bytes(tensor->type);
 }
 
 bool writer_failed(const struct writer *writer)
@@ -231,10 +249,15 @@ bool writer_failed(const struct writer *writer)
 
 size_t writer_known_bytes(const struct writer *writer)
 {
-    for (size_t i = 0; i < writer->count; i++)
-        if (writer->pieces[i].tensor)
+    size_t bytes = writer->text_bytes;
+    for (size_t i = 0; i < writer->count; i++) {
+        const struct piece *piece = &writer->pieces[i];
+        if (piece->tensor && !piece->base64)
             return SIZE_MAX;
-    return writer->text_bytes;
+        if (piece->tensor)
+            bytes += base64_characters(bytes_of(piece->tensor));
+    }
+    return bytes;
 }
 
 bool writer_done(const struct writer *writer)
@@ -347,6 +370,21 @@ static bool write_tensor(struct cursor *cursor, const struct tensor *tensor,
     return false;
 }
 
+/* Groups of three bytes while there is room, then the rest. */
+static bool next_base64(struct writer *writer, char *buffer, size_t room,
+                        size_t *length)
+{
+    const struct tensor *tensor = writer->pieces[writer->piece].tensor;
+    struct cursor *cursor = &writer->cursor;
+    size_t left = bytes_of(tensor) - cursor->byte;
+    size_t fit = (room - *length) / 4 * 3, count = left < fit ? left : fit;
+    const unsigned char *data = tensor->data;
+    if (count > 0)
+        *length += base64_encode(buffer + *length, data + cursor->byte, count);
+    cursor->byte += count;
+    return count == left;
+}
+
 static bool next_tensor(struct writer *writer, char *buffer, size_t room,
                         size_t *length)
 {
@@ -379,10 +417,13 @@ size_t writer_next(struct writer *writer, char *buffer, size_t room)
 {
     size_t length = 0;
     while (!writer_done(writer)) {
-        bool text = !writer->pieces[writer->piece].tensor;
+        const struct piece *piece = &writer->pieces[writer->piece];
+        bool (*next)(struct writer *, char *, size_t, size_t *) =
+            !piece->tensor  ? next_text
+            : piece->base64 ? next_base64
+                            : next_tensor;
         size_t before = length;
-        if (text ? next_text(writer, buffer, room, &length)
-                 : next_tensor(writer, buffer, room, &length)) {
+        if (next(writer, buffer, room, &length)) {
             writer->piece++;
             writer->written = 0;
             writer->cursor = (struct cursor){0};

@@ -42,9 +42,14 @@ void writer_int64(struct writer *writer, int64_t value);
 void writer_tensor(struct writer *writer, const struct tensor *tensor,
                    bool nested);
 
+/** A tensor's bytes in base64, without quotes, borrowed in the same way; they
+ *  are little-endian already. */
+void writer_base64(struct writer *writer, const struct tensor *tensor);
+
 bool writer_failed(const struct writer *writer);
 
-/** The bytes of all of it; SIZE_MAX where a tensor has to be written first. */
+/** The bytes of all of it; SIZE_MAX where numbers have to be written
+ *  first. */
 size_t writer_known_bytes(const struct writer *writer);
 
 /*

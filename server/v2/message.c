@@ -108,8 +108,10 @@ bool message_init(struct message *message, const struct model *model,
     *message = (struct message){.model = model, .list = inputs_list};
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         message->input[i].data.budget = budget;
-    struct reader_client client = {value_begins, scalar_ends, message};
-    message->reader = reader_create(&client, budget);
+    message->reader = reader_create(
+        &(struct reader_client){
+            .begin = value_begins, .scalar = scalar_ends, .cls = message},
+        budget);
     return message->reader || problem_memory(problem);
 }
 

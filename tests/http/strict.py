@@ -17,6 +17,9 @@ REQUESTS = ("SoftmaxRequest", "LossRequest", "GradientRequest")
 NUMBER = {"oneOf": [{"type": "number"}, {"enum": ["-Infinity", "Infinity"]}]}
 ELEMENTS = {"Tensor": NUMBER, "IntegerTensor": {"type": "integer"},
             "BooleanTensor": {"type": "boolean"}}
+DTYPES = {"Tensor": ["float32", "float64", "float16", "bfloat16"],
+          "IntegerTensor": ["int64", "int32"], "BooleanTensor": ["bool"]}
+BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==|[A-Za-z0-9+/]=))?$"
 PER_ROW = {"NumberPerRow": "Tensor", "IntegerPerRow": "IntegerTensor"}
 
 
@@ -24,10 +27,26 @@ def reference(name):
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def encoded(dtypes):
+    """A tensor in base64."""
+    size = {"type": "integer", "minimum": 0}
+    return {"type": "object", "required": ["base64", "dtype", "shape"],
+            "properties": {
+                "base64": {"type": "string", "pattern": BASE64},
+                "dtype": {"enum": dtypes},
+                "shape": {"type": "array", "items": size, "maxItems": 9}},
+            "additionalProperties": False}
+
+
 def nest(schemas):
-    """Tensors hold elements or tensors."""
+    """Tensors hold elements or rows of them, or are encoded."""
     for name, element in ELEMENTS.items():
-        schemas[name]["items"] = {"anyOf": [element, reference(name)]}
+        rows = f"{name}Rows"
+        schemas[rows] = {**schemas[name],
+                         "items": {"anyOf": [element, reference(rows)]}}
+        schemas[name] = {"anyOf": [reference(rows), encoded(DTYPES[name])]}
+    schemas["Weights"] = {"anyOf": [schemas["Weights"],
+                                    encoded(DTYPES["Tensor"])]}
     for name, tensor in PER_ROW.items():
         schemas[name]["anyOf"] = [ELEMENTS[tensor], reference(tensor)]
 

@@ -82,6 +82,12 @@ static void errors(void **state)
     run("tests/http/cases/errors.txt", 80);
 }
 
+static void encoded(void **state)
+{
+    (void)state;
+    run("tests/http/cases/encoded.txt", 65);
+}
+
 static void vectors(void **state)
 {
     (void)state;
@@ -222,6 +228,7 @@ int main(void)
         cmocka_unit_test(loss),
         cmocka_unit_test(gradient),
         cmocka_unit_test(errors),
+        cmocka_unit_test(encoded),
         cmocka_unit_test(vectors),
         cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
         cmocka_unit_test(threads_and_chunks_change_no_bit),

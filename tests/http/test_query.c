@@ -97,7 +97,14 @@ static const struct {
 } bad[] = {
     {"/softmax?temprature=2", "{\"logits\":[1]}", 422,
      "temprature: got an unknown query parameter, must be one of axis, "
+     "dtype, temperature, softcap, log, top_k, include, encoding\"}"},
+    {INFER("softmax") "?encoding=base64", "{" INPUTS "]}", 400,
+     "encoding: got an unknown query parameter, must be one of axis, "
      "dtype, temperature, softcap, log, top_k, include\"}"},
+    {INFER("softmax"), "{" INPUTS "],\"parameters\":{\"encoding\":\"json\"}}",
+     400,
+     "encoding: got an unknown parameter, must be one of axis, "
+     "dtype, temperature, softcap, log, top_k, include"},
     {"/softmax?logits=1", "{\"logits\":[1]}", 422,
      "logits: got an unknown query parameter, must be one of axis,"},
     {"/loss?top_k=1", "{\"logits\":[1],\"labels\":0}", 422,

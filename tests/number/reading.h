@@ -48,6 +48,7 @@ static inline bool reading_offer(void *cls, const struct reader_path *path,
             destination->element = elements[i];
             destination->max_rank = 4;
             destination->infinity = i == READING_LOGITS;
+            destination->encoded = true;
         }
     return true;
 }

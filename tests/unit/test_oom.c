@@ -248,6 +248,17 @@ static void binary_inference(void **state)
         200);
 }
 
+static void encoded_tensors(void **state)
+{
+    (void)state;
+    fail_everywhere("/softmax",
+                    "{\"logits\":{\"base64\":\"AAAAAAAA\",\"dtype\":"
+                    "\"float16\",\"shape\":[1,3]},\"dtype\":\"float64\","
+                    "\"mask\":{\"shape\":[3],\"base64\":\"AQEB\",\"dtype\":"
+                    "\"bool\"},\"encoding\":\"base64\"}",
+                    200);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -276,7 +287,7 @@ int main(void)
         cmocka_unit_test(softmax),          cmocka_unit_test(loss),
         cmocka_unit_test(gradient),         cmocka_unit_test(inference),
         cmocka_unit_test(binary_inference), cmocka_unit_test(refusals),
-        cmocka_unit_test(mapped_tensors),
+        cmocka_unit_test(mapped_tensors),   cmocka_unit_test(encoded_tensors),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
