@@ -119,8 +119,9 @@ struct page {
  * none does, or fail returns false, it is problem+json. fail sets the status
  * and the text.
  *
- * allow tells the methods of a path that a prefix matches, NULL: it is unknown
- * after all. Where a row has none, the methods of all rows that match count.
+ * method_of tells the one method, "GET" or "POST", of a path that a prefix
+ * matches, NULL: it is unknown after all. Where a row has none, the methods of
+ * all rows that match count.
  */
 struct route {
     const char *method; /* "GET", "POST"; NULL: the row only lends fail */
@@ -132,7 +133,7 @@ struct route {
     bool always; /* served while draining and when full */
     bool quiet;  /* not logged */
     bool compressible; /* --compress may compress its large answers */
-    const char *(*allow)(const char *path);
+    const char *(*method_of)(const char *path);
     bool (*fail)(const struct problem *problem, struct reply *reply);
 };
 

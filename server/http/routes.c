@@ -30,27 +30,28 @@ static const char *allow_of(bool get, bool post)
 struct match routes_match(const struct routes *routes, const char *method,
                           const char *path)
 {
-    bool get = false, post = false;
+    struct match match = {NULL, routes->count, NULL};
     bool every = strcmp(path, "*") == 0; /* OPTIONS * */
-    const struct route *telling = NULL;
+    bool get = false, post = false;
     if (strcmp(method, "HEAD") == 0)
         method = "GET";
     for (size_t i = 0; i < routes->count; i++) {
         const struct route *route = routes->route[i];
         if (!route->method || (!every && !path_matches(route->path, path)))
             continue;
-        if (!every && strcmp(route->method, method) == 0)
-            return (struct match){route, i,
-                                  route->allow ? route->allow(path) : NULL};
-        if (route->allow)
-            telling = route;
-        get |= strcmp(route->method, "GET") == 0;
-        post |= strcmp(route->method, "POST") == 0;
+        const char *taken =
+            route->method_of && !every ? route->method_of(path) : route->method;
+        get |= taken && strcmp(taken, "GET") == 0;
+        post |= taken && strcmp(taken, "POST") == 0;
+        if (!every && strcmp(route->method, method) == 0) {
+            match.route = route;
+            match.number = i;
+            break;
+        }
     }
-    const char *allow = get || post ? allow_of(get, post) : NULL;
-    if (telling && !every)
-        allow = telling->allow(path);
-    return (struct match){NULL, routes->count, allow};
+    if (get || post)
+        match.allow = allow_of(get, post);
+    return match;
 }
 
 bool routes_fail(const struct routes *routes, const char *path,

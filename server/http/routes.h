@@ -19,8 +19,8 @@ struct routes {
 struct match {
     const struct route *route; /* NULL: 404, 405 or OPTIONS */
     size_t number;             /* of the route; count of routes where NULL */
-    const char *allow; /* the methods of this path; NULL: no such path. Set
-                          only where route is NULL */
+    const char *allow; /* the methods of this path; NULL: no such path. Where
+                          there is a route, one of them at least */
 };
 
 /** Append a table; false: it does not fit. */

@@ -5,11 +5,9 @@
 #include <string.h>
 
 const struct model models[MODEL_COUNT] = {
-    {"softmax", OPERATION_SOFTMAX, false, TASK_SOFTMAX | TASK_LOG_SOFTMAX},
-    {"log_softmax", OPERATION_SOFTMAX, true, TASK_LOG_SOFTMAX},
-    {"loss", OPERATION_LOSS, false, TASK_LOSS},
-    {"gradient", OPERATION_GRADIENT, false,
-     TASK_LOSS_GRADIENT | TASK_PRODUCT | TASK_JACOBIAN},
+#define MODEL_ROW(...) {__VA_ARGS__},
+    MODELS(MODEL_ROW)
+#undef MODEL_ROW
 };
 
 const struct model *model_find(const char *name, size_t bytes)
@@ -51,6 +49,14 @@ static size_t list_name_of(char *text, size_t used, const char *name)
         return used;
     return used + (size_t)snprintf(text + used, MODEL_LIST - used, "%s%s",
                                    used ? ", " : "", name);
+}
+
+const char *model_list(char text[static MODEL_LIST])
+{
+    size_t used = 0;
+    for (size_t i = 0; i < MODEL_COUNT; i++)
+        used = list_name_of(text, used, models[i].name);
+    return text;
 }
 
 const char *model_list_inputs(const struct model *model,

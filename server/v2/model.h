@@ -11,6 +11,14 @@
 
 #define MODEL_VERSION "1"
 
+/** The rows of models[]. */
+#define MODELS(X)                                                              \
+    X("softmax", OPERATION_SOFTMAX, false, TASK_SOFTMAX | TASK_LOG_SOFTMAX)    \
+    X("log_softmax", OPERATION_SOFTMAX, true, TASK_LOG_SOFTMAX)                \
+    X("loss", OPERATION_LOSS, false, TASK_LOSS)                                \
+    X("gradient", OPERATION_GRADIENT, false,                                   \
+      TASK_LOSS_GRADIENT | TASK_PRODUCT | TASK_JACOBIAN)
+
 struct model {
     const char *name;
     enum operation operation;
@@ -37,6 +45,9 @@ bool model_gives(const struct model *model, const struct output_kind *output);
 
 /** Room for every list. */
 enum { MODEL_LIST = 192 };
+
+/** "softmax, log_softmax": all of them. */
+const char *model_list(char text[static MODEL_LIST]);
 
 /** "logits, mask": what it takes, for messages. */
 const char *model_list_inputs(const struct model *model,

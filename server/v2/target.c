@@ -51,11 +51,12 @@ static bool model_parse(struct target *target, const char **at,
 {
     size_t bytes = strcspn(*at, "/");
     target->model = model_find(*at, bytes);
-    if (!target->model)
-        return problem_set(problem, 404, NULL,
-                           "model: got \"%.*s\", must be \"softmax\", "
-                           "\"log_softmax\", \"loss\" or \"gradient\"",
-                           (int)(bytes < 100 ? bytes : 100), *at);
+    if (!target->model) {
+        char list[MODEL_LIST];
+        return problem_set(
+            problem, 404, NULL, "model: got \"%.*s\", must be one of %s",
+            (int)(bytes < 100 ? bytes : 100), *at, model_list(list));
+    }
     *at += bytes;
     if (!skip(at, "/versions/"))
         return true;
@@ -97,9 +98,9 @@ static bool takes_post(enum resource resource)
     return resource == RESOURCE_MODEL_INFER || resource == RESOURCE_REPOSITORY;
 }
 
-const char *target_allow(enum resource resource)
+const char *target_method(enum resource resource)
 {
-    return takes_post(resource) ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+    return takes_post(resource) ? "POST" : "GET";
 }
 
 bool target_takes(const struct target *target, bool post,

@@ -29,8 +29,8 @@ struct target {
 bool target_parse(struct target *target, const char *path,
                   struct problem *problem);
 
-/** The methods of a resource, as the header Allow has them. */
-const char *target_allow(enum resource resource);
+/** The method of a resource, HEAD and OPTIONS aside. */
+const char *target_method(enum resource resource);
 
 /** 405 unless the resource takes POST (post) or GET (not post). */
 bool target_takes(const struct target *target, bool post,

@@ -23,12 +23,13 @@ static void sentence(const struct problem *problem, char *text, size_t bytes)
                  problem->line, problem->column);
 }
 
-static const char *allow(const char *path)
+static const char *method_of(const char *path)
 {
     struct target target;
     struct problem unknown = {0};
-    return target_parse(&target, path, &unknown) ? target_allow(target.resource)
-                                                 : NULL;
+    return target_parse(&target, path, &unknown)
+               ? target_method(target.resource)
+               : NULL;
 }
 
 /* The protocol knows no 422: a request that makes no sense is a 400 there. */
@@ -56,22 +57,22 @@ static bool v2_fail(const struct problem *problem, struct reply *reply)
 #define PAGE(path_, name_)                                                     \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .allow = allow, .fail = v2_fail                                        \
+        .method_of = method_of, .fail = v2_fail                                \
     }
 #define HEALTH(path_, name_)                                                   \
     {                                                                          \
         .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .open = true, .quiet = true, .allow = allow, .fail = v2_fail           \
+        .open = true, .quiet = true, .method_of = method_of, .fail = v2_fail   \
     }
 /* Probes have no token, as with /v2/health/ready. */
-#define MODEL_READY(model)                                                     \
+#define MODEL_READY(model, ...)                                                \
     HEALTH("/v2/models/" model "/ready", "v2_ready"),                          \
         HEALTH("/v2/models/" model "/versions/" MODEL_VERSION "/ready",        \
-               "v2_ready")
+               "v2_ready"),
 #define POSTED(path_, name_, endpoint_, compressible_)                         \
     {                                                                          \
         .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
-        .compressible = compressible_, .allow = allow, .fail = v2_fail         \
+        .compressible = compressible_, .method_of = method_of, .fail = v2_fail \
     }
 
 /* Of what stands here, Triton's clients inflate only the answers of infer. */
@@ -79,11 +80,7 @@ const struct route v2_routes[] = {
     POSTED("/v2/models/*", "v2_infer", &infer_endpoint, true),
     HEALTH("/v2/health/live", "v2_live"),
     HEALTH("/v2/health/ready", "v2_ready"),
-    MODEL_READY("softmax"),
-    MODEL_READY("log_softmax"),
-    MODEL_READY("loss"),
-    MODEL_READY("gradient"),
-    PAGE("/v2", "v2_server"),
+    MODELS(MODEL_READY) PAGE("/v2", "v2_server"),
     PAGE("/v2/", "v2_server"),
     PAGE("/v2/models", "v2_models"),
     PAGE("/v2/models/*", "v2_model"),

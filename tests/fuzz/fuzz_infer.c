@@ -12,24 +12,20 @@
 #include <jansson.h>
 
 #include "../../server/v2/v2_routes.h"
-#include "../support/exchange.h"
+#include "../support/roundtrip.h"
 
-static bool is_ready(const struct service *unused)
+static struct server *server_get(void)
 {
-    (void)unused;
-    return true;
-}
-
-static struct service *service_get(void)
-{
-    static struct service service = {.budget = {.limit = 1 << 28},
-                                     .max_body = 1 << 20,
-                                     .is_ready = is_ready};
-    if (!service.compute) {
+    static struct server server;
+    if (!server.service.compute) {
         struct smx_config config = {.size = sizeof config, .threads = 1};
-        FUZZ_ASSERT(smx_context_create(&service.compute, &config) == SMX_OK);
+        roundtrip_serve(&server, v2_routes, v2_route_count);
+        server.service.budget.limit = 1 << 28;
+        server.service.max_body = 1 << 20;
+        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
+                    SMX_OK);
     }
-    return &service;
+    return &server;
 }
 
 static size_t binary_bytes(const json_t *answer)
@@ -47,18 +43,18 @@ static size_t binary_bytes(const json_t *answer)
 }
 
 /* A loss of 3e20 is written as an integer, which Jansson has no type for. */
-static void judge(const struct exchange *exchange)
+static void judge(const struct roundtrip *trip)
 {
-    json_t *answer = json_loadb(exchange->answer, exchange->text_bytes,
+    json_t *answer = json_loadb(trip->answer, trip->text_bytes,
                                 JSON_DECODE_INT_AS_REAL, NULL);
     FUZZ_ASSERT(json_is_object(answer));
-    if (exchange->status == 200) {
+    if (trip->status == 200) {
         FUZZ_ASSERT(json_is_array(json_object_get(answer, "outputs")));
         FUZZ_ASSERT(binary_bytes(answer) ==
-                    exchange->answer_bytes - exchange->text_bytes);
+                    trip->answer_bytes - trip->text_bytes);
     } else {
-        FUZZ_ASSERT(exchange->status == 400 || exchange->status == 413 ||
-                    exchange->status == 503);
+        FUZZ_ASSERT(trip->status == 400 || trip->status == 413 ||
+                    trip->status == 503);
         FUZZ_ASSERT(json_string_length(json_object_get(answer, "error")) > 0);
     }
     json_decref(answer);
@@ -72,21 +68,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char body[4096], length[32];
     if (size < 1 || size > sizeof body)
         return 0;
-    struct exchange exchange = {.path = paths[data[0] % 4],
-                                .body = body,
-                                .bytes = size - 1,
-                                .slice = data[0] / 4};
+    struct roundtrip trip = {.path = paths[data[0] % 4],
+                             .body = body,
+                             .bytes = size - 1,
+                             .slice = data[0] / 4};
     memcpy(body, data + 1, size - 1);
-    char *end = memchr(body, '\0', exchange.bytes);
+    char *end = memchr(body, '\0', trip.bytes);
     if (end) {
         size_t header = (size_t)(end - body);
-        exchange.bytes--;
-        memmove(end, end + 1, exchange.bytes - header);
+        trip.bytes--;
+        memmove(end, end + 1, trip.bytes - header);
         snprintf(length, sizeof length, "%zu", header);
-        exchange.header_length = length;
+        trip.header_length = length;
     }
-    exchange_do(&exchange, service_get(), v2_routes, v2_route_count);
-    judge(&exchange);
-    exchange_free(&exchange);
+    roundtrip_do(&trip, server_get());
+    judge(&trip);
+    roundtrip_free(&trip);
     return 0;
 }

@@ -9,17 +9,20 @@
 #include <jansson.h>
 
 #include "../../server/api/native.h"
-#include "../support/exchange.h"
+#include "../support/roundtrip.h"
 
-static struct service *service_get(void)
+static struct server *server_get(void)
 {
-    static struct service service = {.budget = {.limit = 1 << 28},
-                                     .max_body = 1 << 20};
-    if (!service.compute) {
+    static struct server server;
+    if (!server.service.compute) {
         struct smx_config config = {.size = sizeof config, .threads = 1};
-        FUZZ_ASSERT(smx_context_create(&service.compute, &config) == SMX_OK);
+        roundtrip_serve(&server, api_routes, api_route_count);
+        server.service.budget.limit = 1 << 28;
+        server.service.max_body = 1 << 20;
+        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
+                    SMX_OK);
     }
-    return &service;
+    return &server;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -27,21 +30,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const paths[] = {"/softmax", "/loss", "/gradient"};
     if (size < 1 || size > 4096)
         return 0;
-    struct exchange exchange = {
+    struct roundtrip trip = {
         .path = paths[data[0] % 3],
         .body = (const char *)data + 1,
         .bytes = size - 1,
         .slice = data[0] / 3,
     };
-    exchange_do(&exchange, service_get(), api_routes, api_route_count);
-    if (exchange.status == 200) {
-        json_t *answer = json_loads(exchange.answer, 0, NULL);
+    roundtrip_do(&trip, server_get());
+    if (trip.status == 200) {
+        json_t *answer = json_loads(trip.answer, 0, NULL);
         FUZZ_ASSERT(json_is_object(answer));
         json_decref(answer);
     } else {
-        FUZZ_ASSERT(exchange.status >= 400 && exchange.status != 500);
-        FUZZ_ASSERT(exchange.problem.detail[0]);
+        FUZZ_ASSERT(trip.status >= 400 && trip.status != 500);
+        FUZZ_ASSERT(trip.problem.detail[0]);
     }
-    exchange_free(&exchange);
+    roundtrip_free(&trip);
     return 0;
 }

@@ -12,27 +12,24 @@
 #include "../../server/api/native.h"
 #include "../../server/v2/v2_routes.h"
 
-struct service inference_service;
-
-static bool always_ready(const struct service *unused)
-{
-    (void)unused;
-    return true;
-}
+struct server inference_server;
 
 int inference_start(void **state)
 {
     (void)state;
-    inference_service = (struct service){.budget = {.limit = 64 << 20},
-                                         .max_body = 8 << 20,
-                                         .is_ready = always_ready};
-    return smx_context_create(&inference_service.compute, NULL);
+    struct service *service = &inference_server.service;
+    roundtrip_serve(&inference_server, v2_routes, v2_route_count);
+    assert_true(
+        routes_add(&inference_server.routes, api_routes, api_route_count));
+    service->budget.limit = 64 << 20;
+    service->max_body = 8 << 20;
+    return smx_context_create(&service->compute, NULL);
 }
 
 int inference_stop(void **state)
 {
     (void)state;
-    smx_context_free(inference_service.compute);
+    smx_context_free(inference_server.service.compute);
     return 0;
 }
 
@@ -47,62 +44,59 @@ struct body body_of(const char *json, const void *data, size_t bytes)
     return body;
 }
 
-void inference_do(struct exchange *exchange)
+void inference_do(struct roundtrip *trip)
 {
-    exchange_do(exchange, &inference_service, v2_routes, v2_route_count);
+    roundtrip_do(trip, &inference_server);
 }
 
-struct exchange send_body(const char *path, const struct body *body,
-                          size_t slice)
+struct roundtrip send_body(const char *path, const struct body *body,
+                           size_t slice)
 {
-    struct exchange exchange = {.path = path,
-                                .header_length = body->length,
-                                .body = body->text,
-                                .bytes = body->bytes,
-                                .slice = slice};
-    inference_do(&exchange);
-    return exchange;
+    struct roundtrip trip = {.path = path,
+                             .header_length = body->length,
+                             .body = body->text,
+                             .bytes = body->bytes,
+                             .slice = slice};
+    inference_do(&trip);
+    return trip;
 }
 
-struct exchange send_json(const char *path, const char *json)
+struct roundtrip send_json(const char *path, const char *json)
 {
-    struct exchange exchange = {
-        .path = path, .body = json, .bytes = strlen(json)};
-    inference_do(&exchange);
-    return exchange;
+    struct roundtrip trip = {.path = path, .body = json, .bytes = strlen(json)};
+    inference_do(&trip);
+    return trip;
 }
 
-struct exchange send_native(const char *path, const char *json)
+struct roundtrip send_native(const char *path, const char *json)
 {
-    struct exchange exchange = {
-        .path = path, .body = json, .bytes = strlen(json)};
-    exchange_do(&exchange, &inference_service, api_routes, api_route_count);
-    return exchange;
+    struct roundtrip trip = {.path = path, .body = json, .bytes = strlen(json)};
+    roundtrip_do(&trip, &inference_server);
+    return trip;
 }
 
-void assert_has(const struct exchange *exchange, const char *text)
+void assert_has(const struct roundtrip *trip, const char *text)
 {
-    if (!strstr(exchange->answer, text))
-        fail_msg("%s is not in %s", text, exchange->answer);
+    if (!strstr(trip->answer, text))
+        fail_msg("%s is not in %s", text, trip->answer);
 }
 
-void assert_error(struct exchange exchange, int status, const char *sentence)
+void assert_error(struct roundtrip trip, int status, const char *sentence)
 {
-    if (exchange.status != status)
-        fail_msg("got %d, expected %d: %s", exchange.status, status,
-                 exchange.answer);
-    assert_string_equal(exchange.type, "application/json");
-    assert_memory_equal(exchange.answer, "{\"error\":\"", 10);
-    assert_has(&exchange, sentence);
-    exchange_free(&exchange);
+    if (trip.status != status)
+        fail_msg("got %d, expected %d: %s", trip.status, status, trip.answer);
+    assert_string_equal(trip.type, "application/json");
+    assert_memory_equal(trip.answer, "{\"error\":\"", 10);
+    assert_has(&trip, sentence);
+    roundtrip_free(&trip);
 }
 
-void copy_array(char *to, size_t bytes, const struct exchange *exchange,
+void copy_array(char *to, size_t bytes, const struct roundtrip *trip,
                 const char *before)
 {
-    const char *at = strstr(exchange->answer, before);
+    const char *at = strstr(trip->answer, before);
     if (!at)
-        fail_msg("%s is not in %s", before, exchange->answer);
+        fail_msg("%s is not in %s", before, trip->answer);
     at += strlen(before);
     snprintf(to, bytes, "%.*s", (int)strcspn(at, "]"), at);
 }

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "exchange.h"
+#include "roundtrip.h"
 
 #define SOFTMAX "/v2/models/softmax/infer"
 #define LOSS "/v2/models/loss/infer"
@@ -32,29 +32,29 @@ struct body {
     char length[32];
 };
 
-/** Group fixtures: the service behind all of these. */
-extern struct service inference_service;
+/** Group fixtures: the server behind all of these. */
+extern struct server inference_server;
 int inference_start(void **state);
 int inference_stop(void **state);
 
 struct body body_of(const char *json, const void *data, size_t bytes);
 
-/** Ask /v2; the answer is to be freed with exchange_free. */
-void inference_do(struct exchange *exchange);
-struct exchange send_body(const char *path, const struct body *body,
-                          size_t slice);
-struct exchange send_json(const char *path, const char *json);
+/** Ask /v2; the answer is to be freed with roundtrip_free. */
+void inference_do(struct roundtrip *trip);
+struct roundtrip send_body(const char *path, const struct body *body,
+                           size_t slice);
+struct roundtrip send_json(const char *path, const char *json);
 
 /** Ask a native endpoint. */
-struct exchange send_native(const char *path, const char *json);
+struct roundtrip send_native(const char *path, const char *json);
 
-void assert_has(const struct exchange *exchange, const char *text);
+void assert_has(const struct roundtrip *trip, const char *text);
 
 /** It is {"error": ...} with that in it; frees it. */
-void assert_error(struct exchange exchange, int status, const char *sentence);
+void assert_error(struct roundtrip trip, int status, const char *sentence);
 
 /** The text between the first `before` and the ']' that follows. */
-void copy_array(char *to, size_t bytes, const struct exchange *exchange,
+void copy_array(char *to, size_t bytes, const struct roundtrip *trip,
                 const char *before);
 
 #endif

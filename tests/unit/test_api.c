@@ -12,70 +12,36 @@
 
 #include "../../server/api/native.h"
 #include "../support/cases.h"
-#include "../support/exchange.h"
+#include "../support/roundtrip.h"
 #include "../support/vectors.h"
 
-#include <jansson.h>
-
-static struct service service;
+static struct server server;
 static size_t slice; /* bytes that are fed at once; 0: all */
 
 static int start(void **state)
 {
     (void)state;
-    service.budget.limit = SIZE_MAX;
-    return smx_context_create(&service.compute, NULL);
+    roundtrip_serve(&server, api_routes, api_route_count);
+    return smx_context_create(&server.service.compute, NULL);
 }
 
 static int stop(void **state)
 {
     (void)state;
-    smx_context_free(service.compute);
+    smx_context_free(server.service.compute);
     return 0;
-}
-
-static const struct endpoint *endpoint_of(const char *path)
-{
-    for (size_t i = 0; i < api_route_count; i++)
-        if (!strcmp(api_routes[i].path, path))
-            return api_routes[i].endpoint;
-    return NULL;
-}
-
-static char *problem_text(const struct problem *problem, size_t *bytes)
-{
-    char *text = NULL;
-    json_t *json =
-        json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title",
-                  problem_title(problem->status), "status", problem->status,
-                  "detail", problem->detail, "pointer", problem->pointer);
-    if (problem->located)
-        json_object_update_new(json,
-                               json_pack("{s:I, s:I, s:I}", "offset",
-                                         (json_int_t)problem->offset, "line",
-                                         (json_int_t)problem->line, "column",
-                                         (json_int_t)problem->column));
-    text = json_dumps(json, 0);
-    json_decref(json);
-    *bytes = strlen(text);
-    return text;
 }
 
 static int post(const struct test_case *c, char **text, size_t *bytes)
 {
-    struct exchange exchange = {.path = c->path,
-                                .body = c->body,
-                                .bytes = strlen(c->body),
-                                .slice = slice};
-    exchange_do(&exchange, &service, api_routes, api_route_count);
-    if (exchange.problem.status) {
-        exchange_free(&exchange);
-        *text = problem_text(&exchange.problem, bytes);
-    } else {
-        *text = exchange.answer;
-        *bytes = exchange.answer_bytes;
-    }
-    return exchange.status;
+    struct roundtrip trip = {.path = c->path,
+                             .body = c->body,
+                             .bytes = strlen(c->body),
+                             .slice = slice};
+    roundtrip_do(&trip, &server);
+    *text = trip.answer;
+    *bytes = trip.answer_bytes;
+    return trip.status;
 }
 
 static void run(const char *file, size_t least)
@@ -146,16 +112,16 @@ static void a_small_budget_is_a_413(void **state)
             char *text = NULL;
             size_t bytes;
             assert_true(limit < 1 << 20);
-            service.budget.limit = limit;
+            server.service.budget.limit = limit;
             status = post(&cases[i], &text, &bytes);
             refused += status == 413;
-            assert_int_equal(service.budget.taken, 0);
+            assert_int_equal(server.service.budget.taken, 0);
             free(text);
         }
         assert_int_equal(status, 200);
         assert_true(refused > 3);
     }
-    service.budget.limit = SIZE_MAX;
+    server.service.budget.limit = SIZE_MAX;
 }
 
 static void work_is_told_to_the_server(void **state)
@@ -172,16 +138,12 @@ static void work_is_told_to_the_server(void **state)
          {2, 3, 18}}, /* the Jacobian is what is computed */
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct endpoint *endpoint = endpoint_of(cases[i].path);
-        struct problem problem = {0};
-        struct work work = {0};
-        struct head head = {.path = cases[i].path};
-        void *call = endpoint->begin(&service, &head, &problem);
-        assert_true(endpoint->feed(call, cases[i].body, strlen(cases[i].body),
-                                   &problem));
-        assert_true(endpoint->ready(call, &work, &problem));
-        assert_memory_equal(&work, &cases[i].work, sizeof work);
-        endpoint->end(call);
+        struct roundtrip trip = {.path = cases[i].path,
+                                 .body = cases[i].body,
+                                 .bytes = strlen(cases[i].body)};
+        roundtrip_do(&trip, &server);
+        assert_memory_equal(&trip.work, &cases[i].work, sizeof trip.work);
+        roundtrip_free(&trip);
     }
 }
 
@@ -202,12 +164,12 @@ static void dtype_may_stand_before_and_after_the_arrays(void **state)
         for (int i = 1; i < ELEMENTS; i++, used += 2)
             memcpy(body + used, ",0", 2);
         memcpy(body + used, ends[late][1], strlen(ends[late][1]) + 1);
-        struct exchange exchange = {
+        struct roundtrip trip = {
             .path = "/loss", .body = body, .bytes = strlen(body)};
-        exchange_do(&exchange, &service, api_routes, api_route_count);
-        assert_int_equal(exchange.status, 200);
-        assert_non_null(strstr(exchange.answer, "13.86294456487276"));
-        exchange_free(&exchange);
+        roundtrip_do(&trip, &server);
+        assert_int_equal(trip.status, 200);
+        assert_non_null(strstr(trip.answer, "13.86294456487276"));
+        roundtrip_free(&trip);
     }
     free(body);
 }

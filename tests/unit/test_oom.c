@@ -23,6 +23,7 @@
 #include "../../server/v2/v2_routes.h"
 #include "../../server/freelist.h"
 #include "../support/libc_malloc.h"
+#include "../support/roundtrip.h"
 
 static _Thread_local long calls_left = -1; /* until one fails; -1: none will */
 static _Thread_local long held;            /* blocks and mappings */
@@ -93,46 +94,23 @@ int munmap(void *at, size_t bytes)
 
 #endif
 
-static struct service service;
+static struct server server;
 
 static int start(void **state)
 {
     (void)state;
-    service.budget.limit = service.max_body = SIZE_MAX;
+    roundtrip_serve(&server, api_routes, api_route_count);
+    assert_true(routes_add(&server.routes, v2_routes, v2_route_count));
     return smx_context_create(
-        &service.compute,
+        &server.service.compute,
         &(struct smx_config){.size = sizeof(struct smx_config), .threads = 1});
 }
 
 static int stop(void **state)
 {
     (void)state;
-    smx_context_free(service.compute);
+    smx_context_free(server.service.compute);
     return 0;
-}
-
-static const struct endpoint *endpoint_of(const char *path)
-{
-    for (size_t i = 0; i < api_route_count; i++)
-        if (!strcmp(api_routes[i].path, path))
-            return api_routes[i].endpoint;
-    for (size_t i = 0; i < v2_route_count; i++)
-        if (v2_routes[i].endpoint &&
-            !strncmp(v2_routes[i].path, path, strcspn(v2_routes[i].path, "*")))
-            return v2_routes[i].endpoint;
-    fail();
-    return NULL;
-}
-
-static bool feed(const struct endpoint *endpoint, void *call, const char *body,
-                 struct problem *problem)
-{
-    size_t bytes = strlen(body), slice = bytes / 3 + 1;
-    for (size_t at = 0; at < bytes; at += slice)
-        if (!endpoint->feed(call, body + at,
-                            bytes - at < slice ? bytes - at : slice, problem))
-            return false;
-    return true;
 }
 
 /* Binary tensors are what stands behind the last brace; NULL: there are none.
@@ -149,26 +127,25 @@ static const char *header_length(const char *body, char *text, size_t bytes)
 /* One request without an allocation of the test's own; its status. */
 static int post(const char *path, const char *body)
 {
-    const struct endpoint *endpoint = endpoint_of(path);
-    char length[32];
-    const struct head head = {.path = path,
-                              .inference_header_length =
-                                  header_length(body, length, sizeof length)};
-    struct problem problem = {0};
-    struct work work;
-    struct reply reply = {0};
-    char window[256];
-    void *call = endpoint->begin(&service, &head, &problem);
-    bool good = call && feed(endpoint, call, body, &problem) &&
-                endpoint->ready(call, &work, &problem) &&
-                endpoint->run(call, &problem) &&
-                endpoint->answer(call, &reply, &problem);
-    while (good && writer_next(reply.writer, window, sizeof window))
-        ;
-    writer_free(reply.writer);
-    endpoint->end(call);
+    char length[32], window[256];
+    const struct roundtrip trip = {
+        .path = path,
+        .header_length = header_length(body, length, sizeof length),
+        .body = body,
+        .bytes = strlen(body),
+        .slice = strlen(body) / 3 + 1,
+        .in_place = true};
+    struct exchange x;
+    struct response response;
+    roundtrip_ask(&trip, &x, &server);
+    if (exchange_respond(&x, &response)) {
+        while (x.stream && stream_next(x.stream, window, sizeof window) > 0)
+            ;
+        response_deinit(&response);
+    }
+    exchange_end(&x, false);
     freelist_clear();
-    return good ? reply.status : problem.status;
+    return x.status;
 }
 
 static void fail_everywhere(const char *path, const char *body, int success)
@@ -186,7 +163,7 @@ static void fail_everywhere(const char *path, const char *body, int success)
         calls_left = -1;
         assert_int_equal(status, failed ? 503 : success);
         assert_int_equal(held, before);
-        assert_int_equal(atomic_load(&service.budget.taken), 0);
+        assert_int_equal(atomic_load(&server.service.budget.taken), 0);
     }
     assert_int_equal(status, success);
 }

@@ -43,7 +43,7 @@ static void answers_of_other_models_are_requests(void **state)
         ","
         "{\"name\":\"logits\"," ROWS "}]}",
     };
-    struct exchange expected =
+    struct roundtrip expected =
         send_json(SOFTMAX, "{\"inputs\":[{\"name\":\"logits\"," ROWS "}]}");
     char want[200], got[200];
     assert_int_equal(expected.status, 200);
@@ -51,48 +51,48 @@ static void answers_of_other_models_are_requests(void **state)
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
         for (size_t slice = 0; slice < 3; slice++) {
             struct body body = body_of(answers[i], "", 0);
-            struct exchange exchange = {.path = SOFTMAX,
-                                        .body = body.text,
-                                        .bytes = body.bytes,
-                                        .slice = slice};
-            inference_do(&exchange);
-            if (exchange.status != 200)
-                fail_msg("%s: %s", answers[i], exchange.answer);
-            assert_has(&exchange, "\"outputs\":[{\"name\":\"probabilities\","
-                                  "\"shape\":[1,3]");
-            copy_array(got, sizeof got, &exchange, "\"data\":[");
+            struct roundtrip trip = {.path = SOFTMAX,
+                                     .body = body.text,
+                                     .bytes = body.bytes,
+                                     .slice = slice};
+            inference_do(&trip);
+            if (trip.status != 200)
+                fail_msg("%s: %s", answers[i], trip.answer);
+            assert_has(&trip, "\"outputs\":[{\"name\":\"probabilities\","
+                              "\"shape\":[1,3]");
+            copy_array(got, sizeof got, &trip, "\"data\":[");
             assert_string_equal(got, want);
-            exchange_free(&exchange);
+            roundtrip_free(&trip);
         }
-    exchange_free(&expected);
+    roundtrip_free(&expected);
 }
 
 /* The graph of a chain: what softmax answers may go on to another step. */
 static void an_answer_of_ours_is_a_request(void **state)
 {
     (void)state;
-    struct exchange first = send_json(SOFTMAX, THREE);
-    struct exchange second = send_json(SOFTMAX, first.answer);
+    struct roundtrip first = send_json(SOFTMAX, THREE);
+    struct roundtrip second = send_json(SOFTMAX, first.answer);
     assert_int_equal(second.status, 200);
-    exchange_free(&first);
-    exchange_free(&second);
+    roundtrip_free(&first);
+    roundtrip_free(&second);
 }
 
 static void a_lone_tensor_of_any_name_is_the_logits(void **state)
 {
     (void)state;
-    struct exchange exchange =
+    struct roundtrip trip =
         send_json(SOFTMAX, "{\"inputs\":[{\"name\":\"input-0\"," ROWS "}]}");
-    assert_int_equal(exchange.status, 200);
-    exchange_free(&exchange);
+    assert_int_equal(trip.status, 200);
+    roundtrip_free(&trip);
     const float bytes[] = {1, 2, 3};
     struct body body = body_of(
         "{\"inputs\":[{\"name\":\"x\",\"shape\":[3],\"datatype\":\"FP32\","
         "\"parameters\":{\"binary_data_size\":12}}]}",
         bytes, 12);
-    exchange = send_body(SOFTMAX, &body, 1);
-    assert_int_equal(exchange.status, 200);
-    exchange_free(&exchange);
+    trip = send_body(SOFTMAX, &body, 1);
+    assert_int_equal(trip.status, 200);
+    roundtrip_free(&trip);
     assert_error(send_json(SOFTMAX, "{\"inputs\":[{\"name\":\"x\"," ROWS
                                     "},{\"name\":\"y\"," ROWS "}]}"),
                  400,

@@ -19,8 +19,8 @@ static void json_answers_in_the_native_digits(void **state)
 {
     (void)state;
     char v2[200], native[200];
-    struct exchange a = send_json(SOFTMAX, THREE);
-    struct exchange b = send_native("/softmax", "{\"logits\":[1,2,3]}");
+    struct roundtrip a = send_json(SOFTMAX, THREE);
+    struct roundtrip b = send_native("/softmax", "{\"logits\":[1,2,3]}");
     assert_int_equal(a.status, 200);
     assert_string_equal(a.type, "application/json");
     assert_string_equal(a.text_length, "");
@@ -30,14 +30,14 @@ static void json_answers_in_the_native_digits(void **state)
     copy_array(v2, sizeof v2, &a, "\"data\":[");
     copy_array(native, sizeof native, &b, "\"probabilities\":[");
     assert_string_equal(v2, native);
-    exchange_free(&a);
-    exchange_free(&b);
+    roundtrip_free(&a);
+    roundtrip_free(&b);
 }
 
 static void nested_data_and_late_members_are_the_same(void **state)
 {
     (void)state;
-    struct exchange flat =
+    struct roundtrip flat =
         send_json(SOFTMAX, "{\"inputs\":[{\"name\":\"logits\",\"shape\":[2,2],"
                            "\"datatype\":\"FP32\",\"data\":[1,2.5,-3,4]}]}");
     static const char *const others[] = {
@@ -48,26 +48,26 @@ static void nested_data_and_late_members_are_the_same(void **state)
     };
     assert_int_equal(flat.status, 200);
     for (size_t i = 0; i < 2; i++) {
-        struct exchange other = send_json(SOFTMAX, others[i]);
+        struct roundtrip other = send_json(SOFTMAX, others[i]);
         assert_string_equal(other.answer, flat.answer);
-        exchange_free(&other);
+        roundtrip_free(&other);
     }
-    exchange_free(&flat);
+    roundtrip_free(&flat);
 }
 
 static void id_is_echoed_and_the_version_accepted(void **state)
 {
     (void)state;
-    struct exchange exchange =
+    struct roundtrip trip =
         send_json("/v2/models/log_softmax/versions/1/infer",
                   "{\"id\":\"a \\\"b\\\" \\u00e9\",\"inputs\":[{\"name\":"
                   "\"logits\",\"shape\":[1],\"datatype\":\"FP64\","
                   "\"data\":[7]}]}");
-    assert_int_equal(exchange.status, 200);
-    assert_has(&exchange, "\"id\":\"a \\\"b\\\" ");
-    assert_has(&exchange, "\"name\":\"log_probabilities\",\"shape\":[1],"
-                          "\"datatype\":\"FP64\",\"data\":[0]");
-    exchange_free(&exchange);
+    assert_int_equal(trip.status, 200);
+    assert_has(&trip, "\"id\":\"a \\\"b\\\" ");
+    assert_has(&trip, "\"name\":\"log_probabilities\",\"shape\":[1],"
+                      "\"datatype\":\"FP64\",\"data\":[0]");
+    roundtrip_free(&trip);
 }
 
 static const float logits6[6] = {0.5f, -1, 3, 1e-3f, 88, -INFINITY};
@@ -77,18 +77,18 @@ static void binary_is_the_same_in_slices_of_every_size(void **state)
     (void)state;
     struct body body =
         body_of(BINARY_LOGITS("[2,3]", "FP32", "24") BINARY_OUT, logits6, 24);
-    struct exchange whole = send_body(SOFTMAX, &body, 0);
+    struct roundtrip whole = send_body(SOFTMAX, &body, 0);
     assert_int_equal(whole.status, 200);
     assert_string_equal(whole.type, "application/octet-stream");
     assert_int_equal(whole.answer_bytes, whole.text_bytes + 24);
     assert_int_equal(strtoul(whole.text_length, NULL, 10), whole.text_bytes);
     for (size_t slice = 1; slice < body.bytes; slice++) {
-        struct exchange cut = send_body(SOFTMAX, &body, slice);
+        struct roundtrip cut = send_body(SOFTMAX, &body, slice);
         assert_int_equal(cut.answer_bytes, whole.answer_bytes);
         assert_memory_equal(cut.answer, whole.answer, whole.answer_bytes);
-        exchange_free(&cut);
+        roundtrip_free(&cut);
     }
-    exchange_free(&whole);
+    roundtrip_free(&whole);
 }
 
 static void binary_has_the_bits_of_json(void **state)
@@ -96,8 +96,8 @@ static void binary_has_the_bits_of_json(void **state)
     (void)state;
     struct body body =
         body_of(BINARY_LOGITS("[2,3]", "FP32", "24") BINARY_OUT, logits6, 24);
-    struct exchange binary = send_body(SOFTMAX, &body, 0);
-    struct exchange rows = send_native(
+    struct roundtrip binary = send_body(SOFTMAX, &body, 0);
+    struct roundtrip rows = send_native(
         "/softmax", "{\"logits\":[[0.5,-1,3],[1e-3,88,\"-Infinity\"]]}");
     float out[6];
     memcpy(out, binary.answer + binary.text_bytes, sizeof out);
@@ -108,26 +108,26 @@ static void binary_has_the_bits_of_json(void **state)
         assert_memory_equal(&out[i], &expected, sizeof expected);
         at = end + strspn(end, "],[");
     }
-    exchange_free(&binary);
-    exchange_free(&rows);
+    roundtrip_free(&binary);
+    roundtrip_free(&rows);
 }
 
 static void a_masked_class_has_no_gradient(void **state)
 {
     (void)state;
     char got[80];
-    struct exchange exchange = send_json(
+    struct roundtrip trip = send_json(
         "/v2/models/gradient/infer",
         "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":"
         "\"FP32\",\"data\":[0,0,3]},{\"name\":\"mask\",\"shape\":[3],"
         "\"datatype\":\"BOOL\",\"data\":[true,true,false]},{\"name\":"
         "\"labels\",\"shape\":[],\"datatype\":\"INT64\",\"data\":[2]}]}");
-    assert_int_equal(exchange.status, 200);
-    copy_array(got, sizeof got, &exchange,
+    assert_int_equal(trip.status, 200);
+    copy_array(got, sizeof got, &trip,
                "\"name\":\"gradient\",\"shape\":[3],\"datatype\":\"FP32\","
                "\"data\":[");
     assert_string_equal(got, "0.5,0.5,0");
-    exchange_free(&exchange);
+    roundtrip_free(&trip);
 }
 
 /* The same three logits in each datatype give the same text. */
@@ -147,23 +147,23 @@ static void narrow_and_wide_datatypes_are_converted(void **state)
         {BINARY_LOGITS("[3]", "BF16", "6") "}", brain, 6, "FP32"},
         {BINARY_LOGITS("[3]", "FP64", "24") "}", wide, 24, "FP64"},
     };
-    struct exchange single = send_json(SOFTMAX, THREE);
-    struct exchange twice =
+    struct roundtrip single = send_json(SOFTMAX, THREE);
+    struct roundtrip twice =
         send_json(SOFTMAX, "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],"
                            "\"datatype\":\"FP64\",\"data\":[1,2,3]}]}");
     for (size_t i = 0; i < 3; i++)
         for (size_t slice = 0; slice < 4; slice++) {
             struct body body =
                 body_of(cases[i].json, cases[i].data, cases[i].bytes);
-            struct exchange exchange = send_body(SOFTMAX, &body, slice);
+            struct roundtrip trip = send_body(SOFTMAX, &body, slice);
             const char *expected = strcmp(cases[i].datatype, "FP64") == 0
                                        ? twice.answer
                                        : single.answer;
-            assert_string_equal(exchange.answer, expected);
-            exchange_free(&exchange);
+            assert_string_equal(trip.answer, expected);
+            roundtrip_free(&trip);
         }
-    exchange_free(&single);
-    exchange_free(&twice);
+    roundtrip_free(&single);
+    roundtrip_free(&twice);
 }
 
 /* JSON labels beside binary logits; a JSON and a binary tensor come back. */
@@ -177,8 +177,8 @@ static void json_and_binary_tensors_mix(void **state)
         "\"outputs\":[{\"name\":\"loss\"},{\"name\":\"gradient\","
         "\"parameters\":{\"binary_data\":true}},{\"name\":\"argmax\"}]}",
         logits6, 24);
-    struct exchange mixed = send_body(GRADIENT, &body, 0);
-    struct exchange native = send_native(
+    struct roundtrip mixed = send_body(GRADIENT, &body, 0);
+    struct roundtrip native = send_native(
         "/gradient", "{\"logits\":[[0.5,-1,3],[1e-3,88,\"-Infinity\"]],"
                      "\"labels\":[2,1]}");
     assert_int_equal(mixed.status, 200);
@@ -191,8 +191,8 @@ static void json_and_binary_tensors_mix(void **state)
     copy_array(loss, sizeof loss, &mixed, "\"data\":[");
     snprintf(text, sizeof text, "\"loss\":%s,", loss);
     assert_has(&native, text);
-    exchange_free(&mixed);
-    exchange_free(&native);
+    roundtrip_free(&mixed);
+    roundtrip_free(&native);
 }
 
 static void labels_and_mask_come_as_bytes(void **state)
@@ -223,20 +223,20 @@ static void labels_and_mask_come_as_bytes(void **state)
             memcpy(data, labels[i].data, labels[i].bytes);
             memcpy(data + labels[i].bytes, "\0\1\1", 3);
             struct body body = body_of(json, data, labels[i].bytes + 3);
-            struct exchange exchange = send_body(LOSS, &body, slice);
-            struct exchange native = send_native(
+            struct roundtrip trip = send_body(LOSS, &body, slice);
+            struct roundtrip native = send_native(
                 "/loss", "{\"logits\":[[1,2,3],[4,5,6]],\"labels\":[2,-100],"
                          "\"mask\":[false,true,true]}");
             char loss[64], text[80];
-            assert_int_equal(exchange.status, 200);
-            assert_has(&exchange, "\"name\":\"rows\",\"shape\":[1],"
-                                  "\"datatype\":\"INT64\",\"data\":[1]");
-            copy_array(loss, sizeof loss, &exchange,
+            assert_int_equal(trip.status, 200);
+            assert_has(&trip, "\"name\":\"rows\",\"shape\":[1],"
+                              "\"datatype\":\"INT64\",\"data\":[1]");
+            copy_array(loss, sizeof loss, &trip,
                        "\"datatype\":\"FP32\",\"data\":[");
             snprintf(text, sizeof text, "\"loss\":%s,", loss);
             assert_has(&native, text);
-            exchange_free(&exchange);
-            exchange_free(&native);
+            roundtrip_free(&trip);
+            roundtrip_free(&native);
         }
 }
 
@@ -250,35 +250,35 @@ static void bool_bytes_are_true_unless_zero(void **state)
         "\"shape\":[4],\"datatype\":\"FP32\",\"data\":[1,2,3,4]}]}";
     struct body ones = body_of(json, "\1\0\1\1", 4);
     struct body random = body_of(json, "\147\0\377\200", 4);
-    struct exchange expected = send_body(SOFTMAX, &ones, 0);
+    struct roundtrip expected = send_body(SOFTMAX, &ones, 0);
     assert_int_equal(expected.status, 200);
     for (size_t slice = 0; slice < 4; slice++) {
-        struct exchange exchange = send_body(SOFTMAX, &random, slice);
-        assert_string_equal(exchange.answer, expected.answer);
-        exchange_free(&exchange);
+        struct roundtrip trip = send_body(SOFTMAX, &random, slice);
+        assert_string_equal(trip.answer, expected.answer);
+        roundtrip_free(&trip);
     }
-    exchange_free(&expected);
+    roundtrip_free(&expected);
 }
 
 static void raw_bytes_are_one_row(void **state)
 {
     (void)state;
-    struct exchange raw = {.path = SOFTMAX,
-                           .header_length = "0",
-                           .body = (const char *)logits6,
-                           .bytes = 20};
+    struct roundtrip raw = {.path = SOFTMAX,
+                            .header_length = "0",
+                            .body = (const char *)logits6,
+                            .bytes = 20};
     for (raw.slice = 0; raw.slice < 7; raw.slice++) {
         inference_do(&raw);
         assert_int_equal(raw.status, 200);
         assert_has(&raw, "\"shape\":[1,5],\"datatype\":\"FP32\","
                          "\"parameters\":{\"binary_data_size\":20}}");
         assert_int_equal(raw.answer_bytes, raw.text_bytes + 20);
-        exchange_free(&raw);
+        roundtrip_free(&raw);
     }
     raw.bytes = 6;
     inference_do(&raw);
     assert_error(raw, 400, "input 'logits': got 6 bytes, must be a multiple");
-    raw = (struct exchange){.path = LOSS, .header_length = "0"};
+    raw = (struct roundtrip){.path = LOSS, .header_length = "0"};
     inference_do(&raw);
     assert_error(raw, 400, "model loss takes more than one input");
 }
@@ -289,17 +289,17 @@ static void raw_rows_may_be_long(void **state)
     size_t count = 300000;
     float *row = calloc(count, sizeof *row);
     assert_non_null(row);
-    struct exchange raw = {.path = SOFTMAX,
-                           .header_length = "0",
-                           .body = (const char *)row,
-                           .bytes = count * sizeof *row,
-                           .slice = 16383};
+    struct roundtrip raw = {.path = SOFTMAX,
+                            .header_length = "0",
+                            .body = (const char *)row,
+                            .bytes = count * sizeof *row,
+                            .slice = 16383};
     inference_do(&raw);
     assert_int_equal(raw.status, 200);
     float first;
     memcpy(&first, raw.answer + raw.text_bytes, sizeof first);
     assert_true(first == 1.0f / 300000);
-    exchange_free(&raw);
+    roundtrip_free(&raw);
     free(row);
 }
 
@@ -308,91 +308,91 @@ static void tensors_without_elements_are_legal(void **state)
     (void)state;
     struct body body =
         body_of(BINARY_LOGITS("[0,3]", "FP32", "0") BINARY_OUT, NULL, 0);
-    struct exchange binary = send_body(SOFTMAX, &body, 0);
+    struct roundtrip binary = send_body(SOFTMAX, &body, 0);
     assert_int_equal(binary.status, 200);
     assert_has(&binary, "\"shape\":[0,3],\"datatype\":\"FP32\","
                         "\"parameters\":{\"binary_data_size\":0}");
     assert_int_equal(binary.answer_bytes, binary.text_bytes);
-    exchange_free(&binary);
-    struct exchange json =
+    roundtrip_free(&binary);
+    struct roundtrip json =
         send_json(SOFTMAX, "{\"inputs\":[{\"name\":\"logits\",\"shape\":[0,3],"
                            "\"datatype\":\"FP32\",\"data\":[]}]}");
     assert_int_equal(json.status, 200);
     assert_has(&json, "\"data\":[]");
-    exchange_free(&json);
+    roundtrip_free(&json);
 }
 
 static void options_are_parameters(void **state)
 {
     (void)state;
-    struct exchange exchange = send_json(
+    struct roundtrip trip = send_json(
         SOFTMAX,
         "{\"parameters\":{\"temperature\":2,\"top_k\":2,\"include\":"
         "\"argmax, logsumexp\",\"sequence_id\":3,\"priority\":1,"
         "\"timeout\":500,\"content_type\":\"np\"},\"inputs\":[{\"name\":"
         "\"logits\",\"shape\":[4],\"datatype\":\"FP32\",\"parameters\":"
         "{\"content_type\":\"np\"},\"data\":[3,1,2,3]}]}");
-    struct exchange native = send_native(
+    struct roundtrip native = send_native(
         "/softmax", "{\"logits\":[3,1,2,3],\"temperature\":2,\"top_k\":2,"
                     "\"include\":[\"argmax\",\"logsumexp\"]}");
     char v2[100], text[100];
-    assert_int_equal(exchange.status, 200);
-    copy_array(v2, sizeof v2, &exchange, "\"data\":[");
+    assert_int_equal(trip.status, 200);
+    copy_array(v2, sizeof v2, &trip, "\"data\":[");
     copy_array(text, sizeof text, &native, "\"probabilities\":[");
     assert_string_equal(v2, text);
-    assert_has(&exchange, "\"name\":\"indices\",\"shape\":[2],\"datatype\":"
-                          "\"INT64\",\"data\":[0,3]");
-    assert_has(&exchange, "\"name\":\"argmax\",\"shape\":[1]");
-    assert_has(&exchange, "\"name\":\"logsumexp\",\"shape\":[1]");
-    exchange_free(&exchange);
-    exchange_free(&native);
-    exchange = send_json(
+    assert_has(&trip, "\"name\":\"indices\",\"shape\":[2],\"datatype\":"
+                      "\"INT64\",\"data\":[0,3]");
+    assert_has(&trip, "\"name\":\"argmax\",\"shape\":[1]");
+    assert_has(&trip, "\"name\":\"logsumexp\",\"shape\":[1]");
+    roundtrip_free(&trip);
+    roundtrip_free(&native);
+    trip = send_json(
         SOFTMAX,
         "{\"parameters\":{\"include\":\"\"},\"inputs\":[{\"name\":"
         "\"logits\",\"shape\":[1],\"datatype\":\"FP32\",\"data\":[3]}]}");
-    assert_int_equal(exchange.status, 200);
-    exchange_free(&exchange);
+    assert_int_equal(trip.status, 200);
+    roundtrip_free(&trip);
 }
 
 /* The parameter makes one model of the other. */
 static void log_is_a_parameter_too(void **state)
 {
     (void)state;
-    struct exchange option = send_json(
+    struct roundtrip option = send_json(
         SOFTMAX, "{\"parameters\":{\"log\":true},\"inputs\":[{\"name\":"
                  "\"logits\",\"shape\":[3],\"datatype\":\"FP32\",\"data\":"
                  "[1,2,3]}]}");
-    struct exchange model = send_json("/v2/models/log_softmax/infer", THREE);
+    struct roundtrip model = send_json("/v2/models/log_softmax/infer", THREE);
     char a[100], b[100];
     assert_int_equal(option.status, 200);
     assert_has(&option, "\"outputs\":[{\"name\":\"log_probabilities\"");
     copy_array(a, sizeof a, &option, "\"data\":[");
     copy_array(b, sizeof b, &model, "\"data\":[");
     assert_string_equal(a, b);
-    exchange_free(&option);
-    exchange_free(&model);
+    roundtrip_free(&option);
+    roundtrip_free(&model);
 }
 
 /* As the clients write what is not set, and shapes that were floats. */
 static void null_is_absent_and_sizes_may_have_a_point(void **state)
 {
     (void)state;
-    struct exchange exchange = send_json(
+    struct roundtrip trip = send_json(
         SOFTMAX,
         "\xef\xbb\xbf{\"id\":null,\"parameters\":null,\"outputs\":null,"
         "\"inputs\":[{\"name\":\"logits\",\"shape\":[1.0,2e0],\"datatype\":"
         "\"FP32\",\"parameters\":null,\"data\":[3,\"-Inf\"]}]}");
-    assert_int_equal(exchange.status, 200);
-    assert_has(&exchange, "\"data\":[1,0]");
-    exchange_free(&exchange);
-    exchange = send_json(
+    assert_int_equal(trip.status, 200);
+    assert_has(&trip, "\"data\":[1,0]");
+    roundtrip_free(&trip);
+    trip = send_json(
         SOFTMAX,
         "{\"parameters\":{\"temperature\":null,\"binary_data_output\":null},"
         "\"outputs\":[{\"name\":\"probabilities\",\"parameters\":null}],"
         "\"inputs\":[{\"name\":\"logits\",\"shape\":[1],\"datatype\":"
         "\"FP32\",\"data\":[3]}]}");
-    assert_int_equal(exchange.status, 200);
-    exchange_free(&exchange);
+    assert_int_equal(trip.status, 200);
+    roundtrip_free(&trip);
 }
 
 /* Where the native form has a bare number, shape [1] and shape [] are one. */
@@ -409,31 +409,31 @@ static void scalars_are_tensors_of_one_element(void **state)
                  "[1]},{\"name\":\"upstream\",\"shape\":%s,\"datatype\":"
                  "\"FP32\",\"data\":[0.5]}]}",
                  shapes[i], shapes[i]);
-        struct exchange exchange = send_json(GRADIENT, json);
-        struct exchange native = send_native(
+        struct roundtrip trip = send_json(GRADIENT, json);
+        struct roundtrip native = send_native(
             "/gradient", "{\"logits\":[1,2,3],\"labels\":1,\"upstream\":0.5}");
         char v2[100], text[100];
-        assert_int_equal(exchange.status, 200);
-        copy_array(v2, sizeof v2, &exchange, "\"data\":[");
+        assert_int_equal(trip.status, 200);
+        copy_array(v2, sizeof v2, &trip, "\"data\":[");
         copy_array(text, sizeof text, &native, "\"gradient\":[");
         assert_string_equal(v2, text);
-        exchange_free(&exchange);
-        exchange_free(&native);
+        roundtrip_free(&trip);
+        roundtrip_free(&native);
     }
 }
 
 static void gradients_of_softmax_itself(void **state)
 {
     (void)state;
-    struct exchange exchange = send_json(
+    struct roundtrip trip = send_json(
         GRADIENT, "{\"parameters\":{\"of\":\"softmax\"},\"inputs\":[{\"name\":"
                   "\"logits\",\"shape\":[2],\"datatype\":\"FP64\",\"data\":"
                   "[1,1]}]}");
-    assert_int_equal(exchange.status, 200);
-    assert_has(&exchange, "\"outputs\":[{\"name\":\"jacobian\",\"shape\":[2,2],"
-                          "\"datatype\":\"FP64\",\"data\":[0.25,-0.25,-0.25,"
-                          "0.25]}]");
-    exchange_free(&exchange);
+    assert_int_equal(trip.status, 200);
+    assert_has(&trip, "\"outputs\":[{\"name\":\"jacobian\",\"shape\":[2,2],"
+                      "\"datatype\":\"FP64\",\"data\":[0.25,-0.25,-0.25,"
+                      "0.25]}]");
+    roundtrip_free(&trip);
 }
 
 int main(void)

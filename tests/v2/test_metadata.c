@@ -12,9 +12,9 @@
 #include "../../server/observe/metrics.h"
 #include "../../server/v2/infer.h"
 #include "../../server/v2/v2_routes.h"
-#include "../support/exchange.h"
+#include "../support/roundtrip.h"
 
-static struct service service;
+static struct server server;
 static bool ready;
 
 static bool is_ready(const struct service *unused)
@@ -23,50 +23,60 @@ static bool is_ready(const struct service *unused)
     return ready;
 }
 
+static struct metrics *counters(void)
+{
+    static const char *names[ROUTES_MAX];
+    size_t count = server.routes.count;
+    for (size_t i = 0; i < count; i++)
+        names[i] = server.routes.route[i]->name;
+    names[count] = "other";
+    struct metrics *metrics = metrics_create(names, count + 1);
+    assert_non_null(metrics);
+    return metrics;
+}
+
 static int start(void **state)
 {
     (void)state;
-    static const char *const name = "v2_infer";
     ready = true;
-    service = (struct service){.budget = {.limit = 1 << 20},
-                               .max_body = 1 << 20,
-                               .metrics = metrics_create(&name, 1),
-                               .is_ready = is_ready};
-    assert_non_null(service.metrics);
-    return smx_context_create(&service.compute, NULL);
+    roundtrip_serve(&server, v2_routes, v2_route_count);
+    server.service.budget.limit = server.service.max_body = 1 << 20;
+    server.service.is_ready = is_ready;
+    server.service.metrics = counters();
+    return smx_context_create(&server.service.compute, NULL);
 }
 
 static int stop(void **state)
 {
     (void)state;
-    metrics_free(service.metrics);
-    smx_context_free(service.compute);
+    metrics_free(server.service.metrics);
+    smx_context_free(server.service.compute);
     return 0;
 }
 
-static struct exchange ask(const char *method, const char *path,
-                           const char *body)
+static struct roundtrip ask(const char *method, const char *path,
+                            const char *body)
 {
-    struct exchange exchange = {
+    struct roundtrip trip = {
         .method = method, .path = path, .body = body, .bytes = strlen(body)};
-    exchange_do(&exchange, &service, v2_routes, v2_route_count);
-    return exchange;
+    roundtrip_do(&trip, &server);
+    return trip;
 }
 
 /* The answer is a JSON document in which text stands. */
 static void assert_get(const char *path, int status, const char *text)
 {
     struct problem problem = {0};
-    struct exchange exchange = ask("GET", path, "");
+    struct roundtrip trip = ask("GET", path, "");
     struct value *document =
-        reader_parse(exchange.answer, exchange.answer_bytes, &problem);
-    if (exchange.status != status || !strstr(exchange.answer, text))
-        fail_msg("%s: got %d %s, expected %d %s", path, exchange.status,
-                 exchange.answer, status, text);
+        reader_parse(trip.answer, trip.answer_bytes, &problem);
+    if (trip.status != status || !strstr(trip.answer, text))
+        fail_msg("%s: got %d %s, expected %d %s", path, trip.status,
+                 trip.answer, status, text);
     assert_non_null(document);
-    assert_string_equal(exchange.type, "application/json");
+    assert_string_equal(trip.type, "application/json");
     value_free(document);
-    exchange_free(&exchange);
+    roundtrip_free(&trip);
 }
 
 static void health_has_every_dialect(void **state)
@@ -137,8 +147,8 @@ static void statistics_count_rows_and_failures(void **state)
     static const char good[] =
         "{\"inputs\":[{\"name\":\"logits\",\"shape\":[5,1],\"datatype\":"
         "\"FP32\",\"data\":[1,2,3,4,5]}]}";
-    struct exchange a = ask("POST", "/v2/models/log_softmax/infer", good);
-    struct exchange b = ask("POST", "/v2/models/log_softmax/infer", "{}");
+    struct roundtrip a = ask("POST", "/v2/models/log_softmax/infer", good);
+    struct roundtrip b = ask("POST", "/v2/models/log_softmax/infer", "{}");
     assert_int_equal(a.status, 200);
     assert_int_equal(b.status, 400);
     assert_get("/v2/models/log_softmax/stats", 200,
@@ -148,24 +158,23 @@ static void statistics_count_rows_and_failures(void **state)
     assert_get("/v2/models/gradient/stats", 200,
                "\"last_inference\":0,\"inference_count\":0,");
     assert_get("/v2/models/stats", 200, "{\"name\":\"gradient\"");
-    exchange_free(&a);
-    exchange_free(&b);
+    roundtrip_free(&a);
+    roundtrip_free(&b);
 }
 
 /* Each daemon of a process counts for itself. */
 static void statistics_are_of_one_service(void **state)
 {
     (void)state;
-    static const char *const name = "v2_infer";
-    struct exchange exchange = ask("POST", "/v2/models/loss/infer", "{}");
-    struct metrics *counted = service.metrics;
-    assert_int_equal(exchange.status, 400);
-    exchange_free(&exchange);
+    struct roundtrip trip = ask("POST", "/v2/models/loss/infer", "{}");
+    struct metrics *counted = server.service.metrics;
+    assert_int_equal(trip.status, 400);
+    roundtrip_free(&trip);
     assert_get("/v2/models/loss/stats", 200, "\"fail\":{\"count\":1,");
-    service.metrics = metrics_create(&name, 1);
+    server.service.metrics = counters();
     assert_get("/v2/models/loss/stats", 200, "\"fail\":{\"count\":0,");
-    metrics_free(service.metrics);
-    service.metrics = counted;
+    metrics_free(server.service.metrics);
+    server.service.metrics = counted;
 }
 
 static void repository_lists_the_models(void **state)
@@ -173,30 +182,29 @@ static void repository_lists_the_models(void **state)
     (void)state;
     static const char *const questions[] = {"", "{}", "{\"ready\":true}"};
     for (size_t i = 0; i < 3; i++) {
-        struct exchange exchange =
+        struct roundtrip trip =
             ask("POST", "/v2/repository/index", questions[i]);
-        assert_int_equal(exchange.status, 200);
-        assert_non_null(strstr(exchange.answer,
+        assert_int_equal(trip.status, 200);
+        assert_non_null(strstr(trip.answer,
                                "{\"name\":\"loss\",\"version\":\"1\",\"state\":"
                                "\"READY\",\"reason\":\"\"}"));
-        exchange_free(&exchange);
+        roundtrip_free(&trip);
     }
     ready = false;
-    struct exchange none =
+    struct roundtrip none =
         ask("POST", "/v2/repository/index", "{\"ready\":true}");
     ready = true;
     assert_string_equal(none.answer, "[]");
-    exchange_free(&none);
+    roundtrip_free(&none);
     static const char *const bad[][2] = {
         {"{\"ready\":1}", "ready: got 1, must be true or false"},
         {"[null]", "body: got [null], must be an object"},
     };
     for (size_t i = 0; i < 2; i++) {
-        struct exchange exchange =
-            ask("POST", "/v2/repository/index", bad[i][0]);
-        assert_int_equal(exchange.status, 400);
-        assert_non_null(strstr(exchange.answer, bad[i][1]));
-        exchange_free(&exchange);
+        struct roundtrip trip = ask("POST", "/v2/repository/index", bad[i][0]);
+        assert_int_equal(trip.status, 400);
+        assert_non_null(strstr(trip.answer, bad[i][1]));
+        roundtrip_free(&trip);
     }
 }
 
@@ -209,9 +217,9 @@ static void unknown_things_are_a_404(void **state)
     assert_get("/v2/models/softmax/weights", 404, "{\"error\":");
     assert_get("/v2/models/", 404, "{\"error\":");
     assert_get("/v2/nothing", 404, "{\"error\":");
-    struct exchange exchange = ask("POST", "/v2/models/resnet/infer", "{}");
-    assert_int_equal(exchange.status, 404);
-    exchange_free(&exchange);
+    struct roundtrip trip = ask("POST", "/v2/models/resnet/infer", "{}");
+    assert_int_equal(trip.status, 404);
+    roundtrip_free(&trip);
 }
 
 static void wrong_methods_are_a_405_with_allow(void **state)
@@ -220,20 +228,20 @@ static void wrong_methods_are_a_405_with_allow(void **state)
     static const struct {
         const char *method, *path, *allow;
     } cases[] = {
-        {"GET", "/v2/models/softmax/infer", "POST, OPTIONS"},
+        {"GET", "/v2/models/softmax/infer", "OPTIONS, POST"},
         {"POST", "/v2/models/softmax", "GET, HEAD, OPTIONS"},
         {"POST", "/v2/models/softmax/ready", "GET, HEAD, OPTIONS"},
         {"DELETE", "/v2/models", "GET, HEAD, OPTIONS"},
-        {"PUT", "/v2/models/loss/versions/1/infer", "POST, OPTIONS"},
-        {"GET", "/v2/repository/index", "POST, OPTIONS"},
+        {"PUT", "/v2/models/loss/versions/1/infer", "OPTIONS, POST"},
+        {"GET", "/v2/repository/index", "OPTIONS, POST"},
         {"POST", "/v2", "GET, HEAD, OPTIONS"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct exchange exchange = ask(cases[i].method, cases[i].path, "");
-        assert_int_equal(exchange.status, 405);
-        assert_string_equal(exchange.allow, cases[i].allow);
-        assert_memory_equal(exchange.answer, "{\"error\":", 9);
-        exchange_free(&exchange);
+        struct roundtrip trip = ask(cases[i].method, cases[i].path, "");
+        assert_int_equal(trip.status, 405);
+        assert_string_equal(roundtrip_header(&trip, "Allow"), cases[i].allow);
+        assert_memory_equal(trip.answer, "{\"error\":", 9);
+        roundtrip_free(&trip);
     }
 }
 

@@ -199,8 +199,8 @@ static void paths_and_methods_answer_in_the_protocol(void **state)
         {"GET", "/v2/nothing", 404,
          "path: got /v2/nothing, must be one that GET /openapi.json lists"},
         {"GET", "/v2/models/resnet", 404,
-         "model: got \\\"resnet\\\", must be \\\"softmax\\\", "
-         "\\\"log_softmax\\\", \\\"loss\\\" or \\\"gradient\\\""},
+         "model: got \\\"resnet\\\", must be one of softmax, log_softmax, "
+         "loss, gradient"},
         {"GET", "/v2/models/softmax/versions/7/ready", 404,
          "model softmax: got version \\\"7\\\", must be \\\"1\\\""},
         {"GET", INFER, 405, "method: got GET, must be POST"},
@@ -224,13 +224,13 @@ static void methods_are_those_of_the_path(void **state)
         int status;
         const char *allow;
     } cases[] = {
-        {"OPTIONS", INFER, 204, "POST, OPTIONS"},
-        {"GET", INFER, 405, "POST, OPTIONS"},
-        {"PUT", INFER, 405, "POST, OPTIONS"},
+        {"OPTIONS", INFER, 204, "OPTIONS, POST"},
+        {"GET", INFER, 405, "OPTIONS, POST"},
+        {"PUT", INFER, 405, "OPTIONS, POST"},
         {"OPTIONS", "/v2/models/loss/ready", 204, "GET, HEAD, OPTIONS"},
         {"POST", "/v2/models/loss", 405, "GET, HEAD, OPTIONS"},
         {"OPTIONS", "/v2", 204, "GET, HEAD, OPTIONS"},
-        {"OPTIONS", "/v2/repository/index", 204, "POST, OPTIONS"},
+        {"OPTIONS", "/v2/repository/index", 204, "OPTIONS, POST"},
         {"OPTIONS", "/v2/models/resnet/infer", 404, NULL},
         {"PUT", "/v2/models/resnet/infer", 404, NULL},
     };

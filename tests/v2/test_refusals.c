@@ -243,12 +243,12 @@ static void header_lengths_out_of_range_are_refused(void **state)
         {"20", "at byte 20 (line 1, column 21)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct exchange exchange = {.path = SOFTMAX,
-                                    .header_length = cases[i].length,
-                                    .body = THREE,
-                                    .bytes = strlen(THREE)};
-        inference_do(&exchange);
-        assert_error(exchange, 400, cases[i].sentence);
+        struct roundtrip trip = {.path = SOFTMAX,
+                                 .header_length = cases[i].length,
+                                 .body = THREE,
+                                 .bytes = strlen(THREE)};
+        inference_do(&trip);
+        assert_error(trip, 400, cases[i].sentence);
     }
 }
 
@@ -266,12 +266,12 @@ static void non_finite_bytes_name_the_element(void **state)
 static void memory_that_is_never_there_is_a_413(void **state)
 {
     (void)state;
-    inference_service.budget.limit = 1 << 20;
+    inference_server.service.budget.limit = 1 << 20;
     struct body body =
         body_of(BINARY_LOGITS("[1024,1024]", "FP32", "4194304") "}", "", 0);
-    struct exchange exchange = send_body(SOFTMAX, &body, 0);
-    inference_service.budget.limit = 64 << 20;
-    assert_error(exchange, 413,
+    struct roundtrip trip = send_body(SOFTMAX, &body, 0);
+    inference_server.service.budget.limit = 64 << 20;
+    assert_error(trip, 413,
                  "memory: got a request that needs 4194304 bytes or more, must "
                  "be at most the 1048576 of --memory-limit");
 }
@@ -279,15 +279,14 @@ static void memory_that_is_never_there_is_a_413(void **state)
 static void memory_that_others_have_is_a_503(void **state)
 {
     (void)state;
-    struct budget *budget = &inference_service.budget;
+    struct budget *budget = &inference_server.service.budget;
     size_t others = budget->limit - (1 << 20);
     assert_true(budget_take(budget, others));
     struct body body =
         body_of(BINARY_LOGITS("[1024,1024]", "FP32", "4194304") "}", "", 0);
-    struct exchange exchange = send_body(SOFTMAX, &body, 0);
+    struct roundtrip trip = send_body(SOFTMAX, &body, 0);
     budget_give(budget, others);
-    assert_error(exchange, 503,
-                 "memory: the request does not fit into the memory");
+    assert_error(trip, 503, "memory: the request does not fit into the memory");
 }
 
 /* ---- anything at all ---------------------------------------------------- */
@@ -321,20 +320,20 @@ static void nonsense_is_survived(void **state)
         if (random_once_in(&random, 8))
             body[random_below(&random, bytes)] ^=
                 (char)(1 + random_below(&random, 255));
-        struct exchange exchange = {.path = SOFTMAX,
-                                    .header_length = length,
-                                    .body = body,
-                                    .bytes = bytes + random_below(&random, 30),
-                                    .slice = random_below(&random, 40)};
-        inference_do(&exchange);
+        struct roundtrip trip = {.path = SOFTMAX,
+                                 .header_length = length,
+                                 .body = body,
+                                 .bytes = bytes + random_below(&random, 30),
+                                 .slice = random_below(&random, 40)};
+        inference_do(&trip);
         /* An answer of its own length, or an error with a sentence. */
-        if (exchange.status == 200)
-            assert_memory_equal(exchange.answer, "{\"model_name\":", 14);
+        if (trip.status == 200)
+            assert_memory_equal(trip.answer, "{\"model_name\":", 14);
         else
-            assert_memory_equal(exchange.answer, "{\"error\":\"", 10);
-        assert_true(exchange.status == 200 || exchange.status == 400 ||
-                    exchange.status == 413);
-        exchange_free(&exchange);
+            assert_memory_equal(trip.answer, "{\"error\":\"", 10);
+        assert_true(trip.status == 200 || trip.status == 400 ||
+                    trip.status == 413);
+        roundtrip_free(&trip);
     }
 }
 
