@@ -43,7 +43,7 @@ bench-million: $(EXCHANGE_MILLION) $(O)/softmaxd
 	SOFTMAXD=$(O)/softmaxd tests/bench/bench_million.py $(EXCHANGE_MILLION)
 
 ALL_FLOAT32 := $(O)/tests/number/all_float32
-NUMBER_OBJ := $(filter $(O)/server/number/number% %/powers_of_ten.o,$(SERVER_OBJ))
+NUMBER_OBJ := $(filter $(O)/server/number/read% $(O)/server/number/write% %/powers_of_ten.o,$(SERVER_OBJ))
 
 # Only the numbers: links with a compiler for another machine.
 $(ALL_FLOAT32): $(ALL_FLOAT32).o $(NUMBER_OBJ) $(O)/libsoftmax.a

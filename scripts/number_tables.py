@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the tables of server/number/number_write32_tmpl.c and ..64_tmpl.c.
+"""Write the tables of server/number/write32_tmpl.c and ..64_tmpl.c.
 
 usage: cd server/number && for table in scales layouts32 layouts64; do
            ../../scripts/number_tables.py $table >number_write_$table.c; done
@@ -10,7 +10,7 @@ from fractions import Fraction
 
 HEAD = """// SPDX-License-Identifier: MIT
 /* Written by scripts/number_tables.py. */
-#include "number_write.h"
+#include "write.h"
 
 // clang-format off"""
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../number/number_read.h"
+#include "../number/read.h"
 #include "outputs.h"
 
 /* ---- the table ---------------------------------------------------------- */

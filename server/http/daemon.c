@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "../number/base64.h"
-#include "../number/number_write.h"
+#include "../number/write.h"
 #include "../number/scan.h"
 #include "../clock.h"
 #include "connection.h"
@@ -19,7 +19,7 @@
 #include "pages.h"
 #include "server.h"
 #include "tls.h"
-#include "token.h"
+#include "tokens.h"
 
 enum {
     KEEPER_MS = 200,       /* how often the keeper looks */

@@ -9,7 +9,7 @@
 #include "../clock.h"
 #include "inflate.h"
 #include "server.h"
-#include "token.h"
+#include "tokens.h"
 
 enum {
     INLINE_ELEMENTS = 32 * 1024, /* computed in the event loop */

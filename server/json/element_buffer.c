@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "../number/number.h"
-#include "../number/number_read.h"
+#include "../number/read.h"
 #include "nonfinite.h"
 #include "token.h"
 

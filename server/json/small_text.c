@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "room.h"
+#include "inline_buffer.h"
 
 void small_text_init(struct small_text *text, struct budget *budget)
 {
@@ -24,7 +24,7 @@ static bool grow(struct small_text *text, size_t needed,
     size_t room = 2 * needed, more = room - outside(text);
     if (text->budget && !budget_charge(text->budget, more, problem))
         return false;
-    char *grown = room_grow(text->data, text->first, text->room, room);
+    char *grown = inline_buffer_grow(text->data, text->first, text->room, room);
     if (!grown) {
         if (text->budget)
             budget_give(text->budget, more);
@@ -51,6 +51,6 @@ void small_text_free(struct small_text *text)
 {
     if (text->budget)
         budget_give(text->budget, outside(text));
-    room_free(text->data, text->first);
+    inline_buffer_free(text->data, text->first);
     small_text_init(text, text->budget);
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "../problem.h"
-#include "../number/number_read.h"
+#include "../number/read.h"
 #include "element_buffer.h"
 
 struct tensor_reader {

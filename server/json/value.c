@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "../number/number_read.h"
+#include "../number/read.h"
 
 /* struct value is never defined: a pointer to one is a json_t of Jansson's. */
 static const json_t *node(const struct value *value)

@@ -9,7 +9,7 @@
 #include "writer.h"
 #include "../number/base64.h"
 #include "../number/number.h"
-#include "room.h"
+#include "inline_buffer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,8 +73,8 @@ void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
-    room_free(writer->text, writer->first_text);
-    room_free(writer->pieces, writer->first_pieces);
+    inline_buffer_free(writer->text, writer->first_text);
+    inline_buffer_free(writer->pieces, writer->first_pieces);
     free(writer);
 }
 
@@ -86,7 +86,7 @@ static bool grow(void **data, size_t *room, const void *first, size_t needed,
     size_t more = 2 * *room;
     while (more < needed)
         more *= 2;
-    void *grown = room_grow(*data, first, *room * unit, more * unit);
+    void *grown = inline_buffer_grow(*data, first, *room * unit, more * unit);
     if (!grown)
         return false;
     *data = grown;

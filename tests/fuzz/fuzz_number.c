@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../server/number/number_read.h"
+#include "../../server/number/read.h"
 #include "../number/reading.h"
 
 enum { COPIES = 40 };

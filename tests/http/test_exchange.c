@@ -12,7 +12,7 @@
 
 #include "../../server/api/native.h"
 #include "../../server/http/pages.h"
-#include "../../server/http/token.h"
+#include "../../server/http/tokens.h"
 #include "../../server/observe/metrics.h"
 #include "../../server/v2/v2_routes.h"
 #include "../support/roundtrip.h"

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/number/number_write.h"
+#include "../../server/number/write.h"
 #include "../support/cases.h"
 #include "../support/daemon_fixture.h"
 #include "../support/vectors.h"

@@ -12,8 +12,8 @@
  * one by one.
  * usage: all_float32 [THREADS [STEP]]    (STEP: of so many blocks, one)
  */
-#include "../../server/number/number_read.h"
-#include "../../server/number/number_write.h"
+#include "../../server/number/read.h"
+#include "../../server/number/write.h"
 
 #include <math.h>
 #include <pthread.h>

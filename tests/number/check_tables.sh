@@ -22,7 +22,7 @@ if ! python3 -c 'import fractions' 2>/dev/null; then
     exit 0
 fi
 for table in scales layouts32 layouts64; do
-    compare "number_write_$table.c" scripts/number_tables.py "$table"
+    compare "write_$table.c" scripts/number_tables.py "$table"
 done
 compare powers_of_ten.c scripts/powers_of_ten.py
 exit "$failed"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../../server/number/number_read.h"
+#include "../../server/number/read.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
 

@@ -4,7 +4,7 @@
  * and "%.*e" with the fewest digits that read back says how short and, as it
  * rounds correctly, which digits.
  */
-#include "../../server/number/number_write.h"
+#include "../../server/number/write.h"
 #include "../support/random.h"
 
 #include <stdarg.h>

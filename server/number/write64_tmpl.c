@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
  * Blocks of float64, several at once; compiled once an instruction set. The
- * steps are those of number_write32_tmpl.c, but not all values can be tried:
+ * steps are those of write32_tmpl.c, but not all values can be tried:
  * the decimal is computed as in number_write.c, with the same three products,
  * which are a product and its sum and difference with a multiple of the power
  * of ten, in 192 bits. The text is put together in memory, digits to 32 bytes.
  */
-#include "number_digits.h"
+#include "digits.h"
 #include "powers_of_ten.h"
 
 enum {

@@ -7,7 +7,7 @@
  * is for exact ties and one text in 2^60, strtod decides; nothing here or in
  * the daemon ever calls setlocale, so it reads the C locale.
  */
-#include "number_read.h"
+#include "read.h"
 
 #include <stdlib.h>
 #include <string.h>

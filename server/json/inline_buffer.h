@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/** Memory that begins inside its owner, where a small request ends, too. */
-#ifndef ROOM_H
-#define ROOM_H
+/** A buffer whose first bytes lie inside its owner: a small request needs no
+ * more. */
+#ifndef INLINE_BUFFER_H
+#define INLINE_BUFFER_H
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 /** realloc for data whose first `before` bytes may lie at first. */
-static inline void *room_grow(void *data, const void *first, size_t before,
-                              size_t after)
+static inline void *inline_buffer_grow(void *data, const void *first,
+                                       size_t before, size_t after)
 {
     if (data != first)
         return realloc(data, after);
@@ -19,7 +20,7 @@ static inline void *room_grow(void *data, const void *first, size_t before,
     return grown;
 }
 
-static inline void room_free(void *data, const void *first)
+static inline void inline_buffer_free(void *data, const void *first)
 {
     if (data != first)
         free(data);

@@ -17,7 +17,7 @@
  *    that it can need. Which shuffle depends on sign, exponent and number of
  *    digits.
  */
-#include "number_digits.h"
+#include "digits.h"
 
 enum { FLOATS = 2 * LANES, EXPONENT_BIAS = 64 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /** The bearer tokens of --token-file. */
-#ifndef TOKEN_H
-#define TOKEN_H
+#ifndef TOKENS_H
+#define TOKENS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/** Digits in the lanes of number_write32_tmpl.c and number_write64_tmpl.c. */
+/** Digits in the lanes of write32_tmpl.c and write64_tmpl.c. */
 #ifndef NUMBER_DIGITS_H
 #define NUMBER_DIGITS_H
 
-#include "number_lanes.h"
-#include "number_write.h"
+#include "lanes.h"
+#include "write.h"
 
 /** '0' in every byte. */
 #define ZEROS UINT64_C(0x3030303030303030)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Written by scripts/number_tables.py. */
-#include "number_write.h"
+#include "write.h"
 
 // clang-format off
 const uint64_t number_scales[NUMBER_SCALES] = {

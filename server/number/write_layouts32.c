@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Written by scripts/number_tables.py. */
-#include "number_write.h"
+#include "write.h"
 
 // clang-format off
 const uint8_t number_layouts32[NUMBER_LAYOUTS32][16]

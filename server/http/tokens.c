@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
-#include "token.h"
+#include "tokens.h"
 
 #include <errno.h>
 #include <gnutls/crypto.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Written by scripts/number_tables.py. */
-#include "number_write.h"
+#include "write.h"
 
 // clang-format off
 const struct number_layout64 number_layouts64[NUMBER_LAYOUTS64] = {

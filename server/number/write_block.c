@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Which instruction set writes blocks: the best there is, unless another one is
  * forced. */
-#include "number_write.h"
+#include "write.h"
 
 #include <stdatomic.h>
 

@@ -21,7 +21,7 @@ enum {
 extern const uint64_t number_scales[NUMBER_SCALES];
 
 /**
- * Text as indices into a source (number_write32_tmpl.c), up to 15 of them and
+ * Text as indices into a source (write32_tmpl.c), up to 15 of them and
  * then the length less one; [((exponent of the first digit, -10 to 13) * 2 +
  * negative) * 9 + digits - 1], last 0 and -0.
  */

@@ -9,7 +9,7 @@
  * the lowest bit (round to odd); that suffices to compare them exactly.
  */
 #include "number.h"
-#include "number_write.h"
+#include "write.h"
 #include "powers_of_ten.h"
 
 #include <stdbool.h>
