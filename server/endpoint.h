@@ -132,6 +132,7 @@ struct route {
     bool open;   /* served without a token, while draining and when full */
     bool always; /* served while draining and when full */
     bool quiet;  /* not logged */
+    bool admin;  /* served at --admin-listen too */
     bool compressible; /* --compress may compress its large answers */
     const char *(*method_of)(const char *path);
     bool (*fail)(const struct problem *problem, struct reply *reply);

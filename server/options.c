@@ -11,7 +11,7 @@
 #include "address.h"
 #include "machine.h"
 
-enum kind { COUNT, BYTES, SECONDS, OCTAL, TEXT, CHOICE, SWITCH, LIST };
+enum kind { COUNT, BYTES, SECONDS, OCTAL, TEXT, ADDRESS, CHOICE, SWITCH, LIST };
 
 /** name and the value it stands for; ends with a NULL name */
 struct choice {
@@ -59,6 +59,8 @@ enum { MIB = 1 << 20, THREADS_MOST = 1024, SECONDS_MOST = 86400 * 365 };
 static const struct option_row table[] = {
     {"listen", "ADDR", LIST, AT(listen), 0, NULL, DEFAULT_LISTEN, 0, 0, NULL,
      "host:port, [::1]:port or unix:/path; port 0 picks one; repeatable"},
+    {"admin-listen", "ADDR", ADDRESS, AT(admin_listen), 0, NULL, "none", 0, 0,
+     NULL, "health, readiness, metrics and version, without tokens or TLS"},
     {"socket-mode", "MODE", OCTAL, AT(socket_mode), 0660, NULL, NULL, 0, 0777,
      NULL, "permissions of Unix sockets, octal"},
     {"io-threads", "N", COUNT, AT(io_threads), 0, machine_cores, "cores", 1,
@@ -185,6 +187,16 @@ static bool set_choice(struct options *options, const struct option_row *row,
     return false;
 }
 
+static bool check_address(const char *from, const char *text, char *error,
+                          size_t error_bytes)
+{
+    if (address_valid(text))
+        return true;
+    snprintf(error, error_bytes, "%s: got %s, must be " ADDRESS_RULE, from,
+             text);
+    return false;
+}
+
 static bool add_listen(struct options *options, const char *from,
                        const char *text, char *error, size_t error_bytes)
 {
@@ -193,11 +205,8 @@ static bool add_listen(struct options *options, const char *from,
                  from, text, OPTIONS_MAX_LISTEN);
         return false;
     }
-    if (!address_valid(text)) {
-        snprintf(error, error_bytes, "%s: got %s, must be " ADDRESS_RULE, from,
-                 text);
+    if (!check_address(from, text, error, error_bytes))
         return false;
-    }
     options->listen[options->listen_count++] = text;
     return true;
 }
@@ -209,9 +218,10 @@ static bool set_value(struct options *options, const struct option_row *row,
 {
     if (row->kind == LIST)
         return add_listen(options, from, text, error, error_bytes);
-    if (row->kind == TEXT) {
+    if (row->kind == TEXT || row->kind == ADDRESS) {
         *text_of(options, row) = text;
-        return true;
+        return row->kind == TEXT ||
+               check_address(from, text, error, error_bytes);
     }
     if (row->choices)
         return set_choice(options, row, text) ||
@@ -228,7 +238,8 @@ void options_defaults(struct options *options)
 {
     *options = (struct options){0};
     for (size_t i = 0; i < ROWS; i++)
-        if (table[i].kind != TEXT && table[i].kind != LIST)
+        if (table[i].kind != TEXT && table[i].kind != ADDRESS &&
+            table[i].kind != LIST)
             *number_of(options, &table[i]) =
                 table[i].measured ? table[i].measured() : table[i].standard;
 }

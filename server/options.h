@@ -26,7 +26,8 @@ struct options {
     const char *healthcheck; /* the address to ask; NULL: the first listen */
 
     const char *listen[OPTIONS_MAX_LISTEN];
-    size_t listen_count; /* at least 1 after options_parse */
+    size_t listen_count;      /* at least 1 after options_parse */
+    const char *admin_listen; /* NULL: nowhere */
     uint64_t socket_mode;
     uint64_t io_threads;
     uint64_t compute_threads;

@@ -68,8 +68,8 @@ struct connection *connection_create(struct connection_list *list,
     connection->list = list;
     connection->mhd = mhd;
     connection->fd = fd;
-    connection->over =
-        list->server->connections > list->server->max_connections;
+    connection->over = !list->admin && list->server->connections >
+                                           list->server->max_connections;
     connection->local = list->server->options->compress && is_local(fd);
     connection->state =
         state_of(PHASE_FRESH, connection_timeout_ms(connection));

@@ -60,6 +60,7 @@ struct connection {
 struct connection_list {
     struct server *server;
     struct tls *tls; /* NULL: plain */
+    bool admin;      /* of --admin-listen: without tokens, TLS and limits */
     struct linger_list linger;
     pthread_mutex_t lock;
     struct connection *first;

@@ -32,8 +32,10 @@ enum {
 struct daemon {
     struct server server;
     struct connection_list connections;
+    struct connection_list admin_connections;
     struct listener listeners[OPTIONS_MAX_LISTEN];
     size_t listener_count;
+    struct listener admin;    /* --admin-listen: open until the end */
     _Atomic uint64_t life_ms; /* when the server's life began; set before it */
     pthread_t keeper;         /* sweeps connections, moves life on */
     bool keeper_runs;         /* it was started */
@@ -103,6 +105,8 @@ static void *keep(void *argument)
         connection_sweep(&daemon->connections,
                          closing ? CLOSING_IDLE_MS : UINT64_MAX,
                          turn % LOOK_TURNS == 0);
+        linger_wait(&daemon->admin_connections.linger, 0);
+        connection_sweep(&daemon->admin_connections, UINT64_MAX, false);
         move_on(daemon);
     }
     return NULL;
@@ -181,17 +185,31 @@ static bool open_listeners(struct daemon *daemon, char *error,
             return false;
         daemon->listener_count++;
     }
-    return true;
+    return !options->admin_listen ||
+           listener_open(&daemon->admin, options->admin_listen,
+                         (unsigned)options->socket_mode, false, error,
+                         error_bytes);
 }
 
-static bool serve(struct daemon *daemon, struct listener *listener, char *error,
-                  size_t error_bytes)
+static bool serve(struct listener *listener, struct connection_list *list,
+                  char *error, size_t error_bytes)
 {
-    bool tls = daemon->connections.tls && !listener->local;
-    listener->mhd = mhd_start(&daemon->connections, listener->fd, tls);
+    bool tls = list->tls && !listener->local;
+    listener->mhd = mhd_start(list, listener->fd, tls);
     if (!listener->mhd)
         snprintf(error, error_bytes, "cannot serve %s", listener->url);
     return listener->mhd;
+}
+
+static bool serve_all(struct daemon *daemon, char *error, size_t error_bytes)
+{
+    for (size_t i = 0; i < daemon->listener_count; i++)
+        if (!serve(&daemon->listeners[i], &daemon->connections, error,
+                   error_bytes))
+            return false;
+    return daemon->admin.fd < 0 ||
+           serve(&daemon->admin, &daemon->admin_connections, error,
+                 error_bytes);
 }
 
 static bool start_compute(struct daemon *daemon, char *error,
@@ -243,9 +261,8 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
         !start_compute(daemon, error, error_bytes))
         return false;
     daemon->life_ms = clock_ms();
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        if (!serve(daemon, &daemon->listeners[i], error, error_bytes))
-            return false;
+    if (!serve_all(daemon, error, error_bytes))
+        return false;
     daemon->keeper_runs =
         pthread_create(&daemon->keeper, NULL, keep, daemon) == 0;
     return daemon->keeper_runs || no_memory(error, error_bytes);
@@ -264,7 +281,10 @@ struct daemon *daemon_start(const struct options *options,
     daemon->server.service.budget.limit = options->memory_limit;
     daemon->server.service.max_body = options->max_body;
     daemon->server.service.is_ready = pages_is_ready;
-    if (!connection_list_init(&daemon->connections, &daemon->server))
+    daemon->admin.fd = -1;
+    daemon->admin_connections.admin = true;
+    if (!connection_list_init(&daemon->connections, &daemon->server) ||
+        !connection_list_init(&daemon->admin_connections, &daemon->server))
         snprintf(error, error_bytes, "cannot create an epoll instance");
     else if (start(daemon, tables, count, log_fd, error, error_bytes))
         return daemon;
@@ -277,6 +297,11 @@ struct daemon *daemon_start(const struct options *options,
 const char *daemon_address(const struct daemon *daemon, size_t i)
 {
     return i < daemon->listener_count ? daemon->listeners[i].url : NULL;
+}
+
+const char *daemon_admin_address(const struct daemon *daemon)
+{
+    return daemon->admin.fd < 0 ? NULL : daemon->admin.url;
 }
 
 struct service *daemon_service(struct daemon *daemon)
@@ -329,6 +354,7 @@ void daemon_unlink(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->listener_count; i++)
         listener_unlink(&daemon->listeners[i]);
+    listener_unlink(&daemon->admin);
 }
 
 /* ---- stop ------------------------------------------------------------- */
@@ -344,6 +370,15 @@ static void settle_jobs(struct daemon *daemon)
         nanosleep(&pause, NULL);
 }
 
+static void stop_serving(struct listener *listener)
+{
+    if (!listener->mhd)
+        return;
+    mhd_stop(listener->mhd); /* closes the socket */
+    listener->mhd = NULL;
+    listener->fd = -1;
+}
+
 void daemon_stop(struct daemon *daemon)
 {
     if (!daemon)
@@ -353,12 +388,11 @@ void daemon_stop(struct daemon *daemon)
         pthread_join(daemon->keeper, NULL);
     settle_jobs(daemon);
     for (size_t i = 0; i < daemon->listener_count; i++)
-        if (daemon->listeners[i].mhd) {
-            mhd_stop(daemon->listeners[i].mhd); /* closes the socket */
-            daemon->listeners[i].fd = -1;
-        }
+        stop_serving(&daemon->listeners[i]);
+    stop_serving(&daemon->admin);
     for (size_t i = 0; i < daemon->listener_count; i++)
         listener_close(&daemon->listeners[i]);
+    listener_close(&daemon->admin);
     jobs_free(daemon->server.jobs);
     smx_context_free(daemon->server.service.compute);
     tls_free(daemon->connections.tls);
@@ -366,5 +400,6 @@ void daemon_stop(struct daemon *daemon)
     metrics_free(daemon->server.service.metrics);
     log_free(daemon->server.log);
     connection_list_deinit(&daemon->connections);
+    connection_list_deinit(&daemon->admin_connections);
     free(daemon);
 }

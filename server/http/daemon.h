@@ -35,6 +35,9 @@ struct daemon *daemon_start(const struct options *options,
  *  NULL beyond the last. Borrowed. */
 const char *daemon_address(const struct daemon *daemon, size_t i);
 
+/** Where --admin-listen is; NULL: nowhere. Borrowed. */
+const char *daemon_admin_address(const struct daemon *daemon);
+
 /** What the compute pool and the budget of this daemon are. */
 struct service *daemon_service(struct daemon *daemon);
 

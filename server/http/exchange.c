@@ -85,7 +85,7 @@ static bool check_framing(struct exchange *x)
 static bool check_route(struct exchange *x)
 {
     struct match match =
-        routes_match(&x->server->routes, x->method, x->head.path);
+        routes_match(&x->server->routes, x->admin, x->method, x->head.path);
     x->route = match.route;
     x->route_number = match.number;
     x->allow = match.allow;
@@ -94,9 +94,9 @@ static bool check_route(struct exchange *x)
         return true;
     if (!x->allow)
         return problem_set(&x->problem, 404, NULL,
-                           "path: got %.200s, must be one that GET "
-                           "/openapi.json lists",
-                           x->head.path);
+                           "path: got %.200s, must be %s", x->head.path,
+                           x->admin ? "/healthz, /readyz, /metrics or /version"
+                                    : "one that GET /openapi.json lists");
     return problem_set(&x->problem, 405, NULL,
                        "method: got %.32s, must be one of %s", x->method,
                        x->allow);
@@ -118,7 +118,7 @@ static bool check_token(struct exchange *x)
 static bool check_admission(struct exchange *x, size_t in_flight)
 {
     const struct server *server = x->server;
-    if (x->route && x->route->open)
+    if (x->admin || (x->route && x->route->open))
         return true;
     if (x->route && x->route->always)
         return check_token(x);

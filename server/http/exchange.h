@@ -3,7 +3,7 @@
  * One request and its answer, without a socket: what the head decides, where
  * the body goes, when to compute, what to say.
  *
- *   exchange_init -> (headers, fault, over, local are filled in)
+ *   exchange_init -> (headers, fault, over, local, admin are filled in)
  *   -> exchange_begin -> exchange_feed* -> exchange_finish
  *   -> [exchange_run, on any thread] -> exchange_respond -> exchange_end
  *
@@ -59,6 +59,7 @@ struct exchange {
     bool options;      /* answer OPTIONS */
     bool over;         /* its connection is beyond --max-connections */
     bool local;        /* over loopback or a Unix socket */
+    bool admin;        /* at --admin-listen */
     bool close;        /* the connection, after the answer */
     bool counted;      /* as in flight */
     int status;        /* 0: not answered */

@@ -56,9 +56,9 @@ static bool is_over(const struct linger_list *linger, size_t i, uint64_t now)
 
 void linger_wait(struct linger_list *linger, int ms)
 {
-    uint64_t end = clock_ms() + (uint64_t)ms, now;
+    uint64_t now = clock_ms(), end = now + (uint64_t)ms;
     struct epoll_event event;
-    while ((now = clock_ms()) < end) {
+    do {
         epoll_wait(linger->epoll, &event, 1, (int)(end - now));
         pthread_mutex_lock(&linger->lock);
         for (size_t i = linger->count; i-- > 0;)
@@ -67,7 +67,7 @@ void linger_wait(struct linger_list *linger, int ms)
                 linger->socket[i] = linger->socket[--linger->count];
             }
         pthread_mutex_unlock(&linger->lock);
-    }
+    } while ((now = clock_ms()) < end);
 }
 
 size_t linger_count(struct linger_list *linger)

@@ -17,6 +17,7 @@
 
 enum {
     CONNECTION_BYTES = 32 * 1024, /* headers must fit; half of it is a slice */
+    ADMIN_CONNECTIONS = 32,       /* more wait: of RESERVED_FILES */
     BLOCK_BYTES = 32 * 1024,      /* its buffer for an answer of known length */
     MAX_URI_BYTES = 8 * 1024,
     /* For each argument of a query, libmicrohttpd takes 64 bytes of the
@@ -317,6 +318,7 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     exchange_init(x, list->server);
     x->over = connection->over;
     x->local = connection->local;
+    x->admin = list->admin;
     connection->queued = connection->sent = false;
     check_line(connection, uri);
     return connection;
@@ -408,12 +410,13 @@ static void notify_connection(void *cls, struct MHD_Connection *mhd,
                               enum MHD_ConnectionNotificationCode code)
 {
     struct connection_list *list = cls;
+    size_t one = list->admin ? 0 : 1; /* nobody waits for those to end */
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         close_connection(*socket_context);
-        atomic_fetch_sub(&list->server->connections, 1);
+        atomic_fetch_sub(&list->server->connections, one);
         return;
     }
-    atomic_fetch_add(&list->server->connections, 1);
+    atomic_fetch_add(&list->server->connections, one);
     *socket_context = open_connection(list, mhd);
 }
 
@@ -425,7 +428,8 @@ static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
     const struct server *server = list->server;
     (void)from;
     (void)bytes;
-    if (server->connections < server->max_connections + SPARE_CONNECTIONS)
+    if (list->admin ||
+        server->connections < server->max_connections + SPARE_CONNECTIONS)
         return MHD_YES;
     metrics_reject(server->service.metrics, CAUSE_CONNECTIONS);
     return MHD_NO;
@@ -455,12 +459,15 @@ static void note(void *cls, const char *format, va_list arguments)
 struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
 {
     const struct server *server = list->server;
-    unsigned threads = (unsigned)server->options->io_threads;
+    unsigned threads = list->admin ? 1 : (unsigned)server->options->io_threads;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0);
     /* It divides the limit by its threads, whoever has the connections. */
     unsigned limit =
-        (unsigned)(server->max_connections + 2 * SPARE_CONNECTIONS) * threads;
+        list->admin
+            ? ADMIN_CONNECTIONS
+            : (unsigned)(server->max_connections + 2 * SPARE_CONNECTIONS) *
+                  threads;
     struct MHD_OptionItem more[] = {
         {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
         {tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0,

@@ -150,10 +150,13 @@ static bool get_json(struct service *service, const struct head *head,
 
 /* Probes must work without a token and when all is full. */
 const struct route pages_routes[] = {
-    PAGE("/healthz", "healthz", get_health, .open = true, .quiet = true),
-    PAGE("/readyz", "readyz", get_ready, .open = true, .quiet = true),
-    PAGE("/metrics", "metrics", get_metrics, .always = true, .quiet = true),
-    PAGE("/version", "version", get_version),
+    PAGE("/healthz", "healthz", get_health, .open = true, .quiet = true,
+         .admin = true),
+    PAGE("/readyz", "readyz", get_ready, .open = true, .quiet = true,
+         .admin = true),
+    PAGE("/metrics", "metrics", get_metrics, .always = true, .quiet = true,
+         .admin = true),
+    PAGE("/version", "version", get_version, .admin = true),
     PAGE("/openapi.yaml", "openapi", get_yaml),
     PAGE("/openapi.json", "openapi", get_json),
 };

@@ -27,8 +27,8 @@ static const char *allow_of(bool get, bool post)
     return get ? "GET, HEAD, OPTIONS" : "OPTIONS, POST";
 }
 
-struct match routes_match(const struct routes *routes, const char *method,
-                          const char *path)
+struct match routes_match(const struct routes *routes, bool admin,
+                          const char *method, const char *path)
 {
     struct match match = {NULL, routes->count, NULL};
     bool every = strcmp(path, "*") == 0; /* OPTIONS * */
@@ -37,7 +37,8 @@ struct match routes_match(const struct routes *routes, const char *method,
         method = "GET";
     for (size_t i = 0; i < routes->count; i++) {
         const struct route *route = routes->route[i];
-        if (!route->method || (!every && !path_matches(route->path, path)))
+        if (!route->method || (admin && !route->admin) ||
+            (!every && !path_matches(route->path, path)))
             continue;
         const char *taken =
             route->method_of && !every ? route->method_of(path) : route->method;

@@ -26,9 +26,10 @@ struct match {
 /** Append a table; false: it does not fit. */
 bool routes_add(struct routes *routes, const struct route *table, size_t count);
 
-/** HEAD is GET. OPTIONS never has a route of its own. */
-struct match routes_match(const struct routes *routes, const char *method,
-                          const char *path);
+/** HEAD is GET. OPTIONS never has a route of its own. admin: of the rows that
+ *  --admin-listen serves. */
+struct match routes_match(const struct routes *routes, bool admin,
+                          const char *method, const char *path);
 
 /** The error in the form of the path's protocol; false: it has none. */
 bool routes_fail(const struct routes *routes, const char *path,

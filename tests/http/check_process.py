@@ -65,6 +65,10 @@ def test_line(tests):
     tests.check("startup line", re.fullmatch(pattern, daemon.line),
                 daemon.line)
     tests.check("SIGTERM exits 0", daemon.end() == 0)
+    daemon = Process(env={"SOFTMAXD_ADMIN_LISTEN": "127.0.0.1:0"})
+    tests.check("startup line with an admin address", re.search(
+        r" on http://127\.0\.0\.1:\d+, admin on http://127\.0\.0\.1:\d+ \(",
+        daemon.line) and daemon.end() == 0, daemon.line)
     daemon = Process()
     tests.check("SIGINT exits 0", daemon.end(signal.SIGINT) == 0)
 

@@ -49,6 +49,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.drain_timeout, 25);
     assert_null(options.tls_cert);
     assert_null(options.token_file);
+    assert_null(options.admin_listen);
     assert_int_equal(options.log_format, LOG_TEXT);
     assert_int_equal(options.log_level, LOG_INFO);
 }
@@ -71,7 +72,9 @@ static void test_flags(void **state)
     assert_int_equal(options.memory_limit, 3ull << 30);
     assert_true(PARSE("--tls-cert=c", "--tls-key=k", "--tls-client-ca=a",
                       "--token-file=t", "--log-format=json",
-                      "--log-level=error", "--drain-delay=5"));
+                      "--log-level=error", "--drain-delay=5",
+                      "--admin-listen=127.0.0.1:9"));
+    assert_string_equal(options.admin_listen, "127.0.0.1:9");
     assert_string_equal(options.tls_cert, "c");
     assert_string_equal(options.tls_key, "k");
     assert_string_equal(options.tls_client_ca, "a");
@@ -167,6 +170,7 @@ static void test_refused(void **state)
         {"--isa=mmx", "got mmx, must be one of best, base, avx2"},
         {"--log-format=xml", "must be one of text, json"},
         {"--log-level=loud", "must be one of error, warn, info, debug"},
+        {"--admin-listen=9090", "--admin-listen: got 9090, must be host:port"},
         {"--tls-cert=x", "must be given with --tls-key"},
         {"--tls-key=x", "must be given with --tls-cert"},
         {"--tls-client-ca=x", "must be given with --tls-cert"},
