@@ -10,11 +10,19 @@
 #include "problem.h"
 
 struct budget {
-    size_t limit;         /* bytes; SIZE_MAX: none */
-    atomic_size_t taken;  /* bytes */
-    struct budget *whole; /* what this is a part of; NULL: nothing */
-    size_t reserved;      /* bytes taken of the whole in any case */
+    size_t limit;          /* bytes; SIZE_MAX: none */
+    atomic_size_t taken;   /* bytes */
+    struct budget *whole;  /* what this is a part of; NULL: nothing */
+    size_t reserved;       /* bytes taken of the whole in any case */
+    atomic_size_t refused; /* how often the whole had too little left */
 };
+
+/** Is a sixteenth of it free, so that it is worth asking for some? */
+static inline bool budget_has_room(const struct budget *budget)
+{
+    return atomic_load_explicit(&budget->taken, memory_order_relaxed) <
+           budget->limit - budget->limit / 16;
+}
 
 /** Make budget that of one request: what it takes is taken of the whole, too,
  *  and it may take no more than the whole has in all. */

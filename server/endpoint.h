@@ -66,6 +66,7 @@ struct reply {
     size_t text_bytes;        /* known length of the text; SIZE_MAX: unknown */
     const struct tensor *tensors[REPLY_MAX_TENSORS]; /* after the text */
     size_t tensor_count;
+    size_t held; /* bytes of memory until it has left */
     struct {
         const char *name;  /* static */
         const char *fixed; /* a static value; NULL: what value holds */

@@ -257,6 +257,7 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
         .content_type = "application/json",
         .writer = writer,
         .text_bytes = writer_known_bytes(writer),
+        .held = call->budget.taken,
     };
     return true;
 }

@@ -3,6 +3,8 @@
 #include "connection.h"
 
 #include <gnutls/gnutls.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,9 @@
 enum {
     PHASE_BITS = 3,
     PHASE_MASK = (1 << PHASE_BITS) - 1,
-    BYTES_A_MS = 1049,       /* 1 MiB a second */
+    EVICT_IDLE_MS = 1000,    /* before, it may be about to ask */
+    EVICT_AGAIN_MS = 50,     /* after a search in vain */
+    PAUSE_TIMES = 4,         /* who has begun to ask may pause for longer */
     MESSAGE_BYTES = 6 * 1024 /* of an answer by hand */
 };
 #define NO_DEADLINE (UINT64_MAX >> PHASE_BITS)
@@ -59,6 +63,12 @@ static bool is_local(int fd)
            address_is_local((const struct sockaddr *)&peer);
 }
 
+bool connection_is_over(const struct connection_list *list)
+{
+    return !list->admin && list->server->connections >
+                               list->capacity.connections + list->evicted;
+}
+
 struct connection *connection_create(struct connection_list *list,
                                      struct MHD_Connection *mhd, int fd)
 {
@@ -68,11 +78,14 @@ struct connection *connection_create(struct connection_list *list,
     connection->list = list;
     connection->mhd = mhd;
     connection->fd = fd;
-    connection->over = !list->admin && list->server->connections >
-                                           list->server->max_connections;
+    connection->over = connection_is_over(list);
+    connection->connected_ms = clock_ms();
     connection->local = list->server->options->compress && is_local(fd);
+    const struct options *options = list->server->options;
     connection->state =
-        state_of(PHASE_FRESH, connection_timeout_ms(connection));
+        state_of(PHASE_FRESH, options->idle_timeout < options->request_timeout
+                                  ? options->idle_timeout * 1000
+                                  : options->request_timeout * 1000);
     pthread_mutex_lock(&list->lock);
     connection->next = list->first;
     connection->previous = &list->first;
@@ -103,6 +116,7 @@ void connection_free(struct connection *connection)
     *connection->previous = connection->next;
     if (connection->next)
         connection->next->previous = connection->previous;
+    list->evicted -= connection->evicted;
     pthread_mutex_unlock(&list->lock);
     free(connection);
 }
@@ -122,20 +136,10 @@ bool connection_enter(struct connection *connection, enum phase phase,
     return true;
 }
 
-/* Each slice that was taken buys the time for the next, but all of them
- * together leave at BYTES_A_MS once the first timeout is over: an answer holds
- * its tensors until its reader has it. */
-bool connection_enter_slice(struct connection *connection)
+enum phase connection_phase(const struct connection *connection)
 {
-    const struct exchange *x = &connection->exchange;
-    uint64_t most = connection_timeout_ms(connection);
-    uint64_t passed = (clock_ns() - x->computed) / 1000000;
-    uint64_t allowed = most + x->sent / BYTES_A_MS;
-    if (passed >= allowed)
-        return false;
-    allowed -= passed;
-    return connection_enter(connection, PHASE_WRITING,
-                            allowed < most ? allowed : most);
+    return phase_of(
+        atomic_load_explicit(&connection->state, memory_order_acquire));
 }
 
 /* ---- answers by hand -------------------------------------------------- */
@@ -172,14 +176,19 @@ void connection_refuse(struct connection *connection)
         send_answer(connection, &connection->exchange);
 }
 
-/** Answer 408. The event loop may be at work on the exchange; its id and its
- *  route stand since the connection went to PHASE_READING, its path is
- *  libmicrohttpd's. */
-static void refuse_late(struct connection *connection, enum phase phase)
+/* ---- the keeper's side ------------------------------------------------ */
+
+/** Answer an exchange that is not at its end. The event loop may be at work on
+ *  it; its id and its route stand since the connection went to PHASE_READING,
+ *  its path is libmicrohttpd's. */
+static void refuse_early(struct connection *connection, enum phase phase,
+                         const struct problem *problem)
 {
     struct server *server = connection->list->server;
-    struct exchange view = {.server = server, .method = "", .close = true};
-    metrics_reject(server->service.metrics, CAUSE_TIMEOUT);
+    struct exchange view = {
+        .server = server, .method = "", .close = true, .problem = *problem};
+    metrics_reject(server->service.metrics, problem->cause);
+    connection->refused_with = problem->status;
     /* Before the first request a session may not have shaken hands yet. */
     if (connection->tls && phase != PHASE_READING)
         return;
@@ -187,14 +196,36 @@ static void refuse_late(struct connection *connection, enum phase phase)
         memcpy(view.id, connection->exchange.id, sizeof view.id);
         view.route = connection->exchange.route;
     }
-    problem_reject(&view.problem, CAUSE_TIMEOUT,
-                   "request: got a part of it, must arrive within %lu seconds "
-                   "(--request-timeout)",
-                   (unsigned long)server->options->request_timeout);
     send_answer(connection, &view);
 }
 
-/* ---- the keeper's side ------------------------------------------------ */
+static void refuse_late(struct connection *connection, enum phase phase)
+{
+    struct problem problem = {0};
+    problem_reject(
+        &problem, CAUSE_TIMEOUT,
+        "request: got a part of it, must arrive within %lu seconds "
+        "(--request-timeout)",
+        (unsigned long)connection->list->server->options->request_timeout);
+    refuse_early(connection, phase, &problem);
+}
+
+void connection_give_up(struct connection *connection, enum phase phase)
+{
+    struct problem problem = {0};
+    uint64_t state =
+        atomic_load_explicit(&connection->state, memory_order_relaxed);
+    do {
+        if (phase_of(state) != phase)
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &connection->state, &state, (uint64_t)PHASE_EXPIRED,
+        memory_order_acq_rel, memory_order_relaxed));
+    problem_memory(&problem);
+    if (phase == PHASE_READING)
+        refuse_early(connection, phase, &problem);
+    shutdown(connection->fd, SHUT_RDWR);
+}
 
 static bool has_unread(const struct connection *connection)
 {
@@ -208,14 +239,74 @@ bool connection_has_left(const struct connection *connection)
     return poll(&out, 1, 0) > 0;
 }
 
-/** Idle long enough to be closed while draining, and sending nothing? */
+/** For how long it has paused in its first request, or in the handshake
+ *  before; UINT64_MAX: it has not begun, or it is a Unix socket, of which the
+ *  kernel does not tell. */
+static uint64_t paused_ms(const struct connection *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t bytes = sizeof info;
+    if (has_unread(connection))
+        return 0;
+    getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);
+    return info.tcpi_bytes_received > 0 ? info.tcpi_last_data_recv : UINT64_MAX;
+}
+
+static bool has_begun(const struct connection *connection)
+{
+    return paused_ms(connection) != UINT64_MAX;
+}
+
+/** Since when it could have asked and has not; UINT64_MAX: it has. */
+static uint64_t idle_since(const struct connection *connection, uint64_t state)
+{
+    if (phase_of(state) == PHASE_FRESH)
+        return connection->connected_ms;
+    if (phase_of(state) == PHASE_IDLE)
+        return (state >> PHASE_BITS) -
+               connection->list->server->options->idle_timeout * 1000;
+    return UINT64_MAX;
+}
+
+/** Has it been without a request so long, with none on its way? */
 static bool idle_for(const struct connection *connection, uint64_t state,
                      uint64_t now, uint64_t idle_ms)
 {
-    uint64_t whole = connection->list->server->options->idle_timeout * 1000;
-    uint64_t began = (state >> PHASE_BITS) - whole;
-    return phase_of(state) == PHASE_IDLE && now - began >= idle_ms &&
-           !has_unread(connection);
+    uint64_t since = idle_since(connection, state);
+    if (since > now || now - since < idle_ms)
+        return false;
+    return phase_of(state) == PHASE_FRESH
+               ? paused_ms(connection) >= PAUSE_TIMES * idle_ms
+               : !has_unread(connection);
+}
+
+/** A new connection may wait with its first request as long as an idle one;
+ *  once the request has begun, it has to arrive like every other. */
+static uint64_t fresh_deadline(const struct connection *connection)
+{
+    const struct options *options = connection->list->server->options;
+    return connection->connected_ms + 1000 * (has_begun(connection)
+                                                  ? options->request_timeout
+                                                  : options->idle_timeout);
+}
+
+/** Is time up? What came while this process was stopped is not too late. */
+static bool is_due(struct connection *connection, uint64_t state, uint64_t now)
+{
+    enum phase phase = phase_of(state);
+    if (state >> PHASE_BITS > now)
+        return false;
+    if (phase != PHASE_FRESH && phase != PHASE_IDLE)
+        return true;
+    if (has_unread(connection))
+        return false;
+    uint64_t deadline = fresh_deadline(connection);
+    if (phase == PHASE_IDLE || deadline <= now)
+        return true;
+    atomic_compare_exchange_strong_explicit(
+        &connection->state, &state, deadline << PHASE_BITS | PHASE_FRESH,
+        memory_order_acq_rel, memory_order_relaxed);
+    return false;
 }
 
 /** Has it left in the middle? The end of its data may come together with the
@@ -246,7 +337,7 @@ static void sweep_one(struct connection *connection, uint64_t now,
     if (look && (left = abandoned(connection, state)))
         connection->gone = true;
     if (phase == PHASE_EXPIRED ||
-        (!left && state >> PHASE_BITS > now &&
+        (!left && !is_due(connection, state, now) &&
          (idle_ms == UINT64_MAX || !idle_for(connection, state, now, idle_ms))))
         return;
     /* Only who swaps this in may touch the socket from here on. */
@@ -254,8 +345,8 @@ static void sweep_one(struct connection *connection, uint64_t now,
             &connection->state, &state, (uint64_t)PHASE_EXPIRED,
             memory_order_acq_rel, memory_order_relaxed))
         return;
-    if (!left && (phase == PHASE_FRESH || phase == PHASE_HEADERS ||
-                  phase == PHASE_READING))
+    if (!left && ((phase == PHASE_FRESH && has_begun(connection)) ||
+                  phase == PHASE_HEADERS || phase == PHASE_READING))
         refuse_late(connection, phase);
     shutdown(connection->fd, SHUT_RDWR);
 }
@@ -269,6 +360,75 @@ void connection_sweep(struct connection_list *list, uint64_t idle_ms, bool look)
          connection = connection->next)
         sweep_one(connection, now, idle_ms, look);
     pthread_mutex_unlock(&list->lock);
+}
+
+/** Those without a request, the ones that are so for longest, in order.
+ *  @return how many, up to most. */
+static size_t longest_idle(const struct connection_list *list, uint64_t before,
+                           struct connection **longest, size_t most)
+{
+    uint64_t since[CONNECTION_EVICT_MAX];
+    size_t count = 0;
+    for (struct connection *connection = list->first; connection;
+         connection = connection->next) {
+        uint64_t idle = idle_since(connection, connection->state);
+        if (idle > before || (count == most && idle >= since[count - 1]))
+            continue;
+        size_t at = count < most ? count++ : count - 1;
+        for (; at > 0 && since[at - 1] > idle; at--) {
+            since[at] = since[at - 1];
+            longest[at] = longest[at - 1];
+        }
+        since[at] = idle;
+        longest[at] = connection;
+    }
+    return count;
+}
+
+void connection_evict(struct connection_list *list)
+{
+    struct connection *longest[CONNECTION_EVICT_MAX];
+    uint64_t now = clock_ms();
+    size_t most = list->capacity.connections, open = list->server->connections;
+    if (open < most + list->evicted || now < list->evict_ms)
+        return;
+    size_t wanted = open + 1 - most - list->evicted;
+    if (wanted < list->capacity.evicted)
+        wanted = list->capacity.evicted;
+    if (wanted > CONNECTION_EVICT_MAX)
+        wanted = CONNECTION_EVICT_MAX;
+    pthread_mutex_lock(&list->lock);
+    size_t before = list->evicted;
+    size_t count = longest_idle(list, now - EVICT_IDLE_MS, longest, wanted);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t state = longest[i]->state;
+        if (!idle_for(longest[i], state, now, EVICT_IDLE_MS) ||
+            !atomic_compare_exchange_strong(&longest[i]->state, &state,
+                                            (uint64_t)PHASE_EXPIRED))
+            continue;
+        shutdown(longest[i]->fd, SHUT_RDWR);
+        longest[i]->evicted = true;
+        list->evicted++;
+    }
+    if (list->evicted == before)
+        list->evict_ms = now + EVICT_AGAIN_MS;
+    pthread_mutex_unlock(&list->lock);
+}
+
+bool connection_may_open(struct connection_list *list)
+{
+    const struct capacity *capacity = &list->capacity;
+    const struct server *server = list->server;
+    if (list->admin)
+        return true;
+    connection_evict(list);
+    size_t evicted = list->evicted;
+    if (evicted > capacity->evicted)
+        evicted = capacity->evicted; /* they still have their descriptors */
+    if (server->connections < capacity->connections + capacity->spare + evicted)
+        return true;
+    metrics_reject(server->service.metrics, CAUSE_CONNECTIONS);
+    return false;
 }
 
 size_t connection_abandon(struct connection_list *list)

@@ -16,15 +16,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "capacity.h"
 #include "exchange.h"
 #include "linger.h"
+#include "pace.h"
 
 struct server;
 struct tls;
 struct MHD_Connection;
 
-/** Beyond --max-connections, to be told 503. */
-enum { SPARE_CONNECTIONS = 256 };
+/** How many are closed for new ones in one search for them. */
+enum { CONNECTION_EVICT_MAX = 32 };
 
 enum phase {
     PHASE_FRESH,     /* connected, no request line yet */
@@ -43,14 +45,18 @@ struct connection {
     void *tls;                     /* gnutls_session_t; NULL: plain */
     struct tls_identity *identity; /* that its session borrows from */
     int fd;
-    bool over;                    /* beyond --max-connections */
-    bool local;                   /* where compressing does not pay */
-    bool lingers;                 /* closed while its client may still send */
-    bool queued;                  /* libmicrohttpd has the answer */
-    bool sent;                    /* it was sent by hand */
-    _Atomic uint64_t state;       /* deadline in ms << 3 | enum phase */
-    atomic_bool gone;             /* the client left: its work is not wanted */
-    uint64_t left_state;          /* the state in which it seemed to have */
+    uint64_t connected_ms;
+    bool over;               /* beyond --max-connections */
+    bool evicted;            /* for new ones; under the list's lock */
+    bool local;              /* where compressing does not pay */
+    bool lingers;            /* closed while its client may still send */
+    bool queued;             /* libmicrohttpd has the answer */
+    bool sent;               /* it was sent by hand */
+    _Atomic uint64_t state;  /* deadline in ms << 3 | enum phase */
+    atomic_bool gone;        /* the client left: its work is not wanted */
+    uint64_t left_state;     /* the state in which it seemed to have */
+    atomic_int refused_with; /* the keeper's status; 0: none */
+    struct pace pace;
     struct connection *next;      /* in the list, under its lock */
     struct connection **previous; /* what points here */
     struct exchange exchange;
@@ -62,6 +68,10 @@ struct connection_list {
     struct tls *tls; /* NULL: plain */
     bool admin;      /* of --admin-listen: without tokens, TLS and limits */
     struct linger_list linger;
+    struct capacity capacity;
+    size_t refused_before;     /* for memory; the keeper's, see pace.c */
+    atomic_size_t evicted;     /* of those in the list */
+    _Atomic uint64_t evict_ms; /* before, it is no use to search for more */
     pthread_mutex_t lock;
     struct connection *first;
 };
@@ -88,8 +98,12 @@ bool connection_enter(struct connection *connection, enum phase phase,
 /** --request-timeout. */
 uint64_t connection_timeout_ms(const struct connection *connection);
 
-/** The next slice of the answer: write it, in the time that is left. */
-bool connection_enter_slice(struct connection *connection);
+/** Where its request stands. */
+enum phase connection_phase(const struct connection *connection);
+
+/** Give it up if it is in that phase, with 503 where that is still of use: it
+ *  holds memory for too long. From the keeper. */
+void connection_give_up(struct connection *connection, enum phase phase);
 
 /** Has the client closed its side, or reset the connection? */
 bool connection_has_left(const struct connection *connection);
@@ -102,12 +116,23 @@ void connection_refuse(struct connection *connection);
 /**
  * Look at every connection: answer 408 to clients too slow to ask, shut down
  * those too slow to listen or idle for too long, and give up the work of those
- * that left. With idle_ms < UINT64_MAX also those that idle that long. With
- * look, which costs a system call for each, also those that left unnoticed; two
- * looks find them.
+ * that left. With idle_ms < UINT64_MAX also those that idle that long, or have
+ * not begun to ask. With look, which costs a system call for each, also those
+ * that left unnoticed; two looks find them.
  */
 void connection_sweep(struct connection_list *list, uint64_t idle_ms,
                       bool look);
+
+/** Where all are taken, those idle for longest give way; what is more than can
+ *  be told 503 is closed at once, better than to hang. false: close it. */
+bool connection_may_open(struct connection_list *list);
+
+/** Is there one more than --max-connections allows? */
+bool connection_is_over(const struct connection_list *list);
+
+/** Make room for one more than there are, where that is one too many: close
+ *  those that have been without a request for longest, a second or more. */
+void connection_evict(struct connection_list *list);
 
 /**
  * Give every connection up: no job of theirs begins any more, no request of

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "../number/base64.h"
@@ -22,11 +21,11 @@
 #include "tokens.h"
 
 enum {
-    KEEPER_MS = 200,       /* how often the keeper looks */
-    LOOK_TURNS = 4,        /* and for clients that left, every so often */
-    HOLD_MS = 50,          /* for handshakes that have begun */
-    CLOSING_IDLE_MS = 250, /* idle connections live while draining */
-    RESERVED_FILES = 64    /* file descriptors that are no connections */
+    KEEPER_MS = 200,      /* how often the keeper looks */
+    STOPPED_MS = 1000,    /* if it has not looked for so long, it could not */
+    LOOK_TURNS = 4,       /* and for clients that left, every so often */
+    HOLD_MS = 50,         /* for handshakes that have begun */
+    CLOSING_IDLE_MS = 250 /* idle connections live while draining */
 };
 
 struct daemon {
@@ -97,14 +96,24 @@ static void *keep(void *argument)
 {
     struct daemon *daemon = argument;
     pthread_setname_np(pthread_self(), "keeper");
+    uint64_t last = clock_ms();
     for (unsigned turn = 0; !daemon->server.stopping; turn++) {
         bool draining = server_life(&daemon->server) >= LIFE_DELAY;
         bool closing = server_life(&daemon->server) >= LIFE_CLOSING;
         linger_wait(&daemon->connections.linger,
                     draining ? KEEPER_MS / 10 : KEEPER_MS);
+        /* Where the process was stopped meanwhile, the event loops first see
+         * what has arrived. */
+        bool stopped = clock_ms() - last > STOPPED_MS;
+        last = clock_ms();
+        if (stopped)
+            continue;
         connection_sweep(&daemon->connections,
                          closing ? CLOSING_IDLE_MS : UINT64_MAX,
                          turn % LOOK_TURNS == 0);
+        pace_keep(&daemon->connections);
+        if (connection_is_over(&daemon->connections))
+            connection_evict(&daemon->connections);
         linger_wait(&daemon->admin_connections.linger, 0);
         connection_sweep(&daemon->admin_connections, UINT64_MAX, false);
         move_on(daemon);
@@ -142,28 +151,6 @@ static bool collect_routes(struct daemon *daemon,
     return daemon->server.service.metrics || no_memory(error, error_bytes);
 }
 
-/** As many connections as the file descriptors allow. */
-static void limit_connections(struct daemon *daemon)
-{
-    struct rlimit files = {0};
-    daemon->server.max_connections = daemon->server.options->max_connections;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur == RLIM_INFINITY ||
-        files.rlim_cur >
-            daemon->server.max_connections + SPARE_CONNECTIONS + RESERVED_FILES)
-        return;
-    const size_t kept = SPARE_CONNECTIONS + RESERVED_FILES;
-    daemon->server.max_connections = files.rlim_cur > 2 * kept
-                                         ? files.rlim_cur - kept
-                                         : files.rlim_cur / 2 + 1;
-    log_event(daemon->server.log, LOG_WARN,
-              "max-connections is %zu: the limit of open files is %lu",
-              daemon->server.max_connections, (unsigned long)files.rlim_cur);
-}
-
 static bool open_listeners(struct daemon *daemon, char *error,
                            size_t error_bytes)
 {
@@ -189,6 +176,34 @@ static bool open_listeners(struct daemon *daemon, char *error,
            listener_open(&daemon->admin, options->admin_listen,
                          (unsigned)options->socket_mode, false, error,
                          error_bytes);
+}
+
+/** As many connections as the file descriptors allow. */
+static bool limit_connections(struct daemon *daemon, char *error,
+                              size_t error_bytes)
+{
+    struct connection_list *list = &daemon->connections;
+    const struct options *options = daemon->server.options;
+    size_t wanted = options->max_connections, files, needed;
+    size_t loops = options->io_threads * daemon->listener_count;
+    bool admin = daemon->admin.fd >= 0;
+    if (!capacity_plan(&list->capacity, wanted, loops, admin, &files,
+                       &needed)) {
+        snprintf(error, error_bytes,
+                 "open files: got a limit of %zu, must be at least %zu", files,
+                 needed);
+        return false;
+    }
+    list->linger.most = list->capacity.lingering;
+    daemon->admin_connections.linger.most = CAPACITY_ADMIN_LINGERING;
+    daemon->admin_connections.capacity.connections = CAPACITY_ADMIN;
+    daemon->server.max_connections = list->capacity.connections;
+    if (list->capacity.connections < wanted)
+        log_event(daemon->server.log, LOG_WARN,
+                  "max-connections is %zu, not %zu: the limit of open files is "
+                  "%zu",
+                  list->capacity.connections, wanted, files);
+    return true;
 }
 
 static bool serve(struct listener *listener, struct connection_list *list,
@@ -249,7 +264,6 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
                    (enum log_level)options->log_level);
     if (!daemon->server.log)
         return no_memory(error, error_bytes);
-    limit_connections(daemon);
     if (options->tls_cert &&
         !(daemon->connections.tls = tls_create(options, error, error_bytes)))
         return false;
@@ -258,6 +272,7 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
         return false;
     if (!collect_routes(daemon, tables, count, error, error_bytes) ||
         !open_listeners(daemon, error, error_bytes) ||
+        !limit_connections(daemon, error, error_bytes) ||
         !start_compute(daemon, error, error_bytes))
         return false;
     daemon->life_ms = clock_ms();

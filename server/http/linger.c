@@ -17,7 +17,8 @@ enum {
 
 bool linger_init(struct linger_list *linger)
 {
-    *linger = (struct linger_list){.epoll = epoll_create1(EPOLL_CLOEXEC)};
+    *linger = (struct linger_list){.epoll = epoll_create1(EPOLL_CLOEXEC),
+                                   .most = LINGER_MAX};
     pthread_mutex_init(&linger->lock, NULL);
     return linger->epoll >= 0;
 }
@@ -25,7 +26,8 @@ bool linger_init(struct linger_list *linger)
 void linger_add(struct linger_list *linger, int fd)
 {
     pthread_mutex_lock(&linger->lock);
-    int copy = linger->count < LINGER_MAX ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    int copy =
+        linger->count < linger->most ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     struct epoll_event event = {.events = EPOLLIN, .data.fd = copy};
     if (copy >= 0 &&
         epoll_ctl(linger->epoll, EPOLL_CTL_ADD, copy, &event) == 0) {

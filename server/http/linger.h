@@ -20,8 +20,8 @@ enum { LINGER_MAX = 32, LINGER_MS = 2000 };
 
 struct linger_list {
     pthread_mutex_t lock;
-    int epoll; /* -1: none */
-    size_t count;
+    int epoll;          /* -1: none */
+    size_t count, most; /* most: up to LINGER_MAX */
     struct {
         int fd;
         uint64_t deadline_ms;
@@ -30,7 +30,7 @@ struct linger_list {
 
 bool linger_init(struct linger_list *linger);
 
-/** Keep a duplicate of the descriptor. Where LINGER_MAX are kept already,
+/** Keep a duplicate of the descriptor. Where most are kept already,
  *  nothing happens: the close that follows is a plain one. */
 void linger_add(struct linger_list *linger, int fd);
 

@@ -17,7 +17,6 @@
 
 enum {
     CONNECTION_BYTES = 32 * 1024, /* headers must fit; half of it is a slice */
-    ADMIN_CONNECTIONS = 32,       /* more wait: of RESERVED_FILES */
     BLOCK_BYTES = 32 * 1024,      /* its buffer for an answer of known length */
     MAX_URI_BYTES = 8 * 1024,
     /* For each argument of a query, libmicrohttpd takes 64 bytes of the
@@ -40,12 +39,16 @@ static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
     struct connection *connection = cls;
     struct exchange *x = &connection->exchange;
     (void)position;
-    if (!connection_enter_slice(connection))
+    /* Each slice that is taken buys the time for the next; for all of them
+     * together see pace.h. */
+    if (!connection_enter(connection, PHASE_WRITING,
+                          connection_timeout_ms(connection)))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     ssize_t bytes = stream_next(x->stream, buffer, room);
     if (bytes < 0)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     x->sent += (size_t)bytes;
+    pace_move(connection, x->sent);
     return bytes > 0 ? bytes : MHD_CONTENT_READER_END_OF_STREAM;
 }
 
@@ -134,6 +137,7 @@ static enum MHD_Result queue(struct connection *connection,
                                     response->header[i].value) != MHD_YES)
             return MHD_NO;
     *status = 0;
+    pace_begin(connection, response->reply.held);
     if (!connection_enter(connection, PHASE_WRITING, timeout))
         return MHD_NO;
     connection->queued = true;
@@ -204,6 +208,7 @@ static enum MHD_Result begin(struct connection *connection, const char *url,
     struct exchange *x = &connection->exchange;
     x->fault = read_head(connection, method, version);
     enum exchange_next next = exchange_begin(x, method, url);
+    pace_begin(connection, x->head.body_bytes);
     if (!connection_enter(connection, PHASE_READING,
                           connection_timeout_ms(connection)))
         return MHD_NO;
@@ -244,6 +249,10 @@ static enum MHD_Result read_body(struct connection *connection,
                                  const char *data, size_t bytes)
 {
     struct exchange *x = &connection->exchange;
+    if (bytes == 0)
+        pace_end(connection);
+    else
+        pace_move(connection, x->received + bytes);
     switch (bytes ? exchange_feed(x, data, bytes) : exchange_finish(x)) {
     case EXCHANGE_READ:
         return MHD_YES;
@@ -316,7 +325,7 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
         return NULL;
     struct exchange *x = &connection->exchange;
     exchange_init(x, list->server);
-    x->over = connection->over;
+    x->over = connection->over && connection_is_over(list);
     x->local = connection->local;
     x->admin = list->admin;
     connection->queued = connection->sent = false;
@@ -339,8 +348,10 @@ static int status_of(const struct connection *connection, bool late,
         return status;
     if (status != 0)
         return 499;
+    if (late && connection->gone)
+        return 499;
     if (late)
-        return connection->gone ? 499 : 408;
+        return connection->refused_with ? connection->refused_with : 408;
     return why == MHD_REQUEST_TERMINATED_WITH_ERROR &&
                    !connection_has_left(connection)
                ? 400
@@ -354,6 +365,7 @@ static void end_exchange(struct connection *connection,
     const struct options *options = x->server->options;
     bool late =
         !connection_enter(connection, PHASE_IDLE, options->idle_timeout * 1000);
+    pace_end(connection);
     x->status = status_of(connection, late, why);
     connection->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;
     exchange_end(x, why != MHD_REQUEST_TERMINATED_COMPLETED_OK &&
@@ -420,19 +432,12 @@ static void notify_connection(void *cls, struct MHD_Connection *mhd,
     *socket_context = open_connection(list, mhd);
 }
 
-/** More than can be told 503 are closed at once: better than to hang. */
 static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
                                          socklen_t bytes)
 {
-    const struct connection_list *list = cls;
-    const struct server *server = list->server;
     (void)from;
     (void)bytes;
-    if (list->admin ||
-        server->connections < server->max_connections + SPARE_CONNECTIONS)
-        return MHD_YES;
-    metrics_reject(server->service.metrics, CAUSE_CONNECTIONS);
-    return MHD_NO;
+    return connection_may_open(cls) ? MHD_YES : MHD_NO;
 }
 
 /* ---- the event loops -------------------------------------------------- */
@@ -463,11 +468,10 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0);
     /* It divides the limit by its threads, whoever has the connections. */
-    unsigned limit =
-        list->admin
-            ? ADMIN_CONNECTIONS
-            : (unsigned)(server->max_connections + 2 * SPARE_CONNECTIONS) *
-                  threads;
+    const struct capacity *capacity = &list->capacity;
+    unsigned limit = (unsigned)(capacity->connections + capacity->spare +
+                                capacity->evicted + threads) *
+                     threads;
     struct MHD_OptionItem more[] = {
         {MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0, NULL},
         {tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0,

@@ -22,10 +22,7 @@ extern const char pages_json[] __attribute__((visibility("hidden")));
 bool pages_is_ready(const struct service *service)
 {
     enum life life = server_life((const struct server *)service);
-    size_t taken =
-        atomic_load_explicit(&service->budget.taken, memory_order_relaxed);
-    return life == LIFE_SERVING &&
-           taken < service->budget.limit - service->budget.limit / 16;
+    return life == LIFE_SERVING && budget_has_room(&service->budget);
 }
 
 static bool finish(struct reply *reply, const char *type,

@@ -323,6 +323,7 @@ static bool infer_answer(void *call, struct reply *reply,
     response_order_bytes(&infer->message, &infer->answer);
     infer->answered =
         response_describe(&infer->message, &infer->answer, reply, problem);
+    reply->held = infer->budget.taken;
     uint64_t now = clock_ns();
     infer->ns[INFERENCE_OUTPUT] = now - start;
     infer->ns[INFERENCE_SUCCESS] = now - infer->started;

@@ -84,6 +84,7 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
         return problem_memory(problem);
     if (call->answer.count > 0) {
         reply->text_bytes = 0;
+        reply->held = call->answer.count;
         reply->tensors[reply->tensor_count++] = &call->answer;
     } else {
         writer_text(reply->writer, "done");

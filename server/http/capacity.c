@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "capacity.h"
+
+#include <dirent.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "connection.h"
+#include "linger.h"
+
+enum {
+    MOST_SPARE = 256,
+    FILES_A_LOOP = 3, /* epoll, eventfd, one just accepted to be closed */
+    OTHER_FILES = 4,  /* that are read anew while it runs */
+    LEAST_FILES = 8   /* with which the shares below are none of them 0 */
+};
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static size_t limit_of_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return SIZE_MAX;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    return files.rlim_cur == RLIM_INFINITY ? SIZE_MAX : files.rlim_cur;
+}
+
+/** Those that were inherited, too. */
+static size_t open_files(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder)
+        return LEAST_FILES;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count; /* "." and ".." among them, and the folder */
+}
+
+bool capacity_plan(struct capacity *capacity, size_t wanted, size_t loops,
+                   bool admin, size_t *files, size_t *needed)
+{
+    size_t fixed = open_files() + FILES_A_LOOP * (loops + admin) + OTHER_FILES +
+                   (admin ? CAPACITY_ADMIN + CAPACITY_ADMIN_LINGERING : 0);
+    *files = limit_of_files();
+    *needed = fixed + LEAST_FILES;
+    if (*files < *needed)
+        return false;
+    size_t left = *files - fixed;
+    capacity->lingering = least(LINGER_MAX, left / 8);
+    capacity->evicted =
+        least(CONNECTION_EVICT_MAX, 1 + least(wanted, left) / 16);
+    left -= capacity->lingering + capacity->evicted;
+    capacity->spare = least(MOST_SPARE, left / 4);
+    if (left - capacity->spare > wanted)
+        capacity->spare = least(MOST_SPARE, left - wanted);
+    capacity->connections = least(wanted, left - capacity->spare);
+    return true;
+}
