@@ -12,18 +12,11 @@
 #include <sys/socket.h>
 
 #include "framing.h"
+#include "head_limits.h"
 #include "server.h"
 #include "tls.h"
 
-enum {
-    CONNECTION_BYTES = 32 * 1024, /* headers must fit; half of it is a slice */
-    BLOCK_BYTES = 32 * 1024,      /* its buffer for an answer of known length */
-    MAX_URI_BYTES = 8 * 1024,
-    /* For each argument of a query, libmicrohttpd takes 64 bytes of the
-     * connection's memory. Version 0.9.75 goes on where they do not fit, with
-     * an answer queued that it never sends. */
-    MAX_ARGUMENTS = 100
-};
+enum { BLOCK_BYTES = 32 * 1024 }; /* for an answer of known length */
 
 /* How it reads a head. 0.9.75 looks for a blank before the colon only at -1,
  * the level that it calls lenient; for the rest see framing. Later versions
@@ -168,6 +161,7 @@ static enum MHD_Result respond(struct connection *connection)
 
 struct head_reader {
     struct headers *headers;
+    struct head_size size;
     struct framing framing;
 };
 
@@ -176,6 +170,7 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
                              const char *value, size_t value_bytes)
 {
     struct head_reader *reader = cls;
+    head_size_add(&reader->size, name, name_bytes, value_bytes);
     if (kind == MHD_GET_ARGUMENT_KIND) {
         headers_argument(reader->headers, name, value);
     } else {
@@ -185,11 +180,12 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
-/** @return what is wrong with its framing; NULL: nothing is. */
-static const char *read_head(struct connection *connection, const char *method,
-                             const char *version)
+/** false: the exchange's problem or fault is set. */
+static bool read_head(struct connection *connection, const char *method,
+                      const char *version)
 {
-    struct head_reader reader = {.headers = &connection->exchange.headers};
+    struct exchange *x = &connection->exchange;
+    struct head_reader reader = {.headers = &x->headers};
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
         connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     headers_clear(reader.headers);
@@ -198,15 +194,34 @@ static const char *read_head(struct connection *connection, const char *method,
                                 MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit,
                                 &reader);
     headers_finish(reader.headers);
-    framing_finish(&reader.framing, method + (info ? info->header_size : 0));
-    return reader.framing.fault;
+    if (info)
+        reader.size.bytes = info->header_size;
+    if (reader.size.cookie_bytes)
+        reader.size.records += (size_t)MHD_get_connection_values_n(
+            connection->mhd, MHD_COOKIE_KIND, NULL, NULL);
+    framing_finish(&reader.framing, method + reader.size.bytes);
+    x->fault = reader.framing.fault;
+    return head_limits_size(&reader.size, &x->problem);
+}
+
+/** Say the exchange's problem by hand, where it takes no response. */
+static void refuse(struct connection *connection)
+{
+    connection_refuse(connection);
+    if (connection->sent)
+        exchange_end(&connection->exchange, false);
 }
 
 static enum MHD_Result begin(struct connection *connection, const char *url,
                              const char *method, const char *version)
 {
     struct exchange *x = &connection->exchange;
-    x->fault = read_head(connection, method, version);
+    if (!read_head(connection, method, version)) {
+        x->method = method;
+        x->head.path = url;
+        refuse(connection);
+        return MHD_NO;
+    }
     enum exchange_next next = exchange_begin(x, method, url);
     pace_begin(connection, x->head.body_bytes);
     if (!connection_enter(connection, PHASE_READING,
@@ -293,26 +308,6 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *mhd,
     return MHD_NO;
 }
 
-/** Refuse a request line that would break the rest of the head. */
-static void check_line(struct connection *connection, const char *uri)
-{
-    struct exchange *x = &connection->exchange;
-    size_t bytes = strlen(uri), arguments = 0;
-    for (const char *at = strchr(uri, '?'); at; at = strchr(at + 1, '&'))
-        arguments++;
-    if (bytes <= MAX_URI_BYTES && arguments <= MAX_ARGUMENTS)
-        return;
-    problem_set(&x->problem, 414, NULL,
-                "path: got %zu bytes and %zu arguments, must be at most %d "
-                "and %d",
-                bytes, arguments, MAX_URI_BYTES, MAX_ARGUMENTS);
-    connection_refuse(connection);
-    /* Whatever libmicrohttpd says of the rest. */
-    shutdown(connection->fd, SHUT_WR);
-    if (connection->sent)
-        exchange_end(x, false);
-}
-
 /** The request line is here; what it returns is the request's state. */
 static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
@@ -329,7 +324,11 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     x->local = connection->local;
     x->admin = list->admin;
     connection->queued = connection->sent = false;
-    check_line(connection, uri);
+    if (!head_limits_line(uri, &x->problem)) {
+        refuse(connection);
+        /* Whatever libmicrohttpd says of the rest. */
+        shutdown(connection->fd, SHUT_WR);
+    }
     return connection;
 }
 
@@ -486,8 +485,8 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
         MHD_OPTION_URI_LOG_CALLBACK, notify_line, list,
         MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, STRICTNESS,
-        MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        (size_t)HEAD_LIMITS_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
+        STRICTNESS, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 void mhd_stop(struct MHD_Daemon *mhd)

@@ -2,6 +2,7 @@
 /* What never becomes a request: no HTTP, or more than a connection holds. Most
  * of it libmicrohttpd answers in its own words; the status is right, the
  * connection closes, and the daemon goes on. */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,6 +194,39 @@ static void test_more_than_fits(void **state)
                     "\r\n\r\n", 431);
 }
 
+/* Of a head whatever its size: its answer or a refusal, never silence. */
+static void expect_an_answer(const char *before, const char *unit, size_t from,
+                             size_t to, size_t step)
+{
+    size_t unit_bytes = strlen(unit);
+    char *request = calloc(1, sizeof POST + 64 + to * unit_bytes);
+    assert_non_null(request);
+    for (size_t count = from; count <= to; count += step) {
+        char *at = stpcpy(request, POST "Content-Length: 18\r\n"
+                                        "Connection: close\r\n");
+        at = stpcpy(at, before);
+        for (size_t i = 0; i < count; i++)
+            at = mempcpy(at, unit, unit_bytes);
+        stpcpy(at, *unit == 'X' ? "\r\n" BODY : "\r\n\r\n" BODY);
+        int fd = fixture_connect(&fixture);
+        char *got = converse(fd, request, NULL);
+        if (!strstr(got, "HTTP/1.1 200 ") && !strstr(got, "HTTP/1.1 431 "))
+            fail_msg("no answer to %zu times %s%s", count, before, unit);
+        free(got);
+        close(fd);
+    }
+    free(request);
+}
+
+static void test_no_size_without_an_answer(void **state)
+{
+    (void)state;
+    expect_an_answer("X: ", "v", 30700, 32700, 50);
+    expect_an_answer("Cookie: a=", "v", 15300, 16400, 25);
+    expect_an_answer("Cookie: ", "c=12; ", 370, 420, 1);
+    expect_an_answer("", "X: y\r\n", 410, 470, 1);
+}
+
 /* What this file refuses at the request line is counted and logged. */
 static void test_a_long_line_is_counted(void **state)
 {
@@ -253,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_odd_but_clear_framing),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_more_than_fits),
+        cmocka_unit_test(test_no_size_without_an_answer),
         cmocka_unit_test(test_a_long_line_is_counted),
         cmocka_unit_test(test_half_of_a_request),
     };

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Clients that leave in the middle, over plain TCP and TLS, with FIN, RST and
+close_notify: each is counted once, as 499, and never as the daemon's fault."""
+import http.client
+import os
+import re
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+from check_connections import connect
+from check_process import Process
+from daemon import Tests
+
+UPLOAD = (b"POST /softmax HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
+          b"\r\nContent-Length: 1000\r\n\r\n" b'{"logits":[1,2,')
+LOGITS = b",".join([b"1"] * 300)
+JACOBIAN = b'{"of":"softmax","logits":[' + LOGITS + b"]}"
+ANSWER = (b"POST /gradient HTTP/1.1\r\nHost: x\r\nContent-Type: "
+          b"application/json\r\nContent-Length: %d\r\n\r\n" % len(JACOBIAN) +
+          JACOBIAN) * 40  # pipelined: more than any socket buffers
+CLIENTS = 5
+
+
+def counted(daemon):
+    """{status: requests} of the endpoints that are asked here."""
+    port = int(re.search(r"admin on http://127.0.0.1:(\d+)", daemon.line)[1])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    found = re.findall(r'softmaxd_requests_total\{endpoint="(?:softmax|gradient'
+                       r')",status="(\d+)"\} (\d+)', text)
+    sums = {}
+    for status, count in found:
+        sums[status] = sums.get(status, 0) + int(count)
+    return sums
+
+
+def leave(client, how):
+    if how == "RST":
+        client.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER
+    elif how == "close_notify":
+        client.settimeout(0.2)
+        try:
+            client.unwrap()
+        except OSError:
+            pass
+    client.close()
+
+
+def wait_for(daemon, count):
+    end = time.monotonic() + 20
+    while counted(daemon).get("499", 0) < count and time.monotonic() < end:
+        time.sleep(0.05)
+    return counted(daemon)
+
+
+def check(tests, name, daemon, opening, ways):
+    before = 0
+    for request, what in (UPLOAD, "an upload"), (ANSWER, "an answer"):
+        for how in ways:
+            clients = [opening() for _ in range(CLIENTS)]
+            for client in clients:
+                client.sendall(request)
+            time.sleep(0.1)  # in the middle, as far as that goes
+            for client in clients:
+                leave(client, how)
+            before += CLIENTS
+            got = wait_for(daemon, before)
+            tests.check(f"{name}: {how} in {what} is a 499",
+                        got.get("499") == before and
+                        not any(status[0] in "45" and status != "499"
+                                for status in got), str(got))
+    tests.check(f"{name}: it ends", daemon.end() == 0)
+
+
+def main():
+    tests = Tests()
+    admin = ("--admin-listen", "127.0.0.1:0")
+    daemon = Process(*admin)
+    check(tests, "plain", daemon, lambda: connect(daemon), ("FIN", "RST"))
+    with tempfile.TemporaryDirectory() as folder:
+        key, cert = os.path.join(folder, "key"), os.path.join(folder, "cert")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+             "-keyout", key, "-out", cert], capture_output=True, check=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        secure = Process("--tls-cert", cert, "--tls-key", key, *admin)
+        check(tests, "TLS", secure, lambda: context.wrap_socket(
+            connect(secure)), ("FIN", "RST", "close_notify"))
+    sys.exit(tests.failed != 0)
+
+
+if __name__ == "__main__":
+    main()
