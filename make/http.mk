@@ -37,6 +37,11 @@ $(O)/peer_echo: $(O)/tests/bench/peer_echo.o
 bench-http: $(O)/softmaxd $(O)/peer_echo $(O)/tests/bench/bench_binary
 	python3 tests/bench/bench_http.py $(B) $(wordlist 2,3,$^) $< $(BENCH_PYTHON)
 
+.PHONY: bench-request
+## bench-request: instructions of a small request beside a bare echo (valgrind)
+bench-request: $(O)/softmaxd $(O)/peer_echo
+	tests/bench/bench_request.py $^ $(B)/bench-request.json
+
 .PHONY: bench-http-deps
 ## bench-http-deps: FastAPI and PyTorch in build/bench-venv, for bench-http
 bench-http-deps: bench-deps
