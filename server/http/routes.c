@@ -14,10 +14,9 @@ bool routes_add(struct routes *routes, const struct route *table, size_t count)
 
 static bool path_matches(const char *pattern, const char *path)
 {
-    size_t bytes = strlen(pattern);
-    if (bytes > 0 && pattern[bytes - 1] == '*')
-        return strncmp(pattern, path, bytes - 1) == 0;
-    return strcmp(pattern, path) == 0;
+    while (*pattern && *pattern == *path)
+        pattern++, path++;
+    return *pattern == *path || (*pattern == '*' && !pattern[1]);
 }
 
 static const char *allow_of(bool get, bool post)

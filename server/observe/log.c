@@ -225,9 +225,13 @@ static const bool safe[256] = {
 static void add_quoted(struct line *line, const char *text, size_t most)
 {
     static const char hex[] = "0123456789abcdef";
+    size_t plain = 0; /* most texts are no more than that */
+    while (plain < most && safe[(unsigned char)text[plain]])
+        plain++;
+    *line->end++ = '"';
+    add_bytes(line, text, plain);
     char *end = line->end;
-    *end++ = '"';
-    for (size_t i = 0; i < most && text[i]; i++) {
+    for (size_t i = plain; i < most && text[i]; i++) {
         unsigned char c = (unsigned char)text[i];
         if (safe[c]) {
             *end++ = (char)c;
