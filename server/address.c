@@ -34,7 +34,7 @@ bool address_valid(const char *address)
 {
     char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
     if (strncmp(address, "unix:", 5) == 0)
-        return address[5] != '\0';
+        return address[5] != '\0' && address[5] != '@';
     return address_split(address, host, sizeof host, port, sizeof port);
 }
 

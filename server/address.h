@@ -20,7 +20,8 @@ bool address_split(const char *address, char *host, size_t host_bytes,
 /* What an address must be. */
 #define ADDRESS_RULE "host:port, [::1]:port or unix:/path"
 
-/** Is it ADDRESS_RULE? */
+/** Is it ADDRESS_RULE? unix:@name is not: whoever is in the network namespace
+ *  may connect to it, whatever --socket-mode says. */
 bool address_valid(const char *address);
 
 /** Is it a Unix socket's or the loopback interface's? */

@@ -61,8 +61,8 @@ static void announce(struct daemon *daemon, const struct options *options)
     printf("softmaxd " SMX_VERSION " listening on");
     for (size_t i = 0; (address = daemon_address(daemon, i)); i++)
         printf("%s %s", i ? "," : "", address);
-    if ((address = daemon_admin_address(daemon)))
-        printf(", admin on %s", address);
+    for (size_t i = 0; (address = daemon_admin_address(daemon, i)); i++)
+        printf("%s %s", i ? "," : ", admin on", address);
     printf(" (%s, %lu io, %zu compute)\n",
            smx_isa_name(smx_context_isa(compute)),
            (unsigned long)options->io_threads, smx_context_threads(compute));

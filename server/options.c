@@ -58,7 +58,8 @@ enum { MIB = 1 << 20, THREADS_MOST = 1024, SECONDS_MOST = 86400 * 365 };
 
 static const struct option_row table[] = {
     {"listen", "ADDR", LIST, AT(listen), 0, NULL, DEFAULT_LISTEN, 0, 0, NULL,
-     "host:port, [::1]:port or unix:/path; port 0 picks one; repeatable"},
+     "host:port, [::1]:port, *:port or unix:/path; port 0 picks one; "
+     "repeatable"},
     {"admin-listen", "ADDR", ADDRESS, AT(admin_listen), 0, NULL, "none", 0, 0,
      NULL, "health, readiness, metrics and version, without tokens or TLS"},
     {"socket-mode", "MODE", OCTAL, AT(socket_mode), 0660, NULL, NULL, 0, 0777,

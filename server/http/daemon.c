@@ -32,9 +32,8 @@ struct daemon {
     struct server server;
     struct connection_list connections;
     struct connection_list admin_connections;
-    struct listener listeners[OPTIONS_MAX_LISTEN];
-    size_t listener_count;
-    struct listener admin;    /* --admin-listen: open until the end */
+    struct listener_list listeners;
+    struct listener_list admin; /* --admin-listen: open until the end */
     _Atomic uint64_t life_ms; /* when the server's life began; set before it */
     pthread_t keeper;         /* sweeps connections, moves life on */
     bool keeper_runs;         /* it was started */
@@ -52,16 +51,16 @@ static void enter_life(struct daemon *daemon, enum life life)
 static void close_listeners(struct daemon *daemon)
 {
     const struct timespec hold = {0, HOLD_MS * 1000000L};
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        listener_hold(&daemon->listeners[i]);
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        listener_hold(&daemon->listeners.one[i]);
     nanosleep(&hold, NULL);
-    for (size_t i = 0; i < daemon->listener_count; i++) {
+    for (size_t i = 0; i < daemon->listeners.count; i++) {
         for (int waits = 0; waits < 20; waits++) {
-            if (listener_empty(&daemon->listeners[i]))
+            if (listener_empty(&daemon->listeners.one[i]))
                 break;
             nanosleep(&hold, NULL);
         }
-        listener_shut(&daemon->listeners[i]);
+        listener_shut(&daemon->listeners.one[i]);
     }
 }
 
@@ -155,27 +154,17 @@ static bool open_listeners(struct daemon *daemon, char *error,
                            size_t error_bytes)
 {
     const struct options *options = daemon->server.options;
+    unsigned mode = (unsigned)options->socket_mode;
+    bool ok = true, tls = daemon->connections.tls;
     size_t inherited = listener_inherited();
-    size_t count = inherited ? inherited : options->listen_count;
-    if (count > OPTIONS_MAX_LISTEN)
-        count = OPTIONS_MAX_LISTEN;
-    for (size_t i = 0; i < count; i++) {
-        struct listener *listener = &daemon->listeners[i];
-        bool ok =
-            inherited
-                ? listener_adopt(listener, (int)i, daemon->connections.tls,
-                                 error, error_bytes)
-                : listener_open(listener, options->listen[i],
-                                (unsigned)options->socket_mode,
-                                daemon->connections.tls, error, error_bytes);
-        if (!ok)
-            return false;
-        daemon->listener_count++;
-    }
-    return !options->admin_listen ||
-           listener_open(&daemon->admin, options->admin_listen,
-                         (unsigned)options->socket_mode, false, error,
-                         error_bytes);
+    for (size_t i = 0; ok && i < inherited && i < LISTENERS_MAX; i++)
+        ok = listener_adopt(&daemon->listeners, i, tls, error, error_bytes);
+    for (size_t i = 0; ok && !inherited && i < options->listen_count; i++)
+        ok = listener_open(&daemon->listeners, options->listen[i], mode, tls,
+                           error, error_bytes);
+    return ok && (!options->admin_listen ||
+                  listener_open(&daemon->admin, options->admin_listen, mode,
+                                false, error, error_bytes));
 }
 
 /** As many connections as the file descriptors allow. */
@@ -185,10 +174,9 @@ static bool limit_connections(struct daemon *daemon, char *error,
     struct connection_list *list = &daemon->connections;
     const struct options *options = daemon->server.options;
     size_t wanted = options->max_connections, files, needed;
-    size_t loops = options->io_threads * daemon->listener_count;
-    bool admin = daemon->admin.fd >= 0;
-    if (!capacity_plan(&list->capacity, wanted, loops, admin, &files,
-                       &needed)) {
+    size_t loops = options->io_threads * daemon->listeners.count;
+    if (!capacity_plan(&list->capacity, wanted, loops, daemon->admin.count,
+                       &files, &needed)) {
         snprintf(error, error_bytes,
                  "open files: got a limit of %zu, must be at least %zu", files,
                  needed);
@@ -206,25 +194,20 @@ static bool limit_connections(struct daemon *daemon, char *error,
     return true;
 }
 
-static bool serve(struct listener *listener, struct connection_list *list,
-                  char *error, size_t error_bytes)
+static bool serve(struct listener_list *listeners,
+                  struct connection_list *connections, char *error,
+                  size_t error_bytes)
 {
-    bool tls = list->tls && !listener->local;
-    listener->mhd = mhd_start(list, listener->fd, tls);
-    if (!listener->mhd)
-        snprintf(error, error_bytes, "cannot serve %s", listener->url);
-    return listener->mhd;
-}
-
-static bool serve_all(struct daemon *daemon, char *error, size_t error_bytes)
-{
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        if (!serve(&daemon->listeners[i], &daemon->connections, error,
-                   error_bytes))
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *listener = &listeners->one[i];
+        bool tls = connections->tls && !listener->local;
+        listener->mhd = mhd_start(connections, listener->fd, tls);
+        if (!listener->mhd) {
+            snprintf(error, error_bytes, "cannot serve %s", listener->url);
             return false;
-    return daemon->admin.fd < 0 ||
-           serve(&daemon->admin, &daemon->admin_connections, error,
-                 error_bytes);
+        }
+    }
+    return true;
 }
 
 static bool start_compute(struct daemon *daemon, char *error,
@@ -276,7 +259,8 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
         !start_compute(daemon, error, error_bytes))
         return false;
     daemon->life_ms = clock_ms();
-    if (!serve_all(daemon, error, error_bytes))
+    if (!serve(&daemon->listeners, &daemon->connections, error, error_bytes) ||
+        !serve(&daemon->admin, &daemon->admin_connections, error, error_bytes))
         return false;
     daemon->keeper_runs =
         pthread_create(&daemon->keeper, NULL, keep, daemon) == 0;
@@ -296,7 +280,6 @@ struct daemon *daemon_start(const struct options *options,
     daemon->server.service.budget.limit = options->memory_limit;
     daemon->server.service.max_body = options->max_body;
     daemon->server.service.is_ready = pages_is_ready;
-    daemon->admin.fd = -1;
     daemon->admin_connections.admin = true;
     if (!connection_list_init(&daemon->connections, &daemon->server) ||
         !connection_list_init(&daemon->admin_connections, &daemon->server))
@@ -311,12 +294,12 @@ struct daemon *daemon_start(const struct options *options,
 
 const char *daemon_address(const struct daemon *daemon, size_t i)
 {
-    return i < daemon->listener_count ? daemon->listeners[i].url : NULL;
+    return i < daemon->listeners.count ? daemon->listeners.one[i].url : NULL;
 }
 
-const char *daemon_admin_address(const struct daemon *daemon)
+const char *daemon_admin_address(const struct daemon *daemon, size_t i)
 {
-    return daemon->admin.fd < 0 ? NULL : daemon->admin.url;
+    return i < daemon->admin.count ? daemon->admin.one[i].url : NULL;
 }
 
 struct service *daemon_service(struct daemon *daemon)
@@ -367,9 +350,10 @@ size_t daemon_in_flight(const struct daemon *daemon)
 
 void daemon_unlink(struct daemon *daemon)
 {
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        listener_unlink(&daemon->listeners[i]);
-    listener_unlink(&daemon->admin);
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        listener_unlink(&daemon->listeners.one[i]);
+    for (size_t i = 0; i < daemon->admin.count; i++)
+        listener_unlink(&daemon->admin.one[i]);
 }
 
 /* ---- stop ------------------------------------------------------------- */
@@ -379,19 +363,23 @@ void daemon_unlink(struct daemon *daemon)
 static void settle_jobs(struct daemon *daemon)
 {
     const struct timespec pause = {0, 5 * 1000000L};
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        listener_shut(&daemon->listeners[i]);
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        listener_shut(&daemon->listeners.one[i]);
     while (connection_abandon(&daemon->connections) > 0)
         nanosleep(&pause, NULL);
 }
 
-static void stop_serving(struct listener *listener)
+static void stop_serving(struct listener_list *listeners)
 {
-    if (!listener->mhd)
-        return;
-    mhd_stop(listener->mhd); /* closes the socket */
-    listener->mhd = NULL;
-    listener->fd = -1;
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *listener = &listeners->one[i];
+        if (listener->mhd) {
+            mhd_stop(listener->mhd); /* closes the socket */
+            listener->mhd = NULL;
+            listener->fd = -1;
+        }
+        listener_close(listener);
+    }
 }
 
 void daemon_stop(struct daemon *daemon)
@@ -402,12 +390,8 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->keeper_runs)
         pthread_join(daemon->keeper, NULL);
     settle_jobs(daemon);
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        stop_serving(&daemon->listeners[i]);
+    stop_serving(&daemon->listeners);
     stop_serving(&daemon->admin);
-    for (size_t i = 0; i < daemon->listener_count; i++)
-        listener_close(&daemon->listeners[i]);
-    listener_close(&daemon->admin);
     jobs_free(daemon->server.jobs);
     smx_context_free(daemon->server.service.compute);
     tls_free(daemon->connections.tls);

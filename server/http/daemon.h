@@ -35,8 +35,8 @@ struct daemon *daemon_start(const struct options *options,
  *  NULL beyond the last. Borrowed. */
 const char *daemon_address(const struct daemon *daemon, size_t i);
 
-/** Where --admin-listen is; NULL: nowhere. Borrowed. */
-const char *daemon_admin_address(const struct daemon *daemon);
+/** The same of --admin-listen. */
+const char *daemon_admin_address(const struct daemon *daemon, size_t i);
 
 /** What the compute pool and the budget of this daemon are. */
 struct service *daemon_service(struct daemon *daemon);

@@ -21,11 +21,10 @@
 
 enum { BACKLOG = 4096, FIRST_INHERITED = 3 };
 
-static bool fail(struct listener *listener, const char *address,
-                 const char *reason, char *error, size_t error_bytes)
+static bool fail(const char *address, const char *reason, char *error,
+                 size_t error_bytes)
 {
     snprintf(error, error_bytes, "cannot listen on %s: %s", address, reason);
-    listener_close(listener);
     return false;
 }
 
@@ -94,58 +93,125 @@ static bool open_local(struct listener *listener, const char *path,
     return chmod(path, (mode_t)mode) == 0 && listen(listener->fd, BACKLOG) == 0;
 }
 
-static bool open_info(struct listener *listener, const struct addrinfo *info)
+static int open_info(const struct addrinfo *info)
 {
     const int on = 1, off = 0;
-    listener->fd =
+    int fd =
         socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener->fd < 0)
-        return false;
-    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (info->ai_family == AF_INET6)
-        setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(listener->fd, info->ai_addr, info->ai_addrlen) == 0 &&
-        listen(listener->fd, BACKLOG) == 0)
-        return true;
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) == 0 &&
+        listen(fd, BACKLOG) == 0)
+        return fd;
     int reason = errno;
-    close(listener->fd);
-    listener->fd = -1;
+    close(fd);
     errno = reason;
-    return false;
+    return -1;
 }
 
-static bool open_tcp(struct listener *listener, const char *address, bool tls,
+/** Have an address that asks for any port take that of an open socket. */
+static void take_port(struct addrinfo *info, int fd)
+{
+    struct sockaddr_in6 other;
+    socklen_t bytes = sizeof other;
+    /* Both families have the port in the same place. */
+    struct sockaddr_in6 *address = (void *)info->ai_addr;
+    if (address->sin6_port == 0 &&
+        getsockname(fd, (struct sockaddr *)&other, &bytes) == 0)
+        address->sin6_port = other.sin6_port;
+}
+
+/** Does this machine lack the address, so that the others do? */
+static bool is_absent(int reason)
+{
+    return reason == EAFNOSUPPORT || reason == EADDRNOTAVAIL;
+}
+
+/** A hosts file may have a name twice. */
+static bool is_double(const struct addrinfo *first, const struct addrinfo *info)
+{
+    while (first != info &&
+           (first->ai_addrlen != info->ai_addrlen ||
+            memcmp(first->ai_addr, info->ai_addr, info->ai_addrlen) != 0))
+        first = first->ai_next;
+    return first != info;
+}
+
+/** Listen on each address. @return 0, or an errno where one is in use or none
+ *  is left. */
+static int open_all(struct listener_list *list, struct addrinfo *first,
+                    bool tls)
+{
+    int opened = -1, absent = EADDRNOTAVAIL;
+    for (struct addrinfo *info = first; info; info = info->ai_next) {
+        if (opened >= 0)
+            take_port(info, opened);
+        if (is_double(first, info))
+            continue;
+        if (list->count == LISTENERS_MAX)
+            return EMFILE;
+        int fd = open_info(info);
+        if (fd < 0 && !is_absent(errno))
+            return errno;
+        if (fd < 0) {
+            absent = errno;
+            continue;
+        }
+        struct listener *listener = &list->one[list->count++];
+        *listener = (struct listener){.fd = opened = fd};
+        take_port(info, opened); /* so that its double is told */
+        describe(listener, tls);
+    }
+    return opened < 0 ? absent : 0;
+}
+
+/** @return 0, an errno, or one of getaddrinfo's as a message in *reason. */
+static int open_host(struct listener_list *list, const char *host,
+                     const char *port, bool tls, const char **reason)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int code = getaddrinfo(host, port, &hints, &found);
+    if (code != 0) {
+        *reason = gai_strerror(code);
+        return EINVAL;
+    }
+    code = open_all(list, found, tls);
+    *reason = strerror(code);
+    freeaddrinfo(found);
+    return code;
+}
+
+static bool open_tcp(struct listener_list *list, const char *address, bool tls,
                      char *error, size_t error_bytes)
 {
     char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
+    const char *reason = NULL;
     if (!address_split(address, host, sizeof host, port, sizeof port))
-        return fail(listener, address, "must be " ADDRESS_RULE, error,
-                    error_bytes);
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-                             .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
-    int code = getaddrinfo(*host ? host : NULL, port, &hints, &list);
-    if (code != 0)
-        return fail(listener, address, gai_strerror(code), error, error_bytes);
-    bool ok = false;
-    for (struct addrinfo *info = list; info && !ok; info = info->ai_next)
-        ok = open_info(listener, info);
-    int reason = errno;
-    freeaddrinfo(list);
-    if (!ok)
-        return fail(listener, address, strerror(reason), error, error_bytes);
-    describe(listener, tls);
-    return true;
+        return fail(address, "must be " ADDRESS_RULE, error, error_bytes);
+    bool everywhere =
+        !*host || strcmp(host, "*") == 0 || strcmp(host, "::") == 0;
+    int code = open_host(list, everywhere ? "::" : host, port, tls, &reason);
+    if (everywhere && is_absent(code))
+        code = open_host(list, "0.0.0.0", port, tls, &reason);
+    return code == 0 || fail(address, reason, error, error_bytes);
 }
 
-bool listener_open(struct listener *listener, const char *address,
+bool listener_open(struct listener_list *list, const char *address,
                    unsigned mode, bool tls, char *error, size_t error_bytes)
 {
-    *listener = (struct listener){.fd = -1};
     if (strncmp(address, "unix:", 5) != 0)
-        return open_tcp(listener, address, tls, error, error_bytes);
+        return open_tcp(list, address, tls, error, error_bytes);
+    if (list->count == LISTENERS_MAX)
+        return fail(address, strerror(EMFILE), error, error_bytes);
+    struct listener *listener = &list->one[list->count++];
+    *listener = (struct listener){.fd = -1};
     if (!open_local(listener, address + 5, mode))
-        return fail(listener, address, strerror(errno), error, error_bytes);
+        return fail(address, strerror(errno), error, error_bytes);
     describe(listener, tls);
     return true;
 }
@@ -162,21 +228,21 @@ size_t listener_inherited(void)
     return n;
 }
 
-bool listener_adopt(struct listener *listener, int number, bool tls,
+bool listener_adopt(struct listener_list *list, size_t number, bool tls,
                     char *error, size_t error_bytes)
 {
-    int listening = 0;
+    int listening = 0, fd = FIRST_INHERITED + (int)number;
     socklen_t bytes = sizeof listening;
     char name[32];
-    *listener = (struct listener){.fd = FIRST_INHERITED + number};
-    snprintf(name, sizeof name, "inherited socket %d", listener->fd);
-    if (getsockopt(listener->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening,
-                   &bytes) != 0)
-        return fail(listener, name, strerror(errno), error, error_bytes);
+    snprintf(name, sizeof name, "inherited socket %d", fd);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &bytes) != 0)
+        return fail(name, strerror(errno), error, error_bytes);
     if (!listening)
-        return fail(listener, name, "it does not listen", error, error_bytes);
-    fcntl(listener->fd, F_SETFD, FD_CLOEXEC);
-    fcntl(listener->fd, F_SETFL, fcntl(listener->fd, F_GETFL) | O_NONBLOCK);
+        return fail(name, "it does not listen", error, error_bytes);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    struct listener *listener = &list->one[list->count++];
+    *listener = (struct listener){.fd = fd};
     describe(listener, tls);
     return true;
 }

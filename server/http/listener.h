@@ -19,14 +19,23 @@ struct listener {
     struct MHD_Daemon *mhd;       /* that accepts from it */
 };
 
+/** Those that serve the same: of --listen, or of --admin-listen. */
+enum { LISTENERS_MAX = 32 };
+
+struct listener_list {
+    struct listener one[LISTENERS_MAX];
+    size_t count;
+};
+
 /**
- * Listen on "host:port", "[::1]:port", ":port" (every address) or
- * "unix:/path" (mode: of the socket). A Unix socket that nobody listens on any
- * more is replaced.
+ * Listen on "host:port", "[::1]:port", ":port" or "*:port" (every address), or
+ * "unix:/path" (mode: of the socket). A name stands for all its addresses, on
+ * one port. Where this machine has no IPv6, "[::]:port" is "0.0.0.0:port". A
+ * Unix socket that nobody listens on any more is replaced.
  *
- * @return false with one line in error; nothing is open.
+ * @return false with one line in error; what is open already stays so.
  */
-bool listener_open(struct listener *listener, const char *address,
+bool listener_open(struct listener_list *list, const char *address,
                    unsigned mode, bool tls, char *error, size_t error_bytes);
 
 /** How many sockets the service manager hands over (LISTEN_FDS); they are
@@ -34,7 +43,7 @@ bool listener_open(struct listener *listener, const char *address,
 size_t listener_inherited(void);
 
 /** Take over such a socket; number: which of them, from 0. */
-bool listener_adopt(struct listener *listener, int number, bool tls,
+bool listener_adopt(struct listener_list *list, size_t number, bool tls,
                     char *error, size_t error_bytes);
 
 /**

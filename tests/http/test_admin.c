@@ -65,7 +65,7 @@ static const char *flag(const char *name, const char *value)
 static void start(const char *const *flags)
 {
     fixture_start_routes(&fixture, flags, &slow_routes);
-    admin = daemon_admin_address(fixture.daemon);
+    admin = daemon_admin_address(fixture.daemon, 0);
     assert_non_null(admin);
 }
 
@@ -112,7 +112,7 @@ static void test_its_pages_alone(void **state)
     check(fixture.url, (struct http_request){.path = "/metrics"}, 200, NULL);
     fixture_stop(&fixture);
     fixture_start(&fixture, NULL);
-    assert_null(daemon_admin_address(fixture.daemon));
+    assert_null(daemon_admin_address(fixture.daemon, 0));
     fixture_stop(&fixture);
 }
 
