@@ -2,13 +2,14 @@
 LINT_SRC := $(wildcard lib/*.[ch] lib/*/*.[ch] server/*.[ch] server/*/*.[ch] tests/*/*.[ch])
 
 .PHONY: lint
-## lint: format, banned functions, sizes, analysers, gcc and clang -Werror
+## lint: format, banned functions, sizes, structure, analysers, -Werror
 lint: lint-text lint-analyse lint-werror
 
 .PHONY: lint-text
 lint-text:
 	@clang-format --dry-run -Werror $(LINT_SRC)
 	@scripts/lint.sh $(LINT_SRC)
+	@scripts/structure.py $(LINT_SRC)
 	shellcheck -x -e SC2317 scripts/*.sh tests/*/*.sh docker/*.sh .ci/run
 
 # cppcheck knows no vector types and follows no pointer inside a struct: arrays

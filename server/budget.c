@@ -45,7 +45,7 @@ bool budget_take(struct budget *budget, size_t bytes)
     return false;
 }
 
-static bool refuse(struct budget *budget, struct problem *problem)
+static bool refuse_charge(struct budget *budget, struct problem *problem)
 {
     struct budget *whole = budget->whole ? budget->whole : budget;
     atomic_fetch_add_explicit(&whole->refused, 1, memory_order_relaxed);
@@ -56,7 +56,7 @@ bool budget_reserve(struct budget *budget, size_t bytes,
                     struct problem *problem)
 {
     if (bytes <= budget->limit && !budget_take(budget->whole, bytes))
-        return refuse(budget, problem);
+        return refuse_charge(budget, problem);
     if (bytes <= budget->limit)
         budget->reserved = bytes;
     return true; /* what is larger is found to be so when it is charged */
@@ -75,7 +75,7 @@ bool budget_charge(struct budget *budget, size_t bytes, struct problem *problem)
     size_t taken = atomic_load_explicit(&budget->taken, memory_order_relaxed);
     if (!budget->whole ||
         (bytes <= budget->limit && taken <= budget->limit - bytes))
-        return refuse(budget, problem);
+        return refuse_charge(budget, problem);
     size_t needed = bytes > SIZE_MAX - taken ? SIZE_MAX : taken + bytes;
     return problem_reject(problem, CAUSE_TOO_LARGE,
                           "memory: got a request that needs %zu bytes or "

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "json/reader.h"
+#include "element.h"
 #include "softmax.h"
 #include "tensor.h"
 

@@ -16,8 +16,8 @@
 
 enum { KEPT_BLOCKS = 8 }; /* by a thread, at most */
 
-struct block {
-    struct block *next;
+struct free_block {
+    struct free_block *next;
     size_t bytes;
     _Alignas(max_align_t) char data[];
 };
@@ -28,29 +28,29 @@ static pthread_key_t kept; /* a thread's first block */
 
 static void free_all(void *first)
 {
-    for (struct block *block = first, *next; block; block = next) {
+    for (struct free_block *block = first, *next; block; block = next) {
         next = block->next;
         free(block);
     }
 }
 
-static void prepare(void)
+static void prepare_thread(void)
 {
     keeps = !SANITIZED && pthread_key_create(&kept, free_all) == 0;
 }
 
 void *freelist_take(size_t bytes)
 {
-    pthread_once(&once, prepare);
-    struct block *first = keeps ? pthread_getspecific(kept) : NULL;
-    for (struct block **at = &first; *at; at = &(*at)->next)
+    pthread_once(&once, prepare_thread);
+    struct free_block *first = keeps ? pthread_getspecific(kept) : NULL;
+    for (struct free_block **at = &first; *at; at = &(*at)->next)
         if ((*at)->bytes == bytes) {
-            struct block *block = *at;
+            struct free_block *block = *at;
             *at = block->next;
             pthread_setspecific(kept, first);
             return block->data;
         }
-    struct block *block = malloc(sizeof *block + bytes);
+    struct free_block *block = malloc(sizeof *block + bytes);
     if (!block)
         return NULL;
     block->bytes = bytes;
@@ -61,11 +61,11 @@ void freelist_give(void *data)
 {
     if (!data)
         return;
-    struct block *block =
-        (struct block *)((char *)data - offsetof(struct block, data));
+    struct free_block *block =
+        (struct free_block *)((char *)data - offsetof(struct free_block, data));
     block->next = keeps ? pthread_getspecific(kept) : NULL;
     size_t count = 0;
-    for (const struct block *at = block->next; at; at = at->next)
+    for (const struct free_block *at = block->next; at; at = at->next)
         count++;
     if (!keeps || count >= KEPT_BLOCKS || pthread_setspecific(kept, block) != 0)
         free(block);

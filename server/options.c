@@ -168,8 +168,8 @@ static void rule_of(const struct option_row *row, char *rule, size_t bytes)
     }
 }
 
-static bool refuse(const struct option_row *row, const char *from,
-                   const char *text, char *error, size_t error_bytes)
+static bool refuse_value(const struct option_row *row, const char *from,
+                         const char *text, char *error, size_t error_bytes)
 {
     char rule[160];
     rule_of(row, rule, sizeof rule);
@@ -226,11 +226,11 @@ static bool set_value(struct options *options, const struct option_row *row,
     }
     if (row->choices)
         return set_choice(options, row, text) ||
-               refuse(row, from, text, error, error_bytes);
+               refuse_value(row, from, text, error, error_bytes);
     uint64_t number;
     if (!parse_number(text, row->kind, &number) || number < row->least ||
         number > row->most)
-        return refuse(row, from, text, error, error_bytes);
+        return refuse_value(row, from, text, error, error_bytes);
     *number_of(options, row) = number;
     return true;
 }

@@ -8,6 +8,7 @@
 
 #include "request.h"
 #include "shapes.h"
+#include "task.h"
 
 enum member_kind {
     MEMBER_TENSOR,  /* struct tensor */

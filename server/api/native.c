@@ -34,9 +34,9 @@ static bool begin_member(struct call *call, const char *name,
     return true;
 }
 
-static bool begin_value(void *cls, const struct reader_path *path,
-                        struct reader_destination *destination,
-                        struct problem *problem)
+static bool choose_destination(void *cls, const struct reader_path *path,
+                               struct reader_destination *destination,
+                               struct problem *problem)
 {
     if (path->depth == 1 && path->step[0].name)
         return begin_member(cls, path->step[0].name, destination, problem);
@@ -87,7 +87,7 @@ static void *call_begin(struct service *service, enum operation operation,
     budget_init_part(&call->budget, &service->budget);
     request_init(&call->request, operation, &call->budget);
     call->reader = reader_create(
-        &(struct reader_client){.begin = begin_value,
+        &(struct reader_client){.begin = choose_destination,
                                 .scalar = end_scalar,
                                 .cls = call,
                                 .isa = smx_context_isa(service->compute)},

@@ -8,6 +8,7 @@
 
 #include "request.h"
 #include "shapes.h"
+#include "task.h"
 
 struct output_kind {
     const char *name;

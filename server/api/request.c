@@ -24,32 +24,6 @@ void request_init(struct request *request, enum operation operation,
             member_tensor(request, &members[i])->budget = budget;
 }
 
-unsigned operation_tasks(enum operation operation)
-{
-    static const unsigned tasks[] = {
-        [OPERATION_SOFTMAX] = TASK_SOFTMAX | TASK_LOG_SOFTMAX,
-        [OPERATION_LOSS] = TASK_LOSS,
-        [OPERATION_GRADIENT] =
-            TASK_LOSS_GRADIENT | TASK_PRODUCT | TASK_JACOBIAN,
-    };
-    return tasks[operation];
-}
-
-enum task request_task(const struct request *request)
-{
-    switch (request->operation) {
-    case OPERATION_SOFTMAX:
-        return request->log ? TASK_LOG_SOFTMAX : TASK_SOFTMAX;
-    case OPERATION_LOSS:
-        return TASK_LOSS;
-    case OPERATION_GRADIENT:
-        break;
-    }
-    if (request->of == OF_LOSS)
-        return TASK_LOSS_GRADIENT;
-    return request->upstream.type == TENSOR_NONE ? TASK_JACOBIAN : TASK_PRODUCT;
-}
-
 void request_free(struct request *request)
 {
     for (size_t i = 0; i < member_count; i++)
@@ -100,10 +74,10 @@ bool request_has_option(const struct request *request, const char *name)
 
 /* Where an option can come from: what it is called there, what a problem points
  * at, and whether tensors can come from there as well. */
-enum source { SOURCE_BODY, SOURCE_PARAMETERS, SOURCE_QUERY };
+enum origin { SOURCE_BODY, SOURCE_PARAMETERS, SOURCE_QUERY };
 
 static bool refuse_name(const struct request *request, const char *name,
-                        enum source source, struct problem *problem)
+                        enum origin source, struct problem *problem)
 {
     static const char *const kinds[] = {[SOURCE_BODY] = "member",
                                         [SOURCE_PARAMETERS] = "parameter",

@@ -150,12 +150,6 @@ bool request_set_query(struct request *request, const struct head *head,
  */
 bool request_check(struct request *request, struct problem *problem);
 
-/** The task, as far as the members that are there by now decide it. */
-enum task request_task(const struct request *request);
-
-/** Every task of an operation: bits of enum task. */
-unsigned operation_tasks(enum operation operation);
-
 /** Elements of the logits, or of the Jacobian where that is the answer: how
  *  much work a checked request is. */
 size_t request_elements(const struct request *request);

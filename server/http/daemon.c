@@ -91,7 +91,7 @@ static void move_on(struct daemon *daemon)
     }
 }
 
-static void *keep(void *argument)
+static void *run_keeper(void *argument)
 {
     struct daemon *daemon = argument;
     pthread_setname_np(pthread_self(), "keeper");
@@ -194,9 +194,9 @@ static bool limit_connections(struct daemon *daemon, char *error,
     return true;
 }
 
-static bool serve(struct listener_list *listeners,
-                  struct connection_list *connections, char *error,
-                  size_t error_bytes)
+static bool serve_all(struct listener_list *listeners,
+                      struct connection_list *connections, char *error,
+                      size_t error_bytes)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->one[i];
@@ -259,11 +259,13 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
         !start_compute(daemon, error, error_bytes))
         return false;
     daemon->life_ms = clock_ms();
-    if (!serve(&daemon->listeners, &daemon->connections, error, error_bytes) ||
-        !serve(&daemon->admin, &daemon->admin_connections, error, error_bytes))
+    if (!serve_all(&daemon->listeners, &daemon->connections, error,
+                   error_bytes) ||
+        !serve_all(&daemon->admin, &daemon->admin_connections, error,
+                   error_bytes))
         return false;
     daemon->keeper_runs =
-        pthread_create(&daemon->keeper, NULL, keep, daemon) == 0;
+        pthread_create(&daemon->keeper, NULL, run_keeper, daemon) == 0;
     return daemon->keeper_runs || no_memory(error, error_bytes);
 }
 

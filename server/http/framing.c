@@ -50,7 +50,7 @@ static bool is_named(const char *name, size_t bytes, const char *wanted)
 }
 
 /** Bytes of a value without the blanks after it. */
-static size_t trimmed(const char *value, size_t bytes)
+static size_t without_blanks(const char *value, size_t bytes)
 {
     while (bytes > 0 && (value[bytes - 1] == ' ' || value[bytes - 1] == '\t'))
         bytes--;
@@ -61,7 +61,7 @@ static void check_special(struct framing *framing, const char *name,
                           size_t name_bytes, const char *value,
                           size_t value_bytes)
 {
-    size_t bytes = trimmed(value, value_bytes);
+    size_t bytes = without_blanks(value, value_bytes);
     if (is_named(name, name_bytes, "Host")) {
         framing->hosts++;
         if (strcspn(value, " \t/?#@\\,") < bytes)

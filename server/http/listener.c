@@ -29,7 +29,7 @@ static bool fail(const char *address, const char *reason, char *error,
 }
 
 /** The URL of a bound socket. */
-static void describe(struct listener *listener, bool tls)
+static void describe_address(struct listener *listener, bool tls)
 {
     struct sockaddr_storage address = {0};
     socklen_t bytes = sizeof address;
@@ -163,7 +163,7 @@ static int open_all(struct listener_list *list, struct addrinfo *first,
         struct listener *listener = &list->one[list->count++];
         *listener = (struct listener){.fd = opened = fd};
         take_port(info, opened); /* so that its double is told */
-        describe(listener, tls);
+        describe_address(listener, tls);
     }
     return opened < 0 ? absent : 0;
 }
@@ -212,7 +212,7 @@ bool listener_open(struct listener_list *list, const char *address,
     *listener = (struct listener){.fd = -1};
     if (!open_local(listener, address + 5, mode))
         return fail(address, strerror(errno), error, error_bytes);
-    describe(listener, tls);
+    describe_address(listener, tls);
     return true;
 }
 
@@ -243,7 +243,7 @@ bool listener_adopt(struct listener_list *list, size_t number, bool tls,
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     struct listener *listener = &list->one[list->count++];
     *listener = (struct listener){.fd = fd};
-    describe(listener, tls);
+    describe_address(listener, tls);
     return true;
 }
 

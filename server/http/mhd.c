@@ -205,7 +205,7 @@ static bool read_head(struct connection *connection, const char *method,
 }
 
 /** Say the exchange's problem by hand, where it takes no response. */
-static void refuse(struct connection *connection)
+static void refuse_request(struct connection *connection)
 {
     connection_refuse(connection);
     if (connection->sent)
@@ -219,7 +219,7 @@ static enum MHD_Result begin(struct connection *connection, const char *url,
     if (!read_head(connection, method, version)) {
         x->method = method;
         x->head.path = url;
-        refuse(connection);
+        refuse_request(connection);
         return MHD_NO;
     }
     enum exchange_next next = exchange_begin(x, method, url);
@@ -325,7 +325,7 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     x->admin = list->admin;
     connection->queued = connection->sent = false;
     if (!head_limits_line(uri, &x->problem)) {
-        refuse(connection);
+        refuse_request(connection);
         /* Whatever libmicrohttpd says of the rest. */
         shutdown(connection->fd, SHUT_WR);
     }

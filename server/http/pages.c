@@ -25,8 +25,8 @@ bool pages_is_ready(const struct service *service)
     return life == LIFE_SERVING && budget_has_room(&service->budget);
 }
 
-static bool finish(struct reply *reply, const char *type,
-                   struct problem *problem)
+static bool finish_page(struct reply *reply, const char *type,
+                        struct problem *problem)
 {
     reply->content_type = type;
     return !writer_failed(reply->writer) || problem_memory(problem);
@@ -40,7 +40,7 @@ static bool get_text(struct reply *reply, const char *text, const char *type,
         return problem_memory(problem);
     writer_text(reply->writer, text);
     reply->text_bytes = strlen(text);
-    return finish(reply, type, problem);
+    return finish_page(reply, type, problem);
 }
 
 static bool get_health(struct service *service, const struct head *head,
@@ -96,7 +96,7 @@ static bool get_version(struct service *service, const struct head *head,
     write_limit(writer, "idle_timeout", options->idle_timeout);
     write_limit(writer, "request_timeout", options->request_timeout);
     writer_text(writer, "}}\n");
-    return finish(reply, "application/json", problem);
+    return finish_page(reply, "application/json", problem);
 }
 
 static bool get_metrics(struct service *service, const struct head *head,

@@ -28,7 +28,7 @@ static bool digest(const char *text, size_t bytes, uint8_t *out)
     return gnutls_hash_fast(GNUTLS_DIG_SHA256, text, bytes, out) == 0;
 }
 
-static bool add(struct tokens *tokens, const char *text, size_t bytes)
+static bool add_token(struct tokens *tokens, const char *text, size_t bytes)
 {
     void *grown =
         realloc(tokens->digests, (tokens->count + 1) * sizeof *tokens->digests);
@@ -54,7 +54,8 @@ static bool read_file(struct tokens *tokens, const char *name, char *error,
         line[strcspn(line, "\r\n")] = '\0';
         const char *token = line + strspn(line, " \t");
         bytes = (ssize_t)headers_value_bytes(token);
-        if (bytes > 0 && *token != '#' && !add(tokens, token, (size_t)bytes))
+        if (bytes > 0 && *token != '#' &&
+            !add_token(tokens, token, (size_t)bytes))
             goto out;
     }
     ok = !ferror(file) && tokens->count > 0;

@@ -43,8 +43,8 @@ bool encoded_member(struct encoded *encoded, const char *name, char first,
 /* ---- the text ----------------------------------------------------------- */
 
 /* Whole huge pages, as while an array is read. */
-static bool make_room(struct encoded *encoded, size_t characters,
-                      struct problem *problem)
+static bool make_bytes_room(struct encoded *encoded, size_t characters,
+                            struct problem *problem)
 {
     struct tensor *tensor = encoded->destination.tensor;
     size_t needed =
@@ -151,7 +151,7 @@ const char *encoded_feed(struct encoded *encoded, const char *p,
                          struct problem *problem)
 {
     *bad = p;
-    if (!make_room(encoded, (size_t)(end - p), problem))
+    if (!make_bytes_room(encoded, (size_t)(end - p), problem))
         return NULL;
     while (p < end && !encoded->ended) {
         if (encoded->escape_bytes == 0)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../element.h"
 #include "../problem.h"
 #include "../tensor.h"
 #include "softmax.h"
@@ -30,15 +31,6 @@ struct reader_path {
         const char *name; /* member name, decoded; NULL: an array element */
         size_t index;     /* of the array element */
     } step[4];
-};
-
-enum reader_element {
-    READER_FLOAT32, /* correctly rounded to float */
-    READER_FLOAT64, /* correctly rounded to double */
-    READER_FLOAT,   /* decided later, see reader_settle */
-    READER_INT64,   /* integers; 3.0 and 1e2 are integers too */
-    READER_BOOL,    /* true, false */
-    READER_ANY      /* decided later: numbers or booleans */
 };
 
 /** What the client of the reader says to a value that begins. */

@@ -18,8 +18,8 @@ static size_t outside(const struct small_text *text)
     return text->data == text->first ? 0 : text->room;
 }
 
-static bool grow(struct small_text *text, size_t needed,
-                 struct problem *problem)
+static bool grow_text(struct small_text *text, size_t needed,
+                      struct problem *problem)
 {
     size_t room = 2 * needed, more = room - outside(text);
     if (text->budget && !budget_charge(text->budget, more, problem))
@@ -39,7 +39,7 @@ bool small_text_append(struct small_text *text, const char *bytes, size_t count,
                        struct problem *problem)
 {
     size_t needed = text->bytes + count + 1;
-    if (needed > text->room && !grow(text, needed, problem))
+    if (needed > text->room && !grow_text(text, needed, problem))
         return false;
     memcpy(text->data + text->bytes, bytes, count);
     text->bytes += count;

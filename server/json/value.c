@@ -78,7 +78,7 @@ struct value *value_new_number(const char *text, size_t bytes,
 }
 
 /* By Jansson, where it has escapes or bytes beyond ASCII. */
-static json_t *decode(const char *text, size_t bytes)
+static json_t *decode_string(const char *text, size_t bytes)
 {
     return json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }
@@ -87,7 +87,7 @@ struct value *value_new_string(const char *text, size_t bytes)
 {
     json_t *string = token_is_literal(text, bytes)
                          ? json_stringn_nocheck(text + 1, bytes - 2)
-                         : decode(text, bytes);
+                         : decode_string(text, bytes);
     return (struct value *)string;
 }
 
@@ -207,9 +207,9 @@ bool value_each(const struct value *object,
                               const struct value *value),
                 void *cls)
 {
-    json_t *members = (json_t *)object;
-    for (void *i = json_object_iter(members); i;
-         i = json_object_iter_next(members, i))
+    json_t *whole = (json_t *)object;
+    for (void *i = json_object_iter(whole); i;
+         i = json_object_iter_next(whole, i))
         if (!json_is_null(json_object_iter_value(i)) &&
             !visit(cls, json_object_iter_key(i),
                    (const struct value *)json_object_iter_value(i)))

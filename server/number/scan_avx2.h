@@ -32,7 +32,7 @@ static inline uint64_t equal64(__m256i low, __m256i high, char byte)
                   _mm256_cmpeq_epi8(high, bytes));
 }
 
-static inline __m256i is_digit(__m256i bytes)
+static inline __m256i digits_among(__m256i bytes)
 {
     __m256i value = _mm256_sub_epi8(bytes, _mm256_set1_epi8('0'));
     return _mm256_cmpeq_epi8(_mm256_min_epu8(value, _mm256_set1_epi8(9)),
@@ -55,7 +55,7 @@ static inline void classify(const char *text, struct classes *classes)
     classes->bracket =
         mask64(_mm256_cmpeq_epi8(low, _mm256_shuffle_epi8(brackets, low)),
                _mm256_cmpeq_epi8(high, _mm256_shuffle_epi8(brackets, high)));
-    classes->digit = mask64(is_digit(low), is_digit(high));
+    classes->digit = mask64(digits_among(low), digits_among(high));
     classes->zero = equal64(low, high, '0');
     classes->point = equal64(low, high, '.');
     classes->minus = equal64(low, high, '-');

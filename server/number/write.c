@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* digits * 10^exponent */
-struct decimal {
+struct shortest {
     uint64_t digits;
     int exponent;
 };
@@ -40,23 +40,23 @@ static uint64_t scale64(const uint64_t power[2], uint64_t c)
 /* The multiple of 10^k or 10^(k+1) that is the answer; lower, v and upper
  * are 4 times the interval and the value in units of 10^k, open: ends are
  * outside. */
-static struct decimal choose(uint64_t lower, uint64_t v, uint64_t upper,
-                             bool open, int k)
+static struct shortest choose(uint64_t lower, uint64_t v, uint64_t upper,
+                              bool open, int k)
 {
     lower += open;
     upper -= open;
     uint64_t below = v / 4, tens = below / 10;
     bool down = lower <= 40 * tens, up = 40 * tens + 40 <= upper;
     if (below >= 10 && down != up)
-        return (struct decimal){tens + up, k + 1};
+        return (struct shortest){tens + up, k + 1};
     down = lower <= 4 * below;
     up = 4 * below + 4 <= upper;
     if (down == up)
         up = v > 4 * below + 2 || (v == 4 * below + 2 && (below & 1));
-    return (struct decimal){below + up, k};
+    return (struct shortest){below + up, k};
 }
 
-static struct decimal shortest32(uint32_t bits)
+static struct shortest shortest32(uint32_t bits)
 {
     uint32_t fraction = bits & 0x7fffff, biased = bits >> 23 & 0xff;
     uint32_t c = biased ? fraction | 0x800000 : fraction;
@@ -69,7 +69,7 @@ static struct decimal shortest32(uint32_t bits)
                   scale32(power, (uint64_t)(4 * c + 2) << h), c & 1, k);
 }
 
-static struct decimal shortest64(uint64_t bits)
+static struct shortest shortest64(uint64_t bits)
 {
     uint64_t fraction = bits & 0xfffffffffffff;
     int biased = (int)(bits >> 52 & 0x7ff);
@@ -138,7 +138,7 @@ static size_t put_positional(char *text, const char *digits, size_t n, int e)
     return n + 1;
 }
 
-static size_t put_decimal(char *text, struct decimal decimal)
+static size_t put_decimal(char *text, struct shortest decimal)
 {
     char digits[20];
     size_t n = put_digits(digits, decimal.digits);

@@ -23,7 +23,7 @@ enum { FLOATS = 2 * LANES, EXPONENT_BIAS = 64 };
 
 /* Numbers on their way to text. Number i has its source in register i % 4,
  * 16 bytes each: digits 2 to 9, digit 1, ".0e-", two of the exponent, ",". */
-struct group {
+struct group32 {
     u64s sources[4];
     u32s layouts; /* byte offsets into number_layouts32 */
     u32s special; /* not 0: subnormal or not finite, number_write_float32 */
@@ -78,7 +78,7 @@ INLINE u32s layouts(u32s bits, u32s exponents, u32s used)
 
 /* Even and odd floats go through the 64-bit lanes apart, so that putting them
  * together again is a shift. */
-INLINE void prepare(struct group *group, u64s values)
+INLINE void prepare(struct group32 *group, u64s values)
 {
     u64s even_exponents, odd_exponents, even_first, odd_first;
     u64s even = decimal(values & 0xffffffff, &even_exponents);
@@ -109,7 +109,7 @@ INLINE void prepare(struct group *group, u64s values)
                      ((u32s)(finite == 0) & (u32s)(bits << 1 != 0));
 }
 
-INLINE char *put(char *text, const struct group *group, size_t i)
+INLINE char *put(char *text, const struct group32 *group, size_t i)
 {
     const uint8_t *layout =
         (const uint8_t *)number_layouts32 + group->layouts[i];
@@ -120,7 +120,7 @@ INLINE char *put(char *text, const struct group *group, size_t i)
 }
 
 /* As put, whatever the number. */
-INLINE char *put_any(char *text, const struct group *group, size_t i,
+INLINE char *put_any(char *text, const struct group32 *group, size_t i,
                      const float *values)
 {
     if (!group->special[i])
@@ -130,9 +130,9 @@ INLINE char *put_any(char *text, const struct group *group, size_t i,
     return text + 1;
 }
 
-static char *put_rows(char *text, const struct group *group,
-                      const float *values, size_t count,
-                      struct number_rows *rows)
+static char *put_rows32(char *text, const struct group32 *group,
+                        const float *values, size_t count,
+                        struct number_rows *rows)
 {
     for (size_t i = 0; i < count; i++) {
         text = put_any(text, group, i, values);
@@ -147,14 +147,14 @@ static char *put_rows(char *text, const struct group *group,
 size_t TIER(write_float32)(char *text, const float *values, size_t count,
                            struct number_rows rows)
 {
-    struct group group;
+    struct group32 group;
     u64s in;
     char *end = text;
     for (; count >= FLOATS; count -= FLOATS, values += FLOATS) {
         memcpy(&in, values, sizeof in);
         prepare(&group, in);
         if (rows.left <= FLOATS || any(group.special)) {
-            end = put_rows(end, &group, values, FLOATS, &rows);
+            end = put_rows32(end, &group, values, FLOATS, &rows);
             continue;
         }
         rows.left -= FLOATS;
@@ -165,5 +165,5 @@ size_t TIER(write_float32)(char *text, const float *values, size_t count,
     in = (u64s){0};
     memcpy(&in, values, count * sizeof *values);
     prepare(&group, in);
-    return (size_t)(put_rows(end, &group, values, count, &rows) - text);
+    return (size_t)(put_rows32(end, &group, values, count, &rows) - text);
 }

@@ -21,7 +21,7 @@ struct wide {
 
 /* Numbers on their way to text; number i has digits 2 to 17 in register i % 2,
  * 16 bytes each. */
-struct group {
+struct group64 {
     u64s first, digits[2];
     u64s signs;
     u64s layouts, suffixes; /* indices */
@@ -131,7 +131,7 @@ INLINE void split(u64s digits17, u64s *first, u64s *upper, u64s *lower)
 
 /* used: of digits 2 to 17. Exponents from 17 to 20 can be positional with
  * zeros behind the digits: rare enough to be special. */
-INLINE void lay_out(struct group *group, u64s exponents, u64s used)
+INLINE void lay_out(struct group64 *group, u64s exponents, u64s used)
 {
     u64s row = exponents - (EXPONENT_BIAS - 3);
     u64s other = (u64s)(row > 19), special = (u64s)(row - 20 < 4);
@@ -140,7 +140,7 @@ INLINE void lay_out(struct group *group, u64s exponents, u64s used)
     group->special |= special;
 }
 
-INLINE void prepare(struct group *group, u64s bits)
+INLINE void prepare(struct group64 *group, u64s bits)
 {
     u64s k, upper, lower;
     u64s decimals = decimal(bits, &k);
@@ -160,7 +160,7 @@ INLINE void prepare(struct group *group, u64s bits)
 }
 
 /* What is stored too much is overwritten by what comes next. */
-INLINE char *put(char *text, const struct group *group, size_t i)
+INLINE char *put(char *text, const struct group64 *group, size_t i)
 {
     const char *digits = (const char *)&group->digits[i & 1] + (i >> 1) * 16;
     const struct number_layout64 *layout = &number_layouts64[group->layouts[i]];
@@ -181,9 +181,9 @@ INLINE char *put(char *text, const struct group *group, size_t i)
     return text + suffix->length;
 }
 
-static char *put_rows(char *text, const struct group *group,
-                      const double *values, size_t count,
-                      struct number_rows *rows)
+static char *put_rows64(char *text, const struct group64 *group,
+                        const double *values, size_t count,
+                        struct number_rows *rows)
 {
     for (size_t i = 0; i < count; i++) {
         if (group->special[i]) {
@@ -203,7 +203,7 @@ static char *put_rows(char *text, const struct group *group,
 size_t TIER(write_float64)(char *text, const double *values, size_t count,
                            struct number_rows rows)
 {
-    struct group group;
+    struct group64 group;
     char *end = text;
     while (count > 0) {
         u64s bits = {0};
@@ -214,7 +214,7 @@ size_t TIER(write_float64)(char *text, const double *values, size_t count,
             memcpy(&bits, values, now * sizeof *values);
         prepare(&group, bits);
         if (rows.left <= now || now < LANES || any((u32s)group.special)) {
-            end = put_rows(end, &group, values, now, &rows);
+            end = put_rows64(end, &group, values, now, &rows);
         } else {
             rows.left -= LANES;
 #pragma GCC unroll 8

@@ -95,7 +95,7 @@ static void flush(struct log *log)
     pthread_mutex_lock(&log->lock);
 }
 
-static void *run(void *argument)
+static void *write_lines(void *argument)
 {
     struct log *log = argument;
     pthread_setname_np(pthread_self(), "log");
@@ -136,7 +136,7 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
     if (log->filling && log->writing &&
-        pthread_create(&log->thread, NULL, run, log) == 0)
+        pthread_create(&log->thread, NULL, write_lines, log) == 0)
         return log;
     pthread_cond_destroy(&log->wake);
     pthread_mutex_destroy(&log->lock);
@@ -181,7 +181,7 @@ static inline void add_bytes(struct line *line, const char *text, size_t bytes)
     line->end += bytes;
 }
 
-static void add_text(struct line *line, const char *text)
+static void add_string(struct line *line, const char *text)
 {
     add_bytes(line, text, strlen(text));
 }
@@ -294,15 +294,15 @@ static void begin_line(const struct log *log, struct line *line,
 {
     line->end = line->text;
     if (log->format == LOG_JSON) {
-        add_text(line, "{\"time\":\"");
+        add_string(line, "{\"time\":\"");
         add_time(line);
-        add_text(line, "\",\"level\":\"");
-        add_text(line, level_name(level));
-        add_text(line, "\"");
+        add_string(line, "\",\"level\":\"");
+        add_string(line, level_name(level));
+        add_string(line, "\"");
     } else {
         add_time(line);
-        add_text(line, " ");
-        add_text(line, level_name(level));
+        add_string(line, " ");
+        add_string(line, level_name(level));
     }
 }
 
@@ -331,8 +331,8 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
         add_name(log, &line, &message);
         add_quoted(&line, text, TEXT_MAX);
     } else {
-        add_text(&line, " ");
-        add_text(&line, text);
+        add_string(&line, " ");
+        add_string(&line, text);
     }
     end_line(log, &line);
 }
@@ -398,7 +398,7 @@ void log_request(struct log *log, const struct log_request *request)
     add_stages(log, &line, request);
     if (request->aborted) {
         add_name(log, &line, &aborted);
-        add_text(&line, "true");
+        add_string(&line, "true");
     }
     add_texts(log, &line, request);
     end_line(log, &line);

@@ -66,7 +66,7 @@ static unsigned own_shard(void)
     return own;
 }
 
-static void add(_Atomic uint64_t *counter, uint64_t n, bool shared)
+static void add_to(_Atomic uint64_t *counter, uint64_t n, bool shared)
 {
     if (shared)
         atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
@@ -82,8 +82,8 @@ static void observe(struct histogram *histogram, const uint64_t *bounds,
     size_t i = 0;
     while (i < BUCKETS && value > bounds[i])
         i++;
-    add(&histogram->count[i], 1, shared);
-    add(&histogram->sum, addend, shared);
+    add_to(&histogram->count[i], 1, shared);
+    add_to(&histogram->sum, addend, shared);
 }
 
 static size_t name_index(struct metrics *metrics, const char *name)
@@ -130,7 +130,7 @@ void metrics_count(struct metrics *metrics,
     size_t i = 0;
     while (i < STATUSES - 1 && statuses[i] != request->status)
         i++;
-    add(&counts->requests[i], 1, shared);
+    add_to(&counts->requests[i], 1, shared);
     observe(&counts->duration, duration_us, request->total_ns / 1000,
             request->total_ns, shared);
     observe(&counts->body, size_bytes, request->body_bytes, request->body_bytes,
@@ -144,7 +144,7 @@ void metrics_reject(struct metrics *metrics, enum cause cause)
     if (!metrics || cause == CAUSE_REQUEST)
         return;
     unsigned own = own_shard();
-    add(&metrics->shards[own].rejected[cause], 1, own >= OWNED);
+    add_to(&metrics->shards[own].rejected[cause], 1, own >= OWNED);
 }
 
 /* ---- inferences ------------------------------------------------------- */
@@ -160,15 +160,15 @@ void metrics_count_inference(struct metrics *metrics, size_t model,
     struct model_counts *counts = &metrics->shards[own].models[model];
     for (int i = 0; i < INFERENCE_PHASES; i++)
         if (success == (i != INFERENCE_FAIL)) {
-            add(&counts->count[i], 1, shared);
-            add(&counts->ns[i], ns[i], shared);
+            add_to(&counts->count[i], 1, shared);
+            add_to(&counts->ns[i], ns[i], shared);
         }
     if (!success)
         return;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    add(&counts->rows, rows, shared);
-    add(&counts->executions, 1, shared);
+    add_to(&counts->rows, rows, shared);
+    add_to(&counts->executions, 1, shared);
     atomic_store_explicit(&counts->last_ms,
                           (uint64_t)now.tv_sec * 1000u +
                               (uint64_t)now.tv_nsec / 1000000u,

@@ -132,8 +132,8 @@ bool message_feed(struct message *message, const char *bytes, size_t count,
 /* ---- the whole -------------------------------------------------------- */
 
 /* "member: got VALUE, must be RULE"; value NULL: it is absent. */
-static bool refuse_member(struct problem *problem, const char *member,
-                          const struct value *value, const char *rule)
+static bool refuse_value_of(struct problem *problem, const char *member,
+                            const struct value *value, const char *rule)
 {
     char text[PRINT_BYTES] = "nothing";
     if (value)
@@ -161,8 +161,8 @@ static bool scalar_parameter(void *cls, const char *name,
     char member[PRINT_BYTES];
     snprintf(member, sizeof member, "parameters.%.60s", name);
     return is_scalar(value) ||
-           refuse_member(cls, member, value,
-                         "a string, a number, true or false");
+           refuse_value_of(cls, member, value,
+                           "a string, a number, true or false");
 }
 
 /* The parameters of an object, NULL where it has none, in *parameters. */
@@ -174,7 +174,7 @@ static bool parameters_of(const struct value *object,
     if (!*parameters)
         return true;
     if (value_kind(*parameters) != VALUE_OBJECT)
-        return refuse_member(problem, "parameters", *parameters, "an object");
+        return refuse_value_of(problem, "parameters", *parameters, "an object");
     return value_each(*parameters, scalar_parameter, problem);
 }
 
@@ -192,7 +192,7 @@ static bool flag_of(const struct value *parameters, const char *name,
     if (!value)
         return true;
     if (value_kind(value) != VALUE_BOOL)
-        return refuse_member(problem, name, value, "true or false");
+        return refuse_value_of(problem, name, value, "true or false");
     *flag = value_boolean(value);
     return true;
 }
@@ -203,11 +203,11 @@ static bool name_of(const struct value *object, const char *list, size_t index,
     char member[PRINT_BYTES];
     snprintf(member, sizeof member, "%s[%zu]", list, index);
     if (value_kind(object) != VALUE_OBJECT)
-        return refuse_member(problem, member, object, "an object");
+        return refuse_value_of(problem, member, object, "an object");
     const struct value *value = value_member(object, "name");
     snprintf(member, sizeof member, "%s[%zu].name", list, index);
     if (!value || value_kind(value) != VALUE_STRING)
-        return refuse_member(problem, member, value, "a string");
+        return refuse_value_of(problem, member, value, "a string");
     *name = value_string(value);
     return true;
 }
@@ -234,7 +234,7 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
     char member[PRINT_BYTES];
     snprintf(member, sizeof member, "input '%.60s': shape", input->name);
     if (!shape || value_kind(shape) != VALUE_ARRAY)
-        return refuse_member(problem, member, shape, "an array of integers");
+        return refuse_value_of(problem, member, shape, "an array of integers");
     if (value_size(shape) > LOGITS_MAX_RANK)
         return problem_set(problem, 400, NULL,
                            "%s got %zu dimensions, must be at most %d", member,
@@ -245,8 +245,8 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
         if (!dimension_parse(input, i, value_at(shape, (size_t)i), problem))
             return false;
         if (__builtin_mul_overflow(bytes, input->shape[i], &bytes))
-            return refuse_member(problem, member, shape,
-                                 "of fewer elements than overflow a size");
+            return refuse_value_of(problem, member, shape,
+                                   "of fewer elements than overflow a size");
     }
     input->bytes = bytes;
     return true;
@@ -264,8 +264,8 @@ static bool datatype_parse(struct message_input *input,
     if (input->datatype)
         return true;
     snprintf(member, sizeof member, "input '%.60s': datatype", input->name);
-    return refuse_member(problem, member, datatype,
-                         "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL");
+    return refuse_value_of(problem, member, datatype,
+                           "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL");
 }
 
 /* How an input says its bytes: by data, or by binary_data_size. */
@@ -353,7 +353,7 @@ static bool inputs_parse(struct message *message, struct problem *problem)
 {
     const struct value *inputs = value_member(message->document, message->list);
     if (!inputs || value_kind(inputs) != VALUE_ARRAY)
-        return refuse_member(problem, message->list, inputs, "an array");
+        return refuse_value_of(problem, message->list, inputs, "an array");
     message->input_count = value_size(inputs);
     if (message->input_count > MESSAGE_MAX_INPUTS) {
         message->input_count = 0;
@@ -411,7 +411,7 @@ static bool outputs_parse(struct message *message, struct problem *problem)
     if (!outputs)
         return true;
     if (value_kind(outputs) != VALUE_ARRAY)
-        return refuse_member(problem, "outputs", outputs, "an array");
+        return refuse_value_of(problem, "outputs", outputs, "an array");
     if (value_size(outputs) > OUTPUT_COUNT)
         return problem_set(problem, 400, NULL,
                            "outputs: got %zu, must be at most %d",
@@ -435,10 +435,10 @@ static bool document_parse(struct message *message, struct problem *problem)
 {
     const struct value *document = message->document, *parameters;
     if (value_kind(document) != VALUE_OBJECT)
-        return refuse_member(problem, "body", document, "an object");
+        return refuse_value_of(problem, "body", document, "an object");
     const struct value *id = value_member(document, "id");
     if (id && value_kind(id) != VALUE_STRING)
-        return refuse_member(problem, "id", id, "a string");
+        return refuse_value_of(problem, "id", id, "a string");
     message->id = id ? value_string(id) : NULL;
     if (message_is_answer(message))
         return answer_parse(message, problem);

@@ -8,7 +8,7 @@
 #include "binary_tensors.h"
 
 /* The outputs of an answer, in the order in which they are wanted. */
-struct response {
+struct outputs_view {
     const struct message *message;
     const struct output *output[OUTPUT_COUNT];
     bool binary[OUTPUT_COUNT];
@@ -27,10 +27,10 @@ static const struct output *find_output(const struct answer *answer,
     return NULL;
 }
 
-static struct response choose_outputs(const struct message *message,
-                                      const struct answer *answer)
+static struct outputs_view choose_outputs(const struct message *message,
+                                          const struct answer *answer)
 {
-    struct response response = {.message = message, .count = answer->count};
+    struct outputs_view response = {.message = message, .count = answer->count};
     for (size_t i = 0; i < answer->count; i++) {
         response.output[i] = &answer->output[i];
         response.binary[i] = message->binary;
@@ -77,7 +77,7 @@ static void write_output(struct writer *writer, const struct output *output,
 }
 
 /* NULL: out of memory. */
-static struct writer *write_response(const struct response *response)
+static struct writer *write_response(const struct outputs_view *response)
 {
     struct writer *writer = writer_create();
     if (!writer)
@@ -106,7 +106,7 @@ static struct writer *write_response(const struct response *response)
  * in it that is known; a tensor written as JSON beside a binary one is written
  * once more, to be counted.
  */
-static bool text_length(const struct response *response,
+static bool text_length(const struct outputs_view *response,
                         const struct writer *writer, size_t *bytes)
 {
     char buffer[4096];
@@ -123,7 +123,8 @@ static bool text_length(const struct response *response,
     return true;
 }
 
-static bool add_tensors(const struct response *response, struct reply *reply)
+static bool add_tensors(const struct outputs_view *response,
+                        struct reply *reply)
 {
     if (!text_length(response, reply->writer, &reply->text_bytes))
         return false;
@@ -143,7 +144,7 @@ bool response_describe(const struct message *message,
                        const struct answer *answer, struct reply *reply,
                        struct problem *problem)
 {
-    const struct response response = choose_outputs(message, answer);
+    const struct outputs_view response = choose_outputs(message, answer);
     bool binary = false;
     for (size_t i = 0; i < response.count; i++)
         binary |= response.binary[i];
@@ -157,7 +158,7 @@ bool response_describe(const struct message *message,
 
 void response_order_bytes(const struct message *message, struct answer *answer)
 {
-    const struct response response = choose_outputs(message, answer);
+    const struct outputs_view response = choose_outputs(message, answer);
     for (size_t i = 0; i < response.count; i++)
         if (response.binary[i])
             tensor_to_little_endian(

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""How the files of server/ hang together: no circle of rooms by what they
+include nor of files by what they call; no guard of a header, no file-static
+function and no type of a file's own twice.
+
+usage: structure.py FILE...
+  GRAPH=1  print which file calls which instead
+"""
+import collections
+import os
+import re
+import sys
+
+# Headers of which a file includes one, by instruction set, share their names.
+TIERS = re.compile(r'_(avx2|avx512|neon|plain)$')
+
+
+def stem(path):
+    return os.path.splitext(path)[0]
+
+
+def room(path):
+    """Its folder; what lies in server/ itself is a room each."""
+    folder = os.path.dirname(path)
+    return stem(path) if folder == 'server' else folder
+
+
+def code(text):
+    """Without comments and without what is between quotes."""
+    text = re.sub(r'/\*.*?\*/|//[^\n]*', '', text, flags=re.S)
+    return re.sub(r'"(?:\\.|[^"\\\n])*"', '""', text)
+
+
+def declared(text):
+    """Functions and objects that a header declares for others."""
+    names = re.findall(r'^[a-z][^;{}=#]*?\b(\w+)\(', text, flags=re.M)
+    return names + re.findall(r'^extern[^;(]*?\b(\w+)(?:\[[^\]]*\])*;', text,
+                              flags=re.M)
+
+
+def calls(texts):
+    """By file, without its suffix: what others declare that it uses."""
+    owner = {name: stem(path) for path, text in texts.items()
+             if path.endswith('.h') for name in declared(text)}
+    graph = collections.defaultdict(set)
+    for path, text in texts.items():
+        # A member of a struct is no use of what has its name.
+        for name in re.findall(r'(?<!->)(?<!\.)\b\w+\b', text):
+            if owner.get(name, stem(path)) != stem(path):
+                graph[stem(path)].add(owner[name])
+    return graph
+
+
+def includes(sources):
+    """By room: what its files include of others."""
+    graph = collections.defaultdict(set)
+    for path, text in sources.items():
+        for name in re.findall(r'^#\s*include "([^"]+)"', text, flags=re.M):
+            there = os.path.normpath(os.path.join(os.path.dirname(path), name))
+            if there in sources and room(there) != room(path):
+                graph[room(path)].add(room(there))
+    return graph
+
+
+def circles(graph):
+    """Sets of those that reach one another (Tarjan 1972)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph.get(node, ()):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            at = stack.index(node)
+            if len(stack) - at > 1:
+                found.append(sorted(stack[at:]))
+            del stack[at:]
+
+    for node in list(graph):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def family(path):
+    """Where a name may stand once."""
+    if path.endswith('.h') and (TIERS.search(stem(path)) or
+                                '_round' in stem(path)):
+        return stem(path).split('_')[0]
+    return path
+
+
+def twice(texts, pattern):
+    places = collections.defaultdict(dict)
+    for path, text in texts.items():
+        for name in re.findall(pattern, text, flags=re.M):
+            places[name].setdefault(family(path), path)
+    return {name: sorted(found.values()) for name, found in places.items()
+            if len(found) > 1}
+
+
+def main(paths):
+    sources = {}
+    for path in paths:
+        with open(path, encoding='utf-8') as file:
+            sources[path] = file.read()
+    texts = {path: code(text) for path, text in sources.items()}
+    server = {path: text for path, text in texts.items()
+              if path.startswith('server/') and path != 'server/main.c'}
+    graph = calls(server)
+    if os.environ.get('GRAPH'):
+        for name in sorted(graph):
+            print(name, '->', *sorted(graph[name]))
+        return 0
+    complaints = [
+        'a circle of rooms: ' + ', '.join(found) for found in
+        circles(includes({path: sources[path] for path in server}))]
+    complaints += ['a circle of files: ' + ', '.join(found)
+                   for found in circles(graph)]
+    statics = (r'^static\s+(?:inline\s+)?(?!_Atomic|_Thread_local)'
+               r'[^=;{}()]*?\b(\w+)\(')
+    for what, found in (
+            ('a guard', twice(texts, r'^#ifndef (\w+_H)$')),
+            ('a static function', twice(server, statics)),
+            ('a type', twice(server, r'^(?:struct|enum|union) (\w+)\s*{'))):
+        complaints += [f'{what} twice: {name} in ' + ', '.join(places)
+                       for name, places in sorted(found.items())]
+    for complaint in complaints:
+        print('structure:', complaint)
+    return 1 if complaints else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
