@@ -99,8 +99,8 @@ def twofold():
         print(f"    {float((exact - high) / high).hex()},")
 
 
-def tame_table():
-    """The tables of lib/engine/tame.c."""
+def split_table():
+    """The tables of lib/engine/split_exp.c."""
     for j in range(16):
         rounded = round(float((STEP * j).exp()) * 2048) / 2048
         bits, = struct.unpack("<I", struct.pack("<f", rounded))
@@ -124,7 +124,7 @@ def main():
     for j in range(16):
         bits, = struct.unpack("<q", struct.pack("<d", float((STEP * j).exp())))
         print(f"    0x{bits - (j << 48):016x},")
-    tame_table()
+    split_table()
     twofold()
     rise()
 

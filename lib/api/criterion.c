@@ -116,9 +116,9 @@ void smx_criterion_mass(const struct smx_criterion *criterion,
     double e = criterion->label_smoothing;
     load_targets(criterion, row);
     if (e != 0) {
-        struct smx_two share = {e, 0};
+        struct smx_dd share = {e, 0};
         share = smx_divide(share, (double)z->classes, 0);
-        k->smooth(row->mass, row->n, two_sum(1, -e), share);
+        k->smooth(row->mass, row->n, dd_sum(1, -e), share);
         for (size_t c = row->count; c < row->n; c++)
             row->mass[c] = 0;
     }
@@ -141,7 +141,7 @@ void smx_criterion_count(const struct smx_logits *z,
                          const struct smx_criterion *criterion, double *divisor,
                          size_t *rows)
 {
-    struct smx_two sum = {0, 0};
+    struct smx_dd sum = {0, 0};
     size_t all = smx_rows_count(z);
     *rows = 0;
     for (size_t r = 0; r < all; r++) {
@@ -149,13 +149,13 @@ void smx_criterion_count(const struct smx_logits *z,
             continue;
         size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;
         double w = criterion->labels ? weight(z, criterion, y) : 1;
-        two_accumulate(&sum, (struct smx_two){w, 0});
+        dd_accumulate(&sum, (struct smx_dd){w, 0});
         ++*rows;
     }
-    *divisor = two_settle(sum).hi;
+    *divisor = dd_settle(sum).hi;
 }
 
-static struct smx_two cost_of(const void *argument, struct smx_row *row)
+static struct smx_dd cost_of(const void *argument, struct smx_row *row)
 {
     const struct smx_criterion *criterion = argument;
     const struct smx_row_kernels *k = row->kernels;
@@ -168,7 +168,7 @@ static struct smx_two cost_of(const void *argument, struct smx_row *row)
 /* As the kernel has it. */
 static double cost_at(struct smx_row *row, size_t class, double mass)
 {
-    struct smx_two d = smx_row_distance(row, class);
+    struct smx_dd d = smx_row_shifted(row, class);
     double cost = (row->logsum.hi - d.hi) + (row->logsum.lo - d.lo);
     return mass != 0 ? mass * cost : 0;
 }
@@ -181,7 +181,7 @@ double smx_criterion_loss(const struct smx_criterion *criterion,
     if (smx_criterion_single(criterion, row, &class, &mass))
         loss = cost_at(row, class, mass);
     else
-        loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, two_add).hi;
+        loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, dd_add).hi;
     if (row->empty) /* 0 log 0 = 0 */
         return loss != 0 ? INFINITY : 0;
     return isnan(loss) ? INFINITY : loss;

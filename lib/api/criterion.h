@@ -7,7 +7,7 @@
 #ifndef SMX_CRITERION_H
 #define SMX_CRITERION_H
 
-#include "engine/row.h"
+#include "engine/dd_row.h"
 
 /** Checks options, then labels, targets and weights element by element. */
 enum smx_status smx_criterion_check(struct smx_context *context,

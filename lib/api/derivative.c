@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "arguments.h"
-#include "engine/plain_vjp.h"
-#include "engine/row.h"
+#include "engine/f32_vjp.h"
+#include "engine/dd_row.h"
 
 struct derivative_call {
     const struct smx_logits *logits;
@@ -23,7 +23,7 @@ static void get_upstream(const struct derivative_call *call,
 }
 
 /* sum of g, or of g exp(d), of the tile */
-static struct smx_two dot_of(const void *argument, struct smx_row *row)
+static struct smx_dd dot_of(const void *argument, struct smx_row *row)
 {
     const struct derivative_call *call = argument;
     const struct smx_row_kernels *k = row->kernels;
@@ -37,56 +37,57 @@ static struct smx_two dot_of(const void *argument, struct smx_row *row)
 
 struct product {
     const struct derivative_call *call;
-    struct smx_row_descent log;
-    struct smx_vjp_scale plain;
+    struct smx_row_grad log;
+    struct smx_vjp_scale f32;
 };
 
-static struct smx_two put_tile(const void *argument, struct smx_row *row)
+static struct smx_dd store_jacobian_tile(const void *argument,
+                                         struct smx_row *row)
 {
     const struct product *p = argument;
     const struct smx_row_kernels *k = row->kernels;
     double *out = smx_row_out(row, p->call->out);
     get_upstream(p->call, row);
     if (p->call->log)
-        k->descend(row->tile.e, row->mass, row->tile.slope, row->count, &p->log,
-                   out);
+        k->grad_store(row->tile.e, row->mass, row->tile.slope, row->count,
+                      &p->log, out);
     else
-        k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->plain,
+        k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->f32,
                out);
     smx_row_zero_masked(row, out);
     smx_row_put(row, out, p->call->out);
-    return (struct smx_two){0, 0};
+    return (struct smx_dd){0, 0};
 }
 
-static void vjp_row(void *argument, struct smx_row *row, size_t r)
+static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
-    struct smx_two minus_one = {-1, 0};
-    struct smx_two dot = smx_row_sweep(
-        row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, two_add);
-    dot = call->log ? dot : two_mul(dot, row->inverse);
+    struct smx_dd minus_one = {-1, 0};
+    struct smx_dd dot = smx_row_sweep(
+        row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, dd_add);
+    dot = call->log ? dot : dd_mul(dot, row->inverse);
     struct product product = {
         .call = call,
-        .log = smx_row_descend(row, two_negate(dot), minus_one),
-        .plain = {.inverse = two_mul(row->cooling, row->inverse),
-                  .dot = dot,
-                  .power = {row->pure[0], row->pure[1]}}};
+        .log = smx_row_grad_of(row, dd_negate(dot), minus_one),
+        .f32 = {.inverse = dd_mul(row->inverse_temperature, row->inverse),
+                .dot = dot,
+                .power = {row->pure[0], row->pure[1]}}};
     (void)r;
-    smx_row_sweep(row, SMX_ROW_E, put_tile, &product, NULL);
+    smx_row_sweep(row, SMX_ROW_E, store_jacobian_tile, &product, NULL);
 }
 
 /* The tile's part of row j of the Jacobian; p_j: times 2^SMX_ROW_SHIFT.
  * softmax: -p_i p_j + delta_ij p_j; log-softmax: -p_i + delta_ij. Neither is
  * more than 1, so both terms stay shifted. */
 static void jacobian_tile(const struct derivative_call *call,
-                          struct smx_row *row, size_t j, struct smx_two p_j)
+                          struct smx_row *row, size_t j, struct smx_dd p_j)
 {
     int shift = (call->log ? 1 : 2) * SMX_ROW_SHIFT;
     const struct smx_logits *z = call->logits;
-    struct smx_two one = {1, 0};
-    struct smx_two a = two_mul(call->log ? one : p_j, row->cooling);
-    struct smx_row_descent how = {.b = two_scale(a, -0x1p128), .down = 1};
-    how.a = two_negate(two_mul(a, row->inverse));
+    struct smx_dd one = {1, 0};
+    struct smx_dd a = dd_mul(call->log ? one : p_j, row->inverse_temperature);
+    struct smx_row_grad how = {.b = dd_scale(a, -0x1p128), .down = 1};
+    how.a = dd_negate(dd_mul(a, row->inverse));
     size_t o = row->r / z->inner, n = row->r % z->inner;
     size_t at = ((o * z->classes + j) * z->inner + n) * z->classes;
     bool here = j - row->first < row->count;
@@ -97,8 +98,8 @@ static void jacobian_tile(const struct derivative_call *call,
     if (smx_rows_masked(z, row->r, j))
         memset(row->out, 0, row->count * sizeof *row->out);
     else
-        row->kernels->descend(row->tile.e, row->mass, row->tile.slope,
-                              row->count, &how, row->out);
+        row->kernels->grad_store(row->tile.e, row->mass, row->tile.slope,
+                                 row->count, &how, row->out);
     if (here)
         row->mass[j - row->first] = 0;
     smx_row_zero_masked(row, row->out);
@@ -119,31 +120,33 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
         memset(row->mass, 0, sizeof row->mass);
         SMX_ROW_TILES (c, row, SMX_ROW_E)
             for (size_t j = 0; j < count; j++) {
-                struct smx_two p = {e[j], 0};
-                jacobian_tile(call, row, first + j, two_mul(p, row->inverse));
+                struct smx_dd p = {e[j], 0};
+                jacobian_tile(call, row, first + j, dd_mul(p, row->inverse));
             }
     }
 }
 
-static enum smx_status vjp_of(struct smx_context *context,
-                              struct derivative_call *call,
-                              struct smx_where *where)
+static enum smx_status vjp_row(struct smx_context *context,
+                               struct derivative_call *call,
+                               struct smx_where *where)
 {
     const struct smx_logits *logits = call->logits;
-    struct smx_two *tops = NULL;
+    struct smx_dd *maxima = NULL;
     enum smx_status status;
-    if (smx_plain_vjp(context, logits, call->log, call->upstream, call->out,
-                      &status))
+    if (smx_f32_vjp(context, logits, call->log, call->upstream, call->out,
+                    &status))
         return status;
-    status = smx_rows_scan_tops(context, logits, &tops, where);
+    status = smx_rows_scan_maxima(context, logits, &maxima, where);
     if (!status)
         status = smx_rows_scan(context, logits, call->upstream,
                                SMX_FIELD_UPSTREAM, where);
-    const struct smx_rows_work work = {
-        .run = vjp_row, .argument = call, .tops = tops, .slope = true};
+    const struct smx_rows_work work = {.run = store_vjp_row,
+                                       .argument = call,
+                                       .maxima = maxima,
+                                       .slope = true};
     if (!status)
         smx_rows_run(context, logits, &work);
-    free(tops);
+    free(maxima);
     return status;
 }
 
@@ -161,7 +164,7 @@ enum smx_status smx_vjp(struct smx_context *context,
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_UPSTREAM, 0);
     if (!status && z.outer && !gradient)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
-    return status ? status : vjp_of(context, &call, where);
+    return status ? status : vjp_row(context, &call, where);
 }
 
 static enum smx_status jacobian_of(struct smx_context *context,

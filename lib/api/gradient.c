@@ -8,117 +8,119 @@
 #include "criterion.h"
 #include "simd/elementary.h"
 #include "loss.h"
-#include "engine/plain_loss.h"
+#include "engine/f32_loss.h"
 
 struct gradient_call {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
     const void *upstream;
     void *gradient;
-    struct smx_two factor, z_factor; /* of the reduction */
+    struct smx_dd factor, z_factor; /* of the reduction */
 };
 
-static struct smx_two add_mass(const void *argument, struct smx_row *row)
+static struct smx_dd add_tile_mass(const void *argument, struct smx_row *row)
 {
     smx_criterion_mass(argument, row);
     return row->kernels->sum(row->mass, row->n);
 }
 
 /* sum_k v_k */
-static struct smx_two mass_of(const struct smx_criterion *criterion,
-                              struct smx_row *row)
+static struct smx_dd tile_mass(const struct smx_criterion *criterion,
+                               struct smx_row *row)
 {
     size_t class;
-    struct smx_two mass = {0, 0};
+    struct smx_dd mass = {0, 0};
     if (smx_criterion_single(criterion, row, &class, &mass.hi))
         return mass;
-    return smx_row_sweep(row, SMX_ROW_PLACE, add_mass, criterion, two_add);
+    return smx_row_sweep(row, SMX_ROW_PLACE, add_tile_mass, criterion, dd_add);
 }
 
 /* d_c = a p_c - b v_c, before the slope. */
-static struct smx_row_descent descent_of(const struct gradient_call *call,
-                                         struct smx_row *row)
+static struct smx_row_grad row_grad_of(const struct gradient_call *call,
+                                       struct smx_row *row)
 {
     const struct smx_criterion *criterion = call->criterion;
     enum smx_dtype dtype = call->logits->dtype;
-    struct smx_two a = two_mul(mass_of(criterion, row), call->factor);
-    struct smx_two b = call->factor, square = {0, 0}, g = {1, 0};
+    struct smx_dd a = dd_mul(tile_mass(criterion, row), call->factor);
+    struct smx_dd b = call->factor, square = {0, 0}, g = {1, 0};
     if (!row->empty && criterion->z_loss != 0)
-        square = two_mul(two_product(2 * criterion->z_loss, smx_row_lse(row)),
-                         call->z_factor);
-    a = two_plus(a, square, 0);
+        square = dd_mul(dd_product(2 * criterion->z_loss, smx_row_lse(row)),
+                        call->z_factor);
+    a = dd_plus(a, square, 0);
     if (call->upstream) {
         g.hi = smx_get(call->upstream, dtype,
                        criterion->reduction == SMX_REDUCTION_NONE ? row->r : 0);
-        a = two_mul(a, g);
-        b = two_mul(b, g);
+        a = dd_mul(a, g);
+        b = dd_mul(b, g);
     }
-    return smx_row_descend(row, a, b);
+    return smx_row_grad_of(row, a, b);
 }
 
-struct descent {
+struct grad {
     const struct gradient_call *call;
-    struct smx_row_descent how;
+    struct smx_row_grad how;
 };
 
 /* Where only class y has mass, that is computed again. */
-static void descend_single(const struct descent *d, struct smx_row *row,
-                           size_t y, double v, double *out)
+static void grad_store_single(const struct grad *d, struct smx_row *row,
+                              size_t y, double v, double *out)
 {
     const double *slope = row->tile.slope;
-    row->kernels->descend(row->tile.e, NULL, slope, row->count, &d->how, out);
+    row->kernels->grad_store(row->tile.e, NULL, slope, row->count, &d->how,
+                             out);
     if (y - row->first >= row->count) /* wraps below it */
         return;
     size_t i = y - row->first;
-    row->kernels->descend(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
-                          &d->how, out + i);
+    row->kernels->grad_store(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
+                             &d->how, out + i);
 }
 
-static struct smx_two descend(const void *argument, struct smx_row *row)
+static struct smx_dd store_tile_gradient(const void *argument,
+                                         struct smx_row *row)
 {
-    const struct descent *d = argument;
+    const struct grad *d = argument;
     double v, *out = smx_row_out(row, d->call->gradient);
     size_t y;
     if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
-        descend_single(d, row, y, v, out);
+        grad_store_single(d, row, y, v, out);
     } else {
         smx_criterion_mass(d->call->criterion, row);
-        row->kernels->descend(row->tile.e, row->mass, row->tile.slope,
-                              row->count, &d->how, out);
+        row->kernels->grad_store(row->tile.e, row->mass, row->tile.slope,
+                                 row->count, &d->how, out);
     }
     smx_row_zero_masked(row, out);
     smx_row_put(row, out, d->call->gradient);
-    return (struct smx_two){0, 0};
+    return (struct smx_dd){0, 0};
 }
 
-static struct smx_two put_zeros(const void *argument, struct smx_row *row)
+static struct smx_dd put_zeros(const void *argument, struct smx_row *row)
 {
     const struct gradient_call *call = argument;
     double *out = smx_row_out(row, call->gradient);
     memset(out, 0, row->count * sizeof *out);
     smx_row_put(row, out, call->gradient);
-    return (struct smx_two){0, 0};
+    return (struct smx_dd){0, 0};
 }
 
-static void put_row(void *argument, struct smx_row *row, size_t r)
+static void store_gradient_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct gradient_call *call = argument;
     if (smx_criterion_ignores(call->criterion, r)) {
         smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, call, NULL);
     } else {
-        struct descent d = {call, descent_of(call, row)};
-        smx_row_sweep(row, SMX_ROW_E, descend, &d, NULL);
+        struct grad d = {call, row_grad_of(call, row)};
+        smx_row_sweep(row, SMX_ROW_E, store_tile_gradient, &d, NULL);
     }
 }
 
 static enum smx_status check(struct smx_context *context,
                              const struct smx_logits *z,
                              const struct smx_criterion *criterion,
-                             const void *upstream, struct smx_two **tops,
+                             const void *upstream, struct smx_dd **maxima,
                              struct smx_where *where)
 {
     size_t rows = smx_rows_count(z);
-    enum smx_status status = smx_rows_scan_tops(context, z, tops, where);
+    enum smx_status status = smx_rows_scan_maxima(context, z, maxima, where);
     if (!status)
         status = smx_criterion_check(context, z, criterion, where);
     if (!status && upstream)
@@ -136,14 +138,14 @@ static enum smx_status gradient_of(struct smx_context *context,
 {
     const struct smx_logits *logits = call->logits;
     const struct smx_criterion *criterion = call->criterion;
-    struct smx_two *tops, one = {1, 0}, zero = {0, 0};
+    struct smx_dd *maxima, one = {1, 0}, zero = {0, 0};
     enum smx_status status;
-    if (smx_plain_loss(context, logits, criterion, call->upstream,
-                       call->gradient, loss, &status))
+    if (smx_f32_loss(context, logits, criterion, call->upstream, call->gradient,
+                     loss, &status))
         return status;
-    status = check(context, logits, criterion, call->upstream, &tops, where);
+    status = check(context, logits, criterion, call->upstream, &maxima, where);
     if (status) {
-        free(tops);
+        free(maxima);
         return status;
     }
     call->factor = call->z_factor = one;
@@ -154,9 +156,9 @@ static enum smx_status gradient_of(struct smx_context *context,
         call->factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
         call->z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
     }
-    const struct smx_loss_also also = {put_row, call};
-    status = smx_loss_checked(context, logits, tops, criterion, loss, &also);
-    free(tops);
+    const struct smx_loss_also also = {store_gradient_row, call};
+    status = smx_loss_checked(context, logits, maxima, criterion, loss, &also);
+    free(maxima);
     return status;
 }
 

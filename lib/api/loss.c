@@ -7,11 +7,11 @@
 
 #include "arguments.h"
 #include "criterion.h"
-#include "engine/plain_loss.h"
+#include "engine/f32_loss.h"
 
 /* Of the rows that one thread sums up in their order. */
 struct part {
-    struct smx_two entropy, square; /* -sum v log p, L lse^2 */
+    struct smx_dd entropy, square; /* -sum v log p, L lse^2 */
     size_t hits;
 };
 
@@ -24,18 +24,18 @@ struct loss_call {
     struct part *parts;
 };
 
-static struct smx_two peak_of_targets(const void *argument, struct smx_row *row)
+static struct smx_dd peak_of_targets(const void *argument, struct smx_row *row)
 {
     const struct smx_criterion *criterion = argument;
     smx_row_get(row, criterion->targets, row->mass);
-    return smx_row_peak(row->kernels, row->mass, row->first, row->count);
+    return smx_row_tile_max(row->kernels, row->mass, row->first, row->count);
 }
 
 static size_t first_target(const struct smx_criterion *criterion,
                            struct smx_row *row)
 {
-    struct smx_two top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets,
-                                       criterion, smx_row_larger);
+    struct smx_dd top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets,
+                                      criterion, smx_row_larger);
     return (size_t)top.lo;
 }
 
@@ -51,7 +51,7 @@ static void add_loss(const struct loss_call *call, struct smx_row *row,
 {
     const struct smx_criterion *criterion = call->criterion;
     struct part *part = &call->parts[r / call->per_part];
-    struct smx_two entropy = {0, 0}, square = {0, 0};
+    struct smx_dd entropy = {0, 0}, square = {0, 0};
     enum smx_dtype dtype = call->logits->dtype;
     if (!smx_criterion_ignores(criterion, r)) {
         entropy.hi = smx_criterion_loss(criterion, row);
@@ -62,14 +62,14 @@ static void add_loss(const struct loss_call *call, struct smx_row *row,
         if (call->out->accuracy)
             part->hits += hits(criterion, row);
     }
-    two_accumulate(&part->entropy, entropy);
-    two_accumulate(&part->square, square);
+    dd_accumulate(&part->entropy, entropy);
+    dd_accumulate(&part->square, square);
     if (criterion->reduction == SMX_REDUCTION_NONE && call->out->loss)
         smx_set(call->out->loss, dtype, r,
                 smx_plus(entropy.hi, square.hi, INFINITY));
 }
 
-static void take_row(void *argument, struct smx_row *row, size_t r)
+static void loss_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct loss_call *call = argument;
     const struct smx_loss_out *out = call->out;
@@ -84,11 +84,11 @@ static void take_row(void *argument, struct smx_row *row, size_t r)
         call->also->work(call->also->argument, row, r);
 }
 
-static void put_loss(const struct loss_call *call, struct part sum,
-                     double divisor, size_t rows)
+static void store_dd_loss(const struct loss_call *call, struct part sum,
+                          double divisor, size_t rows)
 {
-    double entropy = two_settle(sum.entropy).hi;
-    double square = two_settle(sum.square).hi;
+    double entropy = dd_settle(sum.entropy).hi;
+    double square = dd_settle(sum.square).hi;
     entropy = isnan(entropy) ? INFINITY : entropy;
     square = isnan(square) ? INFINITY : square;
     if (call->criterion->reduction == SMX_REDUCTION_MEAN) {
@@ -108,12 +108,12 @@ static void put_sums(const struct loss_call *call, size_t parts)
     double divisor;
     smx_criterion_count(call->logits, call->criterion, &divisor, &rows);
     for (size_t i = 0; i < parts; i++) {
-        two_accumulate(&sum.entropy, call->parts[i].entropy);
-        two_accumulate(&sum.square, call->parts[i].square);
+        dd_accumulate(&sum.entropy, call->parts[i].entropy);
+        dd_accumulate(&sum.square, call->parts[i].square);
         sum.hits += call->parts[i].hits;
     }
     if (out->loss)
-        put_loss(call, sum, divisor, rows);
+        store_dd_loss(call, sum, divisor, rows);
     if (out->divisor)
         *out->divisor = divisor;
     if (out->rows)
@@ -124,7 +124,7 @@ static void put_sums(const struct loss_call *call, size_t parts)
 
 enum smx_status smx_loss_checked(struct smx_context *context,
                                  const struct smx_logits *logits,
-                                 const struct smx_two *tops,
+                                 const struct smx_dd *maxima,
                                  const struct smx_criterion *criterion,
                                  const struct smx_loss_out *out,
                                  const struct smx_loss_also *also)
@@ -137,11 +137,11 @@ enum smx_status smx_loss_checked(struct smx_context *context,
         if (!call.parts)
             return SMX_ENOMEM;
     }
-    /* a softcap's distances are worth keeping even for one of them */
+    /* a softcap's shifted logits are worth keeping even for one of them */
     bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
-    const struct smx_rows_work work = {.run = take_row,
+    const struct smx_rows_work work = {.run = loss_row,
                                        .argument = &call,
-                                       .tops = tops,
+                                       .maxima = maxima,
                                        .logs = out && logs,
                                        .logsum = out || criterion->z_loss != 0,
                                        .slope = also != NULL};
@@ -158,16 +158,17 @@ static enum smx_status loss_of(struct smx_context *context,
                                const struct smx_loss_out *out,
                                struct smx_where *where)
 {
-    struct smx_two *tops = NULL;
+    struct smx_dd *maxima = NULL;
     enum smx_status status = SMX_OK;
-    if (smx_plain_loss(context, logits, criterion, NULL, NULL, out, &status))
+    if (smx_f32_loss(context, logits, criterion, NULL, NULL, out, &status))
         return status;
-    status = smx_rows_scan_tops(context, logits, &tops, where);
+    status = smx_rows_scan_maxima(context, logits, &maxima, where);
     if (!status)
         status = smx_criterion_check(context, logits, criterion, where);
     if (!status)
-        status = smx_loss_checked(context, logits, tops, criterion, out, NULL);
-    free(tops);
+        status =
+            smx_loss_checked(context, logits, maxima, criterion, out, NULL);
+    free(maxima);
     return status;
 }
 

@@ -11,11 +11,11 @@ struct smx_loss_also {
 };
 
 /** smx_loss of operands that have been checked, over one load of the rows.
- *  out may be NULL, also too, and tops (rows.h). Nothing is written unless
+ *  out may be NULL, also too, and maxima (rows.h). Nothing is written unless
  *  SMX_OK is returned. */
 enum smx_status smx_loss_checked(struct smx_context *context,
                                  const struct smx_logits *logits,
-                                 const struct smx_two *tops,
+                                 const struct smx_dd *maxima,
                                  const struct smx_criterion *criterion,
                                  const struct smx_loss_out *out,
                                  const struct smx_loss_also *also);

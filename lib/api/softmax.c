@@ -8,7 +8,7 @@
 #include "arguments.h"
 #include "engine/dd_softmax.h"
 #include "engine/load.h"
-#include "engine/plain.h"
+#include "engine/f32_softmax.h"
 #include "engine/softcap.h"
 #include "engine/summary.h"
 #include "engine/top.h"
@@ -21,12 +21,12 @@ struct softmax_call {
     bool f32;          /* the float32 engine computes the values */
     bool f32_sums;     /* and log-sum-exp and entropy */
     bool loaded;
-    struct smx_two *tops; /* smx_rows_scan_tops; NULL: none */
-    void *copy;           /* logits that were loaded */
-    void *values;         /* of a tile, where they do not stay */
-    void *room;           /* of the float32 engine */
-    double *totals;       /* of a tile, see smx_plain_rows; NULL: not asked */
-    int64_t *order;       /* of a tile: its top-k */
+    struct smx_dd *maxima; /* smx_rows_scan_maxima; NULL: none */
+    void *copy;            /* logits that were loaded */
+    void *values;          /* of a tile, where they do not stay */
+    void *workspace;       /* of the float32 engine */
+    double *totals;        /* of a tile, see smx_f32_rows; NULL: not asked */
+    int64_t *order;        /* of a tile: its top-k */
 };
 
 static bool wants_summaries(const struct smx_softmax_out *out)
@@ -55,7 +55,7 @@ static size_t engine_bytes(const struct softmax_call *call, size_t rows)
     size_t values, summaries, classes = call->logits->classes;
     if (!call->f32)
         return 0;
-    values = call->out->values ? smx_plain_room(rows, classes) : 0;
+    values = call->out->values ? smx_f32_workspace(rows, classes) : 0;
     summaries =
         wants_summaries(call->out) ? smx_summary_bytes(rows, classes) : 0;
     return values > summaries ? values : summaries;
@@ -67,7 +67,7 @@ static bool needs_values(const struct softmax_call *call)
     return call->options->top_k && call->out->values && !call->loaded;
 }
 
-static enum smx_status allocate(struct softmax_call *call)
+static enum smx_status allocate_softmax(struct softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     size_t row = z->classes * smx_dtype_bytes(z->dtype);
@@ -90,9 +90,9 @@ static enum smx_status allocate(struct softmax_call *call)
         call->totals = malloc(call->most * total);
     bytes = engine_bytes(call, call->most);
     if (bytes)
-        call->room = malloc(bytes);
+        call->workspace = malloc(bytes);
     return (call->values || !copied) && (call->order || !ordered) &&
-                   (call->totals || !totals) && (call->room || !bytes)
+                   (call->totals || !totals) && (call->workspace || !bytes)
                ? SMX_OK
                : SMX_ENOMEM;
 }
@@ -102,8 +102,8 @@ static void release(struct softmax_call *call)
     free(call->values);
     free(call->order);
     free(call->totals);
-    free(call->room);
-    free(call->tops);
+    free(call->workspace);
+    free(call->maxima);
 }
 
 /* ---- a tile -------------------------------------------------------------- */
@@ -160,13 +160,13 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     if (call->totals)
-        status = smx_plain_rows(context, tile, call->options->log, out->values,
-                                call->totals, call->room, where);
+        status = smx_f32_rows(context, tile, call->options->log, out->values,
+                              call->totals, call->workspace, where);
     smx_summarise(context, tile->data, tile->outer, tile->classes,
-                  tile->temperature, call->totals, &summaries, call->room);
+                  tile->temperature, call->totals, &summaries, call->workspace);
     if (out->values && !call->totals)
-        status = smx_plain_rows(context, tile, call->options->log, out->values,
-                                NULL, call->room, where);
+        status = smx_f32_rows(context, tile, call->options->log, out->values,
+                              NULL, call->workspace, where);
     return status;
 }
 
@@ -181,7 +181,7 @@ static void run_dd(struct smx_context *context, const struct softmax_call *call,
     if (call->f32)
         out.argmax = NULL;
     if (out.values || wants_summaries(&out))
-        smx_dd_softmax(context, tile, call->tops, call->options->log, &out);
+        smx_dd_softmax(context, tile, call->maxima, call->options->log, &out);
 }
 
 /* First the one that does not write values, which may take the logits' place.
@@ -199,9 +199,10 @@ static enum smx_status run_engines(struct smx_context *context,
     return status;
 }
 
-static enum smx_status run_tile(struct smx_context *context,
-                                const struct softmax_call *call, size_t first,
-                                size_t count, struct smx_where *where)
+static enum smx_status run_softmax_tile(struct smx_context *context,
+                                        const struct softmax_call *call,
+                                        size_t first, size_t count,
+                                        struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
     const struct smx_softmax_out out = tile_out(call, first);
@@ -231,8 +232,9 @@ static enum smx_status run_tile(struct smx_context *context,
 
 /* Nothing may be written before every logit has been looked at. Where nothing
  * but values in place are wanted the float32 engine does that by the way. */
-static enum smx_status scan(struct smx_context *context,
-                            struct softmax_call *call, struct smx_where *where)
+static enum smx_status scan_logits(struct smx_context *context,
+                                   struct softmax_call *call,
+                                   struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
     if (call->f32 && call->most == call->rows && !call->loaded &&
@@ -241,7 +243,7 @@ static enum smx_status scan(struct smx_context *context,
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
-    return smx_rows_scan_tops(context, z, &call->tops, where);
+    return smx_rows_scan_maxima(context, z, &call->maxima, where);
 }
 
 static enum smx_status softmax_of(struct smx_context *context,
@@ -257,13 +259,13 @@ static enum smx_status softmax_of(struct smx_context *context,
     call->loaded = smx_load_needed(logits);
     if (call->rows == 0)
         return SMX_OK;
-    enum smx_status status = allocate(call);
+    enum smx_status status = allocate_softmax(call);
     if (!status)
-        status = scan(context, call, where);
+        status = scan_logits(context, call, where);
     for (size_t r = 0; r < call->rows && !status; r += call->most) {
         size_t left = call->rows - r;
-        status = run_tile(context, call, r,
-                          left < call->most ? left : call->most, where);
+        status = run_softmax_tile(context, call, r,
+                                  left < call->most ? left : call->most, where);
     }
     release(call);
     return status;

@@ -2,8 +2,8 @@
 /* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
 #include "dd_softmax.h"
 
-#include "plain.h"
-#include "row.h"
+#include "f32_softmax.h"
+#include "dd_row.h"
 
 struct dd_call {
     const struct smx_logits *logits;
@@ -11,24 +11,24 @@ struct dd_call {
     const struct smx_softmax_out *out;
 };
 
-static struct smx_two put_tile(const void *argument, struct smx_row *row)
+static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)
 {
     const struct dd_call *call = argument;
-    const double *kept = smx_row_kept(row);
+    const double *cached = smx_row_cached(row);
     double *out = smx_row_out(row, call->out->values);
-    if (!kept)
+    if (!cached)
         smx_row_tile(row, row->first, call->log ? SMX_ROW_D : SMX_ROW_E);
     if (call->log)
         row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
                            out);
     else
-        row->kernels->scale(kept ? kept : row->tile.e, row->count,
+        row->kernels->scale(cached ? cached : row->tile.e, row->count,
                             row->inverse.hi, row->stream, out);
     smx_row_put(row, out, call->out->values);
-    return (struct smx_two){0, 0};
+    return (struct smx_dd){0, 0};
 }
 
-static struct smx_two terms_of(const void *argument, struct smx_row *row)
+static struct smx_dd terms_of(const void *argument, struct smx_row *row)
 {
     const struct smx_row_kernels *k = row->kernels;
     (void)argument;
@@ -39,12 +39,12 @@ static struct smx_two terms_of(const void *argument, struct smx_row *row)
 /* H = log S - sum p d, with 0 * log 0 = 0. */
 static double entropy(struct smx_row *row)
 {
-    struct smx_two sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, two_add);
-    sum = two_mul(two_scale(sum, 0x1p-128), row->inverse);
-    return two_add(row->logsum, two_negate(sum)).hi;
+    struct smx_dd sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, dd_add);
+    sum = dd_mul(dd_scale(sum, 0x1p-128), row->inverse);
+    return dd_add(row->logsum, dd_negate(sum)).hi;
 }
 
-static void put_row(void *argument, struct smx_row *row, size_t r)
+static void store_dd_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct dd_call *call = argument;
     const struct smx_softmax_out *out = call->out;
@@ -56,7 +56,7 @@ static void put_row(void *argument, struct smx_row *row, size_t r)
     if (out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
     if (out->values)
-        smx_row_sweep(row, SMX_ROW_PLACE, put_tile, call, NULL);
+        smx_row_sweep(row, SMX_ROW_PLACE, store_dd_tile, call, NULL);
 }
 
 /* Of rows that are a tile or less, as longer ones keep exponentials in their
@@ -71,14 +71,14 @@ static bool is_streamed(const struct smx_logits *z,
 }
 
 void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
-                    const struct smx_two *tops, bool log,
+                    const struct smx_dd *maxima, bool log,
                     const struct smx_softmax_out *out)
 {
     struct dd_call call = {z, log, out};
     struct smx_rows_work work = {
-        .run = put_row,
+        .run = store_dd_row,
         .argument = &call,
-        .tops = tops,
+        .maxima = maxima,
         .logs = log || out->entropy,
         .logsum = log || out->entropy || out->logsumexp,
     };

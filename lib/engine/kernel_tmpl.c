@@ -13,31 +13,31 @@ extern double TIER(capped_exponentials)(const float *x, size_t n,
                                         const struct smx_cap *cap, double *e);
 extern const struct smx_loss_kernels TIER(loss_kernels);
 extern const struct smx_summary_kernels TIER(summary_kernels);
-extern const struct smx_tame_kernels TIER(tame_kernels);
+extern const struct smx_split_kernels TIER(split_kernels);
 
-static bool peak(const float *x, size_t n, float *max)
+static bool row_max(const float *x, size_t n, float *max)
 {
     vf top[4];
-    vi refused = {0};
+    vi nonfinite = {0};
     size_t i = 0;
     EACH (v, 4)
         top[v] = vf_all(-__builtin_inff());
     for (; i + 4 * FLOATS <= n; i += 4 * FLOATS)
         EACH (v, 4) {
             vf z = vf_load(x + i + v * FLOATS);
-            refused |= vf_refused(z);
+            nonfinite |= vf_nonfinite(z);
             top[v] = vf_max(z, top[v]);
         }
     for (; i < n; i += FLOATS) {
         vf z = vf_load_part(x + i, n - i, -__builtin_inff());
-        refused |= vf_refused(z);
+        nonfinite |= vf_nonfinite(z);
         top[0] = vf_max(z, top[0]);
     }
     *max = vf_top(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
-    return !vi_any(refused);
+    return !vi_any(nonfinite);
 }
 
-INLINE void add_block(vd sum[VECS], const vd *e, double *out)
+INLINE void add_exp_block(vd sum[VECS], const vd *e, double *out)
 {
     EACH (v, VECS) {
         sum[v] += e[v];
@@ -52,26 +52,26 @@ INLINE double sum_powers(const float *x, size_t n, double reference,
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
         load_power(x + i, reference, scale, e, WIDE);
-        add_block(sum, e, out + i);
-        add_block(sum, e + VECS, out + i + BLOCK);
+        add_exp_block(sum, e, out + i);
+        add_exp_block(sum, e + VECS, out + i + BLOCK);
     }
     for (; i < n; i += BLOCK) {
         float block[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
         load_power(block, reference, scale, e, VECS);
-        add_block(sum, e, out + i);
+        add_exp_block(sum, e, out + i);
     }
     return block_sum(sum);
 }
 
-static double exponentials(const float *x, size_t n, double reference,
-                           double scale, double *out)
+static double f64_exponentials(const float *x, size_t n, double reference,
+                               double scale, double *out)
 {
     return reference == 0 ? sum_powers(x, n, 0, scale, out)
                           : sum_powers(x, n, reference, scale, out);
 }
 
-static double rest(const float *x, size_t n, double max, double scale)
+static double rest_f64(const float *x, size_t n, double max, double scale)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
     for (size_t i = 0; i < n; i += BLOCK) {
@@ -86,7 +86,7 @@ static double rest(const float *x, size_t n, double max, double scale)
     return block_sum(sum);
 }
 
-static void scale(const double *e, size_t n, double factor, float *out)
+static void scale_f64(const double *e, size_t n, double factor, float *out)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -97,8 +97,8 @@ static void scale(const double *e, size_t n, double factor, float *out)
     }
 }
 
-static void shift(const float *x, size_t n, double max, double factor,
-                  double offset, float *out)
+static void shift_logs(const float *x, size_t n, double max, double factor,
+                       double offset, float *out)
 {
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK)
@@ -112,14 +112,14 @@ static void shift(const float *x, size_t n, double max, double factor,
 }
 
 const struct smx_kernels TIER(kernels) = {
-    .peak = peak,
-    .exponentials = exponentials,
+    .row_max = row_max,
+    .exponentials = f64_exponentials,
     .capped_exponentials = TIER(capped_exponentials),
-    .rest = rest,
-    .scale = scale,
-    .shift = shift,
+    .rest = rest_f64,
+    .scale = scale_f64,
+    .shift = shift_logs,
     .load = &TIER(load_kernels),
     .loss = &TIER(loss_kernels),
     .summary = &TIER(summary_kernels),
-    .tame = &TIER(tame_kernels),
+    .split = &TIER(split_kernels),
 };

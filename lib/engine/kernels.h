@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #include "softmax.h"
-#include "tame.h"
+#include "split_exp.h"
 
 #define SMX_CHUNK ((size_t)4096)
 
@@ -31,7 +31,7 @@ struct smx_summary_kernels;
 struct smx_cap;
 struct smx_kernels {
     /** Largest of x; false when a NaN or +INFINITY is among them. */
-    bool (*peak)(const float *x, size_t n, float *max);
+    bool (*row_max)(const float *x, size_t n, float *max);
 
     /**
      * e[i] = exp2((x[i] - reference) * scale / 16); returns their sum. A zero
@@ -55,11 +55,11 @@ struct smx_kernels {
     void (*shift)(const float *x, size_t n, double max, double factor,
                   double offset, float *out);
 
-    /** Those that load rows, of the loss, of summaries and of tame rows. */
+    /** Those that load rows, of the loss, of summaries and of in-range rows. */
     const struct smx_load_kernels *load;
     const struct smx_loss_kernels *loss;
     const struct smx_summary_kernels *summary;
-    const struct smx_tame_kernels *tame;
+    const struct smx_split_kernels *split;
 };
 
 /** The kernels of an available instruction set, not SMX_ISA_BEST. */

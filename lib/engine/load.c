@@ -109,7 +109,7 @@ static void transpose(const struct move *move, size_t from, size_t from_stride,
 /* ---- a class axis that is not the last ---------------------------------- */
 
 /* Of a class of a row in the tensor. */
-static size_t place(const struct move *move, size_t row, size_t class)
+static size_t place_moved(const struct move *move, size_t row, size_t class)
 {
     return move->back ? smx_rows_out_index(move->shape, row, class)
                       : smx_rows_index(move->shape, row, class);
@@ -121,7 +121,7 @@ static void move_straight(const struct move *move, size_t row, size_t class,
 {
     const struct smx_logits *z = move->shape;
     size_t element = smx_dtype_bytes(z->dtype);
-    size_t there = place(move, row, class) * element;
+    size_t there = place_moved(move, row, class) * element;
     size_t here = ((row - move->first) * z->classes + class) * element;
     memcpy((char *)move->to + (move->back ? there : here),
            (const char *)move->from + (move->back ? here : there), n * element);
@@ -132,7 +132,7 @@ static void move_square(const struct move *move, size_t row, size_t count,
                         size_t class, size_t n)
 {
     const struct smx_logits *z = move->shape;
-    size_t there = place(move, row, class);
+    size_t there = place_moved(move, row, class);
     size_t here = (row - move->first) * z->classes + class;
     if (move->back)
         transpose(move, here, z->classes, count, there, z->inner, n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** One call of smx_plain_loss: what its sweeps and its rows share. */
+/** One call of smx_f32_loss: what its sweeps and its rows share. */
 #ifndef SMX_LOSS_CALL_H
 #define SMX_LOSS_CALL_H
 
@@ -10,20 +10,20 @@
 #include "loss_kernels.h"
 
 /* Rows whose losses are added up at once. */
-#define SMX_BLOCK_ROWS SMX_FEW_ROWS
+#define SMX_BLOCK_ROWS SMX_NARROW_ROWS
 
 /* Sixteenths of a binade up to which exponentials are taken relative to 0. */
-#define SMX_NEAR 1600.0
+#define SMX_UNSHIFTED_LOSS 1600.0
 
-struct smx_part { /* of a row: one of its chunks, or all of it */
-    bool tame;    /* tame.h; of a chunk: if its row is */
+struct smx_part {  /* of a row: one of its chunks, or all of it */
+    bool in_range; /* split_exp.h; of a chunk: if its row is */
     double max, reference, sum;
     double mass; /* sum of v */
     double cost; /* sum of v (anchor - z), anchor: max, or 0 if all masked */
 };
 
-struct smx_descent { /* d_c = factor exp(z_c - reference) - share v_c */
-    bool tame;
+struct smx_grad { /* d_c = factor exp(z_c - reference) - share v_c */
+    bool in_range;
     double reference, factor, share;
     double label;  /* what the label's class loses beside that */
     double nats;   /* its -log p, where it has all the mass */
@@ -42,20 +42,21 @@ struct smx_loss_call {
     size_t all; /* rows */
     size_t classes, chunks;
     double keep, share; /* of the label: 1 - e; of every class: e / C */
-    double inverse_temperature, scale; /* as in plain.c */
-    struct smx_tame tame;
+    double inverse_temperature, scale; /* as in f32_softmax.c */
+    struct smx_split_exp split;
     double divisor, factor, z_factor;
     size_t counted;              /* rows not ignored */
-    bool few, kept;              /* blocks of rows are computed at once */
+    bool narrow, cached;         /* blocks of rows are computed at once */
     bool stream;                 /* the gradient past the cache */
     double *entropies, *squares; /* one a row of all */
     const float *upstreams;      /* as asked, like the next */
     float *gradients;
-    size_t most;                  /* rows of a tile */
-    struct smx_part *parts;       /* of a tile; not of few classes, */
-    struct smx_descent *descents; /* nor these */
-    float *copy;                  /* where rows do not lie side by side */
-    atomic_bool refused, wild;    /* wild: some chunk is not tame */
+    size_t most;            /* rows of a tile */
+    struct smx_part *parts; /* of a tile; not of few classes, */
+    struct smx_grad *grads; /* nor these */
+    float *copy;            /* where rows do not lie side by side */
+    atomic_bool nonfinite;
+    atomic_bool out_of_range; /* a chunk is */
     size_t hits;
     int64_t *ranks;  /* see smx_loss_ranks */
     void *summaries; /* room for summary.h */
@@ -72,7 +73,7 @@ struct smx_loss_call {
 
 static inline double smx_loss_reference(double max, double scale)
 {
-    return fabs(max * scale) <= SMX_NEAR ? 0 : max;
+    return fabs(max * scale) <= SMX_UNSHIFTED_LOSS ? 0 : max;
 }
 
 static inline double smx_loss_weight(const struct smx_loss_call *call,
@@ -103,18 +104,18 @@ static inline size_t smx_loss_rows(const struct smx_loss_call *call,
     return left < call->per_block ? left : call->per_block;
 }
 
-/* What tame exponentials are times as much of. */
-#define SMX_TAME_UNIT 0x1p-54
+/* What in-range exponentials are times as much of. */
+#define SMX_SPLIT_UNIT 0x1p-54
 
 /** d at the label's class, before the logits are overwritten. */
-float smx_loss_own(const struct smx_loss_call *call, size_t row,
-                   const struct smx_descent *descent);
+float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
+                          const struct smx_grad *grad);
 
-/** max, tame, reference and sum of a chunk, and of a tame one both halves of
- * the exponentials (tame.h), unless rest is NULL; false: NaN or +INFINITY.
- * before: others, as many, that are divided in any case; or NULL. */
+/** max, in-range, reference and sum of a chunk, and of an in-range one both
+ * halves of the exponentials (split_exp.h), unless rest is NULL; false: NaN or
+ * +INFINITY. before: others, as many, that are divided in any case; or NULL. */
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
-                  float *high, float *rest, const struct smx_tame_kept *before,
+                  float *high, float *rest, const struct smx_cached_exp *before,
                   struct smx_part *part);
 
 /** Is anything asked beside the loss? */
@@ -131,22 +132,22 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
                         size_t first);
 
 /** The losses of n rows, at most SMX_BLOCK_ROWS, from start. parts: one a
- * chunk, which change if the row is not tame; descents, one a row: NULL without
- * a gradient. */
+ * chunk, which change if the row is not in-range; descents, one a row: NULL
+ * without a gradient. */
 void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
-                   struct smx_part *parts, struct smx_descent *descents);
+                   struct smx_part *parts, struct smx_grad *grads);
 
 /** The losses of a block of rows from the call's parts. argument: the call. */
 void smx_loss_block(void *argument, size_t block);
 
 /** All of a block of rows of few classes. */
-void smx_loss_few(void *argument, size_t block);
+void smx_loss_narrow(void *argument, size_t block);
 
 /** All of a slice of such blocks, of rows whose exponentials are kept on the
  *  way to the gradient. */
-void smx_loss_kept(void *argument, size_t slice);
+void smx_loss_cached(void *argument, size_t slice);
 
 /* Classes of the longest of these rows. */
-#define SMX_KEPT (2 * SMX_CHUNK)
+#define SMX_CACHED (2 * SMX_CHUNK)
 
 #endif

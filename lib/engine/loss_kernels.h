@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "few.h"
+#include "narrow.h"
 
 /** v, the mass that the loss puts on the classes of a chunk (criterion.h). */
 struct smx_mass {
@@ -42,35 +42,37 @@ struct smx_loss_kernels {
      * out[i] = factor * exp2((x[i] - reference) * scale / 16) - share * v[i],
      * rounded once. out may be x.
      */
-    void (*descend)(const float *x, size_t n, double reference, double scale,
-                    double factor, const struct smx_mass *mass, double share,
-                    float *out);
+    void (*grad_store)(const float *x, size_t n, double reference, double scale,
+                       double factor, const struct smx_mass *mass, double share,
+                       float *out);
 
     /**
-     * The largest logit of each of rows of at most SMX_FEW classes, and the
+     * The largest logit of each of rows of at most SMX_NARROW classes, and the
      * sum as sum has it, relative to 0 where |max * scale| <= near, else to
      * max; all masked: -INFINITY and 0. false when a NaN or +INFINITY is
      * among them. behind: elements that may be read behind the rows.
      */
-    bool (*few_sums)(const float *x, size_t rows, size_t classes, size_t behind,
-                     double scale, double near, double *max, double *sum);
+    bool (*narrow_sums)(const float *x, size_t rows, size_t classes,
+                        size_t behind, double scale, double near, double *max,
+                        double *sum);
 
-    /** descend for such rows, without mass; at most SMX_FEW_ROWS of them. */
-    void (*few_descend)(const float *x, size_t rows, size_t classes,
-                        size_t behind, const double *reference, double scale,
-                        const double *factor, float *out);
+    /** descend for such rows, without mass; at most SMX_NARROW_ROWS of them. */
+    void (*narrow_gradient)(const float *x, size_t rows, size_t classes,
+                            size_t behind, const double *reference,
+                            double scale, const double *factor, float *out);
 
     /**
-     * Of at most smx_few_rows rows, all below the highest tame: their
+     * Of at most smx_narrow_rows rows, all below the highest in-range: their
      * exponentials; the sums of these, which may have been changed; their
      * products with a factor a row, of either sign, its magnitude 0 or in
      * (2^-120, 2^-33). out may be x.
      */
-    void (*few_keep)(const float *x, size_t rows, size_t classes,
-                     const struct smx_tame *tame, struct smx_few *few);
-    void (*few_sum)(struct smx_few *few, size_t rows, size_t classes);
-    void (*few_put)(struct smx_few *few, size_t rows, size_t classes,
-                    const double *factors, float *out);
+    void (*narrow_keep)(const float *x, size_t rows, size_t classes,
+                        const struct smx_split_exp *split,
+                        struct smx_narrow *narrow);
+    void (*narrow_sum)(struct smx_narrow *narrow, size_t rows, size_t classes);
+    void (*narrow_put)(struct smx_narrow *narrow, size_t rows, size_t classes,
+                       const double *factors, float *out);
 
     /**
      * sum, and beside it *dot = sum of g[i] times the exponential, *total =

@@ -4,10 +4,11 @@
 #include "loss_call.h"
 #include "sums.h"
 
-static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
-                     struct smx_part *part)
+static void sum_part_out_of_range(const struct smx_loss_call *call,
+                                  const float *z, size_t n,
+                                  struct smx_part *part)
 {
-    part->tame = false;
+    part->in_range = false;
     part->reference = part->sum = 0;
     if (part->max == -INFINITY)
         return;
@@ -16,58 +17,60 @@ static void sum_wild(const struct smx_loss_call *call, const float *z, size_t n,
 }
 
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
-                  float *high, float *rest, const struct smx_tame_kept *before,
+                  float *high, float *rest, const struct smx_cached_exp *before,
                   struct smx_part *part)
 {
-    const struct smx_tame_kernels *kernels = call->kernels->tame;
+    const struct smx_split_kernels *kernels = call->kernels->split;
     float max = INFINITY;
     double sum = 0;
-    if (smx_tame_expected(kernels, &call->tame, call->wild, z, n))
-        sum = rest ? kernels->keep(z, n, &call->tame, &max, high, rest, before)
-                   : kernels->sum(z, n, &call->tame, &max);
+    if (smx_expect_in_range(kernels, &call->split, call->out_of_range, z, n))
+        sum = rest ? kernels->keep(z, n, &call->split, &max, high, rest, before)
+                   : kernels->sum(z, n, &call->split, &max);
     else if (before)
         kernels->divide(before, n);
-    *part = (struct smx_part){.tame = max < call->tame.highest, .max = max};
-    if (part->tame) {
-        part->sum = sum * SMX_TAME_UNIT;
+    *part =
+        (struct smx_part){.in_range = max < call->split.highest, .max = max};
+    if (part->in_range) {
+        part->sum = sum * SMX_SPLIT_UNIT;
         return !isnan(sum);
     }
-    if (!call->kernels->peak(z, n, &max))
+    if (!call->kernels->row_max(z, n, &max))
         return false;
-    call->wild = true;
+    call->out_of_range = true;
     part->max = max;
-    sum_wild(call, z, n, part);
+    sum_part_out_of_range(call, z, n, part);
     return true;
 }
 
-/* The sums of a row's tame chunks, when the row as a whole is not. */
+/* The sums of a row's in-range chunks, when the row as a whole is not. */
 static void sum_again(const struct smx_loss_call *call, size_t row,
                       struct smx_part *parts)
 {
     const float *z = call->z + row * call->classes;
     for (size_t k = 0; k < call->chunks; k++)
-        if (parts[k].tame)
-            sum_wild(call, z + k * SMX_CHUNK, smx_loss_chunk(call, k),
-                     &parts[k]);
+        if (parts[k].in_range)
+            sum_part_out_of_range(call, z + k * SMX_CHUNK,
+                                  smx_loss_chunk(call, k), &parts[k]);
 }
 
-static bool is_tame(const struct smx_loss_call *call,
-                    const struct smx_part *parts)
+static bool is_in_range(const struct smx_loss_call *call,
+                        const struct smx_part *parts)
 {
     double sum = 0;
-    bool tame = true;
+    bool in_range = true;
     for (size_t k = 0; k < call->chunks; k++) {
-        tame &= parts[k].tame;
+        in_range &= parts[k].in_range;
         sum += parts[k].sum;
     }
-    return tame && smx_tame_sum(sum / SMX_TAME_UNIT, call->classes);
+    return in_range && smx_sum_in_range(sum / SMX_SPLIT_UNIT, call->classes);
 }
 
-static struct smx_part merge(const struct smx_loss_call *call, size_t row,
-                             struct smx_part *parts)
+static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
+                                   struct smx_part *parts)
 {
-    struct smx_part whole = {.max = -INFINITY, .tame = is_tame(call, parts)};
-    if (!whole.tame)
+    struct smx_part whole = {.max = -INFINITY,
+                             .in_range = is_in_range(call, parts)};
+    if (!whole.in_range)
         sum_again(call, row, parts);
     if (call->chunks == 1)
         return parts[0];
@@ -89,16 +92,16 @@ static struct smx_part merge(const struct smx_loss_call *call, size_t row,
 }
 
 /* The sum relative to the maximum, less the maximum itself. Its exponential
- * leaves the sum with the very bits it came in with, but for a tame row, where
- * it has others; a rest that is lost in the sum is added up again. */
-static double rest_of(const struct smx_loss_call *call, size_t row,
-                      const struct smx_part *whole)
+ * leaves the sum with the very bits it came in with, but for an in-range row,
+ * where it has others; a rest that is lost in the sum is added up again. */
+static double rest_of_parts(const struct smx_loss_call *call, size_t row,
+                            const struct smx_part *whole)
 {
     if (whole->sum == 0)
         return 0;
     double top = smx_power((whole->max - whole->reference) * call->scale);
     double rest = (whole->sum - top) / top;
-    if (rest >= (whole->tame ? 0.25 : 0x1p-20))
+    if (rest >= (whole->in_range ? 0.25 : 0x1p-20))
         return rest;
     const float *z = call->z + row * call->classes;
     rest = 0;
@@ -109,7 +112,8 @@ static double rest_of(const struct smx_loss_call *call, size_t row,
 }
 
 /* v of a class, as the kernels have it. */
-static double mass_at(const struct smx_loss_call *call, size_t row, size_t c)
+static double mass_of_class(const struct smx_loss_call *call, size_t row,
+                            size_t c)
 {
     const struct smx_mass *m = &call->mass;
     double v = 1, w = m->weights ? m->weights[c] : 1;
@@ -122,7 +126,7 @@ static double mass_at(const struct smx_loss_call *call, size_t row, size_t c)
 static double first_infinity(const struct smx_loss_call *call, size_t row)
 {
     for (size_t c = 0;; c++) {
-        double v = mass_at(call, row, c);
+        double v = mass_of_class(call, row, c);
         if (call->z[row * call->classes + c] == -INFINITY && v != 0)
             return v > 0 ? INFINITY : -INFINITY;
     }
@@ -162,7 +166,8 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
     float top = -INFINITY, max;
     size_t at = 0;
     for (size_t k = 0; k < call->chunks; k++) {
-        call->kernels->peak(x + k * SMX_CHUNK, smx_loss_chunk(call, k), &max);
+        call->kernels->row_max(x + k * SMX_CHUNK, smx_loss_chunk(call, k),
+                               &max);
         if (max > top) {
             top = max;
             at = k * SMX_CHUNK;
@@ -176,12 +181,11 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
 /* Where one class has p = 1 and the others 0, exactly what the other classes
  * weigh: its own mass cancels. g: upstream / temperature. */
 static void set_top(const struct smx_loss_call *call, size_t row,
-                    const struct smx_part *whole, double g,
-                    struct smx_descent *d)
+                    const struct smx_part *whole, double g, struct smx_grad *d)
 {
     const int64_t *labels = call->criterion.labels;
     size_t top = peak_at(call, call->z + row * call->classes);
-    double others = whole->mass - mass_at(call, row, top);
+    double others = whole->mass - mass_of_class(call, row, top);
     d->top = top;
     d->d_top = others * (labels ? call->share : 1);
     if (labels && (size_t)labels[row] != top)
@@ -189,9 +193,9 @@ static void set_top(const struct smx_loss_call *call, size_t row,
     d->d_top = call->factor * d->d_top * g + d->square * whole->sum;
 }
 
-static struct smx_descent descent_of(const struct smx_loss_call *call,
-                                     size_t row, const struct smx_part *whole,
-                                     double logsum, double lse)
+static struct smx_grad part_grad_of(const struct smx_loss_call *call,
+                                    size_t row, const struct smx_part *whole,
+                                    double logsum, double lse)
 {
     const int64_t *labels = call->criterion.labels;
     bool single = call->mass.kind == SMX_MASS_NONE;
@@ -200,11 +204,10 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
     g *= call->inverse_temperature;
     if (labels)
         label = call->keep * smx_loss_weight(call, labels[row]);
-    struct smx_descent d = {.reference = whole->reference,
-                            .share =
-                                call->factor * g * (labels ? call->share : 1),
-                            .label = call->factor * g * label,
-                            .top = SMX_NO_TOP};
+    struct smx_grad d = {.reference = whole->reference,
+                         .share = call->factor * g * (labels ? call->share : 1),
+                         .label = call->factor * g * label,
+                         .top = SMX_NO_TOP};
     double a = call->factor * (mass + label), square = 0;
     if (call->criterion.z_loss != 0 && whole->sum > 0)
         square = call->z_factor * 2 * call->criterion.z_loss * lse;
@@ -215,14 +218,15 @@ static struct smx_descent descent_of(const struct smx_loss_call *call,
         set_top(call, row, whole, g, &d);
     /* both halves of the factor as float32; no negative zeros; what counts as
      * the lowest comes to nothing still */
-    d.tame = whole->tame && single && d.factor > 0x1p-66 && d.factor < 0x1p21;
+    d.in_range =
+        whole->in_range && single && d.factor > 0x1p-66 && d.factor < 0x1p21;
     return d;
 }
 
 /* d: may be NULL. */
-static void take_row(struct smx_loss_call *call, size_t row,
-                     const struct smx_part *whole, double logsum,
-                     struct smx_descent *d)
+static void finish_loss_row(struct smx_loss_call *call, size_t row,
+                            const struct smx_part *whole, double logsum,
+                            struct smx_grad *d)
 {
     bool ignored = smx_criterion_ignores(&call->criterion, row);
     double lse = whole->max * call->inverse_temperature + logsum;
@@ -231,10 +235,10 @@ static void take_row(struct smx_loss_call *call, size_t row,
     if (call->square)
         call->square[row] = ignored || whole->sum == 0 ? 0 : square;
     if (d && ignored)
-        *d = (struct smx_descent){.reference = whole->reference,
-                                  .top = SMX_NO_TOP};
+        *d =
+            (struct smx_grad){.reference = whole->reference, .top = SMX_NO_TOP};
     else if (d)
-        *d = descent_of(call, row, whole, logsum, lse);
+        *d = part_grad_of(call, row, whole, logsum, lse);
 }
 
 /* Up to this loss of a label p - 1 has lost digits that the loss has. */
@@ -250,8 +254,8 @@ static double complement(double x)
     return x * sum;
 }
 
-float smx_loss_own(const struct smx_loss_call *call, size_t row,
-                   const struct smx_descent *d)
+float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
+                          const struct smx_grad *d)
 {
     int64_t label = call->criterion.labels[row];
     double z = call->z[row * call->classes + (size_t)label];
@@ -264,18 +268,18 @@ float smx_loss_own(const struct smx_loss_call *call, size_t row,
 }
 
 void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
-                   struct smx_part *parts, struct smx_descent *descents)
+                   struct smx_part *parts, struct smx_grad *grads)
 {
     struct smx_part whole[SMX_BLOCK_ROWS];
     double logsum[SMX_BLOCK_ROWS];
     for (size_t r = 0; r < n; r++) {
-        whole[r] = merge(call, start + r, parts + r * call->chunks);
-        logsum[r] = rest_of(call, start + r, &whole[r]);
+        whole[r] = merge_parts(call, start + r, parts + r * call->chunks);
+        logsum[r] = rest_of_parts(call, start + r, &whole[r]);
     }
     call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)
-        take_row(call, start + r, &whole[r], logsum[r],
-                 descents ? &descents[r] : NULL);
+        finish_loss_row(call, start + r, &whole[r], logsum[r],
+                        grads ? &grads[r] : NULL);
 }
 
 void smx_loss_block(void *argument, size_t block)
@@ -283,5 +287,5 @@ void smx_loss_block(void *argument, size_t block)
     struct smx_loss_call *call = argument;
     size_t start = block * call->per_block, n = smx_loss_rows(call, block);
     smx_loss_take(call, start, n, call->parts + start * call->chunks,
-                  call->gradient ? call->descents + start : NULL);
+                  call->gradient ? call->grads + start : NULL);
 }

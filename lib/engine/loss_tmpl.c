@@ -6,26 +6,28 @@
 #include "simd/power_vec.h"
 
 extern const struct smx_loss_kernels TIER(loss_kernels);
-extern void TIER(few_keep)(const float *x, size_t rows, size_t classes,
-                           const struct smx_tame *tame, struct smx_few *few);
-extern void TIER(few_sum)(struct smx_few *few, size_t rows, size_t classes);
-extern void TIER(few_put)(struct smx_few *few, size_t rows, size_t classes,
-                          const double *factors, float *out);
+extern void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
+                              const struct smx_split_exp *split,
+                              struct smx_narrow *narrow);
+extern void TIER(narrow_sum)(struct smx_narrow *narrow, size_t rows,
+                             size_t classes);
+extern void TIER(narrow_put)(struct smx_narrow *narrow, size_t rows,
+                             size_t classes, const double *factors, float *out);
 
 /* The next chunk arrives while this one is computed. */
-INLINE void fetch(const float *x)
+INLINE void fetch_chunk(const float *x)
 {
     __builtin_prefetch((const void *)((uintptr_t)x + SMX_CHUNK * sizeof *x));
 }
 
-INLINE double sum_powers(const float *x, size_t n, double reference,
-                         double scale)
+INLINE double sum_powers_of(const float *x, size_t n, double reference,
+                            double scale)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        fetch(x + i);
-        fetch(x + i + BLOCK);
+        fetch_chunk(x + i);
+        fetch_chunk(x + i + BLOCK);
         load_power(x + i, reference, scale, e, WIDE);
         EACH (v, WIDE)
             sum[v % VECS] += e[v];
@@ -40,10 +42,10 @@ INLINE double sum_powers(const float *x, size_t n, double reference,
     return block_sum(sum);
 }
 
-static double sum(const float *x, size_t n, double reference, double scale)
+static double sum_f64(const float *x, size_t n, double reference, double scale)
 {
-    return reference == 0 ? sum_powers(x, n, 0, scale)
-                          : sum_powers(x, n, reference, scale);
+    return reference == 0 ? sum_powers_of(x, n, 0, scale)
+                          : sum_powers_of(x, n, reference, scale);
 }
 
 /* ---- the mass --------------------------------------------------------- */
@@ -81,7 +83,7 @@ INLINE void pad_mass(struct padded *p, const struct smx_mass *m,
         pad(p->weights, m->weights + i, n - i, 0);
 }
 
-INLINE void add_mass(vd cost[VECS], vd sum[VECS], int at, vd v, vd d)
+INLINE void add_class_mass(vd cost[VECS], vd sum[VECS], int at, vd v, vd d)
 {
     vl counts = v != vd_all(0);
     cost[at] += (vd)((vl)(v * d) & counts);
@@ -100,7 +102,8 @@ INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
         EACH (v, VECS) {
             size_t at = i + v * LANES;
             vd q = mass_at(m, kind, at);
-            add_mass(costs, sums, v, q, vd_all(anchor) - vd_widen(x + at));
+            add_class_mass(costs, sums, v, q,
+                           vd_all(anchor) - vd_widen(x + at));
         }
     if (i < n) {
         struct padded p;
@@ -109,8 +112,8 @@ INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
             vd q = mass_at(&p.mass, kind, v * LANES);
             vl used = vd_load(LANE + v * LANES) < vd_all((double)(n - i));
             q = (vd)((vl)q & used); /* what is behind weighs nothing */
-            add_mass(costs, sums, v, q,
-                     vd_all(anchor) - vd_widen(p.x + v * LANES));
+            add_class_mass(costs, sums, v, q,
+                           vd_all(anchor) - vd_widen(p.x + v * LANES));
         }
     }
     *cost = block_sum(costs);
@@ -132,9 +135,9 @@ static double mass(const float *x, size_t n, double anchor,
 /* ---- the gradient ----------------------------------------------------- */
 
 /* No negative zeros where nothing is taken away. */
-INLINE void descend_block(enum smx_mass_kind kind, const vd *e, int vectors,
-                          double factor, const struct smx_mass *m, size_t i,
-                          double share, float *out)
+INLINE void grad_store_block(enum smx_mass_kind kind, const vd *e, int vectors,
+                             double factor, const struct smx_mass *m, size_t i,
+                             double share, float *out)
 {
     EACH (v, vectors) {
         vd d = e[v] * vd_all(factor);
@@ -146,33 +149,33 @@ INLINE void descend_block(enum smx_mass_kind kind, const vd *e, int vectors,
     }
 }
 
-INLINE void descend_as(enum smx_mass_kind kind, const float *x, size_t n,
-                       double reference, double scale, double factor,
-                       const struct smx_mass *m, double share, float *out)
+INLINE void grad_store_as(enum smx_mass_kind kind, const float *x, size_t n,
+                          double reference, double scale, double factor,
+                          const struct smx_mass *m, double share, float *out)
 {
     vd e[WIDE];
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
         load_power(x + i, reference, scale, e, WIDE);
-        descend_block(kind, e, WIDE, factor, m, i, share, out + i);
+        grad_store_block(kind, e, WIDE, factor, m, i, share, out + i);
     }
     for (; i < n; i += BLOCK) {
         struct padded p;
         float last[BLOCK];
         pad_mass(&p, m, kind, x, i, n);
         load_power(p.x, reference, scale, e, VECS);
-        descend_block(kind, e, VECS, factor, &p.mass, 0, share, last);
+        grad_store_block(kind, e, VECS, factor, &p.mass, 0, share, last);
         memcpy(out + i, last, (n - i < BLOCK ? n - i : BLOCK) * sizeof *out);
     }
 }
 
-static void descend(const float *x, size_t n, double reference, double scale,
-                    double factor, const struct smx_mass *m, double share,
-                    float *out)
+static void store_grad(const float *x, size_t n, double reference, double scale,
+                       double factor, const struct smx_mass *m, double share,
+                       float *out)
 {
 #define AS(kind)                                                               \
     case kind:                                                                 \
-        descend_as(kind, x, n, reference, scale, factor, m, share, out);       \
+        grad_store_as(kind, x, n, reference, scale, factor, m, share, out);    \
         break
     switch (m->kind) {
         AS(SMX_MASS_NONE);
@@ -187,96 +190,98 @@ static void descend(const float *x, size_t n, double reference, double scale,
 /* ---- rows of few classes ----------------------------------------------- */
 
 /* Block by block, -INFINITY behind the last class. */
-struct few {
+struct narrow {
     vi used[2 * BLOCK / FLOATS];
     float x[2 * BLOCK];
 };
 
-INLINE void few_init(struct few *few, int blocks, size_t classes)
+INLINE void narrow_init(struct narrow *narrow, int blocks, size_t classes)
 {
     int32_t used[2 * BLOCK] = {0};
     for (int c = 0; c < blocks * BLOCK; c++)
         used[c] = (size_t)c < classes ? -1 : 0;
-    memcpy(few->used, used, (size_t)blocks * BLOCK * sizeof *used);
+    memcpy(narrow->used, used, (size_t)blocks * BLOCK * sizeof *used);
 }
 
 /* left: elements of the row and behind it. */
-INLINE vf few_load(struct few *few, int blocks, const float *x, size_t classes,
-                   size_t left, vi *refused)
+INLINE vf narrow_load(struct narrow *narrow, int blocks, const float *x,
+                      size_t classes, size_t left, vi *nonfinite)
 {
     vf lowest = vf_all(-__builtin_inff()), top = lowest;
     if (left < (size_t)blocks * BLOCK) {
         for (size_t c = 0; c < classes; c++)
-            few->x[c] = x[c];
-        x = few->x;
+            narrow->x[c] = x[c];
+        x = narrow->x;
     }
     EACH (v, blocks * BLOCK / FLOATS) {
         vi raw = (vi)vf_load(x + v * FLOATS);
-        vf z = (vf)((raw & few->used[v]) | ((vi)lowest & ~few->used[v]));
-        *refused |= vf_refused(z);
+        vf z = (vf)((raw & narrow->used[v]) | ((vi)lowest & ~narrow->used[v]));
+        *nonfinite |= vf_nonfinite(z);
         top = vf_max(z, top);
-        memcpy(few->x + v * FLOATS, &z, sizeof z);
+        memcpy(narrow->x + v * FLOATS, &z, sizeof z);
     }
     return top;
 }
 
-INLINE void few_power(const struct few *few, int blocks, double reference,
-                      double scale, vd e[WIDE])
+INLINE void narrow_power(const struct narrow *narrow, int blocks,
+                         double reference, double scale, vd e[WIDE])
 {
     EACH (v, blocks * VECS)
-        e[v] =
-            (vd_widen(few->x + v * LANES) - vd_all(reference)) * vd_all(scale);
+        e[v] = (vd_widen(narrow->x + v * LANES) - vd_all(reference)) *
+               vd_all(scale);
     power(e, blocks * VECS);
 }
 
-INLINE bool few_sums_of(int blocks, const float *x, size_t rows, size_t classes,
-                        size_t behind, double scale, double near, double *max,
-                        double *sum)
+INLINE bool narrow_sums_of(int blocks, const float *x, size_t rows,
+                           size_t classes, size_t behind, double scale,
+                           double near, double *max, double *sum)
 {
-    struct few few = {0};
-    vi refused = {0};
+    struct narrow narrow = {0};
+    vi nonfinite = {0};
     size_t left = rows * classes + behind;
-    few_init(&few, blocks, classes);
+    narrow_init(&narrow, blocks, classes);
     for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
         vd e[WIDE];
-        float top = vf_top(few_load(&few, blocks, x, classes, left, &refused));
+        float top =
+            vf_top(narrow_load(&narrow, blocks, x, classes, left, &nonfinite));
         bool zero = __builtin_fabs(top * scale) <= near;
         bool empty = top == -__builtin_inff();
-        few_power(&few, blocks, zero || empty ? 0 : top, scale, e);
+        narrow_power(&narrow, blocks, zero || empty ? 0 : top, scale, e);
         if (blocks == 2)
             EACH (v, VECS)
                 e[v] += e[v + VECS];
         max[r] = top;
         sum[r] = block_sum(e);
     }
-    return !vi_any(refused);
+    return !vi_any(nonfinite);
 }
 
-static bool few_sums(const float *x, size_t rows, size_t classes, size_t behind,
-                     double scale, double near, double *max, double *sum)
+static bool sum_narrow_rows(const float *x, size_t rows, size_t classes,
+                            size_t behind, double scale, double near,
+                            double *max, double *sum)
 {
-    return classes <= BLOCK
-               ? few_sums_of(1, x, rows, classes, behind, scale, near, max, sum)
-               : few_sums_of(2, x, rows, classes, behind, scale, near, max,
-                             sum);
+    return classes <= BLOCK ? narrow_sums_of(1, x, rows, classes, behind, scale,
+                                             near, max, sum)
+                            : narrow_sums_of(2, x, rows, classes, behind, scale,
+                                             near, max, sum);
 }
 
 /* Whole vectors: what they write behind a row is the next row's place, which
  * is written after it. */
-INLINE void few_descend_of(int blocks, const float *x, size_t rows,
-                           size_t classes, size_t behind,
-                           const double *reference, double scale,
-                           const double *factor, float *out)
+INLINE void narrow_gradient_of(int blocks, const float *x, size_t rows,
+                               size_t classes, size_t behind,
+                               const double *reference, double scale,
+                               const double *factor, float *out)
 {
-    float d[SMX_FEW_ROWS * SMX_FEW + 2 * BLOCK];
-    struct few few = {0};
-    vi refused = {0};
+    float d[SMX_NARROW_ROWS * SMX_NARROW + 2 * BLOCK];
+    struct narrow narrow = {0};
+    vi nonfinite = {0};
     size_t left = rows * classes + behind;
-    few_init(&few, blocks, classes);
+    narrow_init(&narrow, blocks, classes);
     for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
         vd e[WIDE];
-        few_load(&few, blocks, x, classes, left, &refused);
-        few_power(&few, blocks, reference[r], scale, e);
+        narrow_load(&narrow, blocks, x, classes, left, &nonfinite);
+        narrow_power(&narrow, blocks, reference[r], scale, e);
         EACH (v, blocks * VECS) {
             vd p = e[v] * vd_all(factor[r]) + vd_all(0);
             vh_store(d + r * classes + v * LANES, vd_narrow(p));
@@ -286,16 +291,16 @@ INLINE void few_descend_of(int blocks, const float *x, size_t rows,
     memcpy(out, d, rows * classes * sizeof *out);
 }
 
-static void few_descend(const float *x, size_t rows, size_t classes,
-                        size_t behind, const double *reference, double scale,
-                        const double *factor, float *out)
+static void narrow_gradient(const float *x, size_t rows, size_t classes,
+                            size_t behind, const double *reference,
+                            double scale, const double *factor, float *out)
 {
     if (classes <= BLOCK)
-        few_descend_of(1, x, rows, classes, behind, reference, scale, factor,
-                       out);
+        narrow_gradient_of(1, x, rows, classes, behind, reference, scale,
+                           factor, out);
     else
-        few_descend_of(2, x, rows, classes, behind, reference, scale, factor,
-                       out);
+        narrow_gradient_of(2, x, rows, classes, behind, reference, scale,
+                           factor, out);
 }
 
 /* ---- the product with the Jacobian --------------------------------------- */
@@ -341,9 +346,9 @@ INLINE void vjp_block(bool log, const vd *e, const float *g, double factor,
     }
 }
 
-INLINE void vjp_of(bool log, const float *x, const float *g, size_t n,
-                   double reference, double scale, double factor, double other,
-                   float *out)
+INLINE void store_vjp_as(bool log, const float *x, const float *g, size_t n,
+                         double reference, double scale, double factor,
+                         double other, float *out)
 {
     vd e[WIDE];
     size_t i = 0;
@@ -361,23 +366,25 @@ INLINE void vjp_of(bool log, const float *x, const float *g, size_t n,
     }
 }
 
-static void vjp(const float *x, const float *g, size_t n, double reference,
-                double scale, double factor, double dot, float *out)
+static void store_vjp(const float *x, const float *g, size_t n,
+                      double reference, double scale, double factor, double dot,
+                      float *out)
 {
-    vjp_of(false, x, g, n, reference, scale, factor, dot, out);
+    store_vjp_as(false, x, g, n, reference, scale, factor, dot, out);
 }
 
-static void vjp_log(const float *x, const float *g, size_t n, double reference,
-                    double scale, double factor, double share, float *out)
+static void store_vjp_log(const float *x, const float *g, size_t n,
+                          double reference, double scale, double factor,
+                          double share, float *out)
 {
-    vjp_of(true, x, g, n, reference, scale, factor, share, out);
+    store_vjp_as(true, x, g, n, reference, scale, factor, share, out);
 }
 
 /* ---- rows ------------------------------------------------------------- */
 
 /* 1 + x = 2^k m, m in [sqrt(1/2), sqrt(2)): log = k log 2 + 2 atanh(s),
  * s = u / (2 + u), u = m - 1. Where k = 0, u = x: nothing of it is lost. */
-INLINE vd log1p_of(vd x)
+INLINE vd vd_log1p(vd x)
 {
     static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd;
     static const uint64_t TWO52 = 0x4330000000000000;
@@ -401,16 +408,16 @@ static void log1p_all(double *x, size_t n)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        vd_store(x + i, log1p_of(vd_load(x + i)));
+        vd_store(x + i, vd_log1p(vd_load(x + i)));
     if (i < n) {
         double last[LANES] = {0};
         memcpy(last, x + i, (n - i) * sizeof *x);
-        vd_store(last, log1p_of(vd_load(last)));
+        vd_store(last, vd_log1p(vd_load(last)));
         memcpy(x + i, last, (n - i) * sizeof *x);
     }
 }
 
-static double total(const double *x, size_t n)
+static double sum_doubles(const double *x, size_t n)
 {
     vd sum[VECS] = {{0}};
     size_t i = 0;
@@ -425,17 +432,17 @@ static double total(const double *x, size_t n)
 }
 
 const struct smx_loss_kernels TIER(loss_kernels) = {
-    .sum = sum,
+    .sum = sum_f64,
     .mass = mass,
-    .descend = descend,
-    .few_sums = few_sums,
-    .few_descend = few_descend,
-    .few_keep = TIER(few_keep),
-    .few_sum = TIER(few_sum),
-    .few_put = TIER(few_put),
+    .grad_store = store_grad,
+    .narrow_sums = sum_narrow_rows,
+    .narrow_gradient = narrow_gradient,
+    .narrow_keep = TIER(narrow_keep),
+    .narrow_sum = TIER(narrow_sum),
+    .narrow_put = TIER(narrow_put),
     .dot = dot,
-    .vjp = vjp,
-    .vjp_log = vjp_log,
+    .vjp = store_vjp,
+    .vjp_log = store_vjp_log,
     .log1p = log1p_all,
-    .total = total,
+    .total = sum_doubles,
 };

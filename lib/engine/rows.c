@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "api/arguments.h"
-#include "row.h"
+#include "dd_row.h"
 
 size_t smx_rows_count(const struct smx_logits *z)
 {
@@ -62,7 +62,7 @@ struct scan {
     size_t count;
     size_t part, stride; /* elements between gaps, and from each to the next */
     bool low;
-    atomic_size_t refused; /* the first; SIZE_MAX: none */
+    atomic_size_t nonfinite; /* the first; SIZE_MAX: none */
 };
 
 /* The first refused of n elements, all between the same gaps; n: none. */
@@ -72,8 +72,8 @@ static size_t scan_part(const struct scan *scan, size_t first, size_t n)
     const float *f = scan->data;
     const double *d = scan->data;
     return scan->dtype == SMX_FLOAT32
-               ? scan->kernels->refused_float(f + i, n, scan->low)
-               : scan->kernels->refused_double(d + i, n, scan->low);
+               ? scan->kernels->nonfinite_float(f + i, n, scan->low)
+               : scan->kernels->nonfinite_double(d + i, n, scan->low);
 }
 
 static void scan_slice(void *argument, size_t i)
@@ -86,7 +86,7 @@ static void scan_slice(void *argument, size_t i)
         n = end - first < left ? end - first : left;
         at = scan_part(scan, first, n);
         if (at < n) {
-            smx_pool_least(&scan->refused, first + at);
+            smx_pool_least(&scan->nonfinite, first + at);
             return;
         }
     }
@@ -105,85 +105,86 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                         .part = gaps ? z->classes * z->inner : count,
                         .stride = gaps ? z->stride : count,
                         .low = what == SMX_FIELD_LOGITS,
-                        .refused = SIZE_MAX};
-    smx_pool_look(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
-                  scan_slice, &scan);
-    if (scan.refused == SIZE_MAX)
+                        .nonfinite = SIZE_MAX};
+    smx_pool_for_scan(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
+                      scan_slice, &scan);
+    if (scan.nonfinite == SIZE_MAX)
         return SMX_OK;
-    return smx_blame(SMX_ENONFINITE, where, what, scan.refused);
+    return smx_blame(SMX_ENONFINITE, where, what, scan.nonfinite);
 }
 
 /* ---- the largest of long rows -------------------------------------------- */
 
-struct tops {
+struct maxima {
     const struct smx_row_kernels *kernels;
     const struct smx_logits *logits;
     size_t pieces; /* of a row */
-    struct smx_two *top;
+    struct smx_dd *top;
 };
 
 /* Of a piece, NaN where it is refused; each tile is looked at twice, but
  * fetched once. */
 static void find_top(void *argument, size_t i)
 {
-    const struct tops *tops = argument;
-    size_t classes = tops->logits->classes, r = i / tops->pieces;
-    size_t c = i % tops->pieces * SMX_SMALL, end = c + SMX_SMALL, n;
-    const double *z = tops->logits->data;
-    z += r * tops->logits->stride;
-    struct smx_two top = {-INFINITY, (double)c};
+    const struct maxima *maxima = argument;
+    size_t classes = maxima->logits->classes, r = i / maxima->pieces;
+    size_t c = i % maxima->pieces * SMX_SMALL, end = c + SMX_SMALL, n;
+    const double *z = maxima->logits->data;
+    z += r * maxima->logits->stride;
+    struct smx_dd top = {-INFINITY, (double)c};
     for (; c < end && c < classes; c += n) {
         n = classes - c < SMX_TILE ? classes - c : SMX_TILE;
-        if (tops->kernels->refused_double(z + c, n, true) < n) {
+        if (maxima->kernels->nonfinite_double(z + c, n, true) < n) {
             top.hi = NAN;
             break;
         }
-        top = smx_row_larger(top, smx_row_peak(tops->kernels, z + c, c, n));
+        top =
+            smx_row_larger(top, smx_row_tile_max(maxima->kernels, z + c, c, n));
     }
-    tops->top[i] = top;
+    maxima->top[i] = top;
 }
 
 /* From those of pieces those of rows; false where one was refused. */
-static bool join_tops(const struct tops *tops)
+static bool join_maxima(const struct maxima *maxima)
 {
-    for (size_t r = 0; r < smx_rows_count(tops->logits); r++) {
-        struct smx_two *piece = tops->top + r * tops->pieces, top = *piece;
-        for (size_t i = 0; i < tops->pieces; i++) {
+    for (size_t r = 0; r < smx_rows_count(maxima->logits); r++) {
+        struct smx_dd *piece = maxima->top + r * maxima->pieces, top = *piece;
+        for (size_t i = 0; i < maxima->pieces; i++) {
             if (isnan(piece[i].hi))
                 return false;
             top = smx_row_larger(top, piece[i]);
         }
-        tops->top[r] = top;
+        maxima->top[r] = top;
     }
     return true;
 }
 
 /* Elsewhere rows find it near enough; without memory, too. */
-static bool is_worth_tops(const struct smx_logits *z)
+static bool is_worth_maxima(const struct smx_logits *z)
 {
     return z->dtype == SMX_FLOAT64 && z->inner == 1 && !z->mask &&
            z->classes > SMX_TILE && smx_rows_count(z);
 }
 
-enum smx_status smx_rows_scan_tops(struct smx_context *context,
-                                   const struct smx_logits *z,
-                                   struct smx_two **row_tops,
-                                   struct smx_where *where)
+enum smx_status smx_rows_scan_maxima(struct smx_context *context,
+                                     const struct smx_logits *z,
+                                     struct smx_dd **row_maxima,
+                                     struct smx_where *where)
 {
-    struct tops tops = {.kernels = smx_row_kernels_of(context->isa),
-                        .logits = z,
-                        .pieces = (z->classes - 1) / SMX_SMALL + 1};
-    size_t count = smx_rows_count(z) * tops.pieces;
-    *row_tops = NULL;
-    if (is_worth_tops(z))
-        tops.top = malloc(count * sizeof *tops.top);
-    if (tops.top) {
-        smx_pool_for(context->pool, count, find_top, &tops);
-        if (join_tops(&tops)) {
-            *row_tops = tops.top;
+    struct maxima maxima = {.kernels = smx_row_kernels_of(context->isa),
+                            .logits = z,
+                            .pieces = (z->classes - 1) / SMX_SMALL + 1};
+    size_t count = smx_rows_count(z) * maxima.pieces;
+    *row_maxima = NULL;
+    if (is_worth_maxima(z))
+        maxima.top = malloc(count * sizeof *maxima.top);
+    if (maxima.top) {
+        smx_pool_for(context->pool, count, find_top, &maxima);
+        if (join_maxima(&maxima)) {
+            *row_maxima = maxima.top;
             return SMX_OK;
         }
-        free(tops.top);
+        free(maxima.top);
     }
     return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
 }
@@ -194,10 +195,10 @@ size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
 {
     const size_t least = (size_t)1 << 20;
     size_t rows = smx_rows_count(z);
-    size_t room = rows * z->classes * sizeof(float) / 8;
+    size_t workspace = rows * z->classes * sizeof(float) / 8;
     if (row_bytes == 0)
         return rows;
-    size_t tile = (room > least ? room : least) / row_bytes;
+    size_t tile = (workspace > least ? workspace : least) / row_bytes;
     tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
     size_t moved = smx_rows_moved(z) ? SMX_ROWS_MOVED : 1;
     tile = tile > moved ? tile : moved;
@@ -237,7 +238,7 @@ static void run_slice(void *argument, size_t i)
 /* Few long rows: one after the other, their tiles over the pool. */
 struct shared {
     struct smx_row row;
-    struct smx_two parts[];
+    struct smx_dd parts[];
 };
 
 static bool is_shared(const struct smx_context *context,
@@ -245,8 +246,8 @@ static bool is_shared(const struct smx_context *context,
                       const struct smx_rows_work *work)
 {
     size_t threads = smx_pool_threads(context->pool);
-    size_t rows = smx_rows_count(z), few = work->serial ? 2 : 4 * threads;
-    return threads > 1 && z->classes > SMX_SMALL && rows > 0 && rows < few;
+    size_t rows = smx_rows_count(z), narrow = work->serial ? 2 : 4 * threads;
+    return threads > 1 && z->classes > SMX_SMALL && rows > 0 && rows < narrow;
 }
 
 static void run_shared(struct smx_context *context, struct shared *shared,

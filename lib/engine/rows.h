@@ -8,7 +8,7 @@
 #include "api/context.h"
 
 struct smx_row;
-struct smx_two;
+struct smx_dd;
 
 /** a * b where one may have overflowed: 0 times that is 0, like 0 log 0. */
 static inline double smx_times(double a, double b)
@@ -61,12 +61,12 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                               const struct smx_logits *logits, const void *data,
                               enum smx_field what, struct smx_where *where);
 
-/** smx_rows_scan of the logits, which may come by their largest: *tops is new
+/** smx_rows_scan of the logits, which may come by their largest: *maxima is new
  *  and for smx_rows_work, or NULL. */
-enum smx_status smx_rows_scan_tops(struct smx_context *context,
-                                   const struct smx_logits *logits,
-                                   struct smx_two **tops,
-                                   struct smx_where *where);
+enum smx_status smx_rows_scan_maxima(struct smx_context *context,
+                                     const struct smx_logits *logits,
+                                     struct smx_dd **maxima,
+                                     struct smx_where *where);
 
 /** Rows that one thread works on at a time: it depends on the shape alone. */
 size_t smx_rows_slice(const struct smx_logits *logits);
@@ -84,8 +84,8 @@ struct smx_rows_work {
     void (*run)(void *argument, struct smx_row *row, size_t r);
     void *argument;
     /* each row's largest logit and its first class; NULL: yet to be found */
-    const struct smx_two *tops;
-    bool logs;    /* the distances to the largest logit */
+    const struct smx_dd *maxima;
+    bool logs;    /* the shifted logits to the largest logit */
     bool logsum;  /* the logarithm of the sum */
     bool slope;   /* dz'/dz, of a softcap */
     bool serial;  /* run does not share all its tiles: rather other rows */

@@ -11,7 +11,7 @@ struct smx_cap smx_cap_of(const struct smx_logits *z)
     if (cap.possible) {
         cap.steep = -2 / s;
         cap.span = SMX_POWER_NAT * (s / t);
-        cap.possible = cap.span <= SMX_TAME;
+        cap.possible = cap.span <= SMX_UNSHIFTED;
     }
     return cap;
 }

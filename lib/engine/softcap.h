@@ -8,13 +8,13 @@
 struct smx_cap {
     bool possible;
     double steep; /* -2 / s */
-    double span;  /* 16 log2(e) s / temperature, at most SMX_TAME */
+    double span;  /* 16 log2(e) s / temperature, at most SMX_UNSHIFTED */
 };
 
 /** Of logits with a softcap. Not possible: it needs double-double. */
 struct smx_cap smx_cap_of(const struct smx_logits *logits);
 
-/** Softmax of rows of at most SMX_FEW classes, side by side. e: whole blocks
+/** Softmax of rows of at most SMX_NARROW classes, side by side. e: whole blocks
  *  for all of their exponentials; out may be x. */
 void smx_cap_rows(const struct smx_kernels *kernels, const struct smx_cap *cap,
                   const float *x, size_t rows, size_t classes, double *e,

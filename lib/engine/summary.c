@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /* Each summary comes from the logits by sweeps of its own, so that what it
  * answers depends neither on what else is asked nor on the way that values
- * take. The log-sum-exp of a tame row (tame.h) is the logarithm of its sum,
- * which the values need as well; where that is near 0, and digits would be
- * missing, and of other rows it is found in double, like the entropy: relative
- * to the largest logit, from the exponentials of all others. Rows of one chunk
- * are finished while they are in the cache; of longer ones the parts are put
- * together in the order of the chunks. */
+ * take. The log-sum-exp of an in-range row (split_exp.h) is the logarithm of
+ * its sum, which the values need as well; where that is near 0, and digits
+ * would be missing, and of other rows it is found in double, like the entropy:
+ * relative to the largest logit, from the exponentials of all others. Rows of
+ * one chunk are finished while they are in the cache; of longer ones the parts
+ * are put together in the order of the chunks. */
 #include "summary.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "few.h"
+#include "narrow.h"
 #include "loss_kernels.h"
 #include "simd/power.h"
 #include "summary_kernels.h"
 
 /* Rows whose logarithms are found at once. */
-#define BATCH SMX_FEW_ROWS
+#define BATCH SMX_NARROW_ROWS
 
-/* Tame sums are within 2^-26.5: the logarithm of one has the digits of a float
- * unless it is nearer to 0. */
+/* In-range sums are within 2^-26.5: the logarithm of one has the digits of a
+ * float unless it is nearer to 0. */
 #define LEAST_LOG 0.25
 
 #define LN2 0x1.62e42fefa39efp-1
@@ -30,7 +30,7 @@
 struct chunk {
     float max;
     int64_t at;   /* of the first that is max */
-    double total; /* sum of tame exponentials; 0: it is not tame */
+    double total; /* sum of in-range exponentials; 0: it is not */
 };
 
 struct summary_call {
@@ -38,7 +38,7 @@ struct summary_call {
     const float *z;
     size_t rows, classes, chunks;
     double temperature, scale; /* scale: nats to sixteenths of a binade */
-    struct smx_tame tame;
+    struct smx_split_exp split;
     const double *totals; /* of the rows; NULL: yet to be found */
     struct smx_summaries out;
     size_t slices;
@@ -51,7 +51,7 @@ static size_t chunks_in(size_t classes)
     return (classes - 1) / SMX_CHUNK + 1;
 }
 
-/* The logarithms of n tame sums: m 2^k with 1 <= m < 2. */
+/* The logarithms of n in-range sums: m 2^k with 1 <= m < 2. */
 static void take_logs(const struct summary_call *call, const double *totals,
                       size_t n, double *logs)
 {
@@ -105,11 +105,11 @@ static float shift_of(float max)
 
 /* ---- rows of one chunk --------------------------------------------------- */
 
-static void find_largest(const struct summary_call *call, const float *z,
-                         size_t n, float *max, int64_t *at)
+static void find_row_maxima(const struct summary_call *call, const float *z,
+                            size_t n, float *max, int64_t *at)
 {
     const struct smx_summary_kernels *kernels = call->kernels->summary;
-    if (call->classes <= SMX_FEW) {
+    if (call->classes <= SMX_NARROW) {
         kernels->narrow_first_max(z, n, call->classes, max, at);
         return;
     }
@@ -124,7 +124,7 @@ static void sum_moments(const struct summary_call *call, const float *z,
     float shift[BATCH];
     for (size_t r = 0; r < n; r++)
         shift[r] = shift_of(max[r]);
-    if (call->classes <= SMX_FEW) {
+    if (call->classes <= SMX_NARROW) {
         kernels->narrow_moments(z, n, call->classes, shift, call->scale,
                                 moments);
         return;
@@ -137,39 +137,40 @@ static void sum_moments(const struct summary_call *call, const float *z,
 static void sum_narrow(const struct summary_call *call, const float *z,
                        size_t n, double *totals)
 {
-    const struct smx_tame_kernels *tame = call->kernels->tame;
-    float highest = call->tame.highest;
-    struct smx_few few;
-    bool all = tame->below(z, n * call->classes, highest);
-    call->kernels->loss->few_keep(z, n, call->classes, &call->tame, &few);
-    call->kernels->loss->few_sum(&few, n, call->classes);
+    const struct smx_split_kernels *split = call->kernels->split;
+    float highest = call->split.highest;
+    struct smx_narrow narrow;
+    bool all = split->below(z, n * call->classes, highest);
+    call->kernels->loss->narrow_keep(z, n, call->classes, &call->split,
+                                     &narrow);
+    call->kernels->loss->narrow_sum(&narrow, n, call->classes);
     for (size_t r = 0; r < n; r++, z += call->classes)
         totals[r] =
-            all || tame->below(z, call->classes, highest) ? few.sums[r] : 0;
+            all || split->below(z, call->classes, highest) ? narrow.sums[r] : 0;
 }
 
-static double sum_tame(const struct summary_call *call, const float *z,
-                       size_t n, float *max)
+static double total_in_range(const struct summary_call *call, const float *z,
+                             size_t n, float *max)
 {
-    double total = call->kernels->tame->sum(z, n, &call->tame, max);
-    return *max < call->tame.highest ? total : 0;
+    double total = call->kernels->split->sum(z, n, &call->split, max);
+    return *max < call->split.highest ? total : 0;
 }
 
-/* 0 where a row is not tame. */
+/* 0 where a row is not in-range. */
 static void find_totals(const struct summary_call *call, const float *z,
                         size_t n, double *totals)
 {
     float max;
-    if (!call->tame.possible)
+    if (!call->split.possible)
         memset(totals, 0, n * sizeof *totals);
-    else if (call->classes <= SMX_FEW)
+    else if (call->classes <= SMX_NARROW)
         sum_narrow(call, z, n, totals);
     else
         for (size_t r = 0; r < n; r++)
-            totals[r] =
-                sum_tame(call, z + r * call->classes, call->classes, &max);
+            totals[r] = total_in_range(call, z + r * call->classes,
+                                       call->classes, &max);
     for (size_t r = 0; r < n; r++)
-        if (!smx_tame_sum(totals[r], call->classes))
+        if (!smx_sum_in_range(totals[r], call->classes))
             totals[r] = 0;
 }
 
@@ -178,12 +179,12 @@ static float lse_of_row(const struct summary_call *call, const float *z)
     struct smx_moments moments;
     float max;
     int64_t at;
-    find_largest(call, z, 1, &max, &at);
+    find_row_maxima(call, z, 1, &max, &at);
     sum_moments(call, z, 1, &max, &moments);
     return lse_of_moments(call, max, &moments);
 }
 
-static void put_lse(const struct summary_call *call, size_t first, size_t n)
+static void store_lse(const struct summary_call *call, size_t first, size_t n)
 {
     const float *z = call->z + first * call->classes;
     double totals[BATCH] = {0}, logs[BATCH];
@@ -199,7 +200,8 @@ static void put_lse(const struct summary_call *call, size_t first, size_t n)
     }
 }
 
-static void put_batch(const struct summary_call *call, size_t first, size_t n)
+static void summarise_batch(const struct summary_call *call, size_t first,
+                            size_t n)
 {
     const float *z = call->z + first * call->classes;
     float max[BATCH];
@@ -207,9 +209,9 @@ static void put_batch(const struct summary_call *call, size_t first, size_t n)
     double logs[BATCH];
     struct smx_moments moments[BATCH];
     if (call->out.logsumexp)
-        put_lse(call, first, n);
+        store_lse(call, first, n);
     if (call->out.argmax || call->out.entropy)
-        find_largest(call, z, n, max, at);
+        find_row_maxima(call, z, n, max, at);
     for (size_t r = 0; call->out.argmax && r < n; r++)
         call->out.argmax[first + r] = at[r];
     if (!call->out.entropy)
@@ -224,11 +226,13 @@ static void put_batch(const struct summary_call *call, size_t first, size_t n)
 /* Rows of a batch: they stay in the nearest cache between sweeps. */
 static size_t batch_of(size_t classes)
 {
-    size_t rows = smx_few_rows(classes);
-    return classes <= SMX_FEW ? rows : classes < 1024 ? 1024 / classes + 1 : 1;
+    size_t rows = smx_narrow_rows(classes);
+    return classes <= SMX_NARROW ? rows
+           : classes < 1024      ? 1024 / classes + 1
+                                 : 1;
 }
 
-static void put_slice(void *argument, size_t slice)
+static void summarise_slice(void *argument, size_t slice)
 {
     const struct summary_call *call = argument;
     size_t r = smx_pool_first(call->rows, call->slices, slice);
@@ -236,7 +240,7 @@ static void put_slice(void *argument, size_t slice)
     size_t batch = batch_of(call->classes);
     for (size_t n; r < end; r += n) {
         n = end - r < batch ? end - r : batch;
-        put_batch(call, r, n);
+        summarise_batch(call, r, n);
     }
 }
 
@@ -259,13 +263,13 @@ static void find_chunks(void *argument, size_t slice)
 {
     const struct summary_call *call = argument;
     size_t i = first_chunk(call, slice), end = first_chunk(call, slice + 1), n;
-    bool sums = call->out.logsumexp && !call->totals && call->tame.possible;
+    bool sums = call->out.logsumexp && !call->totals && call->split.possible;
     bool classes = call->out.argmax || call->out.entropy || !sums;
     for (; i < end; i++) {
         const float *z = chunk_at(call, i, &n);
         struct chunk *part = &call->parts[i];
         size_t at = 0;
-        part->total = sums ? sum_tame(call, z, n, &part->max) : 0;
+        part->total = sums ? total_in_range(call, z, n, &part->max) : 0;
         if (classes)
             at = call->kernels->summary->first_max(z, n, &part->max);
         part->at = (int64_t)(i % call->chunks * SMX_CHUNK + at);
@@ -277,9 +281,9 @@ static struct chunk merge_chunks(const struct summary_call *call, size_t row)
 {
     const struct chunk *part = call->parts + row * call->chunks;
     struct chunk whole = part[0];
-    bool tame = part[0].total != 0;
+    bool in_range = part[0].total != 0;
     for (size_t k = 1; k < call->chunks; k++) {
-        tame &= part[k].total != 0;
+        in_range &= part[k].total != 0;
         whole.total += part[k].total;
         if (part[k].max > whole.max) {
             whole.max = part[k].max;
@@ -288,7 +292,7 @@ static struct chunk merge_chunks(const struct summary_call *call, size_t row)
     }
     if (call->totals)
         whole.total = call->totals[row];
-    else if (!tame || !smx_tame_sum(whole.total, call->classes))
+    else if (!in_range || !smx_sum_in_range(whole.total, call->classes))
         whole.total = 0;
     return whole;
 }
@@ -317,7 +321,7 @@ static void sum_chunk_moments(void *argument, size_t slice)
     }
 }
 
-static void put_row(const struct summary_call *call, size_t row)
+static void store_summary_row(const struct summary_call *call, size_t row)
 {
     const struct smx_moments *part = call->moments + row * call->chunks;
     const struct chunk *whole = &call->parts[row * call->chunks];
@@ -344,7 +348,8 @@ static void put_row(const struct summary_call *call, size_t row)
 }
 
 /* A row's first chunk becomes the whole of it. */
-static void put_chunks(struct smx_context *context, struct summary_call *call)
+static void summarise_chunks(struct smx_context *context,
+                             struct summary_call *call)
 {
     bool more = false;
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
@@ -358,9 +363,10 @@ static void put_chunks(struct smx_context *context, struct summary_call *call)
             call->out.argmax[r] = whole->at;
     }
     if (more)
-        smx_pool_back(context->pool, call->slices, sum_chunk_moments, call);
+        smx_pool_for_reverse(context->pool, call->slices, sum_chunk_moments,
+                             call);
     for (size_t r = 0; r < call->rows; r++)
-        put_row(call, r);
+        store_summary_row(call, r);
 }
 
 /* ---- all of them --------------------------------------------------------- */
@@ -374,7 +380,7 @@ size_t smx_summary_bytes(size_t rows, size_t classes)
 
 void smx_summarise(struct smx_context *context, const float *z, size_t rows,
                    size_t classes, double temperature, const double *totals,
-                   const struct smx_summaries *out, void *room)
+                   const struct smx_summaries *out, void *workspace)
 {
     double t = temperature ? temperature : 1;
     struct summary_call call = {.kernels = context->kernels,
@@ -384,17 +390,17 @@ void smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                 .chunks = chunks_in(classes),
                                 .temperature = t,
                                 .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
-                                .tame = smx_tame_of(t),
+                                .split = smx_split_exp_of(t),
                                 .totals = totals,
                                 .out = *out};
     if (!out->logsumexp && !out->entropy && !out->argmax)
         return;
     if (call.chunks > 1) {
-        call.moments = room;
+        call.moments = workspace;
         call.parts = (struct chunk *)(call.moments + rows * call.chunks);
-        put_chunks(context, &call);
+        summarise_chunks(context, &call);
         return;
     }
     call.slices = smx_pool_slices(context->pool, rows, SMX_SMALL / classes);
-    smx_pool_for(context->pool, call.slices, put_slice, &call);
+    smx_pool_for(context->pool, call.slices, summarise_slice, &call);
 }

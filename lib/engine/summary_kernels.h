@@ -30,7 +30,7 @@ struct smx_summary_kernels {
     struct smx_moments (*moments)(const float *x, size_t n, double max,
                                   double scale);
 
-    /** The same of side-by-side rows of at most SMX_FEW classes. */
+    /** The same of side-by-side rows of at most SMX_NARROW classes. */
     void (*narrow_first_max)(const float *x, size_t rows, size_t classes,
                              float *max, int64_t *at);
     void (*narrow_moments)(const float *x, size_t rows, size_t classes,

@@ -3,7 +3,7 @@
 #include "summary_kernels.h"
 
 #include "kernels.h"
-#include "simd/few_vec.h"
+#include "simd/narrow_vec.h"
 #include "simd/power_vec.h"
 
 extern const struct smx_summary_kernels TIER(summary_kernels);
@@ -223,8 +223,8 @@ INLINE void narrow_moments_of(int blocks, const float *x, size_t rows,
                     vi_bits((vi)(z[v] == vf_all(max[r + k]))));
             add_row(blocks, z, max[r + k], scale, &below[k], &moment[k]);
         }
-        sums[0] = few_sums(below);
-        sums[1] = few_sums(moment);
+        sums[0] = narrow_sums(below);
+        sums[1] = narrow_sums(moment);
         for (size_t k = 0; k < count; k++)
             out[r + k] = (struct smx_moments){sums[0][k], equal[k], sums[1][k]};
     }

@@ -26,7 +26,7 @@ double smx_power(double t)
 
 double smx_reference(double max, double scale)
 {
-    return fabs(max * scale) <= SMX_TAME ? 0 : max;
+    return fabs(max * scale) <= SMX_UNSHIFTED ? 0 : max;
 }
 
 struct smx_sum smx_sum_merge(const struct smx_sum *chunks, size_t count,

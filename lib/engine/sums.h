@@ -14,7 +14,7 @@ struct smx_sum {
 };
 
 /* Sixteenths of a binade that a double holds beside 2^150 of depth. */
-#define SMX_TAME 12800.0
+#define SMX_UNSHIFTED 12800.0
 
 /**
  * What exponentials are taken relative to: 0 where their range allows, as a

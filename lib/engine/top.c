@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "top.h"
 
-#include "few.h"
+#include "narrow.h"
 #include "rows.h"
 #include "summary_kernels.h"
 
@@ -91,7 +91,7 @@ static void find_slice(void *argument, size_t slice)
     size_t row = z->classes * smx_dtype_bytes(z->dtype);
     const char *data = (const char *)z->data + r * row;
     int64_t *classes = call->classes + r * call->k;
-    if (z->dtype == SMX_FLOAT32 && z->classes <= SMX_FEW) {
+    if (z->dtype == SMX_FLOAT32 && z->classes <= SMX_NARROW) {
         call->kernels->summary->narrow_order((const void *)data, end - r,
                                              z->classes, call->k, classes);
         return;

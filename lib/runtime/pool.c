@@ -32,9 +32,9 @@ struct smx_pool {
     size_t helping;         /* threads of the pool that are inside one */
     atomic_uint posted;     /* number of times that help was called for; idle
                                threads spin until it changes */
-    atomic_size_t lookouts; /* threads that spin now, fewer than threads */
-    size_t claimed;         /* of these, as many as a post counts on: the next
-                               must signal to others */
+    atomic_size_t spinners; /* threads that spin now, fewer than threads */
+    size_t reserved;        /* of these, as many as a post counts on: the next
+                              must signal to others */
     bool ending;
     size_t threads; /* that may compute at once, a caller's included */
     size_t started;
@@ -134,16 +134,16 @@ static void pause_briefly(void)
 #endif
 }
 
-static void look_out(struct smx_pool *pool, unsigned posted)
+static void spin(struct smx_pool *pool, unsigned posted)
 {
-    pool->lookouts++;
+    pool->spinners++;
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < SPINS && atomic_load(&pool->posted) == posted; i++)
         pause_briefly();
     pthread_mutex_lock(&pool->lock);
-    pool->lookouts--;
-    if (pool->claimed)
-        pool->claimed--;
+    pool->spinners--;
+    if (pool->reserved)
+        pool->reserved--;
 }
 
 /* Nothing to do: look out for a while, unless that takes a processor from those
@@ -151,8 +151,8 @@ static void look_out(struct smx_pool *pool, unsigned posted)
 static void idle(struct smx_pool *pool)
 {
     unsigned posted = atomic_load(&pool->posted);
-    if (pool->lookouts + 1 < pool->threads)
-        look_out(pool, posted);
+    if (pool->spinners + 1 < pool->threads)
+        spin(pool, posted);
     while (atomic_load(&pool->posted) == posted && !pool->ending)
         pthread_cond_wait(&pool->work, &pool->lock);
 }
@@ -162,8 +162,8 @@ static void idle(struct smx_pool *pool)
 static void call_for(struct smx_pool *pool, size_t threads)
 {
     atomic_fetch_add(&pool->posted, 1);
-    for (; threads && pool->claimed < pool->lookouts; threads--)
-        pool->claimed++;
+    for (; threads && pool->reserved < pool->spinners; threads--)
+        pool->reserved++;
     for (; threads; threads--)
         pthread_cond_signal(&pool->work);
 }
@@ -288,8 +288,8 @@ void smx_pool_for(struct smx_pool *pool, size_t slices,
     run_loop(pool, slices, slice, argument, false);
 }
 
-void smx_pool_back(struct smx_pool *pool, size_t slices,
-                   void (*slice)(void *, size_t), void *argument)
+void smx_pool_for_reverse(struct smx_pool *pool, size_t slices,
+                          void (*slice)(void *, size_t), void *argument)
 {
     run_loop(pool, slices, slice, argument, true);
 }
@@ -297,11 +297,11 @@ void smx_pool_back(struct smx_pool *pool, size_t slices,
 /* Slices that take less than a wake-up. */
 #define GLANCE ((size_t)8)
 
-void smx_pool_look(struct smx_pool *pool, size_t slices,
-                   void (*slice)(void *, size_t), void *argument)
+void smx_pool_for_scan(struct smx_pool *pool, size_t slices,
+                       void (*slice)(void *, size_t), void *argument)
 {
     size_t all = slices < pool->threads ? slices : pool->threads;
-    if (slices > GLANCE || atomic_load(&pool->lookouts) + 1 >= all)
+    if (slices > GLANCE || atomic_load(&pool->spinners) + 1 >= all)
         run_loop(pool, slices, slice, argument, false);
     else
         for (size_t i = 0; i < slices; i++)

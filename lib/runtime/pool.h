@@ -44,14 +44,15 @@ void smx_pool_for(struct smx_pool *pool, size_t slices,
 
 /** The same, on the way back: each thread begins with what it ended with when
  *  they were last taken, which is what its caches hold. */
-void smx_pool_back(struct smx_pool *pool, size_t slices,
-                   void (*slice)(void *argument, size_t i), void *argument);
+void smx_pool_for_reverse(struct smx_pool *pool, size_t slices,
+                          void (*slice)(void *argument, size_t i),
+                          void *argument);
 
 /** smx_pool_for of slices that only look at their elements: a few of these take
  *  less than a wake-up, so that they are shared where nobody has to be woken.
  */
-void smx_pool_look(struct smx_pool *pool, size_t slices,
-                   void (*slice)(void *argument, size_t i), void *argument);
+void smx_pool_for_scan(struct smx_pool *pool, size_t slices,
+                       void (*slice)(void *argument, size_t i), void *argument);
 
 /** The smallest of what slices find, whichever thread is first. */
 static inline void smx_pool_least(atomic_size_t *least, size_t found)

@@ -3,16 +3,16 @@
 
 #include <math.h>
 
-struct smx_two smx_divide(struct smx_two a, double b, int shift)
+struct smx_dd smx_divide(struct smx_dd a, double b, int shift)
 {
     int up, down;
     if ((b == 1 && shift == 0) || a.hi == 0 || isinf(a.hi))
         return a;
     /* mantissas, so that no product leaves the range */
-    struct smx_two m = {frexp(a.hi, &up), 0}, n = {frexp(b, &down), 0};
+    struct smx_dd m = {frexp(a.hi, &up), 0}, n = {frexp(b, &down), 0};
     m.lo = ldexp(a.lo, -up);
-    m = two_div(m, n);
+    m = dd_div(m, n);
     int scale = up - down + shift;
     double hi = ldexp(m.hi, scale);
-    return (struct smx_two){hi, isinf(hi) ? 0 : ldexp(m.lo, scale)};
+    return (struct smx_dd){hi, isinf(hi) ? 0 : ldexp(m.lo, scale)};
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/** Vectors of log(1 + x) of twofold numbers, shared by the templates. */
+/** Vectors of log(1 + x) of double-double numbers, shared by the templates. */
 #ifndef SMX_LOG_VEC_H
 #define SMX_LOG_VEC_H
 
-#include "twofold_vec.h"
+#include "dd_vec.h"
 
 /* log(2) in 42 bits and 53 more. */
 #define LN2_HI 0x1.62e42fefa3800p-1
@@ -16,15 +16,15 @@ INLINE vd vu_number(vu n)
 }
 
 /** 2^k (1 + u) = 1 + x, x >= 0, -0.3 < u < 0.42; u = x where k = 0. */
-INLINE struct two_vec halve(struct two_vec x, vd *k)
+INLINE struct vdd halve(struct vdd x, vd *k)
 {
     const vd root = vd_all(0x1.6a09e667f3bcdp-1);
-    struct two_vec one = two_vec_sum(vd_all(1), x.hi), u;
-    one = two_vec_fast(one.hi, one.lo + x.lo);
+    struct vdd one = vdd_sum(vd_all(1), x.hi), u;
+    one = vdd_fast(one.hi, one.lo + x.lo);
     vu exponent = ((vu)one.hi - (vu)root) >> 52;
     vd down = (vd)((vu)vd_all(1) - (exponent << 52));
     vl none = (vl)(exponent == (vu){0});
-    u = two_vec_sum(one.hi * down - vd_all(1), one.lo * down);
+    u = vdd_sum(one.hi * down - vd_all(1), one.lo * down);
     *k = vu_number(exponent);
     u.hi = vd_where(none, x.hi, u.hi);
     u.lo = vd_where(none, x.lo, u.lo);
@@ -33,23 +33,23 @@ INLINE struct two_vec halve(struct two_vec x, vd *k)
 
 /** log(1 + x) = k log 2 + 2 atanh(u / (2 + u)), x >= 0, relative error 2^-57:
  *  for small x nothing is lost. What atanh's series leaves out is 2^-60. */
-INLINE struct two_vec two_vec_log1p(struct two_vec x)
+INLINE struct vdd vdd_log1p(struct vdd x)
 {
     static const double inverse[9] = {1.0 / 19, 1.0 / 17, 1.0 / 15,
                                       1.0 / 13, 1.0 / 11, 1.0 / 9,
                                       1.0 / 7,  1.0 / 5,  1.0 / 3};
     vd k;
-    struct two_vec u = halve(x, &k);
-    struct two_vec two = two_vec_fast(vd_all(2), u.hi);
+    struct vdd u = halve(x, &k);
+    struct vdd two = vdd_fast(vd_all(2), u.hi);
     two.lo += u.lo;
-    struct two_vec s = two_vec_div(u, two);
+    struct vdd s = vdd_div(u, two);
     vd q = s.hi * s.hi, sum = vd_all(1.0 / 21);
     EACH (n, 9)
         sum = sum * q + vd_all(inverse[n]);
     s.lo += s.hi * (q * sum);
-    struct two_vec log = two_vec_fast(k * vd_all(LN2_HI), vd_all(2) * s.hi);
+    struct vdd log = vdd_fast(k * vd_all(LN2_HI), vd_all(2) * s.hi);
     log.lo += k * vd_all(LN2_LO) + vd_all(2) * s.lo;
-    return two_vec_fast(log.hi, log.lo);
+    return vdd_fast(log.hi, log.lo);
 }
 
 #endif

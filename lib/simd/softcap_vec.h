@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Softcap: the distance of s tanh(z / s) to that of the largest logit.
+ * Softcap: the shifted logit of s tanh(z / s) to that of the largest logit.
  *
  * With u = exp(-2 |z| / s), v = exp(-2 |top| / s), t = exp(-2 (top - z) / s):
  * s tanh(z / s) - s tanh(top / s) = -2 s (1 - t) w / ((1 + u) (1 + v)), w = 1
  * where z and top differ in sign, else the larger of u and v. It is a product,
  * so no digit is lost where two capped logits nearly meet. dz'/dz is
- * 4 u / (1 + u)^2. All exponentials come times 2^128 (twofold_vec.h).
+ * 4 u / (1 + u)^2. All exponentials come times 2^128 (dd_vec.h).
  */
 #ifndef SMX_SOFTCAP_VEC_H
 #define SMX_SOFTCAP_VEC_H
 
-#include "engine/row_kernels.h"
-#include "twofold_vec.h"
+#include "engine/dd_kernels.h"
+#include "dd_vec.h"
 
 /* Where 2 |z| / s is below, capping takes less than 2^-66 of z, and products
  * of what is tiny lose digits. */
@@ -21,51 +21,51 @@
 /* What is the same for a row. */
 struct summit {
     vd top;
-    struct two_vec steep, v, span; /* 2 / s; v; 2 s / T / (1 + v) */
-    vl flat;                       /* top is below STRAIGHT */
+    struct vdd steep, v, span; /* 2 / s; v; 2 s / T / (1 + v) */
+    vl flat;                   /* top is below STRAIGHT */
 };
 
 /** -2 |z| / s */
-INLINE struct two_vec decline(vd z, struct two_vec steep)
+INLINE struct vdd decline(vd z, struct vdd steep)
 {
-    struct two_vec size = {-vd_max(z, -z), vd_all(0)};
-    return two_vec_settle(two_vec_mul(size, steep));
+    struct vdd size = {-vd_max(z, -z), vd_all(0)};
+    return vdd_settle(vdd_mul(size, steep));
 }
 
 /** 1 + 2^-128 x */
-INLINE struct two_vec one_more(struct two_vec x)
+INLINE struct vdd one_more(struct vdd x)
 {
     vd down = vd_all(0x1p-128);
-    struct two_vec sum = two_vec_fast(vd_all(1), x.hi * down);
-    return two_vec_fast(sum.hi, sum.lo + x.lo * down);
+    struct vdd sum = vdd_fast(vd_all(1), x.hi * down);
+    return vdd_fast(sum.hi, sum.lo + x.lo * down);
 }
 
-INLINE struct summit climb(const struct smx_distance *how)
+INLINE struct summit climb(const struct smx_shift *how)
 {
     struct summit s = {.top = vd_all(how->top)};
     if (how->capped) {
-        s.steep = two_vec_all(how->steep);
-        struct two_vec x = decline(s.top, s.steep);
+        s.steep = vdd_all(how->steep);
+        struct vdd x = decline(s.top, s.steep);
         s.flat = (vl)(x.hi > vd_all(-STRAIGHT));
-        s.v = two_vec_exp_wide(x);
-        s.span = two_vec_div(two_vec_all(how->span), one_more(s.v));
+        s.v = vdd_exp_wide(x);
+        s.span = vdd_div(vdd_all(how->span), one_more(s.v));
     }
     return s;
 }
 
 /** (z - top) / temperature */
-INLINE struct two_vec straight(struct two_vec d, const struct smx_distance *how)
+INLINE struct vdd straight(struct vdd d, const struct smx_shift *how)
 {
-    return how->scaled ? two_vec_mul(d, two_vec_all(how->inverse)) : d;
+    return how->scaled ? vdd_mul(d, vdd_all(how->inverse)) : d;
 }
 
 /* What bending leaves is what it found. */
-INLINE struct two_vec unbend(vd z, struct two_vec d, struct two_vec bent,
-                             vl flat, const struct smx_distance *how)
+INLINE struct vdd unbend(vd z, struct vdd d, struct vdd bent, vl flat,
+                         const struct smx_shift *how)
 {
     vl out = (vl)(z == vd_all(-__builtin_inff()));
     if (vl_any(flat)) {
-        struct two_vec line = straight(d, how);
+        struct vdd line = straight(d, how);
         bent.hi = vd_where(flat, line.hi, bent.hi);
         bent.lo = vd_where(flat, line.lo, bent.lo);
     }
@@ -76,11 +76,11 @@ INLINE struct two_vec unbend(vd z, struct two_vec d, struct two_vec bent,
 
 /* For float64. The relative error of 2^-62 is one of 2^-53 in the exponential,
  * where that is a number at all. */
-INLINE struct two_vec bend(vd z, struct two_vec d, const struct summit *s,
-                           const struct smx_distance *how, double *slope)
+INLINE struct vdd bend(vd z, struct vdd d, const struct summit *s,
+                       const struct smx_shift *how, double *slope)
 {
-    struct two_vec x = decline(z, s->steep);
-    struct two_vec u = two_vec_exp_wide(x), more = one_more(u), w, q;
+    struct vdd x = decline(z, s->steep);
+    struct vdd u = vdd_exp_wide(x), more = one_more(u), w, q;
     vl apart = (vl)(z < vd_all(0)) ^ (vl)(s->top < vd_all(0));
     vl larger = (vl)(u.hi > s->v.hi);
     vd down = vd_all(0x1p-128), power = vd_all(-how->span_power);
@@ -88,22 +88,21 @@ INLINE struct two_vec bend(vd z, struct two_vec d, const struct summit *s,
     w.lo = vd_where(larger, u.lo, s->v.lo) * down;
     w.hi = vd_where(apart, vd_all(1), w.hi);
     w.lo = (vd)((vl)w.lo & ~apart);
-    q = two_vec_one_less_exp(two_vec_settle(two_vec_mul(d, s->steep)));
-    q = two_vec_mul(two_vec_mul(q, w), s->span);
-    q = two_vec_div(q, more);
-    q = (struct two_vec){q.hi * power, q.lo * power};
+    q = vdd_one_less_exp(vdd_settle(vdd_mul(d, s->steep)));
+    q = vdd_mul(vdd_mul(q, w), s->span);
+    q = vdd_div(q, more);
+    q = (struct vdd){q.hi * power, q.lo * power};
     if (slope)
-        vd_store(slope, vd_all(4) * two_vec_div(two_vec_div(u, more), more).hi);
+        vd_store(slope, vd_all(4) * vdd_div(vdd_div(u, more), more).hi);
     return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
 }
 
 /* For float32, where 2^-40 is enough. */
-INLINE struct two_vec bend_narrow(vd z, struct two_vec d,
-                                  const struct summit *s,
-                                  const struct smx_distance *how, double *slope)
+INLINE struct vdd bend_narrow(vd z, struct vdd d, const struct summit *s,
+                              const struct smx_shift *how, double *slope)
 {
-    struct two_vec x = {-vd_max(z, -z) * s->steep.hi, vd_all(0)}, q = x;
-    vd u = two_vec_exp(x), down = vd_all(0x1p-128);
+    struct vdd x = {-vd_max(z, -z) * s->steep.hi, vd_all(0)}, q = x;
+    vd u = vdd_exp(x), down = vd_all(0x1p-128);
     vl apart = (vl)(z < vd_all(0)) ^ (vl)(s->top < vd_all(0));
     vd w = vd_where(apart, vd_all(1), vd_max(u, s->v.hi) * down);
     vd inverse = vd_all(1) / (vd_all(1) + u * down);
@@ -115,16 +114,14 @@ INLINE struct two_vec bend_narrow(vd z, struct two_vec d,
 }
 
 /* s tanh(z / s) = s (1 - u) / (1 + u) */
-static struct smx_two cap(double z, double softcap,
-                          const struct smx_distance *how)
+static struct smx_dd cap(double z, double softcap, const struct smx_shift *how)
 {
-    struct two_vec x = decline(vd_all(z), two_vec_all(how->steep));
-    struct two_vec t =
-        two_vec_div(two_vec_one_less_exp(x), one_more(two_vec_exp_wide(x)));
+    struct vdd x = decline(vd_all(z), vdd_all(how->steep));
+    struct vdd t = vdd_div(vdd_one_less_exp(x), one_more(vdd_exp_wide(x)));
     double sign = z < 0 ? -softcap : softcap;
-    t = two_vec_mul(t, two_vec_all((struct smx_two){sign, 0}));
-    t = two_vec_settle(t);
-    return (struct smx_two){t.hi[0], t.lo[0]};
+    t = vdd_mul(t, vdd_all((struct smx_dd){sign, 0}));
+    t = vdd_settle(t);
+    return (struct smx_dd){t.hi[0], t.lo[0]};
 }
 
 #endif

@@ -3,13 +3,13 @@
 #ifndef SMX_TILE_VEC_H
 #define SMX_TILE_VEC_H
 
-#include "twofold_vec.h"
+#include "dd_vec.h"
 
 /** for i in [0, n), a vector at a time */
 #define VECTORS(i, n) for (size_t i = 0; i < (n); i += LANES)
 
 /** A vector of z, -INFINITY behind n. */
-INLINE vd get(const double *z, size_t i, size_t n)
+INLINE vd get_vector(const double *z, size_t i, size_t n)
 {
     if (i + LANES <= n)
         return vd_load(z + i);
@@ -19,7 +19,7 @@ INLINE vd get(const double *z, size_t i, size_t n)
 }
 
 /** A vector of out, as far as n. */
-INLINE void put(double *out, size_t i, size_t n, vd v)
+INLINE void put_vector(double *out, size_t i, size_t n, vd v)
 {
     if (i + LANES <= n)
         vd_store(out + i, v);

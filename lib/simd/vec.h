@@ -286,7 +286,7 @@ INLINE float vf_top(vf v)
 }
 
 /** All ones in the lanes that hold NaN or +INFINITY. */
-INLINE vi vf_refused(vf v)
+INLINE vi vf_nonfinite(vf v)
 {
     return ~(v < vf_all(__builtin_inff()));
 }

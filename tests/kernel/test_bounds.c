@@ -14,7 +14,7 @@
 #include "../support/ulp.h"
 #include "engine/kernels.h"
 #include "engine/loss_kernels.h"
-#include "engine/row_kernels.h"
+#include "engine/dd_kernels.h"
 #include "engine/sums.h"
 #include "simd/power.h"
 
@@ -83,10 +83,10 @@ static void exponentials_in_double(void **state)
     each_tier("exponentials", -28.6, exponentials);
 }
 
-static long double tame_sum(enum smx_isa isa)
+static long double split_sum(enum smx_isa isa)
 {
     const struct smx_kernels *kernels = smx_kernels_of(isa);
-    const struct smx_tame tame = smx_tame_of(1);
+    const struct smx_split_exp split = smx_split_exp_of(1);
     static float x[N];
     long double worst = 0, unit = 0;
 
@@ -99,8 +99,8 @@ static long double tame_sum(enum smx_isa isa)
             x[i] = (float)(8 * random_normal(&seed));
             exact += expl(x[i]);
         }
-        sum = kernels->tame->sum(x, N, &tame, &max);
-        if (isnan(sum) || max >= tame.highest)
+        sum = kernels->split->sum(x, N, &split, &max);
+        if (isnan(sum) || max >= split.highest)
             continue;
         if (unit == 0) /* a power of two */
             unit = exp2l(roundl(log2l(sum / exact)));
@@ -112,7 +112,7 @@ static long double tame_sum(enum smx_isa isa)
 static void sums_of_split_float32(void **state)
 {
     (void)state;
-    each_tier("split-float32 sums", -26.5, tame_sum);
+    each_tier("split-float32 sums", -26.5, split_sum);
 }
 
 static long double loss_log(enum smx_isa isa)
@@ -150,7 +150,7 @@ static void logarithms_of_a_loss(void **state)
 
 /* ---- double-double ------------------------------------------------------- */
 
-static void draw_sums(struct smx_row_twos *x)
+static void draw_sums(struct smx_row_dds *x)
 {
     for (size_t i = 0; i < SMX_ROW_GROUP; i++) {
         x->hi[i] =
@@ -165,7 +165,7 @@ static long double row_log(enum smx_isa isa)
     long double worst = 0;
 
     for (int t = 0; t < TRIALS; t++) {
-        struct smx_row_twos x, y;
+        struct smx_row_dds x, y;
 
         draw_sums(&x);
         kernels->log1p(&x, SMX_ROW_GROUP, &y);
@@ -182,7 +182,7 @@ static long double row_inverse(enum smx_isa isa)
     long double worst = 0;
 
     for (int t = 0; t < TRIALS; t++) {
-        struct smx_row_twos x, y;
+        struct smx_row_dds x, y;
 
         draw_sums(&x);
         kernels->inverse(&x, SMX_ROW_GROUP, &y);
@@ -213,10 +213,10 @@ static long double row_exponentials(enum smx_isa isa)
         static double z[N], e[N];
         double top = 0;
         size_t skip = 0;
-        struct smx_row_twos sums;
+        struct smx_row_dds sums;
         const struct smx_row_group rows = {
-            .count = 1, .z = z, .tops = &top, .skip = &skip};
-        const struct smx_distance how = {
+            .count = 1, .z = z, .maxima = &top, .skip = &skip};
+        const struct smx_shift how = {
             .before = 1, .inverse = {1, 0}, .scaled = t % 2};
         const struct smx_tile tile = {.e = e};
 

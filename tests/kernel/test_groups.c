@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Short rows are loaded in groups (lib/engine/row.h): each has the bits that it
- * has alone, whatever is beside it, with all of what moves them apart: scale,
- * masks, a class axis in the middle; every instruction set. */
+/* Short rows are loaded in groups (lib/engine/dd_row.h): each has the bits that
+ * it has alone, whatever is beside it, with all of what moves them apart:
+ * scale, masks, a class axis in the middle; every instruction set. */
 #include "../support/expect.h"
 
 #include <math.h>

@@ -363,7 +363,7 @@ static void try_large(struct smx_context *context, struct smx_logits logits,
 }
 
 /* Rows of a large output, which passes the caches by, begin anywhere in a line
- * of theirs; few of them make a small one. One of float32 is wild. */
+ * of theirs; few of them make a small one. One of float32 is out of range. */
 static void large_outputs_have_the_bits_of_small_ones(void **state)
 {
     static const struct {

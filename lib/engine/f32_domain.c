@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-#include "plain_loss.h"
+#include "f32_loss.h"
 
 #include "api/criterion.h"
-#include "plain.h"
+#include "f32_softmax.h"
 #include "rows.h"
 
 /* Exponents beyond which the products of the sweeps could leave the doubles. */
-#define TAME 0x1p100
+#define MOST_TEMPERATURE 0x1p100
 
 static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
 {
     double t = z->temperature ? z->temperature : 1;
-    return smx_plain(z) && z->outer && !k->labels != !k->targets &&
-           t >= 1 / TAME && t <= TAME && k->z_loss <= TAME;
+    return smx_f32_takes(z) && z->outer && !k->labels != !k->targets &&
+           t >= 1 / MOST_TEMPERATURE && t <= MOST_TEMPERATURE &&
+           k->z_loss <= MOST_TEMPERATURE;
 }
 
 /* But for the targets, which the first sweep checks. */
@@ -31,10 +32,10 @@ static bool acceptable(struct smx_context *context, const struct smx_logits *z,
                 SMX_FIELD_UPSTREAM, NULL));
 }
 
-bool smx_plain_loss_takes(struct smx_context *context,
-                          const struct smx_logits *logits,
-                          const struct smx_criterion *criterion,
-                          const float *upstream)
+bool smx_f32_loss_takes(struct smx_context *context,
+                        const struct smx_logits *logits,
+                        const struct smx_criterion *criterion,
+                        const float *upstream)
 {
     return fits(logits, criterion) &&
            acceptable(context, logits, criterion, upstream);

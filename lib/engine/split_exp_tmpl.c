@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernels of tame rows (tame.h says what each does), compiled once an
- * instruction set. */
+/* The kernels of in-range rows (split_exp.h says what each does), compiled once
+ * an instruction set. */
 #include "kernels.h"
-#include "simd/tame_vec.h"
+#include "simd/split_exp_vec.h"
 
-extern const struct smx_tame_kernels TIER(tame_kernels);
-extern bool TIER(few_tame)(const float *x, size_t rows, size_t classes,
-                           const struct smx_tame *tame, float *out,
-                           double *sums);
+extern const struct smx_split_kernels TIER(split_kernels);
+extern bool TIER(narrow_softmax)(const float *x, size_t rows, size_t classes,
+                                 const struct smx_split_exp *split, float *out,
+                                 double *sums);
 
 /* Elements whose s q are added up in float32. */
 #define RUN ((size_t)8 * BLOCK)
@@ -23,7 +23,7 @@ struct sums {
     vf top;
 };
 
-INLINE void add(struct sums *sums, int v, vf s, vf rest)
+INLINE void add_pairs(struct sums *sums, int v, vf s, vf rest)
 {
     sums->even[v] += vf_even(s);
     sums->odd[v] += vf_odd(s);
@@ -59,7 +59,7 @@ INLINE double sum_of(const struct sums *sums)
 
 /* What lies so far ahead arrives while this step is computed. Not past the
  * caches (prefetchnta): Intel's take twice as long for it. */
-INLINE void fetch(const float *x, size_t ahead)
+INLINE void fetch_split(const float *x, size_t ahead)
 {
     EACH (i, (int)(STEP / BLOCK))
         __builtin_prefetch(
@@ -69,21 +69,21 @@ INLINE void fetch(const float *x, size_t ahead)
 /* n elements, count registers of them, the last in part; high and rest: where
  * they are kept, or NULL. */
 INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
-                     const struct smx_tame *tame, bool top, float *high,
+                     const struct smx_split_exp *split, bool top, float *high,
                      float *rest)
 {
     vf z[WIDE];
     EACH (v, count) {
-        z[v] = vf_at_least(x[v], tame->lowest);
+        z[v] = vf_at_least(x[v], split->lowest);
         if (top) { /* NaN stays NaN */
-            z[v] = vf_max(vf_all(tame->lowest), x[v]);
+            z[v] = vf_max(vf_all(split->lowest), x[v]);
             sums->top = vf_max(x[v], sums->top);
         }
     }
-    struct parts e = exponentials(z, count, tame);
+    struct parts e = exponentials(z, count, split);
     EACH (v, count) {
         size_t i = (size_t)v * FLOATS;
-        add(sums, v % PARTS, e.s[v], e.rest[v]);
+        add_pairs(sums, v % PARTS, e.s[v], e.rest[v]);
         if (rest)
             vf_store(rest + i, e.rest[v]);
         if (rest && n >= i + FLOATS)
@@ -96,15 +96,15 @@ INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
 /* ---- quotients --------------------------------------------------------- */
 
 struct quotients {
-    struct smx_tame_kept of;
+    struct smx_cached_exp of;
     struct factor by;
     vf least;
 };
 
-INLINE struct quotients quotients_of(const struct smx_tame_kept *kept)
+INLINE struct quotients quotients_of(const struct smx_cached_exp *cached)
 {
-    return (struct quotients){*kept, factor_of(1 / kept->sum),
-                              vf_all((float)(0x1p-152 * kept->sum))};
+    return (struct quotients){*cached, factor_of(1 / cached->sum),
+                              vf_all((float)(0x1p-152 * cached->sum))};
 }
 
 /* Products below half of the least float32 are not computed. */
@@ -136,20 +136,22 @@ INLINE void end_quotients(const struct quotients *q, size_t i, size_t n)
     }
 }
 
-static void divide(const struct smx_tame_kept *kept, size_t n)
+static void divide_split(const struct smx_cached_exp *cached, size_t n)
 {
-    const struct quotients q = quotients_of(kept);
+    const struct quotients q = quotients_of(cached);
     end_quotients(&q, 0, n);
 }
 
 /* ---- sums and what is kept of them ------------------------------------- */
 
 /* What is read and computed goes on beside what is written of others. */
-INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
-                       float *max, float *high, float *rest,
-                       const struct smx_tame_kept *before)
+INLINE double sum_cached(const float *x, size_t n,
+                         const struct smx_split_exp *by, float *max,
+                         float *high, float *rest,
+                         const struct smx_cached_exp *before)
 {
-    const struct smx_tame tame = *by; /* nothing that is stored changes it */
+    const struct smx_split_exp split =
+        *by; /* nothing that is stored changes it */
     struct sums sums = {.top = vf_all(-__builtin_inff())};
     struct quotients q;
     vf z[WIDE];
@@ -158,11 +160,11 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
         q = quotients_of(before);
     while (n - i >= RUN) {
         for (size_t end = i + RUN; i < end; i += STEP) {
-            fetch(x + i, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
+            fetch_split(x + i, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
             load(x + i, WIDE, z);
             if (before)
                 put_quotients(&q, i, WIDE);
-            sum_step(&sums, z, STEP, WIDE, &tame, max, rest ? high + i : NULL,
+            sum_step(&sums, z, STEP, WIDE, &split, max, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
         }
         end_run(&sums);
@@ -171,12 +173,12 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
         end_quotients(&q, i, n);
     for (; n - i >= BLOCK; i += BLOCK) {
         load(x + i, PARTS, z);
-        sum_step(&sums, z, BLOCK, PARTS, &tame, max, rest ? high + i : NULL,
+        sum_step(&sums, z, BLOCK, PARTS, &split, max, rest ? high + i : NULL,
                  rest ? rest + i : NULL);
     }
     if (i < n) {
         load_part(x + i, n - i, z);
-        sum_step(&sums, z, n - i, PARTS, &tame, max, rest ? high + i : NULL,
+        sum_step(&sums, z, n - i, PARTS, &split, max, rest ? high + i : NULL,
                  rest ? rest + i : NULL);
     }
     end_run(&sums);
@@ -185,21 +187,22 @@ INLINE double sum_kept(const float *x, size_t n, const struct smx_tame *by,
     return sum_of(&sums);
 }
 
-static double sum(const float *x, size_t n, const struct smx_tame *tame,
-                  float *max)
+static double sum_split(const float *x, size_t n,
+                        const struct smx_split_exp *split, float *max)
 {
-    return sum_kept(x, n, tame, max, NULL, NULL, NULL);
+    return sum_cached(x, n, split, max, NULL, NULL, NULL);
 }
 
-static double keep(const float *x, size_t n, const struct smx_tame *tame,
-                   float *max, float *high, float *rest,
-                   const struct smx_tame_kept *before)
+static double cache_split(const float *x, size_t n,
+                          const struct smx_split_exp *split, float *max,
+                          float *high, float *rest,
+                          const struct smx_cached_exp *before)
 {
     if (!before)
-        return max ? sum_kept(x, n, tame, max, high, rest, NULL)
-                   : sum_kept(x, n, tame, NULL, high, rest, NULL);
-    return max ? sum_kept(x, n, tame, max, high, rest, before)
-               : sum_kept(x, n, tame, NULL, high, rest, before);
+        return max ? sum_cached(x, n, split, max, high, rest, NULL)
+                   : sum_cached(x, n, split, NULL, high, rest, NULL);
+    return max ? sum_cached(x, n, split, max, high, rest, before)
+               : sum_cached(x, n, split, NULL, high, rest, before);
 }
 
 /* ---- products ---------------------------------------------------------- */
@@ -207,36 +210,36 @@ static double keep(const float *x, size_t n, const struct smx_tame *tame,
 /* Exponentials times a factor, 2^binade less; what is not above the least comes
  * to nothing. */
 struct scaled {
-    struct smx_tame tame;
+    struct smx_split_exp split;
     float binade, least;
 };
 
 /* The factor's leading 12 bits go into the table, whose entries may have 24,
  * and the logarithm of the rest into that of what the table rounded. */
-INLINE struct scaled scaled_by(const struct smx_tame *tame, double factor)
+INLINE struct scaled scaled_by(const struct smx_split_exp *split, double factor)
 {
     static const int32_t steps[BLOCK] = {
         0 << 19,  1 << 19,  2 << 19,  3 << 19, 4 << 19,  5 << 19,
         6 << 19,  7 << 19,  8 << 19,  9 << 19, 10 << 19, 11 << 19,
         12 << 19, 13 << 19, 14 << 19, 15 << 19};
     double binade = smx_binade(factor);
-    struct scaled by = {*tame, (float)binade, (float)(0x1p-150 / binade)};
+    struct scaled by = {*split, (float)binade, (float)(0x1p-150 / binade)};
     float high = smx_twelve_bits(factor / binade);
     double d = factor / binade / high - 1; /* less than 2^-11 */
-    float rest = (float)(d * (1 - d * (0.5 - d * (1.0 / 3)))) / tame->c1;
+    float rest = (float)(d * (1 - d * (0.5 - d * (1.0 / 3)))) / split->c1;
     EACH (v, PARTS) {
         vi step;
         memcpy(&step, steps + v * FLOATS, sizeof step);
-        vf power = (vf)((vi)vf_load(tame->table + v * FLOATS) + step);
+        vf power = (vf)((vi)vf_load(split->table + v * FLOATS) + step);
         power = (vf)((vi)(power * vf_all(high)) - step);
-        vf_store(by.tame.table + v * FLOATS, power);
-        vf_store(by.tame.rest + v * FLOATS,
-                 vf_load(tame->rest + v * FLOATS) - vf_all(rest));
+        vf_store(by.split.table + v * FLOATS, power);
+        vf_store(by.split.rest + v * FLOATS,
+                 vf_load(split->rest + v * FLOATS) - vf_all(rest));
     }
     return by;
 }
 
-INLINE vf scaled(vf e, const struct scaled *by)
+INLINE vf scale_split(vf e, const struct scaled *by)
 {
     return vf_mul_above(e, vf_all(by->binade), e, vf_all(by->least));
 }
@@ -247,11 +250,11 @@ INLINE void put_part(const float *x, size_t n, const struct scaled *by,
 {
     vf z[PARTS];
     load_part(x, n, z);
-    bound(z, PARTS, &by->tame);
-    struct parts e = exponentials(z, PARTS, &by->tame);
+    bound(z, PARTS, &by->split);
+    struct parts e = exponentials(z, PARTS, &by->split);
     EACH (v, PARTS) {
         size_t i = (size_t)v * FLOATS;
-        vf p = scaled(e.s[v] + e.rest[v], by);
+        vf p = scale_split(e.s[v] + e.rest[v], by);
         if (n >= i + FLOATS)
             vf_store(out + i, p);
         else if (n > i)
@@ -267,12 +270,12 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
     for (; n - i >= STEP; i += STEP) {
         vf z[WIDE];
         if (stream)
-            fetch(x + i, SMX_CHUNK / 4);
+            fetch_split(x + i, SMX_CHUNK / 4);
         load(x + i, WIDE, z);
-        bound(z, WIDE, &by->tame);
-        struct parts e = exponentials(z, WIDE, &by->tame);
+        bound(z, WIDE, &by->split);
+        struct parts e = exponentials(z, WIDE, &by->split);
         EACH (v, WIDE) {
-            vf p = scaled(e.s[v] + e.rest[v], by);
+            vf p = scale_split(e.s[v] + e.rest[v], by);
             if (stream)
                 vf_stream(out + i + v * FLOATS, p);
             else
@@ -292,10 +295,11 @@ static void stream(const float *x, size_t n, float *out)
     memcpy(out + i, x + i, (n - i) * sizeof *out);
 }
 
-static void put(const float *x, size_t n, const struct smx_tame *tame,
-                double factor, bool stream, float *out)
+static void store_split(const float *x, size_t n,
+                        const struct smx_split_exp *split, double factor,
+                        bool stream, float *out)
 {
-    const struct scaled by = scaled_by(tame, factor);
+    const struct scaled by = scaled_by(split, factor);
     size_t i = 0;
     if (stream) {
         i = before_line(out, sizeof *out, n);
@@ -322,12 +326,12 @@ static bool below(const float *x, size_t n, float highest)
     return !vi_any(~(fine[0] & fine[1] & fine[2] & fine[3]));
 }
 
-const struct smx_tame_kernels TIER(tame_kernels) = {
+const struct smx_split_kernels TIER(split_kernels) = {
     .below = below,
-    .sum = sum,
-    .keep = keep,
-    .divide = divide,
-    .put = put,
+    .sum = sum_split,
+    .keep = cache_split,
+    .divide = divide_split,
+    .put = store_split,
     .stream = stream,
-    .few = TIER(few_tame),
+    .narrow = TIER(narrow_softmax),
 };

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /** What rows of few classes need of vectors beyond vec.h: exponentials summed
  *  pair by pair, rows summed side by side. The same bits in every tier. */
-#ifndef SMX_FEW_VEC_H
-#define SMX_FEW_VEC_H
+#ifndef SMX_NARROW_VEC_H
+#define SMX_NARROW_VEC_H
 
 #include "vec.h"
 
 /** Floats of odd lanes as doubles times 2^-896, whatever even lanes hold. */
-INLINE vd few_odd(vf v)
+INLINE vd narrow_odd(vf v)
 {
 #if defined(SMX_TIER_AVX512)
     vl moved = (vl)_mm512_srai_epi64((__m512i)v, 3);
@@ -20,12 +20,12 @@ INLINE vd few_odd(vf v)
 
 /** s + rest of each two neighbours added up, times 2^-896 (VF_HALVES). s is
  *  positive, its low 12 bits are zeros; rests are added in float. */
-INLINE vd few_pairs(vf s, vf rest)
+INLINE vd narrow_pairs(vf s, vf rest)
 {
-    return vf_even(s) + vf_odd(s) + few_odd(rest + (vf)((vu)rest << 32));
+    return vf_even(s) + vf_odd(s) + narrow_odd(rest + (vf)((vu)rest << 32));
 }
 
-INLINE vd few_neighbours(vd a, vd b)
+INLINE vd narrow_neighbours(vd a, vd b)
 {
 #if defined(SMX_TIER_AVX512)
     return (vd)_mm512_unpacklo_pd((__m512d)a, (__m512d)b) +
@@ -40,19 +40,19 @@ INLINE vd few_neighbours(vd a, vd b)
 
 #if LANES == 8
 /* Quarters 0 + 2 and 1 + 3 of a, then those of b; quarters 0 + 1 and 2 + 3. */
-INLINE vd few_halves(vd a, vd b)
+INLINE vd narrow_halves(vd a, vd b)
 {
     return (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0x44) +
            (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xee);
 }
 
-INLINE vd few_quarters(vd a, vd b)
+INLINE vd narrow_quarters(vd a, vd b)
 {
     return (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0x88) +
            (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xdd);
 }
 #elif LANES == 4
-INLINE vd few_quarters(vd a, vd b)
+INLINE vd narrow_quarters(vd a, vd b)
 {
     return (vd)_mm256_permute2f128_pd((__m256d)a, (__m256d)b, 0x20) +
            (vd)_mm256_permute2f128_pd((__m256d)a, (__m256d)b, 0x31);
@@ -60,23 +60,24 @@ INLINE vd few_quarters(vd a, vd b)
 #endif
 
 /** Lane k: the lanes of row[k], i + i + 4, i + i + 2, then neighbours. */
-INLINE vd few_sums(const vd row[LANES])
+INLINE vd narrow_sums(const vd row[LANES])
 {
 #if LANES == 8
-    return few_neighbours(
-        few_quarters(few_halves(row[0], row[2]), few_halves(row[4], row[6])),
-        few_quarters(few_halves(row[1], row[3]), few_halves(row[5], row[7])));
+    return narrow_neighbours(narrow_quarters(narrow_halves(row[0], row[2]),
+                                             narrow_halves(row[4], row[6])),
+                             narrow_quarters(narrow_halves(row[1], row[3]),
+                                             narrow_halves(row[5], row[7])));
 #elif LANES == 4
-    return few_neighbours(few_quarters(row[0], row[2]),
-                          few_quarters(row[1], row[3]));
+    return narrow_neighbours(narrow_quarters(row[0], row[2]),
+                             narrow_quarters(row[1], row[3]));
 #else
-    return few_neighbours(row[0], row[1]);
+    return narrow_neighbours(row[0], row[1]);
 #endif
 }
 
 #if LANES > 2
 /** v[k] in each lane, k < FLOATS. */
-INLINE vf few_pick(vf v, vi k)
+INLINE vf narrow_pick(vf v, vi k)
 {
 #if defined(SMX_TIER_AVX512)
     return (vf)_mm512_permutexvar_ps((__m512i)k, (__m512)v);

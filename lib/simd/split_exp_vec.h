@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/** Exponentials of tame rows in vectors, shared by the templates (tame.h: the
- *  method). */
-#ifndef SMX_TAME_VEC_H
-#define SMX_TAME_VEC_H
+/** Exponentials of in-range rows in vectors, shared by the templates
+ * (split_exp.h: the method). */
+#ifndef SMX_SPLIT_VEC_H
+#define SMX_SPLIT_VEC_H
 
-#include "engine/tame.h"
+#include "engine/split_exp.h"
 #include "vec.h"
 
 /* Registers a block; and a step, as many as hide the latency of the chain. */
@@ -39,44 +39,44 @@ INLINE void load_part(const float *x, size_t n, vf z[PARTS])
 
 /* z - k * step. The difference with the leading 24 bits of the step is exact,
  * be it fused or in two, and so is the product with what follows them. */
-INLINE vf remainder_of(vf z, vf k, const struct smx_tame *tame)
+INLINE vf remainder_of(vf z, vf k, const struct smx_split_exp *split)
 {
 #if defined(VF_FUSED)
-    vf f = vf_less_product(z, k, vf_all(tame->step));
+    vf f = vf_less_product(z, k, vf_all(split->step));
 #else
-    vf f = z - k * vf_all(tame->step_high);
-    f = f - k * vf_all(tame->step_middle);
+    vf f = z - k * vf_all(split->step_high);
+    f = f - k * vf_all(split->step_middle);
 #endif
-    return vf_less_product(f, k, vf_all(tame->step_low));
+    return vf_less_product(f, k, vf_all(split->step_low));
 }
 
-INLINE void bound(vf *z, int count, const struct smx_tame *tame)
+INLINE void bound(vf *z, int count, const struct smx_split_exp *split)
 {
     EACH (v, count)
-        z[v] = vf_at_least(z[v], tame->lowest);
+        z[v] = vf_at_least(z[v], split->lowest);
 }
 
 /* x: none below the lowest. Step by step for all, as one alone would wait for
  * each. */
 INLINE struct parts exponentials(const vf *x, int count,
-                                 const struct smx_tame *tame)
+                                 const struct smx_split_exp *split)
 {
     struct parts e = {0};
     vf f[WIDE], q[WIDE];
     vi k[WIDE];
     EACH (v, count) {
-        vf shifted = x[v] * vf_all(tame->scale) + vf_all(SMX_TAME_MAGIC);
+        vf shifted = x[v] * vf_all(split->scale) + vf_all(SMX_SPLIT_MAGIC);
         k[v] = (vi)shifted;
-        f[v] = remainder_of(x[v], shifted - vf_all(SMX_TAME_MAGIC), tame) -
-               vf_lookup(tame->rest, k[v]);
+        f[v] = remainder_of(x[v], shifted - vf_all(SMX_SPLIT_MAGIC), split) -
+               vf_lookup(split->rest, k[v]);
     }
     EACH (v, count)
-        q[v] = vf_all(tame->c2) + f[v] * vf_all(tame->c3);
+        q[v] = vf_all(split->c2) + f[v] * vf_all(split->c3);
     EACH (v, count)
-        q[v] = f[v] * (vf_all(tame->c1) + f[v] * q[v]);
+        q[v] = f[v] * (vf_all(split->c1) + f[v] * q[v]);
     EACH (v, count) {
-        vw bits = (vw)vf_lookup(tame->table, k[v]);
-        e.s[v] = (vf)(bits + ((vw)k[v] << 19)); /* wraps in wild rows */
+        vw bits = (vw)vf_lookup(split->table, k[v]);
+        e.s[v] = (vf)(bits + ((vw)k[v] << 19)); /* wraps in out-of-range rows */
         e.rest[v] = e.s[v] * q[v];
     }
     return e;

@@ -8,7 +8,7 @@
 #ifndef SMX_ROW_H
 #define SMX_ROW_H
 
-#include "row_kernels.h"
+#include "dd_kernels.h"
 #include "rows.h"
 
 /* Classes of a tile. */
@@ -24,7 +24,7 @@
 enum smx_row_depth {
     SMX_ROW_PLACE, /* first, count and n */
     SMX_ROW_Z,     /* the logits */
-    SMX_ROW_D,     /* their distances, where wanted at all */
+    SMX_ROW_D,     /* their shifted logits, where wanted at all */
     SMX_ROW_E      /* exponentials, and all that is wanted */
 };
 
@@ -33,37 +33,37 @@ struct smx_row {
     const struct smx_row_kernels *kernels;
     /* 1 / temperature = cooling 2^exponent; slope's shift is counted in the
      * exponent, which is there as powers, too, pure with SMX_ROW_SHIFT */
-    struct smx_two cooling;
+    struct smx_dd inverse_temperature;
     int exponent;
     double mixed[2], pure[2];
-    const struct smx_two *peaks; /* tops of smx_rows_work */
-    bool logs;                   /* logsum is wanted */
-    size_t slot;                 /* elements of a tile that is one of a group */
-    size_t group;                /* rows that are loaded at once */
-    size_t start;                /* the first of those that are */
-    size_t r;                    /* the row */
+    const struct smx_dd *row_maxima; /* maxima of smx_rows_work */
+    bool logs;                       /* logsum is wanted */
+    size_t slot;    /* elements of a tile that is one of a group */
+    size_t group;   /* rows that are loaded at once */
+    size_t start;   /* the first of those that are */
+    size_t r;       /* the row */
     size_t argmax;  /* by the logits, before softcap rounds two to one */
     double largest; /* its logit */
     bool empty;     /* every class is left out */
     bool one_hot;   /* p is 1 at the argmax and 0 elsewhere */
-    struct smx_distance distance;
-    struct smx_two inverse; /* 1 / (1 + rest) */
-    struct smx_two logsum;  /* log(1 + rest) = lse - max */
-    double *kept;           /* see smx_rows_work */
-    bool stream;            /* likewise */
-    struct smx_pool *pool;  /* to share a row's tiles over; NULL: none */
-    struct smx_two *parts;  /* then: one a tile, for a sweep */
+    struct smx_shift shift;
+    struct smx_dd inverse; /* 1 / (1 + rest) */
+    struct smx_dd logsum;  /* log(1 + rest) = lse - max */
+    double *cached;        /* see smx_rows_work */
+    bool stream;           /* likewise */
+    struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
+    struct smx_dd *parts;  /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
     enum smx_row_depth depth;
-    const double *z;          /* the logits, in place or in copy */
-    double *copy;             /* of logits */
-    struct smx_two tile_rest; /* sum of e without the argmax */
-    struct smx_tile tile;     /* as far as wanted */
+    const double *z;         /* the logits, in place or in copy */
+    double *copy;            /* of logits */
+    struct smx_dd tile_rest; /* sum of e without the argmax */
+    struct smx_tile tile;    /* as far as wanted */
     /* of the rows of a group: */
     size_t argmaxes[SMX_ROW_GROUP];
-    double tops[SMX_ROW_GROUP];
-    struct smx_row_twos rests, inverses, logsums;
+    double maxima[SMX_ROW_GROUP];
+    struct smx_row_dds rests, inverses, logsums;
     /* their tiles: copy, hi, lo, e and slope */
     SMX_TILED double tiles[5][SMX_TILE];
     SMX_TILED double mass[SMX_TILE]; /* for the caller's use */
@@ -97,28 +97,28 @@ double smx_row_lse(const struct smx_row *row);
 void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth);
 
 /* What is done with a tile, and what comes of it; of two parts of a row. */
-typedef struct smx_two smx_row_take(const void *argument, struct smx_row *row);
-typedef struct smx_two smx_row_join(struct smx_two a, struct smx_two b);
+typedef struct smx_dd smx_row_take(const void *argument, struct smx_row *row);
+typedef struct smx_dd smx_row_join(struct smx_dd a, struct smx_dd b);
 
 /** smx_row_sweep over the row's pool. */
-struct smx_two smx_row_share_out(const struct smx_row *row,
-                                 enum smx_row_depth depth, smx_row_take *take,
-                                 const void *argument, smx_row_join *join);
+struct smx_dd smx_row_share_out(const struct smx_row *row,
+                                enum smx_row_depth depth, smx_row_take *take,
+                                const void *argument, smx_row_join *join);
 
 /**
  * take() for each tile of the row, to this depth, and what comes of all of
  * them, joined in their order (join NULL: nothing). With a pool the tiles are
  * shared over it, and take() is given a row of its thread's own.
  */
-static inline struct smx_two
+static inline struct smx_dd
 smx_row_sweep(struct smx_row *row, enum smx_row_depth depth, smx_row_take *take,
               const void *argument, smx_row_join *join)
 {
-    struct smx_two all = {0, 0};
+    struct smx_dd all = {0, 0};
     if (row->pool)
         return smx_row_share_out(row, depth, take, argument, join);
     SMX_ROW_TILES (c, row, depth) {
-        struct smx_two part = take(argument, row);
+        struct smx_dd part = take(argument, row);
         all = c && join ? join(all, part) : part;
     }
     return all;
@@ -126,25 +126,25 @@ smx_row_sweep(struct smx_row *row, enum smx_row_depth depth, smx_row_take *take,
 
 /** The first of the largest of a tile of n elements, which begins with class
  *  first: its value and class. */
-static inline struct smx_two smx_row_peak(const struct smx_row_kernels *kernels,
-                                          const double *tile, size_t first,
-                                          size_t n)
+static inline struct smx_dd
+smx_row_tile_max(const struct smx_row_kernels *kernels, const double *tile,
+                 size_t first, size_t n)
 {
     const struct smx_row_group one = {.count = 1, .z = tile};
     double top;
     size_t i;
-    kernels->peaks(&one, n, &top, &i);
-    return (struct smx_two){top, (double)(first + i)};
+    kernels->row_maxima(&one, n, &top, &i);
+    return (struct smx_dd){top, (double)(first + i)};
 }
 
 /** To join peaks, a value and its class: the first of the largest. */
-static inline struct smx_two smx_row_larger(struct smx_two a, struct smx_two b)
+static inline struct smx_dd smx_row_larger(struct smx_dd a, struct smx_dd b)
 {
     return b.hi > a.hi ? b : a;
 }
 
 /** The exponentials of the tile that were kept; NULL: they were not. */
-const double *smx_row_kept(const struct smx_row *row);
+const double *smx_row_cached(const struct smx_row *row);
 
 /** A tile of the classes [0], [step] ... [(count - 1) step] instead. */
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
@@ -156,12 +156,12 @@ double smx_row_logit(const struct smx_row *row, size_t c);
 /** tile[c] = 0 where the mask leaves class c of the tile out. */
 void smx_row_zero_masked(const struct smx_row *row, double *tile);
 
-/** d of class c; a softcap's only where distances are wanted. */
-struct smx_two smx_row_distance(struct smx_row *row, size_t c);
+/** d of class c; a softcap's only where shifted logits are wanted. */
+struct smx_dd smx_row_shifted(struct smx_row *row, size_t c);
 
 /** (a p - b mass) slope / temperature, each factor rounded once. */
-struct smx_row_descent smx_row_descend(const struct smx_row *row,
-                                       struct smx_two a, struct smx_two b);
+struct smx_row_grad smx_row_grad_of(const struct smx_row *row, struct smx_dd a,
+                                    struct smx_dd b);
 
 /** 2^k as the product of two doubles. */
 void smx_row_power(int k, double power[2]);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernels of row_kernels.h, compiled once an instruction set. */
-#include "row_kernels.h"
+/* The kernels of dd_kernels.h, compiled once an instruction set. */
+#include "dd_kernels.h"
 
 #include <math.h>
 
-#include "descent_vec.h"
+#include "gradient_vec.h"
 #include "simd/log_vec.h"
 #include "simd/softcap_vec.h"
 #include "simd/tile_vec.h"
@@ -18,28 +18,28 @@ extern const struct smx_row_kernels TIER(row_kernels);
 /* Floats that are looked at before it is asked what was seen. */
 #define SPAN ((size_t)32 * FLOATS)
 
-INLINE bool is_span_refused(const float *x, bool low)
+INLINE bool is_span_nonfinite(const float *x, bool low)
 {
     vi bad[4] = {{0}};
     for (size_t i = 0; i < SPAN; i += 4 * FLOATS)
         EACH (v, 4) {
             vf f = vf_load(x + i + v * FLOATS);
-            bad[v] |= vf_refused(f);
+            bad[v] |= vf_nonfinite(f);
             if (!low)
                 bad[v] |= (vi)(f < vf_all(-FLT_MAX));
         }
     return vi_any(bad[0] | bad[1] | bad[2] | bad[3]);
 }
 
-static size_t refused_float(const float *x, size_t n, bool low)
+static size_t nonfinite_float(const float *x, size_t n, bool low)
 {
     float lowest = low ? -INF : -FLT_MAX;
     size_t i = 0;
     if (low)
-        while (n - i >= SPAN && !is_span_refused(x + i, true))
+        while (n - i >= SPAN && !is_span_nonfinite(x + i, true))
             i += SPAN;
     else
-        while (n - i >= SPAN && !is_span_refused(x + i, false))
+        while (n - i >= SPAN && !is_span_nonfinite(x + i, false))
             i += SPAN;
     while (i < n && x[i] < INF && x[i] >= lowest)
         i++;
@@ -49,7 +49,7 @@ static size_t refused_float(const float *x, size_t n, bool low)
 /* The same of doubles. */
 #define DOUBLES ((size_t)8 * LANES)
 
-INLINE bool are_doubles_refused(const double *x, bool low)
+INLINE bool are_doubles_nonfinite(const double *x, bool low)
 {
     vl bad = {0};
     EACH (v, 8) {
@@ -61,22 +61,22 @@ INLINE bool are_doubles_refused(const double *x, bool low)
     return vl_any(bad);
 }
 
-static size_t refused_double(const double *x, size_t n, bool low)
+static size_t nonfinite_double(const double *x, size_t n, bool low)
 {
     double lowest = low ? -INF : -DBL_MAX;
     size_t i = 0;
     if (low)
-        while (n - i >= DOUBLES && !are_doubles_refused(x + i, true))
+        while (n - i >= DOUBLES && !are_doubles_nonfinite(x + i, true))
             i += DOUBLES;
     else
-        while (n - i >= DOUBLES && !are_doubles_refused(x + i, false))
+        while (n - i >= DOUBLES && !are_doubles_nonfinite(x + i, false))
             i += DOUBLES;
     while (i < n && x[i] < INF && x[i] >= lowest)
         i++;
     return i;
 }
 
-static void widen(const float *x, size_t n, double *z)
+static void widen_tile(const float *x, size_t n, double *z)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -85,7 +85,7 @@ static void widen(const float *x, size_t n, double *z)
         z[i] = x[i];
 }
 
-static void narrow(const double *z, size_t n, float *x)
+static void narrow_tile(const double *z, size_t n, float *x)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -94,22 +94,24 @@ static void narrow(const double *z, size_t n, float *x)
         x[i] = (float)z[i];
 }
 
-/* ---- the largest, and the distance to it --------------------------------- */
+/* ---- the largest, and the shifted logit to it
+ * --------------------------------- */
 
 INLINE double largest(const double *z, size_t n)
 {
-    vd tops[VECS], top = vd_all(-INF);
+    vd maxima[VECS], top = vd_all(-INF);
     size_t i = 0;
     EACH (v, VECS)
-        tops[v] = top;
+        maxima[v] = top;
     for (; i + BLOCK <= n; i += BLOCK)
         EACH (v, VECS)
-            tops[v] = vd_max(vd_load(z + i + v * LANES), tops[v]);
+            maxima[v] = vd_max(vd_load(z + i + v * LANES), maxima[v]);
     EACH (v, VECS)
         if (i + (size_t)v * LANES < n)
-            tops[v] = vd_max(get(z, i + (size_t)v * LANES, n), tops[v]);
+            maxima[v] =
+                vd_max(get_vector(z, i + (size_t)v * LANES, n), maxima[v]);
     EACH (v, VECS)
-        top = vd_max(tops[v], top);
+        top = vd_max(maxima[v], top);
     for (int half = LANES / 2; half; half /= 2)
         top = vd_max(vd_beside(top, half), top);
     return top[0];
@@ -122,23 +124,23 @@ INLINE unsigned where_in_block(const double *z, size_t i, size_t n, vd which)
     EACH (v, VECS) {
         size_t j = i + (size_t)v * LANES;
         if (j < n)
-            here |= vl_bits((vl)(get(z, j, n) == which)) << v * LANES;
+            here |= vl_bits((vl)(get_vector(z, j, n) == which)) << v * LANES;
     }
     return here;
 }
 
 /* A step for all rows before the next: what one row's waits for, others'
  * fill. A block at a time is searched, as a branch that can be foretold. */
-static void peaks(const struct smx_row_group *rows, size_t n, double *tops,
-                  size_t *at)
+static void row_maxima(const struct smx_row_group *rows, size_t n,
+                       double *maxima, size_t *at)
 {
     for (size_t r = 0; r < rows->count; r++)
-        tops[r] = largest(rows->z + r * rows->stride, n);
+        maxima[r] = largest(rows->z + r * rows->stride, n);
     for (size_t r = 0; r < rows->count; r++) {
         const double *z = rows->z + r * rows->stride;
         unsigned here = 0;
         size_t i = 0;
-        while (!(here = where_in_block(z, i, n, vd_all(tops[r]))))
+        while (!(here = where_in_block(z, i, n, vd_all(maxima[r]))))
             i += BLOCK;
         at[r] = i + (size_t)__builtin_ctz(here);
     }
@@ -149,14 +151,13 @@ static void peaks(const struct smx_row_group *rows, size_t n, double *tops,
 enum course { LINE, BEND, BEND_NARROW };
 
 /* Of the vector at i. */
-INLINE struct two_vec distance(enum course course, size_t i, const double *z,
-                               size_t n, const struct smx_distance *how,
-                               const struct summit *s,
-                               const struct smx_tile *out)
+INLINE struct vdd shift_tile(enum course course, size_t i, const double *z,
+                             size_t n, const struct smx_shift *how,
+                             const struct summit *s, const struct smx_tile *out)
 {
-    vd x = get(z, i, n) * vd_all(how->before);
+    vd x = get_vector(z, i, n) * vd_all(how->before);
     double *slope = course != LINE && out->slope ? out->slope + i : NULL;
-    struct two_vec d = two_vec_sum(x, -s->top);
+    struct vdd d = vdd_sum(x, -s->top);
     if (course == LINE)
         d = straight(d, how);
     else if (course == BEND)
@@ -165,7 +166,7 @@ INLINE struct two_vec distance(enum course course, size_t i, const double *z,
         d = bend_narrow(x, d, s, how, slope);
     if (out->hi) {
         vd_store(out->hi + i, d.hi);
-        vd_store(out->lo + i, two_vec_settle(d).lo);
+        vd_store(out->lo + i, vdd_settle(d).lo);
     }
     return d;
 }
@@ -183,10 +184,10 @@ INLINE void put_none(size_t i, const struct smx_tile *out)
 }
 
 /* course is a constant where this is inlined. */
-INLINE void fill(enum course course, const double *z, size_t n,
-                 const struct smx_distance *how, const struct smx_tile *out)
+INLINE void fill_rows(enum course course, const double *z, size_t n,
+                      const struct smx_shift *how, const struct smx_tile *out)
 {
-    const struct smx_distance d = *how;
+    const struct smx_shift d = *how;
     const struct smx_tile tile = *out;
     struct summit s = climb(&d);
     for (size_t i = 0; i < n; i += BLOCK)
@@ -197,7 +198,7 @@ INLINE void fill(enum course course, const double *z, size_t n,
                 continue;
             }
             vd_store(tile.e + j,
-                     two_vec_exp(distance(course, j, z, n, &d, &s, &tile)));
+                     vdd_exp(shift_tile(course, j, z, n, &d, &s, &tile)));
         }
 }
 
@@ -206,7 +207,7 @@ INLINE void fill(enum course course, const double *z, size_t n,
 
 /* The block so far ahead, the next tile's or row's, arrives while this one is
  * computed. */
-INLINE void fetch(const double *z, const double *e, size_t ahead)
+INLINE void fetch_tile(const double *z, const double *e, size_t ahead)
 {
     ahead *= sizeof *z; /* not as pointers, which could leave the tensors */
     for (size_t i = 0; i < BLOCK; i += OF_A_LINE) {
@@ -223,7 +224,7 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
     const struct near near = near_of(vd_all(top));
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        fetch(z + i, e + i, n);
+        fetch_tile(z + i, e + i, n);
         EACH (v, VECS)
             vd_store(e + i + v * LANES,
                      near_exp(vd_load(z + i + v * LANES), &near));
@@ -231,12 +232,12 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
     if (i == n)
         return;
     EACH (v, VECS) {
-        vd part = get(z, i + (size_t)v * LANES, n);
+        vd part = get_vector(z, i + (size_t)v * LANES, n);
         vd_store(e + i + v * LANES, near_exp(part, &near));
     }
 }
 
-static bool is_near(const struct smx_distance *how)
+static bool is_near(const struct smx_shift *how)
 {
     return !how->capped && !how->scaled && fabs(how->top) <= NEAR_MOST;
 }
@@ -252,33 +253,33 @@ INLINE vd get_but(const double *e, size_t i, size_t n, size_t skip)
 }
 
 /* Blocks of which each lane is added up, of positive numbers, before that is
- * added to a twofold sum. */
-#define FEW 4
+ * added to a double-double sum. */
+#define NARROW 4
 
-INLINE void add_few(const double *e, size_t i, size_t n, size_t skip,
-                    struct two_vec sums[VECS])
+INLINE void add_narrow(const double *e, size_t i, size_t n, size_t skip,
+                       struct vdd sums[VECS])
 {
     EACH (v, VECS) {
-        vd x[FEW];
-        EACH (b, FEW)
+        vd x[NARROW];
+        EACH (b, NARROW)
             x[b] = get_but(e, i + (size_t)(b * BLOCK + v * LANES), n, skip);
-        struct two_vec few = {(x[0] + x[1]) + (x[2] + x[3]), vd_all(0)};
-        two_vec_accumulate(&sums[v], few);
+        struct vdd narrow = {(x[0] + x[1]) + (x[2] + x[3]), vd_all(0)};
+        vdd_accumulate(&sums[v], narrow);
     }
 }
 
 /* The lanes of the sum of e without element skip; whole blocks. */
 INLINE void sum_but(const double *e, size_t n, size_t skip,
-                    struct two_vec lanes[VECS])
+                    struct vdd lanes[VECS])
 {
-    struct two_vec sums[VECS] = {{{0}, {0}}};
-    for (size_t i = 0; i < n; i += FEW * BLOCK) {
-        if (skip - i < FEW * BLOCK)
-            add_few(e, i, n, skip, sums);
-        else if (n - i < FEW * BLOCK)
-            add_few(e, i, n, SIZE_MAX, sums);
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    for (size_t i = 0; i < n; i += NARROW * BLOCK) {
+        if (skip - i < NARROW * BLOCK)
+            add_narrow(e, i, n, skip, sums);
+        else if (n - i < NARROW * BLOCK)
+            add_narrow(e, i, n, SIZE_MAX, sums);
         else
-            add_few(e, i, SIZE_MAX, SIZE_MAX, sums);
+            add_narrow(e, i, SIZE_MAX, SIZE_MAX, sums);
     }
     EACH (v, VECS)
         lanes[v] = sums[v];
@@ -297,17 +298,17 @@ INLINE struct smx_tile tile_of(const struct smx_tile *first, size_t at)
 }
 
 INLINE void distances_as(enum course course, const double *z, size_t n,
-                         const struct smx_distance *how,
+                         const struct smx_shift *how,
                          const struct smx_tile *out)
 {
     struct summit s = climb(how);
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS)
-            distance(course, i + (size_t)v * LANES, z, n, how, &s, out);
+            shift_tile(course, i + (size_t)v * LANES, z, n, how, &s, out);
 }
 
-static void distances(const double *z, size_t n, const struct smx_distance *how,
-                      const struct smx_tile *out)
+static void shifted(const double *z, size_t n, const struct smx_shift *how,
+                    const struct smx_tile *out)
 {
     const struct smx_tile tile = {.hi = out->hi, .lo = out->lo};
     if (!how->capped)
@@ -318,74 +319,75 @@ static void distances(const double *z, size_t n, const struct smx_distance *how,
         distances_as(BEND, z, n, how, &tile);
 }
 
-static void fill_row(const double *z, size_t n, const struct smx_distance *how,
+static void fill_row(const double *z, size_t n, const struct smx_shift *how,
                      const struct smx_tile *out)
 {
     if (is_near(how)) {
         if (out->hi)
-            distances(z, n, how, out);
+            shifted(z, n, how, out);
         fill_near(z, n, how->top, out->e);
     } else if (!how->capped) {
-        fill(LINE, z, n, how, out);
+        fill_rows(LINE, z, n, how, out);
     } else if (how->narrow) {
-        fill(BEND_NARROW, z, n, how, out);
+        fill_rows(BEND_NARROW, z, n, how, out);
     } else {
-        fill(BEND, z, n, how, out);
+        fill_rows(BEND, z, n, how, out);
     }
 }
 
 /* As for peaks: first what fills the lanes, then their sums. */
-static void exponentials(const struct smx_row_group *rows, size_t n,
-                         const struct smx_distance *how,
-                         const struct smx_tile *out, struct smx_row_twos *sums)
+static void dd_exponentials(const struct smx_row_group *rows, size_t n,
+                            const struct smx_shift *how,
+                            const struct smx_tile *out,
+                            struct smx_row_dds *sums)
 {
-    struct two_vec lanes[SMX_ROW_GROUP][VECS];
-    struct smx_distance d = *how;
+    struct vdd lanes[SMX_ROW_GROUP][VECS];
+    struct smx_shift d = *how;
     for (size_t r = 0; r < rows->count; r++) {
         const struct smx_tile tile = tile_of(out, r * rows->slot);
-        d.top = rows->tops[r] * d.before;
+        d.top = rows->maxima[r] * d.before;
         fill_row(rows->z + r * rows->stride, n, &d, &tile);
         sum_but(tile.e, n, rows->skip[r], lanes[r]);
     }
     for (size_t r = 0; r < rows->count; r++) {
-        struct smx_two total = two_vec_total(lanes[r]);
+        struct smx_dd total = vdd_total(lanes[r]);
         sums->hi[r] = total.hi;
         sums->lo[r] = total.lo;
     }
 }
 
-static struct smx_two sum(const double *x, size_t n)
+static struct smx_dd sum_tile(const double *x, size_t n)
 {
-    struct two_vec sums[VECS] = {{{0}, {0}}};
+    struct vdd sums[VECS] = {{{0}, {0}}};
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS) {
-            struct two_vec term = {vd_load(x + i + v * LANES), vd_all(0)};
-            two_vec_accumulate(&sums[v], term);
+            struct vdd term = {vd_load(x + i + v * LANES), vd_all(0)};
+            vdd_accumulate(&sums[v], term);
         }
-    return two_vec_total(sums);
+    return vdd_total(sums);
 }
 
 /* ---- what is answered ---------------------------------------------------- */
 
-static void inverse_of(const struct smx_row_twos *x, size_t n,
-                       struct smx_row_twos *inverse)
+static void inverse_of_rest(const struct smx_row_dds *x, size_t n,
+                            struct smx_row_dds *inverse)
 {
-    const struct two_vec one = two_vec_all((struct smx_two){1, 0});
+    const struct vdd one = vdd_all((struct smx_dd){1, 0});
     VECTORS (i, n) {
-        struct two_vec sum = two_vec_sum(one.hi, vd_load(x->hi + i));
-        sum = two_vec_fast(sum.hi, sum.lo + vd_load(x->lo + i));
-        sum = two_vec_div(one, sum);
+        struct vdd sum = vdd_sum(one.hi, vd_load(x->hi + i));
+        sum = vdd_fast(sum.hi, sum.lo + vd_load(x->lo + i));
+        sum = vdd_div(one, sum);
         vd_store(inverse->hi + i, sum.hi);
         vd_store(inverse->lo + i, sum.lo);
     }
 }
 
-static void log1p_of(const struct smx_row_twos *x, size_t n,
-                     struct smx_row_twos *log)
+static void log1p_dds(const struct smx_row_dds *x, size_t n,
+                      struct smx_row_dds *log)
 {
     VECTORS (i, n) {
-        struct two_vec y = {vd_load(x->hi + i), vd_load(x->lo + i)};
-        y = two_vec_log1p(y);
+        struct vdd y = {vd_load(x->hi + i), vd_load(x->lo + i)};
+        y = vdd_log1p(y);
         vd_store(log->hi + i, y.hi);
         vd_store(log->lo + i, y.lo);
     }
@@ -401,8 +403,8 @@ INLINE void scale_cached(const double *e, size_t n, vd factor, double *out)
 }
 
 /* What is subnormal in the end is rounded once. */
-static void scale(const double *e, size_t n, double factor, bool stream,
-                  double *out)
+static void scale_tile(const double *e, size_t n, double factor, bool stream,
+                       double *out)
 {
     vd f = vd_all(factor * 0x1p-128);
     size_t i = stream ? before_line(out, sizeof *out, n) : n;
@@ -414,12 +416,12 @@ static void scale(const double *e, size_t n, double factor, bool stream,
 }
 
 static void logs(const double *hi, const double *lo, size_t n,
-                 struct smx_two logsum, double *out)
+                 struct smx_dd logsum, double *out)
 {
     VECTORS (i, n)
-        put(out, i, n,
-            (vd_load(hi + i) - vd_all(logsum.hi)) +
-                (vd_load(lo + i) - vd_all(logsum.lo)));
+        put_vector(out, i, n,
+                   (vd_load(hi + i) - vd_all(logsum.hi)) +
+                       (vd_load(lo + i) - vd_all(logsum.lo)));
 }
 
 static void terms(const double *e, const double *hi, const double *lo, size_t n,
@@ -437,20 +439,20 @@ static void times(const double *a, const double *b, size_t n, double *out)
         vd_store(out + i, vd_load(a + i) * vd_load(b + i));
 }
 
-static void smooth(double *mass, size_t n, struct smx_two keep,
-                   struct smx_two share)
+static void smooth(double *mass, size_t n, struct smx_dd keep,
+                   struct smx_dd share)
 {
     VECTORS (i, n) {
-        struct two_vec t = {vd_load(mass + i), {0}};
-        struct two_vec q = two_vec_settle(two_vec_mul(t, two_vec_all(keep)));
-        struct two_vec sum = two_vec_sum(q.hi, vd_all(share.hi));
+        struct vdd t = {vd_load(mass + i), {0}};
+        struct vdd q = vdd_settle(vdd_mul(t, vdd_all(keep)));
+        struct vdd sum = vdd_sum(q.hi, vd_all(share.hi));
         sum.lo += q.lo + vd_all(share.lo);
-        vd_store(mass + i, sum.hi + two_vec_settle(sum).lo);
+        vd_store(mass + i, sum.hi + vdd_settle(sum).lo);
     }
 }
 
 static void costs(const double *mass, const double *hi, const double *lo,
-                  size_t n, struct smx_two logsum, double *out)
+                  size_t n, struct smx_dd logsum, double *out)
 {
     VECTORS (i, n) {
         vd v = vd_load(mass + i);
@@ -461,23 +463,23 @@ static void costs(const double *mass, const double *hi, const double *lo,
 }
 
 const struct smx_row_kernels TIER(row_kernels) = {
-    .refused_float = refused_float,
-    .refused_double = refused_double,
-    .widen = widen,
-    .narrow = narrow,
-    .peaks = peaks,
+    .nonfinite_float = nonfinite_float,
+    .nonfinite_double = nonfinite_double,
+    .widen = widen_tile,
+    .narrow = narrow_tile,
+    .row_maxima = row_maxima,
     .cap = cap,
-    .exponentials = exponentials,
-    .distances = distances,
-    .sum = sum,
-    .inverse = inverse_of,
-    .log1p = log1p_of,
-    .scale = scale,
+    .exponentials = dd_exponentials,
+    .shifted = shifted,
+    .sum = sum_tile,
+    .inverse = inverse_of_rest,
+    .log1p = log1p_dds,
+    .scale = scale_tile,
     .logs = logs,
     .terms = terms,
     .times = times,
     .smooth = smooth,
     .costs = costs,
-    .descend = descend,
-    .vjp = vjp,
+    .grad_store = store_tile_grad,
+    .vjp = store_tile_vjp,
 };

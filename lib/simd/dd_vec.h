@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Vectors of numbers of twice the precision (twofold.h: what they are and
+ * Vectors of numbers of twice the precision (dd.h: what they are and
  * whose algorithms), and the exponential of them. lo need not be below half a
  * unit of hi unless a comment says so. A lo that left the range is NaN until
- * two_vec_settle drops it; it never touches hi.
+ * vdd_settle drops it; it never touches hi.
  */
-#ifndef SMX_TWOFOLD_VEC_H
-#define SMX_TWOFOLD_VEC_H
+#ifndef SMX_DD_VEC_H
+#define SMX_DD_VEC_H
 
-#include "twofold.h"
+#include "dd.h"
 #include "vec.h"
 
-struct two_vec {
+struct vdd {
     vd hi, lo;
 };
 
@@ -81,78 +81,78 @@ INLINE vd vd_pick(const double table[16], vd shifted)
 #endif
 }
 
-INLINE struct two_vec two_vec_all(struct smx_two x)
+INLINE struct vdd vdd_all(struct smx_dd x)
 {
-    return (struct two_vec){vd_all(x.hi), vd_all(x.lo)};
+    return (struct vdd){vd_all(x.hi), vd_all(x.lo)};
 }
 
-INLINE struct two_vec two_vec_settle(struct two_vec x)
+INLINE struct vdd vdd_settle(struct vdd x)
 {
     vl finite = (vl)(x.lo - x.lo == vd_all(0));
-    return (struct two_vec){x.hi, (vd)((vl)x.lo & finite)};
+    return (struct vdd){x.hi, (vd)((vl)x.lo & finite)};
 }
 
 /** a + b, |a| >= |b| or a = 0; lo is below half a unit of hi. */
-INLINE struct two_vec two_vec_fast(vd a, vd b)
+INLINE struct vdd vdd_fast(vd a, vd b)
 {
     vd s = a + b;
-    return (struct two_vec){s, b - (s - a)};
+    return (struct vdd){s, b - (s - a)};
 }
 
 /** a + b exactly. */
-INLINE struct two_vec two_vec_sum(vd a, vd b)
+INLINE struct vdd vdd_sum(vd a, vd b)
 {
     vd s = a + b, t = s - a;
-    return (struct two_vec){s, (a - (s - t)) + (b - t)};
+    return (struct vdd){s, (a - (s - t)) + (b - t)};
 }
 
 /** a * b exactly. */
-INLINE struct two_vec two_vec_product(vd a, vd b)
+INLINE struct vdd vdd_product(vd a, vd b)
 {
     vd p = a * b, s = vd_all(0x1.0000002p27) * a,
        t = vd_all(0x1.0000002p27) * b;
     vd a1 = s - (s - a), b1 = t - (t - b), a2 = a - a1, b2 = b - b1;
     vd lo = ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2;
-    return (struct two_vec){p, lo};
+    return (struct vdd){p, lo};
 }
 
 /** a * b, relative error 2^-102. */
-INLINE struct two_vec two_vec_mul(struct two_vec a, struct two_vec b)
+INLINE struct vdd vdd_mul(struct vdd a, struct vdd b)
 {
-    struct two_vec p = two_vec_product(a.hi, b.hi);
+    struct vdd p = vdd_product(a.hi, b.hi);
     p.lo += a.hi * b.lo + a.lo * b.hi;
     return p;
 }
 
 /** a / b, relative error 2^-100: the rest of the division is exact. */
-INLINE struct two_vec two_vec_div(struct two_vec a, struct two_vec b)
+INLINE struct vdd vdd_div(struct vdd a, struct vdd b)
 {
     vd inverse = vd_all(1) / b.hi, q = a.hi * inverse;
-    struct two_vec p = two_vec_product(q, b.hi);
+    struct vdd p = vdd_product(q, b.hi);
     vd rest = (a.hi - p.hi) - p.lo + (a.lo - q * b.lo);
-    return two_vec_fast(q, rest * inverse);
+    return vdd_fast(q, rest * inverse);
 }
 
-INLINE void two_vec_accumulate(struct two_vec *sum, struct two_vec x)
+INLINE void vdd_accumulate(struct vdd *sum, struct vdd x)
 {
-    struct two_vec s = two_vec_sum(sum->hi, x.hi);
+    struct vdd s = vdd_sum(sum->hi, x.hi);
     sum->hi = s.hi;
     sum->lo += x.lo + s.lo;
 }
 
 /** The 16 lanes of a block: i + (i + 8), then i + (i + 4) ... in every tier. */
-INLINE struct smx_two two_vec_total(struct two_vec sums[VECS])
+INLINE struct smx_dd vdd_total(struct vdd sums[VECS])
 {
     for (int half = VECS / 2; half; half /= 2)
         for (int v = 0; v < half; v++)
-            two_vec_accumulate(&sums[v], sums[v + half]);
+            vdd_accumulate(&sums[v], sums[v + half]);
     _Pragma("GCC unroll 4") for (int half = LANES / 2; half; half /= 2)
     {
-        struct two_vec other = {vd_beside(sums[0].hi, half),
-                                vd_beside(sums[0].lo, half)};
-        two_vec_accumulate(&sums[0], other);
+        struct vdd other = {vd_beside(sums[0].hi, half),
+                            vd_beside(sums[0].lo, half)};
+        vdd_accumulate(&sums[0], other);
     }
-    return two_settle((struct smx_two){sums[0].hi[0], sums[0].lo[0]});
+    return dd_settle((struct smx_dd){sums[0].hi[0], sums[0].lo[0]});
 }
 
 /* ---- exponentials ------------------------------------------------------- */
@@ -205,7 +205,7 @@ struct reduced {
     vd hi, lo, power, share;
 };
 
-INLINE struct reduced reduce(struct two_vec x, double magic)
+INLINE struct reduced reduce(struct vdd x, double magic)
 {
     struct reduced r;
     vd shifted = x.hi * vd_all(SMX_POWER_NAT) + vd_all(magic);
@@ -231,7 +231,7 @@ INLINE vd rise(vd r)
  * 2^128 exp(x), x <= 0, within 0.55 units in the last place: but for the last
  * addition all roundings are of numbers below 2^-5 of the result.
  */
-INLINE vd two_vec_exp(struct two_vec x)
+INLINE vd vdd_exp(struct vdd x)
 {
     struct reduced s = reduce(x, SHIFTED);
     vd e = s.power + s.power * (s.share + rise(s.hi + s.lo));
@@ -263,8 +263,8 @@ INLINE struct near near_of(vd top)
 
 /**
  * 2^128 exp(x - top), x <= top, within 0.57 units in the last place: the
- * distance of the steps is exact and that of the rests is small, so that
- * nobody has to know x - top in twofold precision.
+ * shifted logit of the steps is exact and that of the rests is small, so that
+ * nobody has to know x - top in double-double precision.
  */
 INLINE vd near_exp(vd x, const struct near *near)
 {
@@ -281,35 +281,35 @@ struct growth {
     vd power, hi, rest;
 };
 
-/* r + r^2/2 are twofold; of what follows one double holds 2^-70. */
-INLINE struct growth grow(struct two_vec x, double magic)
+/* r + r^2/2 are double-double; of what follows one double holds 2^-70. */
+INLINE struct growth exp_dd(struct vdd x, double magic)
 {
     struct reduced s = reduce(x, magic);
-    struct two_vec reduced = two_vec_sum(s.hi, s.lo);
+    struct vdd reduced = vdd_sum(s.hi, s.lo);
     vd r = reduced.hi, sum = vd_all(1.0 / 362880);
-    struct two_vec square = two_vec_product(r, r);
+    struct vdd square = vdd_product(r, r);
     sum = sum * r + vd_all(1.0 / 40320);
     sum = sum * r + vd_all(1.0 / 5040);
     sum = sum * r + vd_all(1.0 / 720);
     sum = sum * r + vd_all(1.0 / 120);
     sum = sum * r + vd_all(1.0 / 24);
     sum = sum * r + vd_all(1.0 / 6);
-    struct two_vec p = two_vec_fast(r, vd_all(0.5) * square.hi);
+    struct vdd p = vdd_fast(r, vd_all(0.5) * square.hi);
     p.lo += vd_all(0.5) * square.lo + reduced.lo * (vd_all(1) + r) +
             r * square.hi * sum;
-    struct two_vec product = two_vec_product(s.power, p.hi);
+    struct vdd product = vdd_product(s.power, p.hi);
     vd rest = p.lo + s.share * (vd_all(1) + p.hi);
     return (struct growth){s.power, product.hi, product.lo + s.power * rest};
 }
 
 /** 2^128 exp(x), x <= 0, relative error 2^-65. */
-INLINE struct two_vec two_vec_exp_wide(struct two_vec x)
+INLINE struct vdd vdd_exp_wide(struct vdd x)
 {
     vl some = (vl)(x.hi > vd_all(EXP_LOWEST));
-    struct growth g = grow(x, SHIFTED);
-    struct two_vec e = two_vec_fast(g.power, g.hi);
-    e = two_vec_fast(e.hi, e.lo + g.rest);
-    return (struct two_vec){(vd)((vl)e.hi & some), (vd)((vl)e.lo & some)};
+    struct growth g = exp_dd(x, SHIFTED);
+    struct vdd e = vdd_fast(g.power, g.hi);
+    e = vdd_fast(e.hi, e.lo + g.rest);
+    return (struct vdd){(vd)((vl)e.hi & some), (vd)((vl)e.lo & some)};
 }
 
 /* exp of what is below is lost beside 1. */
@@ -317,22 +317,22 @@ INLINE struct two_vec two_vec_exp_wide(struct two_vec x)
 
 /** 1 - exp(x), x <= 0, relative error 2^-64. Where x is near 0 the power is 1
  *  and nothing cancels; elsewhere at most a bit does. */
-INLINE struct two_vec two_vec_one_less_exp(struct two_vec x)
+INLINE struct vdd vdd_one_less_exp(struct vdd x)
 {
     vl some = (vl)(x.hi > vd_all(ONE_LESS_LOWEST));
     x.hi = vd_where(some, x.hi, vd_all(ONE_LESS_LOWEST));
     x.lo = (vd)((vl)x.lo & some);
-    struct growth g = grow(x, SMX_POWER_MAGIC);
-    struct two_vec one = two_vec_fast(vd_all(1), -g.power);
-    struct two_vec d = two_vec_sum(one.hi, -g.hi);
-    return two_vec_fast(d.hi, d.lo + (one.lo - g.rest));
+    struct growth g = exp_dd(x, SMX_POWER_MAGIC);
+    struct vdd one = vdd_fast(vd_all(1), -g.power);
+    struct vdd d = vdd_sum(one.hi, -g.hi);
+    return vdd_fast(d.hi, d.lo + (one.lo - g.rest));
 }
 
 /** The same within 2^-50. */
 INLINE vd vd_one_less_exp(vd x)
 {
     x = vd_max(x, vd_all(ONE_LESS_LOWEST));
-    struct two_vec y = {x, vd_all(0)};
+    struct vdd y = {x, vd_all(0)};
     struct reduced s = reduce(y, SMX_POWER_MAGIC);
     return (vd_all(1) - s.power) - s.power * rise(s.hi + s.lo);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "row.h"
+#include "dd_row.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "distance.h"
+#include "dd_shift.h"
 #include "simd/elementary.h"
 #include "kernels.h"
 
@@ -47,24 +47,24 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
                   const struct smx_logits *z, const struct smx_rows_work *work)
 {
     int exponent;
-    struct smx_two one = {1, 0};
+    struct smx_dd one = {1, 0};
     bool sloped = work->slope && z->softcap;
     row->logits = z;
     row->kernels = kernels;
-    row->cooling =
-        smx_divide(one, 2 * frexp(smx_distance_temperature(z), &exponent), 0);
+    row->inverse_temperature =
+        smx_divide(one, 2 * frexp(smx_temperature_of(z), &exponent), 0);
     row->exponent = 1 - exponent - (sloped ? SMX_ROW_SHIFT : 0);
     smx_row_power(row->exponent, row->mixed);
     smx_row_power(row->exponent - SMX_ROW_SHIFT, row->pure);
-    row->distance.before = 0; /* not measured */
-    row->distance.capped = z->softcap != 0;
-    row->distance.narrow = z->dtype == SMX_FLOAT32;
+    row->shift.before = 0; /* not measured */
+    row->shift.capped = z->softcap != 0;
+    row->shift.narrow = z->dtype == SMX_FLOAT32;
     row->logs = work->logsum;
-    row->rests = row->logsums = row->inverses = (struct smx_row_twos){{0}, {0}};
+    row->rests = row->logsums = row->inverses = (struct smx_row_dds){{0}, {0}};
     set_group(row, z->classes);
     set_tile(row, 0, work->logs, sloped);
-    row->kept = z->classes > SMX_TILE ? work->keep : NULL;
-    row->peaks = work->tops;
+    row->cached = z->classes > SMX_TILE ? work->keep : NULL;
+    row->row_maxima = work->maxima;
     row->stream = work->stream;
     row->pool = NULL;
 }
@@ -93,10 +93,10 @@ static double *out_in_place(const struct smx_row *row, void *output)
 static double *place_to_keep(const struct smx_row *row)
 {
     bool whole = row->count == row->n;
-    return row->kept && whole ? out_in_place(row, row->kept) : NULL;
+    return row->cached && whole ? out_in_place(row, row->cached) : NULL;
 }
 
-const double *smx_row_kept(const struct smx_row *row)
+const double *smx_row_cached(const struct smx_row *row)
 {
     return row->empty ? NULL : place_to_keep(row);
 }
@@ -176,7 +176,7 @@ static void set_count(struct smx_row *row, size_t count)
     row->n = smx_blocks(count);
 }
 
-static void place(struct smx_row *row, size_t first)
+static void place_tile(struct smx_row *row, size_t first)
 {
     size_t left = row->logits->classes - first;
     row->first = first;
@@ -185,7 +185,7 @@ static void place(struct smx_row *row, size_t first)
 }
 
 /* Where z are. */
-static void point(struct smx_row *row)
+static void point_at_logits(struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
     row->z = z->mask ? NULL : in_place(row, z->data);
@@ -198,10 +198,10 @@ static size_t stride_of(const struct smx_row *row)
     return row->z == row->copy ? row->slot : row->logits->stride;
 }
 
-static void look(struct smx_row *row)
+static void load_tile(struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
-    point(row);
+    point_at_logits(row);
     if (row->z != row->copy)
         return;
     smx_row_get(row, z->data, row->copy);
@@ -226,25 +226,25 @@ static void compute_exponentials(struct smx_row *row,
                                  const struct smx_tile *tile)
 {
     size_t skip = row->argmax - row->first;
-    struct smx_row_twos rest;
+    struct smx_row_dds rest;
     const struct smx_row_group one = {
-        .count = 1, .z = row->z, .tops = &row->largest, .skip = &skip};
-    row->kernels->exponentials(&one, row->count, &row->distance, tile, &rest);
-    row->tile_rest = (struct smx_two){rest.hi[0], rest.lo[0]};
+        .count = 1, .z = row->z, .maxima = &row->largest, .skip = &skip};
+    row->kernels->exponentials(&one, row->count, &row->shift, tile, &rest);
+    row->tile_rest = (struct smx_dd){rest.hi[0], rest.lo[0]};
 }
 
 /* The arrays of the tile from z. */
-static void compute(struct smx_row *row, enum smx_row_depth depth)
+static void compute_tile(struct smx_row *row, enum smx_row_depth depth)
 {
     struct smx_tile tile = row->tile;
-    double *kept = place_to_keep(row);
+    double *cached = place_to_keep(row);
     if (row->empty) {
         compute_empty(row);
         return;
     }
-    tile.e = kept ? kept : tile.e;
+    tile.e = cached ? cached : tile.e;
     if (depth == SMX_ROW_D)
-        row->kernels->distances(row->z, row->count, &row->distance, &tile);
+        row->kernels->shifted(row->z, row->count, &row->shift, &tile);
     else
         compute_exponentials(row, &tile);
 }
@@ -252,11 +252,11 @@ static void compute(struct smx_row *row, enum smx_row_depth depth)
 void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
 {
     if (row->first != first)
-        place(row, first);
+        place_tile(row, first);
     if (row->depth < SMX_ROW_Z && depth >= SMX_ROW_Z)
-        look(row);
+        load_tile(row);
     if (row->depth < depth && depth >= SMX_ROW_D)
-        compute(row, depth);
+        compute_tile(row, depth);
     row->depth = row->depth < depth ? depth : row->depth;
 }
 
@@ -268,19 +268,19 @@ double smx_row_logit(const struct smx_row *row, size_t c)
     return smx_get(z->data, z->dtype, smx_rows_index(z, row->r, c));
 }
 
-struct smx_two smx_row_distance(struct smx_row *row, size_t c)
+struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
 {
-    const struct smx_distance *how = &row->distance;
+    const struct smx_shift *how = &row->shift;
     size_t i = c % SMX_TILE;
     if (row->tile.hi) {
         smx_row_tile(row, c - i, SMX_ROW_D);
-        return (struct smx_two){row->tile.hi[i], row->tile.lo[i]};
+        return (struct smx_dd){row->tile.hi[i], row->tile.lo[i]};
     }
     if (row->empty)
-        return (struct smx_two){-INFINITY, 0};
-    struct smx_two d = two_sum(smx_row_logit(row, c) * how->before, -how->top);
-    d = two_settle(d);
-    return how->scaled ? two_mul(d, how->inverse) : d;
+        return (struct smx_dd){-INFINITY, 0};
+    struct smx_dd d = dd_sum(smx_row_logit(row, c) * how->before, -how->top);
+    d = dd_settle(d);
+    return how->scaled ? dd_mul(d, how->inverse) : d;
 }
 
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
@@ -291,7 +291,7 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
     for (size_t k = 0; k < count; k++)
         row->copy[k] = smx_row_logit(row, (size_t)classes[k * step]);
     row->z = row->copy;
-    compute(row, SMX_ROW_E);
+    compute_tile(row, SMX_ROW_E);
 }
 
 /* ---- tiles over the pool ------------------------------------------------- */
@@ -307,7 +307,7 @@ struct sweep {
     const void *argument;
 };
 
-static void take_slice(void *argument, size_t slice)
+static void sweep_slice(void *argument, size_t slice)
 {
     const struct sweep *sweep = argument;
     size_t i = slice * SLICE;
@@ -319,14 +319,14 @@ static void take_slice(void *argument, size_t slice)
     }
 }
 
-struct smx_two smx_row_share_out(const struct smx_row *row,
-                                 enum smx_row_depth depth, smx_row_take *take,
-                                 const void *argument, smx_row_join *join)
+struct smx_dd smx_row_share_out(const struct smx_row *row,
+                                enum smx_row_depth depth, smx_row_take *take,
+                                const void *argument, smx_row_join *join)
 {
     size_t tiles = (row->logits->classes - 1) / SMX_TILE + 1;
     struct sweep sweep = {row, tiles, depth, take, argument};
-    smx_pool_for(row->pool, (tiles + SLICE - 1) / SLICE, take_slice, &sweep);
-    struct smx_two all = row->parts[0];
+    smx_pool_for(row->pool, (tiles + SLICE - 1) / SLICE, sweep_slice, &sweep);
+    struct smx_dd all = row->parts[0];
     for (size_t i = 1; join && i < tiles; i++)
         all = join(all, row->parts[i]);
     return all;
@@ -335,22 +335,22 @@ struct smx_two smx_row_share_out(const struct smx_row *row,
 /* ---- the row ------------------------------------------------------------- */
 
 /* A logit and its class. */
-static struct smx_two peak_of(const void *argument, struct smx_row *row)
+static struct smx_dd peak_of(const void *argument, struct smx_row *row)
 {
     (void)argument;
-    return smx_row_peak(row->kernels, row->z, row->first, row->count);
+    return smx_row_tile_max(row->kernels, row->z, row->first, row->count);
 }
 
-static void find_largest(struct smx_row *row)
+static void find_maxima(struct smx_row *row)
 {
-    struct smx_two top = row->peaks ? row->peaks[row->r]
-                                    : smx_row_sweep(row, SMX_ROW_Z, peak_of,
-                                                    NULL, smx_row_larger);
-    row->tops[0] = top.hi;
+    struct smx_dd top = row->row_maxima ? row->row_maxima[row->r]
+                                        : smx_row_sweep(row, SMX_ROW_Z, peak_of,
+                                                        NULL, smx_row_larger);
+    row->maxima[0] = top.hi;
     row->argmaxes[0] = (size_t)top.lo;
 }
 
-static struct smx_two rest_of(const void *argument, struct smx_row *row)
+static struct smx_dd rest_of_row(const void *argument, struct smx_row *row)
 {
     (void)argument;
     return row->tile_rest;
@@ -361,24 +361,24 @@ static void enter(struct smx_row *row, size_t k, enum smx_row_depth depth)
 {
     row->r = row->start + k;
     set_tile(row, k, row->tile.hi, row->tile.slope);
-    place(row, 0);
-    point(row);
+    place_tile(row, 0);
+    point_at_logits(row);
     row->depth = depth;
 }
 
 static void recall(struct smx_row *row, size_t k)
 {
     row->argmax = row->argmaxes[k];
-    row->largest = row->tops[k];
+    row->largest = row->maxima[k];
     row->empty = row->largest == -INFINITY;
     if (!row->empty)
-        smx_distance_measure(&row->distance, row->logits, row->largest);
+        smx_shift_measure(&row->shift, row->logits, row->largest);
 }
 
 /* Rows k to end of the group, of which the logits are scaled alike. */
 static void load_alike(struct smx_row *row, size_t k, size_t end)
 {
-    struct smx_row_twos sums;
+    struct smx_row_dds sums;
     enter(row, k, SMX_ROW_Z);
     recall(row, k);
     if (row->empty) {
@@ -390,9 +390,9 @@ static void load_alike(struct smx_row *row, size_t k, size_t end)
                                        .z = row->z,
                                        .stride = stride_of(row),
                                        .slot = row->slot,
-                                       .tops = row->tops + k,
+                                       .maxima = row->maxima + k,
                                        .skip = row->argmaxes + k};
-    row->kernels->exponentials(&rows, row->count, &row->distance, &row->tile,
+    row->kernels->exponentials(&rows, row->count, &row->shift, &row->tile,
                                &sums);
     for (size_t i = 0; i < end - k; i++) {
         row->rests.hi[k + i] = sums.hi[i] * 0x1p-128;
@@ -402,21 +402,21 @@ static void load_alike(struct smx_row *row, size_t k, size_t end)
 
 static bool is_alike(const struct smx_row *row, size_t a, size_t b)
 {
-    const double *tops = row->tops;
-    return tops[a] != -INFINITY && tops[b] != -INFINITY &&
-           smx_distance_before(row->logits, tops[a]) ==
-               smx_distance_before(row->logits, tops[b]);
+    const double *maxima = row->maxima;
+    return maxima[a] != -INFINITY && maxima[b] != -INFINITY &&
+           smx_shift_prescale(row->logits, maxima[a]) ==
+               smx_shift_prescale(row->logits, maxima[b]);
 }
 
 static void load_group(struct smx_row *row, size_t count)
 {
     for (size_t k = count; k--;) {
         enter(row, k, SMX_ROW_PLACE);
-        look(row);
+        load_tile(row);
     }
     const struct smx_row_group rows = {
         .count = count, .z = row->z, .stride = stride_of(row)};
-    row->kernels->peaks(&rows, row->count, row->tops, row->argmaxes);
+    row->kernels->row_maxima(&rows, row->count, row->maxima, row->argmaxes);
     for (size_t k = 0, end; k < count; k = end) {
         for (end = k + 1; end < count && is_alike(row, k, end); end++)
             ;
@@ -427,13 +427,13 @@ static void load_group(struct smx_row *row, size_t count)
 /* A row longer than that. */
 static void load_one(struct smx_row *row)
 {
-    struct smx_two rest = {0, 0};
+    struct smx_dd rest = {0, 0};
     row->r = row->start;
     row->first = SIZE_MAX;
-    find_largest(row);
+    find_maxima(row);
     recall(row, 0);
     if (!row->empty)
-        rest = smx_row_sweep(row, SMX_ROW_E, rest_of, NULL, two_add);
+        rest = smx_row_sweep(row, SMX_ROW_E, rest_of_row, NULL, dd_add);
     row->rests.hi[0] = rest.hi * 0x1p-128;
     row->rests.lo[0] = rest.lo * 0x1p-128;
 }
@@ -458,38 +458,38 @@ void smx_row_select(struct smx_row *row, size_t k)
         enter(row, k, SMX_ROW_E);
         recall(row, k);
     }
-    row->inverse = (struct smx_two){row->inverses.hi[k], row->inverses.lo[k]};
-    row->logsum = (struct smx_two){row->logsums.hi[k], row->logsums.lo[k]};
+    row->inverse = (struct smx_dd){row->inverses.hi[k], row->inverses.lo[k]};
+    row->logsum = (struct smx_dd){row->logsums.hi[k], row->logsums.lo[k]};
     row->one_hot = !row->empty && row->rests.hi[k] == 0;
 }
 
 double smx_row_lse(const struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
-    const struct smx_distance *how = &row->distance;
-    struct smx_two top = {row->largest, 0};
+    const struct smx_shift *how = &row->shift;
+    struct smx_dd top = {row->largest, 0};
     if (row->empty)
         return -INFINITY;
     if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
         top = row->kernels->cap(how->top, z->softcap, how);
-    top = smx_divide(top, smx_distance_temperature(z), 0);
-    return isfinite(top.hi) ? two_add(top, row->logsum).hi : top.hi;
+    top = smx_divide(top, smx_temperature_of(z), 0);
+    return isfinite(top.hi) ? dd_add(top, row->logsum).hi : top.hi;
 }
 
-struct smx_row_descent smx_row_descend(const struct smx_row *row,
-                                       struct smx_two a, struct smx_two b)
+struct smx_row_grad smx_row_grad_of(const struct smx_row *row, struct smx_dd a,
+                                    struct smx_dd b)
 {
-    struct smx_row_descent how = {.b = b,
-                                  .down = 0x1p-128,
-                                  .pure = {row->pure[0], row->pure[1]},
-                                  .mixed = {row->mixed[0], row->mixed[1]}};
-    if (row->cooling.hi != 1) {
-        a = two_mul(a, row->cooling);
-        how.b = two_mul(b, row->cooling);
+    struct smx_row_grad how = {.b = b,
+                               .down = 0x1p-128,
+                               .pure = {row->pure[0], row->pure[1]},
+                               .mixed = {row->mixed[0], row->mixed[1]}};
+    if (row->inverse_temperature.hi != 1) {
+        a = dd_mul(a, row->inverse_temperature);
+        how.b = dd_mul(b, row->inverse_temperature);
     }
-    how.a = two_mul(a, row->inverse);
+    how.a = dd_mul(a, row->inverse);
     if (fabs(how.a.hi) > 0x1p800) { /* e is up to 2^128 */
-        how.a = two_scale(how.a, 0x1p-128);
+        how.a = dd_scale(how.a, 0x1p-128);
         how.down = 1;
         how.pure[0] = row->mixed[0];
         how.pure[1] = row->mixed[1];

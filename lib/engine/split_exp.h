@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * Tame rows: those whose exponentials are float32 with room to spare, taken
+ * In-range rows: those whose exponentials are float32 with room to spare, taken
  * relative to 0 and times 2^54. They take half the time of others.
  *
  * exp(x / T) 2^54 = s + s q. t = 16 log2(e) x / T = k + f, k an integer,
@@ -14,8 +14,8 @@
  *              function in IEEE floating-point arithmetic"; Cody and Waite
  *              1980 for the step in parts.
  */
-#ifndef SMX_TAME_H
-#define SMX_TAME_H
+#ifndef SMX_SPLIT_H
+#define SMX_SPLIT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,23 +23,25 @@
 #include <string.h>
 
 /* Bounds of x / T. What is lower counts as the lowest, whose probability is
- * below half of the least float32 in a row that is tame. It lies between two
- * steps, so that its s q is not denormal, which would take many times as long.
+ * below half of the least float32 in a row that is in-range. It lies between
+ * two steps, so that its s q is not denormal, which would take many times as
+ * long.
  */
-#define SMX_TAME_LOWEST (-118.98)
-#define SMX_TAME_HIGHEST 46.0
+#define SMX_SPLIT_LOWEST (-118.98)
+#define SMX_SPLIT_HIGHEST 46.0
 
-/* The mean of a tame row's exponentials is above the least, their sum below the
- * most: both halves of what it is divided by are float32 with digits to spare.
+/* The mean of an in-range row's exponentials is above the least, their sum
+ * below the most: both halves of what it is divided by are float32 with digits
+ * to spare.
  */
-#define SMX_TAME_LEAST 0x1p34
-#define SMX_TAME_MOST 0x1p120
+#define SMX_SPLIT_LEAST 0x1p34
+#define SMX_SPLIT_MOST 0x1p120
 
 /* Adding it to t leaves k in the low bits of a float32, and 16 * 54 more. */
-#define SMX_TAME_MAGIC (0x1.8p23f + 864)
+#define SMX_SPLIT_MAGIC (0x1.8p23f + 864)
 
 /** What the kernels need to know of a temperature. */
-struct smx_tame {
+struct smx_split_exp {
     bool possible;
     float lowest, highest;        /* of x */
     float scale;                  /* x to t */
@@ -74,78 +76,80 @@ static inline double smx_binade(double v)
     return v;
 }
 
-struct smx_tame smx_tame_of(double temperature);
+struct smx_split_exp smx_split_exp_of(double temperature);
 
-/** Is a row of classes logits below the highest tame, given its sum? */
-static inline bool smx_tame_sum(double sum, size_t classes)
+/** Is a row of classes logits below the highest in-range, given its sum? */
+static inline bool smx_sum_in_range(double sum, size_t classes)
 {
     /* its largest logit is above -13.9, 105 above the lowest */
-    return sum > SMX_TAME_LEAST * (double)classes && sum < SMX_TAME_MOST;
+    return sum > SMX_SPLIT_LEAST * (double)classes && sum < SMX_SPLIT_MOST;
 }
 
 /* Classes of rows that are not worth a call each, and rows a call. */
-#define SMX_FEW ((size_t)32)
-#define SMX_FEW_ROWS ((size_t)128)
+#define SMX_NARROW ((size_t)32)
+#define SMX_NARROW_ROWS ((size_t)128)
 
 /** Exponentials that wait to be divided by their sum. out may be high. */
-struct smx_tame_kept {
+struct smx_cached_exp {
     const float *high, *rest;
     double sum;
     float *out;
 };
 
 /** Kernels for one chunk (kernels.h), one table an instruction set. */
-struct smx_tame_kernels {
+struct smx_split_kernels {
     /** Are all x[i] below highest? false for NaN. */
     bool (*below)(const float *x, size_t n, float highest);
 
     /** Sum of the exponentials of x and the largest of x, any floats. If that
      *  is below highest, the sum is NaN where x has one, else its relative
      *  error is below 2^-26.5. Fetches into the cache what lies behind. */
-    double (*sum)(const float *x, size_t n, const struct smx_tame *tame,
+    double (*sum)(const float *x, size_t n, const struct smx_split_exp *split,
                   float *max);
 
     /** The same, and both halves of every exponential; rest: whole blocks
      *  of 16; max: NULL if it is not wanted. before: n others to divide
      *  meanwhile, which may lie in high and rest themselves; or NULL. */
-    double (*keep)(const float *x, size_t n, const struct smx_tame *tame,
+    double (*keep)(const float *x, size_t n, const struct smx_split_exp *split,
                    float *max, float *high, float *rest,
-                   const struct smx_tame_kept *before);
+                   const struct smx_cached_exp *before);
 
     /** out[i] = (high[i] + rest[i]) / sum. */
-    void (*divide)(const struct smx_tame_kept *kept, size_t n);
+    void (*divide)(const struct smx_cached_exp *cached, size_t n);
 
     /** out[i] = factor * exponential of x[i]; stream: past the cache. out may
      *  be x. */
-    void (*put)(const float *x, size_t n, const struct smx_tame *tame,
+    void (*put)(const float *x, size_t n, const struct smx_split_exp *split,
                 double factor, bool stream, float *out);
 
     /** A copy, past the cache. */
     void (*stream)(const float *x, size_t n, float *out);
 
-    /** Softmax of at most smx_few_rows (few.h) rows of at most SMX_FEW classes,
-     *  all below highest; false when one is not tame, and nothing is written.
-     *  sums: of each row, or NULL.
+    /** Softmax of at most smx_narrow_rows (narrow.h) rows of at most SMX_NARROW
+     * classes, all below highest; false when one is not in-range, and nothing
+     * is written. sums: of each row, or NULL.
      */
-    bool (*few)(const float *x, size_t rows, size_t classes,
-                const struct smx_tame *tame, float *out, double *sums);
+    bool (*narrow)(const float *x, size_t rows, size_t classes,
+                   const struct smx_split_exp *split, float *out, double *sums);
 };
 
 /** Is a row to be divided while the next one in its place is summed? That pays
  *  where what is written is not in the nearest caches, for rows of more than a
  *  few steps of the kernel. */
-static inline bool smx_tame_beside(size_t rows, size_t classes)
+static inline bool smx_is_pipelined(size_t rows, size_t classes)
 {
     return classes >= 128 && rows * classes >= (size_t)1 << 17;
 }
 
-/** Is x worth a sum? Where some are wild, one look more is better than a sum in
- *  vain. */
-static inline bool smx_tame_expected(const struct smx_tame_kernels *kernels,
-                                     const struct smx_tame *tame, bool wild,
-                                     const float *x, size_t n)
+/** Is x worth a sum? Where some are out-of-range, one look more is better than
+ * a sum in vain. */
+static inline bool smx_expect_in_range(const struct smx_split_kernels *kernels,
+                                       const struct smx_split_exp *split,
+                                       bool out_of_range, const float *x,
+                                       size_t n)
 {
-    return tame->possible && (!wild || kernels->below(x, n, tame->highest));
+    return split->possible &&
+           (!out_of_range || kernels->below(x, n, split->highest));
 }
 
 #endif

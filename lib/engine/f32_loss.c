@@ -6,7 +6,7 @@
  * and fetch them. Chunks and blocks of rows are shared out to the threads;
  * where they begin depends on nothing but the shape. Tiles of rows bound the
  * room that all this needs; no number depends on them. */
-#include "plain_loss.h"
+#include "f32_loss.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +14,15 @@
 #include "api/criterion.h"
 #include "load.h"
 #include "loss_call.h"
-#include "plain.h"
+#include "f32_softmax.h"
 #include "simd/power.h"
 #include "rows.h"
 #include "sums.h"
 
 /* ---- first sweep: chunks ---------------------------------------------- */
 
-static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
-                               size_t chunk)
+static struct smx_mass chunk_mass(const struct smx_loss_call *call, size_t row,
+                                  size_t chunk)
 {
     struct smx_mass mass = call->mass;
     if (mass.targets)
@@ -33,15 +33,15 @@ static struct smx_mass mass_of(const struct smx_loss_call *call, size_t row,
 }
 
 /* false: NaN or an infinity where it must not be. */
-static bool sum_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
-                      struct smx_part *part)
+static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
+                           struct smx_part *part)
 {
     const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_loss_chunk(call, chunk);
     if (!smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
         return false;
     if (call->mass.kind != SMX_MASS_NONE) {
-        struct smx_mass mass = mass_of(call, row, chunk);
+        struct smx_mass mass = chunk_mass(call, row, chunk);
         double anchor = part->max == -INFINITY ? 0 : part->max;
         part->mass =
             call->kernels->loss->mass(z, n, anchor, &mass, &part->cost);
@@ -50,19 +50,20 @@ static bool sum_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
 }
 
 /* The first chunk of a slice; of slice slices: all. */
-static size_t slice_chunk(const struct smx_loss_call *call, size_t slice)
+static size_t loss_slice_chunk(const struct smx_loss_call *call, size_t slice)
 {
     return smx_pool_first(call->rows * call->chunks, call->slices, slice);
 }
 
-static void sum_chunks(void *argument, size_t slice)
+static void sum_loss_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    size_t i = loss_slice_chunk(call, slice),
+           end = loss_slice_chunk(call, slice + 1);
     size_t row = i / call->chunks, chunk = i % call->chunks;
-    for (; i < end && !call->refused; i++) {
-        if (!sum_chunk(call, row, chunk, &call->parts[i]))
-            call->refused = true;
+    for (; i < end && !call->nonfinite; i++) {
+        if (!sum_loss_chunk(call, row, chunk, &call->parts[i]))
+            call->nonfinite = true;
         if (++chunk == call->chunks) {
             chunk = 0;
             row++;
@@ -72,8 +73,8 @@ static void sum_chunks(void *argument, size_t slice)
 
 /* ---- second sweep: the gradient ---------------------------------------- */
 
-static void put_chunk(const struct smx_loss_call *call, size_t row,
-                      size_t chunk)
+static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
+                             size_t chunk)
 {
     const int64_t *labels = call->criterion.labels;
     size_t n = smx_loss_chunk(call, chunk), first = chunk * SMX_CHUNK;
@@ -82,30 +83,31 @@ static void put_chunk(const struct smx_loss_call *call, size_t row,
         memset(call->gradient + start, 0, n * sizeof *call->gradient);
         return;
     }
-    const struct smx_descent *d = &call->descents[row];
-    struct smx_mass mass = mass_of(call, row, chunk);
+    const struct smx_grad *d = &call->grads[row];
+    struct smx_mass mass = chunk_mass(call, row, chunk);
     size_t y = labels ? (size_t)labels[row] - first : n; /* wraps below it */
-    float own = y < n ? smx_loss_own(call, row, d) : 0;
-    if (d->tame)
-        call->kernels->tame->put(call->z + start, n, &call->tame,
-                                 d->factor * SMX_TAME_UNIT, call->stream,
-                                 call->gradient + start);
+    float own = y < n ? smx_loss_label_grad(call, row, d) : 0;
+    if (d->in_range)
+        call->kernels->split->put(call->z + start, n, &call->split,
+                                  d->factor * SMX_SPLIT_UNIT, call->stream,
+                                  call->gradient + start);
     else
-        call->kernels->loss->descend(call->z + start, n, d->reference,
-                                     call->scale, d->factor, &mass, d->share,
-                                     call->gradient + start);
+        call->kernels->loss->grad_store(call->z + start, n, d->reference,
+                                        call->scale, d->factor, &mass, d->share,
+                                        call->gradient + start);
     if (y < n)
         call->gradient[start + y] = own;
     if (d->top - first < n)
         call->gradient[start + d->top - first] = (float)d->d_top;
 }
 
-static void put_chunks(void *argument, size_t slice)
+static void store_grad_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    size_t i = loss_slice_chunk(call, slice),
+           end = loss_slice_chunk(call, slice + 1);
     for (; i < end; i++)
-        put_chunk(call, i / call->chunks, i % call->chunks);
+        store_grad_chunk(call, i / call->chunks, i % call->chunks);
 }
 
 /* ---- all of it --------------------------------------------------------- */
@@ -133,7 +135,8 @@ static void count(struct smx_loss_call *call)
 }
 
 /* Of the rows' numbers, block by block, compensated. */
-static double total(const struct smx_loss_call *call, const double *numbers)
+static double sum_of_rows(const struct smx_loss_call *call,
+                          const double *numbers)
 {
     double sum = 0, lost = 0;
     for (size_t r = 0; r < call->all; r += SMX_BLOCK_ROWS) {
@@ -150,8 +153,8 @@ static double total(const struct smx_loss_call *call, const double *numbers)
 
 static float reduced(const struct smx_loss_call *call)
 {
-    double entropy = total(call, call->entropies);
-    double square = call->squares ? total(call, call->squares) : 0;
+    double entropy = sum_of_rows(call, call->entropies);
+    double square = call->squares ? sum_of_rows(call, call->squares) : 0;
     if (call->asked->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;
         entropy = nothing ? 0 : entropy / call->divisor;
@@ -160,7 +163,7 @@ static float reduced(const struct smx_loss_call *call)
     return (float)(entropy + square);
 }
 
-static void put_loss(const struct smx_loss_call *call)
+static void store_f32_loss(const struct smx_loss_call *call)
 {
     const struct smx_loss_out *out = call->out;
     float *loss = out->loss;
@@ -183,7 +186,7 @@ static void put_loss(const struct smx_loss_call *call)
 
 static bool at_once(const struct smx_loss_call *call)
 {
-    return call->few || call->kept;
+    return call->narrow || call->cached;
 }
 
 static size_t copied(const struct smx_loss_call *call)
@@ -200,14 +203,14 @@ static size_t most_rows(const struct smx_loss_call *call)
     row += smx_loss_ranks(call) * sizeof *call->ranks +
            smx_loss_summary_bytes(call, 1);
     if (!at_once(call))
-        row += call->chunks * sizeof *call->parts + sizeof *call->descents;
+        row += call->chunks * sizeof *call->parts + sizeof *call->grads;
     return smx_rows_tile(call->logits, row);
 }
 
-static enum smx_status allocate(struct smx_loss_call *call)
+static enum smx_status allocate_loss(struct smx_loss_call *call)
 {
     bool square = call->asked->z_loss != 0, parts = !at_once(call);
-    bool descents = parts && call->gradients, copy = copied(call);
+    bool grads = parts && call->gradients, copy = copied(call);
     size_t most = call->most = most_rows(call), ranks = smx_loss_ranks(call);
     size_t summaries = smx_loss_summary_bytes(call, most);
     call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
@@ -216,8 +219,8 @@ static enum smx_status allocate(struct smx_loss_call *call)
     if (parts)
         call->parts =
             reallocarray(NULL, most * call->chunks, sizeof *call->parts);
-    if (descents)
-        call->descents = reallocarray(NULL, most, sizeof *call->descents);
+    if (grads)
+        call->grads = reallocarray(NULL, most, sizeof *call->grads);
     if (copy)
         call->copy =
             reallocarray(NULL, most * copied(call), sizeof *call->copy);
@@ -227,14 +230,14 @@ static enum smx_status allocate(struct smx_loss_call *call)
         call->summaries = malloc(summaries);
     return call->entropies && (call->squares || !square) &&
                    (call->ranks || !ranks) && (call->summaries || !summaries) &&
-                   (call->parts || !parts) && (call->descents || !descents) &&
+                   (call->parts || !parts) && (call->grads || !grads) &&
                    (call->copy || !copy)
                ? SMX_OK
                : SMX_ENOMEM;
 }
 
 /* Where the tensors of the tile are: in place, or in the copy. */
-static void place_tensors(struct smx_loss_call *call, size_t first)
+static void place_loss_tensors(struct smx_loss_call *call, size_t first)
 {
     size_t start = first * call->classes;
     const float *z = call->logits->data, *targets = call->asked->targets;
@@ -247,13 +250,13 @@ static void place_tensors(struct smx_loss_call *call, size_t first)
             moved ? call->copy + call->most * call->classes : targets + start;
 }
 
-static void place(struct smx_loss_call *call, size_t first)
+static void place_loss_tile(struct smx_loss_call *call, size_t first)
 {
     const struct smx_criterion *asked = call->asked;
     size_t left = call->all - first;
     call->rows = left < call->most ? left : call->most;
     call->blocks = (call->rows + call->per_block - 1) / call->per_block;
-    place_tensors(call, first);
+    place_loss_tensors(call, first);
     if (asked->labels)
         call->criterion.labels = asked->labels + first;
     call->upstream = call->upstreams;
@@ -268,30 +271,31 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
     size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
                                    SMX_SMALL / length);
-    smx_pool_for(context->pool, call->slices, sum_chunks, call);
-    if (call->refused)
+    smx_pool_for(context->pool, call->slices, sum_loss_chunks, call);
+    if (call->nonfinite)
         return;
     smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
     if (call->gradient)
-        smx_pool_back(context->pool, call->slices, put_chunks, call);
+        smx_pool_for_reverse(context->pool, call->slices, store_grad_chunks,
+                             call);
 }
 
 /* Elements of the kept rows of a block. */
 #define CACHED ((size_t)2048)
 
-static void run_kept(struct smx_context *context, struct smx_loss_call *call)
+static void run_cached(struct smx_context *context, struct smx_loss_call *call)
 {
     size_t most = SMX_SMALL / (call->per_block * call->classes);
     call->slices = smx_pool_slices(context->pool, call->blocks, most);
-    smx_pool_back(context->pool, call->slices, smx_loss_kept, call);
+    smx_pool_for_reverse(context->pool, call->slices, smx_loss_cached, call);
 }
 
-static void run_tile(struct smx_context *context, struct smx_loss_call *call,
-                     size_t first)
+static void run_loss_tile(struct smx_context *context,
+                          struct smx_loss_call *call, size_t first)
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
-    place(call, first);
+    place_loss_tile(call, first);
     if (call->copy) {
         smx_load_logits(context, z, first, call->rows, call->copy);
         if (targets && smx_rows_moved(z))
@@ -299,13 +303,13 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
                           call->copy + call->most * call->classes);
     }
     smx_loss_summarise(context, call, first);
-    if (call->few)
-        smx_pool_for(context->pool, call->blocks, smx_loss_few, call);
-    else if (call->kept)
-        run_kept(context, call);
+    if (call->narrow)
+        smx_pool_for(context->pool, call->blocks, smx_loss_narrow, call);
+    else if (call->cached)
+        run_cached(context, call);
     else
         run_chunks(context, call);
-    if (!call->gradients || call->refused)
+    if (!call->gradients || call->nonfinite)
         return;
     if (z->mask)
         smx_mask_rows(context, z, first, call->rows, 0, call->gradient,
@@ -317,7 +321,8 @@ static void run_tile(struct smx_context *context, struct smx_loss_call *call,
 
 /* Nothing may be written before all has been looked at: what a tile writes,
  * those before it and rows that are computed at once. */
-static bool look(struct smx_context *context, const struct smx_loss_call *call)
+static bool scan_loss_operands(struct smx_context *context,
+                               const struct smx_loss_call *call)
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
@@ -329,38 +334,38 @@ static bool look(struct smx_context *context, const struct smx_loss_call *call)
             !smx_rows_scan(context, z, targets, SMX_FIELD_TARGETS, NULL));
 }
 
-static enum smx_status run(struct smx_context *context,
-                           struct smx_loss_call *call)
+static enum smx_status run_f32_loss(struct smx_context *context,
+                                    struct smx_loss_call *call)
 {
     bool labels = call->mass.kind == SMX_MASS_NONE;
     size_t width = smx_blocks(call->classes);
     call->per_block = SMX_BLOCK_ROWS;
-    call->few = call->classes <= SMX_FEW && labels;
-    call->kept = !call->few && labels && call->gradients &&
-                 call->tame.possible && call->classes <= SMX_KEPT;
-    if (call->kept)
+    call->narrow = call->classes <= SMX_NARROW && labels;
+    call->cached = !call->narrow && labels && call->gradients &&
+                   call->split.possible && call->classes <= SMX_CACHED;
+    if (call->cached)
         call->per_block = width < CACHED ? CACHED / width : 1;
-    enum smx_status status = allocate(call);
+    enum smx_status status = allocate_loss(call);
     if (status)
         goto out;
     count(call);
-    call->refused = !look(context, call);
-    for (size_t r = 0; r < call->all && !call->refused; r += call->most)
-        run_tile(context, call, r);
-    if (call->out && !call->refused)
-        put_loss(call);
+    call->nonfinite = !scan_loss_operands(context, call);
+    for (size_t r = 0; r < call->all && !call->nonfinite; r += call->most)
+        run_loss_tile(context, call, r);
+    if (call->out && !call->nonfinite)
+        store_f32_loss(call);
 out:
     free(call->summaries);
     free(call->ranks);
     free(call->copy);
-    free(call->descents);
+    free(call->grads);
     free(call->parts);
     free(call->squares);
     free(call->entropies);
     return status;
 }
 
-static enum smx_mass_kind kind_of(const struct smx_criterion *criterion)
+static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
 {
     if (criterion->targets)
         return criterion->weights ? SMX_MASS_WEIGHTED : SMX_MASS_TARGETS;
@@ -369,18 +374,17 @@ static enum smx_mass_kind kind_of(const struct smx_criterion *criterion)
     return criterion->weights ? SMX_MASS_WEIGHTS : SMX_MASS_EVEN;
 }
 
-bool smx_plain_loss(struct smx_context *context,
-                    const struct smx_logits *logits,
-                    const struct smx_criterion *criterion,
-                    const float *upstream, float *gradient,
-                    const struct smx_loss_out *out, enum smx_status *status)
+bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
+                  const struct smx_criterion *criterion, const float *upstream,
+                  float *gradient, const struct smx_loss_out *out,
+                  enum smx_status *status)
 {
     struct smx_logits last = *logits; /* as if the class axis were */
     last.outer = smx_rows_count(logits);
     last.inner = 1;
     last.stride = last.out_stride = logits->classes;
     last.mask = NULL;
-    if (!smx_plain_loss_takes(context, &last, criterion, upstream))
+    if (!smx_f32_loss_takes(context, &last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
     double t = logits->temperature ? logits->temperature : 1;
@@ -399,16 +403,16 @@ bool smx_plain_loss(struct smx_context *context,
                                  .share = e / (double)logits->classes,
                                  .inverse_temperature = 1 / t,
                                  .scale = SMX_POWER_NAT / t,
-                                 .tame = smx_tame_of(t)};
+                                 .split = smx_split_exp_of(t)};
     call.stream = call.chunks > 1 && gradient && gradient != logits->data &&
                   !smx_load_needed(logits) &&
                   call.all * call.classes >= SMX_STREAMED;
-    call.mass = (struct smx_mass){.kind = kind_of(criterion),
+    call.mass = (struct smx_mass){.kind = mass_kind_of(criterion),
                                   .weights = criterion->weights,
                                   .keep = call.keep,
                                   .share = call.share};
-    /* terms of both signs could leave less than the digits of tame sums */
-    call.tame.possible &= !criterion->targets && criterion->z_loss == 0;
-    *status = run(context, &call);
-    return !call.refused;
+    /* terms of both signs could leave less than the digits of in-range sums */
+    call.split.possible &= !criterion->targets && criterion->z_loss == 0;
+    *status = run_f32_loss(context, &call);
+    return !call.nonfinite;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Of large tensors a row is divided while the next in its place is summed
- * (lib/engine/tame.h): each has the bits that it has alone, beside rows that
- * are wild or ignored, in place and not, on every instruction set. */
+ * (lib/engine/split_exp.h): each has the bits that it has alone, beside rows
+ * that are out of range or ignored, in place and not, on every instruction set.
+ */
 #include "../support/expect.h"
 
 #include <math.h>

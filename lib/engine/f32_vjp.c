@@ -3,19 +3,19 @@
  * first sums chunk by chunk and finds what is to be refused, the second
  * computes the exponentials again. Tiles of rows bound the room that the sums
  * need; no number depends on them. */
-#include "plain_vjp.h"
+#include "f32_vjp.h"
 
 #include <stdlib.h>
 
 #include "load.h"
 #include "loss_call.h"
-#include "plain.h"
+#include "f32_softmax.h"
 #include "simd/power.h"
 #include "rows.h"
 #include "sums.h"
 
 /* Temperatures whose powers with those of any float32 are doubles. */
-#define TAME 0x1p100
+#define MOST_TEMPERATURE 0x1p100
 
 struct product { /* with one chunk, or with a row */
     double max, reference, sum;
@@ -30,13 +30,13 @@ struct vjp_call {
     float *gradients;
     bool log;
     size_t classes, chunks;
-    double inverse_temperature, scale; /* as in plain.c */
+    double inverse_temperature, scale; /* as in f32_softmax.c */
     size_t most;                       /* rows of a tile */
     struct product *products;          /* one a chunk of a tile */
     struct product *whole;             /* one a row; the same of one chunk */
     float *copy;                       /* where rows do not lie side by side:
                                           logits, then upstream, of a tile */
-    atomic_bool refused;
+    atomic_bool nonfinite;
 
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices;
@@ -44,7 +44,7 @@ struct vjp_call {
     float *gradient;
 };
 
-static size_t chunk_length(const struct vjp_call *call, size_t chunk)
+static size_t vjp_chunk_length(const struct vjp_call *call, size_t chunk)
 {
     size_t left = call->classes - chunk * SMX_CHUNK;
     return left < SMX_CHUNK ? left : SMX_CHUNK;
@@ -56,14 +56,14 @@ static void add_up(const struct vjp_call *call, size_t row, size_t chunk,
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     product->reference = reference;
     product->sum = call->kernels->loss->dot(
-        call->z + start, call->upstream + start, chunk_length(call, chunk),
+        call->z + start, call->upstream + start, vjp_chunk_length(call, chunk),
         reference, call->scale, &product->dot, &product->total);
 }
 
 /* Where the other classes are lost in the sum, the sums again relative to the
  * maximum, whose exponential is 1 then: a class alone has a product of 0. */
-static void settle(const struct vjp_call *call, size_t row,
-                   struct product *whole)
+static void sum_again_at_max(const struct vjp_call *call, size_t row,
+                             struct product *whole)
 {
     double max = whole->max, top;
     if (max == -INFINITY || max == whole->reference)
@@ -81,40 +81,41 @@ static void settle(const struct vjp_call *call, size_t row,
     }
 }
 
-static bool take_chunk(const struct vjp_call *call, size_t row, size_t chunk,
-                       struct product *product)
+static bool sum_vjp_chunk(const struct vjp_call *call, size_t row, size_t chunk,
+                          struct product *product)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = chunk_length(call, chunk);
+    size_t n = vjp_chunk_length(call, chunk);
     float max;
-    if (!call->kernels->peak(call->z + start, n, &max))
+    if (!call->kernels->row_max(call->z + start, n, &max))
         return false;
     product->max = max;
     add_up(call, row, chunk,
            max == -INFINITY ? 0 : smx_loss_reference(max, call->scale),
            product);
     if (call->chunks == 1)
-        settle(call, row, product);
+        sum_again_at_max(call, row, product);
     return isfinite(product->total);
 }
 
 /* The first chunk of a slice; of slice slices: all. */
-static size_t slice_chunk(const struct vjp_call *call, size_t slice)
+static size_t vjp_slice_chunk(const struct vjp_call *call, size_t slice)
 {
     return smx_pool_first(call->rows * call->chunks, call->slices, slice);
 }
 
-static void take_chunks(void *argument, size_t slice)
+static void sum_vjp_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    size_t i = vjp_slice_chunk(call, slice),
+           end = vjp_slice_chunk(call, slice + 1);
     for (; i < end; i++)
-        if (!take_chunk(call, i / call->chunks, i % call->chunks,
-                        &call->products[i]))
-            call->refused = true;
+        if (!sum_vjp_chunk(call, i / call->chunks, i % call->chunks,
+                           &call->products[i]))
+            call->nonfinite = true;
 }
 
-static struct product merge(const struct vjp_call *call, size_t row)
+static struct product merge_products(const struct vjp_call *call, size_t row)
 {
     const struct product *parts = call->products + row * call->chunks;
     struct product whole = {.max = -INFINITY};
@@ -131,16 +132,17 @@ static struct product merge(const struct vjp_call *call, size_t row)
         whole.sum += w * parts[k].sum;
         whole.dot += w * parts[k].dot;
     }
-    settle(call, row, &whole);
+    sum_again_at_max(call, row, &whole);
     return whole;
 }
 
-static void put_chunk(const struct vjp_call *call, size_t row, size_t chunk)
+static void store_vjp_chunk(const struct vjp_call *call, size_t row,
+                            size_t chunk)
 {
     const struct smx_loss_kernels *kernels = call->kernels->loss;
     const struct product *whole = &call->whole[row];
     size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = chunk_length(call, chunk);
+    size_t n = vjp_chunk_length(call, chunk);
     double share = call->inverse_temperature;
     double factor = whole->sum > 0 ? share / whole->sum : 0;
     double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
@@ -154,15 +156,16 @@ static void put_chunk(const struct vjp_call *call, size_t row, size_t chunk)
                      call->gradient + start);
 }
 
-static void put_chunks(void *argument, size_t slice)
+static void store_vjp_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = slice_chunk(call, slice), end = slice_chunk(call, slice + 1);
+    size_t i = vjp_slice_chunk(call, slice),
+           end = vjp_slice_chunk(call, slice + 1);
     for (; i < end; i++)
-        put_chunk(call, i / call->chunks, i % call->chunks);
+        store_vjp_chunk(call, i / call->chunks, i % call->chunks);
 }
 
-static void place(struct vjp_call *call, size_t first, size_t left)
+static void place_vjp_tile(struct vjp_call *call, size_t first, size_t left)
 {
     size_t start = first * call->classes;
     call->rows = left < call->most ? left : call->most;
@@ -177,22 +180,22 @@ static void place(struct vjp_call *call, size_t first, size_t left)
         call->gradient = call->copy;
 }
 
-static void compute(struct smx_context *context, struct vjp_call *call)
+static void compute_vjp(struct smx_context *context, struct vjp_call *call)
 {
     size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
                                    SMX_SMALL / length);
-    smx_pool_for(context->pool, call->slices, take_chunks, call);
-    if (call->refused)
+    smx_pool_for(context->pool, call->slices, sum_vjp_chunks, call);
+    if (call->nonfinite)
         return;
     for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
-        call->whole[r] = merge(call, r);
-    smx_pool_back(context->pool, call->slices, put_chunks, call);
+        call->whole[r] = merge_products(call, r);
+    smx_pool_for_reverse(context->pool, call->slices, store_vjp_chunks, call);
 }
 
 /* What the mask leaves out has no upstream either. */
-static void load_tile(struct smx_context *context, const struct vjp_call *call,
-                      size_t first)
+static void load_vjp_tile(struct smx_context *context,
+                          const struct vjp_call *call, size_t first)
 {
     const struct smx_logits *z = call->logits;
     float *upstream = call->copy + call->most * call->classes;
@@ -206,20 +209,21 @@ static void load_tile(struct smx_context *context, const struct vjp_call *call,
         smx_mask_rows(context, z, first, call->rows, 0, from, upstream);
 }
 
-static void run_tile(struct smx_context *context, struct vjp_call *call,
-                     size_t first)
+static void run_vjp_tile(struct smx_context *context, struct vjp_call *call,
+                         size_t first)
 {
     const struct smx_logits *z = call->logits;
     if (call->copy)
-        load_tile(context, call, first);
-    compute(context, call);
-    if (smx_rows_moved(z) && !call->refused)
+        load_vjp_tile(context, call, first);
+    compute_vjp(context, call);
+    if (smx_rows_moved(z) && !call->nonfinite)
         smx_store_rows(context, z, call->gradient, first, call->rows,
                        call->gradients);
 }
 
 /* Nothing may be written before all has been looked at. */
-static bool look(struct smx_context *context, const struct vjp_call *call)
+static bool scan_vjp_operands(struct smx_context *context,
+                              const struct vjp_call *call)
 {
     const struct smx_logits *z = call->logits;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
@@ -227,7 +231,8 @@ static bool look(struct smx_context *context, const struct vjp_call *call)
                           NULL);
 }
 
-static enum smx_status run(struct smx_context *context, struct vjp_call *call)
+static enum smx_status run_f32_vjp(struct smx_context *context,
+                                   struct vjp_call *call)
 {
     size_t all = smx_rows_count(call->logits);
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
@@ -243,18 +248,18 @@ static enum smx_status run(struct smx_context *context, struct vjp_call *call)
         call->copy = (float *)(call->products + call->most * parts);
     /* what the mask leaves out is not loaded, but refused all the same */
     bool hides = call->most < all || call->logits->mask;
-    call->refused = hides && !look(context, call);
-    for (size_t r = 0; r < all && !call->refused; r += call->most) {
-        place(call, r, all - r);
-        run_tile(context, call, r);
+    call->nonfinite = hides && !scan_vjp_operands(context, call);
+    for (size_t r = 0; r < all && !call->nonfinite; r += call->most) {
+        place_vjp_tile(call, r, all - r);
+        run_vjp_tile(context, call, r);
     }
     free(call->products);
     return SMX_OK;
 }
 
-bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
-                   bool log, const float *upstream, float *gradient,
-                   enum smx_status *status)
+bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
+                 bool log, const float *upstream, float *gradient,
+                 enum smx_status *status)
 {
     double t = logits->temperature ? logits->temperature : 1;
     struct smx_logits last = *logits; /* as if the class axis were */
@@ -262,7 +267,8 @@ bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
     last.inner = 1;
     last.stride = last.out_stride = logits->classes;
     last.mask = NULL;
-    if (!smx_plain(&last) || !last.outer || t < 1 / TAME || t > TAME)
+    if (!smx_f32_takes(&last) || !last.outer || t < 1 / MOST_TEMPERATURE ||
+        t > MOST_TEMPERATURE)
         return false;
     struct vjp_call call = {.kernels = context->kernels,
                             .logits = logits,
@@ -273,6 +279,6 @@ bool smx_plain_vjp(struct smx_context *context, const struct smx_logits *logits,
                             .chunks = (logits->classes - 1) / SMX_CHUNK + 1,
                             .inverse_temperature = 1 / t,
                             .scale = SMX_POWER_NAT / t};
-    *status = run(context, &call);
-    return !call.refused;
+    *status = run_f32_vjp(context, &call);
+    return !call.nonfinite;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "row_kernels.h"
+#include "dd_kernels.h"
 
 extern const struct smx_row_kernels smx_row_kernels_base;
 #if defined(__x86_64__)

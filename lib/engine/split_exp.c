@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tame.h"
+#include "split_exp.h"
 
 #include "simd/power.h"
 
@@ -35,17 +35,17 @@ static const double REST[16] = {
 #define LEAST 0x1p-24
 #define MOST 0x1p24
 
-struct smx_tame smx_tame_of(double temperature)
+struct smx_split_exp smx_split_exp_of(double temperature)
 {
     double step = temperature / SMX_POWER_NAT;
     float leading = (float)step, high = smx_twelve_bits(leading);
-    struct smx_tame tame = {.possible = false};
+    struct smx_split_exp split = {.possible = false};
     if (!(temperature >= LEAST && temperature <= MOST))
-        return tame;
-    tame = (struct smx_tame){
+        return split;
+    split = (struct smx_split_exp){
         .possible = true,
-        .lowest = (float)(SMX_TAME_LOWEST * temperature),
-        .highest = (float)(SMX_TAME_HIGHEST * temperature),
+        .lowest = (float)(SMX_SPLIT_LOWEST * temperature),
+        .highest = (float)(SMX_SPLIT_HIGHEST * temperature),
         .scale = (float)(SMX_POWER_NAT / temperature),
         .step = leading,
         .step_high = high,
@@ -55,8 +55,8 @@ struct smx_tame smx_tame_of(double temperature)
         .c2 = (float)(SMX_POWER_C2 / (step * step)),
         .c3 = (float)(SMX_POWER_C3 / (step * step * step)),
     };
-    memcpy(tame.table, TABLE, sizeof tame.table);
+    memcpy(split.table, TABLE, sizeof split.table);
     for (int j = 0; j < 16; j++)
-        tame.rest[j] = (float)(REST[j] * temperature);
-    return tame;
+        split.rest[j] = (float)(REST[j] * temperature);
+    return split;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rows at the edges of what lib/engine/tame.h calls tame: largest logits around
- * the bounds, all depths below them, temperatures, upstream gradients; a row's
- * bits beside rows that are wild, and in any number of rows of few classes;
- * every instruction set.
+ * Rows at the edges of what lib/engine/split_exp.h calls in range: largest
+ * logits around the bounds, all depths below them, temperatures, upstream
+ * gradients; a row's bits beside rows that are out of range, and in any number
+ * of rows of few classes; every instruction set.
  */
 #include "../support/expect.h"
 
@@ -140,8 +140,8 @@ static void every_size_of_gradient(void **state)
         }
 }
 
-/* Rows 1 and 3 of 5 are wild. */
-static void beside_wild_rows(void **state)
+/* Rows 1 and 3 of 5 are out of range. */
+static void beside_rows_out_of_range(void **state)
 {
     enum { ROWS = 5 };
     static float z[ROWS * MOST], p[ROWS * MOST], alone[MOST];
@@ -207,7 +207,7 @@ static void confident_labels(void **state)
 }
 
 /* Together in place, alone not. */
-static void losses_beside_wild_rows(void **state)
+static void losses_beside_rows_out_of_range(void **state)
 {
     enum { ROWS = 5 };
     static float z[ROWS * MOST], d[ROWS * MOST], alone[MOST];
@@ -298,7 +298,8 @@ static void try_refused(struct smx_context *context, const float *z, size_t n,
     assert_true(loss == 5);
 }
 
-/* Anywhere in the second of two rows, the first of which is wild or not. */
+/* Anywhere in the second of two rows, the first of which is out of range or
+ * not. */
 static void every_kind_of_nan(void **state)
 {
     static float z[2 * MOST];
@@ -324,8 +325,8 @@ int main(void)
         cmocka_unit_test(every_largest_logit),
         cmocka_unit_test(every_temperature),
         cmocka_unit_test(every_size_of_gradient),
-        cmocka_unit_test(beside_wild_rows),
-        cmocka_unit_test(losses_beside_wild_rows),
+        cmocka_unit_test(beside_rows_out_of_range),
+        cmocka_unit_test(losses_beside_rows_out_of_range),
         cmocka_unit_test(confident_labels),
         cmocka_unit_test(any_rows_of_few_classes),
         cmocka_unit_test(every_kind_of_nan),

@@ -20,9 +20,9 @@ struct waiting {
     float own; /* what is put at the label's class */
 };
 
-struct kept { /* both halves of tame exponentials, row by row */
-    ALIGNED float high[SMX_KEPT];
-    float rest[SMX_KEPT];
+struct cached { /* both halves of in-range exponentials, row by row */
+    ALIGNED float high[SMX_CACHED];
+    float rest[SMX_CACHED];
     struct waiting row[SMX_BLOCK_ROWS];
 };
 
@@ -34,14 +34,14 @@ static void end_row(struct waiting *row)
 
 /* Meanwhile the row that was in its place is divided. parts: one a chunk. */
 static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
-                    struct kept *kept, struct smx_part *parts)
+                    struct cached *cached, struct smx_part *parts)
 {
     const float *z = call->z + row * call->classes;
-    struct waiting *was = &kept->row[place];
+    struct waiting *was = &cached->row[place];
     size_t at = place * smx_blocks(call->classes);
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
-        float *high = kept->high + at + c, *rest = kept->rest + at + c;
-        struct smx_tame_kept before = {high, rest, was->sum, was->out + c};
+        float *high = cached->high + at + c, *rest = cached->rest + at + c;
+        struct smx_cached_exp before = {high, rest, was->sum, was->out + c};
         smx_loss_sum(call, z + c, smx_loss_chunk(call, k), high, rest,
                      was->sum != 0 ? &before : NULL, &parts[k]);
     }
@@ -50,8 +50,8 @@ static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
 }
 
 /* At once, or when the next row comes. */
-static void put_row(const struct smx_loss_call *call, size_t row,
-                    const struct smx_descent *d, struct waiting *wait)
+static void finish_cached_row(const struct smx_loss_call *call, size_t row,
+                              const struct smx_grad *d, struct waiting *wait)
 {
     size_t n = call->classes, start = row * n;
     float *out = call->gradient + start;
@@ -61,56 +61,58 @@ static void put_row(const struct smx_loss_call *call, size_t row,
     }
     wait->out = out;
     wait->label = (size_t)call->criterion.labels[row];
-    wait->own = smx_loss_own(call, row, d);
-    if (d->tame) {
-        wait->sum = 1 / (d->factor * SMX_TAME_UNIT);
+    wait->own = smx_loss_label_grad(call, row, d);
+    if (d->in_range) {
+        wait->sum = 1 / (d->factor * SMX_SPLIT_UNIT);
         return;
     }
-    call->kernels->loss->descend(call->z + start, n, d->reference, call->scale,
-                                 d->factor, &call->mass, d->share, out);
+    call->kernels->loss->grad_store(call->z + start, n, d->reference,
+                                    call->scale, d->factor, &call->mass,
+                                    d->share, out);
     end_row(wait);
 }
 
 static void keep_block(struct smx_loss_call *call, size_t block,
-                       struct kept *kept)
+                       struct cached *cached)
 {
     size_t start = block * call->per_block, n = smx_loss_rows(call, block);
     struct smx_part parts[SMX_BLOCK_ROWS];
-    struct smx_descent descents[SMX_BLOCK_ROWS];
+    struct smx_grad grads[SMX_BLOCK_ROWS];
     for (size_t r = 0; r < n; r++)
-        sum_row(call, start + r, r, kept, parts + r * call->chunks);
-    smx_loss_take(call, start, n, parts, descents);
+        sum_row(call, start + r, r, cached, parts + r * call->chunks);
+    smx_loss_take(call, start, n, parts, grads);
     for (size_t r = 0; r < n; r++)
-        put_row(call, start + r, &descents[r], &kept->row[r]);
+        finish_cached_row(call, start + r, &grads[r], &cached->row[r]);
 }
 
-static void divide_rows(const struct smx_loss_call *call, struct kept *kept)
+static void divide_waiting_rows(const struct smx_loss_call *call,
+                                struct cached *cached)
 {
     for (size_t r = 0; r < call->per_block; r++) {
-        struct waiting *row = &kept->row[r];
+        struct waiting *row = &cached->row[r];
         size_t at = r * smx_blocks(call->classes);
         if (row->sum == 0)
             continue;
-        struct smx_tame_kept of = {kept->high + at, kept->rest + at, row->sum,
-                                   row->out};
-        call->kernels->tame->divide(&of, call->classes);
+        struct smx_cached_exp of = {cached->high + at, cached->rest + at,
+                                    row->sum, row->out};
+        call->kernels->split->divide(&of, call->classes);
         end_row(row);
     }
 }
 
-void smx_loss_kept(void *argument, size_t slice)
+void smx_loss_cached(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
     size_t b = smx_pool_first(call->blocks, call->slices, slice);
     size_t end = smx_pool_first(call->blocks, call->slices, slice + 1);
-    bool beside = smx_tame_beside(call->rows, call->classes);
-    struct kept kept;
+    bool pipelined = smx_is_pipelined(call->rows, call->classes);
+    struct cached cached;
     for (size_t r = 0; r < call->per_block; r++)
-        kept.row[r] = (struct waiting){.out = call->gradient};
+        cached.row[r] = (struct waiting){.out = call->gradient};
     for (; b < end; b++) {
-        if (!beside)
-            divide_rows(call, &kept);
-        keep_block(call, b, &kept);
+        if (!pipelined)
+            divide_waiting_rows(call, &cached);
+        keep_block(call, b, &cached);
     }
-    divide_rows(call, &kept);
+    divide_waiting_rows(call, &cached);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The kernels of rows with all their options (row.h), of one instruction set.
- * All work on a tile, of any alignment. Its own arrays are whole blocks of 16;
- * n is that of their blocks, unless a comment says any n: then nothing behind
- * n is read of z, or written to out. A class left out is -INFINITY, and so is
- * what a block has behind the last one.
+ * The kernels of rows with all their options (dd_row.h), of one instruction
+ * set. All work on a tile, of any alignment. Its own arrays are whole blocks of
+ * 16; n is that of their blocks, unless a comment says any n: then nothing
+ * behind n is read of z, or written to out. A class left out is -INFINITY, and
+ * so is what a block has behind the last one.
  */
 #ifndef SMX_ROW_KERNELS_H
 #define SMX_ROW_KERNELS_H
@@ -13,19 +13,19 @@
 #include <stddef.h>
 
 #include "softmax.h"
-#include "simd/twofold.h"
+#include "simd/dd.h"
 
 /** How d = z' - max z' comes from the logits z of a row. */
-struct smx_distance {
+struct smx_shift {
     double top;    /* the largest logit, times before */
     double before; /* power of two: z times it neither over- nor underflows */
     bool scaled, capped;
-    bool narrow;            /* for float32 */
-    struct smx_two inverse; /* 1 / (temperature before) */
+    bool narrow;           /* for float32 */
+    struct smx_dd inverse; /* 1 / (temperature before) */
     /* with a softcap s: */
-    struct smx_two steep; /* 2 / (s before) */
-    struct smx_two span;  /* 2 s / temperature, less a power of two */
-    double span_power;    /* that power */
+    struct smx_dd steep; /* 2 / (s before) */
+    struct smx_dd span;  /* 2 s / temperature, less a power of two */
+    double span_power;   /* that power */
 };
 
 /* Rows that are taken at once, if their tiles fit one. */
@@ -34,15 +34,15 @@ struct smx_distance {
 /** Rows of a group, or one with more classes. */
 struct smx_row_group {
     size_t count;
-    const double *z;    /* the first row's logits; the others' */
-    size_t stride;      /* are so far apart, and what is computed of them */
-    size_t slot;        /* so far */
-    const double *tops; /* of each the largest logit */
-    const size_t *skip; /* and the element without which sums are wanted */
+    const double *z;      /* the first row's logits; the others' */
+    size_t stride;        /* are so far apart, and what is computed of them */
+    size_t slot;          /* so far */
+    const double *maxima; /* of each the largest logit */
+    const size_t *skip;   /* and the element without which sums are wanted */
 };
 
 /** A number each; numbers, not traps, behind the last. */
-struct smx_row_twos {
+struct smx_row_dds {
     double hi[SMX_ROW_GROUP], lo[SMX_ROW_GROUP];
 };
 
@@ -54,8 +54,8 @@ struct smx_tile {
 };
 
 /** out = ((e a) down - mass b) slope, times two powers of two. */
-struct smx_row_descent {
-    struct smx_two a, b;
+struct smx_row_grad {
+    struct smx_dd a, b;
     double down;
     double pure[2];  /* powers where mass is 0: of (e a) slope */
     double mixed[2]; /* elsewhere */
@@ -63,49 +63,48 @@ struct smx_row_descent {
 
 /** out = e inverse (g - dot) slope, times two powers of two. */
 struct smx_vjp_scale {
-    struct smx_two inverse, dot;
+    struct smx_dd inverse, dot;
     double power[2];
 };
 
 struct smx_row_kernels {
     /** Index of the first NaN, +INFINITY or, unless low, -INFINITY; n: none.
      *  Any n and alignment. */
-    size_t (*refused_float)(const float *x, size_t n, bool low);
-    size_t (*refused_double)(const double *x, size_t n, bool low);
+    size_t (*nonfinite_float)(const float *x, size_t n, bool low);
+    size_t (*nonfinite_double)(const double *x, size_t n, bool low);
 
     /** floats to doubles, and back with one rounding; any n, alignment. */
     void (*widen)(const float *x, size_t n, double *z);
     void (*narrow)(const double *z, size_t n, float *x);
 
-    /** Of each row the largest and the first index where it is; any n. tops
+    /** Of each row the largest and the first index where it is; any n. maxima
      *  and skip are not read. */
-    void (*peaks)(const struct smx_row_group *rows, size_t n, double *tops,
-                  size_t *at);
+    void (*row_maxima)(const struct smx_row_group *rows, size_t n,
+                       double *maxima, size_t *at);
 
     /** s tanh(z / s), one number; z times before. */
-    struct smx_two (*cap)(double z, double softcap,
-                          const struct smx_distance *how);
+    struct smx_dd (*cap)(double z, double softcap, const struct smx_shift *how);
 
     /** Fills each row's tile; sums: of e without element skip. Any n, but the
      *  last block of a tile is filled to its end. how's top is not read. */
     void (*exponentials)(const struct smx_row_group *rows, size_t n,
-                         const struct smx_distance *how,
-                         const struct smx_tile *out, struct smx_row_twos *sums);
+                         const struct smx_shift *how,
+                         const struct smx_tile *out, struct smx_row_dds *sums);
 
     /** Fills hi and lo alone, likewise. */
-    void (*distances)(const double *z, size_t n, const struct smx_distance *how,
-                      const struct smx_tile *out);
+    void (*shifted)(const double *z, size_t n, const struct smx_shift *how,
+                    const struct smx_tile *out);
 
     /** The sum, in sixteen lanes. */
-    struct smx_two (*sum)(const double *x, size_t n);
+    struct smx_dd (*sum)(const double *x, size_t n);
 
     /** inverse = 1 / (1 + x), x >= 0, relative error 2^-100. */
-    void (*inverse)(const struct smx_row_twos *x, size_t n,
-                    struct smx_row_twos *inverse);
+    void (*inverse)(const struct smx_row_dds *x, size_t n,
+                    struct smx_row_dds *inverse);
 
     /** log = log(1 + x), x >= 0, relative error 2^-57. */
-    void (*log1p)(const struct smx_row_twos *x, size_t n,
-                  struct smx_row_twos *log);
+    void (*log1p)(const struct smx_row_dds *x, size_t n,
+                  struct smx_row_dds *log);
 
     /** out = 2^-128 e factor; any n. stream: past the caches. */
     void (*scale)(const double *e, size_t n, double factor, bool stream,
@@ -113,7 +112,7 @@ struct smx_row_kernels {
 
     /** out = hi + lo - logsum; any n. */
     void (*logs)(const double *hi, const double *lo, size_t n,
-                 struct smx_two logsum, double *out);
+                 struct smx_dd logsum, double *out);
 
     /** out = e (hi + lo), 0 where e is. */
     void (*terms)(const double *e, const double *hi, const double *lo, size_t n,
@@ -123,17 +122,17 @@ struct smx_row_kernels {
     void (*times)(const double *a, const double *b, size_t n, double *out);
 
     /** mass = keep mass + share, rounded once. */
-    void (*smooth)(double *mass, size_t n, struct smx_two keep,
-                   struct smx_two share);
+    void (*smooth)(double *mass, size_t n, struct smx_dd keep,
+                   struct smx_dd share);
 
     /** out = mass (logsum - hi - lo), 0 where mass is. */
     void (*costs)(const double *mass, const double *hi, const double *lo,
-                  size_t n, struct smx_two logsum, double *out);
+                  size_t n, struct smx_dd logsum, double *out);
 
     /** slope NULL: 1; mass NULL: 0. NaN becomes 0. out may be any of the
      * operands. Any n. */
-    void (*descend)(const double *e, const double *mass, const double *slope,
-                    size_t n, const struct smx_row_descent *how, double *out);
+    void (*grad_store)(const double *e, const double *mass, const double *slope,
+                       size_t n, const struct smx_row_grad *how, double *out);
     void (*vjp)(const double *e, const double *g, const double *slope, size_t n,
                 const struct smx_vjp_scale *how, double *out);
 };

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* An element of a gradient or a Jacobian is rounded once: what a twofold factor
- * holds beyond a double counts. A promise of 4 ulp has no room for more, as the
- * two probabilities of a Jacobian's element bring what they have lost. */
+/* An element of a gradient or a Jacobian is rounded once: what a double-double
+ * factor holds beyond a double counts. A promise of 4 ulp has no room for more,
+ * as the two probabilities of a Jacobian's element bring what they have lost.
+ */
 #include "../support/expect.h"
 
 #include <math.h>
 
 #include "../support/draw.h"
 #include "../support/ulp.h"
-#include "engine/row_kernels.h"
+#include "engine/dd_kernels.h"
 
 enum { N = 37, TRIALS = 400 };
 
@@ -24,16 +25,16 @@ static void try_products(const struct smx_row_kernels *kernels)
     static const double nothing[48] = {0};
     double e[48] = {0}, got[N], mixed[N];
     double a = one_to_two(), rest = (random_unit(&seed) - 0.5) * 0x1p-52;
-    const struct smx_row_descent how = {.a = {a, rest},
-                                        .b = {1, 0},
-                                        .down = 1,
-                                        .pure = {0x1p-64, 0x1p-64},
-                                        .mixed = {1, 1}};
+    const struct smx_row_grad how = {.a = {a, rest},
+                                     .b = {1, 0},
+                                     .down = 1,
+                                     .pure = {0x1p-64, 0x1p-64},
+                                     .mixed = {1, 1}};
 
     for (int i = 0; i < N; i++)
         e[i] = ldexp(one_to_two(), 128 - i * 10);
-    kernels->descend(e, NULL, NULL, N, &how, got);
-    kernels->descend(e, nothing, NULL, N, &how, mixed);
+    kernels->grad_store(e, NULL, NULL, N, &how, got);
+    kernels->grad_store(e, nothing, NULL, N, &how, mixed);
     assert_memory_equal(mixed, got, sizeof got);
     for (int i = 0; i < N; i++) {
         long double want = (long double)e[i] * a + (long double)e[i] * rest;

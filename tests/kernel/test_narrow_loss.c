@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Loss and gradient of rows of few classes, of all kinds side by side: near,
- * confident, wrong, with classes or labels left out, wild (tame.h), ignored,
- * upstreams of both signs and any size. Each is as exact as promised, and the
- * same alone and on every instruction set.
+ * confident, wrong, with classes or labels left out, out of range
+ * (split_exp.h), ignored, upstreams of both signs and any size. Each is as
+ * exact as promised, and the same alone and on every instruction set.
  */
 #include "../support/expect.h"
 
@@ -40,9 +40,9 @@ static void fill_row(size_t r, unsigned kind)
     for (size_t c = 0; c < n; c++)
         z[c] = (float)(8 * random_unit(&seed) - 4);
     for (size_t c = 0; c < n; c++)
-        if (kind == 1) /* wild */
+        if (kind == 1) /* out of range */
             z[c] += 55;
-        else if (kind == 2) /* below what is tame */
+        else if (kind == 2) /* below what is in range */
             z[c] -= 60;
         else if (kind == 3 && z + c != own)
             z[c] = -INFINITY;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/** The kernels of gradients: descend and vjp of dd_kernels.h. */
+#ifndef SMX_GRADIENT_VEC_H
+#define SMX_GRADIENT_VEC_H
+
+#include "dd_kernels.h"
+#include "simd/tile_vec.h"
+
+/* x times two powers of two; 0 for NaN. */
+INLINE vd finish_grad(vd x, vd first, vd second)
+{
+    vd y = x * first * second;
+    return (vd)((vl)y & (vl)(y == y));
+}
+
+/* The same of x times slope, which is up to 2^128, rounded once. */
+INLINE vd finish_sloped(struct vdd x, vd slope, vd first, vd second)
+{
+    vl large = (vl)(x.hi > vd_all(0x1p800)) | (vl)(x.hi < vd_all(-0x1p800));
+    vd down = vd_where(large, vd_all(0x1p-128), vd_all(1));
+    vd lo = x.lo * down * slope;
+    x = vdd_product(x.hi * down, slope);
+    x.lo += lo;
+    second *= vd_where(large, vd_all(0x1p128), vd_all(1));
+    return finish_grad(x.hi + vdd_settle(x).lo, first, second);
+}
+
+/* Of the vector at i, sloped where that is wanted. */
+INLINE vd finish_at(struct vdd x, const double *slope, size_t i, size_t n,
+                    vd first, vd second)
+{
+    if (slope)
+        return finish_sloped(x, get_part(slope, i, n), first, second);
+    return finish_grad(x.hi + vdd_settle(x).lo, first, second);
+}
+
+INLINE struct vdd scaled_grad(vd v, struct smx_dd factor)
+{
+    struct vdd p = vdd_product(v, vd_all(factor.hi));
+    p.lo += v * vd_all(factor.lo);
+    return p;
+}
+
+static void grad_store_pure(const double *e, const double *slope, size_t n,
+                            const struct smx_row_grad *how, double *out)
+{
+    vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
+    VECTORS (i, n) {
+        struct vdd p = scaled_grad(get_part(e, i, n), how->a);
+        put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
+    }
+}
+
+static void store_tile_grad(const double *e, const double *mass,
+                            const double *slope, size_t n,
+                            const struct smx_row_grad *how, double *out)
+{
+    vd down = vd_all(how->down);
+    if (!mass) {
+        grad_store_pure(e, slope, n, how, out);
+        return;
+    }
+    VECTORS (i, n) {
+        vd m = get_part(mass, i, n);
+        struct vdd p = scaled_grad(get_part(e, i, n), how->a);
+        struct vdd v = scaled_grad(m, how->b);
+        struct vdd d = vdd_sum(p.hi * down, -v.hi);
+        vl pure = (vl)(m == vd_all(0));
+        d.hi = vd_where(pure, p.hi, d.hi);
+        d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
+        vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
+        vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
+        put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
+    }
+}
+
+static void store_tile_vjp(const double *e, const double *g,
+                           const double *slope, size_t n,
+                           const struct smx_vjp_scale *how, double *out)
+{
+    vd second = vd_all(how->power[1]);
+    VECTORS (i, n) {
+        struct vdd f = vdd_sum(get_part(g, i, n), vd_all(-how->dot.hi));
+        vl large = (vl)(f.hi > vd_all(0x1p800)) | (vl)(f.hi < vd_all(-0x1p800));
+        vd down = vd_where(large, vd_all(0x1p-256), vd_all(1));
+        f.hi *= down;
+        f.lo = (f.lo - vd_all(how->dot.lo)) * down;
+        f = vdd_settle(f);
+        f = vdd_mul(scaled_grad(get_part(e, i, n), how->inverse), f);
+        vd up = vd_where(large, second * vd_all(0x1p256), second);
+        put_vector(out, i, n,
+                   finish_at(f, slope, i, n, vd_all(how->power[0]), up));
+    }
+}
+
+#endif

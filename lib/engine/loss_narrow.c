@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows of few classes and a label each. In-range ones: the loss is log(1 +
+ * rest), rest the sum of the other classes' exponentials relative to the
+ * label's own, of which nothing cancels; the gradient at the label's class is
+ * that sum's share, taken away. The label's exponential is left out before the
+ * rows are summed. Other rows are called out-of-range here, as in
+ * f32_softmax.c. */
+#include <math.h>
+#include <string.h>
+
+#include "api/criterion.h"
+#include "narrow.h"
+#include "kernels.h"
+#include "loss_call.h"
+
+struct rows {
+    size_t first, n;
+    bool in_range[SMX_NARROW_ROWS];
+    size_t label[SMX_NARROW_ROWS]; /* its element among the rows', or NONE */
+    double own[SMX_NARROW_ROWS];   /* the label's exponential */
+    double mass[SMX_NARROW_ROWS];  /* its v (criterion.h); 0: ignored */
+    double rest[SMX_NARROW_ROWS];
+    double factor[SMX_NARROW_ROWS]; /* exponential to gradient */
+    struct smx_narrow narrow;       /* of out-of-range rows nonsense */
+};
+
+/* ---- sums of in-range rows -------------------------------------------------
+ */
+
+/* A lesser rest may be that of logits that count as the lowest in-range. */
+#define LEAST 0x1p-100
+
+/* The label of a row that is ignored. */
+#define NONE SIZE_MAX
+
+/* Which may be in-range? How many? */
+static size_t scan_in_range(const struct smx_loss_call *call, struct rows *rows)
+{
+    const struct smx_split_kernels *kernels = call->kernels->split;
+    const float *z = call->z + rows->first * call->classes;
+    float highest = call->split.highest;
+    bool all = kernels->below(z, rows->n * call->classes, highest);
+    size_t count = 0;
+    for (size_t r = 0; r < rows->n; r++, z += call->classes) {
+        rows->in_range[r] = all || kernels->below(z, call->classes, highest);
+        count += rows->in_range[r];
+    }
+    return count;
+}
+
+static void take_out_labels(const struct smx_loss_call *call, struct rows *rows)
+{
+    const int64_t *labels = call->criterion.labels + rows->first;
+    const float *z = call->z + rows->first * call->classes;
+    struct smx_narrow *narrow = &rows->narrow;
+    for (size_t r = 0; r < rows->n; r++) {
+        size_t i = r * call->classes + (size_t)labels[r];
+        bool ignored = smx_criterion_ignores_label(&call->criterion, labels[r]);
+        rows->label[r] = ignored ? NONE : i;
+        rows->own[r] = 0x1p54;
+        rows->mass[r] = 0;
+        if (ignored)
+            continue;
+        rows->in_range[r] &= z[i] >= call->split.lowest;
+        rows->own[r] = (double)narrow->s[i] + narrow->rest[i];
+        rows->mass[r] = call->keep * smx_loss_weight(call, labels[r]);
+        narrow->s[i] = narrow->rest[i] = 0;
+    }
+}
+
+static void finish_split_sums(const struct smx_loss_call *call,
+                              struct rows *rows)
+{
+    for (size_t r = 0; r < rows->n; r++) {
+        double sum = rows->narrow.sums[r] + rows->own[r];
+        double a = call->factor * rows->mass[r];
+        double g = smx_loss_upstream(call, rows->first + r);
+        rows->rest[r] = rows->narrow.sums[r] / rows->own[r];
+        rows->factor[r] = a * (g * call->inverse_temperature) / sum;
+        rows->in_range[r] &= smx_sum_in_range(sum, call->classes) &&
+                             (rows->rest[r] >= LEAST || rows->mass[r] == 0);
+    }
+}
+
+/* ---- their gradients --------------------------------------------------- */
+
+/* In double, where the factor is not two halves of float32, or makes something
+ * of what counts as the lowest. */
+static void store_grad_in_f64(const struct smx_loss_call *call, const float *z,
+                              double factor, float *out)
+{
+    const double reference = 0;
+    factor /= SMX_SPLIT_UNIT;
+    call->kernels->loss->narrow_gradient(z, 1, call->classes, 0, &reference,
+                                         call->scale, &factor, out);
+}
+
+/* Out-of-range rows are written too; in place, they are put back. */
+static void store_split_grads(const struct smx_loss_call *call,
+                              struct rows *rows)
+{
+    size_t first = rows->first * call->classes, n = call->classes;
+    float *out = call->gradient + first, logits[SMX_NARROW_ELEMENTS];
+    const float *z = call->z + first;
+    double halved[SMX_NARROW_ROWS];
+    for (size_t r = 0; r < rows->n; r++) {
+        double size = fabs(rows->factor[r]);
+        halved[r] = size > 0x1p-120 && size < 0x1p-33 ? rows->factor[r] : 0;
+    }
+    if (out == z)
+        z = memcpy(logits, out, rows->n * n * sizeof *out);
+    call->kernels->loss->narrow_put(&rows->narrow, rows->n, n, halved, out);
+    for (size_t r = 0; r < rows->n; r++) {
+        if (!rows->in_range[r] && z == logits)
+            memcpy(out + r * n, logits + r * n, n * sizeof *out);
+        if (!rows->in_range[r])
+            continue;
+        if (halved[r] != rows->factor[r])
+            store_grad_in_f64(call, z + r * n, rows->factor[r], out + r * n);
+        if (rows->label[r] != NONE)
+            out[rows->label[r]] =
+                (float)(0 - rows->narrow.sums[r] * rows->factor[r]);
+    }
+}
+
+/* ---- out-of-range rows
+ * --------------------------------------------------------- */
+
+/* The gradient of rows that are in the cache. */
+static void store_grads_out_of_range(struct smx_loss_call *call, size_t start,
+                                     size_t n, const struct smx_grad *grads)
+{
+    const struct smx_criterion *criterion = &call->criterion;
+    double reference[SMX_NARROW_ROWS], factor[SMX_NARROW_ROWS];
+    float own[SMX_NARROW_ROWS], *out = call->gradient + start * call->classes;
+    for (size_t r = 0; r < n; r++) {
+        reference[r] = grads[r].reference;
+        factor[r] = grads[r].factor;
+        own[r] = smx_criterion_ignores(criterion, start + r)
+                     ? 0
+                     : smx_loss_label_grad(call, start + r, &grads[r]);
+    }
+    call->kernels->loss->narrow_gradient(call->z + start * call->classes, n,
+                                         call->classes, 0, reference,
+                                         call->scale, factor, out);
+    for (size_t r = 0; r < n; r++)
+        if (!smx_criterion_ignores(criterion, start + r))
+            out[r * call->classes + (size_t)criterion->labels[start + r]] =
+                own[r];
+}
+
+static bool sum_rows_out_of_range(const struct smx_loss_call *call,
+                                  size_t start, size_t n,
+                                  struct smx_part *whole)
+{
+    double max[SMX_NARROW_ROWS], sum[SMX_NARROW_ROWS];
+    size_t behind = (call->rows - start - n) * call->classes;
+    if (!call->kernels->loss->narrow_sums(
+            call->z + start * call->classes, n, call->classes,
+            call->gradient ? 0 : behind, call->scale, SMX_UNSHIFTED_LOSS, max,
+            sum))
+        return false;
+    for (size_t r = 0; r < n; r++) {
+        double reference =
+            max[r] == -INFINITY ? 0 : smx_loss_reference(max[r], call->scale);
+        whole[r] = (struct smx_part){
+            .max = max[r], .reference = reference, .sum = sum[r]};
+    }
+    return true;
+}
+
+static void loss_out_of_range(struct smx_loss_call *call, size_t start,
+                              size_t n)
+{
+    struct smx_part parts[SMX_BLOCK_ROWS];
+    struct smx_grad grads[SMX_BLOCK_ROWS];
+    if (!sum_rows_out_of_range(call, start, n, parts)) {
+        call->nonfinite = true;
+        return;
+    }
+    smx_loss_take(call, start, n, parts, call->gradient ? grads : NULL);
+    if (call->gradient)
+        store_grads_out_of_range(call, start, n, grads);
+}
+
+/* ---- all of them ------------------------------------------------------- */
+
+static void loss_in_range(struct smx_loss_call *call, struct rows *rows)
+{
+    const struct smx_loss_kernels *kernels = call->kernels->loss;
+    kernels->narrow_keep(call->z + rows->first * call->classes, rows->n,
+                         call->classes, &call->split, &rows->narrow);
+    take_out_labels(call, rows);
+    kernels->narrow_sum(&rows->narrow, rows->n, call->classes);
+    finish_split_sums(call, rows);
+    kernels->log1p(rows->rest, rows->n);
+    for (size_t r = 0; r < rows->n; r++)
+        call->entropy[rows->first + r] = rows->mass[r] * rows->rest[r];
+    if (call->gradient)
+        store_split_grads(call, rows);
+}
+
+/* In-range rows first, then out-of-range ones: whether a row is depends on no
+ * other. */
+static void narrow_loss_rows(struct smx_loss_call *call, size_t first, size_t n)
+{
+    struct rows rows;
+    rows.first = first;
+    rows.n = n;
+    if (scan_in_range(call, &rows) > 0)
+        loss_in_range(call, &rows);
+    for (size_t r = 0, end; r < n; r = end) {
+        bool in_range = rows.in_range[r];
+        for (end = r + 1; end < n && rows.in_range[end] == in_range; end++)
+            ;
+        if (!in_range)
+            loss_out_of_range(call, first + r, end - r);
+    }
+}
+
+void smx_loss_narrow(void *argument, size_t block)
+{
+    struct smx_loss_call *call = argument;
+    size_t r = block * call->per_block, end = r + smx_loss_rows(call, block);
+    size_t step = smx_narrow_rows(call->classes);
+    if (!call->split.possible)
+        loss_out_of_range(call, r, end - r);
+    for (; call->split.possible && r < end; r += step)
+        narrow_loss_rows(call, r, end - r < step ? end - r : step);
+}
