@@ -9,7 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of the cgroup hierarchies, and of what tells this process's place there. */
 #define CGROUP "/sys/fs/cgroup"
+#define SELF "/proc/self/cgroup"
 
 enum { PATH_BYTES = 1024 };
 
@@ -49,11 +51,12 @@ static bool lists(const char *list, const char *controller)
 }
 
 /** This process's folder of a cgroup hierarchy: "" in most containers. */
-static void own_cgroup(const char *controller, char *path)
+static void own_cgroup(const char *root, const char *controller, char *path)
 {
     char line[PATH_BYTES];
     path[0] = '\0';
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    snprintf(line, sizeof line, "%s" SELF, root);
+    FILE *file = fopen(line, "re");
     if (!file)
         return;
     while (fgets(line, sizeof line, file)) {
@@ -72,14 +75,15 @@ static void own_cgroup(const char *controller, char *path)
 }
 
 /** Call visit for the file in this process's cgroup and all above it. */
-static void each_level(const char *controller, const char *root,
+static void each_level(const char *root, const char *controller,
                        const char *name,
                        void (*visit)(const char *, uint64_t *), uint64_t *least)
 {
-    char own[PATH_BYTES], path[2 * PATH_BYTES + 128];
-    own_cgroup(controller, own);
+    char own[PATH_BYTES], path[3 * PATH_BYTES];
+    own_cgroup(root, controller, own);
     for (;;) {
-        snprintf(path, sizeof path, "%s%s/%s", root, own, name);
+        snprintf(path, sizeof path, "%s" CGROUP "%s%s%s/%s", root,
+                 *controller ? "/" : "", controller, own, name);
         visit(path, least);
         char *slash = strrchr(own, '/');
         if (!slash)
@@ -109,7 +113,7 @@ static void least_cores(const char *path, uint64_t *least)
 /** Version 1 has quota and period in files of their own. */
 static void least_cores_v1(const char *path, uint64_t *least)
 {
-    char file[2 * PATH_BYTES + 160];
+    char file[3 * PATH_BYTES + 16];
     uint64_t quota, period;
     snprintf(file, sizeof file, "%s_quota_us", path);
     if (read_numbers(file, &quota, 1) != 1 || quota == UINT64_MAX)
@@ -122,6 +126,18 @@ static void least_cores_v1(const char *path, uint64_t *least)
         *least = cores;
 }
 
+void machine_limit_cores(const char *root, uint64_t *cores)
+{
+    each_level(root, "", "cpu.max", least_cores, cores);
+    each_level(root, "cpu", "cpu.cfs", least_cores_v1, cores);
+}
+
+void machine_limit_memory(const char *root, uint64_t *bytes)
+{
+    each_level(root, "", "memory.max", least_memory, bytes);
+    each_level(root, "memory", "memory.limit_in_bytes", least_memory, bytes);
+}
+
 uint64_t machine_cores(void)
 {
     cpu_set_t set;
@@ -130,8 +146,7 @@ uint64_t machine_cores(void)
         cores = (uint64_t)CPU_COUNT(&set);
     else if (sysconf(_SC_NPROCESSORS_ONLN) > 0)
         cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-    each_level("", CGROUP, "cpu.max", least_cores, &cores);
-    each_level("cpu", CGROUP "/cpu", "cpu.cfs", least_cores_v1, &cores);
+    machine_limit_cores("", &cores);
     return cores ? cores : 1;
 }
 
@@ -139,8 +154,6 @@ uint64_t machine_memory(void)
 {
     uint64_t bytes =
         (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    each_level("", CGROUP, "memory.max", least_memory, &bytes);
-    each_level("memory", CGROUP "/memory", "memory.limit_in_bytes",
-               least_memory, &bytes);
+    machine_limit_memory("", &bytes);
     return bytes;
 }

@@ -11,4 +11,9 @@ uint64_t machine_cores(void);
 /** Bytes of memory: of the cgroup (v2 or v1) or the machine, the smaller. */
 uint64_t machine_memory(void);
 
+/** Lower them to the limits of the cgroups (v2, v1) that this process is in.
+ *  root: of the file system, "" but for tests. */
+void machine_limit_cores(const char *root, uint64_t *cores);
+void machine_limit_memory(const char *root, uint64_t *bytes);
+
 #endif

@@ -92,6 +92,10 @@ static int drain(struct daemon *daemon, const sigset_t *signals)
     while ((drained = daemon_drained(daemon)) == DRAIN_RUNNING) {
         int signal = sigtimedwait(signals, NULL, &look);
         if (signal == SIGTERM || signal == SIGINT) {
+            fprintf(stderr,
+                    "softmaxd: a second signal, %zu requests are given "
+                    "up\n",
+                    daemon_in_flight(daemon));
             daemon_unlink(daemon);
             _exit(EXIT_FAILURE);
         }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "address.h"
 #include "machine.h"
@@ -371,6 +372,39 @@ static bool check_tls(const struct options *options, char *error,
     return !wrong;
 }
 
+/** "NAME=value": what Kubernetes sets for a service whose name begins with
+ *  softmaxd, as SOFTMAXD_SERVICE_HOST or SOFTMAXD_PORT_80_TCP_ADDR? */
+static bool is_service_link(const char *variable)
+{
+    size_t name = strcspn(variable, "=");
+    const char *port = strstr(variable, "_PORT");
+    if (port && (port + 5 == variable + name ||
+                 (port[5] == '_' && isdigit((unsigned char)port[6]))))
+        return true;
+    const char *service = strstr(variable, "_SERVICE_");
+    return service && service < variable + name;
+}
+
+static bool is_option(const char *variable)
+{
+    char name[NAME_BYTES];
+    size_t bytes = strcspn(variable, "=");
+    for (size_t i = 0; i < ROWS; i++) {
+        environment_name(&table[i], name);
+        if (strlen(name) == bytes && memcmp(name, variable, bytes) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void find_strays(struct options *options)
+{
+    for (char **at = environ; at && *at; at++)
+        if (strncmp(*at, "SOFTMAXD_", 9) == 0 && !is_option(*at) &&
+            !is_service_link(*at) && options->stray_count < OPTIONS_MAX_STRAY)
+            options->stray[options->stray_count++] = *at;
+}
+
 bool options_parse(struct options *options, int argc, char **argv, char *error,
                    size_t error_bytes)
 {
@@ -378,6 +412,7 @@ bool options_parse(struct options *options, int argc, char **argv, char *error,
     options_defaults(options);
     if (!from_environment(options, error, error_bytes))
         return false;
+    find_strays(options);
     for (int at = 1; at < argc; at++)
         if (!from_action(options, argc, argv, &at) &&
             !from_flag(options, argc, argv, &at, &listens, error, error_bytes))

@@ -9,7 +9,7 @@
 
 #include "softmax.h"
 
-enum { OPTIONS_MAX_LISTEN = 16 };
+enum { OPTIONS_MAX_LISTEN = 16, OPTIONS_MAX_STRAY = 4 };
 
 enum log_format { LOG_TEXT, LOG_JSON };
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -48,6 +48,10 @@ struct options {
     uint64_t compress;   /* 1: answers, where a client asks and it pays */
     uint64_t log_format; /* enum log_format */
     uint64_t log_level;  /* enum log_level */
+
+    /* Variables that look like options and are none; the first few. */
+    const char *stray[OPTIONS_MAX_STRAY];
+    size_t stray_count;
 
     char *owned; /* text that the pointers above may point into */
 };

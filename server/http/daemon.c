@@ -238,6 +238,23 @@ static bool start_compute(struct daemon *daemon, char *error,
     return daemon->server.jobs;
 }
 
+static void log_start(struct daemon *daemon)
+{
+    const struct options *options = daemon->server.options;
+    struct log *log = daemon->server.log;
+    for (size_t i = 0; i < options->stray_count; i++)
+        log_event(log, LOG_WARN,
+                  "environment: %.*s is no option and changes nothing, see "
+                  "softmaxd --help",
+                  (int)strcspn(options->stray[i], "="), options->stray[i]);
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        log_event(log, LOG_INFO, "start: " SMX_VERSION " listening on %s",
+                  daemon->listeners.one[i].url);
+    for (size_t i = 0; i < daemon->admin.count; i++)
+        log_event(log, LOG_INFO, "start: admin on %s",
+                  daemon->admin.one[i].url);
+}
+
 static bool start(struct daemon *daemon, const struct route_table *tables,
                   size_t count, int log_fd, char *error, size_t error_bytes)
 {
@@ -266,7 +283,10 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
         return false;
     daemon->keeper_runs =
         pthread_create(&daemon->keeper, NULL, run_keeper, daemon) == 0;
-    return daemon->keeper_runs || no_memory(error, error_bytes);
+    if (!daemon->keeper_runs)
+        return no_memory(error, error_bytes);
+    log_start(daemon);
+    return true;
 }
 
 struct daemon *daemon_start(const struct options *options,
@@ -392,6 +412,11 @@ void daemon_stop(struct daemon *daemon)
     if (daemon->keeper_runs)
         pthread_join(daemon->keeper, NULL);
     settle_jobs(daemon);
+    if (daemon->keeper_runs)
+        log_event(daemon->server.log, LOG_INFO, "exit: %s",
+                  server_life(&daemon->server) == LIFE_DRAINED
+                      ? "all requests are answered"
+                      : "without a drain");
     stop_serving(&daemon->listeners);
     stop_serving(&daemon->admin);
     jobs_free(daemon->server.jobs);

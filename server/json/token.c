@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../utf8.h"
+
 bool token_unexpected(char byte, const char *rule, struct problem *problem)
 {
     unsigned char code = (unsigned char)byte;
@@ -135,26 +137,6 @@ static size_t escape_bytes(const char *text, size_t bytes, size_t i)
     return low >= 0xdc00 && low <= 0xdfff ? 12 : 0;
 }
 
-/* Bytes of the UTF-8 character at text; 0: it is none. */
-static size_t character_bytes(const char *text, size_t bytes)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char first = (unsigned char)text[0];
-    if (first < 0x80)
-        return 1;
-    size_t n = first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    uint32_t code = first & (0xffu >> (n + 1));
-    if (n == 0 || n > bytes || first > 0xf4)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if (((unsigned char)text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | ((unsigned char)text[i] & 0x3f);
-    }
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code < least[n] || code > 0x10ffff || surrogate ? 0 : n;
-}
-
 static bool check_string(const char *text, size_t bytes, size_t *bad,
                          struct problem *problem)
 {
@@ -166,7 +148,7 @@ static bool check_string(const char *text, size_t bytes, size_t *bad,
                                "escape",
                                text[i]);
         n = text[i] == '\\' ? escape_bytes(text, bytes - 1, i)
-                            : character_bytes(text + i, bytes - 1 - i);
+                            : utf8_bytes(text + i, bytes - 1 - i);
         if (n == 0 && text[i] == '\\')
             return problem_set(problem, 400, NULL,
                                "body: got a backslash, must begin an escape of "

@@ -9,6 +9,7 @@
 #include "writer.h"
 #include "../number/base64.h"
 #include "../number/number.h"
+#include "../utf8.h"
 #include "inline_buffer.h"
 
 #include <stdlib.h>
@@ -144,34 +145,6 @@ static void add_escape(struct writer *writer, unsigned char c)
     add_text(writer, escape, found ? 2 : 6);
 }
 
-/* Bytes of the UTF-8 character that text begins with (RFC 3629, section 4);
- * 0: none. */
-static size_t character(const unsigned char *text)
-{
-    static const struct {
-        unsigned char first, last, low, high; /* of byte 0 and of byte 1 */
-        size_t bytes;
-    } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
-        {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    if (*text < 0x80)
-        return 1;
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (*text < forms[i].first || *text > forms[i].last)
-            continue;
-        if (text[1] < forms[i].low || text[1] > forms[i].high)
-            return 0;
-        for (size_t k = 2; k < forms[i].bytes; k++)
-            if ((text[k] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].bytes;
-    }
-    return 0;
-}
-
 /* How many at the beginning stand for themselves in a string. */
 static size_t plain_bytes(const unsigned char *text)
 {
@@ -185,7 +158,7 @@ static size_t plain_bytes(const unsigned char *text)
 /* Any other one. @return its bytes. */
 static size_t add_character(struct writer *writer, const unsigned char *text)
 {
-    size_t bytes = character(text);
+    size_t bytes = utf8_bytes((const char *)text, UTF8_MAX);
     if (bytes == 0)
         add_text(writer, "\xef\xbf\xbd", 3); /* U+FFFD */
     else if (bytes == 1)

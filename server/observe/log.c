@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../utf8.h"
+
 enum {
     BUFFER_BYTES = 256 * 1024,
     NAME_BYTES = 24,    /* of a member, with its punctuation */
@@ -221,6 +223,16 @@ static void add_ms(struct line *line, uint64_t ns)
 static const bool safe[256] = {
     [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
 
+/** Bytes of the character, beyond ASCII, that may stand as it is; 0: it is no
+ *  UTF-8, or a control character, which a terminal might obey. */
+static size_t beyond_ascii(const char *text, size_t bytes)
+{
+    size_t n = utf8_bytes(text, bytes);
+    bool control = n == 2 && (unsigned char)text[0] == 0xc2 &&
+                   (unsigned char)text[1] < 0xa0;
+    return n < 2 || control ? 0 : n;
+}
+
 /** Text of a client in quotes; nothing in it can end the quotes or line. */
 static void add_quoted(struct line *line, const char *text, size_t most)
 {
@@ -230,23 +242,22 @@ static void add_quoted(struct line *line, const char *text, size_t most)
         plain++;
     *line->end++ = '"';
     add_bytes(line, text, plain);
-    char *end = line->end;
-    for (size_t i = plain; i < most && text[i]; i++) {
+    for (size_t i = plain, n; i < most && text[i]; i += n) {
         unsigned char c = (unsigned char)text[i];
-        if (safe[c]) {
-            *end++ = (char)c;
+        n = safe[c] ? 1 : beyond_ascii(text + i, most - i);
+        if (n > 0) {
+            add_bytes(line, text + i, n);
         } else if (c == '"' || c == '\\') {
-            *end++ = '\\';
-            *end++ = (char)c;
+            const char escape[2] = {'\\', (char)c};
+            add_bytes(line, escape, sizeof escape);
         } else {
             const char escape[6] = {'\\', 'u',         '0',
                                     '0',  hex[c >> 4], hex[c & 15]};
-            memcpy(end, escape, sizeof escape);
-            end += sizeof escape;
+            add_bytes(line, escape, sizeof escape);
         }
+        n += n == 0;
     }
-    *end++ = '"';
-    line->end = end;
+    *line->end++ = '"';
 }
 
 /** "2026-01-02T03:04:05.678Z", a few milliseconds coarse; all but the decimals

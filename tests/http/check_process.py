@@ -131,6 +131,22 @@ def test_healthcheck(tests):
                 "refused" in done.stderr, str(done))
 
 
+def test_stray_variables(tests):
+    links = {"SOFTMAXD_PORT": "tcp://10.0.0.1:80",
+             "SOFTMAXD_SERVICE_HOST": "10.0.0.1",
+             "SOFTMAXD_SERVICE_PORT_HTTP": "80",
+             "SOFTMAXD_PORT_80_TCP_ADDR": "10.0.0.1",
+             "SOFTMAXD_TWO_PORT_80_TCP": "tcp://10.0.0.2:80"}
+    daemon = Process(env={**os.environ, **links, "SOFTMAXD_MAX_BODYY": "1M",
+                          "SOFTMAXD_IO_THREADS": "1"})
+    tests.check("a misspelt variable ends nothing", daemon.end() == 0)
+    warned = [line.split("warn ", 1)[1] for line in daemon.text().splitlines()
+              if " warn " in line]
+    tests.check("but is warned of, and links of a service are not",
+                warned == ["environment: SOFTMAXD_MAX_BODYY is no option and "
+                           "changes nothing, see softmaxd --help"], str(warned))
+
+
 def test_second_signal(tests):
     daemon = Process("--drain-delay", "20")
     began = time.monotonic()
@@ -138,7 +154,9 @@ def test_second_signal(tests):
     time.sleep(0.2)
     status = daemon.end()
     tests.check("a second signal exits at once",
-                time.monotonic() - began < 5 and status == 1, str(status))
+                time.monotonic() - began < 5 and status == 1 and
+                "a second signal, 0 requests are given up" in daemon.text(),
+                str(status))
 
 
 def test_log(tests):
@@ -153,8 +171,10 @@ def test_log(tests):
     daemon.end()
     lines = [json.loads(line) for line in daemon.text().splitlines()]
     said = [line["message"] for line in lines if "message" in line]
-    tests.check("a line when draining begins", len(said) == 1 and
-                said[0].startswith("drain: "), str(said))
+    tests.check("lines at start, drain and exit",
+                [text.split()[0] for text in said] ==
+                ["start:", "drain:", "exit:"] and
+                f"http://127.0.0.1:{daemon.port}" in said[0], str(said))
     lines = [line for line in lines if "message" not in line]
     tests.check("a line a request, none for probes", len(lines) == 2,
                 str(lines))
@@ -221,6 +241,23 @@ def test_reload(tests):
             if after == 200:
                 break
             time.sleep(0.02)
+        end = time.monotonic() + 10
+        while "info reload: the files were read again\n" not in daemon.text() \
+                and time.monotonic() < end:
+            time.sleep(0.02)
+        tests.check("and says so in the log", "info reload: the files were "
+                    "read again\n" in daemon.text(), daemon.text())
+        file.truncate(0)
+        file.flush()
+        daemon.process.send_signal(signal.SIGHUP)
+        while "all stays as it was" not in daemon.text() and \
+                time.monotonic() < end:
+            time.sleep(0.02)
+        tests.check("files that cannot be read change nothing, and the log "
+                    "says so", "info reload: all stays as it was\n"
+                    in daemon.text() and daemon.post(
+                        headers={"Authorization": "Bearer two"}) == 200,
+                    daemon.text())
         tests.check("SIGHUP reads the tokens again",
                     (before, after) == (401, 200), f"{before} {after}")
         tests.check("and it ends", daemon.end() == 0)

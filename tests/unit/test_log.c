@@ -95,6 +95,22 @@ static void json_has_the_same_members(void **state)
     free(text);
 }
 
+/* What is UTF-8 stands as it is; other bytes and control characters do not. */
+static void characters_beyond_ascii(void **state)
+{
+    (void)state;
+    struct log_request request = plain;
+    request.path = "/\U0001f600\u00e9\xff\xc2\x9b\xf0\x9f\x98";
+    static const char path[] =
+        "\"/\U0001f600\u00e9\\u00ff\\u00c2\\u009b\\u00f0\\u009f\\u0098\"";
+    for (int format = LOG_TEXT; format <= LOG_JSON; format++) {
+        char *text = written((enum log_format)format, &request);
+        if (!strstr(text, path))
+            fail_msg("no %s in: %s", path, text);
+        free(text);
+    }
+}
+
 /* Every text at its longest, each character at its longest. */
 static void nothing_breaks_the_line(void **state)
 {
@@ -126,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_reads_as_before),
         cmocka_unit_test(json_has_the_same_members),
+        cmocka_unit_test(characters_beyond_ascii),
         cmocka_unit_test(nothing_breaks_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
