@@ -199,7 +199,7 @@ static void expect_an_answer(const char *before, const char *unit, size_t from,
                              size_t to, size_t step)
 {
     size_t unit_bytes = strlen(unit);
-    char *request = calloc(1, sizeof POST + 64 + to * unit_bytes);
+    char *request = calloc(1, sizeof POST + 256 + to * unit_bytes);
     assert_non_null(request);
     for (size_t count = from; count <= to; count += step) {
         char *at = stpcpy(request, POST "Content-Length: 18\r\n"

@@ -253,6 +253,7 @@ static void test_readers_that_dawdle_keep_half(void **state)
     for (int i = 0; i < 3; i++)
         fd[i] = dawdle(HEAD("/test/big", "8") "10000000");
     wait_in_flight(3);
+    sleep_ms(1200); /* before, nobody dawdles */
     expect_room("10000000");
     wait_in_flight(1); /* one may stay: it holds less than half */
     for (int i = 0; i < 3; i++)
@@ -270,6 +271,7 @@ static void test_writers_that_dawdle_keep_half(void **state)
                        "Content-Length: 15000000\r\n\r\n";
     int first = dawdle(head), second = dawdle(head);
     wait_in_flight(2);
+    sleep_ms(1200);
     expect_room("10000000");
     wait_in_flight(1);
     char some[2][1000] = {"", ""};
