@@ -75,7 +75,7 @@ unsigned smx_version(void);
     X(SMX_OK, "no error")                                                      \
     X(SMX_EARGUMENT, "an argument is outside its domain")                      \
     X(SMX_ENONFINITE, "NaN or an infinity where a number is needed")           \
-    X(SMX_ELABEL, "a label is outside [0, classes)")                           \
+    X(SMX_ELABEL, "a label or class is outside [0, classes)")                  \
     X(SMX_EOVERFLOW, "the sizes do not fit into memory addresses")             \
     X(SMX_ENOMEM, "out of memory")                                             \
     X(SMX_ETHREAD, "a thread could not be started")                            \
@@ -164,7 +164,10 @@ size_t smx_context_threads(const struct smx_context *context);
     X(SMX_FIELD_REDUCTION, "criterion.reduction")                              \
     X(SMX_FIELD_OPTIONS_SIZE, "options.size")                                  \
     X(SMX_FIELD_TOP_K, "options.top_k")                                        \
+    X(SMX_FIELD_CHOSEN, "options.chosen")                                      \
+    X(SMX_FIELD_CHOSEN_COUNT, "options.chosen_count")                          \
     X(SMX_FIELD_OUT_SIZE, "out.size")                                          \
+    X(SMX_FIELD_RANK, "out.rank")                                              \
     X(SMX_FIELD_GRADIENT, "gradient")                                          \
     X(SMX_FIELD_JACOBIAN, "jacobian")
 
@@ -240,6 +243,13 @@ struct smx_softmax_options {
     size_t size;
     bool log;     /* values are log-probabilities */
     size_t top_k; /* 0: all classes in place; else in [1, classes] */
+    /* the classes to answer, in this order, instead of all; NULL: all. Each is
+       in [0, classes), else SMX_ELABEL; one may be there more than once. Not
+       with top_k */
+    const int64_t *chosen;
+    size_t chosen_count;  /* classes a row; >= 1 where there are any */
+    bool chosen_each_row; /* chosen has a list for each row, outer x inner x
+                             chosen_count; else one for all */
 };
 
 /** What is wanted of a softmax. Every pointer may be NULL: not wanted. */
@@ -247,13 +257,18 @@ struct smx_softmax_out {
     size_t size;
     void *values;     /* dtype; top_k == 0: shape of the logits, may be the
                          logits themselves; top_k > 0: outer x top_k x inner
-                         without gaps, largest first, ties by lower class; NaN
-                         never */
-    int64_t *indices; /* outer x top_k x inner: the classes of values */
+                         without gaps, largest first, ties by lower class;
+                         chosen: outer x chosen_count x inner without gaps, the
+                         same bits as among all; NaN never */
+    int64_t *indices; /* outer x top_k x inner: the classes of values; without
+                         top_k not written */
     void *logsumexp;  /* one a row, dtype: log sum exp z' */
     void *entropy;    /* one a row, dtype: -sum p log p, nats */
     int64_t *argmax;  /* one a row: first class of the largest logit; a row
                          all masked: 0 */
+    int64_t *rank;    /* outer x chosen_count x inner: how many classes come
+                         before the chosen one in the order of a top-k; only
+                         with chosen */
 };
 
 /**
@@ -287,6 +302,11 @@ struct smx_loss_out {
     double *accuracy; /* share of rows not ignored whose argmax is the label
                          (with targets: the first class of the largest target);
                          0 without rows */
+    void *entropy;    /* one a row, dtype, ignored ones too */
+    int64_t *rank;    /* one a row: that of its label, see smx_softmax_out; -1
+                         of a row that is ignored; only with labels */
+    void *log_probabilities; /* shape and dtype of the logits; overlaps
+                                nothing */
 };
 
 /**

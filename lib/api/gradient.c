@@ -134,6 +134,7 @@ static enum smx_status check(struct smx_context *context,
 static enum smx_status gradient_of(struct smx_context *context,
                                    struct gradient_call *call,
                                    const struct smx_loss_out *loss,
+                                   struct smx_beside *beside,
                                    struct smx_where *where)
 {
     const struct smx_logits *logits = call->logits;
@@ -141,7 +142,7 @@ static enum smx_status gradient_of(struct smx_context *context,
     struct smx_dd *maxima, one = {1, 0}, zero = {0, 0};
     enum smx_status status;
     if (smx_f32_loss(context, logits, criterion, call->upstream, call->gradient,
-                     loss, &status))
+                     loss, beside, &status))
         return status;
     status = check(context, logits, criterion, call->upstream, &maxima, where);
     if (status) {
@@ -157,7 +158,8 @@ static enum smx_status gradient_of(struct smx_context *context,
         call->z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
     }
     const struct smx_loss_also also = {store_gradient_row, call};
-    status = smx_loss_checked(context, logits, maxima, criterion, loss, &also);
+    status = smx_loss_checked(context, logits, maxima, criterion, loss, beside,
+                              &also);
     free(maxima);
     return status;
 }
@@ -172,6 +174,7 @@ enum smx_status smx_gradient(struct smx_context *context,
     struct smx_logits z = {0};
     struct smx_criterion k;
     struct smx_loss_out wanted;
+    struct smx_beside beside = {.wanted = false};
     struct gradient_call call = {.logits = &z,
                                  .criterion = &k,
                                  .upstream = upstream,
@@ -186,6 +189,10 @@ enum smx_status smx_gradient(struct smx_context *context,
     if (!status && z.outer && !gradient)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
     if (!status)
-        status = gradient_of(context, &call, loss ? &wanted : NULL, where);
+        status = smx_beside_open(&beside, &z, &k, &wanted, where);
+    if (!status)
+        status =
+            gradient_of(context, &call, loss ? &wanted : NULL, &beside, where);
+    smx_beside_close(&beside);
     return status;
 }

@@ -127,6 +127,7 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                  const struct smx_dd *maxima,
                                  const struct smx_criterion *criterion,
                                  const struct smx_loss_out *out,
+                                 struct smx_beside *beside,
                                  const struct smx_loss_also *also)
 {
     size_t per_part = smx_rows_slice(logits);
@@ -137,6 +138,7 @@ enum smx_status smx_loss_checked(struct smx_context *context,
         if (!call.parts)
             return SMX_ENOMEM;
     }
+    smx_beside_answer(context, beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
     bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
     const struct smx_rows_work work = {.run = loss_row,
@@ -152,22 +154,22 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     return SMX_OK;
 }
 
-static enum smx_status loss_of(struct smx_context *context,
-                               const struct smx_logits *logits,
-                               const struct smx_criterion *criterion,
-                               const struct smx_loss_out *out,
-                               struct smx_where *where)
+static enum smx_status
+loss_of(struct smx_context *context, const struct smx_logits *logits,
+        const struct smx_criterion *criterion, const struct smx_loss_out *out,
+        struct smx_beside *beside, struct smx_where *where)
 {
     struct smx_dd *maxima = NULL;
     enum smx_status status = SMX_OK;
-    if (smx_f32_loss(context, logits, criterion, NULL, NULL, out, &status))
+    if (smx_f32_loss(context, logits, criterion, NULL, NULL, out, beside,
+                     &status))
         return status;
     status = smx_rows_scan_maxima(context, logits, &maxima, where);
     if (!status)
         status = smx_criterion_check(context, logits, criterion, where);
     if (!status)
-        status =
-            smx_loss_checked(context, logits, maxima, criterion, out, NULL);
+        status = smx_loss_checked(context, logits, maxima, criterion, out,
+                                  beside, NULL);
     free(maxima);
     return status;
 }
@@ -181,6 +183,7 @@ enum smx_status smx_loss(struct smx_context *context,
     struct smx_logits z;
     struct smx_criterion k;
     struct smx_loss_out wanted;
+    struct smx_beside beside = {.wanted = false};
     enum smx_status status = smx_where_begin(where);
     if (!status)
         status = smx_read_logits(logits, &z, where);
@@ -189,6 +192,9 @@ enum smx_status smx_loss(struct smx_context *context,
     if (!status)
         status = smx_read_loss_out(out, &wanted, where);
     if (!status)
-        status = loss_of(context, &z, &k, out ? &wanted : NULL, where);
+        status = smx_beside_open(&beside, &z, &k, &wanted, where);
+    if (!status)
+        status = loss_of(context, &z, &k, out ? &wanted : NULL, &beside, where);
+    smx_beside_close(&beside);
     return status;
 }

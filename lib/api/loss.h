@@ -2,6 +2,7 @@
 #ifndef SMX_LOSS_H
 #define SMX_LOSS_H
 
+#include "beside.h"
 #include "engine/rows.h"
 
 /** What else is done with each row, after its loss. */
@@ -11,13 +12,15 @@ struct smx_loss_also {
 };
 
 /** smx_loss of operands that have been checked, over one load of the rows.
- *  out may be NULL, also too, and maxima (rows.h). Nothing is written unless
+ *  out may be NULL, also too, and maxima (rows.h); beside: opened for out.
+ *  Nothing is written unless
  *  SMX_OK is returned. */
 enum smx_status smx_loss_checked(struct smx_context *context,
                                  const struct smx_logits *logits,
                                  const struct smx_dd *maxima,
                                  const struct smx_criterion *criterion,
                                  const struct smx_loss_out *out,
+                                 struct smx_beside *beside,
                                  const struct smx_loss_also *also);
 
 #endif

@@ -1,33 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* p_c = exp(z'_c - lse), and what can be read off a row beside it, tile of
  * rows by tile: a tile is loaded where a kernel cannot read its rows in place,
- * computed, and stored where its values do not belong side by side. What is
- * asked beside the values changes no bit of them. */
+ * computed, and stored where its values do not belong side by side. Of rows of
+ * which some classes are picked, the largest or those chosen, only these leave
+ * the tile. What is asked beside the values changes no bit of them. */
+#include "softmax_call.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #include "arguments.h"
 #include "engine/dd_softmax.h"
 #include "engine/load.h"
 #include "engine/f32_softmax.h"
+#include "engine/rank.h"
 #include "engine/softcap.h"
 #include "engine/summary.h"
 #include "engine/top.h"
-
-struct softmax_call {
-    const struct smx_logits *logits;
-    const struct smx_softmax_options *options;
-    const struct smx_softmax_out *out;
-    size_t rows, most; /* of all, and of a tile */
-    bool f32;          /* the float32 engine computes the values */
-    bool f32_sums;     /* and log-sum-exp and entropy */
-    bool loaded;
-    struct smx_dd *maxima; /* smx_rows_scan_maxima; NULL: none */
-    void *copy;            /* logits that were loaded */
-    void *values;          /* of a tile, where they do not stay */
-    void *workspace;       /* of the float32 engine */
-    double *totals;        /* of a tile, see smx_f32_rows; NULL: not asked */
-    int64_t *order;        /* of a tile: its top-k */
-};
 
 static bool wants_summaries(const struct smx_softmax_out *out)
 {
@@ -35,72 +24,114 @@ static bool wants_summaries(const struct smx_softmax_out *out)
 }
 
 /* Values share the sums that they need with the log-sum-exp. */
-static bool shares_totals(const struct softmax_call *call)
+static bool shares_totals(const struct smx_softmax_call *call)
 {
-    const struct smx_softmax_out *out = call->out;
+    const struct smx_softmax_out *out = &call->out;
     return call->f32_sums && out->logsumexp && out->values &&
-           !call->options->log && !call->loaded &&
-           (out->values != call->logits->data || call->options->top_k);
+           !call->options.log && !call->loaded &&
+           (out->values != call->logits->data || call->picked);
 }
 
-static bool wants_order(const struct softmax_call *call)
+static bool wants_picks(const struct smx_softmax_call *call)
 {
-    return call->options->top_k && (call->out->values || call->out->indices);
+    const struct smx_softmax_out *out = &call->out;
+    return call->picked && (out->values || out->indices || out->rank);
 }
 
 /* ---- memory of a tile ---------------------------------------------------- */
 
-static size_t engine_bytes(const struct softmax_call *call, size_t rows)
+static size_t engine_bytes(const struct smx_softmax_call *call, size_t rows)
 {
-    size_t values, summaries, classes = call->logits->classes;
-    if (!call->f32)
-        return 0;
-    values = call->out->values ? smx_f32_workspace(rows, classes) : 0;
-    summaries =
-        wants_summaries(call->out) ? smx_summary_bytes(rows, classes) : 0;
-    return values > summaries ? values : summaries;
+    const struct smx_softmax_out *out = &call->out;
+    size_t values = 0, summaries = 0, ranks = 0;
+    size_t classes = call->logits->classes;
+    if (call->f32 && out->values)
+        values = smx_f32_workspace(rows, classes);
+    if (call->f32 && wants_summaries(out))
+        summaries = smx_summary_bytes(rows, classes);
+    if (out->rank)
+        ranks = rows * smx_rank_bytes(classes, call->picked);
+    values = values > summaries ? values : summaries;
+    return values > ranks ? values : ranks;
 }
 
-/* Where top-k leaves values in the copy, they take the logits' place. */
-static bool needs_values(const struct softmax_call *call)
+/* Where those picked leave values in the copy, they take the logits' place. */
+static bool needs_values(const struct smx_softmax_call *call)
 {
-    return call->options->top_k && call->out->values && !call->loaded;
+    return call->picked && call->out.values && !call->loaded;
 }
 
-static enum smx_status allocate_softmax(struct softmax_call *call)
+/* Of the row's elements, its picks, their ranks and its total. */
+struct row_bytes {
+    size_t copied, picks, ranks, total;
+};
+
+static struct row_bytes bytes_of(const struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
-    size_t row = z->classes * smx_dtype_bytes(z->dtype);
-    bool order = wants_order(call), values = needs_values(call);
-    size_t copied = call->loaded || values ? row : 0;
-    size_t ordered = order ? call->options->top_k * sizeof *call->order : 0;
-    bool tiled =
-        copied || ordered || (call->f32_sums && wants_summaries(call->out));
-    bool totals = shares_totals(call);
-    size_t total = totals ? sizeof *call->totals : 0;
-    size_t bytes = copied + ordered + total + engine_bytes(call, 1);
-    call->most = smx_rows_tile(z, tiled ? bytes + !bytes * row : 0);
-    if (copied)
-        call->values = malloc(call->most * copied);
-    if (call->loaded)
-        call->copy = call->values;
-    if (ordered)
-        call->order = malloc(call->most * ordered);
-    if (totals)
-        call->totals = malloc(call->most * total);
-    bytes = engine_bytes(call, call->most);
-    if (bytes)
-        call->workspace = malloc(bytes);
-    return (call->values || !copied) && (call->order || !ordered) &&
-                   (call->totals || !totals) && (call->workspace || !bytes)
-               ? SMX_OK
-               : SMX_ENOMEM;
+    struct row_bytes bytes = {0};
+    if (call->loaded || needs_values(call))
+        bytes.copied = z->classes * smx_dtype_bytes(z->dtype);
+    if (wants_picks(call))
+        bytes.picks = call->picked * sizeof *call->picks;
+    if (call->out.rank)
+        bytes.ranks = call->picked * sizeof *call->ranks;
+    if (shares_totals(call))
+        bytes.total = sizeof *call->totals;
+    return bytes;
 }
 
-static void release(struct softmax_call *call)
+static size_t tile_rows(const struct smx_softmax_call *call,
+                        const struct row_bytes *row)
+{
+    const struct smx_logits *z = call->logits;
+    size_t engine = engine_bytes(call, 1);
+    size_t bytes = row->copied + row->picks + row->ranks + row->total + engine;
+    bool tiled = row->copied || row->picks ||
+                 (call->f32_sums && wants_summaries(&call->out));
+    if (!tiled)
+        return smx_rows_tile(z, 0);
+    return smx_rows_tile(z, bytes ? bytes : z->classes * sizeof(float));
+}
+
+/* Nothing of no bytes, which is not out of memory. */
+static bool allocate(void *place, size_t rows, size_t bytes)
+{
+    void *data = bytes ? reallocarray(NULL, rows, bytes) : NULL;
+    memcpy(place, &data, sizeof data);
+    return data || !bytes;
+}
+
+enum smx_status smx_softmax_open(struct smx_softmax_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    const struct smx_softmax_options *options = &call->options;
+    call->rows = smx_rows_count(z);
+    call->f32_sums = z->dtype == SMX_FLOAT32 && !z->softcap;
+    call->f32 = call->f32_sums || (z->dtype == SMX_FLOAT32 && !options->log &&
+                                   smx_cap_of(z).possible);
+    call->loaded = smx_load_needed(z);
+    call->picked = options->top_k ? options->top_k : options->chosen_count;
+    if (call->rows == 0)
+        return SMX_OK;
+    const struct row_bytes row = bytes_of(call);
+    call->most = tile_rows(call, &row);
+    if (!allocate(&call->values, call->most, row.copied) ||
+        !allocate(&call->picks, call->most, row.picks) ||
+        !allocate(&call->ranks, call->most, row.ranks) ||
+        !allocate(&call->totals, call->most, row.total) ||
+        !allocate(&call->workspace, 1, engine_bytes(call, call->most)))
+        return SMX_ENOMEM;
+    if (call->loaded)
+        call->copy = call->values;
+    return SMX_OK;
+}
+
+void smx_softmax_close(struct smx_softmax_call *call)
 {
     free(call->values);
-    free(call->order);
+    free(call->picks);
+    free(call->ranks);
     free(call->totals);
     free(call->workspace);
     free(call->maxima);
@@ -108,20 +139,36 @@ static void release(struct softmax_call *call)
 
 /* ---- a tile -------------------------------------------------------------- */
 
-/* The values of a tile's top-k, and its indices, to their places. */
-static void put_top(const struct softmax_call *call, size_t first, size_t count)
+/* The classes that the caller has chosen of the rows of a tile. */
+static void take_chosen(const struct smx_softmax_call *call, size_t first,
+                        size_t count)
 {
-    const struct smx_softmax_out *out = call->out;
+    const struct smx_softmax_options *options = &call->options;
+    size_t k = call->picked;
+    for (size_t i = 0; i < count * k; i++) {
+        size_t from = options->chosen_each_row ? first * k + i : i % k;
+        int64_t class = options->chosen[from];
+        call->picks[i] =
+            call->ignore && class == call->ignore_index ? -1 : class;
+    }
+}
+
+/* What is asked of those picked of a tile, to its place. */
+static void store_picked(const struct smx_softmax_call *call, size_t first,
+                         size_t count)
+{
+    const struct smx_softmax_out *out = &call->out;
     struct smx_logits shape = *call->logits;
-    size_t classes = shape.classes, k = call->options->top_k;
+    size_t classes = shape.classes, k = call->picked, at = 0;
     shape.stride = k * shape.inner;
     for (size_t r = 0; r < count; r++) {
-        const int64_t *order = call->order + r * k;
         size_t to = smx_rows_index(&shape, first + r, 0);
-        for (size_t i = 0; i < k; i++, to += shape.inner) {
-            size_t from = r * classes + (size_t)order[i];
+        for (size_t i = 0; i < k; i++, at++, to += shape.inner) {
+            size_t from = r * classes + (size_t)call->picks[at];
             if (out->indices)
-                out->indices[to] = order[i];
+                out->indices[to] = call->picks[at];
+            if (out->rank)
+                out->rank[to] = call->ranks[at];
             if (out->values)
                 smx_set(out->values, shape.dtype, to,
                         smx_get(call->values, shape.dtype, from));
@@ -129,10 +176,24 @@ static void put_top(const struct softmax_call *call, size_t first, size_t count)
     }
 }
 
-static struct smx_softmax_out tile_out(const struct softmax_call *call,
+/* Before values may take the logits' place. */
+static void pick(struct smx_context *context,
+                 const struct smx_softmax_call *call,
+                 const struct smx_logits *tile, size_t first)
+{
+    if (call->options.top_k)
+        smx_top_find(context, tile, call->picked, call->picks);
+    else
+        take_chosen(call, first, tile->outer);
+    if (call->out.rank)
+        smx_rank_find(context, tile, call->picked, call->picks, call->ranks,
+                      call->workspace);
+}
+
+static struct smx_softmax_out tile_out(const struct smx_softmax_call *call,
                                        size_t first)
 {
-    struct smx_softmax_out out = *call->out;
+    struct smx_softmax_out out = call->out;
     size_t element = smx_dtype_bytes(call->logits->dtype);
     size_t start = first * call->logits->classes;
     if (out.logsumexp)
@@ -141,7 +202,7 @@ static struct smx_softmax_out tile_out(const struct softmax_call *call,
         out.entropy = (char *)out.entropy + first * element;
     if (out.argmax)
         out.argmax += first;
-    if (out.values && (call->options->top_k || smx_rows_moved(call->logits)))
+    if (out.values && (call->picked || smx_rows_moved(call->logits)))
         out.values = call->values;
     else if (out.values)
         out.values = (char *)out.values + start * element;
@@ -150,7 +211,7 @@ static struct smx_softmax_out tile_out(const struct softmax_call *call,
 
 /* What the float32 engine answers, of rows side by side. */
 static enum smx_status run_f32(struct smx_context *context,
-                               const struct softmax_call *call,
+                               const struct smx_softmax_call *call,
                                const struct smx_logits *tile,
                                const struct smx_softmax_out *out,
                                struct smx_where *where)
@@ -160,18 +221,19 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     if (call->totals)
-        status = smx_f32_rows(context, tile, call->options->log, out->values,
+        status = smx_f32_rows(context, tile, call->options.log, out->values,
                               call->totals, call->workspace, where);
     smx_summarise(context, tile->data, tile->outer, tile->classes,
                   tile->temperature, call->totals, &summaries, call->workspace);
     if (out->values && !call->totals)
-        status = smx_f32_rows(context, tile, call->options->log, out->values,
+        status = smx_f32_rows(context, tile, call->options.log, out->values,
                               NULL, call->workspace, where);
     return status;
 }
 
 /* And all else. */
-static void run_dd(struct smx_context *context, const struct softmax_call *call,
+static void run_dd(struct smx_context *context,
+                   const struct smx_softmax_call *call,
                    const struct smx_logits *tile, struct smx_softmax_out out)
 {
     if (call->f32)
@@ -181,13 +243,13 @@ static void run_dd(struct smx_context *context, const struct softmax_call *call,
     if (call->f32)
         out.argmax = NULL;
     if (out.values || wants_summaries(&out))
-        smx_dd_softmax(context, tile, call->maxima, call->options->log, &out);
+        smx_dd_softmax(context, tile, call->maxima, call->options.log, &out);
 }
 
 /* First the one that does not write values, which may take the logits' place.
  */
 static enum smx_status run_engines(struct smx_context *context,
-                                   const struct softmax_call *call,
+                                   const struct smx_softmax_call *call,
                                    const struct smx_logits *tile,
                                    const struct smx_softmax_out *out,
                                    struct smx_where *where)
@@ -200,7 +262,7 @@ static enum smx_status run_engines(struct smx_context *context,
 }
 
 static enum smx_status run_softmax_tile(struct smx_context *context,
-                                        const struct softmax_call *call,
+                                        const struct smx_softmax_call *call,
                                         size_t first, size_t count,
                                         struct smx_where *where)
 {
@@ -218,13 +280,13 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
         smx_load_logits(context, z, first, count, call->copy);
         tile.data = call->copy;
     }
-    if (call->order)
-        smx_top_find(context, &tile, call->options->top_k, call->order);
+    if (call->picks)
+        pick(context, call, &tile, first);
     status = run_engines(context, call, &tile, &out, where);
-    if (call->order)
-        put_top(call, first, count);
+    if (call->picks)
+        store_picked(call, first, count);
     else if (out.values && smx_rows_moved(z))
-        smx_store_rows(context, z, out.values, first, count, call->out->values);
+        smx_store_rows(context, z, out.values, first, count, call->out.values);
     return status;
 }
 
@@ -233,42 +295,76 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
 /* Nothing may be written before every logit has been looked at. Where nothing
  * but values in place are wanted the float32 engine does that by the way. */
 static enum smx_status scan_logits(struct smx_context *context,
-                                   struct softmax_call *call,
+                                   struct smx_softmax_call *call,
                                    struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
     if (call->f32 && call->most == call->rows && !call->loaded &&
-        !call->options->top_k && !wants_summaries(call->out) &&
-        call->out->values)
+        !call->picked && !wants_summaries(&call->out) && call->out.values)
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     return smx_rows_scan_maxima(context, z, &call->maxima, where);
 }
 
-static enum smx_status softmax_of(struct smx_context *context,
-                                  struct softmax_call *call,
-                                  struct smx_where *where)
+static enum smx_status run_tiles(struct smx_context *context,
+                                 const struct smx_softmax_call *call,
+                                 struct smx_where *where)
 {
-    const struct smx_logits *logits = call->logits;
-    call->rows = smx_rows_count(logits);
-    call->f32_sums = logits->dtype == SMX_FLOAT32 && !logits->softcap;
-    call->f32 =
-        call->f32_sums || (logits->dtype == SMX_FLOAT32 &&
-                           !call->options->log && smx_cap_of(logits).possible);
-    call->loaded = smx_load_needed(logits);
-    if (call->rows == 0)
-        return SMX_OK;
-    enum smx_status status = allocate_softmax(call);
-    if (!status)
-        status = scan_logits(context, call, where);
+    enum smx_status status = SMX_OK;
     for (size_t r = 0; r < call->rows && !status; r += call->most) {
         size_t left = call->rows - r;
         status = run_softmax_tile(context, call, r,
                                   left < call->most ? left : call->most, where);
     }
-    release(call);
     return status;
+}
+
+void smx_softmax_answer(struct smx_context *context,
+                        struct smx_softmax_call *call)
+{
+    run_tiles(context, call, NULL);
+}
+
+static enum smx_status softmax_of(struct smx_context *context,
+                                  struct smx_softmax_call *call,
+                                  struct smx_where *where)
+{
+    enum smx_status status = smx_softmax_open(call);
+    if (!status && call->rows)
+        status = scan_logits(context, call, where);
+    if (!status)
+        status = run_tiles(context, call, where);
+    smx_softmax_close(call);
+    return status;
+}
+
+/* ---- what is wrong with the options ---------------------------------------
+ */
+
+static enum smx_status check_chosen(const struct smx_softmax_call *call,
+                                    struct smx_where *where)
+{
+    const struct smx_softmax_options *options = &call->options;
+    const struct smx_logits *z = call->logits;
+    size_t count = options->chosen_count;
+    if (!options->chosen && count == 0)
+        return call->out.rank
+                   ? smx_blame(SMX_EARGUMENT, where, SMX_FIELD_RANK, 0)
+                   : SMX_OK;
+    if (count == 0)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_CHOSEN_COUNT, 0);
+    size_t lists = options->chosen_each_row ? smx_rows_count(z) : 1, all;
+    if (__builtin_mul_overflow(count, lists, &all) ||
+        all > PTRDIFF_MAX / sizeof(int64_t))
+        return smx_blame(SMX_EOVERFLOW, where, SMX_FIELD_CHOSEN_COUNT, 0);
+    if (options->top_k || (!options->chosen && all))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_CHOSEN, 0);
+    for (size_t i = 0; i < all; i++)
+        if (options->chosen[i] < 0 ||
+            (uint64_t)options->chosen[i] >= z->classes)
+            return smx_blame(SMX_ELABEL, where, SMX_FIELD_CHOSEN, i);
+    return SMX_OK;
 }
 
 enum smx_status smx_softmax(struct smx_context *context,
@@ -278,17 +374,17 @@ enum smx_status smx_softmax(struct smx_context *context,
                             struct smx_where *where)
 {
     struct smx_logits z = {0};
-    struct smx_softmax_options how = {0};
-    struct smx_softmax_out wanted;
-    struct softmax_call call = {.logits = &z, .options = &how, .out = &wanted};
+    struct smx_softmax_call call = {.logits = &z};
     enum smx_status status = smx_where_begin(where);
     if (!status)
         status = smx_read_logits(logits, &z, where);
     if (!status)
-        status = smx_read_options(options, &how, where);
+        status = smx_read_options(options, &call.options, where);
     if (!status)
-        status = smx_read_softmax_out(out, &wanted, where);
-    if (!status && how.top_k > z.classes)
+        status = smx_read_softmax_out(out, &call.out, where);
+    if (!status && call.options.top_k > z.classes)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
+    if (!status)
+        status = check_chosen(&call, where);
     return status ? status : softmax_of(context, &call, where);
 }

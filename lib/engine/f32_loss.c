@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/beside.h"
 #include "api/criterion.h"
 #include "load.h"
 #include "loss_call.h"
@@ -326,7 +327,7 @@ static bool scan_loss_operands(struct smx_context *context,
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
-    if (!z->mask && !smx_loss_summarises(call) &&
+    if (!z->mask && !smx_loss_summarises(call) && !call->beside->wanted &&
         (!call->gradients || (!at_once(call) && call->most == call->all)))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
@@ -350,6 +351,8 @@ static enum smx_status run_f32_loss(struct smx_context *context,
         goto out;
     count(call);
     call->nonfinite = !scan_loss_operands(context, call);
+    if (!call->nonfinite)
+        smx_beside_answer(context, call->beside);
     for (size_t r = 0; r < call->all && !call->nonfinite; r += call->most)
         run_loss_tile(context, call, r);
     if (call->out && !call->nonfinite)
@@ -377,7 +380,7 @@ static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
 bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_criterion *criterion, const float *upstream,
                   float *gradient, const struct smx_loss_out *out,
-                  enum smx_status *status)
+                  struct smx_beside *beside, enum smx_status *status)
 {
     struct smx_logits last = *logits; /* as if the class axis were */
     last.outer = smx_rows_count(logits);
@@ -393,6 +396,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                  .asked = criterion,
                                  .criterion = *criterion,
                                  .out = out,
+                                 .beside = beside,
                                  .upstreams = upstream,
                                  .gradients = gradient,
                                  .all = last.outer,

@@ -6,9 +6,12 @@
 
 #include "api/context.h"
 
+struct smx_beside;
+
 /**
  * Loss, and the gradient where that is not NULL, as smx_loss and smx_gradient
- * have them. out may be NULL with a gradient. The sizes have been checked.
+ * have them. out may be NULL with a gradient; beside: opened for it. The sizes
+ * have been checked.
  *
  * @return false when the operands are not plain or one of them is to be
  *         refused; nothing is written, and the long way will say which.
@@ -17,7 +20,7 @@
 bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_criterion *criterion, const float *upstream,
                   float *gradient, const struct smx_loss_out *out,
-                  enum smx_status *status);
+                  struct smx_beside *beside, enum smx_status *status);
 
 /** Whether smx_f32_loss computes this, short of what only its first sweep
  * finds out. */

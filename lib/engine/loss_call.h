@@ -34,11 +34,14 @@ struct smx_grad { /* d_c = factor exp(z_c - reference) - share v_c */
 
 #define SMX_NO_TOP SIZE_MAX
 
+struct smx_beside;
+
 struct smx_loss_call {
     const struct smx_kernels *kernels;
     const struct smx_logits *logits;
     const struct smx_criterion *asked;
     const struct smx_loss_out *out;
+    struct smx_beside *beside;
     size_t all; /* rows */
     size_t classes, chunks;
     double keep, share; /* of the label: 1 - e; of every class: e / C */

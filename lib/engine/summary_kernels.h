@@ -8,6 +8,7 @@
 #ifndef SMX_SUMMARY_KERNELS_H
 #define SMX_SUMMARY_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@ struct smx_summary_kernels {
 
     /** Index of the first that is above a bound; n: none is. */
     size_t (*first_above)(const float *x, size_t n, float bound);
+
+    /** How many of x, at most a chunk, are above a bound, or with ties at
+     *  least it. */
+    size_t (*count_above)(const float *x, size_t n, float bound, bool ties);
+    size_t (*count_above_double)(const double *x, size_t n, double bound,
+                                 bool ties);
 
     /** Of a chunk; e = exp2((x - max) scale / 16), relative error 2^-28.6. */
     struct smx_moments (*moments)(const float *x, size_t n, double max,

@@ -67,6 +67,60 @@ static size_t first_max(const float *x, size_t n, float *max)
     return i;
 }
 
+/* Lanes count down from 0, as true is -1. */
+INLINE size_t count_floats(const float *x, size_t n, float bound, bool ties)
+{
+    vi counts[2] = {{0}};
+    int32_t lanes[FLOATS];
+    size_t i = 0, count = 0;
+    for (; n - i >= 2 * FLOATS; i += 2 * FLOATS)
+        EACH (v, 2) {
+            vf z = vf_load(x + i + v * FLOATS);
+            counts[v] +=
+                ties ? (vi)(z >= vf_all(bound)) : (vi)(z > vf_all(bound));
+        }
+    counts[0] += counts[1];
+    memcpy(lanes, counts, sizeof lanes);
+    EACH (l, FLOATS)
+        count -= (size_t)lanes[l];
+    for (; i < n; i++)
+        count += ties ? x[i] >= bound : x[i] > bound;
+    return count;
+}
+
+static size_t count_above(const float *x, size_t n, float bound, bool ties)
+{
+    return ties ? count_floats(x, n, bound, true)
+                : count_floats(x, n, bound, false);
+}
+
+INLINE size_t count_doubles(const double *x, size_t n, double bound, bool ties)
+{
+    vl counts[2] = {{0}};
+    int64_t lanes[LANES];
+    size_t i = 0, count = 0;
+    for (; n - i >= 2 * LANES; i += 2 * LANES)
+        EACH (v, 2) {
+            vd z = vd_load(x + i + v * LANES);
+            counts[v] +=
+                ties ? (vl)(z >= vd_all(bound)) : (vl)(z > vd_all(bound));
+        }
+    counts[0] += counts[1];
+    memcpy(lanes, counts, sizeof lanes);
+    EACH (l, LANES)
+        count -= (size_t)lanes[l];
+    for (; i < n; i++)
+        count += ties ? x[i] >= bound : x[i] > bound;
+    return count;
+}
+
+static size_t count_above_double(const double *x, size_t n, double bound,
+                                 bool ties)
+{
+    return ties ? count_doubles(x, n, bound, true)
+                : count_doubles(x, n, bound, false);
+}
+
 struct lanes {
     vd below[VECS], equal[VECS], moment[VECS];
 };
@@ -299,6 +353,8 @@ static void narrow_order(const float *x, size_t rows, size_t classes, size_t k,
 const struct smx_summary_kernels TIER(summary_kernels) = {
     .first_max = first_max,
     .first_above = first_above,
+    .count_above = count_above,
+    .count_above_double = count_above_double,
     .moments = moments,
     .narrow_first_max = narrow_first_max,
     .narrow_moments = narrow_moments,

@@ -144,6 +144,28 @@ static enum smx_status do_top_k(void)
                        NULL);
 }
 
+static enum smx_status do_chosen(void)
+{
+    static const int64_t chosen[TOP] = {4, 0, 4, 129, 7};
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .values = call.out.values,
+                                  .rank = call.out.indices};
+
+    return smx_softmax(call.context, &call.logits,
+                       OPTIONS(.chosen = chosen, .chosen_count = TOP), &out,
+                       NULL);
+}
+
+static enum smx_status do_loss_beside(void)
+{
+    struct smx_loss_out out = {.size = sizeof out,
+                               .loss = call.out.rows,
+                               .rank = call.out.indices,
+                               .log_probabilities = call.out.values};
+
+    return smx_loss(call.context, &call.logits, &call.criterion, &out, NULL);
+}
+
 static enum smx_status do_loss(void)
 {
     struct smx_loss_out out = {.size = sizeof out,
@@ -213,6 +235,21 @@ static void top_k_without_memory(void **state)
 {
     (void)state;
     exhaust(do_top_k);
+}
+
+static void chosen_without_memory(void **state)
+{
+    (void)state;
+    exhaust(do_chosen);
+}
+
+static void loss_beside_without_memory(void **state)
+{
+    (void)state;
+    exhaust(do_loss_beside);
+    call.logits.softcap = 1e9; /* in double-double */
+    exhaust(do_loss_beside);
+    call.logits.softcap = 0;
 }
 
 static void loss_without_memory(void **state)
@@ -319,7 +356,9 @@ int main(void)
         cmocka_unit_test(softmax_with_options_without_memory),
         cmocka_unit_test(summaries_without_memory),
         cmocka_unit_test(top_k_without_memory),
+        cmocka_unit_test(chosen_without_memory),
         cmocka_unit_test(loss_without_memory),
+        cmocka_unit_test(loss_beside_without_memory),
         cmocka_unit_test(gradient_without_memory),
         cmocka_unit_test(vjp_without_memory),
         cmocka_unit_test(softcap_needs_no_memory),

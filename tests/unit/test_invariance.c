@@ -262,7 +262,8 @@ static void softmax_answers_each_question_alone(void **state)
 
 struct losses {
     double loss[MOST_ROWS], gradient[MOST], lse[MOST_ROWS];
-    int64_t argmax[MOST_ROWS];
+    double entropy[MOST_ROWS], logs[MOST];
+    int64_t argmax[MOST_ROWS], rank[MOST_ROWS];
     double accuracy;
 };
 
@@ -320,6 +321,9 @@ static void lose(struct smx_context *context, const struct smx_logits *logits,
         out.logsumexp = a->lse;
         out.argmax = a->argmax;
         out.accuracy = &a->accuracy;
+        out.entropy = a->entropy;
+        out.log_probabilities = a->logs;
+        out.rank = k->labels ? a->rank : NULL;
     }
     assert_status(
         smx_gradient(context, logits, k, NULL, a->gradient, &out, NULL),
@@ -334,6 +338,24 @@ static void expect_losses(const struct smx_logits *logits)
     same(logits, alone.gradient, beside.gradient, rows * logits->classes);
     assert_memory_equal(plain.argmax, beside.argmax, rows * sizeof(int64_t));
     same(logits, plain.lse, beside.lse, rows);
+    same(logits, plain.entropy, beside.entropy, rows);
+    same(logits, plain.logs, beside.logs, rows * logits->classes);
+}
+
+/* How many classes come before the label. */
+static void expect_ranks(const struct smx_logits *logits)
+{
+    for (size_t r = 0; r < logits->outer; r++) {
+        const size_t n = logits->classes, y = (size_t)labels[r];
+        int64_t before = labels[r] == -100 ? -1 : 0;
+
+        for (size_t c = 0; labels[r] != -100 && c < n; c++) {
+            double x = at(logits, z, r * n + c), own = at(logits, z, r * n + y);
+
+            before += x > own || (x == own && c < y);
+        }
+        assert_int_equal(beside.rank[r], before);
+    }
 }
 
 static double hits(const struct smx_logits *logits)
@@ -390,6 +412,8 @@ static void try_criterion(struct smx_context *context,
     expect_losses(logits);
     if (k.labels)
         assert_true(beside.accuracy == hits(logits));
+    if (k.labels)
+        expect_ranks(logits);
     other_way.mask = ones;
     lose(context, &other_way, &k, true, &beside);
     expect_losses(logits);
@@ -403,6 +427,7 @@ static void try_criterion(struct smx_context *context,
     other_way.inner = logits->outer;
     lose(context, &other_way, &k, true, &beside);
     turn(logits, beside.gradient);
+    turn(logits, beside.logs);
     expect_losses(logits);
     k = criterion_of(kind, targets);
     with_holes(context, *logits, &k);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "beside.h"
+
+#include "arguments.h"
+
+enum smx_status smx_beside_open(struct smx_beside *beside,
+                                const struct smx_logits *logits,
+                                const struct smx_criterion *criterion,
+                                const struct smx_loss_out *out,
+                                struct smx_where *where)
+{
+    enum smx_status status = SMX_OK;
+    if (out->rank && smx_rows_count(logits) && !criterion->labels)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_RANK, 0);
+    beside->values = (struct smx_softmax_call){
+        .logits = logits,
+        .options.log = true,
+        .out = {.values = out->log_probabilities, .entropy = out->entropy}};
+    beside->ranks =
+        (struct smx_softmax_call){.logits = logits,
+                                  .options = {.chosen = criterion->labels,
+                                              .chosen_count = 1,
+                                              .chosen_each_row = true},
+                                  .out.rank = out->rank,
+                                  .ignore = criterion->ignore,
+                                  .ignore_index = criterion->ignore_index};
+    if (out->log_probabilities || out->entropy)
+        status = smx_softmax_open(&beside->values);
+    if (!status && out->rank)
+        status = smx_softmax_open(&beside->ranks);
+    beside->wanted = out->log_probabilities || out->entropy || out->rank;
+    return status;
+}
+
+void smx_beside_answer(struct smx_context *context, struct smx_beside *beside)
+{
+    if (beside->values.most)
+        smx_softmax_answer(context, &beside->values);
+    if (beside->ranks.most)
+        smx_softmax_answer(context, &beside->ranks);
+}
+
+void smx_beside_close(struct smx_beside *beside)
+{
+    smx_softmax_close(&beside->values);
+    smx_softmax_close(&beside->ranks);
+}

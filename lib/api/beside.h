@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/** What a loss is asked for that a softmax answers: entropy,
+ *  log-probabilities, the labels' ranks. All its memory is there before
+ * anything is written, and its answers before the gradient may take the logits'
+ * place.
+ */
+#ifndef SMX_BESIDE_H
+#define SMX_BESIDE_H
+
+#include "softmax_call.h"
+
+struct smx_beside {
+    bool wanted;
+    struct smx_softmax_call values, ranks; /* ranks are of other classes */
+};
+
+/** SMX_EARGUMENT: ranks without labels; SMX_ENOMEM. To be
+ *  closed either way. */
+enum smx_status smx_beside_open(struct smx_beside *beside,
+                                const struct smx_logits *logits,
+                                const struct smx_criterion *criterion,
+                                const struct smx_loss_out *out,
+                                struct smx_where *where);
+
+/** Of operands that have been checked, each element. */
+void smx_beside_answer(struct smx_context *context, struct smx_beside *beside);
+
+void smx_beside_close(struct smx_beside *beside);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/** A softmax in three steps, so that a loss can be asked for one as well: all
+ *  its memory, then its answers, which cannot fail, then its end. */
+#ifndef SMX_SOFTMAX_CALL_H
+#define SMX_SOFTMAX_CALL_H
+
+#include "api/context.h"
+#include "engine/rows.h"
+
+struct smx_softmax_call {
+    const struct smx_logits *logits;
+    struct smx_softmax_options options;
+    struct smx_softmax_out out;
+    bool ignore; /* a chosen class that is ignore_index has rank -1 */
+    int64_t ignore_index;
+
+    size_t rows, most; /* of all, and of a tile */
+    bool f32;          /* the float32 engine computes the values */
+    bool f32_sums;     /* and log-sum-exp and entropy */
+    bool loaded;
+    size_t picked; /* classes a row that are asked for by name or by rank */
+    struct smx_dd *maxima; /* smx_rows_scan_maxima; NULL: none */
+    void *copy;            /* logits that were loaded */
+    void *values;          /* of a tile, where they do not stay */
+    void *workspace;       /* of the float32 engine, or of the ranks */
+    double *totals;        /* of a tile, see smx_f32_rows; NULL: not asked */
+    int64_t *picks;        /* of a tile: the classes picked */
+    int64_t *ranks;        /* of a tile: theirs */
+};
+
+/** Of operands that have been checked, short of the logits' elements, and of
+ *  logits, ignore, options and out. SMX_ENOMEM or SMX_OK; to be closed either
+ *  way. */
+enum smx_status smx_softmax_open(struct smx_softmax_call *call);
+
+/** Of logits that have been looked at. */
+void smx_softmax_answer(struct smx_context *context,
+                        struct smx_softmax_call *call);
+
+void smx_softmax_close(struct smx_softmax_call *call);
+
+#endif
