@@ -177,9 +177,9 @@ static void store_picked(const struct smx_softmax_call *call, size_t first,
 }
 
 /* Before values may take the logits' place. */
-static void pick(struct smx_context *context,
-                 const struct smx_softmax_call *call,
-                 const struct smx_logits *tile, size_t first)
+static void pick_classes(struct smx_context *context,
+                         const struct smx_softmax_call *call,
+                         const struct smx_logits *tile, size_t first)
 {
     if (call->options.top_k)
         smx_top_find(context, tile, call->picked, call->picks);
@@ -281,7 +281,7 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
         tile.data = call->copy;
     }
     if (call->picks)
-        pick(context, call, &tile, first);
+        pick_classes(context, call, &tile, first);
     status = run_engines(context, call, &tile, &out, where);
     if (call->picks)
         store_picked(call, first, count);

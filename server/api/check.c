@@ -4,6 +4,7 @@
 
 #include "../number/number.h"
 #include "members.h"
+#include "outputs.h"
 
 static const char *type_name(enum tensor_type type)
 {
@@ -98,12 +99,12 @@ static bool check_logits(struct request *request, struct problem *problem)
         if (i < request->axis)
             request->outer *= logits->shape[i];
         else if (i == request->axis)
-            request->classes = logits->shape[i];
+            request->class_count = logits->shape[i];
         else
             request->inner *= logits->shape[i];
     }
     request->rows = request->outer * request->inner;
-    if (request->classes == 0)
+    if (request->class_count == 0)
         return problem_set(problem, 422, "/logits",
                            "logits: got 0 classes along axis %lld, must be at "
                            "least 1",
@@ -113,12 +114,66 @@ static bool check_logits(struct request *request, struct problem *problem)
 
 static bool check_top_k(const struct request *request, struct problem *problem)
 {
-    if ((uint64_t)request->top_k <= request->classes)
+    if ((uint64_t)request->top_k <= request->class_count)
         return true;
     return problem_set(problem, 422, "/top_k",
                        "top_k: got %lld, must be in [1, %zu], the number of "
                        "classes",
-                       (long long)request->top_k, request->classes);
+                       (long long)request->top_k, request->class_count);
+}
+
+/* ---- what is answered, and of which classes ----------------------------- */
+
+static bool refuse_beside(const char *name, const char *other,
+                          struct problem *problem)
+{
+    char pointer[32];
+    snprintf(pointer, sizeof pointer, "/%s", name);
+    return problem_set(problem, 422, pointer,
+                       "%s: got a value, must be absent beside %s", name,
+                       other);
+}
+
+static bool check_classes(struct request *request, struct problem *problem)
+{
+    const unsigned rank = 1u << OUTPUT_RANK;
+    if (request->classes.type == TENSOR_NONE)
+        return true;
+    if (request->top_k)
+        return refuse_beside("classes", "top_k", problem);
+    if (request->statistics_only && !(request->include & rank))
+        return refuse_beside(
+            "classes", "statistics_only unless include has \"rank\"", problem);
+    if (shape_picked(request) == 0)
+        return problem_set(problem, 422, "/classes",
+                           "classes: got %s, must be a list of at least one",
+                           request->classes.rank ? "none" : "a single value");
+    return true;
+}
+
+static bool check_statistics(struct request *request, struct problem *problem)
+{
+    if (!request->statistics_only)
+        return true;
+    if (request->top_k)
+        return refuse_beside("top_k", "statistics_only", problem);
+    return request->include ||
+           problem_set(problem, 422, "/include",
+                       "include: got nothing, must name what statistics_only "
+                       "is to answer");
+}
+
+/* The one output that some requests cannot give. */
+static bool check_include(struct request *request, struct problem *problem)
+{
+    const struct output_kind *rank = &output_kinds[OUTPUT_RANK];
+    if (!(request->include & 1u << OUTPUT_RANK) ||
+        output_possible(rank, request))
+        return true;
+    return problem_set(
+        problem, 422, "/include",
+        "include: got \"%s\", must be asked for with %s", rank->name,
+        request->operation == OPERATION_SOFTMAX ? "classes" : "labels");
 }
 
 /* ---- the other tensors -------------------------------------------------- */
@@ -165,7 +220,8 @@ bool request_check(struct request *request, struct problem *problem)
     bool loss = request_task(request) & (TASK_LOSS | TASK_LOSS_GRADIENT);
     return check_task(request, problem) && check_logits(request, problem) &&
            check_tensor_types(request, problem) &&
-           check_top_k(request, problem) &&
+           check_top_k(request, problem) && check_classes(request, problem) &&
+           check_statistics(request, problem) &&
            (!loss || check_criterion(request, problem)) &&
-           check_shapes(request, problem);
+           check_include(request, problem) && check_shapes(request, problem);
 }

@@ -56,6 +56,8 @@ const struct member members[] = {
            .criterion = true),
     TENSOR(weights, LOSSES, FLOAT, CLASSES, SMX_FIELD_WEIGHTS),
     TENSOR(mask, ALL, BOOL, MASK, NO_FIELD),
+    TENSOR(classes, SOFTMAXES, INT64, CHOSEN, SMX_FIELD_CHOSEN,
+           .chooses = true),
     TENSOR(upstream, GRADIENTS, FLOAT, UPSTREAM, SMX_FIELD_UPSTREAM),
     OPTION(axis, ALL, INTEGER, .rule = "an integer in [-rank, rank) of logits",
            ANY_INTEGER),
@@ -65,6 +67,7 @@ const struct member members[] = {
     OPTION(log, SOFTMAXES, BOOL, .rule = "true or false"),
     OPTION(top_k, SOFTMAXES, INTEGER, .rule = "an integer in [1, classes]",
            .least = 1, .most = 0x1p63),
+    OPTION(statistics_only, SOFTMAXES, BOOL, .rule = "true or false"),
     OPTION(ignore_index, LOSSES, INTEGER, .rule = "an integer", ANY_INTEGER),
     OPTION(label_smoothing, LOSSES, NUMBER, .rule = "a number in [0, 1]",
            .least = 0, .most = 1),
@@ -154,7 +157,7 @@ static bool choose_name(const struct member *member, const char *name,
 static bool may_include(const struct request *request,
                         const struct output_kind *kind)
 {
-    return kind->included && kind->tasks & operation_tasks(request->operation);
+    return kind->included & operation_tasks(request->operation);
 }
 
 bool member_add_output(const struct request *request, const char *name,

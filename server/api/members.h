@@ -33,6 +33,7 @@ struct member {
     bool required;        /* null does not stand for absent */
     bool usual;           /* part of a plain request: for metadata */
     bool criterion;       /* a loss needs exactly one of these */
+    bool chooses;         /* says what to answer, as an option would */
 
     /* of an option */
     const char *rule;         /* of an integer, a number, a truth value:

@@ -200,7 +200,7 @@ static bool call_ready(void *cls, struct work *work, struct problem *problem)
         return false;
     *work = (struct work){
         .rows = request->rows,
-        .classes = request->classes,
+        .classes = request->class_count,
         .elements = request_elements(request),
     };
     return true;

@@ -3,9 +3,23 @@
 
 #include <string.h>
 
-static bool has_top_k(const struct request *request)
+static bool has_values(const struct request *request)
 {
-    return request->top_k > 0;
+    return !request->statistics_only;
+}
+
+static bool has_indices(const struct request *request)
+{
+    return request->top_k > 0 && !request->statistics_only;
+}
+
+/* Of the classes chosen, of the labels of a loss. */
+static bool has_ranked(const struct request *request)
+{
+    const struct tensor *of = request->operation == OPERATION_SOFTMAX
+                                  ? &request->classes
+                                  : &request->labels;
+    return of->type != TENSOR_NONE;
 }
 
 enum {
@@ -15,13 +29,17 @@ enum {
 
 const struct output_kind output_kinds[OUTPUT_COUNT] = {
     [OUTPUT_PROBABILITIES] = {"probabilities", TASK_SOFTMAX, TENSOR_NONE,
-                              SHAPE_TOP_K, .in_place = true},
-    [OUTPUT_LOG_PROBABILITIES] = {"log_probabilities", TASK_LOG_SOFTMAX,
-                                  TENSOR_NONE, SHAPE_TOP_K, .in_place = true},
-    [OUTPUT_INDICES] = {"indices", ANY_SOFTMAX, TENSOR_INT64, SHAPE_TOP_K,
-                        .given = has_top_k},
+                              SHAPE_VALUES, .in_place = TASK_SOFTMAX,
+                              .given = has_values},
+    [OUTPUT_LOG_PROBABILITIES] = {"log_probabilities",
+                                  TASK_LOG_SOFTMAX | ANY_LOSS, TENSOR_NONE,
+                                  SHAPE_VALUES, .in_place = TASK_LOG_SOFTMAX,
+                                  .included = ANY_LOSS, .given = has_values},
+    [OUTPUT_INDICES] = {"indices", ANY_SOFTMAX, TENSOR_INT64, SHAPE_VALUES,
+                        .given = has_indices},
     [OUTPUT_GRADIENT] = {"gradient", TASK_LOSS_GRADIENT | TASK_PRODUCT,
-                         TENSOR_NONE, SHAPE_LOGITS, .in_place = true},
+                         TENSOR_NONE, SHAPE_LOGITS,
+                         .in_place = TASK_LOSS_GRADIENT | TASK_PRODUCT},
     [OUTPUT_JACOBIAN] = {"jacobian", TASK_JACOBIAN, TENSOR_NONE,
                          .shape = SHAPE_JACOBIAN},
     [OUTPUT_LOSS] = {"loss", ANY_LOSS, TENSOR_NONE, .shape = SHAPE_LOSS},
@@ -29,13 +47,15 @@ const struct output_kind output_kinds[OUTPUT_COUNT] = {
                         .shape = SHAPE_SCALAR},
     [OUTPUT_ROWS] = {"rows", ANY_LOSS, TENSOR_INT64, .shape = SHAPE_SCALAR},
     [OUTPUT_LOGSUMEXP] = {"logsumexp", ANY_SOFTMAX | ANY_LOSS, TENSOR_NONE,
-                          SHAPE_ROWS, .included = true},
-    [OUTPUT_ENTROPY] = {"entropy", ANY_SOFTMAX, TENSOR_NONE, SHAPE_ROWS,
-                        .included = true},
+                          SHAPE_ROWS, .included = ANY_SOFTMAX | ANY_LOSS},
+    [OUTPUT_ENTROPY] = {"entropy", ANY_SOFTMAX | ANY_LOSS, TENSOR_NONE,
+                        SHAPE_ROWS, .included = ANY_SOFTMAX | ANY_LOSS},
     [OUTPUT_ARGMAX] = {"argmax", ANY_SOFTMAX | ANY_LOSS, TENSOR_INT64,
-                       SHAPE_ROWS, .included = true},
+                       SHAPE_ROWS, .included = ANY_SOFTMAX | ANY_LOSS},
     [OUTPUT_ACCURACY] = {"accuracy", ANY_LOSS, TENSOR_FLOAT64, SHAPE_SCALAR,
-                         .included = true},
+                         .included = ANY_LOSS},
+    [OUTPUT_RANK] = {"rank", ANY_SOFTMAX | ANY_LOSS, TENSOR_INT64, SHAPE_RANK,
+                     .included = ANY_SOFTMAX | ANY_LOSS, .given = has_ranked},
 };
 
 _Static_assert(OUTPUT_COUNT <= sizeof(unsigned) * 8,
@@ -69,5 +89,6 @@ bool output_possible(const struct output_kind *kind,
 bool output_given(const struct output_kind *kind, const struct request *request)
 {
     return output_possible(kind, request) &&
-           (!kind->included || request->include & 1u << output_id(kind));
+           (!(kind->included & request_task(request)) ||
+            request->include & 1u << output_id(kind));
 }

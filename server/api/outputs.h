@@ -15,8 +15,9 @@ struct output_kind {
     unsigned tasks;        /* bits of enum task: who gives it */
     enum tensor_type type; /* TENSOR_NONE: the one that dtype names */
     enum shape_kind shape;
-    bool included; /* only where "include" names it */
-    bool in_place; /* computed where the logits are, unless top_k is given */
+    unsigned included; /* bits likewise: only where "include" names it */
+    unsigned in_place; /* likewise: computed where the logits are, unless only
+                          some classes are answered */
     bool (*given)(const struct request *request); /* NULL: always */
 };
 

@@ -56,6 +56,7 @@ enum output_id {
     OUTPUT_ENTROPY,
     OUTPUT_ARGMAX,
     OUTPUT_ACCURACY,
+    OUTPUT_RANK,
     OUTPUT_COUNT
 };
 
@@ -63,7 +64,7 @@ struct request {
     enum operation operation;
 
     /* tensors; TENSOR_NONE while absent */
-    struct tensor logits, labels, targets, weights, mask, upstream;
+    struct tensor logits, labels, targets, weights, mask, upstream, classes;
 
     /* options, with the defaults of the contract after request_init */
     int64_t axis;                 /* -1; after request_check in [0, rank) */
@@ -73,6 +74,7 @@ struct request {
     double softcap;               /* 0: none */
     bool log;                     /* false */
     int64_t top_k;                /* 0: none */
+    bool statistics_only;         /* false */
     unsigned include;             /* a bit for each output_id */
     int64_t ignore_index;         /* -100 */
     double label_smoothing;       /* 0 */
@@ -85,7 +87,7 @@ struct request {
     bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
 
     /* after request_check */
-    size_t outer, classes, inner, rows; /* rows = outer * inner */
+    size_t outer, class_count, inner, rows; /* rows = outer * inner */
 };
 
 /** One named output: a tensor (rank 0: a scalar). */
@@ -146,7 +148,7 @@ bool request_set_query(struct request *request, const struct head *head,
  * ranks and shapes, axis, top_k ... Each tensor must have its type by then (see
  * reader_settle): INT64 labels, BOOL mask, the others as dtype says. labels and
  * upstream of a single row have rank 0. After it, axis is in [0, rank) and
- * outer, classes, inner and rows are set.
+ * outer, class_count, inner and rows are set.
  */
 bool request_check(struct request *request, struct problem *problem);
 

@@ -26,7 +26,7 @@ static struct smx_logits logits_of(const struct request *request)
         .data = data_of(&request->logits),
         .dtype = request->dtype,
         .outer = request->inner ? request->outer : 0,
-        .classes = request->classes,
+        .classes = request->class_count,
         .inner = request->inner,
         .temperature = request->temperature,
         .softcap = request->softcap,
@@ -75,7 +75,7 @@ static bool add_output(struct request *request, const struct output_kind *kind,
     int rank = request_shape(request, kind->shape, shape);
     output->name = kind->name;
     output->tensor = (struct tensor){.budget = request->logits.budget};
-    if (kind->in_place && !request->top_k) {
+    if (kind->in_place & request_task(request) && !shape_picked(request)) {
         outputs->in_place = &output->tensor;
         outputs->data[output_id(kind)] = data_of(&request->logits);
         return true;
@@ -116,6 +116,16 @@ static const struct member *member_of(enum smx_field field)
     return &members[i];
 }
 
+static bool refuse_class(const struct request *request, size_t index,
+                         const char *pointer, struct problem *problem)
+{
+    return problem_set(problem, 422, pointer,
+                       "classes: got %" PRId64 ", must be in [0, %zu), the "
+                       "classes of a row",
+                       ((const int64_t *)request->classes.data)[index],
+                       request->class_count);
+}
+
 static bool refuse_label(const struct request *request, size_t index,
                          const char *pointer, struct problem *problem)
 {
@@ -127,7 +137,7 @@ static bool refuse_label(const struct request *request, size_t index,
                        "labels: got %" PRId64 "%s, must be in [0, %zu) or "
                        "ignore_index %" PRId64,
                        ((const int64_t *)labels->data)[index], row,
-                       request->classes, request->ignore_index);
+                       request->class_count, request->ignore_index);
 }
 
 static bool refuse_element(struct request *request,
@@ -138,6 +148,8 @@ static bool refuse_element(struct request *request,
     const struct tensor *tensor = member_tensor(request, member);
     char pointer[sizeof problem->pointer];
     tensor_pointer(tensor, member->name, where->index, pointer, sizeof pointer);
+    if (where->field == SMX_FIELD_CHOSEN)
+        return refuse_class(request, where->index, pointer, problem);
     if (tensor->type == TENSOR_INT64)
         return refuse_label(request, where->index, pointer, problem);
     return problem_set(problem, 422, pointer, "%s: got %s, must be finite%s",
@@ -183,6 +195,9 @@ static enum smx_status run_softmax(struct run *run)
         .size = sizeof options,
         .log = log,
         .top_k = (size_t)run->request->top_k,
+        .chosen = data_of(&run->request->classes),
+        .chosen_count = run->request->top_k ? 0 : shape_picked(run->request),
+        .chosen_each_row = run->request->classes.rank > 1,
     };
     const struct smx_softmax_out out = {
         .size = sizeof out,
@@ -192,6 +207,7 @@ static enum smx_status run_softmax(struct run *run)
         .logsumexp = run->data[OUTPUT_LOGSUMEXP],
         .entropy = run->data[OUTPUT_ENTROPY],
         .argmax = run->data[OUTPUT_ARGMAX],
+        .rank = run->data[OUTPUT_RANK],
     };
     return smx_softmax(run->compute, &run->logits, &options, &out, &run->where);
 }
@@ -208,6 +224,9 @@ static enum smx_status run_loss(struct run *run)
         .logsumexp = run->data[OUTPUT_LOGSUMEXP],
         .argmax = run->data[OUTPUT_ARGMAX],
         .accuracy = run->data[OUTPUT_ACCURACY],
+        .entropy = run->data[OUTPUT_ENTROPY],
+        .rank = run->data[OUTPUT_RANK],
+        .log_probabilities = run->data[OUTPUT_LOG_PROBABILITIES],
     };
     void *gradient = run->data[OUTPUT_GRADIENT];
     enum smx_status status =
@@ -252,11 +271,24 @@ static enum smx_status run_task(struct run *run)
     return SMX_EARGUMENT;
 }
 
+/* A count of a row's classes takes about as long as 64 times fewer
+ * probabilities. */
+static size_t count_elements(const struct request *request)
+{
+    size_t elements = request->logits.count, more;
+    if (__builtin_mul_overflow(elements / 64, shape_picked(request), &more) ||
+        __builtin_add_overflow(elements, more, &more))
+        return SIZE_MAX;
+    return more;
+}
+
 size_t request_elements(const struct request *request)
 {
     size_t elements = request->logits.count;
+    if (request->include & 1u << OUTPUT_RANK)
+        return count_elements(request);
     if (request_task(request) == TASK_JACOBIAN &&
-        __builtin_mul_overflow(elements, request->classes, &elements))
+        __builtin_mul_overflow(elements, request->class_count, &elements))
         return SIZE_MAX;
     return elements;
 }

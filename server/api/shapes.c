@@ -3,16 +3,27 @@
 
 #include <stdio.h>
 
-/* SHAPE_UPSTREAM and SHAPE_LOSS depend on the request: the kind they are. */
+/* Some kinds depend on the request: the kind they are. */
 static enum shape_kind settle_kind(const struct request *request,
                                    enum shape_kind kind)
 {
     if (kind == SHAPE_UPSTREAM)
         kind = request->of == OF_LOSS ? SHAPE_LOSS : SHAPE_LOGITS;
+    if (kind == SHAPE_RANK)
+        kind =
+            request->operation == OPERATION_SOFTMAX ? SHAPE_VALUES : SHAPE_ROWS;
     if (kind == SHAPE_LOSS)
         kind = request->reduction == SMX_REDUCTION_NONE ? SHAPE_ROWS
                                                         : SHAPE_SCALAR;
     return kind;
+}
+
+size_t shape_picked(const struct request *request)
+{
+    const struct tensor *classes = &request->classes;
+    if (request->top_k)
+        return (size_t)request->top_k;
+    return classes->rank > 0 ? classes->shape[classes->rank - 1] : 0;
 }
 
 int request_shape(const struct request *request, enum shape_kind kind,
@@ -24,16 +35,18 @@ int request_shape(const struct request *request, enum shape_kind kind,
     if (kind == SHAPE_SCALAR)
         return 0;
     if (kind == SHAPE_CLASSES) {
-        shape[0] = request->classes;
+        shape[0] = request->class_count;
         return 1;
     }
     for (int i = 0; i < logits->rank; i++)
-        if (kind != SHAPE_ROWS || i != request->axis)
+        if ((kind != SHAPE_ROWS && kind != SHAPE_CHOSEN) || i != request->axis)
             shape[rank++] = logits->shape[i];
-    if (kind == SHAPE_TOP_K && request->top_k)
-        shape[request->axis] = (size_t)request->top_k;
+    if (kind == SHAPE_VALUES && shape_picked(request))
+        shape[request->axis] = shape_picked(request);
+    if (kind == SHAPE_CHOSEN)
+        shape[rank++] = shape_picked(request);
     if (kind == SHAPE_JACOBIAN)
-        shape[rank++] = request->classes;
+        shape[rank++] = request->class_count;
     return rank;
 }
 
@@ -43,6 +56,7 @@ int shape_usual_rank(enum shape_kind kind)
     case SHAPE_SCALAR: /* where there are no scalars, an array of one */
     case SHAPE_ROWS:
     case SHAPE_CLASSES:
+    case SHAPE_CHOSEN:
     case SHAPE_LOSS:
     case SHAPE_UPSTREAM:
         return 1;
@@ -93,6 +107,8 @@ static const char *shape_words(enum shape_kind given, enum shape_kind settled)
         return "one for the whole loss";
     case SHAPE_CLASSES:
         return "one a class";
+    case SHAPE_CHOSEN:
+        return "a list a row";
     case SHAPE_ROWS:
         return given == SHAPE_ROWS ? "logits without the class axis"
                                    : "one a row";
@@ -109,15 +125,20 @@ bool shape_check(const struct request *request, const char *name,
     size_t shape[TENSOR_MAX_RANK];
     int rank = request_shape(request, kind, shape);
     bool per_class = kind == SHAPE_MASK && request->logits.rank > 1;
+    bool lists = kind == SHAPE_CHOSEN;
     if (rank == 0 && request->one_is_scalar && tensor->rank == 1 &&
         tensor->shape[0] == 1)
         tensor->rank = 0;
+    if (lists && tensor->rank == 1)
+        return true;
     if (shape_is(tensor, rank, shape) ||
-        (per_class && shape_is(tensor, 1, &request->classes)))
+        (per_class && shape_is(tensor, 1, &request->class_count)))
         return true;
     if (per_class)
         snprintf(or, sizeof or, ", or shape [%zu], one a class",
-                 request->classes);
+                 request->class_count);
+    if (lists && rank > 1)
+        snprintf(or, sizeof or, ", or one list for all");
     snprintf(pointer, sizeof pointer, "/%s", name);
     return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s%s",
                        name, shape_print(got, tensor->rank, tensor->shape),

@@ -13,9 +13,17 @@ enum shape_kind {
     SHAPE_MASK,     /* that of logits; [classes] is as good */
     SHAPE_LOSS,     /* one a row under the reduction none, else a scalar */
     SHAPE_UPSTREAM, /* that of what it multiplies: loss or softmax */
-    SHAPE_TOP_K,    /* that of logits; the class axis has top_k, if given */
+    SHAPE_VALUES,   /* that of logits; the class axis has as many as are
+                       answered */
+    SHAPE_RANK,     /* of a softmax that of its values, of a loss one a row */
+    SHAPE_CHOSEN,   /* of the rows, and as many classes as there are; a list
+                       alone is as good */
     SHAPE_JACOBIAN, /* that of logits and [classes] */
 };
+
+/** Classes that a row is answered of instead of all, the largest or those
+ *  chosen; 0: it is all. */
+size_t shape_picked(const struct request *request);
 
 /**
  * The shape that a kind is for this request, whose logits, axis and options

@@ -297,7 +297,7 @@ static bool infer_ready(void *call, struct work *work, struct problem *problem)
         !outputs_check(infer, problem))
         return false;
     *work = (struct work){.rows = request->rows,
-                          .classes = request->classes,
+                          .classes = request->class_count,
                           .elements = request_elements(request)};
     infer->ready = clock_ns();
     infer->ns[INFERENCE_INPUT] += infer->ready - start;

@@ -169,6 +169,19 @@ static bool option_set(void *cls, const char *name, const struct value *value)
     return request_set(setting->request, name, value, setting->problem);
 }
 
+/* Where only statistics are asked for by name, no more is computed. */
+static void settle_statistics(const struct message *message,
+                              struct request *request)
+{
+    bool statistics = message->output_count && request->include &&
+                      message->model->operation == OPERATION_SOFTMAX &&
+                      !shape_picked(request);
+    for (size_t i = 0; i < message->output_count; i++)
+        statistics &=
+            (message->output[i].kind->included & message->model->tasks) != 0;
+    request->statistics_only |= statistics;
+}
+
 bool inputs_apply_parameters(const struct message *message,
                              struct request *request, struct problem *problem)
 {
@@ -179,8 +192,9 @@ bool inputs_apply_parameters(const struct message *message,
         !value_each(parameters, option_set, &setting))
         return false;
     for (size_t i = 0; i < message->output_count; i++)
-        if (message->output[i].kind->included)
+        if (message->output[i].kind->included & message->model->tasks)
             request->include |= 1u << output_id(message->output[i].kind);
+    settle_statistics(message, request);
     return !message->model->log || request->log ||
            problem_set(problem, 400, NULL,
                        "log: got false, must be true for model %s",

@@ -323,6 +323,14 @@ static bool data_settle(struct message *message, size_t index,
     return true;
 }
 
+/* Of another model's answer: what it knows of the logits, not what it calls
+ * what it was asked for. */
+static bool is_operand(const struct model *model, const char *name)
+{
+    const struct member *member = model_input(model, name);
+    return member && !member->chooses;
+}
+
 static bool input_parse(struct message *message, const struct value *object,
                         size_t index, struct problem *problem)
 {
@@ -331,7 +339,7 @@ static bool input_parse(struct message *message, const struct value *object,
     if (!name_of(object, message->list, index, &input->name, problem))
         return false;
     input->unused = message_is_answer(message) && message->input_count > 1 &&
-                    !model_input(message->model, input->name);
+                    !is_operand(message->model, input->name);
     if (input->unused)
         return true;
     if (!datatype_parse(input, value_member(object, "datatype"), problem) ||

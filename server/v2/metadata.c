@@ -70,6 +70,13 @@ static bool describe_input(const struct model *model, const struct member *from,
     return model_takes(model, from);
 }
 
+/* As large as the logits, and there only when asked for. */
+static bool is_extra(const struct output_kind *output,
+                     const struct model *model)
+{
+    return output->shape == SHAPE_VALUES && output->included & model->tasks;
+}
+
 static bool describe_output(const struct model *model,
                             const struct output_kind *from,
                             const struct request *plain,
@@ -79,7 +86,7 @@ static bool describe_output(const struct model *model,
         .name = from->name,
         .type = output_usual_type(from),
         .rank = shape_usual_rank(from->shape),
-        .plain = output_possible(from, plain),
+        .plain = output_possible(from, plain) && !is_extra(from, model),
     };
     return model_gives(model, from);
 }

@@ -97,14 +97,15 @@ static const struct {
 } bad[] = {
     {"/softmax?temprature=2", "{\"logits\":[1]}", 422,
      "temprature: got an unknown query parameter, must be one of axis, "
-     "dtype, temperature, softcap, log, top_k, include, encoding\"}"},
+     "dtype, temperature, softcap, log, top_k, statistics_only, include, "
+     "encoding\"}"},
     {INFER("softmax") "?encoding=base64", "{" INPUTS "]}", 400,
      "encoding: got an unknown query parameter, must be one of axis, "
-     "dtype, temperature, softcap, log, top_k, include\"}"},
+     "dtype, temperature, softcap, log, top_k, statistics_only, include\"}"},
     {INFER("softmax"), "{" INPUTS "],\"parameters\":{\"encoding\":\"json\"}}",
      400,
      "encoding: got an unknown parameter, must be one of axis, "
-     "dtype, temperature, softcap, log, top_k, include"},
+     "dtype, temperature, softcap, log, top_k, statistics_only, include"},
     {"/softmax?logits=1", "{\"logits\":[1]}", 422,
      "logits: got an unknown query parameter, must be one of axis,"},
     {"/loss?top_k=1", "{\"logits\":[1],\"labels\":0}", 422,
@@ -139,7 +140,7 @@ static const struct {
      "\\\"float64\\\""},
     {"/softmax?include=argmax,accuracy", "{\"logits\":[1]}", 422,
      "include: got \\\"accuracy\\\", must be \\\"logsumexp\\\", "
-     "\\\"entropy\\\" or \\\"argmax\\\""},
+     "\\\"entropy\\\", \\\"argmax\\\" or \\\"rank\\\""},
     {"/gradient?of=softmax&reduction=sum", "{\"logits\":[1]}", 422,
      "reduction: got a value, must be absent while of is \\\"softmax\\\""},
     {"/softmax?top_k=%00", "{\"logits\":[1]}", 422,

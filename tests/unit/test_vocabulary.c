@@ -44,12 +44,14 @@ static void names_are_unique_for_each_task(void **state)
 static void every_operand_is_a_member(void **state)
 {
     (void)state;
-    for (int operand = SMX_FIELD_LOGITS; operand <= SMX_FIELD_UPSTREAM;
-         operand++) {
+    const enum smx_field operands[] = {SMX_FIELD_LOGITS,  SMX_FIELD_LABELS,
+                                       SMX_FIELD_TARGETS, SMX_FIELD_WEIGHTS,
+                                       SMX_FIELD_CHOSEN,  SMX_FIELD_UPSTREAM};
+    for (size_t o = 0; o < sizeof operands / sizeof *operands; o++) {
         int count = 0;
         for (size_t i = 0; i < member_count; i++)
             count += members[i].kind == MEMBER_TENSOR &&
-                     (int)members[i].field == operand;
+                     members[i].field == operands[o];
         assert_int_equal(count, 1);
     }
 }
@@ -145,7 +147,7 @@ static void specification_has_the_names_to_include(void **state)
             json_object_get(json_object_get(include, "items"), "enum");
         size_t count = 0;
         for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-            if (!output_kinds[i].included || !(output_kinds[i].tasks & tasks))
+            if (!(output_kinds[i].included & tasks))
                 continue;
             if (strcmp(json_string_value(json_array_get(names, count)),
                        output_kinds[i].name) != 0)

@@ -97,7 +97,7 @@ static void a_lone_tensor_of_any_name_is_the_logits(void **state)
                                     "},{\"name\":\"y\"," ROWS "}]}"),
                  400,
                  "inputs[0].name: got \\\"x\\\", must be one of logits, "
-                 "mask, which model softmax takes");
+                 "mask, classes, which model softmax takes");
 }
 
 static void what_is_neither_is_refused(void **state)

@@ -123,12 +123,12 @@ static void metadata_names_what_always_answers(void **state)
                ",\"optional\":true}],\"output\":[{\"name\":\"loss\",");
     assert_get("/v2/models/softmax/config", 200,
                "\"parameters\":{\"optional_inputs\":{\"string_value\":"
-               "\"mask\"},\"optional_outputs\":{\"string_value\":"
-               "\"log_probabilities,indices\"}}}");
+               "\"mask,classes\"},\"optional_outputs\":{\"string_value\":"
+               "\"log_probabilities,indices,rank\"}}}");
     assert_get("/v2/models/gradient/config", 200,
                "\"parameters\":{\"optional_inputs\":{\"string_value\":"
                "\"targets,weights,mask,upstream\"},\"optional_outputs\":"
-               "{\"string_value\":\"jacobian\"}}}");
+               "{\"string_value\":\"log_probabilities,jacobian,rank\"}}}");
 }
 
 /* Triton's asyncio client asks for gzip always and undoes it for these alone.

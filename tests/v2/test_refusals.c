@@ -91,8 +91,8 @@ static const struct {
      "input 'labels': datatype got INT64, must be FP32, FP64, FP16 or BF16"},
     {SOFTMAX, WITH("\"outputs\":[{\"name\":\"probs\"}]"),
      "outputs[0].name: got \\\"probs\\\", must be one of probabilities, "
-     "log_probabilities, indices, logsumexp, entropy, argmax, which model "
-     "softmax gives"},
+     "log_probabilities, indices, logsumexp, entropy, argmax, rank, which "
+     "model softmax gives"},
     {SOFTMAX, WITH("\"outputs\":[{\"name\":\"indices\"}]"),
      "output 'indices': must be one of probabilities, logsumexp, entropy, "
      "argmax, which these parameters and inputs give"},
@@ -121,14 +121,14 @@ static const struct {
      "temperature: got -1, must be a number above 0"},
     {SOFTMAX, WITH("\"parameters\":{\"include\":\"variance\"}"),
      "include: got \\\"variance\\\", must be \\\"logsumexp\\\", "
-     "\\\"entropy\\\" or \\\"argmax\\\"\""},
+     "\\\"entropy\\\", \\\"argmax\\\" or \\\"rank\\\"\""},
     {SOFTMAX, WITH("\"parameters\":{\"include\":\"argmax,\"}"),
      "include: got \\\"\\\", must be"},
     {SOFTMAX, WITH("\"parameters\":{\"include\":7}"),
      "include: got 7, must be a string of names with commas between them"},
     {SOFTMAX, WITH("\"parameters\":{\"include\":\"argmax\\\"\"}"),
      "include: got \\\"argmax\\\"\\\", must be \\\"logsumexp\\\", "
-     "\\\"entropy\\\" or \\\"argmax\\\""},
+     "\\\"entropy\\\", \\\"argmax\\\" or \\\"rank\\\""},
     {SOFTMAX, WITH("\"parameters\":{\"temperature\":1e400}"),
      "parameters/temperature: got 1e400, must be between -1.8e308 and "
      "1.8e308, at byte"},
