@@ -54,6 +54,11 @@ BENCH_PYTHON ?= $(or $(wildcard $(BENCH_VENV)/bin/python),python3)
 bench-kernels: $(PEERS)
 	BENCH_PYTHON=$(BENCH_PYTHON) python3 tests/bench/bench_kernels.py $(O) $(BENCH_OPS)
 
+.PHONY: bench-selection
+## bench-selection: chosen classes and statistics beside the loss of a label
+bench-selection: $(O)/tests/bench/bench_selection
+	$<
+
 .PHONY: bench-deps
 ## bench-deps: PyTorch in build/bench-venv, for bench-kernels
 bench-deps:

@@ -12,6 +12,7 @@
 #include "arguments.h"
 #include "engine/dd_softmax.h"
 #include "engine/load.h"
+#include "engine/narrow.h"
 #include "engine/f32_softmax.h"
 #include "engine/rank.h"
 #include "engine/softcap.h"
@@ -23,13 +24,24 @@ static bool wants_summaries(const struct smx_softmax_out *out)
     return out->logsumexp || out->entropy || out->argmax;
 }
 
-/* Values share the sums that they need with the log-sum-exp. */
+static bool is_narrow(const struct smx_softmax_call *call)
+{
+    return call->logits->classes <= SMX_NARROW;
+}
+
+/* Values share the sums that they need with the log-sum-exp, unless they take
+ * the place of the logits, which that may need as well. */
 static bool shares_totals(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_out *out = &call->out;
-    return call->f32_sums && out->logsumexp && out->values &&
-           !call->options.log && !call->loaded &&
-           (out->values != call->logits->data || call->picked);
+    bool apart = call->picked
+                     ? call->gathers || !call->loaded
+                     : !call->loaded && out->values != call->logits->data;
+    if (!call->f32_sums || !out->logsumexp)
+        return false;
+    if (is_narrow(call))
+        return out->values && apart && !call->options.log;
+    return !out->values || apart;
 }
 
 static bool wants_picks(const struct smx_softmax_call *call)
@@ -40,13 +52,20 @@ static bool wants_picks(const struct smx_softmax_call *call)
 
 /* ---- memory of a tile ---------------------------------------------------- */
 
+static size_t gathered(const struct smx_softmax_call *call)
+{
+    return call->gathers ? call->picked : 0;
+}
+
 static size_t engine_bytes(const struct smx_softmax_call *call, size_t rows)
 {
     const struct smx_softmax_out *out = &call->out;
     size_t values = 0, summaries = 0, ranks = 0;
     size_t classes = call->logits->classes;
     if (call->f32 && out->values)
-        values = smx_f32_workspace(rows, classes);
+        values = smx_f32_workspace(rows, classes, gathered(call));
+    if (shares_totals(call) && !out->values)
+        values = smx_f32_workspace(rows, classes, 1);
     if (call->f32 && wants_summaries(out))
         summaries = smx_summary_bytes(rows, classes);
     if (out->rank)
@@ -55,23 +74,22 @@ static size_t engine_bytes(const struct smx_softmax_call *call, size_t rows)
     return values > ranks ? values : ranks;
 }
 
-/* Where those picked leave values in the copy, they take the logits' place. */
-static bool needs_values(const struct smx_softmax_call *call)
-{
-    return call->picked && call->out.values && !call->loaded;
-}
-
-/* Of the row's elements, its picks, their ranks and its total. */
+/* Of the row's logits, its values, its picks, their ranks and its total. */
 struct row_bytes {
-    size_t copied, picks, ranks, total;
+    size_t copied, values, picks, ranks, total;
 };
 
 static struct row_bytes bytes_of(const struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     struct row_bytes bytes = {0};
-    if (call->loaded || needs_values(call))
-        bytes.copied = z->classes * smx_dtype_bytes(z->dtype);
+    size_t element = smx_dtype_bytes(z->dtype);
+    if (call->loaded)
+        bytes.copied = z->classes * element;
+    if (call->out.values && call->gathers)
+        bytes.values = call->picked * element;
+    else if (call->out.values && call->picked && !call->loaded)
+        bytes.values = z->classes * element;
     if (wants_picks(call))
         bytes.picks = call->picked * sizeof *call->picks;
     if (call->out.rank)
@@ -86,7 +104,8 @@ static size_t tile_rows(const struct smx_softmax_call *call,
 {
     const struct smx_logits *z = call->logits;
     size_t engine = engine_bytes(call, 1);
-    size_t bytes = row->copied + row->picks + row->ranks + row->total + engine;
+    size_t bytes = row->copied + row->values + row->picks + row->ranks +
+                   row->total + engine;
     bool tiled = row->copied || row->picks ||
                  (call->f32_sums && wants_summaries(&call->out));
     if (!tiled)
@@ -112,23 +131,24 @@ enum smx_status smx_softmax_open(struct smx_softmax_call *call)
                                    smx_cap_of(z).possible);
     call->loaded = smx_load_needed(z);
     call->picked = options->top_k ? options->top_k : options->chosen_count;
+    call->gathers = call->picked && !is_narrow(call);
     if (call->rows == 0)
         return SMX_OK;
     const struct row_bytes row = bytes_of(call);
     call->most = tile_rows(call, &row);
-    if (!allocate(&call->values, call->most, row.copied) ||
+    if (!allocate(&call->copy, call->most, row.copied) ||
+        !allocate(&call->values, call->most, row.values) ||
         !allocate(&call->picks, call->most, row.picks) ||
         !allocate(&call->ranks, call->most, row.ranks) ||
         !allocate(&call->totals, call->most, row.total) ||
         !allocate(&call->workspace, 1, engine_bytes(call, call->most)))
         return SMX_ENOMEM;
-    if (call->loaded)
-        call->copy = call->values;
     return SMX_OK;
 }
 
 void smx_softmax_close(struct smx_softmax_call *call)
 {
+    free(call->copy);
     free(call->values);
     free(call->picks);
     free(call->ranks);
@@ -159,19 +179,21 @@ static void store_picked(const struct smx_softmax_call *call, size_t first,
 {
     const struct smx_softmax_out *out = &call->out;
     struct smx_logits shape = *call->logits;
-    size_t classes = shape.classes, k = call->picked, at = 0;
+    size_t k = call->picked, at = 0;
+    const void *values = call->values ? call->values : call->copy;
     shape.stride = k * shape.inner;
     for (size_t r = 0; r < count; r++) {
         size_t to = smx_rows_index(&shape, first + r, 0);
         for (size_t i = 0; i < k; i++, at++, to += shape.inner) {
-            size_t from = r * classes + (size_t)call->picks[at];
+            size_t from = r * shape.classes + (size_t)call->picks[at];
             if (out->indices)
                 out->indices[to] = call->picks[at];
             if (out->rank)
                 out->rank[to] = call->ranks[at];
             if (out->values)
-                smx_set(out->values, shape.dtype, to,
-                        smx_get(call->values, shape.dtype, from));
+                smx_set(
+                    out->values, shape.dtype, to,
+                    smx_get(values, shape.dtype, call->gathers ? at : from));
         }
     }
 }
@@ -203,7 +225,7 @@ static struct smx_softmax_out tile_out(const struct smx_softmax_call *call,
     if (out.argmax)
         out.argmax += first;
     if (out.values && (call->picked || smx_rows_moved(call->logits)))
-        out.values = call->values;
+        out.values = call->values ? call->values : call->copy;
     else if (out.values)
         out.values = (char *)out.values + start * element;
     return out;
@@ -221,13 +243,17 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     if (call->totals)
-        status = smx_f32_rows(context, tile, call->options.log, out->values,
-                              call->totals, call->workspace, where);
+        status = smx_f32_rows(context, tile, call->options.log, gathered(call),
+                              call->picks, out->values, call->totals,
+                              call->workspace, where);
+    if (status)
+        return status;
     smx_summarise(context, tile->data, tile->outer, tile->classes,
                   tile->temperature, call->totals, &summaries, call->workspace);
     if (out->values && !call->totals)
-        status = smx_f32_rows(context, tile, call->options.log, out->values,
-                              NULL, call->workspace, where);
+        status = smx_f32_rows(context, tile, call->options.log, gathered(call),
+                              call->picks, out->values, NULL, call->workspace,
+                              where);
     return status;
 }
 
@@ -243,7 +269,8 @@ static void run_dd(struct smx_context *context,
     if (call->f32)
         out.argmax = NULL;
     if (out.values || wants_summaries(&out))
-        smx_dd_softmax(context, tile, call->maxima, call->options.log, &out);
+        smx_dd_softmax(context, tile, call->maxima, call->options.log,
+                       gathered(call), call->picks, &out);
 }
 
 /* First the one that does not write values, which may take the logits' place.
@@ -283,24 +310,34 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
     if (call->picks)
         pick_classes(context, call, &tile, first);
     status = run_engines(context, call, &tile, &out, where);
+    if (status)
+        return status;
     if (call->picks)
         store_picked(call, first, count);
     else if (out.values && smx_rows_moved(z))
         smx_store_rows(context, z, out.values, first, count, call->out.values);
-    return status;
+    return SMX_OK;
 }
 
 /* ---- all of it ----------------------------------------------------------- */
 
-/* Nothing may be written before every logit has been looked at. Where nothing
- * but values in place are wanted the float32 engine does that by the way. */
+/* Nothing may be written before every logit has been looked at. Of a lone tile
+ * the float32 engine does that by the way if it comes first: for values, or for
+ * the totals that a log-sum-exp needs. */
+static bool looks_first(const struct smx_softmax_call *call)
+{
+    bool first =
+        call->totals || (call->out.values && !wants_summaries(&call->out));
+    return call->f32 && first && call->most == call->rows && !call->loaded &&
+           !(call->picked && is_narrow(call));
+}
+
 static enum smx_status scan_logits(struct smx_context *context,
                                    struct smx_softmax_call *call,
                                    struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    if (call->f32 && call->most == call->rows && !call->loaded &&
-        !call->picked && !wants_summaries(&call->out) && call->out.values)
+    if (looks_first(call))
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);

@@ -19,9 +19,11 @@ struct smx_softmax_call {
     bool f32_sums;     /* and log-sum-exp and entropy */
     bool loaded;
     size_t picked; /* classes a row that are asked for by name or by rank */
+    bool gathers;  /* values are computed of these alone */
     struct smx_dd *maxima; /* smx_rows_scan_maxima; NULL: none */
     void *copy;            /* logits that were loaded */
-    void *values;          /* of a tile, where they do not stay */
+    void *values;          /* of a tile, where they do not stay and cannot take
+                              the place of the copy */
     void *workspace;       /* of the float32 engine, or of the ranks */
     double *totals;        /* of a tile, see smx_f32_rows; NULL: not asked */
     int64_t *picks;        /* of a tile: the classes picked */

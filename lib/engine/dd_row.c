@@ -283,13 +283,12 @@ struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
     return how->scaled ? dd_mul(d, how->inverse) : d;
 }
 
-void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
-                    size_t count)
+void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count)
 {
     row->first = SIZE_MAX;
     set_count(row, count);
     for (size_t k = 0; k < count; k++)
-        row->copy[k] = smx_row_logit(row, (size_t)classes[k * step]);
+        row->copy[k] = smx_row_logit(row, (size_t)classes[k]);
     row->z = row->copy;
     compute_tile(row, SMX_ROW_E);
 }

@@ -146,9 +146,8 @@ static inline struct smx_dd smx_row_larger(struct smx_dd a, struct smx_dd b)
 /** The exponentials of the tile that were kept; NULL: they were not. */
 const double *smx_row_cached(const struct smx_row *row);
 
-/** A tile of the classes [0], [step] ... [(count - 1) step] instead. */
-void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t step,
-                    size_t count);
+/** A tile of these classes instead, at most row->slot; the row's last. */
+void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count);
 
 /** Logit c, -INFINITY where the mask leaves it out. */
 double smx_row_logit(const struct smx_row *row, size_t c);

@@ -8,8 +8,21 @@
 struct dd_call {
     const struct smx_logits *logits;
     bool log;
+    size_t k; /* classes of a row that are answered alone; 0: all are */
+    const int64_t *chosen;
     const struct smx_softmax_out *out;
 };
+
+/* Of the tile that is there; e: its exponentials. */
+static void finish_tile(const struct dd_call *call, const struct smx_row *row,
+                        const double *e, double *out)
+{
+    if (call->log)
+        row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
+                           out);
+    else
+        row->kernels->scale(e, row->count, row->inverse.hi, row->stream, out);
+}
 
 static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)
 {
@@ -18,14 +31,23 @@ static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)
     double *out = smx_row_out(row, call->out->values);
     if (!cached)
         smx_row_tile(row, row->first, call->log ? SMX_ROW_D : SMX_ROW_E);
-    if (call->log)
-        row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
-                           out);
-    else
-        row->kernels->scale(cached ? cached : row->tile.e, row->count,
-                            row->inverse.hi, row->stream, out);
+    finish_tile(call, row, cached ? cached : row->tile.e, out);
     smx_row_put(row, out, call->out->values);
     return (struct smx_dd){0, 0};
+}
+
+static void store_dd_chosen(const struct dd_call *call, struct smx_row *row,
+                            size_t r)
+{
+    size_t first = r * call->k, end = first + call->k;
+    for (size_t n; first < end; first += n) {
+        n = end - first < row->slot ? end - first : row->slot;
+        smx_row_gather(row, call->chosen + first, n);
+        finish_tile(call, row, row->tile.e, row->out);
+        for (size_t i = 0; i < n; i++)
+            smx_set(call->out->values, call->logits->dtype, first + i,
+                    row->out[i]);
+    }
 }
 
 static struct smx_dd terms_of(const void *argument, struct smx_row *row)
@@ -55,7 +77,9 @@ static void store_dd_row(void *argument, struct smx_row *row, size_t r)
         smx_set(out->entropy, dtype, r, entropy(row));
     if (out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
-    if (out->values)
+    if (out->values && call->k)
+        store_dd_chosen(call, row, r);
+    else if (out->values)
         smx_row_sweep(row, SMX_ROW_PLACE, store_dd_tile, call, NULL);
 }
 
@@ -71,10 +95,10 @@ static bool is_streamed(const struct smx_logits *z,
 }
 
 void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
-                    const struct smx_dd *maxima, bool log,
-                    const struct smx_softmax_out *out)
+                    const struct smx_dd *maxima, bool log, size_t k,
+                    const int64_t *chosen, const struct smx_softmax_out *out)
 {
-    struct dd_call call = {z, log, out};
+    struct dd_call call = {z, log, k, chosen, out};
     struct smx_rows_work work = {
         .run = store_dd_row,
         .argument = &call,
@@ -82,7 +106,7 @@ void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
         .logs = log || out->entropy,
         .logsum = log || out->entropy || out->logsumexp,
     };
-    if (z->dtype == SMX_FLOAT64 && !work.logs)
+    if (z->dtype == SMX_FLOAT64 && !work.logs && !k)
         work.keep = out->values;
     work.stream = work.keep && is_streamed(z, out);
     smx_rows_run(context, z, &work);

@@ -13,16 +13,21 @@ bool smx_f32_takes(const struct smx_logits *logits);
 /** Elements beyond which an output had better not pass through the cache. */
 #define SMX_STREAMED ((size_t)3 << 20)
 
-/** Bytes that so many rows of so many classes need beside their tensors. */
-size_t smx_f32_workspace(size_t rows, size_t classes);
+/** Bytes that so many rows of so many classes need beside their tensors. k: as
+ *  in smx_f32_rows. */
+size_t smx_f32_workspace(size_t rows, size_t classes, size_t k);
 
-/** values of smx_softmax, of logits that have been checked. totals: the sum of
- *  each row's exponentials as split_exp.h has them, 0 of a row that is not
- * in-range; or NULL. room: of that many bytes, aligned for doubles; never
- * SMX_ENOMEM. */
+/** values of smx_softmax, of logits that need not have been looked at: of all
+ * classes or, where k is not 0, of k chosen ones of each row, side by side;
+ * then there are more than SMX_NARROW classes. values NULL: no more than the
+ * totals, likewise. totals: the sum of each row's exponentials as split_exp.h
+ * has them, 0 of a row that is not in range; or NULL. workspace: of that many
+ * bytes, aligned for doubles. Nothing is written unless SMX_OK is returned, and
+ * never SMX_ENOMEM is. */
 enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *logits, bool log,
-                             float *values, double *totals, void *workspace,
+                             size_t k, const int64_t *chosen, float *values,
+                             double *totals, void *workspace,
                              struct smx_where *where);
 
 #endif

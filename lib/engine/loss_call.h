@@ -106,10 +106,6 @@ static inline size_t smx_loss_rows(const struct smx_loss_call *call,
     size_t left = call->rows - block * call->per_block;
     return left < call->per_block ? left : call->per_block;
 }
-
-/* What in-range exponentials are times as much of. */
-#define SMX_SPLIT_UNIT 0x1p-54
-
 /** d at the label's class, before the logits are overwritten. */
 float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
                           const struct smx_grad *grad);

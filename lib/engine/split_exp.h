@@ -76,6 +76,9 @@ static inline double smx_binade(double v)
     return v;
 }
 
+/* What these exponentials are times as much of. */
+#define SMX_SPLIT_UNIT 0x1p-54
+
 struct smx_split_exp smx_split_exp_of(double temperature);
 
 /** Is a row of classes logits below the highest in-range, given its sum? */

@@ -259,18 +259,30 @@ static const float *chunk_at(const struct summary_call *call, size_t i,
     return call->z + i / call->chunks * call->classes + start;
 }
 
+/* Has the logarithm of a row's total, 0 of none, all digits? */
+static bool is_settled(const struct summary_call *call, double total)
+{
+    double log = 0;
+    if (total != 0)
+        take_logs(call, &total, 1, &log);
+    return fabs(log) >= LEAST_LOG;
+}
+
 static void find_chunks(void *argument, size_t slice)
 {
     const struct summary_call *call = argument;
     size_t i = first_chunk(call, slice), end = first_chunk(call, slice + 1), n;
     bool sums = call->out.logsumexp && !call->totals && call->split.possible;
-    bool classes = call->out.argmax || call->out.entropy || !sums;
+    bool classes =
+        call->out.argmax || call->out.entropy || (!sums && !call->totals);
     for (; i < end; i++) {
         const float *z = chunk_at(call, i, &n);
         struct chunk *part = &call->parts[i];
         size_t at = 0;
+        part->max = -INFINITY;
         part->total = sums ? total_in_range(call, z, n, &part->max) : 0;
-        if (classes)
+        if (classes ||
+            (call->totals && !is_settled(call, call->totals[i / call->chunks])))
             at = call->kernels->summary->first_max(z, n, &part->max);
         part->at = (int64_t)(i % call->chunks * SMX_CHUNK + at);
     }
@@ -300,11 +312,8 @@ static struct chunk merge_chunks(const struct summary_call *call, size_t row)
 static bool needs_moments(const struct summary_call *call,
                           const struct chunk *row)
 {
-    double log = 0;
-    if (call->out.entropy || !call->out.logsumexp || row->total == 0)
-        return call->out.entropy || call->out.logsumexp;
-    take_logs(call, &row->total, 1, &log);
-    return fabs(log) < LEAST_LOG;
+    return call->out.entropy ||
+           (call->out.logsumexp && !is_settled(call, row->total));
 }
 
 static void sum_chunk_moments(void *argument, size_t slice)

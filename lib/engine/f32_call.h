@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/** One call of smx_f32_rows: what its ways share. */
+#ifndef SMX_F32_CALL_H
+#define SMX_F32_CALL_H
+
+#include <stdatomic.h>
+
+#include "api/context.h"
+#include "softcap.h"
+#include "sums.h"
+
+/* Chunks of a row whose exponentials are kept between the sweeps. */
+#define SMX_F32_SHORT ((size_t)2)
+
+struct smx_f32_row {
+    double total;         /* in-range sum; 0: out-of-range */
+    struct smx_sum whole; /* in range only for logarithms */
+    double logsum;        /* log of the sum relative to the maximum */
+};
+
+struct smx_f32_call {
+    const struct smx_kernels *kernels;
+    const float *logits;
+    float *values;
+    size_t rows, classes;
+    size_t chunks; /* a row */
+    size_t unit;   /* rows that no slice divides */
+    size_t slices; /* of units, or with long rows of chunks */
+    bool log;
+    double inverse_temperature;
+    double scale; /* nats to sixteenths of a binade, 1/T included */
+    struct smx_cap cap;
+    struct smx_split_exp split; /* not possible: no row is in range */
+    atomic_bool out_of_range;   /* a logit is above the highest in range */
+    bool stream, narrow, pipelined;
+    double *totals; /* in-range sum of each row, 0: out-of-range; or NULL */
+    /* chosen classes of each row, which are answered alone; 0: all are */
+    size_t k;
+    const int64_t *chosen;
+    /* of long rows, and of those with chosen classes: */
+    double *split_sums;   /* one a chunk; NaN: out-of-range */
+    struct smx_sum *sums; /* one a chunk; in range the maximum alone */
+    struct smx_f32_row *row;
+    atomic_size_t nonfinite; /* first bad logit; SIZE_MAX: none */
+};
+
+static inline size_t smx_f32_chunks(size_t classes)
+{
+    return (classes - 1) / SMX_CHUNK + 1;
+}
+
+static inline size_t smx_f32_chunk(const struct smx_f32_call *call,
+                                   size_t chunk)
+{
+    size_t left = call->classes - chunk * SMX_CHUNK;
+    return left < SMX_CHUNK ? left : SMX_CHUNK;
+}
+
+static inline bool smx_f32_expects(const struct smx_f32_call *call,
+                                   size_t start, size_t n)
+{
+    return smx_expect_in_range(call->kernels->split, &call->split,
+                               call->out_of_range, call->logits + start, n);
+}
+
+/** Notes the first of n that is not below +INFINITY. */
+void smx_f32_note_nonfinite(struct smx_f32_call *call, size_t i, size_t n);
+
+/** max and sum of one chunk; e: its exponentials. */
+struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
+                                 size_t chunk, double *e);
+
+/** log of the sum relative to the maximum, 1 + rest. */
+double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
+                       const struct smx_sum *sum, bool in_range);
+
+/** One chunk of the answer. e: the exponentials of the chunk. */
+void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
+                         size_t chunk, const struct smx_sum *part,
+                         const struct smx_sum *whole, double offset,
+                         const double *e);
+
+/** Long rows, or the chosen classes of rows of any length. */
+void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call);
+
+/** Where that has its numbers; their bytes. */
+size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
+                     void *workspace);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* Rows by chunks: one sweep sums the exponentials of each chunk of each row and
+ * finds NaN and +INFINITY, then rows are put together from their chunks, and
+ * then a sweep computes the exponentials again, which costs less than to store
+ * and fetch them, or those of chosen classes alone. */
+#include <math.h>
+
+#include "f32_call.h"
+#include "simd/power.h"
+
+#define ALIGNED __attribute__((aligned(64)))
+
+/* Sums of a row in range are within 2^-26.5: the logarithm of one, relative to
+ * the maximum, has the digits of a float unless it is nearer to 0 than 1/4.
+ * This is exp(1/4) - 1. */
+#define LEAST_REST 0.2840254166877415
+
+void smx_f32_note_nonfinite(struct smx_f32_call *call, size_t i, size_t n)
+{
+    for (size_t end = i + n; i < end && call->logits[i] < INFINITY;)
+        i++;
+    smx_pool_least(&call->nonfinite, i);
+}
+
+struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
+                                 size_t chunk, double *e)
+{
+    struct smx_sum sum = {-INFINITY, 0, 0};
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = smx_f32_chunk(call, chunk);
+    float max;
+    if (!call->kernels->row_max(call->logits + start, n, &max)) {
+        smx_f32_note_nonfinite(call, start, n);
+    } else if (max != -INFINITY && call->cap.possible) {
+        sum.max = 0; /* all are relative to 0 */
+        sum.sum = call->kernels->capped_exponentials(call->logits + start, n,
+                                                     &call->cap, e);
+    } else if (max != -INFINITY) {
+        sum.max = max;
+        sum.reference = smx_reference(max, call->scale);
+        sum.sum = call->kernels->exponentials(call->logits + start, n,
+                                              sum.reference, call->scale, e);
+    }
+    return sum;
+}
+
+static void fill_value(float *out, size_t n, float value)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = value;
+}
+
+/* The maximum's own exponential leaves the sum with the very bits it came in
+ * with, but for a row in range, where it has others; a rest lost in the sum is
+ * added up again. */
+double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
+                       const struct smx_sum *sum, bool in_range)
+{
+    double top = smx_power((sum->max - sum->reference) * call->scale);
+    double rest = (sum->sum - top) / top;
+    if (rest < (in_range ? LEAST_REST : 0x1p-20)) {
+        const float *z = call->logits + row * call->classes;
+        rest = 0;
+        for (size_t k = 0; k < call->chunks; k++)
+            rest +=
+                call->kernels->rest(z + k * SMX_CHUNK, smx_f32_chunk(call, k),
+                                    sum->max, call->scale);
+    }
+    return smx_log1p_fast(rest);
+}
+
+void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
+                         size_t chunk, const struct smx_sum *part,
+                         const struct smx_sum *whole, double offset,
+                         const double *e)
+{
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = smx_f32_chunk(call, chunk);
+    float *out = call->values + start;
+    if (call->log && whole->sum > 0)
+        call->kernels->shift(call->logits + start, n, whole->max,
+                             call->inverse_temperature, offset, out);
+    else if (part->sum > 0)
+        call->kernels->scale(e, n, smx_sum_weight(part, whole, call->scale),
+                             out);
+    else
+        fill_value(out, n, call->log ? -INFINITY : 0);
+}
+
+/* ---- sums -----------------------------------------------------------------
+ */
+
+/* The first chunk of a slice; of slice slices: all. */
+static size_t softmax_slice_chunk(const struct smx_f32_call *call, size_t slice)
+{
+    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
+}
+
+/* NaN: out of range. After the first of those, others are expected. */
+static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
+                              double *row_max)
+{
+    const float *z = call->logits + start;
+    float max = INFINITY;
+    double sum = NAN;
+    if (smx_f32_expects(call, start, n))
+        sum = call->kernels->split->sum(z, n, &call->split, &max);
+    *row_max = max;
+    if (max < call->split.highest && !isnan(sum))
+        return sum;
+    if (!call->kernels->row_max(z, n, &max))
+        smx_f32_note_nonfinite(call, start, n);
+    call->out_of_range = true;
+    return NAN;
+}
+
+static void sum_split_chunks(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    size_t i = softmax_slice_chunk(call, slice),
+           end = softmax_slice_chunk(call, slice + 1);
+    for (; i < end; i++) {
+        size_t chunk = i % call->chunks;
+        size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
+        call->split_sums[i] = sum_split_chunk(
+            call, start, smx_f32_chunk(call, chunk), &call->sums[i].max);
+    }
+}
+
+static void sum_f64_chunks(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    ALIGNED double e[SMX_CHUNK];
+    size_t i = softmax_slice_chunk(call, slice),
+           end = softmax_slice_chunk(call, slice + 1);
+    for (; i < end; i++)
+        if (call->row[i / call->chunks].total == 0)
+            call->sums[i] =
+                smx_f32_sum_chunk(call, i / call->chunks, i % call->chunks, e);
+}
+
+/* The sums of rows in range; are there others? */
+static bool merge_split_rows(struct smx_f32_call *call)
+{
+    bool others = false;
+    for (size_t r = 0; r < call->rows; r++) {
+        double sum = 0;
+        for (size_t k = 0; k < call->chunks; k++)
+            sum += call->split_sums[r * call->chunks + k];
+        bool in_range = smx_sum_in_range(sum, call->classes);
+        call->row[r].total = in_range ? sum : 0;
+        if (call->totals)
+            call->totals[r] = call->row[r].total;
+        others |= !in_range;
+    }
+    return others;
+}
+
+static void merge_row(void *argument, size_t r)
+{
+    struct smx_f32_call *call = argument;
+    const struct smx_sum *sums = call->sums + r * call->chunks;
+    struct smx_f32_row *row = &call->row[r];
+    bool in_range = row->total != 0;
+    if (!in_range) {
+        row->whole = smx_sum_merge(sums, call->chunks, call->scale);
+    } else if (call->log) {
+        row->whole =
+            (struct smx_sum){sums[0].max, 0, row->total * SMX_SPLIT_UNIT};
+        for (size_t k = 1; k < call->chunks; k++)
+            row->whole.max = fmax(row->whole.max, sums[k].max);
+    }
+    if (call->log && row->whole.sum > 0)
+        row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
+}
+
+/* ---- all classes ----------------------------------------------------------
+ */
+
+static void store_f64_chunk(struct smx_f32_call *call, size_t i, size_t r,
+                            size_t chunk, double e[SMX_CHUNK])
+{
+    const struct smx_f32_row *row = &call->row[r];
+    if (!call->log)
+        smx_f32_sum_chunk(call, r, chunk, e);
+    smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
+                        row->logsum, e);
+}
+
+static void store_softmax_chunks(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    ALIGNED double e[SMX_CHUNK];
+    size_t i = softmax_slice_chunk(call, slice),
+           end = softmax_slice_chunk(call, slice + 1);
+    for (; i < end; i++) {
+        size_t r = i / call->chunks, chunk = i % call->chunks;
+        size_t start = r * call->classes + chunk * SMX_CHUNK;
+        if (call->row[r].total != 0 && !call->log)
+            call->kernels->split->put(
+                call->logits + start, smx_f32_chunk(call, chunk), &call->split,
+                1 / call->row[r].total, call->stream, call->values + start);
+        else
+            store_f64_chunk(call, i, r, chunk, e);
+    }
+}
+
+/* ---- chosen classes -------------------------------------------------------
+ */
+
+/* Classes that are gathered at once. */
+#define GATHERED ((size_t)256)
+
+/* A probability of a row that is not in range, as its chunk computes it. */
+static float f64_probability(const struct smx_f32_call *call, size_t r,
+                             size_t class, float x)
+{
+    const struct smx_sum *part =
+        &call->sums[r * call->chunks + class / SMX_CHUNK];
+    ALIGNED double e[16];
+    float p;
+    if (part->sum == 0)
+        return 0;
+    if (call->cap.possible)
+        call->kernels->capped_exponentials(&x, 1, &call->cap, e);
+    else
+        call->kernels->exponentials(&x, 1, part->reference, call->scale, e);
+    call->kernels->scale(
+        e, 1, smx_sum_weight(part, &call->row[r].whole, call->scale), &p);
+    return p;
+}
+
+static void store_split(const struct smx_f32_call *call, const float *x,
+                        size_t n, double total, float *out)
+{
+    ALIGNED float high[GATHERED], rest[GATHERED];
+    if (call->chunks > SMX_F32_SHORT) {
+        call->kernels->split->put(x, n, &call->split, 1 / total, false, out);
+        return;
+    }
+    call->kernels->split->keep(x, n, &call->split, NULL, high, rest, NULL);
+    const struct smx_cached_exp exponentials = {high, rest, total, out};
+    call->kernels->split->divide(&exponentials, n);
+}
+
+static void store_gathered(const struct smx_f32_call *call, size_t r,
+                           const int64_t *chosen, size_t n, float *out)
+{
+    const struct smx_f32_row *row = &call->row[r];
+    const float *z = call->logits + r * call->classes;
+    ALIGNED float x[GATHERED];
+    for (size_t i = 0; i < n; i++)
+        x[i] = z[chosen[i]];
+    if (call->log && row->whole.sum > 0)
+        call->kernels->shift(x, n, row->whole.max, call->inverse_temperature,
+                             row->logsum, out);
+    else if (call->log)
+        fill_value(out, n, -INFINITY);
+    else if (row->total != 0)
+        store_split(call, x, n, row->total, out);
+    else
+        for (size_t i = 0; i < n; i++)
+            out[i] = f64_probability(call, r, (size_t)chosen[i], x[i]);
+}
+
+static void store_chosen(void *argument, size_t r)
+{
+    const struct smx_f32_call *call = argument;
+    for (size_t i = 0; i < call->k; i += GATHERED) {
+        size_t left = call->k - i, at = r * call->k + i;
+        store_gathered(call, r, call->chosen + at,
+                       left < GATHERED ? left : GATHERED, call->values + at);
+    }
+}
+
+/* ---- all of it ------------------------------------------------------------
+ */
+
+/* Of each chunk its sums, then of each row. */
+size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
+                     void *workspace)
+{
+    size_t all = rows * chunks;
+    if (call) {
+        call->sums = workspace;
+        call->row = (struct smx_f32_row *)(call->sums + all);
+        call->split_sums = (double *)(call->row + rows);
+    }
+    return all * (sizeof *call->sums + sizeof *call->split_sums) +
+           rows * sizeof *call->row;
+}
+
+void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
+{
+    size_t chunk = call->chunks > 1 ? SMX_CHUNK : call->classes;
+    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
+                                   SMX_SMALL / chunk);
+    smx_pool_for(context->pool, call->slices, sum_split_chunks, call);
+    if (call->nonfinite != SIZE_MAX)
+        return;
+    bool others = merge_split_rows(call);
+    if (!call->values)
+        return;
+    if (others)
+        smx_pool_for(context->pool, call->slices, sum_f64_chunks, call);
+    if (others || call->log)
+        smx_pool_for(context->pool, call->rows, merge_row, call);
+    if (call->k)
+        smx_pool_for(context->pool, call->rows, store_chosen, call);
+    else
+        smx_pool_for_reverse(context->pool, call->slices, store_softmax_chunks,
+                             call);
+}
