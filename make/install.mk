@@ -130,3 +130,10 @@ check-arm64:
 RELEASES ?= bookworm trixie
 check-fresh:
 	for r in $(RELEASES); do tests/install/fresh_root.sh $$r || exit 1; done
+
+CHECK_SCRIPTS += tests/install/check_confined.py
+
+.PHONY: check-confined
+## check-confined: the daemon's tests under docker/seccomp.json (a minute)
+check-confined: $(O)/softmaxd
+	SOFTMAXD=$(O)/softmaxd tests/install/check_confined.py --all

@@ -34,7 +34,7 @@ containers_stop() {
 
 # What every container here is denied.
 locked="--read-only --cap-drop ALL --user 10001:10001
---security-opt no-new-privileges"
+--security-opt no-new-privileges --security-opt seccomp=docker/seccomp.json"
 json='Content-Type: application/json'
 socket() { curl -sf --max-time 10 --unix-socket "$work/run/http.sock" "$@"; }
 
