@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What README.md and openapi.yaml say, held against the daemon.
 CHECK_SCRIPTS += tests/http/check_readme.py tests/http/check_openapi.py \
-	tests/http/check_openapi_form.py
+	tests/http/check_openapi_form.py tests/http/check_options.py
 check: export SOFTMAXD = $(O)/softmaxd
 
 OPENAPI_VENV := $(B)/openapi-venv
