@@ -4,14 +4,15 @@ import json
 import os
 import re
 import resource
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
+from pathlib import Path
 
-PROGRAM = os.environ.get("SOFTMAXD", "build/softmaxd")
+sys.path.insert(0, str(Path(__file__).parent.parent / "http"))
+import daemon  # noqa: E402
+from daemon import PROGRAM, Tests  # noqa: E402,F401
+
 SMALL = (b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
          b"Content-Type: application/json\r\nContent-Length: 18\r\n\r\n"
          b'{"logits":[1,2,3]}')
@@ -21,44 +22,24 @@ REPORT = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|"
 SANITIZED = any(name in PROGRAM for name in ("-asan", "-tsan"))
 
 
-class Daemon:
-    """`with Daemon("--max-body", "100") as daemon:`, log in a file."""
+class Daemon(daemon.Daemon):
+    """One that may be left in any state: its exit status is not looked at, its
+    log is searched for what sanitizers say. files: the most it may open."""
 
     def __init__(self, *options, port=0, files=None, environment=None):
-        self.log = tempfile.TemporaryFile()
-
         def limit():
             if files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
-        self.process = subprocess.Popen(
-            [PROGRAM, "--listen", f"127.0.0.1:{port}", *options],
-            stdout=subprocess.PIPE, stderr=self.log, preexec_fn=limit,
-            env={**os.environ, **(environment or {})})
-        line = self.process.stdout.readline().decode()
-        found = re.search(r"127\.0\.0\.1:(\d+)", line)
-        if not found:
-            raise RuntimeError(f"{PROGRAM} did not start: {self.text()}")
-        self.port = int(found[1])
-
-    def __enter__(self):
-        return self
+        super().__init__(*options, port=port, preexec_fn=limit,
+                         env={**os.environ, **(environment or {})})
 
     def __exit__(self, *_):
         if self.process.poll() is None:
             self.stop()
 
-    def stop(self, number=signal.SIGTERM, timeout=60):
-        """The exit status after a signal."""
-        self.process.send_signal(number)
-        return self.process.wait(timeout=timeout)
-
     def alive(self):
         return self.process.poll() is None
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
 
     def clean(self):
         """No sanitizer had anything to say."""
@@ -158,26 +139,6 @@ def latencies(daemon, seconds, gap=0.001):
 
 def percentile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))]
-
-
-class Tests:
-    """Lines as cmocka writes them, which tests/run.py counts."""
-
-    def __init__(self):
-        self.failed = 0
-
-    def check(self, name, good, why=""):
-        if good:
-            print(f"[       OK ] {name}", flush=True)
-        else:
-            self.failed += 1
-            print(f"{why}\n[  FAILED  ] {name}", flush=True)
-
-    def skip(self, name, why):
-        print(f"{why}\n[  SKIPPED ] {name}", flush=True)
-
-    def end(self):
-        sys.exit(self.failed != 0)
 
 
 def note(text, **values):

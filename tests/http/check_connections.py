@@ -11,7 +11,7 @@ import sys
 import time
 
 from check_process import BODY, JSON, Process
-from daemon import Tests
+from daemon import DidNotStart, Tests
 
 POST = (b"POST /softmax HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
         b"\r\nContent-Length: 18\r\n\r\n" + BODY)
@@ -64,22 +64,25 @@ def test_descriptors(tests):
                               get(daemon, "/version"))[1])
         for client in held:
             client.close()
-        tests.check("and it ends", daemon.end() == 0)
+        tests.check("and it ends", daemon.stop() == 0)
         tests.check("the log tells the limit", files / 4 < limit < files and
                     f"max-connections is {limit}, not 8192: the limit of open "
                     f"files is {files}" in daemon.text(), daemon.text()[:300])
 
 
 def test_too_few_descriptors(tests):
-    daemon = limited(14)
-    status = daemon.process.wait(timeout=20)
+    status, text = 0, "it started"
+    try:
+        limited(14).stop()
+    except DidNotStart as why:
+        status, text = why.args
     found = re.fullmatch(r"softmaxd: open files: got a limit of 14, must be at "
-                         r"least (\d+)\n", daemon.text())
+                         r"least (\d+)\n", text)
     tests.check("too few to serve: one line and exit 1",
-                status == 1 and found and int(found[1]) < 64, daemon.text())
+                status == 1 and found and int(found[1]) < 64, text)
     daemon = limited(int(found[1]))
     tests.check("with as many as it says it serves", daemon.post() == 200)
-    tests.check("and ends", daemon.end() == 0)
+    tests.check("and ends", daemon.stop() == 0)
 
 
 def test_stopped(tests):
@@ -96,7 +99,7 @@ def test_stopped(tests):
     said = [client.recv(1000)[:12] for client in clients]
     tests.check("requests that waited for SIGCONT are answered",
                 said == [b"HTTP/1.1 200"] * 2, str(said))
-    tests.check("and it ends", daemon.end() == 0)
+    tests.check("and it ends", daemon.stop() == 0)
 
 
 def test_end_with_connections(tests):
@@ -108,7 +111,7 @@ def test_end_with_connections(tests):
         connection.getresponse().read()
     fresh = [connect(daemon) for _ in range(5)]
     began = time.monotonic()
-    status = daemon.end()
+    status = daemon.stop()
     tests.check("SIGTERM ends at once beside idle connections",
                 status == 0 and time.monotonic() - began < 2,
                 f"{status} after {time.monotonic() - began:.1f} s")
@@ -118,7 +121,7 @@ def test_end_with_connections(tests):
     half = connect(daemon)
     half.sendall(b"POST /soft")
     began = time.monotonic()
-    status = daemon.end()
+    status = daemon.stop()
     tests.check("and beside half a request line, which gets 408",
                 status == 0 and time.monotonic() - began < 5 and
                 half.recv(100).startswith(b"HTTP/1.1 408"),

@@ -76,7 +76,7 @@ def check(tests, name, daemon, opening, ways):
                         got.get("499") == before and
                         not any(status[0] in "45" and status != "499"
                                 for status in got), str(got))
-    tests.check(f"{name}: it ends", daemon.end() == 0)
+    tests.check(f"{name}: it ends", daemon.stop() == 0)
 
 
 def main():

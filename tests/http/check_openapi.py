@@ -10,6 +10,7 @@ must be what the daemon says somewhere.
 import json
 import os
 import socket
+import signal
 import sys
 import tempfile
 
@@ -48,7 +49,7 @@ class Daemons:
         self.held.close()
         for daemon in self.all.values():
             if daemon is self.all["leaving"]:
-                daemon.stop()
+                daemon.stop(signal.SIGKILL)
             else:
                 daemon.__exit__()
         os.unlink(self.tokens)

@@ -14,23 +14,14 @@ import tempfile
 import threading
 import time
 
-from daemon import PROGRAM, Tests
+from daemon import PROGRAM, Daemon, Tests
 
 BODY = b'{"logits":[1,2,3]}'
 JSON = {"Content-Type": "application/json"}
 
 
-class Process:
-    """A daemon whose stdout, stderr and exit status are looked at."""
-
-    def __init__(self, *options, log=None, **more):
-        self.log = log or tempfile.TemporaryFile()
-        self.process = subprocess.Popen(
-            [PROGRAM, "--listen", "127.0.0.1:0", *options],
-            stdout=subprocess.PIPE, stderr=self.log, **more)
-        self.line = self.process.stdout.readline().decode()
-        found = re.search(r"127\.0\.0\.1:(\d+)", self.line)
-        self.port = int(found[1]) if found else None
+class Process(Daemon):
+    """A daemon whose line, log and exit status are looked at."""
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -42,14 +33,6 @@ class Process:
             return connection.getresponse().status
         finally:
             connection.close()
-
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(timeout=30)
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read().decode()
 
 
 def run(*arguments, **more):
@@ -64,13 +47,13 @@ def test_line(tests):
                r"http://127\.0\.0\.1:\d+ \(base, 1 io, 3 compute\)\n")
     tests.check("startup line", re.fullmatch(pattern, daemon.line),
                 daemon.line)
-    tests.check("SIGTERM exits 0", daemon.end() == 0)
+    tests.check("SIGTERM exits 0", daemon.stop() == 0)
     daemon = Process(env={"SOFTMAXD_ADMIN_LISTEN": "127.0.0.1:0"})
     tests.check("startup line with an admin address", re.search(
         r" on http://127\.0\.0\.1:\d+, admin on http://127\.0\.0\.1:\d+ \(",
-        daemon.line) and daemon.end() == 0, daemon.line)
+        daemon.line) and daemon.stop() == 0, daemon.line)
     daemon = Process()
-    tests.check("SIGINT exits 0", daemon.end(signal.SIGINT) == 0)
+    tests.check("SIGINT exits 0", daemon.stop(signal.SIGINT) == 0)
 
 
 def test_exit_statuses(tests):
@@ -125,7 +108,7 @@ def test_healthcheck(tests):
     tests.check("healthcheck asks the first address", done.returncode == 0)
     done = run("--healthcheck", env={"SOFTMAXD_LISTEN": address})
     tests.check("healthcheck reads the environment", done.returncode == 0)
-    daemon.end()
+    daemon.stop()
     done = run("--healthcheck", address)
     tests.check("healthcheck of nobody exits 1", done.returncode == 1 and
                 "refused" in done.stderr, str(done))
@@ -150,9 +133,12 @@ def test_stray_variables(tests):
 def test_second_signal(tests):
     daemon = Process("--drain-delay", "20")
     began = time.monotonic()
-    daemon.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
-    status = daemon.end()
+    daemon.terminate()
+    for _ in range(1000):
+        if "drain: " in daemon.text():
+            break
+        time.sleep(0.01)
+    status = daemon.stop()
     tests.check("a second signal exits at once",
                 time.monotonic() - began < 5 and status == 1 and
                 "a second signal, 0 requests are given up" in daemon.text(),
@@ -168,7 +154,7 @@ def test_log(tests):
     for path in "/healthz", "/metrics", "/readyz":
         connection.request("GET", path)
         connection.getresponse().read()
-    daemon.end()
+    daemon.stop()
     lines = [json.loads(line) for line in daemon.text().splitlines()]
     said = [line["message"] for line in lines if "message" in line]
     tests.check("lines at start, drain and exit",
@@ -191,11 +177,11 @@ def test_log(tests):
                 str(second))
     daemon = Process("--log-level", "warn")
     daemon.post()
-    daemon.end()
+    daemon.stop()
     tests.check("--log-level", daemon.text() == "", daemon.text())
     daemon = Process()
     daemon.post()
-    daemon.end()
+    daemon.stop()
     tests.check("text log", re.search(
         r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info status=200 rows=1 "
         r"classes=3 ", daemon.text()), daemon.text())
@@ -205,7 +191,7 @@ def test_log_that_cannot_be_written(tests):
     with open("/dev/full", "wb") as full:
         daemon = Process(log=full)
         good = all(daemon.post() == 200 for _ in range(50))
-        tests.check("a full disk", good and daemon.end() == 0)
+        tests.check("a full disk", good and daemon.stop() == 0)
     reading, writing = os.pipe()
     daemon = Process(log=os.fdopen(writing, "wb"))
     connection = daemon.connect()
@@ -221,7 +207,7 @@ def test_log_that_cannot_be_written(tests):
     dropped = re.search(r"log_lines_dropped_total (\d+)", metrics)
     tests.check("a pipe that nobody reads", good and int(dropped[1]) > 0,
                 str(dropped))
-    tests.check("and it still ends", daemon.end() == 0)
+    tests.check("and it still ends", daemon.stop() == 0)
     os.close(reading)
 
 
@@ -260,7 +246,7 @@ def test_reload(tests):
                     daemon.text())
         tests.check("SIGHUP reads the tokens again",
                     (before, after) == (401, 200), f"{before} {after}")
-        tests.check("and it ends", daemon.end() == 0)
+        tests.check("and it ends", daemon.stop() == 0)
 
 
 def test_service_manager(tests):
@@ -273,7 +259,7 @@ def test_service_manager(tests):
     said = [manager.recv(200)]
     daemon.process.send_signal(signal.SIGHUP)
     said += [manager.recv(200), manager.recv(200)]
-    daemon.end()
+    daemon.stop()
     said.append(manager.recv(200))
     tests.check("sd_notify", said[0] == said[2] == b"READY=1" and
                 said[1].startswith(b"RELOADING=1\nMONOTONIC_USEC=") and
@@ -325,7 +311,7 @@ def test_start_is_quick(tests):
         best = min(best, time.monotonic() - began)
         with open(f"/proc/{daemon.process.pid}/status", encoding="ascii") as f:
             resident = int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
-        daemon.end()
+        daemon.stop()
     print(f"ready and answered after {best * 1000:.1f} ms, "
           f"{resident} kB resident")
     tests.check("the first answer within 200 ms", best < 0.2, str(best))

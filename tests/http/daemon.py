@@ -1,53 +1,61 @@
 # SPDX-License-Identifier: MIT
-"""A softmaxd of one's own for the scripts beside this file."""
+"""A softmaxd of one's own, for every script that needs one."""
 import http.client
 import os
 import re
 import signal
 import subprocess
-import threading
+import sys
+import tempfile
 
 PROGRAM = os.environ.get("SOFTMAXD", "build/softmaxd")
 
 
-class Daemon:
-    """`with Daemon("--max-body", "100") as daemon:` listens on a free port."""
+class DidNotStart(Exception):
+    """With its exit status and its log."""
 
-    def __init__(self, *options):
+
+class Daemon:
+    """`with Daemon("--max-body", "100") as daemon:` listens on a free port.
+
+    log: the file of its standard error; more: of subprocess.Popen."""
+
+    def __init__(self, *options, port=0, log=None, **more):
+        self.log = log or tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [PROGRAM, "--listen", "127.0.0.1:0", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.port = None
-        for line in self.process.stdout:
-            found = re.search(r"listening on http://127\.0\.0\.1:(\d+)", line)
-            if found:
-                self.port = int(found[1])
-                break
-        if self.port is None:
-            raise RuntimeError(f"{PROGRAM} did not start")
-        # a log that nobody reads would fill its pipe and stop the daemon
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+            [PROGRAM, "--listen", f"127.0.0.1:{port}", *options],
+            stdout=subprocess.PIPE, stderr=self.log, **more)
+        self.line = self.process.stdout.readline().decode()
+        found = re.search(r"127\.0\.0\.1:(\d+)", self.line)
+        if not found:
+            raise DidNotStart(self.process.wait(timeout=30), self.text())
+        self.port = int(found[1])
 
     def __enter__(self):
         return self
 
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.stop()
+        if self.process.returncode not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"exit status {self.process.returncode}")
+
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
-    def stop(self):
-        """At once, whatever it still serves."""
-        self.process.kill()
-        self.process.wait(timeout=30)
-
-    def __exit__(self, *_):
-        self.terminate()
+    def stop(self, number=signal.SIGTERM, timeout=60):
+        """The exit status after a signal."""
+        self.process.send_signal(number)
         try:
-            self.process.wait(timeout=30)
+            return self.process.wait(timeout=timeout)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
-        if self.process.returncode != 0:
-            raise RuntimeError(f"exit status {self.process.returncode}")
+
+    def text(self):
+        """The log so far."""
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body) of one request on its own connection."""
@@ -69,7 +77,13 @@ class Tests:
 
     def check(self, name, good, why=""):
         if good:
-            print(f"[       OK ] {name}")
+            print(f"[       OK ] {name}", flush=True)
         else:
             self.failed += 1
-            print(f"{why}\n[  FAILED  ] {name}")
+            print(f"{why}\n[  FAILED  ] {name}", flush=True)
+
+    def skip(self, name, why):
+        print(f"{why}\n[  SKIPPED ] {name}", flush=True)
+
+    def end(self):
+        sys.exit(self.failed != 0)

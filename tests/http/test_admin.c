@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -175,12 +174,6 @@ static void test_connections_are_counted_apart(void **state)
     fixture_stop(&fixture);
 }
 
-static void sleep_ms(long ms)
-{
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 static void wait_until_refused(void)
 {
     for (int i = 0; i < 1000; i++) {
@@ -189,7 +182,7 @@ static void wait_until_refused(void)
         http_answer_free(&answer);
         if (code == CURLE_COULDNT_CONNECT)
             return;
-        sleep_ms(5);
+        fixture_sleep_ms(5);
     }
     fail_msg("%s still listens", fixture.url);
 }
@@ -205,8 +198,7 @@ static void test_open_while_the_rest_is_closed(void **state)
     other.url = admin;
     int idle = fixture_connect(&other), fd = fixture_connect(&fixture);
     assert_true(send(fd, text, strlen(text), MSG_NOSIGNAL) > 0);
-    while (daemon_in_flight(fixture.daemon) == 0)
-        sleep_ms(5);
+    fixture_wait_in_flight(&fixture, 1);
     daemon_drain(fixture.daemon);
     wait_until_refused();
     assert_int_equal(daemon_drained(fixture.daemon), DRAIN_RUNNING);
@@ -216,7 +208,7 @@ static void test_open_while_the_rest_is_closed(void **state)
     free(converse(fd, "", NULL));
     for (int i = 0; i < 1000 && daemon_drained(fixture.daemon) == DRAIN_RUNNING;
          i++)
-        sleep_ms(5);
+        fixture_sleep_ms(5);
     assert_int_equal(daemon_drained(fixture.daemon), DRAIN_DONE);
     close(idle);
     close(fd);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -24,12 +23,6 @@
     "Content-Type: application/json\r\nContent-Length: " ms_bytes "\r\n\r\n"
 
 static struct fixture fixture;
-
-static void sleep_ms(long ms)
-{
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-}
 
 static void start(const char *const *flags)
 {
@@ -64,7 +57,7 @@ static void test_delay_serves_but_is_not_ready(void **state)
     assert_int_equal(daemon_drained(fixture.daemon), DRAIN_RUNNING);
     for (int i = 0; i < 500 && daemon_drained(fixture.daemon) == DRAIN_RUNNING;
          i++)
-        sleep_ms(10);
+        fixture_sleep_ms(10);
     assert_int_equal(daemon_drained(fixture.daemon), DRAIN_DONE);
     fixture_stop(&fixture);
 }
@@ -79,8 +72,7 @@ static void test_finishes_what_is_in_flight(void **state)
     size_t used = 0;
     ssize_t n;
     assert_true(send(fd, text, strlen(text), MSG_NOSIGNAL) > 0);
-    while (daemon_in_flight(fixture.daemon) == 0)
-        sleep_ms(5);
+    fixture_wait_in_flight(&fixture, 1);
     assert_int_equal(fixture_drain(&fixture), DRAIN_DONE);
     while ((n = recv(fd, got + used, sizeof got - 1 - used, 0)) > 0)
         used += (size_t)n;
@@ -98,8 +90,7 @@ static void test_timeout(void **state)
     int fd = fixture_connect(&fixture);
     const char *text = SLOW("4") "3000";
     assert_true(send(fd, text, strlen(text), MSG_NOSIGNAL) > 0);
-    while (daemon_in_flight(fixture.daemon) == 0)
-        sleep_ms(5);
+    fixture_wait_in_flight(&fixture, 1);
     assert_int_equal(fixture_drain(&fixture), DRAIN_TIMEOUT);
     close(fd);
     fixture_stop(&fixture);
@@ -159,7 +150,8 @@ static void drain_under_load(bool keep)
         assert_int_equal(pthread_create(&threads[i], NULL, post_until_refused,
                                         keep ? &fixture : NULL),
                          0);
-    sleep_ms(300);
+    for (int i = 0; i < 2000 && answered <= 2 * CLIENTS; i++)
+        fixture_sleep_ms(5);
     assert_int_equal(fixture_drain(&fixture), DRAIN_DONE);
     for (int i = 0; i < CLIENTS; i++)
         pthread_join(threads[i], NULL);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -26,12 +25,6 @@ static struct fixture fixture;
 static void start(const char *const *flags)
 {
     fixture_start_routes(&fixture, flags, &slow_routes);
-}
-
-static void sleep_ms(long ms)
-{
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
 }
 
 static void send_text(int fd, const char *text)
@@ -66,13 +59,6 @@ static void expect_post(const char *path, const char *body, int status)
     http_answer_free(&answer);
 }
 
-static void wait_in_flight(size_t count)
-{
-    for (int i = 0; i < 1000 && daemon_in_flight(fixture.daemon) != count; i++)
-        sleep_ms(5);
-    assert_int_equal(daemon_in_flight(fixture.daemon), count);
-}
-
 /* ---- admission -------------------------------------------------------- */
 
 static void test_max_in_flight(void **state)
@@ -84,7 +70,7 @@ static void test_max_in_flight(void **state)
         fd[i] = fixture_connect(&fixture);
         send_text(fd[i], HEAD("/test/slow", "3") "700");
     }
-    wait_in_flight(2);
+    fixture_wait_in_flight(&fixture, 2);
     struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
     char text[16];
     assert_int_equal(answer.status, 503);
@@ -96,7 +82,7 @@ static void test_max_in_flight(void **state)
     assert_non_null(
         strstr(answer.body, "softmaxd_rejected_total{reason=\"in_flight\"} 1"));
     http_answer_free(&answer);
-    wait_in_flight(0);
+    fixture_wait_in_flight(&fixture, 0);
     expect_post("/softmax", BODY, 200);
     close(fd[0]);
     close(fd[1]);
@@ -110,9 +96,8 @@ static void test_max_connections(void **state)
     int fd[3];
     for (int i = 0; i < 3; i++) {
         fd[i] = fixture_connect(&fixture);
-        send_text(fd[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        free(converse(fd[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "ok"));
     }
-    sleep_ms(100);
     struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
     char text[16];
     assert_int_equal(answer.status, 503);
@@ -123,8 +108,14 @@ static void test_max_connections(void **state)
     expect_get("/healthz", 200);
     for (int i = 0; i < 3; i++)
         close(fd[i]);
-    sleep_ms(100);
-    expect_post("/softmax", BODY, 200);
+    int status = 503; /* until they are noticed to be gone */
+    for (int i = 0; i < 1000 && status == 503; i++) {
+        answer = http_post(fixture.url, "/softmax", BODY);
+        status = answer.status;
+        http_answer_free(&answer);
+        fixture_sleep_ms(5);
+    }
+    assert_int_equal(status, 200);
     fixture_stop(&fixture);
 }
 
@@ -140,9 +131,9 @@ static void test_idle_connections_give_way(void **state)
         if (i > 0) /* the first has nothing to say */
             free(converse(fd[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
                           "ok"));
-        sleep_ms(20);
+        fixture_sleep_ms(20);
     }
-    sleep_ms(1200); /* before, any of them may be about to ask */
+    fixture_sleep_ms(1200); /* before, any of them may be about to ask */
     expect_post("/softmax", BODY, 200);
     assert_int_equal(recv(fd[0], &byte, 1, 0), 0);
     assert_int_equal(recv(fd[2], &byte, 1, MSG_DONTWAIT), -1);
@@ -175,7 +166,8 @@ static void test_memory_limit(void **state)
     budget_give(budget, 1000000);
     expect_post("/gradient", "{\"of\":\"softmax\",\"logits\":[" ZEROS_300 "]}",
                 200);
-    wait_in_flight(0); /* an answer is here before its request is freed */
+    fixture_wait_in_flight(
+        &fixture, 0); /* an answer is here before its request is freed */
     assert_int_equal(budget->taken, 0);
     expect_post("/softmax", BODY, 200);
     fixture_stop(&fixture);
@@ -193,9 +185,9 @@ static void test_room_is_reserved(void **state)
                        "Content-Length: 600000\r\n\r\n";
     int first = fixture_connect(&fixture), second = fixture_connect(&fixture);
     send_text(first, head);
-    wait_in_flight(1);
+    fixture_wait_in_flight(&fixture, 1);
     for (int i = 0; budget->taken < 600000 && i < 1000; i++)
-        sleep_ms(5);
+        fixture_sleep_ms(5);
     assert_int_equal(budget->taken, 600000);
     send_text(second, head);
     char *got = read_all(second);
@@ -204,7 +196,7 @@ static void test_room_is_reserved(void **state)
     free(got);
     close(first);
     close(second);
-    wait_in_flight(0);
+    fixture_wait_in_flight(&fixture, 0);
     assert_int_equal(budget->taken, 0);
     fixture_stop(&fixture);
 }
@@ -250,14 +242,14 @@ static void test_leaves_while_it_waits_for_the_pool(void **state)
     unsigned before = slow_runs;
     int first = fixture_connect(&fixture);
     send_text(first, HEAD("/test/slow", "4") "1500");
-    wait_in_flight(1);
+    fixture_wait_in_flight(&fixture, 1);
     for (int i = 0; i < 5; i++) {
         int fd = fixture_connect(&fixture);
         send_text(fd, HEAD("/test/slow", "4") "1500");
-        sleep_ms(20);
+        fixture_wait_in_flight(&fixture, (size_t)i + 2);
         close(fd);
     }
-    wait_in_flight(0);
+    fixture_wait_in_flight(&fixture, 0);
     assert_int_equal(slow_runs - before, 1); /* the five were dropped */
     close(first);
     fixture_stop(&fixture);
@@ -274,7 +266,7 @@ static void test_leaves_in_the_middle_of_an_answer(void **state)
         assert_true(recv(fd, some, sizeof some, 0) > 0);
         close(fd);
     }
-    wait_in_flight(0);
+    fixture_wait_in_flight(&fixture, 0);
     expect_post("/softmax", BODY, 200);
     fixture_stop(&fixture);
 }
@@ -332,7 +324,7 @@ static void test_stop_while_a_job_runs(void **state)
         fd[i] = fixture_connect(&fixture);
         send_text(fd[i], HEAD("/test/slow", "3") "300");
     }
-    wait_in_flight(4);
+    fixture_wait_in_flight(&fixture, 4);
     fixture_stop(&fixture);
     for (int i = 0; i < 4; i++)
         close(fd[i]);

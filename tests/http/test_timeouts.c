@@ -28,12 +28,6 @@ static void start(const char *const *flags)
     fixture_start_routes(&fixture, flags, &slow_routes);
 }
 
-static void sleep_ms(long ms)
-{
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 static long now_ms(void)
 {
     struct timespec now;
@@ -57,13 +51,6 @@ static char *read_all(int fd)
            (n = recv(fd, got + used, room - 1 - used, 0)) > 0)
         used += (size_t)n;
     return got;
-}
-
-static void wait_in_flight(size_t count)
-{
-    for (int i = 0; i < 1000 && daemon_in_flight(fixture.daemon) != count; i++)
-        sleep_ms(5);
-    assert_int_equal(daemon_in_flight(fixture.daemon), count);
 }
 
 /* ---- timeouts --------------------------------------------------------- */
@@ -113,7 +100,7 @@ static void test_a_body_that_drips(void **state)
     for (int i = 0; i < 40; i++) {
         if (send(fd, "1,", 2, MSG_NOSIGNAL) < 0)
             break;
-        sleep_ms(50);
+        fixture_sleep_ms(50);
     }
     char *got = read_all(fd);
     assert_non_null(strstr(got, " 408 "));
@@ -166,9 +153,9 @@ static void test_a_reader_that_stalls(void **state)
     start((const char *const[]){"--request-timeout=1", NULL});
     int fd = fixture_connect(&fixture);
     send_text(fd, HEAD("/test/big", "8") "30000000");
-    wait_in_flight(1);
+    fixture_wait_in_flight(&fixture, 1);
     long began = now_ms();
-    wait_in_flight(0); /* though nobody reads */
+    fixture_wait_in_flight(&fixture, 0); /* though nobody reads */
     assert_true(now_ms() - began < 4000);
     close(fd);
     fixture_stop(&fixture);
@@ -186,7 +173,7 @@ static void test_a_slow_reader_gets_all(void **state)
     send_text(fd, HEAD("/test/big", "8") "30000000");
     while (total < 30000000 && (n = recv(fd, buffer, 1 << 20, 0)) > 0) {
         total += (size_t)n;
-        sleep_ms(40); /* takes longer than the timeout altogether */
+        fixture_sleep_ms(40); /* takes longer than the timeout altogether */
     }
     assert_true(total >= 30000000);
     free(buffer);
@@ -203,7 +190,7 @@ static void test_a_reader_that_dawdles(void **state)
     assert_int_equal(
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     send_text(fd, HEAD("/test/big", "8") "90000000");
-    wait_in_flight(1);
+    fixture_wait_in_flight(&fixture, 1);
     /* each slice in time, all of them much too slow */
     size_t total = 0;
     ssize_t n = 1;
@@ -211,9 +198,9 @@ static void test_a_reader_that_dawdles(void **state)
          i++) {
         n = recv(fd, buffer, sizeof buffer, 0);
         total += n > 0 ? (size_t)n : 0;
-        sleep_ms(20);
+        fixture_sleep_ms(20);
     }
-    wait_in_flight(0);
+    fixture_wait_in_flight(&fixture, 0);
     assert_in_range(total, 1, 90000000 / 10); /* it was cut off */
     close(fd);
     fixture_stop(&fixture);
@@ -239,7 +226,7 @@ static void expect_room(const char *bytes)
         struct http_answer answer = http_post(fixture.url, "/test/big", bytes);
         status = answer.status;
         http_answer_free(&answer);
-        sleep_ms(status == 503 ? 200 : 0);
+        fixture_sleep_ms(status == 503 ? 200 : 0);
     }
     assert_int_equal(status, 200);
 }
@@ -252,10 +239,11 @@ static void test_readers_that_dawdle_keep_half(void **state)
     int fd[3];
     for (int i = 0; i < 3; i++)
         fd[i] = dawdle(HEAD("/test/big", "8") "10000000");
-    wait_in_flight(3);
-    sleep_ms(1200); /* before, nobody dawdles */
+    fixture_wait_in_flight(&fixture, 3);
+    fixture_sleep_ms(1200); /* before, nobody dawdles */
     expect_room("10000000");
-    wait_in_flight(1); /* one may stay: it holds less than half */
+    fixture_wait_in_flight(&fixture,
+                           1); /* one may stay: it holds less than half */
     for (int i = 0; i < 3; i++)
         close(fd[i]);
     fixture_stop(&fixture);
@@ -270,10 +258,10 @@ static void test_writers_that_dawdle_keep_half(void **state)
                        "Inference-Header-Content-Length: 0\r\n"
                        "Content-Length: 15000000\r\n\r\n";
     int first = dawdle(head), second = dawdle(head);
-    wait_in_flight(2);
-    sleep_ms(1200);
+    fixture_wait_in_flight(&fixture, 2);
+    fixture_sleep_ms(1200);
     expect_room("10000000");
-    wait_in_flight(1);
+    fixture_wait_in_flight(&fixture, 1);
     char some[2][1000] = {"", ""};
     assert_true(recv(first, some[0], sizeof some[0] - 1, MSG_DONTWAIT) > 0 ||
                 recv(second, some[1], sizeof some[1] - 1, MSG_DONTWAIT) > 0);
@@ -301,7 +289,7 @@ static void test_a_reader_that_keeps_pace(void **state)
             http_post(fixture.url, "/test/big", "10000000");
         refused += answer.status == 503;
         http_answer_free(&answer);
-        sleep_ms(30);
+        fixture_sleep_ms(30);
     }
     assert_true(total >= 30000000 && refused > 10);
     free(buffer);

@@ -26,7 +26,12 @@
 #include "../../server/page/page.h"
 #include "../../server/v2/v2_routes.h"
 
-enum { MAX_FLAGS = 32, DRAIN_LOOKS = 3000, TIMEOUT_MS = 20000 };
+enum {
+    MAX_FLAGS = 32,
+    DRAIN_LOOKS = 3000,
+    WAIT_LOOKS = 2000,
+    TIMEOUT_MS = 20000
+};
 
 static void prepare_once(void)
 {
@@ -92,10 +97,20 @@ void fixture_start(struct fixture *fixture, const char *const *flags)
     fixture_start_routes(fixture, flags, NULL);
 }
 
-static void sleep_ms(long ms)
+void fixture_sleep_ms(long ms)
 {
     const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
     nanosleep(&pause, NULL);
+}
+
+void fixture_wait_in_flight(const struct fixture *fixture, size_t count)
+{
+    for (int i = 0; i < WAIT_LOOKS; i++) {
+        if (daemon_in_flight(fixture->daemon) == count)
+            return;
+        fixture_sleep_ms(5);
+    }
+    assert_int_equal(daemon_in_flight(fixture->daemon), count);
 }
 
 void fixture_stop(struct fixture *fixture)
@@ -103,7 +118,7 @@ void fixture_stop(struct fixture *fixture)
     struct service *service = daemon_service(fixture->daemon);
     /* a client has its answer before the daemon has put the request away */
     for (int i = 0; i < 1000 && service->budget.taken > 0; i++)
-        sleep_ms(5);
+        fixture_sleep_ms(5);
     size_t taken = service->budget.taken;
     daemon_stop(fixture->daemon);
     options_free(&fixture->options);
@@ -116,7 +131,7 @@ enum daemon_drained fixture_drain(struct fixture *fixture)
     enum daemon_drained drained = DRAIN_RUNNING;
     daemon_drain(fixture->daemon);
     for (int i = 0; i < DRAIN_LOOKS && drained == DRAIN_RUNNING; i++) {
-        sleep_ms(10);
+        fixture_sleep_ms(10);
         drained = daemon_drained(fixture->daemon);
     }
     return drained;

@@ -33,6 +33,12 @@ void fixture_refuses(const char *const *flags, const char *part);
 /** Stop; fails the test where a byte of the memory budget is still taken. */
 void fixture_stop(struct fixture *fixture);
 
+/** Between two looks at something that has an end. */
+void fixture_sleep_ms(long ms);
+
+/** Until so many requests are under way; fails the test after 10 s. */
+void fixture_wait_in_flight(const struct fixture *fixture, size_t count);
+
 /** Drain as SIGTERM does and wait for the end of it. */
 enum daemon_drained fixture_drain(struct fixture *fixture);
 

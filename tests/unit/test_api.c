@@ -124,6 +124,33 @@ static void a_small_budget_is_a_413(void **state)
     server.service.budget.limit = SIZE_MAX;
 }
 
+/* While dtype may still come after the logits, they are doubles. */
+static void logits_without_a_dtype_are_charged_as_doubles(void **state)
+{
+    (void)state;
+    enum { ELEMENTS = 4096 };
+    static const struct {
+        const char *start;
+        int status;
+    } cases[] = {{"{\"dtype\":\"float32\",\"labels\":0,\"logits\":[0", 200},
+                 {"{\"labels\":0,\"logits\":[0", 413}};
+    static char body[2 * ELEMENTS + 128];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t used = strlen(cases[i].start);
+        memcpy(body, cases[i].start, used);
+        for (int k = 1; k < ELEMENTS; k++, used += 2)
+            memcpy(body + used, ",0", 2);
+        memcpy(body + used, "]}", 2);
+        struct roundtrip trip = {
+            .path = "/loss", .body = body, .bytes = used + 2};
+        server.service.budget.limit = 7 * ELEMENTS;
+        roundtrip_do(&trip, &server);
+        server.service.budget.limit = SIZE_MAX;
+        assert_int_equal(trip.status, cases[i].status);
+        roundtrip_free(&trip);
+    }
+}
+
 static void work_is_told_to_the_server(void **state)
 {
     (void)state;
@@ -183,6 +210,7 @@ int main(void)
         cmocka_unit_test(errors),
         cmocka_unit_test(vectors),
         cmocka_unit_test(a_small_budget_is_a_413),
+        cmocka_unit_test(logits_without_a_dtype_are_charged_as_doubles),
         cmocka_unit_test(work_is_told_to_the_server),
         cmocka_unit_test(dtype_may_stand_before_and_after_the_arrays),
     };

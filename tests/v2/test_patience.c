@@ -46,12 +46,6 @@ static int stop(void **state)
     return 0;
 }
 
-static void sleep_ms(long ms)
-{
-    const struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-}
-
 static void send_all(int fd, const char *bytes, size_t count)
 {
     while (count > 0) {
@@ -89,10 +83,10 @@ static void a_reader_that_stalls_is_given_up(void **state)
     (void)state;
     int fd = ask_for_much();
     for (int i = 0; i < 1000 && all_left(); i++)
-        sleep_ms(1); /* until it is there */
+        fixture_sleep_ms(1); /* until it is there */
     assert_false(all_left());
     for (int i = 0; i < 1000 && !all_left(); i++)
-        sleep_ms(10); /* and reads nothing */
+        fixture_sleep_ms(10); /* and reads nothing */
     assert_true(all_left());
     close(fd);
 }
@@ -107,7 +101,7 @@ static void a_slow_reader_gets_all(void **state)
     assert_non_null(slice);
     while (total < LARGE_BYTES && (n = recv(fd, slice, SLICE_BYTES, 0)) > 0) {
         total += (size_t)n;
-        sleep_ms(160); /* takes longer than the timeout altogether */
+        fixture_sleep_ms(160); /* takes longer than the timeout altogether */
     }
     if (total < LARGE_BYTES)
         fail_msg("got %zu bytes: %.200s", total, slice);

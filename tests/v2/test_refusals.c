@@ -23,7 +23,9 @@
 static const struct {
     const char *path, *json, *sentence;
 } documents[] = {
-    {SOFTMAX, "{\"inputs\":[", "byte"},
+    {SOFTMAX, "{\"inputs\":[",
+     "body: got end of file, must be a value or ']', at byte 11 (line 1, "
+     "column 12)"},
     {SOFTMAX, "[]", "must be an object"},
     {SOFTMAX, "{}", "inputs: got nothing, must be an array"},
     {SOFTMAX, "{\"inputs\":[]}", "logits: got nothing"},
@@ -44,13 +46,17 @@ static const struct {
     {SOFTMAX, LOGITS3(",\"data\":[1,2]"),
      "input 'logits': data got 2 elements, must be 3"},
     {SOFTMAX, LOGITS3(",\"data\":7"), "input 'logits': data got a single"},
-    {SOFTMAX, LOGITS3(",\"data\":[1,2,NaN]"), "NaN"},
-    {SOFTMAX, LOGITS3(",\"data\":[1,Infinity,2]"), "Infinity"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,2,NaN]"),
+     "data: got NaN, must be finite or -Infinity, at /inputs/0/data/2"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,Infinity,2]"),
+     "data: got Infinity, must be finite or -Infinity, at /inputs/0/data/1"},
     {SOFTMAX, LOGITS3(",\"data\":[1,null,2]"),
      "data: got null, must be a number or \\\"-Infinity"},
     {SOFTMAX, LOGITS3(",\"data\":null"), "input 'logits': got neither"},
-    {SOFTMAX, LOGITS3(",\"data\":[1,[2,3]]"), "data"},
-    {SOFTMAX, LOGITS3(",\"data\":[\"a\",2,3]"), "data"},
+    {SOFTMAX, LOGITS3(",\"data\":[1,[2,3]]"),
+     "data: got an array, must be a number, at /inputs/0/data/1"},
+    {SOFTMAX, LOGITS3(",\"data\":[\"a\",2,3]"),
+     "data: got \\\"a\\\", must be a number, at /inputs/0/data/0"},
     {SOFTMAX,
      INPUT("\"name\":\"logits\",\"shape\":[2,-3],\"datatype\":\"FP32\","
            "\"data\":[]"),
