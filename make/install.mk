@@ -5,6 +5,9 @@ SOVERSION := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libsoftmax.so.$(SOVERSION)
 SHARED := $(O)/libsoftmax.so.$(VERSION)
 SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
+# A system has one /etc; a prefix of its own has its own.
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+DEFAULTS = $(DESTDIR)$(SYSCONFDIR)/default/softmaxd
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 DIST := softmaxd-$(VERSION)
 
@@ -50,7 +53,7 @@ $(O)/softmax.pc: lib/softmax.h make/install.mk FORCE
 
 $(O)/softmaxd.service: server/softmaxd.service FORCE
 	@mkdir -p $(@D)
-	@sed 's|@SBINDIR@|$(SBINDIR)|' $< >$@
+	@sed 's|@SBINDIR@|$(SBINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' $< >$@
 
 .PHONY: FORCE
 FORCE:
@@ -72,15 +75,18 @@ install-lib: $(O)/public/libsoftmax.a $(SHARED) $(O)/softmax.pc
 
 install-daemon: $(O)/softmaxd $(O)/softmaxd.service
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8 \
-	    $(DESTDIR)$(SYSTEMDDIR)
+	    $(DESTDIR)$(SYSTEMDDIR) $(dir $(DEFAULTS))
 	$(INSTALL) -m 755 $(O)/softmaxd $(DESTDIR)$(SBINDIR)/
 	$(INSTALL) -m 644 server/softmaxd.8 $(DESTDIR)$(MANDIR)/man8/
 	$(INSTALL) -m 644 $(O)/softmaxd.service server/softmaxd.socket \
 	    $(DESTDIR)$(SYSTEMDDIR)/
+	[ -e $(DEFAULTS) ] || \
+	    $(INSTALL) -m 644 server/softmaxd.default $(DEFAULTS)
 
 .PHONY: uninstall
-## uninstall: remove what install put there
+## uninstall: remove what install put there, and nobody has changed
 uninstall:
+	! cmp -s server/softmaxd.default $(DEFAULTS) || rm -f $(DEFAULTS)
 	rm -f $(DESTDIR)$(SBINDIR)/softmaxd $(DESTDIR)$(MANDIR)/man8/softmaxd.8 \
 	    $(DESTDIR)$(MANDIR)/man3/softmax.3 \
 	    $(DESTDIR)$(SYSTEMDDIR)/softmaxd.service \

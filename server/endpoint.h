@@ -31,7 +31,7 @@ struct service {
     struct budget budget;
     size_t max_body;         /* bytes of the decoded body */
     struct metrics *metrics; /* NULL: nothing is counted */
-    /* ready: tells /v2/health and friends; owned by main.c */
+    /* for the probes: is it worth to send a request here? */
     bool (*is_ready)(const struct service *service);
 };
 

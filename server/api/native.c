@@ -144,13 +144,7 @@ static bool visit_member(void *cls, const char *name, const struct value *value)
 static bool take_options(struct request *request, const struct value *document,
                          struct problem *problem)
 {
-    char got[64];
     struct visit visit = {request, problem, true};
-    if (value_kind(document) != VALUE_OBJECT) {
-        value_print(document, got, sizeof got);
-        return problem_set(problem, 422, "", "body: got %s, must be an object",
-                           got);
-    }
     value_each(document, visit_member, &visit);
     return visit.good;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The vector vocabulary of number_write_tmpl.c: LANES integers of 64 bits in
- * one native register. Most is the compiler's; what it has no operator for is
- * here, once a tier.
+ * The vector vocabulary of write32_tmpl.c and write64_tmpl.c: LANES integers of
+ * 64 bits in one native register. Most is the compiler's; what it has no
+ * operator for is here, once a tier.
  */
 #ifndef NUMBER_LANES_H
 #define NUMBER_LANES_H

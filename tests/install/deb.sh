@@ -45,6 +45,10 @@ inside sh -c 'apt-get install -q -y --no-install-recommends /debs/*.deb' ||
     fail install
 [ -L "$root/etc/systemd/system/multi-user.target.wants/softmaxd.service" ] ||
     fail "the service is not enabled"
+[ -f "$root/etc/default/softmaxd" ] || fail "no /etc/default/softmaxd"
+grep -q '^EnvironmentFile=-/etc/default/softmaxd$' \
+    "$root/lib/systemd/system/softmaxd.service" ||
+    fail "the unit does not read it"
 ! grep -r '@[A-Z]*@' "$root/lib/systemd/system/softmaxd.service" ||
     fail "the unit is not filled in"
 ok install

@@ -9,6 +9,20 @@ fail() { echo "[  FAILED  ] install: $*"; exit 1; }
 rm -rf "$root"
 make -s install PREFIX="$root" >/dev/null
 "$root/sbin/softmaxd" --version >/dev/null || fail "softmaxd --version"
+# each variable in the example of its options is one
+sed -n 's/^#\(SOFTMAXD_[A-Z_]*\)=.*/\1/p' "$root/etc/default/softmaxd" | sort \
+    >"$root/named"
+"$root/sbin/softmaxd" --help | grep -o 'SOFTMAXD_[A-Z_]*' | sort \
+    >"$root/known"
+[ -s "$root/named" ] || fail "etc/default/softmaxd names no option"
+[ -z "$(comm -23 "$root/named" "$root/known")" ] ||
+    fail "etc/default/softmaxd names what is no option"
+rm "$root/named" "$root/known"
+echo "# changed" >>"$root/etc/default/softmaxd"
+make -s install PREFIX="$root" >/dev/null
+grep -q '# changed' "$root/etc/default/softmaxd" ||
+    fail "a changed etc/default/softmaxd is overwritten"
+cp server/softmaxd.default "$root/etc/default/softmaxd"
 PKG_CONFIG_PATH=$root/lib/pkgconfig
 export PKG_CONFIG_PATH
 cat >"$root/use.c" <<'C'
