@@ -10,7 +10,7 @@ $(O)/server/http/pages.o: FILE_CFLAGS = -DOPENAPI_JSON='"$(O)/openapi.json"'
 
 # heads.py is short here, and runs for HEADS_MINUTES in check-faults.
 CHECK_SCRIPTS += tests/http/check_process.py tests/http/check_connections.py \
-	tests/http/check_leaving.py tests/faults/heads.py
+	tests/http/check_leaving.py tests/http/check_metrics.py tests/faults/heads.py
 
 FAULTS := heads many_clients big_bodies drain failover files memory exposition growth \
 	mixed

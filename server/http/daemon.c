@@ -132,7 +132,6 @@ static bool collect_routes(struct daemon *daemon,
                            const struct route_table *tables, size_t count,
                            char *error, size_t error_bytes)
 {
-    const char *names[ROUTES_MAX + 1];
     bool fits = true;
     for (size_t i = 0; i < count; i++)
         fits &= routes_add(&daemon->server.routes, tables[i].routes,
@@ -142,11 +141,8 @@ static bool collect_routes(struct daemon *daemon,
         snprintf(error, error_bytes, "more than %d routes", ROUTES_MAX);
         return false;
     }
-    for (size_t i = 0; i < daemon->server.routes.count; i++)
-        names[i] = daemon->server.routes.route[i]->name;
-    names[daemon->server.routes.count] = "other";
-    daemon->server.service.metrics =
-        metrics_create(names, daemon->server.routes.count + 1);
+    daemon->server.service.metrics = metrics_create(
+        daemon->server.routes.route, daemon->server.routes.count);
     return daemon->server.service.metrics || no_memory(error, error_bytes);
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "process.h"
+
 /* A thread counts in the shard it was given when it first counted, so that
  * event loops do not fight for cache lines; the reader adds the shards up. The
  * first OWNED threads have theirs to themselves and count without locked
@@ -31,6 +33,9 @@ struct histogram {
 
 struct endpoint_counts {
     _Atomic uint64_t requests[STATUSES];
+    /* From here on only of those that compute. */
+    _Atomic uint64_t rows, logits;
+    _Atomic uint64_t stage_ns[METRICS_STAGES];
     struct histogram duration; /* sum in ns */
     struct histogram body, answer;
 };
@@ -47,9 +52,13 @@ struct shard {
 };
 
 struct metrics {
-    const char **names; /* without doubles */
-    size_t name_count;
-    size_t *index; /* of an endpoint in names */
+    struct {
+        const char *name;
+        bool computes;
+    } * endpoints; /* those of one name are one */
+    size_t endpoint_count;
+    size_t *index;  /* of a route in endpoints */
+    double started; /* seconds since 1970 */
     struct shard shards[SHARDS];
 };
 
@@ -86,29 +95,42 @@ static void observe(struct histogram *histogram, const uint64_t *bounds,
     add_to(&histogram->sum, addend, shared);
 }
 
-static size_t name_index(struct metrics *metrics, const char *name)
+static size_t endpoint_index(struct metrics *metrics, const char *name,
+                             bool computes)
 {
-    for (size_t i = 0; i < metrics->name_count; i++)
-        if (strcmp(metrics->names[i], name) == 0)
-            return i;
-    metrics->names[metrics->name_count] = name;
-    return metrics->name_count++;
+    size_t i = 0;
+    while (i < metrics->endpoint_count &&
+           strcmp(metrics->endpoints[i].name, name) != 0)
+        i++;
+    if (i == metrics->endpoint_count)
+        metrics->endpoints[metrics->endpoint_count++].name = name;
+    metrics->endpoints[i].computes |= computes;
+    return i;
 }
 
-struct metrics *metrics_create(const char *const *names, size_t count)
+struct metrics *metrics_create(const struct route *const *routes, size_t count)
 {
     struct metrics *metrics = aligned_alloc(LINE, sizeof *metrics);
     if (!metrics)
         return NULL;
     memset(metrics, 0, sizeof *metrics);
-    metrics->names = calloc(count, sizeof *metrics->names);
-    metrics->index = calloc(count, sizeof *metrics->index);
-    bool ok = metrics->names && metrics->index;
+    /* Once: a start that moved whenever the clock is set would look like a
+     * restart. */
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    metrics->started = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    metrics->endpoints = calloc(count + 1, sizeof *metrics->endpoints);
+    metrics->index = calloc(count + 1, sizeof *metrics->index);
+    bool ok = metrics->endpoints && metrics->index;
     for (size_t i = 0; ok && i < count; i++)
-        metrics->index[i] = name_index(metrics, names[i]);
+        metrics->index[i] = endpoint_index(metrics, routes[i]->name,
+                                           routes[i]->endpoint &&
+                                               routes[i]->endpoint->computes);
+    if (ok)
+        metrics->index[count] = endpoint_index(metrics, "other", false);
     for (size_t i = 0; ok && i < SHARDS; i++) {
         metrics->shards[i].endpoints =
-            calloc(metrics->name_count, sizeof(struct endpoint_counts));
+            calloc(metrics->endpoint_count, sizeof(struct endpoint_counts));
         ok = metrics->shards[i].endpoints;
     }
     if (!ok) {
@@ -125,14 +147,24 @@ void metrics_count(struct metrics *metrics,
         return;
     unsigned own = own_shard();
     bool shared = own >= OWNED;
-    struct endpoint_counts *counts =
-        &metrics->shards[own].endpoints[metrics->index[request->endpoint]];
+    size_t endpoint = metrics->index[request->endpoint];
+    struct endpoint_counts *counts = &metrics->shards[own].endpoints[endpoint];
+    uint64_t total_ns = 0;
     size_t i = 0;
     while (i < STATUSES - 1 && statuses[i] != request->status)
         i++;
     add_to(&counts->requests[i], 1, shared);
-    observe(&counts->duration, duration_us, request->total_ns / 1000,
-            request->total_ns, shared);
+    if (!metrics->endpoints[endpoint].computes)
+        return;
+    if (request->status == 200) {
+        add_to(&counts->rows, request->rows, shared);
+        add_to(&counts->logits, request->logits, shared);
+    }
+    for (i = 0; i < METRICS_STAGES; i++) {
+        add_to(&counts->stage_ns[i], request->ns[i], shared);
+        total_ns += request->ns[i];
+    }
+    observe(&counts->duration, duration_us, total_ns / 1000, total_ns, shared);
     observe(&counts->body, size_bytes, request->body_bytes, request->body_bytes,
             shared);
     observe(&counts->answer, size_bytes, request->answer_bytes,
@@ -196,12 +228,13 @@ struct metrics_inference metrics_inferences(const struct metrics *metrics,
 /* ---- the text --------------------------------------------------------- */
 
 /** The sum of one counter, given where it stands in the first shard. */
-static uint64_t sum(const struct metrics *metrics, size_t name, size_t offset)
+static uint64_t sum(const struct metrics *metrics, size_t endpoint,
+                    size_t offset)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < SHARDS; i++) {
         const char *counts =
-            (const char *)&metrics->shards[i].endpoints[name] + offset;
+            (const char *)&metrics->shards[i].endpoints[endpoint] + offset;
         total += *(const _Atomic uint64_t *)counts;
     }
     return total;
@@ -218,7 +251,7 @@ static void write_requests(const struct metrics *metrics, FILE *out)
 {
     head(out, "requests_total", "counter",
          "Requests answered; 499: the client left before its answer.");
-    for (size_t n = 0; n < metrics->name_count; n++)
+    for (size_t n = 0; n < metrics->endpoint_count; n++)
         for (size_t i = 0; i < STATUSES; i++) {
             uint64_t count = sum(metrics, n,
                                  offsetof(struct endpoint_counts, requests) +
@@ -228,8 +261,38 @@ static void write_requests(const struct metrics *metrics, FILE *out)
             fprintf(out,
                     "softmaxd_requests_total{endpoint=\"%s\",status=\"%d\"} "
                     "%lu\n",
-                    metrics->names[n], statuses[i], (unsigned long)count);
+                    metrics->endpoints[n].name, statuses[i],
+                    (unsigned long)count);
         }
+}
+
+static void write_counter(const struct metrics *metrics, FILE *out,
+                          const char *name, const char *help, size_t offset)
+{
+    head(out, name, "counter", help);
+    for (size_t n = 0; n < metrics->endpoint_count; n++)
+        if (metrics->endpoints[n].computes)
+            fprintf(out, "softmaxd_%s{endpoint=\"%s\"} %lu\n", name,
+                    metrics->endpoints[n].name,
+                    (unsigned long)sum(metrics, n, offset));
+}
+
+static void write_stages(const struct metrics *metrics, FILE *out)
+{
+    static const char *const stages[] = {"read", "compute", "write"};
+    head(out, "stage_seconds_total", "counter",
+         "Time that requests spent in their stages, as the log has them.");
+    for (size_t n = 0; n < metrics->endpoint_count; n++)
+        for (size_t i = 0; i < METRICS_STAGES; i++)
+            if (metrics->endpoints[n].computes)
+                fprintf(out,
+                        "softmaxd_stage_seconds_total{endpoint=\"%s\",stage="
+                        "\"%s\"} %.9f\n",
+                        metrics->endpoints[n].name, stages[i],
+                        (double)sum(metrics, n,
+                                    offsetof(struct endpoint_counts, stage_ns) +
+                                        i * sizeof(uint64_t)) /
+                            1e9);
 }
 
 /** scale: what the bounds and the sum are divided by for the text's unit. */
@@ -239,9 +302,11 @@ static void write_histogram(const struct metrics *metrics, FILE *out,
                             double sum_scale)
 {
     head(out, name, "histogram", help);
-    for (size_t n = 0; n < metrics->name_count; n++) {
+    for (size_t n = 0; n < metrics->endpoint_count; n++) {
         uint64_t total = 0;
-        const char *label = metrics->names[n];
+        const char *label = metrics->endpoints[n].name;
+        if (!metrics->endpoints[n].computes)
+            continue;
         for (size_t i = 0; i <= BUCKETS; i++) {
             char bound[32] = "+Inf";
             total += sum(metrics, n,
@@ -290,10 +355,11 @@ static void write_gauges(const struct metrics_gauges *gauges, FILE *out)
         {"in_flight_requests", "gauge", "Requests under way.",
          gauges->in_flight},
         {"open_connections", "gauge", "Connections open.", gauges->connections},
-        {"budget_bytes", "gauge", "Bytes of tensors that requests hold.",
-         gauges->budget_bytes},
-        {"budget_limit_bytes", "gauge", "Bytes of tensors that they may hold.",
-         gauges->budget_limit_bytes},
+        {"tensor_bytes", "gauge", "Bytes of tensors that requests hold.",
+         gauges->tensor_bytes},
+        {"tensor_limit_bytes", "gauge",
+         "Bytes of tensors that they may hold (--memory-limit).",
+         gauges->tensor_limit_bytes},
         {"pool_queue_jobs", "gauge", "Jobs that wait for a compute thread.",
          gauges->pool_queue},
         {"ready", "gauge", "1 while /readyz says so.", gauges->ready},
@@ -319,6 +385,12 @@ bool metrics_write(const struct metrics *metrics,
     if (!out)
         return false;
     write_requests(metrics, out);
+    write_counter(metrics, out, "rows_total", "Rows answered with status 200.",
+                  offsetof(struct endpoint_counts, rows));
+    write_counter(metrics, out, "logits_total",
+                  "Logits of the rows answered with status 200.",
+                  offsetof(struct endpoint_counts, logits));
+    write_stages(metrics, out);
     write_histogram(metrics, out, "request_duration_seconds",
                     "From the headers to the last byte of the answer.",
                     offsetof(struct endpoint_counts, duration), duration_us,
@@ -331,6 +403,7 @@ bool metrics_write(const struct metrics *metrics,
                     offsetof(struct endpoint_counts, answer), size_bytes, 1, 1);
     write_rejected(metrics, out);
     write_gauges(gauges, out);
+    process_write(out, metrics->started);
     bool ok = !ferror(out);
     ok &= fclose(out) == 0 && text;
     if (ok)
@@ -346,6 +419,6 @@ void metrics_free(struct metrics *metrics)
     for (size_t i = 0; i < SHARDS; i++)
         free(metrics->shards[i].endpoints);
     free(metrics->index);
-    free(metrics->names);
+    free(metrics->endpoints);
     free(metrics);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../endpoint.h"
 #include "../json/writer.h"
 #include "../problem.h"
 
@@ -15,18 +16,28 @@ struct metrics;
 /** What is true now; gathered by whoever asks for the text. */
 struct metrics_gauges {
     size_t in_flight, connections;
-    size_t budget_bytes, budget_limit_bytes;
+    size_t tensor_bytes, tensor_limit_bytes;
     size_t pool_queue;
     uint64_t log_dropped;
     bool ready;
     const char *version, *isa;
 };
 
+/** The parts of a request's time, as the log has them. */
+enum metrics_stage {
+    METRICS_READ,
+    METRICS_COMPUTE,
+    METRICS_WRITE,
+    METRICS_STAGES
+};
+
 /** One request that is over. */
 struct metrics_request {
-    size_t endpoint; /* index into the names given to metrics_create */
+    size_t endpoint; /* index into the routes given to metrics_create */
     int status;
-    uint64_t total_ns, body_bytes, answer_bytes;
+    uint64_t ns[METRICS_STAGES];
+    uint64_t body_bytes, answer_bytes;
+    uint64_t rows, logits;
 };
 
 /** What Triton's statistics count of a model, and for how long. */
@@ -50,9 +61,9 @@ struct metrics_inference {
 
 enum { METRICS_MODELS = 4 };
 
-/** names: labels of the endpoints, borrowed; equal ones are told as one.
- *  NULL: out of memory. */
-struct metrics *metrics_create(const char *const *names, size_t count);
+/** routes: borrowed; those with the same name are told as one. Number count
+ *  is what has no route, "other". NULL: out of memory. */
+struct metrics *metrics_create(const struct route *const *routes, size_t count);
 
 /* Where metrics is NULL, nobody counts, and nothing was. */
 

@@ -332,6 +332,7 @@ static bool infer_answer(void *call, struct reply *reply,
 
 const struct endpoint infer_endpoint = {.name = "v2_infer",
                                         .any_type = true,
+                                        .computes = true,
                                         .begin = infer_begin,
                                         .feed = infer_feed,
                                         .ready = infer_ready,

@@ -49,7 +49,7 @@ def main():
                     percentile(taken, .99) <= P99_MS,
                     f"{percentile(taken, .99):.2f} ms")
         tests.check("nothing of the budget is left taken",
-                    daemon.metric("budget_bytes") == 0)
+                    daemon.metric("tensor_bytes") == 0)
         tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
                     daemon.complaint())
     tests.end()

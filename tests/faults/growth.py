@@ -51,7 +51,7 @@ def main():
         tests.check("no growth of resident memory",
                     SANITIZED or after - before <= SLACK)
         tests.check("nothing of the budget is left taken",
-                    daemon.metric("budget_bytes") == 0)
+                    daemon.metric("tensor_bytes") == 0)
         tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
                     daemon.complaint())
     tests.end()

@@ -311,7 +311,7 @@ class Target:
         while time.monotonic() < end:
             # the request for the metrics is in flight itself
             if self.metric("in_flight_requests") <= 1 and \
-                    self.metric("budget_bytes") == 0:
+                    self.metric("tensor_bytes") == 0:
                 return None
             time.sleep(0.05)
         return "a request or a byte of the budget is still taken"

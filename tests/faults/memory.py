@@ -63,7 +63,7 @@ def walk(tests, daemon, counter, name, request):
     healthy = try_once(daemon, SMALL) == (200, RIGHT)
     note(name, failed=k - 1, statuses=seen)
     tests.check(f"the k-th allocation of {name} fails",
-                healthy and unused and daemon.metric("budget_bytes") == 0)
+                healthy and unused and daemon.metric("tensor_bytes") == 0)
 
 
 def main():

@@ -179,7 +179,7 @@ def main():
         tests.check("it lives", daemon.alive())
         time.sleep(3)  # those that vanished are noticed
         tests.check("nothing of the budget is left taken",
-                    daemon.metric("budget_bytes") == 0)
+                    daemon.metric("tensor_bytes") == 0)
         tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
                     daemon.complaint())
     tests.end()

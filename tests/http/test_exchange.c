@@ -25,7 +25,6 @@ static struct options options;
 static int start(void **state)
 {
     (void)state;
-    static const char *names[ROUTES_MAX + 1];
     roundtrip_serve(&server, api_routes, api_route_count);
     assert_true(routes_add(&server.routes, v2_routes, v2_route_count));
     assert_true(routes_add(&server.routes, pages_routes, pages_route_count));
@@ -33,9 +32,8 @@ static int start(void **state)
     server.options = &options;
     server.service.max_body = 1 << 20;
     server.service.budget.limit = 1 << 24;
-    for (size_t i = 0; i <= server.routes.count; i++)
-        names[i] = "all";
-    server.service.metrics = metrics_create(names, server.routes.count + 1);
+    server.service.metrics =
+        metrics_create(server.routes.route, server.routes.count);
     assert_non_null(server.service.metrics);
     return smx_context_create(&server.service.compute, NULL);
 }

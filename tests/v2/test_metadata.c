@@ -25,12 +25,8 @@ static bool is_ready(const struct service *unused)
 
 static struct metrics *counters(void)
 {
-    static const char *names[ROUTES_MAX];
-    size_t count = server.routes.count;
-    for (size_t i = 0; i < count; i++)
-        names[i] = server.routes.route[i]->name;
-    names[count] = "other";
-    struct metrics *metrics = metrics_create(names, count + 1);
+    struct metrics *metrics =
+        metrics_create(server.routes.route, server.routes.count);
     assert_non_null(metrics);
     return metrics;
 }
