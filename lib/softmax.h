@@ -16,8 +16,9 @@
  * @endcode
  *
  * Notation: row z in R^C (C = classes), p = softmax(z), l = log p,
- * lse = log sum exp z; w class weights, e label smoothing, y label,
- * t targets, L z-loss coefficient.
+ * lse = log sum exp z; H = -sum p l; w class weights, r the row's weight,
+ * e label smoothing, y label, t targets, q a teacher's softmax, k = log q,
+ * L z-loss coefficient, n entropy weight, f focal exponent.
  *
  * Structs      Each begins with its size: sizeof of it, as the caller was
  *              compiled. All other members may be 0, which is their default. A
@@ -34,7 +35,12 @@
  *              terms cancel, of the terms: max(|p|, |y|) in a gradient; |g_c|
  *              and sum |g_k p_k| in a product; the sum of |w_c q_c l_c| in a
  *              loss by targets of both signs; |max z'| and log(1 + rest) in a
- *              log-sum-exp near 0.
+ *              log-sum-exp near 0; the loss, the z-loss and the entropy where
+ *              these are added, and p_c times each of them in a gradient. A
+ *              divergence keeps its digits where p and q nearly agree, and
+ *              costs exactly 0 where they are the same. A focal exponent f
+ *              above 1 makes f times as much of an error of 1 - p_y: float64
+ *              is within 4 f ulp.
  * Range        What overflows dtype is +-INFINITY, never NaN: 0 times an
  *              overflow is 0. A loss in which both infinities meet is
  *              +INFINITY, such an element of a gradient 0.
@@ -148,7 +154,9 @@ size_t smx_context_threads(const struct smx_context *context);
     X(SMX_FIELD_LOGITS, "logits.data")                                         \
     X(SMX_FIELD_LABELS, "criterion.labels")                                    \
     X(SMX_FIELD_TARGETS, "criterion.targets")                                  \
+    X(SMX_FIELD_TEACHER, "criterion.teacher")                                  \
     X(SMX_FIELD_WEIGHTS, "criterion.weights")                                  \
+    X(SMX_FIELD_ROW_WEIGHTS, "criterion.row_weights")                          \
     X(SMX_FIELD_UPSTREAM, "upstream")                                          \
     X(SMX_FIELD_LOGITS_SIZE, "logits.size")                                    \
     X(SMX_FIELD_DTYPE, "logits.dtype")                                         \
@@ -161,6 +169,11 @@ size_t smx_context_threads(const struct smx_context *context);
     X(SMX_FIELD_CRITERION_SIZE, "criterion.size")                              \
     X(SMX_FIELD_LABEL_SMOOTHING, "criterion.label_smoothing")                  \
     X(SMX_FIELD_Z_LOSS, "criterion.z_loss")                                    \
+    X(SMX_FIELD_ENTROPY_WEIGHT, "criterion.entropy_weight")                    \
+    X(SMX_FIELD_FOCAL, "criterion.focal")                                      \
+    X(SMX_FIELD_DIVERGENCE, "criterion.divergence")                            \
+    X(SMX_FIELD_BETA, "criterion.beta")                                        \
+    X(SMX_FIELD_TEACHER_TEMPERATURE, "criterion.teacher_temperature")          \
     X(SMX_FIELD_REDUCTION, "criterion.reduction")                              \
     X(SMX_FIELD_OPTIONS_SIZE, "options.size")                                  \
     X(SMX_FIELD_TOP_K, "options.top_k")                                        \
@@ -219,21 +232,42 @@ enum smx_reduction {
     SMX_REDUCTION_NONE
 };
 
-/** What the logits are compared with. */
+/** How far the teacher's distribution q is from p. */
+enum smx_divergence {
+    SMX_DIVERGENCE_FORWARD_KL, /* KL(q || p) */
+    SMX_DIVERGENCE_REVERSE_KL, /* KL(p || q) */
+    SMX_DIVERGENCE_JSD         /* beta KL(q || m) + (1 - beta) KL(p || m),
+                                  m = beta q + (1 - beta) p */
+};
+
+/** What the logits are compared with: exactly one of labels, targets and
+ *  teacher. */
 struct smx_criterion {
     size_t size;
-    const int64_t *labels;  /* one a row, or NULL; in [0, classes) or to be
-                               ignored, else SMX_ELABEL */
-    const void *targets;    /* class probabilities, shape and dtype of the
-                               logits, or NULL. Exactly one of the two. Need
-                               not sum to 1; finite */
-    const void *weights;    /* [classes], dtype of the logits, finite; NULL:
-                               all 1 */
-    bool ignore;            /* leave out the rows whose label is ignore_index;
-                               of no effect with targets */
-    int64_t ignore_index;   /* PyTorch: -100 */
-    double label_smoothing; /* in [0, 1] */
-    double z_loss;          /* coefficient of lse^2; finite, >= 0 */
+    const int64_t *labels;   /* one a row, or NULL; in [0, classes) or to be
+                                ignored, else SMX_ELABEL */
+    const void *targets;     /* class probabilities, shape and dtype of the
+                                logits, or NULL. Need not sum to 1; finite */
+    const void *teacher;     /* logits of another model, shape and dtype of the
+                                logits, or NULL; the mask counts for both,
+                                softcap for the logits alone; as logits.data
+                                otherwise */
+    const void *weights;     /* [classes], dtype of the logits, finite; NULL:
+                                all 1; not with a teacher */
+    const void *row_weights; /* one a row, dtype of the logits, finite, >= 0;
+                                NULL: all 1 */
+    bool ignore;             /* leave out the rows whose label is ignore_index;
+                                of no effect without labels */
+    int64_t ignore_index;    /* PyTorch: -100 */
+    double label_smoothing;  /* in [0, 1]; 0 with a teacher */
+    double z_loss;           /* coefficient of lse^2; finite, >= 0 */
+    double entropy_weight;   /* coefficient of -H; finite, >= 0 */
+    double focal;            /* exponent of 1 - p_y; finite, >= 0; needs labels,
+                                and no smoothing */
+    enum smx_divergence divergence; /* from the teacher */
+    double beta;                /* of a JSD, in [0, 1]; 0 and 1 are the forward
+                                   and the reverse KL, as in GKD */
+    double teacher_temperature; /* > 0, finite; 0: that of the logits */
     enum smx_reduction reduction;
 };
 
@@ -294,13 +328,14 @@ struct smx_loss_out {
     size_t size;
     void *loss;       /* dtype; mean and sum: one; none: one a row */
     double *divisor;  /* what mean divides by, whatever the reduction: the sum
-                         of the labels' weights over rows not ignored; with
-                         targets the number of rows */
+                         of r times the label's weight over rows not ignored;
+                         with targets or a teacher the sum of r */
     size_t *rows;     /* rows not ignored */
     void *logsumexp;  /* one a row, dtype */
     int64_t *argmax;  /* one a row */
     double *accuracy; /* share of rows not ignored whose argmax is the label
-                         (with targets: the first class of the largest target);
+                         (with targets: the first class of the largest target,
+                         with a teacher: of its largest logit);
                          0 without rows */
     void *entropy;    /* one a row, dtype, ignored ones too */
     int64_t *rank;    /* one a row: that of its label, see smx_softmax_out; -1
@@ -310,15 +345,19 @@ struct smx_loss_out {
 };
 
 /**
- * Cross-entropy. Row loss:
- *   labels    (1-e)(-w_y l_y) + (e/C) sum_c(-w_c l_c)   [+ L lse^2]
- *   targets   -sum_c w_c q_c l_c, q = (1-e) t + e/C     [+ L lse^2]
+ * Cross-entropy, or how far a teacher is. Row loss, before r:
+ *   labels    (1-e)(-w_y l_y) + (e/C) sum_c(-w_c l_c)   [+ L lse^2 - n H]
+ *   focal     (1 - p_y)^f (-w_y l_y)                    [+ L lse^2 - n H]
+ *   targets   -sum_c w_c q_c l_c, q = (1-e) t + e/C     [+ L lse^2 - n H]
+ *   teacher   as enum smx_divergence has it             [+ L lse^2 - n H]
  *   ignored   0
  * with 0 * log 0 = 0. mean divides the sum of the first part by the divisor
- * (see smx_loss_out) and the sum of the z-loss by the rows not ignored; a
- * divisor of 0 gives loss 0 and gradient 0, z-loss included, as does a tensor
- * without rows. A row all masked costs +INFINITY unless it is ignored, its
- * target mass is zero everywhere (weights included); its z-loss counts 0.
+ * (see smx_loss_out) and that of the others by the sum of r over the rows not
+ * ignored; a divisor of 0 gives loss 0 and gradient 0, all parts included, as
+ * does a tensor without rows. A row all masked costs +INFINITY unless it is
+ * ignored, its weight is 0 or its target mass is zero everywhere (weights
+ * included); its z-loss and entropy count 0. A Kullback-Leibler divergence is
+ * +INFINITY where its first distribution has mass and its second none.
  *
  * One confident row keeps its digits: z = [20,0,0,0], y = 0 is 6.183461e-09.
  * @retval SMX_EARGUMENT, SMX_EOVERFLOW, SMX_ENONFINITE, SMX_ELABEL,
@@ -334,13 +373,17 @@ enum smx_status smx_loss(struct smx_context *context,
  * Gradient of the cross-entropy with respect to the logits:
  *   labels    A p_c - [(1-e) w_y [c=y] + (e/C) w_c],
  *             A = (1-e) w_y + (e/C) sum_k w_k           [+ 2 L lse p_c]
+ *   focal     w_y (f (1-p_y)^(f-1) p_y l_y - (1-p_y)^f) ([c=y] - p_c)
  *   targets   (sum_k w_k q_k) p_c - w_c q_c             [+ 2 L lse p_c]
+ *   forward   p_c - q_c
+ *   reverse   p_c (l_c - k_c - KL)
+ *   JSD       (1 - beta) p_c (log(p_c / m_c) - KL(p || m))
  *   ignored   0
- * times 1/temperature, times 1 - tanh^2(z_c / softcap), times the reduction
- * factor (mean: 1/divisor, for the z-loss 1/rows; none: as sum), times
- * upstream. Exactly 0 at a class that the mask leaves out, whatever mass lies
- * on it; and, the z-loss's part aside, where one class has p = 1 and all the
- * mass.
+ * and for the entropy + n p_c (l_c + H), times 1/temperature, times
+ * 1 - tanh^2(z_c / softcap), times r, times the reduction factor (mean:
+ * 1/divisor, for z-loss and entropy 1/sum of r; none: as sum), times upstream.
+ * Exactly 0 at a class that the mask leaves out, whatever mass lies on it; and,
+ * the z-loss's part aside, where one class has p = 1 and all the mass.
  *
  * upstream     dtype; NULL: 1; mean and sum: one; none: one a row. Finite.
  * gradient     shape and dtype of the logits; may be the logits' data where

@@ -22,17 +22,79 @@ static enum smx_status check_labels(const struct smx_logits *z,
     return SMX_OK;
 }
 
+/* Not negative, finite. */
+static bool is_coefficient(double x)
+{
+    return x >= 0 && !isinf(x);
+}
+
 static enum smx_status check_options(const struct smx_criterion *criterion,
                                      struct smx_where *where)
 {
-    double e = criterion->label_smoothing, zl = criterion->z_loss;
+    double e = criterion->label_smoothing;
     if (!(e >= 0 && e <= 1))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABEL_SMOOTHING, 0);
-    if (!(zl >= 0) || isinf(zl))
+    if (!is_coefficient(criterion->z_loss))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_Z_LOSS, 0);
+    if (!is_coefficient(criterion->entropy_weight))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_ENTROPY_WEIGHT, 0);
+    if (!is_coefficient(criterion->focal) ||
+        (criterion->focal != 0 && (!criterion->labels || e != 0)))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_FOCAL, 0);
     if ((unsigned)criterion->reduction > SMX_REDUCTION_NONE)
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_REDUCTION, 0);
     return SMX_OK;
+}
+
+/* What goes with a teacher, and with nothing else. */
+static enum smx_status check_teacher(const struct smx_criterion *criterion,
+                                     struct smx_where *where)
+{
+    bool teacher = criterion->teacher;
+    unsigned kind = (unsigned)criterion->divergence;
+    double beta = criterion->beta, t = criterion->teacher_temperature;
+    if (kind > (teacher ? SMX_DIVERGENCE_JSD : SMX_DIVERGENCE_FORWARD_KL))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_DIVERGENCE, 0);
+    if (!(beta >= 0 && beta <= 1) || (beta != 0 && kind != SMX_DIVERGENCE_JSD))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_BETA, 0);
+    if (!is_coefficient(t) || (t != 0 && !teacher))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TEACHER_TEMPERATURE,
+                         0);
+    if (teacher && criterion->weights)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_WEIGHTS, 0);
+    if (teacher && criterion->label_smoothing != 0)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABEL_SMOOTHING, 0);
+    return SMX_OK;
+}
+
+/* Exactly one of the three; without rows none is needed. */
+static enum smx_status check_choice(const struct smx_logits *z,
+                                    const struct smx_criterion *criterion,
+                                    struct smx_where *where)
+{
+    bool labels = criterion->labels, targets = criterion->targets;
+    bool teacher = criterion->teacher;
+    if (teacher && (labels || targets))
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TEACHER, 0);
+    if (labels && targets)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TARGETS, 0);
+    if (smx_rows_count(z) && !labels && !targets && !teacher)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABELS, 0);
+    return SMX_OK;
+}
+
+static enum smx_status check_row_weights(const struct smx_logits *z,
+                                         const struct smx_criterion *criterion,
+                                         struct smx_where *where)
+{
+    const void *weights = criterion->row_weights;
+    size_t rows = smx_rows_count(z);
+    enum smx_status status =
+        smx_rows_finite(weights, z->dtype, rows, SMX_FIELD_ROW_WEIGHTS, where);
+    for (size_t r = 0; r < rows && !status; r++)
+        if (smx_get(weights, z->dtype, r) < 0)
+            status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_ROW_WEIGHTS, r);
+    return status;
 }
 
 enum smx_status smx_criterion_check(struct smx_context *context,
@@ -41,21 +103,25 @@ enum smx_status smx_criterion_check(struct smx_context *context,
                                     struct smx_where *where)
 {
     enum smx_status status = check_options(criterion, where);
-    bool labels = criterion->labels, targets = criterion->targets;
+    if (!status)
+        status = check_teacher(criterion, where);
+    if (!status)
+        status = check_choice(z, criterion, where);
     if (status)
         return status;
-    if (labels && targets)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TARGETS, 0);
-    if (smx_rows_count(z) && !labels && !targets)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABELS, 0);
-    if (labels)
+    if (criterion->labels)
         status = check_labels(z, criterion, where);
-    else if (targets)
+    else if (criterion->targets)
         status = smx_rows_scan(context, z, criterion->targets,
                                SMX_FIELD_TARGETS, where);
+    else if (criterion->teacher)
+        status = smx_rows_scan(context, z, criterion->teacher,
+                               SMX_FIELD_TEACHER, where);
     if (!status && criterion->weights)
         status = smx_rows_finite(criterion->weights, z->dtype, z->classes,
                                  SMX_FIELD_WEIGHTS, where);
+    if (!status && criterion->row_weights)
+        status = check_row_weights(z, criterion, where);
     return status;
 }
 
@@ -83,6 +149,35 @@ static bool cancels(const struct smx_row *row, size_t class)
     return row->one_hot && class == row->argmax;
 }
 
+/* -log p of a class. */
+static struct smx_dd nats_at(struct smx_row *row, size_t class)
+{
+    struct smx_dd nats = smx_row_shifted(row, class);
+    if (!isfinite(nats.hi))
+        return (struct smx_dd){INFINITY, 0};
+    return dd_add(row->logsum, dd_negate(nats));
+}
+
+/* What a focal exponent makes of a label's mass in the loss, (1 - p)^focal, and
+ * in the gradient, that times 1 - focal p log(p) / (1 - p). */
+struct focus {
+    double loss, gradient;
+};
+
+static struct focus focus_of(const struct smx_criterion *criterion,
+                             struct smx_row *row, size_t class)
+{
+    double focal = criterion->focal;
+    if (focal == 0 || row->empty || cancels(row, class))
+        return (struct focus){1, 1};
+    struct smx_dd nats = nats_at(row, class);
+    struct smx_complement c =
+        row->kernels->complement_power(dd_negate(nats), focal);
+    double more = smx_times(focal * c.p, nats.hi);
+    more = c.base != 0 ? more / c.base : focal;
+    return (struct focus){c.power, smx_times(c.power, 1 + more)};
+}
+
 bool smx_criterion_single(const struct smx_criterion *criterion,
                           const struct smx_row *row, size_t *class,
                           double *mass)
@@ -90,8 +185,19 @@ bool smx_criterion_single(const struct smx_criterion *criterion,
     if (!smx_criterion_is_single(criterion))
         return false;
     *class = (size_t)criterion->labels[row->r];
-    *mass = cancels(row, *class) ? 0 : weight(row->logits, criterion, *class);
+    *mass = 0;
+    if (!cancels(row, *class))
+        *mass = weight(row->logits, criterion, *class) * row->focus;
     return true;
+}
+
+void smx_criterion_focus(const struct smx_criterion *criterion,
+                         struct smx_row *row)
+{
+    row->focus = 1;
+    if (smx_criterion_is_single(criterion))
+        row->focus = focus_of(criterion, row, (size_t)criterion->labels[row->r])
+                         .gradient;
 }
 
 /* t or, of labels, a one. */
@@ -102,7 +208,7 @@ static void load_targets(const struct smx_criterion *criterion,
         memset(row->mass, 0, row->n * sizeof *row->mass);
         size_t c = (size_t)criterion->labels[row->r] - row->first;
         if (c < row->count)
-            row->mass[c] = 1;
+            row->mass[c] = row->focus;
     } else {
         smx_row_get(row, criterion->targets, row->mass);
     }
@@ -137,22 +243,25 @@ void smx_criterion_mass(const struct smx_criterion *criterion,
         row->mass[row->argmax - row->first] = 0;
 }
 
-void smx_criterion_count(const struct smx_logits *z,
-                         const struct smx_criterion *criterion, double *divisor,
-                         size_t *rows)
+struct smx_counts smx_criterion_count(const struct smx_logits *z,
+                                      const struct smx_criterion *criterion)
 {
-    struct smx_dd sum = {0, 0};
+    struct smx_dd divisor = {0, 0}, weights = {0, 0};
     size_t all = smx_rows_count(z);
-    *rows = 0;
+    struct smx_counts counts = {.rows = 0};
     for (size_t r = 0; r < all; r++) {
         if (smx_criterion_ignores(criterion, r))
             continue;
+        double row = smx_criterion_row_weight(criterion, z->dtype, r);
         size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;
         double w = criterion->labels ? weight(z, criterion, y) : 1;
-        dd_accumulate(&sum, (struct smx_dd){w, 0});
-        ++*rows;
+        dd_accumulate(&divisor, dd_product(row, w));
+        dd_accumulate(&weights, (struct smx_dd){row, 0});
+        counts.rows++;
     }
-    *divisor = dd_settle(sum).hi;
+    counts.divisor = dd_settle(divisor).hi;
+    counts.weight = dd_settle(weights).hi;
+    return counts;
 }
 
 static struct smx_dd cost_of(const void *argument, struct smx_row *row)
@@ -166,20 +275,24 @@ static struct smx_dd cost_of(const void *argument, struct smx_row *row)
 }
 
 /* As the kernel has it. */
-static double cost_at(struct smx_row *row, size_t class, double mass)
+static double label_cost(const struct smx_criterion *criterion,
+                         struct smx_row *row, size_t class)
 {
     struct smx_dd d = smx_row_shifted(row, class);
     double cost = (row->logsum.hi - d.hi) + (row->logsum.lo - d.lo);
+    double mass = weight(row->logits, criterion, class);
+    if (mass == 0 || cancels(row, class))
+        return 0;
+    mass *= focus_of(criterion, row, class).loss;
     return mass != 0 ? mass * cost : 0;
 }
 
 double smx_criterion_loss(const struct smx_criterion *criterion,
                           struct smx_row *row)
 {
-    size_t class;
-    double mass, loss;
-    if (smx_criterion_single(criterion, row, &class, &mass))
-        loss = cost_at(row, class, mass);
+    double loss;
+    if (smx_criterion_is_single(criterion))
+        loss = label_cost(criterion, row, (size_t)criterion->labels[row->r]);
     else
         loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, dd_add).hi;
     if (row->empty) /* 0 log 0 = 0 */

@@ -24,6 +24,18 @@ smx_criterion_ignores_label(const struct smx_criterion *criterion,
 
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 
+static inline double
+smx_criterion_row_weight(const struct smx_criterion *criterion,
+                         enum smx_dtype dtype, size_t r)
+{
+    return criterion->row_weights ? smx_get(criterion->row_weights, dtype, r)
+                                  : 1;
+}
+
+/** Sets row->focus, before what follows; row->logsum is there. */
+void smx_criterion_focus(const struct smx_criterion *criterion,
+                         struct smx_row *row);
+
 /** Fills row->mass with the v of its tile, 0 behind the last class:
  *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c; 0 where p is 1,
  *  as it cancels there. Uses row->out. */
@@ -33,17 +45,23 @@ void smx_criterion_mass(const struct smx_criterion *criterion,
 /** Has the label all the mass? */
 bool smx_criterion_is_single(const struct smx_criterion *criterion);
 
-/** The same; then v is *mass at *class alone. */
+/** The same; then v is *mass at *class alone, in the gradient. */
 bool smx_criterion_single(const struct smx_criterion *criterion,
                           const struct smx_row *row, size_t *class,
                           double *mass);
 
-/** The divisor of mean and the rows not ignored. */
-void smx_criterion_count(const struct smx_logits *logits,
-                         const struct smx_criterion *criterion, double *divisor,
-                         size_t *rows);
+/** What a mean divides by. */
+struct smx_counts {
+    double divisor; /* the loss itself */
+    double weight;  /* its z-loss and entropy: the weights of rows that are not
+                       ignored */
+    size_t rows;    /* which are so many */
+};
 
-/** Row loss without z-loss; row->logsum is there. */
+struct smx_counts smx_criterion_count(const struct smx_logits *logits,
+                                      const struct smx_criterion *criterion);
+
+/** Row loss without its weight, z-loss and entropy; row->logsum is there. */
 double smx_criterion_loss(const struct smx_criterion *criterion,
                           struct smx_row *row);
 

@@ -62,13 +62,13 @@ static struct smx_dd store_jacobian_tile(const void *argument,
 static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
-    struct smx_dd minus_one = {-1, 0};
+    struct smx_dd minus_one = {-1, 0}, zero = {0, 0};
     struct smx_dd dot = smx_row_sweep(
         row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, dd_add);
     dot = call->log ? dot : dd_mul(dot, row->inverse);
     struct product product = {
         .call = call,
-        .log = smx_row_grad_of(row, dd_negate(dot), minus_one),
+        .log = smx_row_grad_of(row, dd_negate(dot), zero, minus_one),
         .f32 = {.inverse = dd_mul(row->inverse_temperature, row->inverse),
                 .dot = dot,
                 .power = {row->pure[0], row->pure[1]}}};

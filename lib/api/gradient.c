@@ -8,6 +8,7 @@
 #include "criterion.h"
 #include "simd/elementary.h"
 #include "loss.h"
+#include "engine/divergence.h"
 #include "engine/f32_loss.h"
 
 struct gradient_call {
@@ -35,25 +36,31 @@ static struct smx_dd tile_mass(const struct smx_criterion *criterion,
     return smx_row_sweep(row, SMX_ROW_PLACE, add_tile_mass, criterion, dd_add);
 }
 
-/* d_c = a p_c - b v_c, before the slope. */
+/* d_c = (a + bend d_c) p_c - b v_c, before the slope; the entropy's part is
+ * eta p_c (log p_c + H) = eta p_c (d_c - sum_k p_k d_k). */
 static struct smx_row_grad row_grad_of(const struct gradient_call *call,
                                        struct smx_row *row)
 {
     const struct smx_criterion *criterion = call->criterion;
     enum smx_dtype dtype = call->logits->dtype;
+    smx_criterion_focus(criterion, row);
     struct smx_dd a = dd_mul(tile_mass(criterion, row), call->factor);
     struct smx_dd b = call->factor, square = {0, 0}, g = {1, 0};
+    struct smx_dd bend = {0, 0};
     if (!row->empty && criterion->z_loss != 0)
         square = dd_mul(dd_product(2 * criterion->z_loss, smx_row_lse(row)),
                         call->z_factor);
     a = dd_plus(a, square, 0);
-    if (call->upstream) {
+    if (!row->empty && criterion->entropy_weight != 0) {
+        bend.hi = criterion->entropy_weight;
+        bend = dd_mul(bend, call->z_factor);
+        a = dd_plus(a, dd_negate(dd_mul(bend, smx_row_mean(row))), 0);
+    }
+    if (call->upstream)
         g.hi = smx_get(call->upstream, dtype,
                        criterion->reduction == SMX_REDUCTION_NONE ? row->r : 0);
-        a = dd_mul(a, g);
-        b = dd_mul(b, g);
-    }
-    return smx_row_grad_of(row, a, b);
+    g = dd_product(g.hi, smx_criterion_row_weight(criterion, dtype, row->r));
+    return smx_row_grad_of(row, dd_mul(a, g), dd_mul(bend, g), dd_mul(b, g));
 }
 
 struct grad {
@@ -61,18 +68,31 @@ struct grad {
     struct smx_row_grad how;
 };
 
+/* how, for the tile from its element i on. */
+static struct smx_row_grad grad_from(const struct grad *d,
+                                     const struct smx_row *row, size_t i)
+{
+    struct smx_row_grad how = d->how;
+    if (d->call->criterion->entropy_weight != 0) {
+        how.hi = row->tile.hi + i;
+        how.lo = row->tile.lo + i;
+    }
+    return how;
+}
+
 /* Where only class y has mass, that is computed again. */
 static void grad_store_single(const struct grad *d, struct smx_row *row,
                               size_t y, double v, double *out)
 {
     const double *slope = row->tile.slope;
-    row->kernels->grad_store(row->tile.e, NULL, slope, row->count, &d->how,
-                             out);
+    struct smx_row_grad how = grad_from(d, row, 0);
+    row->kernels->grad_store(row->tile.e, NULL, slope, row->count, &how, out);
     if (y - row->first >= row->count) /* wraps below it */
         return;
     size_t i = y - row->first;
+    how = grad_from(d, row, i);
     row->kernels->grad_store(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
-                             &d->how, out + i);
+                             &how, out + i);
 }
 
 static struct smx_dd store_tile_gradient(const void *argument,
@@ -84,9 +104,10 @@ static struct smx_dd store_tile_gradient(const void *argument,
     if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
         grad_store_single(d, row, y, v, out);
     } else {
+        struct smx_row_grad how = grad_from(d, row, 0);
         smx_criterion_mass(d->call->criterion, row);
         row->kernels->grad_store(row->tile.e, row->mass, row->tile.slope,
-                                 row->count, &d->how, out);
+                                 row->count, &how, out);
     }
     smx_row_zero_masked(row, out);
     smx_row_put(row, out, d->call->gradient);
@@ -141,6 +162,9 @@ static enum smx_status gradient_of(struct smx_context *context,
     const struct smx_criterion *criterion = call->criterion;
     struct smx_dd *maxima, one = {1, 0}, zero = {0, 0};
     enum smx_status status;
+    if (criterion->teacher)
+        return smx_divergence(context, logits, criterion, call->upstream,
+                              call->gradient, loss, beside, where);
     if (smx_f32_loss(context, logits, criterion, call->upstream, call->gradient,
                      loss, beside, &status))
         return status;
@@ -151,11 +175,9 @@ static enum smx_status gradient_of(struct smx_context *context,
     }
     call->factor = call->z_factor = one;
     if (criterion->reduction == SMX_REDUCTION_MEAN) {
-        size_t rows;
-        double divisor;
-        smx_criterion_count(logits, criterion, &divisor, &rows);
-        call->factor = divisor == 0 ? zero : smx_divide(one, divisor, 0);
-        call->z_factor = divisor == 0 ? zero : smx_divide(one, (double)rows, 0);
+        const struct smx_counts n = smx_criterion_count(logits, criterion);
+        call->factor = n.divisor == 0 ? zero : smx_divide(one, n.divisor, 0);
+        call->z_factor = n.divisor == 0 ? zero : smx_divide(one, n.weight, 0);
     }
     const struct smx_loss_also also = {store_gradient_row, call};
     status = smx_loss_checked(context, logits, maxima, criterion, loss, beside,

@@ -7,11 +7,12 @@
 
 #include "arguments.h"
 #include "criterion.h"
+#include "engine/divergence.h"
 #include "engine/f32_loss.h"
 
 /* Of the rows that one thread sums up in their order. */
 struct part {
-    struct smx_dd entropy, square; /* -sum v log p, L lse^2 */
+    struct smx_dd entropy, square; /* -sum v log p, L lse^2 - eta H */
     size_t hits;
 };
 
@@ -46,6 +47,20 @@ static bool hits(const struct smx_criterion *criterion, struct smx_row *row)
     return class == row->argmax;
 }
 
+/* What does not depend on the label. */
+static double regularizers(const struct smx_criterion *criterion,
+                           struct smx_row *row)
+{
+    double sum = 0;
+    if (!row->empty && criterion->z_loss != 0) {
+        double lse = smx_row_lse(row);
+        sum = smx_times(criterion->z_loss * lse, lse);
+    }
+    if (criterion->entropy_weight != 0)
+        sum -= criterion->entropy_weight * smx_row_entropy(row);
+    return sum;
+}
+
 static void add_loss(const struct loss_call *call, struct smx_row *row,
                      size_t r)
 {
@@ -54,11 +69,9 @@ static void add_loss(const struct loss_call *call, struct smx_row *row,
     struct smx_dd entropy = {0, 0}, square = {0, 0};
     enum smx_dtype dtype = call->logits->dtype;
     if (!smx_criterion_ignores(criterion, r)) {
-        entropy.hi = smx_criterion_loss(criterion, row);
-        if (!row->empty && criterion->z_loss != 0) {
-            double lse = smx_row_lse(row);
-            square.hi = smx_times(criterion->z_loss * lse, lse);
-        }
+        double weight = smx_criterion_row_weight(criterion, dtype, r);
+        entropy.hi = smx_times(weight, smx_criterion_loss(criterion, row));
+        square.hi = smx_times(weight, regularizers(criterion, row));
         if (call->out->accuracy)
             part->hits += hits(criterion, row);
     }
@@ -85,15 +98,15 @@ static void loss_row(void *argument, struct smx_row *row, size_t r)
 }
 
 static void store_dd_loss(const struct loss_call *call, struct part sum,
-                          double divisor, size_t rows)
+                          const struct smx_counts *n)
 {
     double entropy = dd_settle(sum.entropy).hi;
     double square = dd_settle(sum.square).hi;
     entropy = isnan(entropy) ? INFINITY : entropy;
     square = isnan(square) ? INFINITY : square;
     if (call->criterion->reduction == SMX_REDUCTION_MEAN) {
-        entropy = divisor == 0 ? 0 : entropy / divisor;
-        square = divisor == 0 ? 0 : square / (double)rows;
+        entropy = n->divisor == 0 ? 0 : entropy / n->divisor;
+        square = n->divisor == 0 ? 0 : square / n->weight;
     }
     if (call->criterion->reduction != SMX_REDUCTION_NONE)
         smx_set(call->out->loss, call->logits->dtype, 0,
@@ -104,22 +117,21 @@ static void put_sums(const struct loss_call *call, size_t parts)
 {
     const struct smx_loss_out *out = call->out;
     struct part sum = {{0, 0}, {0, 0}, 0};
-    size_t rows;
-    double divisor;
-    smx_criterion_count(call->logits, call->criterion, &divisor, &rows);
+    const struct smx_counts n =
+        smx_criterion_count(call->logits, call->criterion);
     for (size_t i = 0; i < parts; i++) {
         dd_accumulate(&sum.entropy, call->parts[i].entropy);
         dd_accumulate(&sum.square, call->parts[i].square);
         sum.hits += call->parts[i].hits;
     }
     if (out->loss)
-        store_dd_loss(call, sum, divisor, rows);
+        store_dd_loss(call, sum, &n);
     if (out->divisor)
-        *out->divisor = divisor;
+        *out->divisor = n.divisor;
     if (out->rows)
-        *out->rows = rows;
+        *out->rows = n.rows;
     if (out->accuracy)
-        *out->accuracy = rows ? (double)sum.hits / (double)rows : 0;
+        *out->accuracy = n.rows ? (double)sum.hits / (double)n.rows : 0;
 }
 
 enum smx_status smx_loss_checked(struct smx_context *context,
@@ -141,11 +153,14 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     smx_beside_answer(context, beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
     bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
+    bool entropy = criterion->entropy_weight != 0;
+    bool nats = out || criterion->focal != 0;
     const struct smx_rows_work work = {.run = loss_row,
                                        .argument = &call,
                                        .maxima = maxima,
-                                       .logs = out && logs,
-                                       .logsum = out || criterion->z_loss != 0,
+                                       .logs = (nats && logs) || entropy,
+                                       .logsum = nats || entropy ||
+                                                 criterion->z_loss != 0,
                                        .slope = also != NULL};
     smx_rows_run(context, logits, &work);
     if (out)
@@ -161,6 +176,9 @@ loss_of(struct smx_context *context, const struct smx_logits *logits,
 {
     struct smx_dd *maxima = NULL;
     enum smx_status status = SMX_OK;
+    if (criterion->teacher)
+        return smx_divergence(context, logits, criterion, NULL, NULL, out,
+                              beside, where);
     if (smx_f32_loss(context, logits, criterion, NULL, NULL, out, beside,
                      &status))
         return status;

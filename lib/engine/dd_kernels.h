@@ -53,9 +53,11 @@ struct smx_tile {
     double *slope;   /* 2^128 dz'/dz of the softcap; NULL: not wanted */
 };
 
-/** out = ((e a) down - mass b) slope, times two powers of two. */
+/** out = (e (a + bend d) down - mass b) slope, times two powers of two. */
 struct smx_row_grad {
     struct smx_dd a, b;
+    struct smx_dd bend;    /* of no effect while hi is NULL */
+    const double *hi, *lo; /* d of the tile */
     double down;
     double pure[2];  /* powers where mass is 0: of (e a) slope */
     double mixed[2]; /* elsewhere */
@@ -65,6 +67,10 @@ struct smx_row_grad {
 struct smx_vjp_scale {
     struct smx_dd inverse, dot;
     double power[2];
+};
+
+struct smx_complement {
+    double power, base, p;
 };
 
 struct smx_row_kernels {
@@ -105,6 +111,11 @@ struct smx_row_kernels {
     /** log = log(1 + x), x >= 0, relative error 2^-57. */
     void (*log1p)(const struct smx_row_dds *x, size_t n,
                   struct smx_row_dds *log);
+
+    /** (1 - p)^exponent given log p <= 0, exponent > 0, 1 - p and p; within an
+     *  ulp, beside exponent times the relative error of log p. */
+    struct smx_complement (*complement_power)(struct smx_dd log,
+                                              double exponent);
 
     /** out = 2^-128 e factor; any n. stream: past the caches. */
     void (*scale)(const double *e, size_t n, double factor, bool stream,

@@ -459,39 +459,6 @@ void smx_row_select(struct smx_row *row, size_t k)
     }
     row->inverse = (struct smx_dd){row->inverses.hi[k], row->inverses.lo[k]};
     row->logsum = (struct smx_dd){row->logsums.hi[k], row->logsums.lo[k]};
+    row->focus = 1;
     row->one_hot = !row->empty && row->rests.hi[k] == 0;
-}
-
-double smx_row_lse(const struct smx_row *row)
-{
-    const struct smx_logits *z = row->logits;
-    const struct smx_shift *how = &row->shift;
-    struct smx_dd top = {row->largest, 0};
-    if (row->empty)
-        return -INFINITY;
-    if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
-        top = row->kernels->cap(how->top, z->softcap, how);
-    top = smx_divide(top, smx_temperature_of(z), 0);
-    return isfinite(top.hi) ? dd_add(top, row->logsum).hi : top.hi;
-}
-
-struct smx_row_grad smx_row_grad_of(const struct smx_row *row, struct smx_dd a,
-                                    struct smx_dd b)
-{
-    struct smx_row_grad how = {.b = b,
-                               .down = 0x1p-128,
-                               .pure = {row->pure[0], row->pure[1]},
-                               .mixed = {row->mixed[0], row->mixed[1]}};
-    if (row->inverse_temperature.hi != 1) {
-        a = dd_mul(a, row->inverse_temperature);
-        how.b = dd_mul(b, row->inverse_temperature);
-    }
-    how.a = dd_mul(a, row->inverse);
-    if (fabs(how.a.hi) > 0x1p800) { /* e is up to 2^128 */
-        how.a = dd_scale(how.a, 0x1p-128);
-        how.down = 1;
-        how.pure[0] = row->mixed[0];
-        how.pure[1] = row->mixed[1];
-    }
-    return how;
 }

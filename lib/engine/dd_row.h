@@ -47,6 +47,7 @@ struct smx_row {
     bool empty;     /* every class is left out */
     bool one_hot;   /* p is 1 at the argmax and 0 elsewhere */
     struct smx_shift shift;
+    double focus; /* of a label's mass in the gradient, for the caller */
     struct smx_dd inverse; /* 1 / (1 + rest) */
     struct smx_dd logsum;  /* log(1 + rest) = lse - max */
     double *cached;        /* see smx_rows_work */
@@ -86,6 +87,11 @@ void smx_row_share(struct smx_row *own, const struct smx_row *row);
 
 /** max + logsum; -INFINITY when empty. */
 double smx_row_lse(const struct smx_row *row);
+
+/** sum of p d, and with it the entropy, logsum - that; 0 when empty. They need
+ *  the logs of smx_rows_work. */
+struct smx_dd smx_row_mean(struct smx_row *row);
+double smx_row_entropy(struct smx_row *row);
 
 /** for each tile of the row, to this depth: c, its first class */
 #define SMX_ROW_TILES(c, row, depth)                                           \
@@ -158,9 +164,10 @@ void smx_row_zero_masked(const struct smx_row *row, double *tile);
 /** d of class c; a softcap's only where shifted logits are wanted. */
 struct smx_dd smx_row_shifted(struct smx_row *row, size_t c);
 
-/** (a p - b mass) slope / temperature, each factor rounded once. */
+/** ((a + bend d) p - b mass) slope / temperature, each factor rounded once;
+ * bend is of no effect until hi and lo are set. */
 struct smx_row_grad smx_row_grad_of(const struct smx_row *row, struct smx_dd a,
-                                    struct smx_dd b);
+                                    struct smx_dd bend, struct smx_dd b);
 
 /** 2^k as the product of two doubles. */
 void smx_row_power(int k, double power[2]);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "complement_vec.h"
 #include "gradient_vec.h"
 #include "simd/log_vec.h"
 #include "simd/softcap_vec.h"
@@ -474,6 +475,7 @@ const struct smx_row_kernels TIER(row_kernels) = {
     .sum = sum_tile,
     .inverse = inverse_of_rest,
     .log1p = log1p_dds,
+    .complement_power = complement_power,
     .scale = scale_tile,
     .logs = logs,
     .terms = terms,

@@ -50,22 +50,6 @@ static void store_dd_chosen(const struct dd_call *call, struct smx_row *row,
     }
 }
 
-static struct smx_dd terms_of(const void *argument, struct smx_row *row)
-{
-    const struct smx_row_kernels *k = row->kernels;
-    (void)argument;
-    k->terms(row->tile.e, row->tile.hi, row->tile.lo, row->n, row->out);
-    return k->sum(row->out, row->n);
-}
-
-/* H = log S - sum p d, with 0 * log 0 = 0. */
-static double entropy(struct smx_row *row)
-{
-    struct smx_dd sum = smx_row_sweep(row, SMX_ROW_E, terms_of, NULL, dd_add);
-    sum = dd_mul(dd_scale(sum, 0x1p-128), row->inverse);
-    return dd_add(row->logsum, dd_negate(sum)).hi;
-}
-
 static void store_dd_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct dd_call *call = argument;
@@ -74,7 +58,7 @@ static void store_dd_row(void *argument, struct smx_row *row, size_t r)
     if (out->logsumexp)
         smx_set(out->logsumexp, dtype, r, smx_row_lse(row));
     if (out->entropy)
-        smx_set(out->entropy, dtype, r, entropy(row));
+        smx_set(out->entropy, dtype, r, smx_row_entropy(row));
     if (out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
     if (out->values && call->k)

@@ -13,7 +13,8 @@ static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
     double t = z->temperature ? z->temperature : 1;
     return smx_f32_takes(z) && z->outer && !k->labels != !k->targets &&
            t >= 1 / MOST_TEMPERATURE && t <= MOST_TEMPERATURE &&
-           k->z_loss <= MOST_TEMPERATURE;
+           k->z_loss <= MOST_TEMPERATURE && !k->row_weights &&
+           k->entropy_weight == 0 && k->focal == 0;
 }
 
 /* But for the targets, which the first sweep checks. */

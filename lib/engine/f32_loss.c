@@ -117,8 +117,10 @@ static void count(struct smx_loss_call *call)
 {
     const struct smx_criterion *criterion = call->asked;
     if (criterion->labels && criterion->weights) {
-        smx_criterion_count(call->logits, criterion, &call->divisor,
-                            &call->counted);
+        const struct smx_counts n =
+            smx_criterion_count(call->logits, criterion);
+        call->divisor = n.divisor;
+        call->counted = n.rows;
     } else {
         const int64_t *labels = criterion->labels;
         size_t all = call->all, ignored = 0;

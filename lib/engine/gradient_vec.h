@@ -41,12 +41,29 @@ INLINE struct vdd scaled_grad(vd v, struct smx_dd factor)
     return p;
 }
 
+/* e a, or e (a + bend d) where that is wanted. */
+INLINE struct vdd bent_grad(const double *e, size_t i, size_t n,
+                            const struct smx_row_grad *how)
+{
+    vd v = get_part(e, i, n);
+    if (!how->hi)
+        return scaled_grad(v, how->a);
+    struct vdd d = {get_part(how->hi, i, n), get_part(how->lo, i, n)};
+    struct vdd bend = vdd_mul(d, vdd_all(how->bend));
+    struct vdd a = vdd_sum(vd_all(how->a.hi), bend.hi);
+    a = vdd_fast(a.hi, a.lo + (vd_all(how->a.lo) + bend.lo));
+    struct vdd p = vdd_product(v, a.hi);
+    p.lo += v * a.lo;
+    vl some = (vl)(v > vd_all(0));
+    return (struct vdd){(vd)((vl)p.hi & some), (vd)((vl)p.lo & some)};
+}
+
 static void grad_store_pure(const double *e, const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
     vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
     VECTORS (i, n) {
-        struct vdd p = scaled_grad(get_part(e, i, n), how->a);
+        struct vdd p = bent_grad(e, i, n, how);
         put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
     }
 }
@@ -62,7 +79,7 @@ static void store_tile_grad(const double *e, const double *mass,
     }
     VECTORS (i, n) {
         vd m = get_part(mass, i, n);
-        struct vdd p = scaled_grad(get_part(e, i, n), how->a);
+        struct vdd p = bent_grad(e, i, n, how);
         struct vdd v = scaled_grad(m, how->b);
         struct vdd d = vdd_sum(p.hi * down, -v.hi);
         vl pure = (vl)(m == vd_all(0));

@@ -104,7 +104,8 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                         .count = count,
                         .part = gaps ? z->classes * z->inner : count,
                         .stride = gaps ? z->stride : count,
-                        .low = what == SMX_FIELD_LOGITS,
+                        .low = what == SMX_FIELD_LOGITS ||
+                               what == SMX_FIELD_TEACHER,
                         .nonfinite = SIZE_MAX};
     smx_pool_for_scan(context->pool, (scan.count + SMX_SMALL - 1) / SMX_SMALL,
                       scan_slice, &scan);

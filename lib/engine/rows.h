@@ -55,8 +55,8 @@ enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
                                 size_t count, enum smx_field what,
                                 struct smx_where *where);
 
-/** The same of an input of the logits' shape, over the pool; of the logits,
- *  -INFINITY is allowed. */
+/** The same of an input of the logits' shape, over the pool; of logits, the
+ *  teacher's too, -INFINITY is allowed. */
 enum smx_status smx_rows_scan(struct smx_context *context,
                               const struct smx_logits *logits, const void *data,
                               enum smx_field what, struct smx_where *where);

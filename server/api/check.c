@@ -66,6 +66,54 @@ static bool check_criterion(struct request *request, struct problem *problem)
         second ? "it beside " : "none", second ? first->name : "", all);
 }
 
+/* What says how to compare with a teacher, and what a teacher excludes. A value
+ * that changes nothing is no harm. */
+static bool is_out_of_place(struct request *request,
+                            const struct member *member)
+{
+    const void *given = (const char *)request + member->offset;
+    bool teacher = request->teacher.type != TENSOR_NONE;
+    if (!member_given(request, member) || member->beside == BESIDE_ANY)
+        return false;
+    if (member->beside == BESIDE_TEACHER)
+        return !teacher;
+    if (member->beside == BESIDE_JSD)
+        return request->divergence != SMX_DIVERGENCE_JSD;
+    if (!teacher || member->kind == MEMBER_TENSOR)
+        return teacher;
+    return member->kind == MEMBER_NUMBER ? *(const double *)given != 0
+                                         : request->ignore_index != -100;
+}
+
+static bool check_teacher(struct request *request, struct problem *problem)
+{
+    static const char *const rules[] = {
+        [BESIDE_TEACHER] = "absent without teacher",
+        [BESIDE_JSD] = "absent unless divergence is \"jsd\"",
+        [BESIDE_NO_TEACHER] = "absent beside teacher",
+    };
+    for (size_t i = 0; i < member_count; i++) {
+        const struct member *member = &members[i];
+        char pointer[32];
+        if (!is_out_of_place(request, member))
+            continue;
+        snprintf(pointer, sizeof pointer, "/%s", member->name);
+        return problem_set(problem, 422, pointer, "%s: got a value, must be %s",
+                           member->name, rules[member->beside]);
+    }
+    return true;
+}
+
+static bool check_focal(const struct request *request, struct problem *problem)
+{
+    bool labels = request->labels.type != TENSOR_NONE;
+    if (request->focal == 0 || (labels && request->label_smoothing == 0))
+        return true;
+    return problem_set(problem, 422, "/focal", "focal: got %.9g, must be 0 %s",
+                       request->focal,
+                       labels ? "with label_smoothing" : "without labels");
+}
+
 /* ---- logits and axis ---------------------------------------------------- */
 
 static bool check_axis(struct request *request, struct problem *problem)
@@ -222,6 +270,8 @@ bool request_check(struct request *request, struct problem *problem)
            check_tensor_types(request, problem) &&
            check_top_k(request, problem) && check_classes(request, problem) &&
            check_statistics(request, problem) &&
-           (!loss || check_criterion(request, problem)) &&
+           (!loss || (check_criterion(request, problem) &&
+                      check_teacher(request, problem) &&
+                      check_focal(request, problem))) &&
            check_include(request, problem) && check_shapes(request, problem);
 }

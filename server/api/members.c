@@ -16,6 +16,11 @@ static const char *const reductions[] = {[SMX_REDUCTION_MEAN] = "mean",
                                          [SMX_REDUCTION_SUM] = "sum",
                                          [SMX_REDUCTION_NONE] = "none",
                                          NULL};
+static const char *const divergences[] = {
+    [SMX_DIVERGENCE_FORWARD_KL] = "forward_kl",
+    [SMX_DIVERGENCE_REVERSE_KL] = "reverse_kl",
+    [SMX_DIVERGENCE_JSD] = "jsd",
+    NULL};
 static const char *const ofs[] = {[OF_LOSS] = "loss",
                                   [OF_SOFTMAX] = "softmax",
                                   [OF_LOG_SOFTMAX] = "log_softmax",
@@ -45,6 +50,7 @@ enum {
         .tasks = tasks_, .kind = MEMBER_##kind_, ##__VA_ARGS__                 \
     }
 #define ANY_INTEGER .least = -0x1p63, .most = 0x1p63
+#define NOT_NEGATIVE .rule = "a number, 0 or above", .least = 0, .most = DBL_MAX
 #define POSITIVE .least = DBL_TRUE_MIN, .most = DBL_MAX
 
 const struct member members[] = {
@@ -54,7 +60,11 @@ const struct member members[] = {
            .usual = true),
     TENSOR(targets, LOSSES, FLOAT, LOGITS, SMX_FIELD_TARGETS,
            .criterion = true),
-    TENSOR(weights, LOSSES, FLOAT, CLASSES, SMX_FIELD_WEIGHTS),
+    TENSOR(teacher, LOSSES, FLOAT, LOGITS, SMX_FIELD_TEACHER, .infinity = true,
+           .criterion = true),
+    TENSOR(weights, LOSSES, FLOAT, CLASSES, SMX_FIELD_WEIGHTS,
+           .beside = BESIDE_NO_TEACHER),
+    TENSOR(row_weights, LOSSES, FLOAT, ROWS, SMX_FIELD_ROW_WEIGHTS),
     TENSOR(mask, ALL, BOOL, MASK, NO_FIELD),
     TENSOR(classes, SOFTMAXES, INT64, CHOSEN, SMX_FIELD_CHOSEN,
            .chooses = true),
@@ -68,11 +78,19 @@ const struct member members[] = {
     OPTION(top_k, SOFTMAXES, INTEGER, .rule = "an integer in [1, classes]",
            .least = 1, .most = 0x1p63),
     OPTION(statistics_only, SOFTMAXES, BOOL, .rule = "true or false"),
-    OPTION(ignore_index, LOSSES, INTEGER, .rule = "an integer", ANY_INTEGER),
+    OPTION(ignore_index, LOSSES, INTEGER, .rule = "an integer", ANY_INTEGER,
+           .beside = BESIDE_NO_TEACHER),
     OPTION(label_smoothing, LOSSES, NUMBER, .rule = "a number in [0, 1]",
-           .least = 0, .most = 1),
-    OPTION(z_loss, LOSSES, NUMBER, .rule = "a number, 0 or above", .least = 0,
-           .most = DBL_MAX),
+           .least = 0, .most = 1, .beside = BESIDE_NO_TEACHER),
+    OPTION(z_loss, LOSSES, NUMBER, NOT_NEGATIVE),
+    OPTION(entropy_weight, LOSSES, NUMBER, NOT_NEGATIVE),
+    OPTION(focal, LOSSES, NUMBER, NOT_NEGATIVE),
+    OPTION(divergence, LOSSES, CHOICE, .names = divergences,
+           .beside = BESIDE_TEACHER),
+    OPTION(beta, LOSSES, NUMBER, .rule = "a number in [0, 1]", .least = 0,
+           .most = 1, .beside = BESIDE_JSD),
+    OPTION(teacher_temperature, LOSSES, NUMBER, .rule = "a number above 0",
+           POSITIVE, .beside = BESIDE_TEACHER),
     OPTION(reduction, LOSSES, CHOICE, .names = reductions),
     OPTION(of, GRADIENTS, CHOICE, .names = ofs),
     OPTION(include, SOFTMAXES | LOSSES, OUTPUTS),
@@ -84,6 +102,7 @@ _Static_assert(sizeof members / sizeof members[0] <= sizeof(unsigned) * 8,
                "struct request has a bit for each member");
 _Static_assert(sizeof(enum smx_dtype) == sizeof(int) &&
                    sizeof(enum smx_reduction) == sizeof(int) &&
+                   sizeof(enum smx_divergence) == sizeof(int) &&
                    sizeof(enum gradient_of) == sizeof(int) &&
                    sizeof(enum encoding) == sizeof(int),
                "a choice is stored as an int");

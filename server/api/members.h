@@ -35,6 +35,14 @@ struct member {
     bool criterion;       /* a loss needs exactly one of these */
     bool chooses;         /* says what to answer, as an option would */
 
+    /* of either, in a loss */
+    enum member_beside {
+        BESIDE_ANY,
+        BESIDE_TEACHER,    /* there must be one */
+        BESIDE_JSD,        /* there must be that divergence from one */
+        BESIDE_NO_TEACHER, /* there must be none */
+    } beside;
+
     /* of an option */
     const char *rule;         /* of an integer, a number, a truth value:
                                  "NAME: got VALUE, must be RULE" */

@@ -16,6 +16,7 @@ void request_init(struct request *request, enum operation operation,
         .dtype = SMX_FLOAT32,
         .temperature = 1,
         .ignore_index = -100,
+        .beta = 0.5,
         .reduction = SMX_REDUCTION_MEAN,
         .of = OF_LOSS,
     };
@@ -84,7 +85,7 @@ static bool refuse_name(const struct request *request, const char *name,
                                         [SOURCE_QUERY] = "query parameter"};
     bool tensors = source == SOURCE_BODY;
     unsigned tasks = operation_tasks(request->operation);
-    char pointer[sizeof problem->pointer], known[256];
+    char pointer[sizeof problem->pointer], known[384];
     size_t used = 0;
     known[0] = '\0';
     for (size_t i = 0; i < member_count && used < sizeof known; i++)

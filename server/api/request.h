@@ -64,26 +64,32 @@ struct request {
     enum operation operation;
 
     /* tensors; TENSOR_NONE while absent */
-    struct tensor logits, labels, targets, weights, mask, upstream, classes;
+    struct tensor logits, labels, targets, teacher, weights, row_weights, mask,
+        upstream, classes;
 
     /* options, with the defaults of the contract after request_init */
-    int64_t axis;                 /* -1; after request_check in [0, rank) */
-    enum smx_dtype dtype;         /* SMX_FLOAT32 */
-    bool dtype_given;             /* known before the body ended */
-    double temperature;           /* 1 */
-    double softcap;               /* 0: none */
-    bool log;                     /* false */
-    int64_t top_k;                /* 0: none */
-    bool statistics_only;         /* false */
-    unsigned include;             /* a bit for each output_id */
-    int64_t ignore_index;         /* -100 */
-    double label_smoothing;       /* 0 */
-    double z_loss;                /* 0 */
-    enum smx_reduction reduction; /* SMX_REDUCTION_MEAN */
-    enum gradient_of of;          /* OF_LOSS */
-    enum encoding encoding;       /* ENCODING_JSON */
-    unsigned given;               /* options set: bits by place in members.c */
-    unsigned queried;             /* of them, those that the query string set */
+    int64_t axis;                   /* -1; after request_check in [0, rank) */
+    enum smx_dtype dtype;           /* SMX_FLOAT32 */
+    bool dtype_given;               /* known before the body ended */
+    double temperature;             /* 1 */
+    double softcap;                 /* 0: none */
+    bool log;                       /* false */
+    int64_t top_k;                  /* 0: none */
+    bool statistics_only;           /* false */
+    unsigned include;               /* a bit for each output_id */
+    int64_t ignore_index;           /* -100 */
+    double label_smoothing;         /* 0 */
+    double z_loss;                  /* 0 */
+    double entropy_weight;          /* 0 */
+    double focal;                   /* 0 */
+    enum smx_divergence divergence; /* SMX_DIVERGENCE_FORWARD_KL */
+    double beta;                    /* 0.5 */
+    double teacher_temperature;     /* 0: temperature */
+    enum smx_reduction reduction;   /* SMX_REDUCTION_MEAN */
+    enum gradient_of of;            /* OF_LOSS */
+    enum encoding encoding;         /* ENCODING_JSON */
+    unsigned given;     /* options set: bits by place in members.c */
+    unsigned queried;   /* of them, those that the query string set */
     bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
 
     /* after request_check */

@@ -41,11 +41,18 @@ static struct smx_criterion criterion_of(const struct request *request)
         .size = sizeof(struct smx_criterion),
         .labels = data_of(&request->labels),
         .targets = data_of(&request->targets),
+        .teacher = data_of(&request->teacher),
         .weights = data_of(&request->weights),
+        .row_weights = data_of(&request->row_weights),
         .ignore = true,
         .ignore_index = request->ignore_index,
         .label_smoothing = request->label_smoothing,
         .z_loss = request->z_loss,
+        .entropy_weight = request->entropy_weight,
+        .focal = request->focal,
+        .divergence = request->divergence,
+        .beta = request->divergence == SMX_DIVERGENCE_JSD ? request->beta : 0,
+        .teacher_temperature = request->teacher_temperature,
         .reduction = request->reduction,
     };
 }
@@ -157,6 +164,20 @@ static bool refuse_element(struct request *request,
                        member->infinity ? " or -Infinity" : "");
 }
 
+/* Finite, but outside its domain. */
+static bool refuse_row_weight(struct request *request, size_t index,
+                              struct problem *problem)
+{
+    const struct tensor *tensor = &request->row_weights;
+    char pointer[sizeof problem->pointer];
+    double weight = tensor->type == TENSOR_FLOAT64
+                        ? ((const double *)tensor->data)[index]
+                        : ((const float *)tensor->data)[index];
+    tensor_pointer(tensor, "row_weights", index, pointer, sizeof pointer);
+    return problem_set(problem, 422, pointer,
+                       "row_weights: got %.9g, must be 0 or above", weight);
+}
+
 static bool refuse_status(struct request *request, enum smx_status status,
                           const struct smx_where *where,
                           struct problem *problem)
@@ -165,6 +186,12 @@ static bool refuse_status(struct request *request, enum smx_status status,
     case SMX_ENONFINITE:
     case SMX_ELABEL:
         return refuse_element(request, where, problem);
+    case SMX_EARGUMENT:
+        if (where->field == SMX_FIELD_ROW_WEIGHTS)
+            return refuse_row_weight(request, where->index, problem);
+        return problem_set(problem, 500, NULL, "compute: %s: %s",
+                           smx_field_name(where->field),
+                           smx_status_string(status));
     case SMX_EOVERFLOW:
         return problem_set(problem, 422, "/logits", "logits: %s",
                            smx_status_string(status));

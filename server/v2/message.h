@@ -20,7 +20,7 @@
 #include "../datatype.h"
 #include "model.h"
 
-enum { MESSAGE_MAX_INPUTS = 8 };
+enum { MESSAGE_MAX_INPUTS = 16 };
 
 struct message_input {
     const char *name; /* borrowed from the document, as all names here */

@@ -58,7 +58,7 @@ def close(schemas):
 
 
 def choose(schemas):
-    """A loss has labels or targets; an optional member may be null."""
+    """A loss has labels, targets or a teacher; an optional member may be null."""
     for name in (*REQUESTS, "RepositoryIndexRequest"):
         schema = schemas[name]
         required = set(schema.get("required", ()))
@@ -67,7 +67,7 @@ def choose(schemas):
                 "anyOf": [schema["properties"][member], {"type": "null"}]}
     given = [{"required": [member],
               "properties": {member: {"not": {"type": "null"}}}}
-             for member in ("labels", "targets")]
+             for member in ("labels", "targets", "teacher")]
     schemas["LossRequest"]["oneOf"] = given
 
 

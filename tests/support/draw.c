@@ -118,6 +118,50 @@ static void draw_labels(struct draw *d, struct random *random)
                            : (int64_t)random_below(random, d->logits.classes);
 }
 
+/* The student's logits, near them, or others of their kind. */
+static void draw_teacher(struct draw *d, struct random *random)
+{
+    struct smx_criterion *k = &d->criterion;
+    enum smx_dtype dtype = d->logits.dtype;
+    size_t nearness = d->logits.softcap != 0 ? 2 : random_below(random, 4);
+    const float *f = d->data;
+    const double *z = d->data;
+
+    k->teacher = d->teacher = room(d->elements);
+    if (nearness > 1)
+        draw_logits(random, d->kind, dtype, d->rows, d->logits.classes,
+                    d->teacher);
+    for (size_t i = 0; nearness < 2 && i < d->elements; i++) {
+        double x = dtype == SMX_FLOAT32 ? (double)f[i] : z[i];
+
+        if (nearness)
+            x += random_normal(random) / 32;
+        draw_set(d->teacher, dtype, i, x);
+    }
+    k->divergence = (enum smx_divergence)random_below(random, 3);
+    if (k->divergence == SMX_DIVERGENCE_JSD)
+        k->beta = (double)random_below(random, 9) / 8;
+    if (nearness > 1 && random_once_in(random, 3))
+        k->teacher_temperature = exp(random_normal(random));
+}
+
+/* What a label, targets or a teacher may come with. */
+static void draw_options_of_rows(struct draw *d, struct random *random)
+{
+    struct smx_criterion *k = &d->criterion;
+
+    if (k->labels && k->label_smoothing == 0 && random_once_in(random, 3))
+        k->focal = random_unit(random) * (double)random_below(random, 4);
+    if (random_once_in(random, 4))
+        k->entropy_weight = random_unit(random);
+    if (!random_once_in(random, 3))
+        return;
+    k->row_weights = d->row_weights = room(d->rows);
+    for (size_t r = 0; r < d->rows; r++)
+        draw_set(d->row_weights, d->logits.dtype, r,
+                 2 * draw_target(random, false));
+}
+
 static void draw_criterion(struct draw *d, struct random *random)
 {
     struct smx_criterion *k = &d->criterion;
@@ -125,22 +169,25 @@ static void draw_criterion(struct draw *d, struct random *random)
     /* infinite terms of both signs have no sum */
     bool negative = d->kind != DRAW_HOLES && d->kind != DRAW_HUGE && !d->mask;
 
-    if (random_once_in(random, 2)) {
+    if (random_once_in(random, 3)) {
         draw_labels(d, random);
+    } else if (random_once_in(random, 2)) {
+        draw_teacher(d, random);
     } else {
         k->targets = d->targets = room(d->elements);
         for (size_t i = 0; i < d->elements; i++)
             draw_set(d->targets, dtype, i, draw_target(random, negative));
     }
-    if (random_once_in(random, 2)) {
+    if (!k->teacher && random_once_in(random, 2)) {
         k->weights = d->weights = room(d->logits.classes);
         for (size_t c = 0; c < d->logits.classes; c++)
             draw_set(d->weights, dtype, c, 3 * draw_target(random, false));
     }
-    if (random_once_in(random, 3))
+    if (!k->teacher && random_once_in(random, 3))
         k->label_smoothing = random_unit(random);
     if (random_once_in(random, 4))
         k->z_loss = random_unit(random);
+    draw_options_of_rows(d, random);
     k->reduction = (enum smx_reduction)random_below(random, 3);
 }
 
@@ -169,6 +216,8 @@ void draw_free(struct draw *d)
     free(d->data);
     free(d->targets);
     free(d->weights);
+    free(d->teacher);
+    free(d->row_weights);
     free(d->upstream);
     free(d->upstream_row);
     free(d->labels);
@@ -186,7 +235,11 @@ void draw_print(const struct draw *d)
            l->dtype == SMX_FLOAT32 ? "float32" : "float64", l->temperature,
            l->softcap, l->mask != NULL, l->mask_per_class, d->top_k);
     printf("labels %d, targets %d, weights %d, ignore %d, smoothing %g, "
-           "z-loss %g, reduction %d\n",
+           "z-loss %g, reduction %d\n"
+           "divergence %d of teacher %d, beta %g, its T %g, row weights %d, "
+           "entropy %g, focal %g\n",
            k->labels != NULL, k->targets != NULL, k->weights != NULL,
-           (int)k->ignore_index, k->label_smoothing, k->z_loss, k->reduction);
+           (int)k->ignore_index, k->label_smoothing, k->z_loss, k->reduction,
+           k->divergence, k->teacher != NULL, k->beta, k->teacher_temperature,
+           k->row_weights != NULL, k->entropy_weight, k->focal);
 }

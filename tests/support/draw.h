@@ -24,7 +24,7 @@ struct draw {
     enum draw_kind kind;
     struct smx_logits logits;
     struct smx_criterion criterion;
-    void *data, *targets, *weights;
+    void *data, *targets, *weights, *teacher, *row_weights;
     void *upstream;     /* one an element: for smx_vjp */
     void *upstream_row; /* one, or one a row: for smx_gradient */
     int64_t *labels;

@@ -285,6 +285,8 @@ static struct draw spread_draw(const struct draw *d)
     gaps.upstream = spread(d, d->upstream, stride);
     if (d->targets)
         gaps.criterion.targets = gaps.targets = spread(d, d->targets, stride);
+    if (d->teacher)
+        gaps.criterion.teacher = gaps.teacher = spread(d, d->teacher, stride);
     if (d->mask && !d->logits.mask_per_class)
         gaps.logits.mask = gaps.mask = spread_mask(d, stride);
     return gaps;
@@ -294,8 +296,8 @@ static void spread_free(struct draw *gaps, const struct draw *d)
 {
     free(gaps->data);
     free(gaps->upstream);
-    if (gaps->targets)
-        free(gaps->targets);
+    free(gaps->targets);
+    free(gaps->teacher);
     if (gaps->mask != d->mask)
         free(gaps->mask);
 }

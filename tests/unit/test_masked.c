@@ -241,6 +241,8 @@ static void aim_at(struct draw *d, size_t r, size_t class)
 
     for (size_t c = 0; c < l->classes; c++) {
         size_t i = first + c * l->inner;
+        if (d->teacher)
+            draw_set(d->teacher, l->dtype, i, c == class ? 0 : -INF);
         if (c == class)
             continue;
         if (d->targets)

@@ -235,14 +235,14 @@ static void in_place_is_out_of_place(void **state)
     always(try_in_place);
 }
 
-/* mean is sum over divisor, where no z-loss has a divisor of its own. */
+/* mean is sum over divisor, where z-loss and entropy have no other divisor. */
 static void try_reductions(const struct draw *d)
 {
     struct smx_criterion k = d->criterion;
     double divisor, loss[2];
     struct smx_loss_out out = {.size = sizeof out, .divisor = &divisor};
 
-    k.z_loss = 0;
+    k.z_loss = k.entropy_weight = 0;
     for (int i = 0; i < 2; i++) {
         float narrow;
 
@@ -274,6 +274,9 @@ static void try_one_hot(const struct draw *d)
     if (!d->labels)
         goto out;
     labels.reduction = targets.reduction = SMX_REDUCTION_SUM;
+    labels.focal = targets.focal = 0;
+    labels.entropy_weight = targets.entropy_weight = 0;
+    labels.row_weights = targets.row_weights = NULL;
     targets.labels = NULL;
     targets.targets = t;
     for (size_t r = 0; r < d->rows; r++) {

@@ -123,7 +123,8 @@ static void metadata_names_what_always_answers(void **state)
                "\"log_probabilities,indices,rank\"}}}");
     assert_get("/v2/models/gradient/config", 200,
                "\"parameters\":{\"optional_inputs\":{\"string_value\":"
-               "\"targets,weights,mask,upstream\"},\"optional_outputs\":"
+               "\"targets,teacher,weights,row_weights,mask,upstream\"},"
+               "\"optional_outputs\":"
                "{\"string_value\":\"log_probabilities,jacobian,rank\"}}}");
 }
 

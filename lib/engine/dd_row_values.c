@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be read off a row that is loaded. */
+#include <math.h>
+
+#include "dd_row.h"
+#include "dd_shift.h"
+#include "simd/elementary.h"
+
+double smx_row_lse(const struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    const struct smx_shift *how = &row->shift;
+    struct smx_dd top = {row->largest, 0};
+    if (row->empty)
+        return -INFINITY;
+    if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
+        top = row->kernels->cap(how->top, z->softcap, how);
+    top = smx_divide(top, smx_temperature_of(z), 0);
+    return isfinite(top.hi) ? dd_add(top, row->logsum).hi : top.hi;
+}
+
+static struct smx_dd tile_terms(const void *argument, struct smx_row *row)
+{
+    const struct smx_row_kernels *k = row->kernels;
+    (void)argument;
+    k->terms(row->tile.e, row->tile.hi, row->tile.lo, row->n, row->out);
+    return k->sum(row->out, row->n);
+}
+
+struct smx_dd smx_row_mean(struct smx_row *row)
+{
+    struct smx_dd sum = smx_row_sweep(row, SMX_ROW_E, tile_terms, NULL, dd_add);
+    return dd_mul(dd_scale(sum, 0x1p-128), row->inverse);
+}
+
+/* H = log S - sum p d, with 0 * log 0 = 0. */
+double smx_row_entropy(struct smx_row *row)
+{
+    return dd_add(row->logsum, dd_negate(smx_row_mean(row))).hi;
+}
+
+struct smx_row_grad smx_row_grad_of(const struct smx_row *row, struct smx_dd a,
+                                    struct smx_dd bend, struct smx_dd b)
+{
+    struct smx_row_grad how = {.b = b,
+                               .down = 0x1p-128,
+                               .pure = {row->pure[0], row->pure[1]},
+                               .mixed = {row->mixed[0], row->mixed[1]}};
+    if (row->inverse_temperature.hi != 1) {
+        a = dd_mul(a, row->inverse_temperature);
+        bend = dd_mul(bend, row->inverse_temperature);
+        how.b = dd_mul(b, row->inverse_temperature);
+    }
+    how.a = dd_mul(a, row->inverse);
+    how.bend = dd_mul(bend, row->inverse);
+    if (fmax(fabs(how.a.hi), fabs(how.bend.hi)) > 0x1p800) {
+        how.a = dd_scale(how.a, 0x1p-128); /* e is up to 2^128 */
+        how.bend = dd_scale(how.bend, 0x1p-128);
+        how.down = 1;
+        how.pure[0] = row->mixed[0];
+        how.pure[1] = row->mixed[1];
+    }
+    return how;
+}

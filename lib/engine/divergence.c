@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The rows of a divergence over the pool, in tiles where they have to be copied
+ * first, and their reduction. A row is one thread's. */
+#include "divergence.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "api/arguments.h"
+#include "api/beside.h"
+#include "api/criterion.h"
+#include "dd_shift.h"
+#include "divergence_rows.h"
+#include "load.h"
+#include "simd/elementary.h"
+
+struct divergence_call {
+    const struct smx_logits *logits;
+    const struct smx_criterion *criterion;
+    const void *upstream;
+    void *gradient; /* NULL: none */
+    struct smx_divergence_rule rule;
+    struct smx_logits side[2]; /* tensors as they were given */
+    struct smx_dd factor;      /* of all gradients */
+    double divisor;
+    double *losses; /* one a row */
+    void *copy[2];  /* of a tile of rows; NULL: in place */
+    size_t most;    /* rows of a tile */
+    /* the tile at work */
+    size_t first, rows, slices;
+};
+
+static size_t bytes_of(const struct divergence_call *call)
+{
+    return smx_dtype_bytes(call->logits->dtype);
+}
+
+/* ---- rows -----------------------------------------------------------------
+ */
+
+static double row_weight(const struct divergence_call *call, size_t r)
+{
+    return smx_criterion_row_weight(call->criterion, call->logits->dtype, r);
+}
+
+static struct smx_dd factor_of(const struct divergence_call *call, size_t r)
+{
+    bool none = call->criterion->reduction == SMX_REDUCTION_NONE;
+    struct smx_dd factor = call->factor;
+    struct smx_dd weight = {row_weight(call, r), 0}, g = {1, 0};
+    if (call->upstream)
+        g.hi = smx_get(call->upstream, call->logits->dtype, none ? r : 0);
+    factor = dd_mul(dd_mul(factor, weight), g);
+    return smx_divide(factor, call->rule.side[0].temperature, 0);
+}
+
+/* Of row i of the tile, in the copy or in place. */
+static void *place_of(const struct divergence_call *call, const void *tensor,
+                      void *copy, size_t i)
+{
+    size_t row = call->logits->classes * bytes_of(call);
+    return copy ? (char *)copy + i * row
+                : (char *)tensor + (call->first + i) * row;
+}
+
+static void run_row(struct divergence_call *call, size_t i)
+{
+    struct smx_divergence_row row = {.gradient = NULL};
+    size_t r = call->first + i;
+    double weight = row_weight(call, r);
+    for (int s = 0; s < 2; s++)
+        row.x[s] = place_of(call, call->side[s].data, call->copy[s], i);
+    if (call->gradient) {
+        void *copy = smx_rows_moved(call->logits) ? call->copy[0] : NULL;
+        row.gradient = place_of(call, call->gradient, copy, i);
+        row.factor = factor_of(call, r);
+    }
+    call->losses[r] = smx_times(weight, smx_divergence_row(&call->rule, &row));
+}
+
+static void run_slice(void *argument, size_t slice)
+{
+    struct divergence_call *call = argument;
+    size_t i = smx_pool_first(call->rows, call->slices, slice);
+    size_t end = smx_pool_first(call->rows, call->slices, slice + 1);
+    for (; i < end; i++)
+        run_row(call, i);
+}
+
+/* ---- tiles ----------------------------------------------------------------
+ */
+
+static void run_tile(struct smx_context *context, struct divergence_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    size_t classes = z->classes, most = SMX_SMALL / 4 / classes + 1;
+    for (int s = 0; s < 2; s++)
+        if (call->copy[s])
+            smx_load_logits(context, &call->side[s], call->first, call->rows,
+                            call->copy[s]);
+    call->slices = smx_pool_slices(context->pool, call->rows, most);
+    smx_pool_for(context->pool, call->slices, run_slice, call);
+    if (call->gradient && smx_rows_moved(z))
+        smx_store_rows(context, z, call->copy[0], call->first, call->rows,
+                       call->gradient);
+}
+
+static enum smx_status allocate(struct divergence_call *call)
+{
+    size_t row = call->logits->classes * bytes_of(call);
+    size_t all = smx_rows_count(call->logits);
+    bool copies = smx_load_needed(call->logits);
+    call->most = copies ? smx_rows_tile(call->logits, 2 * row) : all;
+    call->losses = reallocarray(NULL, all + 1, sizeof *call->losses);
+    for (int s = 0; s < 2 && copies; s++)
+        call->copy[s] = reallocarray(NULL, call->most + 1, row);
+    return call->losses && (!copies || (call->copy[0] && call->copy[1]))
+               ? SMX_OK
+               : SMX_ENOMEM;
+}
+
+static void run(struct smx_context *context, struct divergence_call *call)
+{
+    size_t all = smx_rows_count(call->logits);
+    for (call->first = 0; call->first < all; call->first += call->most) {
+        size_t left = all - call->first;
+        call->rows = left < call->most ? left : call->most;
+        run_tile(context, call);
+    }
+}
+
+/* ---- what is answered -----------------------------------------------------
+ */
+
+static void put_loss(const struct divergence_call *call, void *loss)
+{
+    size_t rows = smx_rows_count(call->logits);
+    enum smx_dtype dtype = call->logits->dtype;
+    struct smx_dd sum = {0, 0};
+    for (size_t r = 0; r < rows; r++) {
+        if (call->criterion->reduction == SMX_REDUCTION_NONE)
+            smx_set(loss, dtype, r, call->losses[r]);
+        dd_accumulate(&sum, (struct smx_dd){call->losses[r], 0});
+    }
+    if (call->criterion->reduction == SMX_REDUCTION_NONE)
+        return;
+    sum = dd_settle(sum);
+    if (call->criterion->reduction == SMX_REDUCTION_MEAN)
+        sum.hi = call->divisor == 0 ? 0 : smx_divide(sum, call->divisor, 0).hi;
+    smx_set(loss, dtype, 0, isnan(sum.hi) ? INFINITY : sum.hi);
+}
+
+/* Classes of the largest of the teacher's rows, which are to be met. */
+static enum smx_status find_aims(struct smx_context *context,
+                                 const struct divergence_call *call,
+                                 int64_t *aims)
+{
+    const struct smx_softmax_out wanted = {.size = sizeof wanted,
+                                           .argmax = aims};
+    return smx_softmax(context, &call->side[1], NULL, &wanted, NULL);
+}
+
+/* What is asked beside the loss, as smx_softmax has it; outputs are written
+ * when nothing can fail any more. */
+static enum smx_status summarise(struct smx_context *context,
+                                 const struct divergence_call *call,
+                                 const struct smx_loss_out *out)
+{
+    size_t rows = smx_rows_count(call->logits), hits = 0;
+    struct smx_softmax_out wanted = {.size = sizeof wanted,
+                                     .logsumexp = out->logsumexp,
+                                     .argmax = out->argmax};
+    enum smx_status status = SMX_OK;
+    int64_t *found = NULL;
+    if (out->accuracy) {
+        found = reallocarray(NULL, 2 * rows + 1, sizeof *found);
+        if (!found)
+            return SMX_ENOMEM;
+        wanted.argmax = out->argmax ? out->argmax : found;
+        status = find_aims(context, call, found + rows);
+    }
+    if (!status && (wanted.argmax || wanted.logsumexp))
+        status = smx_softmax(context, &call->side[0], NULL, &wanted, NULL);
+    for (size_t r = 0; r < rows && found && !status; r++)
+        hits += wanted.argmax[r] == found[rows + r];
+    if (out->accuracy && !status)
+        *out->accuracy = rows ? (double)hits / (double)rows : 0;
+    free(found);
+    return status;
+}
+
+static void put_sums(const struct divergence_call *call,
+                     const struct smx_loss_out *out)
+{
+    if (out->loss)
+        put_loss(call, out->loss);
+    if (out->divisor)
+        *out->divisor = call->divisor;
+    if (out->rows)
+        *out->rows = smx_rows_count(call->logits);
+}
+
+/* ---- all of it ------------------------------------------------------------
+ */
+
+static void count(struct divergence_call *call)
+{
+    struct smx_dd one = {1, 0}, zero = {0, 0};
+    call->divisor = smx_criterion_count(call->logits, call->criterion).divisor;
+    call->factor = one;
+    if (call->criterion->reduction == SMX_REDUCTION_MEAN)
+        call->factor =
+            call->divisor == 0 ? zero : smx_divide(one, call->divisor, 0);
+}
+
+/* Exponents beyond which the products of doubles could leave their range. */
+static bool is_moderate(double x)
+{
+    return x >= 0x1p-100 && x <= 0x1p100;
+}
+
+static struct smx_divergence_rule rule_of(const struct smx_context *context,
+                                          const struct divergence_call *call)
+{
+    const struct smx_criterion *k = call->criterion;
+    struct smx_divergence_rule rule = {
+        .kernels = context->kernels,
+        .row_kernels = smx_row_kernels_of(context->isa),
+        .divergence = smx_divergence_kernels_of(context->isa),
+        .kind = k->divergence,
+        .side = {call->side[0], call->side[1]},
+        .beta = k->beta,
+        .z_loss = k->z_loss,
+        .entropy_weight = k->entropy_weight,
+        .entropy = k->entropy_weight != 0};
+    if (rule.kind == SMX_DIVERGENCE_JSD && (k->beta == 0 || k->beta == 1))
+        rule.kind = k->beta == 0 ? SMX_DIVERGENCE_FORWARD_KL
+                                 : SMX_DIVERGENCE_REVERSE_KL;
+    smx_divergence_series(k->beta, rule.series);
+    rule.doubles = call->logits->dtype == SMX_FLOAT32 &&
+                   call->logits->softcap == 0 &&
+                   rule.kind != SMX_DIVERGENCE_JSD &&
+                   is_moderate(rule.side[0].temperature) &&
+                   is_moderate(rule.side[1].temperature) &&
+                   k->z_loss < 0x1p100 && k->entropy_weight < 0x1p100;
+    return rule;
+}
+
+static void place_sides(struct divergence_call *call)
+{
+    const struct smx_criterion *k = call->criterion;
+    call->side[0] = call->side[1] = *call->logits;
+    call->side[0].temperature = smx_temperature_of(call->logits);
+    call->side[1].data = k->teacher;
+    call->side[1].softcap = 0;
+    call->side[1].temperature = k->teacher_temperature != 0
+                                    ? k->teacher_temperature
+                                    : call->side[0].temperature;
+}
+
+static enum smx_status check(struct smx_context *context,
+                             const struct divergence_call *call,
+                             struct smx_where *where)
+{
+    const struct smx_logits *z = call->logits;
+    bool none = call->criterion->reduction == SMX_REDUCTION_NONE;
+    enum smx_status status =
+        smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
+    if (!status)
+        status = smx_criterion_check(context, z, call->criterion, where);
+    if (!status && call->upstream)
+        status = smx_rows_finite(call->upstream, z->dtype,
+                                 none ? smx_rows_count(z) : 1,
+                                 SMX_FIELD_UPSTREAM, where);
+    return status;
+}
+
+enum smx_status
+smx_divergence(struct smx_context *context, const struct smx_logits *logits,
+               const struct smx_criterion *criterion, const void *upstream,
+               void *gradient, const struct smx_loss_out *out,
+               struct smx_beside *beside, struct smx_where *where)
+{
+    struct divergence_call call = {.logits = logits,
+                                   .criterion = criterion,
+                                   .upstream = upstream,
+                                   .gradient = gradient};
+    enum smx_status status = check(context, &call, where);
+    if (status)
+        return status;
+    place_sides(&call);
+    call.rule = rule_of(context, &call);
+    count(&call);
+    status = allocate(&call);
+    if (!status && out)
+        status = summarise(context, &call, out);
+    if (!status) {
+        smx_beside_answer(context, beside);
+        run(context, &call);
+    }
+    if (!status && out)
+        put_sums(&call, out);
+    free(call.losses);
+    free(call.copy[0]);
+    free(call.copy[1]);
+    return status;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernels of divergence_kernels.h in double-double, compiled once an
+ * instruction set.
+ *
+ * A term of a divergence is written so that it is not negative and keeps its
+ * digits where p and q nearly agree. With t = log q - log p,
+ *   forward  q (exp(-t) - 1 + t), as sum q exp(-t) = sum p = sum q;
+ *   reverse  the same with p and q, t and -t exchanged;
+ *   JSD      beta q log(q / m) + (1 - beta) p log(p / m) as it is, or with
+ *            x = (q - p) / m as m times a series that begins with x^2.
+ * Near 0, |t| < 1/4 and |x| < 1/8, the series are computed in double; where
+ * they are not near, subtraction leaves enough of 2^-65. */
+#include "divergence_kernels.h"
+
+#include "simd/log_vec.h"
+
+extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
+
+#define VECTORS(i, n) for (size_t i = 0; i < (n); i += LANES)
+#define INF __builtin_inf()
+#define NEAR_LOGS 0.25
+#define NEAR_SHARES 0.125
+
+/* Of a share times 2^128: what no double shows in the end. */
+#define NOTHING 0x1p-1000
+
+/* ---- pairs ----------------------------------------------------------------
+ */
+
+INLINE struct vdd plus(struct vdd a, struct vdd b)
+{
+    struct vdd s = vdd_sum(a.hi, b.hi);
+    return vdd_fast(s.hi, s.lo + (a.lo + b.lo));
+}
+
+/* The same where one may be infinite; lo may be more than half a unit of hi. */
+INLINE struct vdd plus_any(struct vdd a, struct vdd b)
+{
+    struct vdd s = vdd_sum(a.hi, b.hi);
+    s.lo += a.lo + b.lo;
+    return vdd_settle(s);
+}
+
+INLINE struct vdd negate(struct vdd a)
+{
+    return (struct vdd){-a.hi, -a.lo};
+}
+
+INLINE struct vdd only(struct vdd a, vl where)
+{
+    return (struct vdd){(vd)((vl)a.hi & where), (vd)((vl)a.lo & where)};
+}
+
+INLINE struct vdd choose(vl which, struct vdd a, struct vdd b)
+{
+    return (struct vdd){vd_where(which, a.hi, b.hi),
+                        vd_where(which, a.lo, b.lo)};
+}
+
+INLINE struct vdd single(vd x)
+{
+    return (struct vdd){x, vd_all(0)};
+}
+
+INLINE vd size_of(vd x)
+{
+    return vd_max(x, -x);
+}
+
+/* ---- exponentials ---------------------------------------------------------
+ */
+
+static struct smx_dd powers(const struct smx_divergence_side *side, size_t n,
+                            size_t skip)
+{
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    for (size_t i = 0; i < n; i += BLOCK)
+        EACH (v, VECS) {
+            size_t at = i + (size_t)(v * LANES);
+            struct vdd d = {vd_load(side->hi + at), vd_load(side->lo + at)};
+            struct vdd e = vdd_exp_wide(d);
+            vd_store(side->e_hi + at, e.hi);
+            vd_store(side->e_lo + at, e.lo);
+            vdd_accumulate(&sums[v], only(e, ~vl_at(skip - at)));
+        }
+    return vdd_total(sums);
+}
+
+/* ---- a vector of classes --------------------------------------------------
+ */
+
+/** p and q times 2^128, t = log q - log p, and which of the two has any mass,
+ *  even if it underflows. */
+struct classes {
+    struct vdd p, q, t;
+    vl has_p, has_q;
+};
+
+INLINE struct vdd share_of(const struct smx_divergence_side *side, size_t i)
+{
+    struct vdd e = {vd_load(side->e_hi + i), vd_load(side->e_lo + i)};
+    return vdd_mul(e, vdd_all(side->inverse));
+}
+
+INLINE struct classes classes_at(const struct smx_divergence_tile *tile,
+                                 size_t i)
+{
+    const struct smx_divergence_side *p = &tile->p, *q = &tile->q;
+    struct vdd dp = {vd_load(p->hi + i), vd_load(p->lo + i)};
+    struct vdd dq = {vd_load(q->hi + i), vd_load(q->lo + i)};
+    struct classes c = {.p = share_of(p, i), .q = share_of(q, i)};
+    c.has_p = (vl)(dp.hi > vd_all(-INF));
+    c.has_q = (vl)(dq.hi > vd_all(-INF));
+    c.t = plus(dq, negate(dp));
+    c.t = plus(c.t, negate(vdd_all(tile->offset)));
+    c.t = only(c.t, c.has_p & c.has_q);
+    return c;
+}
+
+/** Where the logarithms are near each other. */
+INLINE vl are_near(const struct classes *c)
+{
+    return c->has_p & c->has_q & (vl)(size_of(c->t.hi) < vd_all(NEAR_LOGS));
+}
+
+/* exp(t) - 1 - t, |t| < NEAR_LOGS. */
+INLINE vd near_bend(vd t)
+{
+    static const double inverse[12] = {
+        1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+        1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+        1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
+    vd sum = vd_all(1.0 / 87178291200);
+    EACH (n, 12)
+        sum = sum * t + vd_all(inverse[n]);
+    return t * t * sum;
+}
+
+/** q - p; near p, as p (exp(t) - 1). */
+INLINE struct vdd excess_of(const struct classes *c)
+{
+    struct vdd far = plus(c->q, negate(c->p));
+    struct vdd near = vdd_mul(c->p, c->t);
+    near = plus(near, single(c->p.hi * near_bend(c->t.hi)));
+    return choose(are_near(c), near, far);
+}
+
+static void excess(const struct smx_divergence_tile *tile,
+                   struct smx_dd *excess, double *mass)
+{
+    struct vdd sums[VECS] = {{{0}, {0}}}, masses[VECS] = {{{0}, {0}}};
+    for (size_t i = 0; i < tile->n; i += BLOCK)
+        EACH (v, VECS) {
+            struct classes c = classes_at(tile, i + (size_t)(v * LANES));
+            vdd_accumulate(&sums[v], excess_of(&c));
+            vdd_accumulate(&masses[v], only(c.q, are_near(&c)));
+        }
+    *excess = dd_add(*excess, vdd_total(sums));
+    *mass += vdd_total(masses).hi;
+}
+
+/* ---- values ---------------------------------------------------------------
+ */
+
+/** A term of KL(first || second), t = log first - log second. */
+INLINE struct vdd kl_term(struct vdd first, struct vdd second, struct vdd t,
+                          vl near)
+{
+    struct vdd rest = plus(second, negate(first));
+    struct vdd product = vdd_mul(first, t);
+    product = only(vdd_settle(product), (vl)(first.hi > vd_all(0)));
+    return choose(near, single(first.hi * near_bend(-t.hi)),
+                  plus(product, rest));
+}
+
+/* log(1 + a / b); a quotient that could leave the range is taken 2^-512 times,
+ * where 1 is far below it. */
+INLINE struct vdd log_of_one_and(struct vdd a, struct vdd b)
+{
+    const struct vdd power = {vd_all(512 * LN2_HI), vd_all(512 * LN2_LO)};
+    vl huge = (vl)(a.hi * vd_all(0x1p-640) > b.hi);
+    vd scale = vd_where(huge, vd_all(0x1p-512), vd_all(1));
+    struct vdd y = {a.hi * scale, a.lo * scale};
+    y = vdd_log1p(vdd_div(y, b));
+    return plus(y, only(power, huge));
+}
+
+/** log(x / m), m = x + weight rise, and 0 where x is. Both are times 2^128. */
+INLINE struct vdd log_share(struct vdd x, struct vdd rise, struct smx_dd weight)
+{
+    struct vdd more = vdd_mul(rise, vdd_all(weight));
+    vl down = (vl)(more.hi < vd_all(0));
+    struct vdd m = plus(x, more);
+    struct vdd y = choose(down, negate(more), more);
+    struct vdd log = log_of_one_and(y, choose(down, m, x));
+    log = only(log, (vl)(x.hi > vd_all(NOTHING)));
+    return choose(down, log, negate(log));
+}
+
+struct mixture {
+    struct vdd log_p, log_q; /* log(p / m), log(q / m) */
+    struct vdd rise;         /* q - p */
+    vd m;
+};
+
+INLINE struct mixture mix(const struct smx_divergence_tile *tile,
+                          const struct classes *c)
+{
+    struct mixture mix = {.rise = excess_of(c)};
+    mix.log_p = log_share(c->p, mix.rise, tile->beta);
+    mix.log_q = log_share(c->q, negate(mix.rise), tile->rest);
+    mix.m = c->p.hi + vd_all(tile->beta.hi) * mix.rise.hi;
+    return mix;
+}
+
+INLINE struct vdd jsd_term(const struct smx_divergence_tile *tile,
+                           const struct classes *c, const struct mixture *mix)
+{
+    vl some = (vl)(mix->m > vd_all(NOTHING));
+    vd x = (vd)((vl)(mix->rise.hi / mix->m) & some);
+    vd sum = vd_all(tile->series[SMX_DIVERGENCE_TERMS - 1]);
+    for (int n = SMX_DIVERGENCE_TERMS - 1; n--;)
+        sum = sum * x + vd_all(tile->series[n]);
+    struct vdd q = vdd_mul(c->q, vdd_all(tile->beta));
+    struct vdd p = vdd_mul(c->p, vdd_all(tile->rest));
+    struct vdd far = plus(vdd_mul(q, mix->log_q), vdd_mul(p, mix->log_p));
+    return choose((vl)(size_of(x) < vd_all(NEAR_SHARES)),
+                  single(mix->m * (x * x) * sum), far);
+}
+
+/* kind is a constant where this is inlined. */
+INLINE void value_as(enum smx_divergence kind,
+                     const struct smx_divergence_tile *tile,
+                     struct smx_divergence_value *value)
+{
+    struct vdd sums[3][VECS] = {{{{0}, {0}}}};
+    vl lost = {0};
+    for (size_t i = 0; i < tile->n; i += BLOCK)
+        EACH (v, VECS) {
+            size_t at = i + (size_t)(v * LANES);
+            struct classes c = classes_at(tile, at);
+            struct vdd term,
+                d = {vd_load(tile->p.hi + at), vd_load(tile->p.lo + at)};
+            if (kind == SMX_DIVERGENCE_JSD) {
+                struct mixture m = mix(tile, &c);
+                term = jsd_term(tile, &c, &m);
+                vdd_accumulate(&sums[1][v], vdd_mul(c.p, m.log_p));
+            } else if (kind == SMX_DIVERGENCE_REVERSE_KL) {
+                term = kl_term(c.p, c.q, negate(c.t), are_near(&c));
+                lost |= c.has_p & ~c.has_q;
+            } else {
+                term = kl_term(c.q, c.p, c.t, are_near(&c));
+                lost |= c.has_q & ~c.has_p;
+            }
+            vdd_accumulate(&sums[0][v], term);
+            d = only(vdd_mul(c.p, d), (vl)(c.p.hi > vd_all(0)));
+            vdd_accumulate(&sums[2][v], vdd_settle(d));
+        }
+    value->divergence = dd_add(value->divergence, vdd_total(sums[0]));
+    value->log = dd_add(value->log, vdd_total(sums[1]));
+    value->entropy = dd_add(value->entropy, vdd_total(sums[2]));
+    value->lost |= vl_any(lost);
+}
+
+static void value_of(const struct smx_divergence_tile *tile,
+                     struct smx_divergence_value *value)
+{
+    switch (tile->kind) {
+    case SMX_DIVERGENCE_FORWARD_KL:
+        value_as(SMX_DIVERGENCE_FORWARD_KL, tile, value);
+        break;
+    case SMX_DIVERGENCE_REVERSE_KL:
+        value_as(SMX_DIVERGENCE_REVERSE_KL, tile, value);
+        break;
+    case SMX_DIVERGENCE_JSD:
+        value_as(SMX_DIVERGENCE_JSD, tile, value);
+        break;
+    }
+}
+
+/* ---- gradients ------------------------------------------------------------
+ */
+
+/** p x where p is not 0. */
+INLINE struct vdd weigh(struct vdd p, struct vdd x)
+{
+    struct vdd product = vdd_settle(vdd_mul(p, x));
+    return only(product, (vl)(p.hi > vd_all(0)));
+}
+
+/* forward p - q, reverse p (log p - log q - KL), JSD (1 - beta) p (log(p / m) -
+ * KL(p || m)). Where q has no mass, two infinities meet: 0. */
+INLINE struct vdd element_of(const struct smx_divergence_tile *tile,
+                             const struct smx_divergence_descent *how,
+                             const struct classes *c)
+{
+    const struct vdd value = vdd_all(how->value);
+    if (tile->kind == SMX_DIVERGENCE_FORWARD_KL) {
+        struct vdd p = {c->p.hi * vd_all(how->whole),
+                        c->p.lo * vd_all(how->whole)};
+        return plus(p, negate(c->q));
+    }
+    if (tile->kind == SMX_DIVERGENCE_REVERSE_KL) {
+        struct vdd log = plus_any(negate(c->t), negate(value));
+        return weigh(c->p, only(log, c->has_q));
+    }
+    struct mixture m = mix(tile, c);
+    struct vdd log = plus(m.log_p, negate(value));
+    return vdd_mul(weigh(c->p, log), vdd_all(tile->rest));
+}
+
+/* Neither NaN, where a factor of 0 meets an infinity, nor negative zeros. */
+static void store_divergence_grad(const struct smx_divergence_tile *tile,
+                                  const struct smx_divergence_descent *how,
+                                  const double *slope, double *out)
+{
+    const vd down = vd_all(0x1p-128);
+    VECTORS (i, tile->n) {
+        struct classes c = classes_at(tile, i);
+        struct vdd d = {vd_load(tile->p.hi + i), vd_load(tile->p.lo + i)};
+        d = vdd_mul(d, single(vd_all(how->bend)));
+        d = weigh(c.p, plus(d, vdd_all(how->level)));
+        d = plus_any(element_of(tile, how, &c), d);
+        d = vdd_settle(vdd_mul(d, vdd_all(how->factor)));
+        vd x = (d.hi + d.lo) * down;
+        if (slope)
+            x = x * vd_load(slope + i) * down;
+        x = (vd)((vl)x & (vl)(x == x));
+        vd_store(out + i, x + vd_all(0));
+    }
+}
+
+const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels) = {
+    .powers = powers,
+    .excess = excess,
+    .value = value_of,
+    .descend = store_divergence_grad,
+};

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/** The rows of a divergence: what its driver and its arithmetics share. */
+#ifndef SMX_DIVERGENCE_ROWS_H
+#define SMX_DIVERGENCE_ROWS_H
+
+#include "divergence_kernels.h"
+#include "kernels.h"
+#include "dd_kernels.h"
+
+/** What is the same for all rows. Sides: 0 the student, 1 the teacher. */
+struct smx_divergence_rule {
+    const struct smx_kernels *kernels;
+    const struct smx_row_kernels *row_kernels;
+    const struct smx_divergence_kernels *divergence;
+    enum smx_divergence kind;
+    struct smx_logits side[2]; /* dtype, classes, temperature and softcap */
+    double beta;
+    double series[SMX_DIVERGENCE_TERMS];
+    double z_loss, entropy_weight;
+    bool doubles; /* may rows be computed in double? */
+    bool entropy; /* is the entropy needed? */
+};
+
+struct smx_divergence_row {
+    const void *x[2];     /* classes side by side */
+    void *gradient;       /* may be one of them; NULL: none */
+    struct smx_dd factor; /* of the gradient, 1 / temperature among it */
+};
+
+/** Coefficients of the series of a Jensen-Shannon divergence. */
+void smx_divergence_series(double beta, double series[SMX_DIVERGENCE_TERMS]);
+
+/** The loss of a row before its weight, and its gradient. */
+double smx_divergence_row(const struct smx_divergence_rule *rule,
+                          const struct smx_divergence_row *row);
+
+/** The same in double; false: this row needs more, nothing is written. */
+bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
+                                const struct smx_divergence_row *row,
+                                double *loss);
+
+#endif
