@@ -12,7 +12,7 @@
 
 enum {
     SMALL_BYTES = 64 * 1024, /* that nobody misses */
-    DAWDLE_MS = 1000,        /* before, no pace is known */
+    DAWDLE_MS = 3000,        /* before, TCP may still gather speed */
     BYTES_A_MS = 1049        /* 1 MiB a second */
 };
 #define UNKNOWN SIZE_MAX

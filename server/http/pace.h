@@ -5,9 +5,9 @@
  *
  * - An answer leaves at 1 MiB a second or more once --request-timeout is over.
  * - Where memory runs short, whoever would need more than --request-timeout at
- *   the pace so far dawdles, after a second. What all who dawdle hold together
- *   is then cut down to half of --memory-limit, the largest first. So nobody
- *   keeps others out for long, over however many connections.
+ *   the pace so far dawdles, after three seconds. What all who dawdle hold
+ * together is then cut down to half of --memory-limit, the largest first. So
+ * nobody keeps others out for long, over however many connections.
  */
 #ifndef PACE_H
 #define PACE_H

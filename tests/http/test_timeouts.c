@@ -240,7 +240,7 @@ static void test_readers_that_dawdle_keep_half(void **state)
     for (int i = 0; i < 3; i++)
         fd[i] = dawdle(HEAD("/test/big", "8") "10000000");
     fixture_wait_in_flight(&fixture, 3);
-    fixture_sleep_ms(1200); /* before, nobody dawdles */
+    fixture_sleep_ms(3200); /* before, nobody dawdles */
     expect_room("10000000");
     fixture_wait_in_flight(&fixture,
                            1); /* one may stay: it holds less than half */
@@ -259,7 +259,7 @@ static void test_writers_that_dawdle_keep_half(void **state)
                        "Content-Length: 15000000\r\n\r\n";
     int first = dawdle(head), second = dawdle(head);
     fixture_wait_in_flight(&fixture, 2);
-    fixture_sleep_ms(1200);
+    fixture_sleep_ms(3200);
     expect_room("10000000");
     fixture_wait_in_flight(&fixture, 1);
     char some[2][1000] = {"", ""};
@@ -283,13 +283,13 @@ static void test_a_reader_that_keeps_pace(void **state)
     ssize_t n;
     assert_non_null(buffer);
     send_text(fd, HEAD("/test/big", "8") "30000000");
-    while (total < 30000000 && (n = recv(fd, buffer, 1 << 19, 0)) > 0) {
+    while (total < 30000000 && (n = recv(fd, buffer, 1 << 18, 0)) > 0) {
         total += (size_t)n;
         struct http_answer answer =
             http_post(fixture.url, "/test/big", "10000000");
         refused += answer.status == 503;
         http_answer_free(&answer);
-        fixture_sleep_ms(30);
+        fixture_sleep_ms(30); /* 4 seconds in all, of its 30 */
     }
     assert_true(total >= 30000000 && refused > 10);
     free(buffer);
