@@ -15,17 +15,17 @@ enum {
     DAWDLE_MS = 3000,        /* before, TCP may still gather speed */
     BYTES_A_MS = 1049        /* 1 MiB a second */
 };
-#define UNKNOWN SIZE_MAX
 
 /** What the peer has confirmed of all that was ever sent to it: of an answer
- *  the kernel may have been given all at once. */
+ *  the kernel may have been given all at once. 0: nothing, or the kernel does
+ *  not know. */
 static size_t confirmed(const struct connection *connection)
 {
     struct tcp_info info = {0};
     socklen_t bytes = sizeof info;
     if (getsockopt(connection->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0 ||
         bytes < offsetof(struct tcp_info, tcpi_bytes_received))
-        return UNKNOWN; /* not a socket of TCP */
+        return 0; /* not a socket of TCP */
     return info.tcpi_bytes_acked;
 }
 
@@ -67,8 +67,8 @@ static struct progress look(const struct connection *connection)
         (phase != PHASE_READING && phase != PHASE_WRITING))
         return (struct progress){0};
     struct progress progress = {now - began, pace->held, pace->moved, phase};
-    size_t sent = phase == PHASE_WRITING ? confirmed(connection) : UNKNOWN;
-    if (sent != UNKNOWN)
+    size_t sent = phase == PHASE_WRITING ? confirmed(connection) : 0;
+    if (sent > pace->before)
         progress.moved = sent - pace->before;
     return progress;
 }
