@@ -23,9 +23,9 @@ golden: $(O)/tests/kernel/test_bits
 	mv $(B)/golden.txt tests/kernel/golden.txt
 
 .PHONY: vectors
-## vectors: write tests/vectors/vectors.jsonl anew (needs PyTorch 2 in python3)
+## vectors: write tests/vectors/vectors.jsonl anew (PyTorch 2: make bench-deps)
 vectors:
-	tests/vectors/make_vectors.py >$(B)/vectors.jsonl
+	$(BENCH_PYTHON) tests/vectors/make_vectors.py >$(B)/vectors.jsonl
 	mv $(B)/vectors.jsonl tests/vectors/vectors.jsonl
 
 # Only the library and the hashes: links with a compiler for another machine.

@@ -90,6 +90,53 @@ void reference_top_k(const struct smx_logits *logits, bool log, size_t k,
     row_free(&row);
 }
 
+static long double rank_of(const struct row *row, size_t class)
+{
+    long double own = row->logit[class], rank = 0;
+
+    for (size_t c = 0; c < row->classes; c++)
+        rank += row->logit[c] > own || (row->logit[c] == own && c < class);
+    return rank;
+}
+
+void reference_chosen(const struct smx_logits *logits, bool log,
+                      const int64_t *chosen, size_t k, bool each_row,
+                      long double *values, long double *rank)
+{
+    struct row row;
+
+    row_init(&row, logits);
+    for (size_t r = 0; r < row_count(logits); r++) {
+        size_t at = r / logits->inner * k * logits->inner + r % logits->inner;
+
+        row_load(&row, r);
+        for (size_t i = 0; i < k; i++, at += logits->inner) {
+            size_t c = (size_t)chosen[each_row ? r * k + i : i];
+
+            values[at] = log ? row.log_p[c] : row.p[c];
+            rank[at] = rank_of(&row, c);
+        }
+    }
+    row_free(&row);
+}
+
+void reference_label_ranks(const struct smx_logits *logits,
+                           const struct smx_criterion *criterion,
+                           long double *rank)
+{
+    struct row row;
+
+    row_init(&row, logits);
+    for (size_t r = 0; r < row_count(logits); r++) {
+        bool ignored = criterion->ignore &&
+                       criterion->labels[r] == criterion->ignore_index;
+
+        row_load(&row, r);
+        rank[r] = ignored ? -1 : rank_of(&row, (size_t)criterion->labels[r]);
+    }
+    row_free(&row);
+}
+
 /* ---- softmax's own derivatives ---------------------------------------- */
 
 static void vjp_row(const struct row *row, bool log, const void *upstream,

@@ -22,6 +22,17 @@ void reference_summaries(const struct smx_logits *logits,
                          long double *logsumexp, long double *scale,
                          long double *entropy, int64_t *argmax);
 
+/** outer x k x inner, of the same classes of all rows or of k of each row;
+ * rank: how many come before each. */
+void reference_chosen(const struct smx_logits *logits, bool log,
+                      const int64_t *chosen, size_t k, bool each_row,
+                      long double *values, long double *rank);
+
+/** One a row, -1 of those that are ignored. */
+void reference_label_ranks(const struct smx_logits *logits,
+                           const struct smx_criterion *criterion,
+                           long double *rank);
+
 /** outer x k x inner; either may be NULL. */
 void reference_top_k(const struct smx_logits *logits, bool log, size_t k,
                      long double *values, int64_t *indices);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "vector_case.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_numbers.h"
 #include "reference.h"
 #include "exact_row.h"
 #include "ulp.h"
@@ -17,72 +17,28 @@ struct operands {
     struct smx_logits logits;
     struct smx_criterion criterion;
     void *data, *targets, *weights, *upstream;
-    int64_t *labels;
+    int64_t *labels, *chosen;
     uint8_t *mask;
-    size_t elements, rows, top_k;
-    bool log;
+    size_t elements, rows, top_k, chosen_count;
+    bool log, chosen_each_row;
 };
 
 /** Everything that an answer may name, widened. */
 struct results {
     long double *values; /* probabilities, gradient or jacobian */
-    long double *loss, *logsumexp, *entropy, *argmax, *indices;
+    long double *loss, *logsumexp, *entropy, *argmax, *indices, *rank;
+    long double *logs; /* of a loss */
     long double divisor, accuracy, counted;
-    size_t value_count, loss_count, row_count, index_count;
+    size_t value_count, loss_count, row_count, index_count, rank_count;
+    size_t element_count;
 };
 
 /* ---- JSON to arrays --------------------------------------------------- */
 
-static size_t leaves(const json_t *value)
-{
-    size_t count = 0, i;
-    json_t *item;
-
-    if (!json_is_array(value))
-        return 1;
-    json_array_foreach(value, i, item) count += leaves(item);
-    return count;
-}
-
-static double leaf(const json_t *value)
-{
-    if (json_is_string(value))
-        return *json_string_value(value) == '-' ? -INFINITY : INFINITY;
-    return json_is_boolean(value) ? json_is_true(value)
-                                  : json_number_value(value);
-}
-
-static double *flatten_into(const json_t *value, double *out)
-{
-    size_t i;
-    json_t *item;
-
-    if (!json_is_array(value)) {
-        *out = leaf(value);
-        return out + 1;
-    }
-    json_array_foreach(value, i, item) out = flatten_into(item, out);
-    return out;
-}
-
-/** New array of the numbers of a nested array; NULL where there is none. */
-static double *flatten(const json_t *value, size_t *count)
-{
-    double *numbers;
-
-    *count = 0;
-    if (!value)
-        return NULL;
-    *count = leaves(value);
-    numbers = must(calloc(*count + 1, sizeof *numbers));
-    flatten_into(value, numbers);
-    return numbers;
-}
-
 static void *floats(const struct operands *o, const char *name)
 {
     size_t count;
-    double *numbers = flatten(json_object_get(o->request, name), &count);
+    double *numbers = json_numbers(json_object_get(o->request, name), &count);
 
     if (!numbers || o->logits.dtype == SMX_FLOAT64)
         return numbers;
@@ -96,7 +52,7 @@ static void *floats(const struct operands *o, const char *name)
 static int64_t *integers(const struct operands *o, const char *name)
 {
     size_t count;
-    double *numbers = flatten(json_object_get(o->request, name), &count);
+    double *numbers = json_numbers(json_object_get(o->request, name), &count);
 
     if (!numbers)
         return NULL;
@@ -150,7 +106,7 @@ static void load_mask(struct operands *o)
 {
     const json_t *mask = json_object_get(o->request, "mask");
     size_t count;
-    double *numbers = flatten(mask, &count);
+    double *numbers = json_numbers(mask, &count);
 
     if (!numbers)
         return;
@@ -161,6 +117,17 @@ static void load_mask(struct operands *o)
     o->logits.mask = o->mask;
     o->logits.mask_per_class =
         count == o->logits.classes && !json_is_array(json_array_get(mask, 0));
+}
+
+static void load_chosen(struct operands *o)
+{
+    const json_t *list = json_object_get(o->request, "classes");
+
+    o->chosen = integers(o, "classes");
+    o->chosen_each_row = json_is_array(json_array_get(list, 0));
+    while (json_is_array(json_array_get(list, 0)))
+        list = json_array_get(list, 0);
+    o->chosen_count = json_array_size(list);
 }
 
 static void load_criterion(struct operands *o)
@@ -197,6 +164,7 @@ static void load(struct operands *o, const char *line, enum smx_dtype dtype)
              says(o, "of", "log_softmax");
     load_shape(o);
     load_mask(o);
+    load_chosen(o);
     load_criterion(o);
 }
 
@@ -207,6 +175,7 @@ static void unload(struct operands *o)
     free(o->weights);
     free(o->upstream);
     free(o->labels);
+    free(o->chosen);
     free(o->mask);
     json_decref(o->root);
 }
@@ -235,10 +204,13 @@ static void results_init(struct results *x, const struct operands *o)
 {
     enum kind kind = kind_of(o);
 
-    *x = (struct results){.row_count = o->rows, .value_count = o->elements};
-    x->index_count = o->rows * o->top_k;
+    *x = (struct results){.row_count = o->rows,
+                          .value_count = o->elements,
+                          .element_count = o->elements};
+    x->index_count = o->rows * (o->top_k ? o->top_k : o->chosen_count);
+    x->rank_count = kind == KIND_SOFTMAX ? x->index_count : o->rows;
     x->loss_count = o->criterion.reduction == SMX_REDUCTION_NONE ? o->rows : 1;
-    if (kind == KIND_SOFTMAX && o->top_k)
+    if (kind == KIND_SOFTMAX && x->index_count)
         x->value_count = x->index_count;
     if (kind == KIND_JACOBIAN)
         x->value_count = o->elements * o->logits.classes;
@@ -248,6 +220,8 @@ static void results_init(struct results *x, const struct operands *o)
     x->entropy = longs(x->row_count);
     x->argmax = longs(x->row_count);
     x->indices = longs(x->index_count);
+    x->rank = longs(x->rank_count);
+    x->logs = longs(o->elements);
 }
 
 static void results_free(struct results *x)
@@ -258,12 +232,14 @@ static void results_free(struct results *x)
     free(x->entropy);
     free(x->argmax);
     free(x->indices);
+    free(x->rank);
+    free(x->logs);
 }
 
 /** Outputs of the library before they are widened. */
 struct raw {
-    void *values, *loss, *logsumexp, *entropy;
-    int64_t *argmax, *indices;
+    void *values, *loss, *logsumexp, *entropy, *logs;
+    int64_t *argmax, *indices, *rank;
     double divisor, accuracy;
     size_t rows;
 };
@@ -277,6 +253,8 @@ static void raw_init(struct raw *raw, const struct results *x)
         .entropy = must(calloc(x->row_count + 1, 8)),
         .argmax = must(calloc(x->row_count + 1, 8)),
         .indices = must(calloc(x->index_count + 1, 8)),
+        .rank = must(calloc(x->rank_count + 1, 8)),
+        .logs = must(calloc(x->element_count + 1, 8)),
     };
 }
 
@@ -301,6 +279,8 @@ static void raw_widen(struct raw *raw, enum smx_dtype dtype, struct results *x)
     widen(x->entropy, raw->entropy, dtype, x->row_count);
     widen_integers(x->argmax, raw->argmax, x->row_count);
     widen_integers(x->indices, raw->indices, x->index_count);
+    widen_integers(x->rank, raw->rank, x->rank_count);
+    widen(x->logs, raw->logs, dtype, x->element_count);
     x->divisor = raw->divisor;
     x->accuracy = raw->accuracy;
     x->counted = raw->rows;
@@ -310,6 +290,8 @@ static void raw_widen(struct raw *raw, enum smx_dtype dtype, struct results *x)
     free(raw->entropy);
     free(raw->argmax);
     free(raw->indices);
+    free(raw->rank);
+    free(raw->logs);
 }
 
 static enum smx_status call(struct smx_context *context,
@@ -321,15 +303,24 @@ static enum smx_status call(struct smx_context *context,
                                 .rows = &raw->rows,
                                 .logsumexp = raw->logsumexp,
                                 .argmax = raw->argmax,
-                                .accuracy = &raw->accuracy};
-    struct smx_softmax_options options = {
-        .size = sizeof options, .log = o->log, .top_k = o->top_k};
+                                .accuracy = &raw->accuracy,
+                                .entropy = raw->entropy,
+                                .log_probabilities = raw->logs,
+                                .rank = o->labels ? raw->rank : NULL};
+    struct smx_softmax_options options = {.size = sizeof options,
+                                          .log = o->log,
+                                          .top_k = o->top_k,
+                                          .chosen = o->chosen,
+                                          .chosen_count = o->chosen_count,
+                                          .chosen_each_row =
+                                              o->chosen_each_row};
     struct smx_softmax_out out = {.size = sizeof out,
                                   .values = raw->values,
                                   .indices = o->top_k ? raw->indices : NULL,
                                   .logsumexp = raw->logsumexp,
                                   .entropy = raw->entropy,
-                                  .argmax = raw->argmax};
+                                  .argmax = raw->argmax,
+                                  .rank = o->chosen ? raw->rank : NULL};
 
     switch (kind_of(o)) {
     case KIND_SOFTMAX:
@@ -369,8 +360,15 @@ static void by_reference(const struct operands *o, struct results *x)
 
     if (kind == KIND_SOFTMAX && o->top_k)
         reference_top_k(&o->logits, o->log, o->top_k, x->values, whole);
+    else if (kind == KIND_SOFTMAX && o->chosen)
+        reference_chosen(&o->logits, o->log, o->chosen, o->chosen_count,
+                         o->chosen_each_row, x->values, x->rank);
     else if (kind == KIND_SOFTMAX)
         reference_softmax(&o->logits, o->log, x->values);
+    else if (kind == KIND_LOSS || kind == KIND_GRADIENT)
+        reference_softmax(&o->logits, true, x->logs);
+    if (kind != KIND_SOFTMAX && o->labels)
+        reference_label_ranks(&o->logits, &o->criterion, x->rank);
     widen_integers(x->indices, whole, x->index_count);
     reference_summaries(&o->logits, x->logsumexp, NULL, x->entropy, whole);
     widen_integers(x->argmax, whole, x->row_count);
@@ -393,16 +391,19 @@ static void by_reference(const struct operands *o, struct results *x)
 
 /* ---- the judgement ---------------------------------------------------- */
 
-static const long double *find(const struct results *x, const char *name,
+static const long double *find(const struct operands *o,
+                               const struct results *x, const char *name,
                                size_t *count)
 {
+    bool softmax = kind_of(o) == KIND_SOFTMAX;
     const struct {
         const char *name;
         const long double *values;
         size_t count;
     } members[] = {
         {"probabilities", x->values, x->value_count},
-        {"log_probabilities", x->values, x->value_count},
+        {"log_probabilities", softmax ? x->values : x->logs,
+         softmax ? x->value_count : x->element_count},
         {"gradient", x->values, x->value_count},
         {"jacobian", x->values, x->value_count},
         {"loss", x->loss, x->loss_count},
@@ -410,6 +411,7 @@ static const long double *find(const struct results *x, const char *name,
         {"entropy", x->entropy, x->row_count},
         {"argmax", x->argmax, x->row_count},
         {"indices", x->indices, x->index_count},
+        {"rank", x->rank, x->rank_count},
         {"divisor", &x->divisor, 1},
         {"accuracy", &x->accuracy, 1},
         {"rows", &x->counted, 1},
@@ -428,8 +430,8 @@ static bool judge_member(const struct operands *o, const struct results *x,
                          const char *name, double tolerance, const char *who)
 {
     size_t count, wanted;
-    const long double *got = find(x, name, &count);
-    double *want = flatten(json_object_get(o->answer, name), &wanted);
+    const long double *got = find(o, x, name, &count);
+    double *want = json_numbers(json_object_get(o->answer, name), &wanted);
     double scale = json_number_value(json_object_get(o->scale, name));
     bool right = got && count == wanted;
 

@@ -101,6 +101,9 @@ class Row:
             rest = sum(p for c, p in enumerate(self.p) if c != self.argmax)
             self.l[self.argmax] = -rest
 
+    def order(self):
+        return sorted(range(self.n), key=lambda c: (-self.rank[c], c))
+
     def entropy(self):
         return -sum(p * l for p, l in zip(self.p, self.l) if p)
 
@@ -151,6 +154,14 @@ class Tensor:
         shape[self.axis] = n
         return nest(values, shape)
 
+    def lists(self, value):
+        """One list for all rows, or the lists of all."""
+        values = flat(value)
+        if not isinstance(value[0], list):
+            return [values] * len(self.rows)
+        k = len(values) // len(self.rows)
+        return [values[i * k:(i + 1) * k] for i in range(len(self.rows))]
+
     def per_row(self, values):
         return nest(list(values), self.rows_shape)
 
@@ -180,14 +191,23 @@ def softmax(request):
             for r in t.rows]
     want = {}
     k = request.get("top_k")
-    if k is None:
+    if "classes" in request:
+        ids = t.lists(request["classes"])
+        k = len(ids[0])
+        want[name] = t.spread([[row[c] for c in chosen]
+                               for row, chosen in zip(rows, ids)], k)
+        if "rank" in request.get("include", []):
+            want["rank"] = t.spread([[r.order().index(c) for c in chosen]
+                                     for r, chosen in zip(t.rows, ids)], k)
+    elif k is None:
         want[name] = t.spread(rows)
     else:
-        order = [sorted(range(r.n), key=lambda c: (-r.rank[c], c))[:k]
-                 for r in t.rows]
+        order = [r.order()[:k] for r in t.rows]
         want["indices"] = t.spread(order, k)
         want[name] = t.spread([[row[c] for c in o]
                                for row, o in zip(rows, order)], k)
+    if request.get("statistics_only"):
+        del want[name]
     return want, summaries(request, t)
 
 
@@ -284,12 +304,24 @@ class Loss:
         return value * row.slope[c] * u, abs(scale * row.slope[c] * u)
 
 
+def beside(request, x):
+    """What include adds to a loss or its gradient."""
+    extra, include = summaries(request, x.t), request.get("include", [])
+    if "accuracy" in include:
+        extra["accuracy"] = x.accuracy()
+    if "log_probabilities" in include:
+        extra["log_probabilities"] = x.t.spread(
+            [[log_value(l) for l in r.l] for r in x.t.rows])
+    if "rank" in include:
+        extra["rank"] = x.t.per_row(
+            r.order().index(y) if kept else -1
+            for r, y, kept in zip(x.t.rows, x.labels, x.kept))
+    return extra
+
+
 def loss(request):
     x = Loss(request)
-    extra = summaries(request, x.t)
-    if "accuracy" in request.get("include", []):
-        extra["accuracy"] = x.accuracy()
-    return x.answer(), extra
+    return x.answer(), beside(request, x)
 
 
 def jvp(request):
@@ -329,7 +361,7 @@ def expect(path, request):
     if request.get("of", "loss") == "loss":
         x = Loss(request)
         return {"gradient": x.gradient(request.get("upstream", 1)),
-                **x.answer()}, {}
+                **x.answer()}, beside(request, x)
     return jvp(request) if "upstream" in request else jacobian(request)
 
 
@@ -406,11 +438,22 @@ class Drawing:
         r = self.r
         if self.often(.4):
             request["log"] = self.often(.8)
+        names = ["logsumexp", "entropy", "argmax"]
         if self.often(.3):
             request["top_k"] = r.randint(1, self.c)
+        elif self.often(.4):
+            rows, k = self.rows_shape if self.often(.6) else [], \
+                r.randint(1, 4)
+            request["classes"] = nest(
+                [r.randrange(self.c) for _ in range(math.prod(rows) * k)],
+                rows + [k])
+            names.append("rank")
         if self.often(.6):
-            request["include"] = r.sample(["logsumexp", "entropy", "argmax"],
-                                          r.randint(0, 3))
+            request["include"] = r.sample(names, r.randint(0, len(names)))
+        include = request.get("include", [])
+        if "rank" in include or (include and names[-1] != "rank" and
+                                 "top_k" not in request):
+            request["statistics_only"] = self.often(.3)
 
     def target(self):
         if self.often(.3):
@@ -442,10 +485,11 @@ class Drawing:
             request["z_loss"] = r.random()
         if self.often(.7):
             request["reduction"] = r.choice(["mean", "sum", "none"])
-        if path == "/loss" and self.often(.6):
-            request["include"] = r.sample(
-                ["logsumexp", "argmax", "accuracy"], r.randint(0, 3))
-        elif path == "/gradient" and self.often(.6):
+        if self.often(.6):
+            names = ["logsumexp", "argmax", "accuracy", "entropy",
+                     "log_probabilities"] + ["rank"] * ("labels" in request)
+            request["include"] = r.sample(names, r.randint(0, 3))
+        if path == "/gradient" and self.often(.6):
             request["upstream"] = self.gaussian(self.rows_shape) \
                 if request.get("reduction") == "none" else self.gaussian([])
 

@@ -146,6 +146,12 @@ class Rows:
         return self.lse.detach().masked_fill(self.dead, -INF)
 
 
+def places(r):
+    """Of each class how many come before it: larger, or equal and lower."""
+    order = torch.sort(r.rank, dim=-1, descending=True, stable=True).indices
+    return order.argsort(-1)
+
+
 def first_largest(t):
     """argmax, the first of equals (torch promises no order)."""
     top = t.max(-1, keepdim=True).values
@@ -176,6 +182,12 @@ def answer_softmax(request):
         order = order[..., :request["top_k"]]
         want[name] = r.back(values.gather(-1, order)).tolist()
         want["indices"] = r.back(order).tolist()
+    elif "classes" in request:
+        ids = torch.tensor(request["classes"])
+        ids = ids.expand(*values.shape[:-1], ids.shape[-1])
+        want[name] = r.back(values.gather(-1, ids)).tolist()
+        if "rank" in request.get("include", []):
+            want["rank"] = r.back(places(r).gather(-1, ids)).tolist()
     else:
         want[name] = r.back(values).tolist()
     scale[name] = 0.0
@@ -187,8 +199,10 @@ def answer_softmax(request):
         elif member == "entropy":
             want[member] = (-(r.p * r.logp).sum(-1)).detach().tolist()
             scale[member] = 0.0
-        else:
+        elif member == "argmax":
             want[member] = r.argmax.masked_fill(r.dead, 0).tolist()
+    if request.get("statistics_only"):
+        del want[name], scale[name]
     return want, scale
 
 
@@ -270,20 +284,33 @@ def members_of_loss(request, r, crit):
     return want, {"loss": size}
 
 
-def answer_loss(request):
-    r = Rows(request)
-    crit = Criterion(request, r)
-    want, scale = members_of_loss(request, r, crit)
+def include_in_loss(request, r, crit, want, scale):
     for member in request.get("include", []):
         if member == "logsumexp":
             want[member] = r.logsumexp().tolist()
             scale[member] = r.lse_scale
         elif member == "argmax":
             want[member] = r.argmax.masked_fill(r.dead, 0).tolist()
+        elif member == "entropy":
+            want[member] = (-(r.p * r.logp).sum(-1)).detach().tolist()
+            scale[member] = 0.0
+        elif member == "log_probabilities":
+            want[member] = r.back(r.log_probabilities()).tolist()
+            scale[member] = 0.0
+        elif member == "rank":
+            rank = places(r).gather(-1, crit.label.unsqueeze(-1)).squeeze(-1)
+            want[member] = rank.masked_fill(~crit.keep, -1).tolist()
         else:
             hit = (r.argmax.masked_fill(r.dead, 0) == crit.label) & crit.keep
             want[member] = hit.sum().item() / crit.rows if crit.rows else 0.0
             scale[member] = 0.0
+
+
+def answer_loss(request):
+    r = Rows(request)
+    crit = Criterion(request, r)
+    want, scale = members_of_loss(request, r, crit)
+    include_in_loss(request, r, crit, want, scale)
     return want, scale
 
 
@@ -312,6 +339,7 @@ def answer_gradient_of_loss(request):
     size = size * g.abs().unsqueeze(-1) / r.t
     want = {"gradient": grad.tolist(), **want}
     scale["gradient"] = size.max().item()
+    include_in_loss(request, r, crit, want, scale)
     return want, scale
 
 
@@ -466,6 +494,29 @@ def case_loss(of="loss"):
     return "/loss", request, answer_loss(request)
 
 
+def case_chosen():
+    shape, axis, request = draw(KINDS + ["huge"])
+    options(request, shape, axis)
+    c, k = shape[axis], rng.randint(1, 5)
+    rows = rows_of(shape, axis) if rng.random() < 0.6 else []
+    request["classes"] = nested(rows + [k], lambda: rng.randrange(c))
+    request["log"] = rng.random() < 0.7
+    if rng.random() < 0.6:
+        request["include"] = some(["rank", "logsumexp", "entropy"])
+        if "rank" in request["include"] and rng.random() < 0.3:
+            request["statistics_only"] = True
+    return "/softmax", request, answer_softmax(request)
+
+
+def case_beside():
+    """A loss, or its gradient, and what a softmax answers."""
+    path, request, _ = case_loss(rng.choice(["loss", "gradient"]))
+    names = ["entropy", "log_probabilities"]
+    request["include"] = some(names + ["rank"] * ("labels" in request))
+    return path, request, (answer_loss if path == "/loss" else
+                           answer_gradient_of_loss)(request)
+
+
 def case_vjp():
     shape, axis, request = draw(["normal", "wide", "offset", "ties"])
     request["of"] = rng.choice(["softmax", "log_softmax"])
@@ -571,6 +622,9 @@ def main():
     for count, make in ((170, case_softmax), (170, case_loss),
                         (150, lambda: case_loss("gradient")),
                         (60, case_vjp), (40, case_jacobian)):
+        cases += [make() for _ in range(count)]
+    rng.seed(20251129)  # what was drawn before stays as it was
+    for count, make in ((80, case_chosen), (80, case_beside)):
         cases += [make() for _ in range(count)]
     for path, request, (want, scale) in cases:
         line = {"path": path, "request": request, "answer": want,
