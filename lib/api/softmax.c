@@ -44,6 +44,15 @@ static bool shares_totals(const struct smx_softmax_call *call)
     return !out->values || apart;
 }
 
+/* Where nothing but summaries is wanted of a lone tile, the first sweep for
+ * those of long rows looks at every logit. */
+static bool summaries_scan(const struct smx_softmax_call *call)
+{
+    return call->f32_sums && wants_summaries(&call->out) && !call->out.values &&
+           !call->totals && !call->picked && !call->loaded &&
+           call->most == call->rows && smx_summary_scans(call->logits->classes);
+}
+
 static bool wants_picks(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_out *out = &call->out;
@@ -248,8 +257,11 @@ static enum smx_status run_f32(struct smx_context *context,
                               call->workspace, where);
     if (status)
         return status;
-    smx_summarise(context, tile->data, tile->outer, tile->classes,
-                  tile->temperature, call->totals, &summaries, call->workspace);
+    if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
+                       tile->temperature, call->totals, summaries_scan(call),
+                       &summaries, call->workspace))
+        return smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS,
+                             where);
     if (out->values && !call->totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, NULL, call->workspace,
@@ -337,7 +349,7 @@ static enum smx_status scan_logits(struct smx_context *context,
                                    struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    if (looks_first(call))
+    if (looks_first(call) || summaries_scan(call))
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);

@@ -31,7 +31,7 @@ static void find_aims(struct smx_context *context, struct smx_loss_call *call)
     const struct smx_summaries aims = {
         .argmax = call->ranks + (call->out->argmax ? 0 : call->most)};
     smx_summarise(context, call->mass.targets, call->rows, call->classes, 1,
-                  NULL, &aims, call->summaries);
+                  NULL, false, &aims, call->summaries);
     for (size_t r = 0; r < call->rows; r++)
         call->hits += aims.argmax[r] == call->found[r];
 }
@@ -59,7 +59,8 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
         summaries.argmax = call->ranks;
     call->found = summaries.argmax;
     smx_summarise(context, call->z, call->rows, call->classes,
-                  call->logits->temperature, NULL, &summaries, call->summaries);
+                  call->logits->temperature, NULL, false, &summaries,
+                  call->summaries);
     if (!out->accuracy)
         return;
     if (call->asked->targets)

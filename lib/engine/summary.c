@@ -11,6 +11,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "narrow.h"
@@ -41,6 +42,8 @@ struct summary_call {
     struct smx_split_exp split;
     const double *totals; /* of the rows; NULL: yet to be found */
     struct smx_summaries out;
+    bool scan; /* the logits have not been looked at */
+    atomic_bool nonfinite;
     size_t slices;
     struct chunk *parts;
     struct smx_moments *moments; /* one a chunk */
@@ -270,7 +273,7 @@ static bool is_settled(const struct summary_call *call, double total)
 
 static void find_chunks(void *argument, size_t slice)
 {
-    const struct summary_call *call = argument;
+    struct summary_call *call = argument;
     size_t i = first_chunk(call, slice), end = first_chunk(call, slice + 1), n;
     bool sums = call->out.logsumexp && !call->totals && call->split.possible;
     bool classes =
@@ -279,7 +282,11 @@ static void find_chunks(void *argument, size_t slice)
         const float *z = chunk_at(call, i, &n);
         struct chunk *part = &call->parts[i];
         size_t at = 0;
-        part->max = -INFINITY;
+        *part = (struct chunk){.max = -INFINITY};
+        if (call->scan && !call->kernels->row_max(z, n, &part->max)) {
+            call->nonfinite = true; /* no kernel else takes it */
+            continue;
+        }
         part->total = sums ? total_in_range(call, z, n, &part->max) : 0;
         if (classes ||
             (call->totals && !is_settled(call, call->totals[i / call->chunks])))
@@ -364,6 +371,8 @@ static void summarise_chunks(struct smx_context *context,
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
                                    SMX_SMALL / SMX_CHUNK);
     smx_pool_for(context->pool, call->slices, find_chunks, call);
+    if (call->nonfinite)
+        return;
     for (size_t r = 0; r < call->rows; r++) {
         struct chunk *whole = &call->parts[r * call->chunks];
         *whole = merge_chunks(call, r);
@@ -387,9 +396,14 @@ size_t smx_summary_bytes(size_t rows, size_t classes)
     return chunks == 1 ? 0 : rows * chunks * part;
 }
 
-void smx_summarise(struct smx_context *context, const float *z, size_t rows,
+bool smx_summary_scans(size_t classes)
+{
+    return chunks_in(classes) > 1;
+}
+
+bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                    size_t classes, double temperature, const double *totals,
-                   const struct smx_summaries *out, void *workspace)
+                   bool scan, const struct smx_summaries *out, void *workspace)
 {
     double t = temperature ? temperature : 1;
     struct summary_call call = {.kernels = context->kernels,
@@ -401,15 +415,17 @@ void smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                 .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
                                 .split = smx_split_exp_of(t),
                                 .totals = totals,
+                                .scan = scan,
                                 .out = *out};
     if (!out->logsumexp && !out->entropy && !out->argmax)
-        return;
+        return true;
     if (call.chunks > 1) {
         call.moments = workspace;
         call.parts = (struct chunk *)(call.moments + rows * call.chunks);
         summarise_chunks(context, &call);
-        return;
+        return !call.nonfinite;
     }
     call.slices = smx_pool_slices(context->pool, rows, SMX_SMALL / classes);
     smx_pool_for(context->pool, call.slices, summarise_slice, &call);
+    return true;
 }

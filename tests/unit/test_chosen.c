@@ -197,6 +197,65 @@ static void many_ranks_are_those_of_few(void **state)
     }
 }
 
+/* A logit that is none is named, whichever question looks at it first. */
+static void no_question_misses_a_nonfinite_logit(void **state)
+{
+    enum { CLASSES = 9000, ROWS = 3, AT = 2 * CLASSES + 8500 };
+    static const struct {
+        size_t chosen, top;
+        bool values, rank, lse, entropy, argmax;
+    } asked[] = {{.chosen = 2, .values = true},
+                 {.chosen = 2, .values = true, .rank = true, .lse = true},
+                 {.chosen = 2, .rank = true},
+                 {.top = 3, .values = true},
+                 {.values = true, .lse = true},
+                 {.lse = true},
+                 {.lse = true, .argmax = true},
+                 {.entropy = true},
+                 {.argmax = true}};
+    static double before[ROWS];
+    const float bad[] = {NAN, INFINITY};
+    float *x = (void *)z;
+
+    (void)state;
+    memset(before, 0x5a, sizeof before);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked * 8; i++) {
+        size_t q = i / 8, narrow = i & 1, many = i & 2, k = i & 4;
+        size_t classes = narrow ? 900 : CLASSES, at = narrow ? 2650 : AT;
+        struct smx_logits logits = logits_float(x, ROWS, classes);
+        struct smx_where where = {.size = sizeof where};
+        const int64_t last[] = {0, (int64_t)classes - 1};
+        struct smx_softmax_out out = {
+            .size = sizeof out,
+            .values = asked[q].values ? got : NULL,
+            .rank = asked[q].rank ? rank : NULL,
+            .logsumexp = asked[q].lse ? lse[0] : NULL,
+            .entropy = asked[q].entropy ? lse[0] : NULL,
+            .argmax = asked[q].argmax ? argmax[0] : NULL};
+
+        for (size_t c = 0; c < ROWS * classes; c++)
+            x[c] = many && c >= at ? NAN : (float)(c % 7);
+        x[at] = bad[k != 0];
+        memcpy(got, before, sizeof before);
+        memcpy(rank, before, sizeof before);
+        memcpy(lse[0], before, sizeof before);
+        memcpy(argmax[0], before, sizeof before);
+        assert_status(
+            smx_softmax(expect_context, &logits,
+                        OPTIONS(.log = k != 0, .top_k = asked[q].top,
+                                .chosen = asked[q].chosen ? last : NULL,
+                                .chosen_count = asked[q].chosen),
+                        &out, &where),
+            SMX_ENONFINITE);
+        assert_int_equal(where.field, SMX_FIELD_LOGITS);
+        assert_int_equal(where.index, at);
+        assert_memory_equal(got, before, sizeof before);
+        assert_memory_equal(rank, before, sizeof before);
+        assert_memory_equal(lse[0], before, sizeof before);
+        assert_memory_equal(argmax[0], before, sizeof before);
+    }
+}
+
 /* ---- what is refused ------------------------------------------------------
  */
 
@@ -286,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chosen_classes_have_the_bits_of_all),
         cmocka_unit_test(many_ranks_are_those_of_few),
+        cmocka_unit_test(no_question_misses_a_nonfinite_logit),
         cmocka_unit_test(what_cannot_be_chosen_is_refused),
         cmocka_unit_test(a_loss_has_ranks_of_labels_alone),
     };
