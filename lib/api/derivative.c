@@ -6,6 +6,7 @@
 #include "arguments.h"
 #include "engine/f32_vjp.h"
 #include "engine/dd_row.h"
+#include "engine/lanes.h"
 
 struct derivative_call {
     const struct smx_logits *logits;
@@ -144,8 +145,15 @@ static enum smx_status vjp_row(struct smx_context *context,
                                        .argument = call,
                                        .maxima = maxima,
                                        .slope = true};
-    if (!status)
+    if (!status && smx_lanes_take(logits, NULL)) {
+        struct smx_lanes lanes = smx_lanes_of(logits);
+        lanes.vjp_upstream = call->upstream;
+        lanes.values = call->out;
+        lanes.log = call->log;
+        smx_lanes_run(context, &lanes, &work);
+    } else if (!status) {
         smx_rows_run(context, logits, &work);
+    }
     free(maxima);
     return status;
 }

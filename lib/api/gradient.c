@@ -179,7 +179,8 @@ static enum smx_status gradient_of(struct smx_context *context,
         call->factor = n.divisor == 0 ? zero : smx_divide(one, n.divisor, 0);
         call->z_factor = n.divisor == 0 ? zero : smx_divide(one, n.weight, 0);
     }
-    const struct smx_loss_also also = {store_gradient_row, call};
+    const struct smx_loss_also also = {store_gradient_row, call, call->gradient,
+                                       call->upstream};
     status = smx_loss_checked(context, logits, maxima, criterion, loss, beside,
                               &also);
     free(maxima);

@@ -3,26 +3,22 @@
 #include "loss.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "arguments.h"
 #include "criterion.h"
 #include "engine/divergence.h"
 #include "engine/f32_loss.h"
-
-/* Of the rows that one thread sums up in their order. */
-struct part {
-    struct smx_dd entropy, square; /* -sum v log p, L lse^2 - eta H */
-    size_t hits;
-};
+#include "engine/lanes.h"
 
 struct loss_call {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
     const struct smx_loss_out *out; /* NULL: none */
     const struct smx_loss_also *also;
-    size_t per_part; /* rows */
-    struct part *parts;
+    double *losses, *squares; /* one a row: -sum v log p, and the rest */
+    atomic_size_t hits;
 };
 
 static struct smx_dd peak_of_targets(const void *argument, struct smx_row *row)
@@ -61,30 +57,22 @@ static double regularizers(const struct smx_criterion *criterion,
     return sum;
 }
 
-static void add_loss(const struct loss_call *call, struct smx_row *row,
-                     size_t r)
+static void add_loss(struct loss_call *call, struct smx_row *row, size_t r)
 {
     const struct smx_criterion *criterion = call->criterion;
-    struct part *part = &call->parts[r / call->per_part];
-    struct smx_dd entropy = {0, 0}, square = {0, 0};
-    enum smx_dtype dtype = call->logits->dtype;
-    if (!smx_criterion_ignores(criterion, r)) {
-        double weight = smx_criterion_row_weight(criterion, dtype, r);
-        entropy.hi = smx_times(weight, smx_criterion_loss(criterion, row));
-        square.hi = smx_times(weight, regularizers(criterion, row));
-        if (call->out->accuracy)
-            part->hits += hits(criterion, row);
-    }
-    dd_accumulate(&part->entropy, entropy);
-    dd_accumulate(&part->square, square);
-    if (criterion->reduction == SMX_REDUCTION_NONE && call->out->loss)
-        smx_set(call->out->loss, dtype, r,
-                smx_plus(entropy.hi, square.hi, INFINITY));
+    double weight = smx_criterion_row_weight(criterion, call->logits->dtype, r);
+    call->losses[r] = call->squares[r] = 0;
+    if (smx_criterion_ignores(criterion, r))
+        return;
+    call->losses[r] = smx_times(weight, smx_criterion_loss(criterion, row));
+    call->squares[r] = smx_times(weight, regularizers(criterion, row));
+    if (call->out->accuracy)
+        call->hits += hits(criterion, row);
 }
 
 static void loss_row(void *argument, struct smx_row *row, size_t r)
 {
-    const struct loss_call *call = argument;
+    struct loss_call *call = argument;
     const struct smx_loss_out *out = call->out;
     if (out) {
         add_loss(call, row, r);
@@ -97,41 +85,74 @@ static void loss_row(void *argument, struct smx_row *row, size_t r)
         call->also->work(call->also->argument, row, r);
 }
 
-static void store_dd_loss(const struct loss_call *call, struct part sum,
+/* Of numbers, not traps: infinities of both signs make one. */
+static double sum_of(const double *rows, size_t count, size_t per_part)
+{
+    struct smx_dd sum = {0, 0};
+    for (size_t r = 0; r < count;) {
+        size_t end = count - r < per_part ? count : r + per_part;
+        struct smx_dd part = {0, 0};
+        for (; r < end; r++)
+            dd_accumulate(&part, (struct smx_dd){rows[r], 0});
+        dd_accumulate(&sum, part);
+    }
+    double all = dd_settle(sum).hi;
+    return isnan(all) ? INFINITY : all;
+}
+
+static void store_dd_loss(const struct loss_call *call,
                           const struct smx_counts *n)
 {
-    double entropy = dd_settle(sum.entropy).hi;
-    double square = dd_settle(sum.square).hi;
-    entropy = isnan(entropy) ? INFINITY : entropy;
-    square = isnan(square) ? INFINITY : square;
+    enum smx_dtype dtype = call->logits->dtype;
+    size_t rows = smx_rows_count(call->logits);
+    if (call->criterion->reduction == SMX_REDUCTION_NONE) {
+        for (size_t r = 0; r < rows; r++)
+            smx_set(call->out->loss, dtype, r,
+                    smx_plus(call->losses[r], call->squares[r], INFINITY));
+        return;
+    }
+    size_t per_part = smx_rows_slice(call->logits);
+    double entropy = sum_of(call->losses, rows, per_part);
+    double square = sum_of(call->squares, rows, per_part);
     if (call->criterion->reduction == SMX_REDUCTION_MEAN) {
         entropy = n->divisor == 0 ? 0 : entropy / n->divisor;
         square = n->divisor == 0 ? 0 : square / n->weight;
     }
-    if (call->criterion->reduction != SMX_REDUCTION_NONE)
-        smx_set(call->out->loss, call->logits->dtype, 0,
-                smx_plus(entropy, square, INFINITY));
+    smx_set(call->out->loss, dtype, 0, smx_plus(entropy, square, INFINITY));
 }
 
-static void put_sums(const struct loss_call *call, size_t parts)
+static void store_loss_out(const struct loss_call *call,
+                           const struct smx_counts *n)
 {
     const struct smx_loss_out *out = call->out;
-    struct part sum = {{0, 0}, {0, 0}, 0};
-    const struct smx_counts n =
-        smx_criterion_count(call->logits, call->criterion);
-    for (size_t i = 0; i < parts; i++) {
-        dd_accumulate(&sum.entropy, call->parts[i].entropy);
-        dd_accumulate(&sum.square, call->parts[i].square);
-        sum.hits += call->parts[i].hits;
-    }
     if (out->loss)
-        store_dd_loss(call, sum, &n);
+        store_dd_loss(call, n);
     if (out->divisor)
-        *out->divisor = n.divisor;
+        *out->divisor = n->divisor;
     if (out->rows)
-        *out->rows = n.rows;
+        *out->rows = n->rows;
     if (out->accuracy)
-        *out->accuracy = n.rows ? (double)sum.hits / (double)n.rows : 0;
+        *out->accuracy = n->rows ? (double)call->hits / (double)n->rows : 0;
+}
+
+static void run_in_lanes(struct smx_context *context, struct loss_call *call,
+                         const struct smx_rows_work *work,
+                         const struct smx_counts *n)
+{
+    struct smx_lanes lanes = smx_lanes_of(call->logits);
+    smx_lanes_set_criterion(&lanes, call->criterion, n->divisor, n->rows);
+    lanes.losses = call->losses;
+    lanes.squares = call->squares;
+    if (call->out) {
+        lanes.logsumexp = call->out->logsumexp;
+        lanes.argmax = call->out->argmax;
+    }
+    if (call->also) {
+        lanes.gradient = call->also->gradient;
+        lanes.upstream = call->also->upstream;
+    }
+    size_t hits = smx_lanes_run(context, &lanes, work);
+    call->hits = hits; /* of all rows, in place of those that declined */
 }
 
 enum smx_status smx_loss_checked(struct smx_context *context,
@@ -142,13 +163,13 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                  struct smx_beside *beside,
                                  const struct smx_loss_also *also)
 {
-    size_t per_part = smx_rows_slice(logits);
-    size_t parts = (smx_rows_count(logits) + per_part - 1) / per_part;
-    struct loss_call call = {logits, criterion, out, also, per_part, NULL};
+    size_t rows = smx_rows_count(logits);
+    struct loss_call call = {logits, criterion, out, also, NULL, NULL, 0};
     if (out) {
-        call.parts = calloc(parts + 1, sizeof *call.parts);
-        if (!call.parts)
+        call.losses = calloc(rows + 1, 2 * sizeof *call.losses);
+        if (!call.losses)
             return SMX_ENOMEM;
+        call.squares = call.losses + rows;
     }
     smx_beside_answer(context, beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
@@ -162,10 +183,14 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                        .logsum = nats || entropy ||
                                                  criterion->z_loss != 0,
                                        .slope = also != NULL};
-    smx_rows_run(context, logits, &work);
+    const struct smx_counts n = smx_criterion_count(logits, criterion);
+    if (smx_lanes_take(logits, criterion))
+        run_in_lanes(context, &call, &work, &n);
+    else
+        smx_rows_run(context, logits, &work);
     if (out)
-        put_sums(&call, parts);
-    free(call.parts);
+        store_loss_out(&call, &n);
+    free(call.losses);
     return SMX_OK;
 }
 

@@ -9,6 +9,8 @@
 struct smx_loss_also {
     void (*work)(void *argument, struct smx_row *row, size_t r);
     void *argument;
+    void *gradient; /* where that is the loss's gradient, and its upstream */
+    const void *upstream;
 };
 
 /** smx_loss of operands that have been checked, over one load of the rows.

@@ -136,8 +136,9 @@ enum smx_status smx_softmax_open(struct smx_softmax_call *call)
     const struct smx_softmax_options *options = &call->options;
     call->rows = smx_rows_count(z);
     call->f32_sums = z->dtype == SMX_FLOAT32 && !z->softcap;
-    call->f32 = call->f32_sums || (z->dtype == SMX_FLOAT32 && !options->log &&
-                                   smx_cap_of(z).possible);
+    call->f32 =
+        call->f32_sums || (z->dtype == SMX_FLOAT32 && !options->log &&
+                           smx_cap_of(z).possible && z->classes > SMX_NARROW);
     call->loaded = smx_load_needed(z);
     call->picked = options->top_k ? options->top_k : options->chosen_count;
     call->gathers = call->picked && !is_narrow(call);

@@ -190,7 +190,7 @@ INLINE void fill_rows(enum course course, const double *z, size_t n,
 {
     const struct smx_shift d = *how;
     const struct smx_tile tile = *out;
-    struct summit s = climb(&d);
+    struct summit s = climb(&d, vd_all(d.top));
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS) {
             size_t j = i + (size_t)v * LANES;
@@ -302,7 +302,7 @@ INLINE void distances_as(enum course course, const double *z, size_t n,
                          const struct smx_shift *how,
                          const struct smx_tile *out)
 {
-    struct summit s = climb(how);
+    struct summit s = climb(how, vd_all(how->top));
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS)
             shift_tile(course, i + (size_t)v * LANES, z, n, how, &s, out);
@@ -461,6 +461,12 @@ static void costs(const double *mass, const double *hi, const double *lo,
                   (vd_all(logsum.lo) - vd_load(lo + i));
         vd_store(out + i, (vd)((vl)(v * cost) & (vl)(v != vd_all(0))));
     }
+}
+
+static struct smx_dd cap(double z, double softcap, const struct smx_shift *how)
+{
+    struct vdd t = vdd_cap(vd_all(z), softcap, how);
+    return (struct smx_dd){t.hi[0], t.lo[0]};
 }
 
 const struct smx_row_kernels TIER(row_kernels) = {

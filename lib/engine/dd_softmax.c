@@ -2,8 +2,9 @@
 /* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
 #include "dd_softmax.h"
 
-#include "f32_softmax.h"
 #include "dd_row.h"
+#include "f32_softmax.h"
+#include "lanes.h"
 
 struct dd_call {
     const struct smx_logits *logits;
@@ -90,6 +91,16 @@ void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
         .logs = log || out->entropy,
         .logsum = log || out->entropy || out->logsumexp,
     };
+    if (smx_lanes_take(z, NULL) && !k) {
+        struct smx_lanes lanes = smx_lanes_of(z);
+        lanes.values = out->values;
+        lanes.log = log;
+        lanes.logsumexp = out->logsumexp;
+        lanes.entropy = out->entropy;
+        lanes.argmax = out->argmax;
+        smx_lanes_run(context, &lanes, &work);
+        return;
+    }
     if (z->dtype == SMX_FLOAT64 && !work.logs && !k)
         work.keep = out->values;
     work.stream = work.keep && is_streamed(z, out);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "api/context.h"
+#include "lanes.h"
 #include "softcap.h"
 #include "sums.h"
 
@@ -33,6 +34,8 @@ struct smx_f32_call {
     struct smx_split_exp split; /* not possible: no row is in range */
     atomic_bool out_of_range;   /* a logit is above the highest in range */
     bool stream, narrow, pipelined;
+    bool in_lanes; /* narrow rows that are not in range, and logarithms */
+    struct smx_lanes lanes;
     double *totals; /* in-range sum of each row, 0: out-of-range; or NULL */
     /* chosen classes of each row, which are answered alone; 0: all are */
     size_t k;
@@ -43,18 +46,6 @@ struct smx_f32_call {
     struct smx_f32_row *row;
     atomic_size_t nonfinite; /* first bad logit; SIZE_MAX: none */
 };
-
-static inline size_t smx_f32_chunks(size_t classes)
-{
-    return (classes - 1) / SMX_CHUNK + 1;
-}
-
-static inline size_t smx_f32_chunk(const struct smx_f32_call *call,
-                                   size_t chunk)
-{
-    size_t left = call->classes - chunk * SMX_CHUNK;
-    return left < SMX_CHUNK ? left : SMX_CHUNK;
-}
 
 static inline bool smx_f32_expects(const struct smx_f32_call *call,
                                    size_t start, size_t n)

@@ -3,6 +3,7 @@
 
 #include "api/criterion.h"
 #include "f32_softmax.h"
+#include "lanes.h"
 #include "rows.h"
 
 /* Exponents beyond which the products of the sweeps could leave the doubles. */
@@ -11,7 +12,8 @@
 static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
 {
     double t = z->temperature ? z->temperature : 1;
-    return smx_f32_takes(z) && z->outer && !k->labels != !k->targets &&
+    return (smx_f32_takes(z) || smx_lanes_take(z, k)) &&
+           z->dtype == SMX_FLOAT32 && z->outer && !k->labels != !k->targets &&
            t >= 1 / MOST_TEMPERATURE && t <= MOST_TEMPERATURE &&
            k->z_loss <= MOST_TEMPERATURE && !k->row_weights &&
            k->entropy_weight == 0 && k->focal == 0;

@@ -27,7 +27,7 @@ struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
 {
     struct smx_sum sum = {-INFINITY, 0, 0};
     size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = smx_f32_chunk(call, chunk);
+    size_t n = smx_chunk_classes(call->classes, chunk);
     float max;
     if (!call->kernels->row_max(call->logits + start, n, &max)) {
         smx_f32_note_nonfinite(call, start, n);
@@ -62,9 +62,9 @@ double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
         const float *z = call->logits + row * call->classes;
         rest = 0;
         for (size_t k = 0; k < call->chunks; k++)
-            rest +=
-                call->kernels->rest(z + k * SMX_CHUNK, smx_f32_chunk(call, k),
-                                    sum->max, call->scale);
+            rest += call->kernels->rest(z + k * SMX_CHUNK,
+                                        smx_chunk_classes(call->classes, k),
+                                        sum->max, call->scale);
     }
     return smx_log1p_fast(rest);
 }
@@ -75,7 +75,7 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
                          const double *e)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = smx_f32_chunk(call, chunk);
+    size_t n = smx_chunk_classes(call->classes, chunk);
     float *out = call->values + start;
     if (call->log && whole->sum > 0)
         call->kernels->shift(call->logits + start, n, whole->max,
@@ -123,7 +123,8 @@ static void sum_split_chunks(void *argument, size_t slice)
         size_t chunk = i % call->chunks;
         size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
         call->split_sums[i] = sum_split_chunk(
-            call, start, smx_f32_chunk(call, chunk), &call->sums[i].max);
+            call, start, smx_chunk_classes(call->classes, chunk),
+            &call->sums[i].max);
     }
 }
 
@@ -197,9 +198,10 @@ static void store_softmax_chunks(void *argument, size_t slice)
         size_t r = i / call->chunks, chunk = i % call->chunks;
         size_t start = r * call->classes + chunk * SMX_CHUNK;
         if (call->row[r].total != 0 && !call->log)
-            call->kernels->split->put(
-                call->logits + start, smx_f32_chunk(call, chunk), &call->split,
-                1 / call->row[r].total, call->stream, call->values + start);
+            call->kernels->split->put(call->logits + start,
+                                      smx_chunk_classes(call->classes, chunk),
+                                      &call->split, 1 / call->row[r].total,
+                                      call->stream, call->values + start);
         else
             store_f64_chunk(call, i, r, chunk, e);
     }

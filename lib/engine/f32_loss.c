@@ -38,7 +38,7 @@ static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
                            struct smx_part *part)
 {
     const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
-    size_t n = smx_loss_chunk(call, chunk);
+    size_t n = smx_chunk_classes(call->classes, chunk);
     if (!smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
         return false;
     if (call->mass.kind != SMX_MASS_NONE) {
@@ -78,7 +78,8 @@ static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
                              size_t chunk)
 {
     const int64_t *labels = call->criterion.labels;
-    size_t n = smx_loss_chunk(call, chunk), first = chunk * SMX_CHUNK;
+    size_t n = smx_chunk_classes(call->classes, chunk),
+           first = chunk * SMX_CHUNK;
     size_t start = row * call->classes + first;
     if (smx_criterion_ignores(&call->criterion, row)) {
         memset(call->gradient + start, 0, n * sizeof *call->gradient);
@@ -189,7 +190,7 @@ static void store_f32_loss(const struct smx_loss_call *call)
 
 static bool at_once(const struct smx_loss_call *call)
 {
-    return call->narrow || call->cached;
+    return call->narrow || call->cached || call->in_lanes;
 }
 
 static size_t copied(const struct smx_loss_call *call)
@@ -253,6 +254,32 @@ static void place_loss_tensors(struct smx_loss_call *call, size_t first)
             moved ? call->copy + call->most * call->classes : targets + start;
 }
 
+/* Of the tile, for rows in lanes. */
+static void place_lanes(struct smx_loss_call *call, size_t first)
+{
+    const struct smx_loss_out *out = call->out;
+    call->tile.data = call->z;
+    call->tile.outer = call->rows;
+    call->criterion.targets = call->mass.targets;
+    call->lanes.upstream = call->upstream;
+    call->lanes.gradient = call->gradient;
+    call->lanes.losses = call->entropy;
+    call->lanes.squares = call->square;
+    if (call->logits->softcap && out && out->logsumexp)
+        call->lanes.logsumexp = (float *)out->logsumexp + first;
+}
+
+static void init_lanes(struct smx_loss_call *call)
+{
+    call->tile = *call->logits;
+    call->tile.inner = 1;
+    call->tile.stride = call->tile.out_stride = call->classes;
+    call->tile.mask = NULL;
+    call->lanes = smx_lanes_of(&call->tile);
+    smx_lanes_set_criterion(&call->lanes, &call->criterion, call->divisor,
+                            call->counted);
+}
+
 static void place_loss_tile(struct smx_loss_call *call, size_t first)
 {
     const struct smx_criterion *asked = call->asked;
@@ -267,6 +294,7 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
         call->upstream += first;
     call->entropy = call->entropies + first;
     call->square = call->squares ? call->squares + first : NULL;
+    place_lanes(call, first);
 }
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
@@ -306,7 +334,9 @@ static void run_loss_tile(struct smx_context *context,
                           call->copy + call->most * call->classes);
     }
     smx_loss_summarise(context, call, first);
-    if (call->narrow)
+    if (call->in_lanes)
+        smx_pool_for(context->pool, call->blocks, smx_loss_lanes, call);
+    else if (call->narrow)
         smx_pool_for(context->pool, call->blocks, smx_loss_narrow, call);
     else if (call->cached)
         run_cached(context, call);
@@ -341,10 +371,12 @@ static enum smx_status run_f32_loss(struct smx_context *context,
                                     struct smx_loss_call *call)
 {
     bool labels = call->mass.kind == SMX_MASS_NONE;
+    bool narrow = call->classes <= SMX_NARROW;
     size_t width = smx_blocks(call->classes);
     call->per_block = SMX_BLOCK_ROWS;
-    call->narrow = call->classes <= SMX_NARROW && labels;
-    call->cached = !call->narrow && labels && call->gradients &&
+    call->narrow = narrow && labels && call->split.possible;
+    call->in_lanes = narrow && !call->narrow;
+    call->cached = !narrow && labels && call->gradients &&
                    call->split.possible && call->classes <= SMX_CACHED;
     if (call->cached)
         call->per_block = width < CACHED ? CACHED / width : 1;
@@ -352,6 +384,8 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     if (status)
         goto out;
     count(call);
+    if (narrow)
+        init_lanes(call);
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
         smx_beside_answer(context, call->beside);
@@ -403,8 +437,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                  .gradients = gradient,
                                  .all = last.outer,
                                  .classes = logits->classes,
-                                 .chunks =
-                                     (logits->classes - 1) / SMX_CHUNK + 1,
+                                 .chunks = smx_chunks(logits->classes),
                                  .keep = 1 - e,
                                  .share = e / (double)logits->classes,
                                  .inverse_temperature = 1 / t,
@@ -418,7 +451,8 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                   .keep = call.keep,
                                   .share = call.share};
     /* terms of both signs could leave less than the digits of in-range sums */
-    call.split.possible &= !criterion->targets && criterion->z_loss == 0;
+    call.split.possible &=
+        !criterion->targets && criterion->z_loss == 0 && !logits->softcap;
     *status = run_f32_loss(context, &call);
     return !call.nonfinite;
 }

@@ -83,6 +83,16 @@ static void store_f64_row(struct smx_f32_call *call, size_t row,
                             e + k * SMX_CHUNK);
 }
 
+static void store_in_lanes(struct smx_f32_call *call, size_t row, size_t end)
+{
+    for (size_t n; row < end; row += n) {
+        n = end - row < SMX_LANES_ROWS ? end - row : SMX_LANES_ROWS;
+        call->kernels->lanes(&call->lanes, row, n);
+        for (size_t r = 0; call->totals && r < n; r++)
+            call->totals[row + r] = 0;
+    }
+}
+
 /* Rows of few classes together, or either half of them if they are not all
  * in-range. e: room for the answers of in-range rows that are streamed, or for
  * the exponentials of an out-of-range one; not in each frame of the recursion,
@@ -100,12 +110,14 @@ static void store_narrow_rows(struct smx_f32_call *call, size_t row,
             call->kernels->split->stream(out, n, call->values + start);
         return;
     }
-    if (rows == 1) {
+    if (rows > 1) {
+        store_narrow_rows(call, row, rows / 2, e);
+        store_narrow_rows(call, row + rows / 2, rows - rows / 2, e);
+    } else if (call->in_lanes) {
+        store_in_lanes(call, row, row + 1);
+    } else {
         store_f64_row(call, row, e->f64);
-        return;
     }
-    store_narrow_rows(call, row, rows / 2, e);
-    store_narrow_rows(call, row + rows / 2, rows - rows / 2, e);
 }
 
 /* The exponentials of a row that wait to be divided; sum 0: none do. */
@@ -144,9 +156,9 @@ static bool cache_row(const struct smx_f32_call *call, size_t row,
         float *high = cached->high + c, *rest = cached->rest + c;
         struct smx_cached_exp before = {high, rest, cached->sum,
                                         call->values + cached->start + c};
-        sum += call->kernels->split->keep(z + c, smx_f32_chunk(call, k),
-                                          &call->split, NULL, high, rest,
-                                          cached->sum != 0 ? &before : NULL);
+        sum += call->kernels->split->keep(
+            z + c, smx_chunk_classes(call->classes, k), &call->split, NULL,
+            high, rest, cached->sum != 0 ? &before : NULL);
     }
     cached->start = row * call->classes;
     cached->sum = smx_sum_in_range(sum, call->classes) ? sum : 0;
@@ -190,8 +202,9 @@ static double sum_split_row(const struct smx_f32_call *call, size_t row,
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return 0;
     for (size_t k = 0; k < call->chunks; k++) {
-        sum += call->kernels->split->sum(
-            z + k * SMX_CHUNK, smx_f32_chunk(call, k), &call->split, &top);
+        sum += call->kernels->split->sum(z + k * SMX_CHUNK,
+                                         smx_chunk_classes(call->classes, k),
+                                         &call->split, &top);
         *max = fmax(*max, top);
     }
     return smx_sum_in_range(sum, call->classes) ? sum : 0;
@@ -222,21 +235,13 @@ static void store_softmax_rows(void *argument, size_t slice)
     ALIGNED union exponentials e;
     size_t r = slice_start(call, slice), end = slice_start(call, slice + 1);
     size_t step = smx_narrow_rows(call->classes);
-    if (call->log && call->split.possible) {
+    if (call->log && call->split.possible)
         store_log_rows(call, r, end, &e);
-        return;
-    }
-    if (!call->narrow && (!call->cap.possible || call->classes > SMX_NARROW)) {
+    else if (!call->narrow && call->in_lanes)
+        store_in_lanes(call, r, end);
+    else if (!call->narrow)
         store_cached_rows(call, r, end, &e);
-        return;
-    }
-    for (size_t n; call->cap.possible && r < end; r += n) {
-        size_t start = r * call->classes;
-        n = end - r < step ? end - r : step;
-        smx_cap_rows(call->kernels, &call->cap, call->logits + start, n,
-                     call->classes, e.f64, call->values + start);
-    }
-    for (; r < end; r += step)
+    for (; call->narrow && r < end; r += step)
         store_narrow_rows(call, r, end - r < step ? end - r : step, &e);
 }
 
@@ -254,7 +259,7 @@ static void short_rows(struct smx_context *context, struct smx_f32_call *call)
 
 size_t smx_f32_workspace(size_t rows, size_t classes, size_t k)
 {
-    size_t chunks = smx_f32_chunks(classes);
+    size_t chunks = smx_chunks(classes);
     return chunks <= SMX_F32_SHORT && !k
                ? 0
                : smx_f32_place(NULL, rows, chunks, NULL);
@@ -273,7 +278,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .values = values,
                                 .rows = z->outer,
                                 .classes = z->classes,
-                                .chunks = smx_f32_chunks(z->classes),
+                                .chunks = smx_chunks(z->classes),
                                 .log = log,
                                 .inverse_temperature = fmin(1 / t, DBL_MAX),
                                 .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
@@ -289,6 +294,10 @@ enum smx_status smx_f32_rows(struct smx_context *context,
     call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
     call.split.possible &= !z->softcap && !(log && z->classes <= SMX_NARROW);
     call.narrow = call.classes <= SMX_NARROW && call.split.possible;
+    call.in_lanes = smx_lanes_take(z, NULL);
+    call.lanes = smx_lanes_of(z);
+    call.lanes.values = values;
+    call.lanes.log = log;
     if (call.chunks <= SMX_F32_SHORT && !k && values) {
         short_rows(context, &call);
     } else {

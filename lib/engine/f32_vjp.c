@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "lanes.h"
 #include "load.h"
 #include "loss_call.h"
 #include "f32_softmax.h"
@@ -36,6 +37,7 @@ struct vjp_call {
     struct product *whole;             /* one a row; the same of one chunk */
     float *copy;                       /* where rows do not lie side by side:
                                           logits, then upstream, of a tile */
+    bool in_lanes;                     /* narrow rows are */
     atomic_bool nonfinite;
 
     /* The tile at work: what follows is of its first row. */
@@ -44,20 +46,15 @@ struct vjp_call {
     float *gradient;
 };
 
-static size_t vjp_chunk_length(const struct vjp_call *call, size_t chunk)
-{
-    size_t left = call->classes - chunk * SMX_CHUNK;
-    return left < SMX_CHUNK ? left : SMX_CHUNK;
-}
-
 static void add_up(const struct vjp_call *call, size_t row, size_t chunk,
                    double reference, struct product *product)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     product->reference = reference;
     product->sum = call->kernels->loss->dot(
-        call->z + start, call->upstream + start, vjp_chunk_length(call, chunk),
-        reference, call->scale, &product->dot, &product->total);
+        call->z + start, call->upstream + start,
+        smx_chunk_classes(call->classes, chunk), reference, call->scale,
+        &product->dot, &product->total);
 }
 
 /* Where the other classes are lost in the sum, the sums again relative to the
@@ -85,7 +82,7 @@ static bool sum_vjp_chunk(const struct vjp_call *call, size_t row, size_t chunk,
                           struct product *product)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = vjp_chunk_length(call, chunk);
+    size_t n = smx_chunk_classes(call->classes, chunk);
     float max;
     if (!call->kernels->row_max(call->z + start, n, &max))
         return false;
@@ -142,7 +139,7 @@ static void store_vjp_chunk(const struct vjp_call *call, size_t row,
     const struct smx_loss_kernels *kernels = call->kernels->loss;
     const struct product *whole = &call->whole[row];
     size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = vjp_chunk_length(call, chunk);
+    size_t n = smx_chunk_classes(call->classes, chunk);
     double share = call->inverse_temperature;
     double factor = whole->sum > 0 ? share / whole->sum : 0;
     double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
@@ -180,9 +177,28 @@ static void place_vjp_tile(struct vjp_call *call, size_t first, size_t left)
         call->gradient = call->copy;
 }
 
+static void run_vjp_lanes(struct smx_context *context, struct vjp_call *call)
+{
+    struct smx_logits tile = *call->logits;
+    tile.data = call->z;
+    tile.outer = call->rows;
+    tile.inner = 1;
+    tile.stride = tile.out_stride = tile.classes;
+    tile.mask = NULL;
+    struct smx_lanes lanes = smx_lanes_of(&tile);
+    lanes.vjp_upstream = call->upstream;
+    lanes.values = call->gradient;
+    lanes.log = call->log;
+    smx_lanes_run(context, &lanes, NULL);
+}
+
 static void compute_vjp(struct smx_context *context, struct vjp_call *call)
 {
     size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    if (call->in_lanes) {
+        run_vjp_lanes(context, call);
+        return;
+    }
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
                                    SMX_SMALL / length);
     smx_pool_for(context->pool, call->slices, sum_vjp_chunks, call);
@@ -247,7 +263,7 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
     if (copied)
         call->copy = (float *)(call->products + call->most * parts);
     /* what the mask leaves out is not loaded, but refused all the same */
-    bool hides = call->most < all || call->logits->mask;
+    bool hides = call->most < all || call->logits->mask || call->in_lanes;
     call->nonfinite = hides && !scan_vjp_operands(context, call);
     for (size_t r = 0; r < all && !call->nonfinite; r += call->most) {
         place_vjp_tile(call, r, all - r);
@@ -267,16 +283,18 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
     last.inner = 1;
     last.stride = last.out_stride = logits->classes;
     last.mask = NULL;
-    if (!smx_f32_takes(&last) || !last.outer || t < 1 / MOST_TEMPERATURE ||
-        t > MOST_TEMPERATURE)
+    bool in_lanes = last.dtype == SMX_FLOAT32 && smx_lanes_take(&last, NULL);
+    if ((!smx_f32_takes(&last) && !in_lanes) || !last.outer ||
+        t < 1 / MOST_TEMPERATURE || t > MOST_TEMPERATURE)
         return false;
     struct vjp_call call = {.kernels = context->kernels,
                             .logits = logits,
                             .upstreams = upstream,
                             .gradients = gradient,
                             .log = log,
+                            .in_lanes = in_lanes,
                             .classes = logits->classes,
-                            .chunks = (logits->classes - 1) / SMX_CHUNK + 1,
+                            .chunks = smx_chunks(logits->classes),
                             .inverse_temperature = 1 / t,
                             .scale = SMX_POWER_NAT / t};
     *status = run_f32_vjp(context, &call);

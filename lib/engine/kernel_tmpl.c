@@ -11,6 +11,8 @@ extern const struct smx_kernels TIER(kernels);
 extern const struct smx_load_kernels TIER(load_kernels);
 extern double TIER(capped_exponentials)(const float *x, size_t n,
                                         const struct smx_cap *cap, double *e);
+extern struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes,
+                                          size_t first, size_t count);
 extern const struct smx_loss_kernels TIER(loss_kernels);
 extern const struct smx_summary_kernels TIER(summary_kernels);
 extern const struct smx_split_kernels TIER(split_kernels);
@@ -118,6 +120,7 @@ const struct smx_kernels TIER(kernels) = {
     .rest = rest_f64,
     .scale = scale_f64,
     .shift = shift_logs,
+    .lanes = TIER(lanes),
     .load = &TIER(load_kernels),
     .loss = &TIER(loss_kernels),
     .summary = &TIER(summary_kernels),

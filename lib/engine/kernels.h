@@ -24,11 +24,26 @@ static inline size_t smx_blocks(size_t n)
     return (n + 15) / 16 * 16;
 }
 
+/** Chunks of a row, and classes of one of them. */
+static inline size_t smx_chunks(size_t classes)
+{
+    return (classes - 1) / SMX_CHUNK + 1;
+}
+
+static inline size_t smx_chunk_classes(size_t classes, size_t chunk)
+{
+    size_t left = classes - chunk * SMX_CHUNK;
+    return left < SMX_CHUNK ? left : SMX_CHUNK;
+}
+
 struct smx_load_kernels;
 struct smx_loss_kernels;
 struct smx_summary_kernels;
 
 struct smx_cap;
+struct smx_lanes;
+struct smx_lanes_marks;
+
 struct smx_kernels {
     /** Largest of x; false when a NaN or +INFINITY is among them. */
     bool (*row_max)(const float *x, size_t n, float *max);
@@ -54,6 +69,10 @@ struct smx_kernels {
     /** out[i] = (x[i] - max) * factor - offset, rounded once. */
     void (*shift)(const float *x, size_t n, double max, double factor,
                   double offset, float *out);
+
+    /** Narrow rows class by class (lanes.h). */
+    struct smx_lanes_marks (*lanes)(const struct smx_lanes *lanes, size_t first,
+                                    size_t count);
 
     /** Those that load rows, of the loss, of summaries and of in-range rows. */
     const struct smx_load_kernels *load;

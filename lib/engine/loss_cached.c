@@ -42,8 +42,8 @@ static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
         float *high = cached->high + at + c, *rest = cached->rest + at + c;
         struct smx_cached_exp before = {high, rest, was->sum, was->out + c};
-        smx_loss_sum(call, z + c, smx_loss_chunk(call, k), high, rest,
-                     was->sum != 0 ? &before : NULL, &parts[k]);
+        smx_loss_sum(call, z + c, smx_chunk_classes(call->classes, k), high,
+                     rest, was->sum != 0 ? &before : NULL, &parts[k]);
     }
     if (was->sum != 0)
         end_row(was);

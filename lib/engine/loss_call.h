@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "api/context.h"
+#include "lanes.h"
 #include "loss_kernels.h"
 
 /* Rows whose losses are added up at once. */
@@ -49,6 +50,7 @@ struct smx_loss_call {
     struct smx_split_exp split;
     double divisor, factor, z_factor;
     size_t counted;              /* rows not ignored */
+    bool in_lanes;               /* blocks of narrow rows are */
     bool narrow, cached;         /* blocks of rows are computed at once */
     bool stream;                 /* the gradient past the cache */
     double *entropies, *squares; /* one a row of all */
@@ -67,6 +69,8 @@ struct smx_loss_call {
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices, blocks, per_block;
     struct smx_criterion criterion;
+    struct smx_logits tile; /* side by side, without a mask */
+    struct smx_lanes lanes; /* of it */
     const float *z, *upstream;
     float *gradient;
     struct smx_mass mass;
@@ -91,13 +95,6 @@ static inline double smx_loss_upstream(const struct smx_loss_call *call,
 {
     bool none = call->criterion.reduction == SMX_REDUCTION_NONE;
     return call->upstream ? call->upstream[none ? row : 0] : 1;
-}
-
-static inline size_t smx_loss_chunk(const struct smx_loss_call *call,
-                                    size_t chunk)
-{
-    size_t left = call->classes - chunk * SMX_CHUNK;
-    return left < SMX_CHUNK ? left : SMX_CHUNK;
 }
 
 static inline size_t smx_loss_rows(const struct smx_loss_call *call,
@@ -138,6 +135,12 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
 
 /** The losses of a block of rows from the call's parts. argument: the call. */
 void smx_loss_block(void *argument, size_t block);
+
+/** Rows start to start + n in lanes. */
+void smx_loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n);
+
+/** All of a block of rows in lanes. */
+void smx_loss_lanes(void *argument, size_t block);
 
 /** All of a block of rows of few classes. */
 void smx_loss_narrow(void *argument, size_t block);

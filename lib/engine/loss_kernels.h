@@ -47,21 +47,6 @@ struct smx_loss_kernels {
                        float *out);
 
     /**
-     * The largest logit of each of rows of at most SMX_NARROW classes, and the
-     * sum as sum has it, relative to 0 where |max * scale| <= near, else to
-     * max; all masked: -INFINITY and 0. false when a NaN or +INFINITY is
-     * among them. behind: elements that may be read behind the rows.
-     */
-    bool (*narrow_sums)(const float *x, size_t rows, size_t classes,
-                        size_t behind, double scale, double near, double *max,
-                        double *sum);
-
-    /** descend for such rows, without mass; at most SMX_NARROW_ROWS of them. */
-    void (*narrow_gradient)(const float *x, size_t rows, size_t classes,
-                            size_t behind, const double *reference,
-                            double scale, const double *factor, float *out);
-
-    /**
      * Of at most smx_narrow_rows rows, all below the highest in-range: their
      * exponentials; the sums of these, which may have been changed; their
      * products with a factor a row, of either sign, its magnitude 0 or in

@@ -85,14 +85,24 @@ static void finish_split_sums(const struct smx_loss_call *call,
 /* ---- their gradients --------------------------------------------------- */
 
 /* In double, where the factor is not two halves of float32, or makes something
- * of what counts as the lowest. */
-static void store_grad_in_f64(const struct smx_loss_call *call, const float *z,
-                              double factor, float *out)
+ * of what counts as the lowest. z: of the row. */
+static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
+                              const float *z, float *out)
 {
-    const double reference = 0;
-    factor /= SMX_SPLIT_UNIT;
-    call->kernels->loss->narrow_gradient(z, 1, call->classes, 0, &reference,
-                                         call->scale, &factor, out);
+    struct smx_logits tile = call->tile;
+    struct smx_criterion criterion = call->criterion;
+    struct smx_lanes lanes = call->lanes;
+    bool none = criterion.reduction == SMX_REDUCTION_NONE;
+    tile.data = z;
+    tile.outer = 1;
+    criterion.labels += row;
+    lanes.logits = &tile;
+    lanes.criterion = &criterion;
+    lanes.losses = lanes.squares = NULL;
+    if (lanes.upstream && none)
+        lanes.upstream = (const float *)lanes.upstream + row;
+    lanes.gradient = out;
+    call->kernels->lanes(&lanes, 0, 1);
 }
 
 /* Out-of-range rows are written too; in place, they are put back. */
@@ -116,71 +126,11 @@ static void store_split_grads(const struct smx_loss_call *call,
         if (!rows->in_range[r])
             continue;
         if (halved[r] != rows->factor[r])
-            store_grad_in_f64(call, z + r * n, rows->factor[r], out + r * n);
+            store_grad_in_f64(call, rows->first + r, z + r * n, out + r * n);
         if (rows->label[r] != NONE)
             out[rows->label[r]] =
                 (float)(0 - rows->narrow.sums[r] * rows->factor[r]);
     }
-}
-
-/* ---- out-of-range rows
- * --------------------------------------------------------- */
-
-/* The gradient of rows that are in the cache. */
-static void store_grads_out_of_range(struct smx_loss_call *call, size_t start,
-                                     size_t n, const struct smx_grad *grads)
-{
-    const struct smx_criterion *criterion = &call->criterion;
-    double reference[SMX_NARROW_ROWS], factor[SMX_NARROW_ROWS];
-    float own[SMX_NARROW_ROWS], *out = call->gradient + start * call->classes;
-    for (size_t r = 0; r < n; r++) {
-        reference[r] = grads[r].reference;
-        factor[r] = grads[r].factor;
-        own[r] = smx_criterion_ignores(criterion, start + r)
-                     ? 0
-                     : smx_loss_label_grad(call, start + r, &grads[r]);
-    }
-    call->kernels->loss->narrow_gradient(call->z + start * call->classes, n,
-                                         call->classes, 0, reference,
-                                         call->scale, factor, out);
-    for (size_t r = 0; r < n; r++)
-        if (!smx_criterion_ignores(criterion, start + r))
-            out[r * call->classes + (size_t)criterion->labels[start + r]] =
-                own[r];
-}
-
-static bool sum_rows_out_of_range(const struct smx_loss_call *call,
-                                  size_t start, size_t n,
-                                  struct smx_part *whole)
-{
-    double max[SMX_NARROW_ROWS], sum[SMX_NARROW_ROWS];
-    size_t behind = (call->rows - start - n) * call->classes;
-    if (!call->kernels->loss->narrow_sums(
-            call->z + start * call->classes, n, call->classes,
-            call->gradient ? 0 : behind, call->scale, SMX_UNSHIFTED_LOSS, max,
-            sum))
-        return false;
-    for (size_t r = 0; r < n; r++) {
-        double reference =
-            max[r] == -INFINITY ? 0 : smx_loss_reference(max[r], call->scale);
-        whole[r] = (struct smx_part){
-            .max = max[r], .reference = reference, .sum = sum[r]};
-    }
-    return true;
-}
-
-static void loss_out_of_range(struct smx_loss_call *call, size_t start,
-                              size_t n)
-{
-    struct smx_part parts[SMX_BLOCK_ROWS];
-    struct smx_grad grads[SMX_BLOCK_ROWS];
-    if (!sum_rows_out_of_range(call, start, n, parts)) {
-        call->nonfinite = true;
-        return;
-    }
-    smx_loss_take(call, start, n, parts, call->gradient ? grads : NULL);
-    if (call->gradient)
-        store_grads_out_of_range(call, start, n, grads);
 }
 
 /* ---- all of them ------------------------------------------------------- */
@@ -214,7 +164,7 @@ static void narrow_loss_rows(struct smx_loss_call *call, size_t first, size_t n)
         for (end = r + 1; end < n && rows.in_range[end] == in_range; end++)
             ;
         if (!in_range)
-            loss_out_of_range(call, first + r, end - r);
+            smx_loss_in_lanes(call, first + r, end - r);
     }
 }
 
@@ -223,8 +173,22 @@ void smx_loss_narrow(void *argument, size_t block)
     struct smx_loss_call *call = argument;
     size_t r = block * call->per_block, end = r + smx_loss_rows(call, block);
     size_t step = smx_narrow_rows(call->classes);
-    if (!call->split.possible)
-        loss_out_of_range(call, r, end - r);
-    for (; call->split.possible && r < end; r += step)
+    for (; r < end; r += step)
         narrow_loss_rows(call, r, end - r < step ? end - r : step);
+}
+
+void smx_loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n)
+{
+    for (size_t end = start + n; start < end; start += n) {
+        n = end - start < SMX_LANES_ROWS ? end - start : SMX_LANES_ROWS;
+        if (call->kernels->lanes(&call->lanes, start, n).declined)
+            call->nonfinite = true; /* nothing else is, of float32 */
+    }
+}
+
+void smx_loss_lanes(void *argument, size_t block)
+{
+    struct smx_loss_call *call = argument;
+    smx_loss_in_lanes(call, block * call->per_block,
+                      smx_loss_rows(call, block));
 }

@@ -50,7 +50,8 @@ static void sum_again(const struct smx_loss_call *call, size_t row,
     for (size_t k = 0; k < call->chunks; k++)
         if (parts[k].in_range)
             sum_part_out_of_range(call, z + k * SMX_CHUNK,
-                                  smx_loss_chunk(call, k), &parts[k]);
+                                  smx_chunk_classes(call->classes, k),
+                                  &parts[k]);
 }
 
 static bool is_in_range(const struct smx_loss_call *call,
@@ -106,7 +107,8 @@ static double rest_of_parts(const struct smx_loss_call *call, size_t row,
     const float *z = call->z + row * call->classes;
     rest = 0;
     for (size_t k = 0; k < call->chunks; k++)
-        rest += call->kernels->rest(z + k * SMX_CHUNK, smx_loss_chunk(call, k),
+        rest += call->kernels->rest(z + k * SMX_CHUNK,
+                                    smx_chunk_classes(call->classes, k),
                                     whole->max, call->scale);
     return rest;
 }
@@ -166,8 +168,8 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
     float top = -INFINITY, max;
     size_t at = 0;
     for (size_t k = 0; k < call->chunks; k++) {
-        call->kernels->row_max(x + k * SMX_CHUNK, smx_loss_chunk(call, k),
-                               &max);
+        call->kernels->row_max(x + k * SMX_CHUNK,
+                               smx_chunk_classes(call->classes, k), &max);
         if (max > top) {
             top = max;
             at = k * SMX_CHUNK;

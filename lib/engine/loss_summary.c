@@ -51,7 +51,7 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
     struct smx_summaries summaries = {0};
     if (!smx_loss_summarises(call))
         return;
-    if (out->logsumexp)
+    if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
         summaries.logsumexp = (float *)out->logsumexp + first;
     if (out->argmax)
         summaries.argmax = out->argmax + first;

@@ -3,6 +3,7 @@
  * what each does), in double as those of kernel_tmpl.c. */
 #include "kernels.h"
 #include "loss_kernels.h"
+#include "simd/log_vec.h"
 #include "simd/power_vec.h"
 
 extern const struct smx_loss_kernels TIER(loss_kernels);
@@ -187,122 +188,6 @@ static void store_grad(const float *x, size_t n, double reference, double scale,
 #undef AS
 }
 
-/* ---- rows of few classes ----------------------------------------------- */
-
-/* Block by block, -INFINITY behind the last class. */
-struct narrow {
-    vi used[2 * BLOCK / FLOATS];
-    float x[2 * BLOCK];
-};
-
-INLINE void narrow_init(struct narrow *narrow, int blocks, size_t classes)
-{
-    int32_t used[2 * BLOCK] = {0};
-    for (int c = 0; c < blocks * BLOCK; c++)
-        used[c] = (size_t)c < classes ? -1 : 0;
-    memcpy(narrow->used, used, (size_t)blocks * BLOCK * sizeof *used);
-}
-
-/* left: elements of the row and behind it. */
-INLINE vf narrow_load(struct narrow *narrow, int blocks, const float *x,
-                      size_t classes, size_t left, vi *nonfinite)
-{
-    vf lowest = vf_all(-__builtin_inff()), top = lowest;
-    if (left < (size_t)blocks * BLOCK) {
-        for (size_t c = 0; c < classes; c++)
-            narrow->x[c] = x[c];
-        x = narrow->x;
-    }
-    EACH (v, blocks * BLOCK / FLOATS) {
-        vi raw = (vi)vf_load(x + v * FLOATS);
-        vf z = (vf)((raw & narrow->used[v]) | ((vi)lowest & ~narrow->used[v]));
-        *nonfinite |= vf_nonfinite(z);
-        top = vf_max(z, top);
-        memcpy(narrow->x + v * FLOATS, &z, sizeof z);
-    }
-    return top;
-}
-
-INLINE void narrow_power(const struct narrow *narrow, int blocks,
-                         double reference, double scale, vd e[WIDE])
-{
-    EACH (v, blocks * VECS)
-        e[v] = (vd_widen(narrow->x + v * LANES) - vd_all(reference)) *
-               vd_all(scale);
-    power(e, blocks * VECS);
-}
-
-INLINE bool narrow_sums_of(int blocks, const float *x, size_t rows,
-                           size_t classes, size_t behind, double scale,
-                           double near, double *max, double *sum)
-{
-    struct narrow narrow = {0};
-    vi nonfinite = {0};
-    size_t left = rows * classes + behind;
-    narrow_init(&narrow, blocks, classes);
-    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
-        vd e[WIDE];
-        float top =
-            vf_top(narrow_load(&narrow, blocks, x, classes, left, &nonfinite));
-        bool zero = __builtin_fabs(top * scale) <= near;
-        bool empty = top == -__builtin_inff();
-        narrow_power(&narrow, blocks, zero || empty ? 0 : top, scale, e);
-        if (blocks == 2)
-            EACH (v, VECS)
-                e[v] += e[v + VECS];
-        max[r] = top;
-        sum[r] = block_sum(e);
-    }
-    return !vi_any(nonfinite);
-}
-
-static bool sum_narrow_rows(const float *x, size_t rows, size_t classes,
-                            size_t behind, double scale, double near,
-                            double *max, double *sum)
-{
-    return classes <= BLOCK ? narrow_sums_of(1, x, rows, classes, behind, scale,
-                                             near, max, sum)
-                            : narrow_sums_of(2, x, rows, classes, behind, scale,
-                                             near, max, sum);
-}
-
-/* Whole vectors: what they write behind a row is the next row's place, which
- * is written after it. */
-INLINE void narrow_gradient_of(int blocks, const float *x, size_t rows,
-                               size_t classes, size_t behind,
-                               const double *reference, double scale,
-                               const double *factor, float *out)
-{
-    float d[SMX_NARROW_ROWS * SMX_NARROW + 2 * BLOCK];
-    struct narrow narrow = {0};
-    vi nonfinite = {0};
-    size_t left = rows * classes + behind;
-    narrow_init(&narrow, blocks, classes);
-    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
-        vd e[WIDE];
-        narrow_load(&narrow, blocks, x, classes, left, &nonfinite);
-        narrow_power(&narrow, blocks, reference[r], scale, e);
-        EACH (v, blocks * VECS) {
-            vd p = e[v] * vd_all(factor[r]) + vd_all(0);
-            vh_store(d + r * classes + v * LANES, vd_narrow(p));
-        }
-    }
-    /* cppcheck-suppress uninitvar ; by the stores above */
-    memcpy(out, d, rows * classes * sizeof *out);
-}
-
-static void narrow_gradient(const float *x, size_t rows, size_t classes,
-                            size_t behind, const double *reference,
-                            double scale, const double *factor, float *out)
-{
-    if (classes <= BLOCK)
-        narrow_gradient_of(1, x, rows, classes, behind, reference, scale,
-                           factor, out);
-    else
-        narrow_gradient_of(2, x, rows, classes, behind, reference, scale,
-                           factor, out);
-}
-
 /* ---- the product with the Jacobian --------------------------------------- */
 
 INLINE void add_dot(vd sums[3 * VECS], const vd *e, const float *g)
@@ -382,28 +267,6 @@ static void store_vjp_log(const float *x, const float *g, size_t n,
 
 /* ---- rows ------------------------------------------------------------- */
 
-/* 1 + x = 2^k m, m in [sqrt(1/2), sqrt(2)): log = k log 2 + 2 atanh(s),
- * s = u / (2 + u), u = m - 1. Where k = 0, u = x: nothing of it is lost. */
-INLINE vd vd_log1p(vd x)
-{
-    static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd;
-    static const uint64_t TWO52 = 0x4330000000000000;
-    vd y = vd_all(1) + x;
-    vu k = ((vu)y - (ROOT_HALF - (vu){0})) >> 52;
-    vd m = (vd)((vu)y - (k << 52)), u = m - vd_all(1);
-    vl whole = (vl)(k == (vu){0});
-    u = (vd)(((vl)x & whole) | ((vl)u & ~whole));
-    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(1.0 / 13);
-    p = p * q + vd_all(1.0 / 11);
-    p = p * q + vd_all(1.0 / 9);
-    p = p * q + vd_all(1.0 / 7);
-    p = p * q + vd_all(1.0 / 5);
-    p = p * q + vd_all(1.0 / 3);
-    p = p * q + vd_all(1);
-    vd exponent = (vd)(k | (TWO52 - (vu){0})) - vd_all(0x1p52);
-    return vd_all(2) * s * p + exponent * vd_all(0x1.62e42fefa39efp-1);
-}
-
 static void log1p_all(double *x, size_t n)
 {
     size_t i = 0;
@@ -435,8 +298,6 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .sum = sum_f64,
     .mass = mass,
     .grad_store = store_grad,
-    .narrow_sums = sum_narrow_rows,
-    .narrow_gradient = narrow_gradient,
     .narrow_keep = TIER(narrow_keep),
     .narrow_sum = TIER(narrow_sum),
     .narrow_put = TIER(narrow_put),

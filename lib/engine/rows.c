@@ -284,3 +284,18 @@ void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
     size_t slices = (smx_rows_count(logits) + per_slice - 1) / per_slice;
     smx_pool_for(context->pool, slices, run_slice, &run);
 }
+
+void smx_rows_run_marked(const struct smx_context *context,
+                         const struct smx_logits *logits,
+                         const struct smx_rows_work *work, size_t first,
+                         uint64_t marks)
+{
+    struct smx_row row;
+    smx_row_init(&row, smx_row_kernels_of(context->isa), logits, work);
+    for (; marks; marks &= marks - 1) {
+        size_t r = first + (size_t)__builtin_ctzll(marks);
+        smx_row_load(&row, r, 1);
+        smx_row_select(&row, 0);
+        work->run(work->argument, &row, r);
+    }
+}

@@ -98,4 +98,10 @@ struct smx_rows_work {
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_rows_work *work);
 
+/** The work for those of 64 rows from first on whose bit is set. */
+void smx_rows_run_marked(const struct smx_context *context,
+                         const struct smx_logits *logits,
+                         const struct smx_rows_work *work, size_t first,
+                         uint64_t marks);
+
 #endif

@@ -15,19 +15,3 @@ struct smx_cap smx_cap_of(const struct smx_logits *z)
     }
     return cap;
 }
-
-/* The exponentials of all rows at once: a row fills no register. */
-void smx_cap_rows(const struct smx_kernels *kernels, const struct smx_cap *cap,
-                  const float *x, size_t rows, size_t classes, double *e,
-                  float *out)
-{
-    kernels->capped_exponentials(x, rows * classes, cap, e);
-    for (size_t r = 0; r < rows; r++, e += classes, out += classes) {
-        double sum = 0;
-        for (size_t c = 0; c < classes; c++)
-            sum += e[c];
-        double factor = sum > 0 ? 1 / sum : 0;
-        for (size_t c = 0; c < classes; c++)
-            out[c] = (float)(e[c] * factor);
-    }
-}

@@ -3,7 +3,9 @@
 #ifndef SMX_SOFTCAP_H
 #define SMX_SOFTCAP_H
 
-#include "kernels.h"
+#include <stdbool.h>
+
+#include "softmax.h"
 
 struct smx_cap {
     bool possible;
@@ -13,11 +15,5 @@ struct smx_cap {
 
 /** Of logits with a softcap. Not possible: it needs double-double. */
 struct smx_cap smx_cap_of(const struct smx_logits *logits);
-
-/** Softmax of rows of at most SMX_NARROW classes, side by side. e: whole blocks
- *  for all of their exponentials; out may be x. */
-void smx_cap_rows(const struct smx_kernels *kernels, const struct smx_cap *cap,
-                  const float *x, size_t rows, size_t classes, double *e,
-                  float *out);
 
 #endif

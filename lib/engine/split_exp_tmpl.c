@@ -2,6 +2,7 @@
 /* The kernels of in-range rows (split_exp.h says what each does), compiled once
  * an instruction set. */
 #include "kernels.h"
+#include "simd/narrow_vec.h"
 #include "simd/split_exp_vec.h"
 
 extern const struct smx_split_kernels TIER(split_kernels);

@@ -49,11 +49,6 @@ struct summary_call {
     struct smx_moments *moments; /* one a chunk */
 };
 
-static size_t chunks_in(size_t classes)
-{
-    return (classes - 1) / SMX_CHUNK + 1;
-}
-
 /* The logarithms of n in-range sums: m 2^k with 1 <= m < 2. */
 static void take_logs(const struct summary_call *call, const double *totals,
                       size_t n, double *logs)
@@ -391,14 +386,14 @@ static void summarise_chunks(struct smx_context *context,
 
 size_t smx_summary_bytes(size_t rows, size_t classes)
 {
-    size_t chunks = chunks_in(classes);
+    size_t chunks = smx_chunks(classes);
     size_t part = sizeof(struct chunk) + sizeof(struct smx_moments);
     return chunks == 1 ? 0 : rows * chunks * part;
 }
 
 bool smx_summary_scans(size_t classes)
 {
-    return chunks_in(classes) > 1;
+    return smx_chunks(classes) > 1;
 }
 
 bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
@@ -410,7 +405,7 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                 .z = z,
                                 .rows = rows,
                                 .classes = classes,
-                                .chunks = chunks_in(classes),
+                                .chunks = smx_chunks(classes),
                                 .temperature = t,
                                 .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
                                 .split = smx_split_exp_of(t),

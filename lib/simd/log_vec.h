@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** Vectors of log(1 + x) of double-double numbers, shared by the templates. */
+/** Vectors of log(1 + x), of double-double numbers and of doubles, shared by
+ * the templates. */
 #ifndef SMX_LOG_VEC_H
 #define SMX_LOG_VEC_H
 
@@ -50,6 +51,29 @@ INLINE struct vdd vdd_log1p(struct vdd x)
     struct vdd log = vdd_fast(k * vd_all(LN2_HI), vd_all(2) * s.hi);
     log.lo += k * vd_all(LN2_LO) + vd_all(2) * s.lo;
     return vdd_fast(log.hi, log.lo);
+}
+
+/** log(1 + x), x >= 0, relative error 2^-32: 1 + x = 2^k m, m in [sqrt(1/2),
+ * sqrt(2)): log = k log 2 + 2 atanh(s), s = u / (2 + u), u = m - 1. Where k =
+ * 0, u = x: nothing of it is lost. */
+INLINE vd vd_log1p(vd x)
+{
+    static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd;
+    static const uint64_t TWO52 = 0x4330000000000000;
+    vd y = vd_all(1) + x;
+    vu k = ((vu)y - (ROOT_HALF - (vu){0})) >> 52;
+    vd m = (vd)((vu)y - (k << 52)), u = m - vd_all(1);
+    vl whole = (vl)(k == (vu){0});
+    u = (vd)(((vl)x & whole) | ((vl)u & ~whole));
+    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(1.0 / 13);
+    p = p * q + vd_all(1.0 / 11);
+    p = p * q + vd_all(1.0 / 9);
+    p = p * q + vd_all(1.0 / 7);
+    p = p * q + vd_all(1.0 / 5);
+    p = p * q + vd_all(1.0 / 3);
+    p = p * q + vd_all(1);
+    vd exponent = (vd)(k | (TWO52 - (vu){0})) - vd_all(0x1p52);
+    return vd_all(2) * s * p + exponent * vd_all(0x1.62e42fefa39efp-1);
 }
 
 #endif

@@ -40,9 +40,10 @@ INLINE struct vdd one_more(struct vdd x)
     return vdd_fast(sum.hi, sum.lo + x.lo * down);
 }
 
-INLINE struct summit climb(const struct smx_shift *how)
+/** top: of the row in each lane, or of one in all. */
+INLINE struct summit climb(const struct smx_shift *how, vd top)
 {
-    struct summit s = {.top = vd_all(how->top)};
+    struct summit s = {.top = top};
     if (how->capped) {
         s.steep = vdd_all(how->steep);
         struct vdd x = decline(s.top, s.steep);
@@ -113,15 +114,14 @@ INLINE struct vdd bend_narrow(vd z, struct vdd d, const struct summit *s,
     return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
 }
 
-/* s tanh(z / s) = s (1 - u) / (1 + u) */
-static struct smx_dd cap(double z, double softcap, const struct smx_shift *how)
+/** s tanh(z / s) = s (1 - u) / (1 + u) */
+INLINE struct vdd vdd_cap(vd z, double softcap, const struct smx_shift *how)
 {
-    struct vdd x = decline(vd_all(z), vdd_all(how->steep));
+    struct vdd x = decline(z, vdd_all(how->steep));
     struct vdd t = vdd_div(vdd_one_less_exp(x), one_more(vdd_exp_wide(x)));
-    double sign = z < 0 ? -softcap : softcap;
-    t = vdd_mul(t, vdd_all((struct smx_dd){sign, 0}));
-    t = vdd_settle(t);
-    return (struct smx_dd){t.hi[0], t.lo[0]};
+    struct vdd s = {vd_all(softcap), vd_all(0)};
+    s.hi = vd_where((vl)(z < vd_all(0)), -s.hi, s.hi);
+    return vdd_settle(vdd_mul(t, s));
 }
 
 #endif

@@ -55,6 +55,12 @@ typedef int32_t vi __attribute__((vector_size(8 * LANES)));
 typedef uint32_t vw __attribute__((vector_size(8 * LANES))); /* may wrap */
 #define FLOATS (2 * LANES)                                   /* in a vf */
 
+/* The same anywhere in an array of their elements. Not through memcpy, of which
+ * a fortified build asks at run time whether it stays in the array. */
+typedef vd vd_there __attribute__((aligned(8), may_alias));
+typedef vf vf_there __attribute__((aligned(4), may_alias));
+typedef vh vh_there __attribute__((aligned(4), may_alias));
+
 INLINE vd vd_all(double x)
 {
     return x - (vd){0};
@@ -67,9 +73,7 @@ INLINE vf vf_all(float x)
 
 INLINE vd vd_load(const double *p)
 {
-    vd v;
-    memcpy(&v, p, sizeof v);
-    return v;
+    return *(const vd_there *)p;
 }
 
 #if LANES == 2
@@ -106,7 +110,7 @@ INLINE vd vd_load_part(const double *p, size_t n)
 
 INLINE void vd_store(double *p, vd v)
 {
-    memcpy(p, &v, sizeof v);
+    *(vd_there *)p = v;
 }
 
 /** The first n < LANES of v. */
@@ -124,9 +128,7 @@ INLINE void vd_store_part(double *p, vd v, size_t n)
 
 INLINE vf vf_load(const float *p)
 {
-    vf v;
-    memcpy(&v, p, sizeof v);
-    return v;
+    return *(const vf_there *)p;
 }
 
 /** The first n floats, and behind them, if they are less, that number. */
@@ -145,7 +147,7 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
 
 INLINE void vf_store(float *p, vf v)
 {
-    memcpy(p, &v, sizeof v);
+    *(vf_there *)p = v;
 }
 
 /** The first n < FLOATS floats. */
@@ -207,6 +209,23 @@ INLINE vd vd_widen(const float *p)
 #endif
 }
 
+/** The same of a register. */
+INLINE vd vh_widen(vh v)
+{
+#if defined(SMX_TIER_AVX512)
+    return (vd)_mm512_cvtps_pd((__m256)v);
+#elif defined(SMX_TIER_AVX2)
+    return (vd)_mm256_cvtps_pd((__m128)v);
+#else
+    return __builtin_convertvector(v, vd);
+#endif
+}
+
+INLINE vh vh_load(const float *p)
+{
+    return *(const vh_there *)p;
+}
+
 /** LANES doubles rounded to floats. */
 INLINE vh vd_narrow(vd v)
 {
@@ -228,7 +247,7 @@ INLINE vh vh_twelve_bits(vh v)
 
 INLINE void vh_store(float *p, vh v)
 {
-    memcpy(p, &v, sizeof v);
+    *(vh_there *)p = v;
 }
 
 /** The first n < LANES floats. */
@@ -322,29 +341,6 @@ INLINE uint32_t vi_bits(vi v)
     for (int i = 0; i < FLOATS; i++)
         bits |= (uint32_t)(v[i] & 1) << i;
     return bits;
-#endif
-}
-
-/* Positive, normal floats, whose last 3 bits are zeros, as doubles times
- * 2^-896, those in even and those in odd lanes: the bits are moved, which takes
- * less than a conversion. */
-#define VF_HALVES 0x1p896
-
-INLINE vd vf_even(vf v)
-{
-#if defined(SMX_TIER_AVX512) /* where shifts wait for additions */
-    return (vd)_mm512_mul_epu32((__m512i)v, _mm512_set1_epi64(1 << 29));
-#else
-    return (vd)((vu)v << 29);
-#endif
-}
-
-INLINE vd vf_odd(vf v)
-{
-#if defined(SMX_TIER_AVX512)
-    return (vd)_mm512_maskz_srli_epi32(0xaaaa, (__m512i)v, 3);
-#else
-    return (vd)((vu)((vw)v >> 3) & ~UINT64_C(0xffffffff));
 #endif
 }
 

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "lanes.h"
+
+#include <stdatomic.h>
+
+#include "api/context.h"
+#include "dd_shift.h"
+#include "simd/elementary.h"
+#include "simd/power.h"
+
+/* Numbers whose products with others of a row leave no range. */
+static bool is_moderate(double x, double least, double most)
+{
+    return x == 0 || (x >= least && x <= most);
+}
+
+bool smx_lanes_take(const struct smx_logits *z, const struct smx_criterion *k)
+{
+    double t = smx_temperature_of(z);
+    if (z->classes > SMX_LANES_CLASSES || !is_moderate(t, 0x1p-100, 0x1p100) ||
+        !is_moderate(z->softcap, 0x1p-100, 0x1p100))
+        return false;
+    if (z->softcap && z->dtype == SMX_FLOAT32 && !smx_cap_of(z).possible)
+        return false;
+    double least = z->dtype == SMX_FLOAT64 ? 0x1p-300 : 0;
+    if (k && (k->row_weights || k->entropy_weight != 0 || k->focal != 0))
+        return false;
+    return !k || (is_moderate(k->z_loss, least, 0x1p100) &&
+                  is_moderate(k->label_smoothing, least, 1));
+}
+
+struct smx_lanes smx_lanes_of(const struct smx_logits *z)
+{
+    double t = smx_temperature_of(z);
+    struct smx_lanes lanes = {.logits = z,
+                              .inverse_temperature = 1 / t,
+                              .scale = SMX_POWER_NAT / t,
+                              .cap = smx_cap_of(z)};
+    lanes.shift.capped = z->softcap != 0;
+    smx_shift_measure(&lanes.shift, z, 0);
+    return lanes;
+}
+
+void smx_lanes_set_criterion(struct smx_lanes *lanes,
+                             const struct smx_criterion *criterion,
+                             double divisor, size_t counted)
+{
+    const struct smx_dd one = {1, 0}, zero = {0, 0};
+    double classes = (double)lanes->logits->classes;
+    bool mean = criterion->reduction == SMX_REDUCTION_MEAN;
+    lanes->criterion = criterion;
+    lanes->keep = dd_sum(1, -criterion->label_smoothing);
+    lanes->share =
+        smx_divide((struct smx_dd){criterion->label_smoothing, 0}, classes, 0);
+    lanes->factor = lanes->z_factor = one;
+    if (mean && divisor == 0)
+        lanes->factor = lanes->z_factor = zero;
+    else if (mean) {
+        lanes->factor = smx_divide(one, divisor, 0);
+        lanes->z_factor = smx_divide(one, (double)counted, 0);
+    }
+}
+
+/* ---- all rows ------------------------------------------------------------ */
+
+struct lanes_run {
+    const struct smx_context *context;
+    const struct smx_lanes *lanes;
+    const struct smx_rows_work *work;
+    size_t rows, slices;
+    atomic_size_t hits;
+};
+
+static void run_lanes_slice(void *argument, size_t slice)
+{
+    struct lanes_run *run = argument;
+    size_t units = (run->rows + SMX_LANES_ROWS - 1) / SMX_LANES_ROWS;
+    size_t unit = smx_pool_first(units, run->slices, slice);
+    size_t end = smx_pool_first(units, run->slices, slice + 1), hits = 0;
+    for (; unit < end; unit++) {
+        size_t first = unit * SMX_LANES_ROWS, left = run->rows - first;
+        struct smx_lanes_marks marks = run->context->kernels->lanes(
+            run->lanes, first, left < SMX_LANES_ROWS ? left : SMX_LANES_ROWS);
+        hits += (size_t)__builtin_popcountll(marks.hits);
+        if (marks.declined)
+            smx_rows_run_marked(run->context, run->lanes->logits, run->work,
+                                first, marks.declined);
+    }
+    run->hits += hits;
+}
+
+size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
+                     const struct smx_rows_work *work)
+{
+    struct lanes_run run = {.context = context,
+                            .lanes = lanes,
+                            .work = work,
+                            .rows = smx_rows_count(lanes->logits)};
+    size_t units = (run.rows + SMX_LANES_ROWS - 1) / SMX_LANES_ROWS;
+    size_t most = SMX_SMALL / SMX_LANES_ROWS / lanes->logits->classes;
+    run.slices = smx_pool_slices(context->pool, units, most);
+    smx_pool_for(context->pool, run.slices, run_lanes_slice, &run);
+    return run.hits;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Narrow rows class by class: a register holds one class of several rows, a
+ * row a lane. No lane knows of another, so that a row's bits depend on nothing
+ * but the row, and what is done to one class costs no more for ten of them than
+ * for a thousand. float32 is computed in double, float64 in double-double.
+ */
+#ifndef SMX_LANES_H
+#define SMX_LANES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dd_kernels.h"
+#include "rows.h"
+#include "softcap.h"
+#include "split_exp.h"
+
+/* Classes of the widest row, and rows of the longest call of the kernel. */
+#define SMX_LANES_CLASSES SMX_NARROW
+#define SMX_LANES_ROWS ((size_t)64)
+
+/** One call: what is wanted of all rows of a tensor, NULL or 0: nothing. */
+struct smx_lanes {
+    const struct smx_logits *logits;
+    double inverse_temperature, scale; /* float32; scale: nats to sixteenths */
+    struct smx_cap cap;                /* likewise, of a softcap */
+    struct smx_shift shift;            /* float64 */
+
+    void *values; /* probabilities, or their logarithms */
+    bool log;
+    void *logsumexp, *entropy; /* one a row, like the next */
+    int64_t *argmax;
+
+    const struct smx_criterion *criterion; /* of a loss, checked; NULL: none */
+    struct smx_dd keep, share;             /* of the target; of every class */
+    double *losses, *squares;              /* one a row: without the z-loss, and
+                                              the z-loss */
+    void *gradient;
+    const void *upstream;           /* of the rows of the loss; NULL: 1 */
+    struct smx_dd factor, z_factor; /* of the reduction */
+
+    const void *vjp_upstream; /* of a product, which goes to values */
+};
+
+/** A bit a row. */
+struct smx_lanes_marks {
+    uint64_t declined; /* nothing was written: numbers may leave the range */
+    uint64_t hits;     /* the largest logit is the label's or the target's */
+};
+
+/** Rows first to first + count, at most SMX_LANES_ROWS. */
+typedef struct smx_lanes_marks smx_lanes_kernel(const struct smx_lanes *lanes,
+                                                size_t first, size_t count);
+
+/** Can lanes take all rows of these logits but those that decline? The
+ *  shape and options alone decide. */
+bool smx_lanes_take(const struct smx_logits *logits,
+                    const struct smx_criterion *criterion);
+
+/** A call on logits that lanes take; the rest is the caller's to fill in. */
+struct smx_lanes smx_lanes_of(const struct smx_logits *logits);
+
+/** keep, share and the factors of a criterion. */
+void smx_lanes_set_criterion(struct smx_lanes *lanes,
+                             const struct smx_criterion *criterion,
+                             double divisor, size_t counted);
+
+/** All rows, over the pool; those that decline by the work. Returns the hits of
+ *  a loss. */
+size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
+                     const struct smx_rows_work *work);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel of lanes.h, compiled once an instruction set. */
+#include "lanes_loss_vec.h"
+
+extern smx_lanes_kernel TIER(lanes);
+
+/* ---- softmax ------------------------------------------------------------- */
+
+INLINE void store_values(bool wide, struct group *g)
+{
+    const vd factor = wide ? g->inverse.hi * vd_all(0x1p-128) : g->inverse.hi;
+    const struct vdd logsum = g->logsum;
+    const vl empty = g->empty;
+    if (!g->lanes->log)
+        CLASSES(c, g)
+    vd_store(g->out[c], vd_load(g->e[c]) * factor);
+    else CLASSES(c, g)
+    {
+        vd v = vd_load(g->hi[c]) - logsum.hi;
+        if (wide)
+            v += vd_load(g->lo[c]) - logsum.lo;
+        vd_store(g->out[c], vd_where(empty, vd_all(-INF), v));
+    }
+    scatter(g, g->lanes->values);
+}
+
+/* H = log S - sum p d, with 0 * log 0 = 0. */
+INLINE vd entropy_of_group(bool wide, const struct group *g)
+{
+    struct vdd sum = {vd_all(0), vd_all(0)};
+    CLASSES(c, g)
+    {
+        vd e = vd_load(g->e[c]), d = vd_load(g->hi[c]);
+        if (wide)
+            d += vd_load(g->lo[c]);
+        vd term = (vd)((vl)(e * d) & (vl)(e > vd_all(0)));
+        if (wide)
+            vdd_accumulate(&sum, (struct vdd){term, vd_all(0)});
+        else
+            sum.hi += term;
+    }
+    if (!wide)
+        return (vd)((vl)(g->logsum.hi - sum.hi * g->inverse.hi) & ~g->empty);
+    sum.hi *= vd_all(0x1p-128);
+    sum.lo *= vd_all(0x1p-128);
+    sum = vdd_mul(sum, g->inverse);
+    struct vdd h = vdd_sum(g->logsum.hi, -sum.hi);
+    return (vd)((vl)(h.hi + (h.lo + (g->logsum.lo - sum.lo))) & ~g->empty);
+}
+
+INLINE void store_summaries(bool wide, const struct group *g)
+{
+    const struct smx_lanes *l = g->lanes;
+    if (l->logsumexp)
+        scatter_numbers(g, g->lse, l->logsumexp);
+    if (l->entropy)
+        scatter_numbers(g, entropy_of_group(wide, g), l->entropy);
+    for (size_t r = 0; l->argmax && r < g->count; r++)
+        l->argmax[g->first + r] = (int64_t)g->argmax[r];
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+/* Groups that take each step one after the other: what one's waits for, the
+ * other's fills. */
+#define GROUPS 2
+
+INLINE void store_group(bool wide, struct group *g, size_t shift,
+                        struct smx_lanes_marks *marks)
+{
+    const struct smx_lanes *l = g->lanes;
+    if (l->criterion)
+        run_loss(wide, g, marks, shift);
+    store_summaries(wide, g);
+    if (l->vjp_upstream)
+        run_vjp(wide, g);
+    else if (l->values)
+        store_values(wide, g);
+    for (size_t k = 0; k < g->count; k++)
+        marks->declined |= (uint64_t)(g->declined[k] & 1) << (shift + k);
+}
+
+INLINE struct smx_lanes_marks
+run_groups(bool wide, const struct smx_lanes *lanes, size_t first, size_t count)
+{
+    struct smx_lanes_marks marks = {0, 0};
+    struct group g[GROUPS];
+    for (size_t r = 0; r < count; r += GROUPS * LANES) {
+        int groups = 0;
+        for (size_t k = r; groups < GROUPS && k < count; k += LANES, groups++) {
+            g[groups].lanes = lanes;
+            g[groups].logits = lanes->logits;
+            g[groups].classes = (int)lanes->logits->classes;
+            load_group(wide, &g[groups], first + k, count - k);
+        }
+        for (int i = 0; i < groups; i++)
+            fill_group(wide, &g[i]);
+        for (int i = 0; i < groups; i++)
+            finish_sum(wide, &g[i]);
+        for (int i = 0; i < groups; i++)
+            store_group(wide, &g[i], r + (size_t)i * LANES, &marks);
+    }
+    return marks;
+}
+
+struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes, size_t first,
+                                   size_t count)
+{
+    return lanes->logits->dtype == SMX_FLOAT64
+               ? run_groups(true, lanes, first, count)
+               : run_groups(false, lanes, first, count);
+}
