@@ -101,8 +101,10 @@ installcheck:
 	tests/install/installcheck.sh $(abspath $(B)/installed)
 
 .PHONY: dist
-## dist: the release archive, build/softmaxd-VERSION.tar.gz, from the last commit
+## dist: the release archive of the last commit, build/softmaxd-VERSION.tar.gz,
+##       with SHA256SUMS and its provenance
 dist: $(B)/$(DIST).tar.gz
+	scripts/provenance.py $(B) $<
 $(B)/$(DIST).tar.gz: FORCE
 	@mkdir -p $(@D)
 	git archive --format=tar --prefix=$(DIST)/ HEAD | gzip -n >$@
@@ -120,6 +122,7 @@ deb: dist
 	rm -rf $(B)/deb && mkdir -p $(B)/deb
 	tar -C $(B)/deb -xzf $(B)/$(DIST).tar.gz
 	cd $(B)/deb/$(DIST) && dpkg-buildpackage -b -us -uc
+	scripts/provenance.py $(B)/deb $(B)/deb/*.deb
 
 .PHONY: check-deb
 ## check-deb: build, install, run and purge the packages in a fresh root (root)
@@ -143,3 +146,8 @@ CHECK_SCRIPTS += tests/install/check_confined.py
 ## check-confined: the daemon's tests under docker/seccomp.json (a minute)
 check-confined: $(O)/softmaxd
 	SOFTMAXD=$(O)/softmaxd tests/install/check_confined.py --all
+
+.PHONY: check-reproducible
+## check-reproducible: archive, binaries and packages twice, the same bytes
+check-reproducible:
+	tests/install/reproducible.sh

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # Install what continuous integration needs beyond scripts/deps.sh: a second
 # compiler, the linters, the arm64 cross build and qemu, packaging, an
-# engine for images, a library of Triton's load generator; Node and a Java
-# for the generators of clients, unless some are here already.
+# engine for images, a library of Triton's load generator, coverage, another
+# clock; Node and a Java for the generators of clients, unless some are here
+# already.
 set -eu
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
@@ -16,4 +17,5 @@ $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     --no-install-recommends clang clang-format libclang-rt-14-dev llvm \
     cppcheck shellcheck gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user qemu-user-static docker.io docker-compose iptables debootstrap \
-    python3-venv haproxy dpkg-dev debhelper prometheus libb64-0d chromium $more
+    python3-venv haproxy dpkg-dev debhelper prometheus libb64-0d chromium \
+    gcovr faketime zip unzip $more

@@ -18,11 +18,21 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
+# From another folder, with other times and modes of its files.
 repeatable() {
+    mkdir -p "$work/another/folder"
+    tar -c Makefile openapi.yaml make lib server scripts docker .dockerignore |
+        (umask 077 && tar -C "$work/another/folder" -xm --no-same-permissions)
     docker build -q --no-cache --network host -f docker/Dockerfile \
-        -t softmaxd:again . >/dev/null || return 1
+        -t softmaxd:again "$work/another/folder" >/dev/null || return 1
     [ "$(docker image inspect -f '{{.RootFS.Layers}}' softmaxd)" = \
         "$(docker image inspect -f '{{.RootFS.Layers}}' softmaxd:again)" ]
+}
+
+# As it lies in the image, stripped.
+hardened() {
+    docker cp -q smx-files:/softmaxd "$work/softmaxd" &&
+        tests/install/check_hardening.sh "$work/softmaxd"
 }
 
 # From docker run to the first 200, the best of at most ten: the engine has its
@@ -110,6 +120,7 @@ check build docker build -q --network host -f docker/Dockerfile -t softmaxd .
 [ $failed -eq 0 ] || exit 1
 check "at most 15 MB" image_small
 check "no shell" no_shell
+check "hardened as what make builds" hardened
 check "user 10001" user_10001
 check "the same layers twice" repeatable
 check "locked down, over a Unix socket" over_socket
