@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Change the program in one place after another; do the tests notice?
+
+usage: tests/mutation/mutate.py FOLDER
+
+A mutant differs from the program by one operator, constant, condition or
+statement of the codec, the checks of a request or the headers. It is killed if
+a test program of its room fails or does not end. FOLDER gets a copy of the tree,
+so that nothing here changes. Survivors are listed, to be tested or argued.
+
+Environment: MUTANTS (40) are drawn by SEED (0) from all there are; MINUTES (10)
+end the run; LEAST_KILLED (0) is the percentage below which it fails.
+"""
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+MUTANTS = int(os.environ.get("MUTANTS", "40"))
+SEED = int(os.environ.get("SEED", "0"))
+MINUTES = float(os.environ.get("MINUTES", "10"))
+LEAST_KILLED = float(os.environ.get("LEAST_KILLED", "0"))
+TEST_SECONDS = 60
+
+# Folder or file, and the tests of it: those most likely to notice first.
+ROOMS = {
+    "server/json/": ["json/test_reader", "json/test_reader_json",
+                     "json/test_reader_leniency", "json/test_value",
+                     "json/test_writer", "http/test_native"],
+    "server/number/number_": ["number/test_number_read",
+                              "number/test_number_write",
+                              "json/test_reader", "json/test_writer"],
+    "server/number/base64.c": ["number/test_base64", "json/test_reader"],
+    "server/number/half.c": ["number/test_half", "v2/test_infer"],
+    "server/api/check.c": ["http/test_native", "v2/test_refusals"],
+    "server/api/shapes.c": ["http/test_native", "v2/test_refusals"],
+    "server/api/members.c": ["http/test_native", "v2/test_refusals"],
+    "server/api/request.c": ["http/test_native", "v2/test_refusals",
+                             "v2/test_infer"],
+    "server/http/headers.c": ["http/test_exchange", "http/test_protocol"],
+    "server/http/framing.c": ["http/test_malformed", "http/test_protocol"],
+    "server/http/negotiate.c": ["unit/test_negotiate", "http/test_encoding",
+                                "http/test_protocol"],
+    "server/v2/target.c": ["v2/test_metadata", "v2/test_infer",
+                           "v2/test_probes"],
+    "server/v2/message.c": ["v2/test_oip", "v2/test_infer", "v2/test_refusals"],
+    "server/address.c": ["unit/test_address", "unit/test_options"],
+}
+
+# Literals and comments are left alone.
+OPAQUE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|'
+                    r"'(?:\\.|[^'\\\n])*'|^[ \t]*#(?:\\\n|[^\n])*",
+                    re.S | re.M)
+OPERATORS = [
+    (re.compile(r" (<|>|<=|>=|==|!=) "),
+     {"<": ["<=", ">="], ">": [">=", "<="], "<=": ["<", ">"],
+      ">=": [">", "<"], "==": ["!="], "!=": ["=="]}),
+    (re.compile(r" (&&|\|\|) "), {"&&": ["||"], "||": ["&&"]}),
+    (re.compile(r" ([-+]) (?=[\w(])"), {"+": ["-"], "-": ["+"]}),
+    (re.compile(r" (\+=|-=) "), {"+=": ["-="], "-=": ["+="]}),
+    (re.compile(r" (<<|>>) "), {"<<": [">>"], ">>": ["<<"]}),
+    (re.compile(r"\breturn (true|false);"),
+     {"true": ["false"], "false": ["true"]}),
+    (re.compile(r"(?<=[(!&| ])(!)(?=[\w(])"), {"!": [""]}),
+    (re.compile(r"\b(break|continue);"),
+     {"break": [""], "continue": [""]}),
+]
+CONSTANT = re.compile(r"(?<![\w.])(\d+)(?![\w.])")
+STATEMENT = re.compile(r"^ +(?!return|case|default|break|continue|goto|else|"
+                       r"struct|static|const|enum|for|if|while|do\b)"
+                       r"(\w[\w>.\[\]()*-]*(?: [-+|&^]?= |\()[^;{}]*;)$",
+                       re.M)
+
+
+def places(text):
+    """(begin, end, replacement) of each mutant of a source."""
+    blank = OPAQUE.sub(lambda m: re.sub(r"[^\n]", "\0", m[0]), text)
+    for pattern, others in OPERATORS:
+        for found in pattern.finditer(blank):
+            for other in others[found[1]]:
+                yield found.start(1), found.end(1), other
+    for found in CONSTANT.finditer(blank):
+        yield found.start(1), found.end(1), str(int(found[1]) + 1)
+    for found in STATEMENT.finditer(blank):
+        yield found.start(1), found.end(1), ";"
+
+
+def room_of(path):
+    return next((tests for room, tests in ROOMS.items()
+                 if path.startswith(room)), None)
+
+
+def sources():
+    for folder, _, names in sorted(os.walk("server")):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if name.endswith(".c") and not name.endswith("_tmpl.c") and \
+                    room_of(path):
+                yield path
+
+
+def make(tree, targets, log):
+    # one object folder; a mutant need not be fast
+    return subprocess.run(
+        ["make", "-s", "-j2", "CFLAGS=-O1", "HARDENING=", *targets], cwd=tree,
+        stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0
+
+
+def built(tree):
+    """The object folder that make uses for these flags."""
+    answer = subprocess.run(
+        ["make", "-s", "CFLAGS=-O1", "HARDENING=", "-f", "Makefile", "-f", "-",
+         "folder"], cwd=tree, input="folder:\n\t@echo $(O)\n", text=True,
+        capture_output=True, check=True)
+    return answer.stdout.strip()
+
+
+def passes(tree, program):
+    try:
+        return subprocess.run([program], cwd=tree, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False,
+                              timeout=TEST_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def fate(tree, objects, path, log):
+    """"killed", "survived", or "stillborn": not a program."""
+    library = os.path.join(objects, "libserver.a")
+    if not make(tree, [library], log):
+        return "stillborn"
+    for test in room_of(path):
+        program = os.path.join(objects, "tests",
+                               os.path.dirname(test), os.path.basename(test))
+        if not os.path.exists(os.path.join(tree, "tests", test + ".c")):
+            continue
+        if not make(tree, [program], log) or not passes(tree, program):
+            return "killed"
+    return "survived"
+
+
+def copy_tree(folder):
+    tree = os.path.join(folder, "tree")
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(".", tree, ignore=shutil.ignore_patterns(
+        "build", ".git", os.path.basename(folder)))
+    return tree
+
+
+def draw():
+    mutants = [(path, *place) for path in sources()
+               for place in places(open(path, encoding="utf-8").read())]
+    random.Random(SEED).shuffle(mutants)
+    print(f"{len(mutants)} mutants there are; {MUTANTS} by seed {SEED}")
+    return mutants[:MUTANTS]
+
+
+def main(folder):
+    os.makedirs(folder, exist_ok=True)
+    folder = os.path.abspath(folder)
+    tree = copy_tree(folder)
+    os.chdir(tree)
+    objects = built(tree)
+    count = {"killed": 0, "survived": 0, "stillborn": 0}
+    end = time.monotonic() + 60 * MINUTES
+    with open(os.path.join(folder, "log"), "w", encoding="utf-8") as log:
+        programs = sorted({test for tests in ROOMS.values() for test in tests
+                           if os.path.exists(f"tests/{test}.c")})
+        wanted = [f"{objects}/tests/{test}" for test in programs]
+        if not make(tree, wanted, log):
+            sys.exit("the program itself does not build")
+        failing = [test for test in wanted if not passes(tree, test)]
+        if failing:
+            sys.exit(f"fails unchanged: {failing}")
+        for path, begin, finish, other in draw():
+            if time.monotonic() > end:
+                print(f"after {MINUTES} minutes")
+                break
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            copy = os.path.join(tree, path)
+            with open(copy, "w", encoding="utf-8") as file:
+                file.write(text[:begin] + other + text[finish:])
+            outcome = fate(tree, objects, path, log)
+            count[outcome] += 1
+            if outcome == "survived":
+                line = text.count("\n", 0, begin) + 1
+                whole = text.splitlines()[line - 1].strip()
+                print(f"survived: {path}:{line}: {text[begin:finish]!r} to "
+                      f"{other!r} in: {whole}", flush=True)
+            with open(copy, "w", encoding="utf-8") as file:
+                file.write(text)
+    return report(count)
+
+
+def report(count):
+    counted = count["killed"] + count["survived"]
+    share = 100 * count["killed"] / counted if counted else 0
+    print(f"{count['killed']} of {counted} killed, {share:.0f} %; "
+          f"{count['stillborn']} were no program")
+    return 0 if counted and share >= LEAST_KILLED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
