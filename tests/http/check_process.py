@@ -122,7 +122,7 @@ def test_stray_variables(tests):
              "SOFTMAXD_TWO_PORT_80_TCP": "tcp://10.0.0.2:80"}
     daemon = Process(env={**os.environ, **links, "SOFTMAXD_MAX_BODYY": "1M",
                           "SOFTMAXD_IO_THREADS": "1"})
-    tests.check("a misspelt variable ends nothing", daemon.end() == 0)
+    tests.check("a misspelt variable ends nothing", daemon.stop() == 0)
     warned = [line.split("warn ", 1)[1] for line in daemon.text().splitlines()
               if " warn " in line]
     tests.check("but is warned of, and links of a service are not",
