@@ -189,8 +189,9 @@ static void refuse_early(struct connection *connection, enum phase phase,
         .server = server, .method = "", .close = true, .problem = *problem};
     metrics_reject(server->service.metrics, problem->cause);
     connection->refused_with = problem->status;
-    /* Before the first request a session may not have shaken hands yet. */
-    if (connection->tls && phase != PHASE_READING)
+    /* A session of TLS is no thread's but its event loop's, which may be at
+     * work on it: the close has to do. */
+    if (connection->tls)
         return;
     if (phase == PHASE_READING) {
         memcpy(view.id, connection->exchange.id, sizeof view.id);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Clients that leave in the middle, over plain TCP and TLS, with FIN, RST and
-close_notify: each is counted once, as 499, and never as the daemon's fault."""
+close_notify: each is counted once, as 499, and never as the daemon's fault. And bodies that are late, as 408."""
 import http.client
 import os
 import re
@@ -53,9 +53,9 @@ def leave(client, how):
     client.close()
 
 
-def wait_for(daemon, count):
+def wait_for(daemon, count, status="499"):
     end = time.monotonic() + 20
-    while counted(daemon).get("499", 0) < count and time.monotonic() < end:
+    while counted(daemon).get(status, 0) < count and time.monotonic() < end:
         time.sleep(0.05)
     return counted(daemon)
 
@@ -79,11 +79,35 @@ def check(tests, name, daemon, opening, ways):
     tests.check(f"{name}: it ends", daemon.stop() == 0)
 
 
+def check_late(tests, name, daemon, opening, expected):
+    """Half a body until its time is up. The keeper says 408, but not into a
+    session of TLS, which is its event loop's alone."""
+    clients = [opening() for _ in range(CLIENTS)]
+    for client in clients:
+        client.sendall(UPLOAD)
+    said = []
+    for client in clients:
+        try:
+            said.append(client.recv(1000)[:12])
+        except OSError:  # no close_notify
+            said.append(b"")
+        client.close()
+    tests.check(f"{name}: a late body gets {expected or 'a close'}",
+                said == [expected] * CLIENTS, str(said))
+    got = wait_for(daemon, CLIENTS, "408")
+    tests.check(f"{name}: and is counted as 408",
+                got == {"408": CLIENTS}, str(got))
+    tests.check(f"{name}: it ends", daemon.stop() == 0)
+
+
 def main():
     tests = Tests()
     admin = ("--admin-listen", "127.0.0.1:0")
+    hasty = (*admin, "--request-timeout", "1")
     daemon = Process(*admin)
     check(tests, "plain", daemon, lambda: connect(daemon), ("FIN", "RST"))
+    late = Process(*hasty)
+    check_late(tests, "plain", late, lambda: connect(late), b"HTTP/1.1 408")
     with tempfile.TemporaryDirectory() as folder:
         key, cert = os.path.join(folder, "key"), os.path.join(folder, "cert")
         subprocess.run(
@@ -92,9 +116,13 @@ def main():
              "-keyout", key, "-out", cert], capture_output=True, check=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        secure = Process("--tls-cert", cert, "--tls-key", key, *admin)
+        tls = ("--tls-cert", cert, "--tls-key", key)
+        secure = Process(*tls, *admin)
         check(tests, "TLS", secure, lambda: context.wrap_socket(
             connect(secure)), ("FIN", "RST", "close_notify"))
+        slow = Process(*tls, *hasty)
+        check_late(tests, "TLS", slow, lambda: context.wrap_socket(
+            connect(slow)), b"")
     sys.exit(tests.failed != 0)
 
 
