@@ -112,7 +112,8 @@ _Static_assert(sizeof(enum smx_dtype) == sizeof(int) &&
 const struct member *member_find(unsigned tasks, const char *name)
 {
     for (size_t i = 0; i < member_count; i++)
-        if ((members[i].tasks & tasks) && !strcmp(members[i].name, name))
+        if (members[i].name[0] == name[0] && (members[i].tasks & tasks) &&
+            !strcmp(members[i].name, name))
             return &members[i];
     return NULL;
 }
