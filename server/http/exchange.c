@@ -222,8 +222,9 @@ static enum exchange_next break_off(struct exchange *x)
 
 void exchange_init(struct exchange *x, struct server *server)
 {
-    /* What follows the id is set before it is read: clearing it would cost a
-     * small request as much as its arithmetic. */
+    /* The texts of a problem and the arguments are set before they are read:
+     * clearing them would cost a small request as much as its arithmetic. */
+    headers_clear(&x->headers);
     memset(x, 0, offsetof(struct exchange, id));
     x->id[0] = x->trace[0] = '\0';
     x->problem.status = 0;

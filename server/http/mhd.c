@@ -188,7 +188,6 @@ static bool read_head(struct connection *connection, const char *method,
     struct head_reader reader = {.headers = &x->headers};
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
         connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    headers_clear(reader.headers);
     framing_begin(&reader.framing, version, OLD);
     MHD_get_connection_values_n(connection->mhd,
                                 MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit,

@@ -57,7 +57,7 @@ static void assert_header(const struct roundtrip *trip, const char *name,
                           const char *value)
 {
     const char *got = roundtrip_header(trip, name);
-    if ((got != NULL) != (value != NULL) || (got && strcmp(got, value) != 0))
+    if (got ? !value || strcmp(got, value) != 0 : value != NULL)
         fail_msg("%s %s: %d with %s: %s, must be %s",
                  trip->method ? trip->method : "POST", trip->path, trip->status,
                  name, got ? got : "nothing", value ? value : "nothing");
@@ -410,6 +410,34 @@ static void an_id_is_echoed_where_it_is_plain(void **state)
     }
 }
 
+/* One that is refused before its head is here, on a kept-alive connection. */
+static void nothing_of_the_request_before_is_left(void **state)
+{
+    (void)state;
+    static struct exchange x;
+    struct response response;
+    const struct roundtrip before = {
+        .method = "PUT",
+        .path = "/softmax",
+        .body = "",
+        .field = {{"X-Request-Id", "before"}, {"traceparent", "00-1"}}};
+    roundtrip_ask(&before, &x, &server);
+    assert_true(exchange_respond(&x, &response));
+    response_deinit(&response);
+    assert_string_equal(x.id, "before");
+    exchange_end(&x, false);
+    exchange_init(&x, &server);
+    problem_set(&x.problem, 414, NULL, "path: too long");
+    assert_true(exchange_respond(&x, &response));
+    response_deinit(&response);
+    assert_int_equal(x.status, 414);
+    assert_string_equal(x.problem.detail, "path: too long");
+    assert_string_equal(x.trace, "");
+    assert_null(x.allow);
+    assert_int_equal(strspn(x.id, "0123456789abcdef"), 16);
+    exchange_end(&x, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +452,7 @@ int main(void)
         cmocka_unit_test(options_tells_the_methods),
         cmocka_unit_test(what_is_large_or_asked_for_is_compressed),
         cmocka_unit_test(an_id_is_echoed_where_it_is_plain),
+        cmocka_unit_test(nothing_of_the_request_before_is_left),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -43,7 +43,6 @@ static void add_head(const struct roundtrip *trip, struct exchange *x)
 {
     char length[32];
     snprintf(length, sizeof length, "%zu", trip->bytes);
-    headers_clear(&x->headers);
     add_field(x, "Inference-Header-Content-Length", trip->header_length);
     for (const struct roundtrip_field *f = trip->field; f->name; f++)
         add_field(x, f->name, f->value);
