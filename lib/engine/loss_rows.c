@@ -124,16 +124,6 @@ static double mass_of_class(const struct smx_loss_call *call, size_t row,
     return w * v;
 }
 
-/* Mass of both signs on masked classes: the first of them decides. */
-static double first_infinity(const struct smx_loss_call *call, size_t row)
-{
-    for (size_t c = 0;; c++) {
-        double v = mass_of_class(call, row, c);
-        if (call->z[row * call->classes + c] == -INFINITY && v != 0)
-            return v > 0 ? INFINITY : -INFINITY;
-    }
-}
-
 /* -log p of the label's class. */
 static double nats_of(const struct smx_loss_call *call, size_t row,
                       const struct smx_part *whole, double logsum)
@@ -159,7 +149,7 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
     }
     if (empty)
         return cost != 0 ? INFINITY : 0;
-    return isnan(cost) ? first_infinity(call, row) : cost;
+    return isnan(cost) ? INFINITY : cost; /* of masses of both signs */
 }
 
 /* First of the largest. */

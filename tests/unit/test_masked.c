@@ -312,6 +312,38 @@ static void class_alone_costs_nothing_and_has_no_gradient(void **state)
     }
 }
 
+/* Infinite costs of both signs: the same for any length of a row and type. */
+static void masses_of_both_signs_on_masked_classes_cost_infinity(void **state)
+{
+    static const size_t classes[] = {3, 10, 100, 5000};
+    float z[5000] = {0}, t[5000] = {0}, loss;
+    double z64[5000] = {0}, t64[5000] = {0}, loss64;
+
+    (void)state;
+    z[1] = z[2] = -INF;
+    z64[1] = z64[2] = -INF;
+    t[1] = -0.5f;
+    t[2] = 0.5f;
+    t64[1] = -0.5;
+    t64[2] = 0.5;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        struct smx_logits logits = logits_float(z, 1, classes[i]);
+        struct smx_criterion criterion = {.size = sizeof criterion,
+                                          .targets = t};
+        struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
+
+        assert_status(smx_loss(expect_context, &logits, &criterion, &out, NULL),
+                      SMX_OK);
+        assert_true(loss == INF);
+        logits = logits_double(z64, 1, classes[i]);
+        criterion.targets = t64;
+        out.loss = &loss64;
+        assert_status(smx_loss(expect_context, &logits, &criterion, &out, NULL),
+                      SMX_OK);
+        assert_true(loss64 == INF);
+    }
+}
+
 static int start(void **state)
 {
     return expect_start(state) || tiers_open(state);
@@ -333,6 +365,7 @@ int main(void)
         cmocka_unit_test(jacobian_of_a_masked_class_has_neither_row_nor_column),
         cmocka_unit_test(gradient_at_minus_infinity_is_that_of_the_log),
         cmocka_unit_test(class_alone_costs_nothing_and_has_no_gradient),
+        cmocka_unit_test(masses_of_both_signs_on_masked_classes_cost_infinity),
     };
 
     random_seed(&seed);
