@@ -124,6 +124,28 @@ deb: dist
 	cd $(B)/deb/$(DIST) && dpkg-buildpackage -b -us -uc
 	scripts/provenance.py $(B)/deb $(B)/deb/*.deb
 
+.PHONY: lint-deb
+## lint-deb: what lintian says of build/deb/*.deb, which must be nothing (make deb)
+lint-deb:
+	lintian --allow-root --fail-on error,warning --display-info $(B)/deb/*.deb
+
+SBOM_VENV := $(B)/sbom-venv
+
+.PHONY: sbom
+## sbom: what the daemon runs with, SPDX and CycloneDX: build/sbom
+sbom: $(O)/softmaxd
+	scripts/sbom.py $(VERSION) $(B)/sbom $<
+
+$(SBOM_VENV)/ready: make/install.mk
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q spdx-tools==0.8.5 'cyclonedx-python-lib[json-validation]==11.12.0'
+	@touch $@
+
+.PHONY: check-sbom
+## check-sbom: hold it to the schemas of SPDX and CycloneDX, and to ldd (PyPI)
+check-sbom: sbom $(SBOM_VENV)/ready
+	$(SBOM_VENV)/bin/python tests/install/check_sbom.py $(O)/softmaxd $(B)/sbom
+
 .PHONY: check-deb
 ## check-deb: build, install, run and purge the packages in a fresh root (root)
 check-deb:

@@ -34,7 +34,8 @@ MASK = RNG.random((5, 7)) > 0.3
 SOFT = ["logsumexp", "entropy", "argmax"]
 LOSS = ["logsumexp", "argmax", "accuracy", "entropy", "log_probabilities"]
 
-# What both must answer with the same bits, types and shapes.
+# What both must answer with the same bits, types and shapes; from 64 KiB on the
+# client speaks another protocol.
 CALLS = [
     ("softmax", Z, {}),
     ("softmax", [1, 2, 3], {"include": SOFT}),
@@ -52,6 +53,21 @@ CALLS = [
     ("softmax", Z, {"statistics_only": True, "include": ["entropy"]}),
     ("softmax", np.zeros((0, 4), "f4"), {"include": SOFT}),
     ("softmax", logits((300, 500), scale=20), {"include": SOFT}),
+    ("softmax", logits(20000), {"include": SOFT}),
+    ("softmax", logits((200, 400)), {"top_k": 3, "include": ["entropy"]}),
+    ("softmax", logits((200, 400)), {"statistics_only": True,
+                                     "include": ["argmax"], "log": True}),
+    ("softmax", logits((200, 400)), {"classes": [[i] for i in range(200)],
+                                     "include": ["rank"], "softcap": 20}),
+    ("loss", logits((40, 500), "f8"), {"labels": range(40), "include": LOSS}),
+    ("loss", logits(20000), {"labels": 7, "include": LOSS + ["rank"],
+                             "reduction": "none"}),
+    ("gradient", logits((4, 900, 5)), {
+        "labels": RNG.integers(0, 900, (4, 5)), "axis": 1, "upstream": 2,
+        "weights": RNG.uniform(0, 1, 900)}),
+    ("gradient", logits((90, 200)), {"of": "log_softmax",
+                                     "upstream": logits((90, 200))}),
+    ("gradient", logits((2, 130, 130)), {"of": "softmax"}),
     ("loss", Z, {"labels": LABELS, "include": LOSS + ["rank"]}),
     ("loss", Z[0], {"labels": 3, "include": LOSS}),
     ("loss", CUBE, {"labels": [[0, 1, 2], [5, 4, 3]], "axis": 1}),
@@ -87,6 +103,10 @@ ERRORS = [
     ("softmax", Z, {"include": ["x"]}, "include: got ", "/include/0"),
     ("softmax", Z, {"frobnicate": 1}, "frobnicate: ", None),
     ("softmax", Z, {"classes": [7]}, "classes: got 7", "/classes/0"),
+    ("softmax", np.where(np.arange(20000) == 19999, np.nan, 0), {},
+     "logits: ", "/logits/19999"),
+    ("loss", np.zeros((200, 200)), {"labels": [9] * 199 + [200]},
+     "labels: got 200", "/labels/199"),
     ("loss", Z, {}, "labels: ", None),
     ("loss", Z, {"labels": [0, 7, 0, 0, 0]}, "labels: got 7", "/labels/1"),
     ("loss", Z, {"labels": [0]}, "labels: ", "/labels"),
