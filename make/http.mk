@@ -29,6 +29,12 @@ check-faults: export TEST_TIMEOUT = 3000
 check-faults: all $(O)/failing_malloc.so
 	TEST_JOBS=1 tests/run.py $(FAULTS:%=tests/faults/%.py)
 
+.PHONY: soak
+## soak: SOAK_MINUTES (60) of restarts, reloads and bad clients behind HAProxy;
+##       build/soak.svg
+soak: $(O)/softmaxd
+	SOFTMAXD=$(O)/softmaxd tests/faults/soak.py $(B)/soak.svg
+
 $(O)/peer_echo: $(O)/tests/bench/peer_echo.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lmicrohttpd
 
