@@ -60,6 +60,9 @@ check: export ALL_FLOAT32_PROGRAM = $(ALL_FLOAT32)
 check-float32-all: $(ALL_FLOAT32)
 	$(ALL_FLOAT32)
 
-# Without cmocka: links with a compiler for another machine.
+# Without cmocka: they link with a compiler for another machine.
+$(O)/base64_twins: $(O)/tests/number/base64_twins.o $(filter $(O)/server/number/base64%,$(SERVER_OBJ)) $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
+
 $(O)/half_twins: $(O)/tests/number/half_twins.o $(O)/server/number/half.o $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
