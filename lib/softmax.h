@@ -46,7 +46,10 @@
  *              +INFINITY, such an element of a gradient 0.
  * Determinism  The same bits for every instruction set, thread count,
  *              alignment and neighbour rows.
- * Threads      Every call may be made concurrently on one context.
+ * Threads      Every call may be made concurrently on one context. Who changes
+ *              numbers of an operand meanwhile, as in shared memory, gets any
+ *              outputs or SMX_ENONFINITE, and harms nothing else; labels, and
+ *              logits with a top-k, must not change.
  * Ownership    The caller owns every buffer; nothing is kept.
  * Memory       Beside its operands a call takes a megabyte or an eighth of the
  *              logits, whichever is more, but room for a row of logits with a

@@ -141,9 +141,10 @@ static void row_maxima(const struct smx_row_group *rows, size_t n,
         const double *z = rows->z + r * rows->stride;
         unsigned here = 0;
         size_t i = 0;
-        while (!(here = where_in_block(z, i, n, vd_all(maxima[r]))))
+        while (!(here = where_in_block(z, i, n, vd_all(maxima[r]))) &&
+               i + BLOCK < n)
             i += BLOCK;
-        at[r] = i + (size_t)__builtin_ctz(here);
+        at[r] = here ? i + (size_t)__builtin_ctz(here) : 0;
     }
 }
 

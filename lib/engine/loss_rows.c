@@ -165,7 +165,7 @@ static size_t peak_at(const struct smx_loss_call *call, const float *x)
             at = k * SMX_CHUNK;
         }
     }
-    while (x[at] != top)
+    while (at + 1 < call->classes && x[at] != top)
         at++;
     return at;
 }

@@ -62,7 +62,7 @@ static size_t first_max(const float *x, size_t n, float *max)
         if (vi_any(here))
             break;
     }
-    while (x[i] != *max)
+    while (i + 1 < n && x[i] != *max)
         i++;
     return i;
 }
