@@ -24,6 +24,7 @@
 #include "tensor.h"
 
 struct metrics;
+struct regions;
 
 /** What all requests share. */
 struct service {
@@ -31,6 +32,7 @@ struct service {
     struct budget budget;
     size_t max_body;         /* bytes of the decoded body */
     struct metrics *metrics; /* NULL: nothing is counted */
+    struct regions *regions; /* of shared memory; NULL: disabled */
     /* for the probes: is it worth to send a request here? */
     bool (*is_ready)(const struct service *service);
 };

@@ -102,6 +102,8 @@ static const struct option_row table[] = {
      "bearer tokens, one a line; health and readiness stay open"},
     {"compress", "", SWITCH, AT(compress), 0, NULL, NULL, 0, 1, switches,
      "compress answers where Accept-Encoding asks and it pays"},
+    {"shared-memory", "", SWITCH, AT(shared_memory), 0, NULL, NULL, 0, 1,
+     switches, "let clients of /v2 pass tensors in POSIX shared memory"},
     {"log-format", "NAME", CHOICE, AT(log_format), LOG_TEXT, NULL, NULL, 0, 0,
      formats, "one line a request on stderr"},
     {"log-level", "NAME", CHOICE, AT(log_level), LOG_INFO, NULL, NULL, 0, 0,

@@ -45,9 +45,10 @@ struct options {
     const char *tls_client_ca;
     const char *tls_priority; /* NULL: TLS 1.2 and newer */
     const char *token_file;
-    uint64_t compress;   /* 1: answers, where a client asks and it pays */
-    uint64_t log_format; /* enum log_format */
-    uint64_t log_level;  /* enum log_level */
+    uint64_t shared_memory; /* 1: clients may register regions of it */
+    uint64_t compress;      /* 1: answers, where a client asks and it pays */
+    uint64_t log_format;    /* enum log_format */
+    uint64_t log_level;     /* enum log_level */
 
     /* Variables that look like options and are none; the first few. */
     const char *stray[OPTIONS_MAX_STRAY];

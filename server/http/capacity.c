@@ -44,9 +44,10 @@ static size_t open_files(void)
 }
 
 bool capacity_plan(struct capacity *capacity, size_t wanted, size_t loops,
-                   size_t admin, size_t *files, size_t *needed)
+                   size_t admin, size_t others, size_t *files, size_t *needed)
 {
-    size_t fixed = open_files() + FILES_A_LOOP * (loops + admin) + OTHER_FILES +
+    size_t fixed = open_files() + others + FILES_A_LOOP * (loops + admin) +
+                   OTHER_FILES +
                    (admin ? CAPACITY_ADMIN + CAPACITY_ADMIN_LINGERING : 0);
     *files = limit_of_files();
     *needed = fixed + LEAST_FILES;

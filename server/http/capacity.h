@@ -20,12 +20,13 @@ struct capacity {
 /**
  * Raise the limit of open files as far as it goes, and divide what is left of
  * it among up to wanted connections, the event loops that will be, and
- * connections of --admin-listen (admin: on so many addresses).
+ * connections of --admin-listen (admin: on so many addresses); others may be
+ * open besides.
  *
  * @retval false there are too few; *files is the limit and *needed the least
  *               that would do.
  */
 bool capacity_plan(struct capacity *capacity, size_t wanted, size_t loops,
-                   size_t admin, size_t *files, size_t *needed);
+                   size_t admin, size_t others, size_t *files, size_t *needed);
 
 #endif

@@ -12,6 +12,7 @@
 #include "../number/write.h"
 #include "../number/scan.h"
 #include "../clock.h"
+#include "../region.h"
 #include "connection.h"
 #include "listener.h"
 #include "mhd.h"
@@ -171,8 +172,10 @@ static bool limit_connections(struct daemon *daemon, char *error,
     const struct options *options = daemon->server.options;
     size_t wanted = options->max_connections, files, needed;
     size_t loops = options->io_threads * daemon->listeners.count;
+    /* a region holds one, whether it still has its name or not */
+    size_t regions = options->shared_memory ? 2 * REGIONS_MAX : 0;
     if (!capacity_plan(&list->capacity, wanted, loops, daemon->admin.count,
-                       &files, &needed)) {
+                       regions, &files, &needed)) {
         snprintf(error, error_bytes,
                  "open files: got a limit of %zu, must be at least %zu", files,
                  needed);
@@ -266,6 +269,9 @@ static bool start(struct daemon *daemon, const struct route_table *tables,
     if (options->token_file && !(daemon->server.tokens = tokens_create(
                                      options->token_file, error, error_bytes)))
         return false;
+    if (options->shared_memory &&
+        !(daemon->server.service.regions = regions_create()))
+        return no_memory(error, error_bytes);
     if (!collect_routes(daemon, tables, count, error, error_bytes) ||
         !open_listeners(daemon, error, error_bytes) ||
         !limit_connections(daemon, error, error_bytes) ||
@@ -419,6 +425,7 @@ void daemon_stop(struct daemon *daemon)
     smx_context_free(daemon->server.service.compute);
     tls_free(daemon->connections.tls);
     tokens_free(daemon->server.tokens);
+    regions_free(daemon->server.service.regions);
     metrics_free(daemon->server.service.metrics);
     log_free(daemon->server.log);
     connection_list_deinit(&daemon->connections);
