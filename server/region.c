@@ -277,7 +277,7 @@ void regions_free(struct regions *regions)
 }
 
 /* Its place; count where there is none of that name. */
-static size_t place_of(const struct regions *regions, const char *name)
+static size_t slot_of(const struct regions *regions, const char *name)
 {
     size_t i = 0;
     while (i < regions->count && strcmp(regions->region[i]->status.name, name))
@@ -309,7 +309,7 @@ static struct region *region_new(const char *name, const char *key,
 static bool check_place(const struct regions *regions, const char *name,
                         struct problem *problem)
 {
-    if (place_of(regions, name) < regions->count)
+    if (slot_of(regions, name) < regions->count)
         return problem_set(problem, 400, NULL,
                            "shared memory region '%.60s' already in manager",
                            name);
@@ -341,7 +341,7 @@ bool regions_add(struct regions *regions, const char *name, const char *key,
 void regions_remove(struct regions *regions, const char *name)
 {
     pthread_mutex_lock(&regions->lock);
-    size_t first = name ? place_of(regions, name) : 0;
+    size_t first = name ? slot_of(regions, name) : 0;
     size_t end = name && first < regions->count ? first + 1 : regions->count;
     for (size_t i = first; i < end; i++)
         region_release(regions->region[i]);
@@ -355,7 +355,7 @@ struct region *regions_find(struct regions *regions, const char *name)
 {
     struct region *region = NULL;
     pthread_mutex_lock(&regions->lock);
-    size_t i = place_of(regions, name);
+    size_t i = slot_of(regions, name);
     if (i < regions->count) {
         region = regions->region[i];
         atomic_fetch_add(&region->users, 1);

@@ -194,6 +194,19 @@ bool tensor_shape(struct tensor *tensor, enum tensor_type type, int rank,
     return true;
 }
 
+void tensor_borrow(struct tensor *tensor, enum tensor_type type, int rank,
+                   const size_t *shape, void *data)
+{
+    tensor->type = type;
+    tensor->rank = rank;
+    tensor->count = 1;
+    for (int i = 0; i < rank; i++) {
+        tensor->shape[i] = shape[i];
+        tensor->count *= shape[i];
+    }
+    tensor->data = data;
+}
+
 void tensor_free(struct tensor *tensor)
 {
     if (tensor->bytes) {

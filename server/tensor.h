@@ -30,7 +30,7 @@ struct tensor {
     size_t shape[TENSOR_MAX_RANK];
     size_t count;          /* elements: the product of shape */
     void *data;            /* aligned to 64 bytes; NULL while bytes is 0 */
-    size_t bytes;          /* of data, as charged */
+    size_t bytes;          /* of data, as charged; 0: data is another's */
     struct budget *budget; /* charged; NULL: nobody */
 };
 
@@ -53,6 +53,17 @@ bool tensor_reserve(struct tensor *tensor, size_t bytes,
  */
 bool tensor_shape(struct tensor *tensor, enum tensor_type type, int rank,
                   const size_t *shape, struct problem *problem);
+
+/** Is its data another's, which is neither freed nor resized? */
+static inline bool tensor_is_borrowed(const struct tensor *tensor)
+{
+    return tensor->data && tensor->bytes == 0;
+}
+
+/** Make an absent tensor one whose data is another's, with so many elements as
+ *  fit into memory. */
+void tensor_borrow(struct tensor *tensor, enum tensor_type type, int rank,
+                   const size_t *shape, void *data);
 
 /** Release the data and make it TENSOR_NONE; keeps the budget. */
 void tensor_free(struct tensor *tensor);

@@ -79,6 +79,14 @@ enum tensor_type output_usual_type(const struct output_kind *kind)
     return kind->type == TENSOR_NONE ? TENSOR_FLOAT32 : kind->type;
 }
 
+enum tensor_type output_type(const struct output_kind *kind,
+                             const struct request *request)
+{
+    if (kind->type != TENSOR_NONE)
+        return kind->type;
+    return request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
+}
+
 bool output_possible(const struct output_kind *kind,
                      const struct request *request)
 {

@@ -32,6 +32,10 @@ enum output_id output_id(const struct output_kind *kind);
 /** What an answer's elements are under the default dtype. */
 enum tensor_type output_usual_type(const struct output_kind *kind);
 
+/** What its elements are in the answer to this request. */
+enum tensor_type output_type(const struct output_kind *kind,
+                             const struct request *request);
+
 /** Will the answer to this request have it? */
 bool output_given(const struct output_kind *kind,
                   const struct request *request);

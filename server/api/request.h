@@ -88,8 +88,10 @@ struct request {
     enum smx_reduction reduction;   /* SMX_REDUCTION_MEAN */
     enum gradient_of of;            /* OF_LOSS */
     enum encoding encoding;         /* ENCODING_JSON */
-    unsigned given;     /* options set: bits by place in members.c */
-    unsigned queried;   /* of them, those that the query string set */
+    unsigned given;   /* options set: bits by place in members.c */
+    unsigned queried; /* of them, those that the query string set */
+    /* where outputs are to be written; NULL: into tensors of the answer */
+    void *places[OUTPUT_COUNT];
     bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
 
     /* after request_check */

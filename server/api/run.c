@@ -59,14 +59,6 @@ static struct smx_criterion criterion_of(const struct request *request)
 
 /* ---- outputs ------------------------------------------------------------ */
 
-static enum tensor_type type_of(const struct request *request,
-                                const struct output_kind *kind)
-{
-    if (kind->type != TENSOR_NONE)
-        return kind->type;
-    return request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
-}
-
 /* Where the library is to write an output; absent: not wanted. */
 struct outputs {
     void *data[OUTPUT_COUNT];
@@ -82,12 +74,20 @@ static bool add_output(struct request *request, const struct output_kind *kind,
     int rank = request_shape(request, kind->shape, shape);
     output->name = kind->name;
     output->tensor = (struct tensor){.budget = request->logits.budget};
-    if (kind->in_place & request_task(request) && !shape_picked(request)) {
+    void *place = request->places[output_id(kind)];
+    if (place) {
+        tensor_borrow(&output->tensor, output_type(kind, request), rank, shape,
+                      place);
+        outputs->data[output_id(kind)] = place;
+        return true;
+    }
+    if (kind->in_place & request_task(request) && !shape_picked(request) &&
+        !tensor_is_borrowed(&request->logits)) {
         outputs->in_place = &output->tensor;
         outputs->data[output_id(kind)] = data_of(&request->logits);
         return true;
     }
-    if (!tensor_shape(&output->tensor, type_of(request, kind), rank, shape,
+    if (!tensor_shape(&output->tensor, output_type(kind, request), rank, shape,
                       problem))
         return false;
     outputs->data[output_id(kind)] = data_of(&output->tensor);

@@ -8,6 +8,7 @@
 #include "../clock.h"
 #include "../observe/metrics.h"
 #include "inputs.h"
+#include "shared_tensors.h"
 #include "target.h"
 #include "v2_response.h"
 
@@ -81,7 +82,8 @@ static bool infer_open(struct infer *infer, const struct model *model,
     struct budget *budget = &infer->budget;
     budget_init_part(budget, &infer->service->budget);
     model_request(model, &infer->request, budget);
-    if (!message_init(&infer->message, model, budget, problem) ||
+    if (!message_init(&infer->message, model, infer->service->regions, budget,
+                      problem) ||
         !request_set_query(&infer->request, head, problem))
         return false;
     infer->header_bytes = SIZE_MAX;
@@ -109,6 +111,7 @@ static void infer_end(void *call)
                             (size_t)(infer->message.model - models),
                             infer->answered, infer->request.rows, infer->ns);
     answer_free(&infer->answer);
+    shared_outputs_end(&infer->message, &infer->budget);
     request_free(&infer->request);
     message_free(&infer->message);
     budget_release(&infer->budget);
@@ -294,7 +297,8 @@ static bool infer_ready(void *call, struct work *work, struct problem *problem)
     uint64_t start = clock_ns();
     struct request *request = &infer->request;
     if (!end_body(infer, problem) || !request_check(request, problem) ||
-        !outputs_check(infer, problem))
+        !outputs_check(infer, problem) ||
+        !shared_outputs_check(&infer->message, request, problem))
         return false;
     *work = (struct work){.rows = request->rows,
                           .classes = request->class_count,
@@ -309,8 +313,12 @@ static bool infer_run(void *call, struct problem *problem)
     struct infer *infer = call;
     uint64_t start = clock_ns();
     infer->ns[INFERENCE_QUEUE] = start - infer->ready;
-    bool good = request_run(&infer->request, infer->service->compute,
-                            &infer->answer, problem);
+    struct smx_context *compute = infer->service->compute;
+    bool good =
+        shared_inputs_read(&infer->message, &infer->request,
+                           smx_context_isa(compute), problem) &&
+        request_run(&infer->request, compute, &infer->answer, problem) &&
+        shared_outputs_write(&infer->message, &infer->answer, problem);
     infer->ns[INFERENCE_COMPUTE] = clock_ns() - start;
     return good;
 }

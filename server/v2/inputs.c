@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "shared_tensors.h"
+
 /* The tensor that an input is for; NULL: a problem is set. A lone tensor of any
  * name is the logits: whoever computed them has a name of his own for them. */
 static struct tensor *tensor_for(const struct message *message, size_t index,
@@ -90,6 +92,11 @@ bool inputs_bind(struct message *message, struct request *request,
         struct tensor *tensor = tensor_for(message, i, request, problem);
         if (!tensor)
             return false;
+        input->tensor = tensor;
+        if (input->shared.region) {
+            shared_input_shape(input);
+            continue;
+        }
         if (!input->binary) {
             *tensor = input->data;
             input->data = (struct tensor){.budget = tensor->budget};

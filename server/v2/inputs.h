@@ -9,7 +9,8 @@
 
 /**
  * Give each input to the tensor of its name: JSON data moves there, binary
- * data gets room there and a place in binary. room is what the body may still
+ * data gets room there and a place in binary, and of what lies in shared memory
+ * the shape is known (see shared_tensors.h). room is what the body may still
  * hold; more is a 413 before anything is allocated. The logits' datatype
  * becomes the request's dtype.
  */

@@ -103,9 +103,11 @@ static void scalar_ends(void *cls, const struct reader_path *path,
 }
 
 bool message_init(struct message *message, const struct model *model,
-                  struct budget *budget, struct problem *problem)
+                  struct regions *regions, struct budget *budget,
+                  struct problem *problem)
 {
-    *message = (struct message){.model = model, .list = inputs_list};
+    *message = (struct message){
+        .model = model, .regions = regions, .list = inputs_list};
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         message->input[i].data.budget = budget;
     message->reader = reader_create(
@@ -119,6 +121,10 @@ void message_free(struct message *message)
 {
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         tensor_free(&message->input[i].data);
+    for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
+        region_release(message->input[i].shared.region);
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        region_release(message->output[i].shared.region);
     reader_free(message->reader);
     value_free(message->document);
 }
@@ -268,18 +274,27 @@ static bool datatype_parse(struct message_input *input,
                            "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL");
 }
 
-/* How an input says its bytes: by data, or by binary_data_size. */
+/* How an input says its bytes: by data, by binary_data_size, by a region. */
 static bool source_parse(struct message_input *input, const struct value *size,
                          struct problem *problem)
 {
+    static const char *const counts[] = {"neither", "one", "both", "all"};
     bool data = input->data.type != TENSOR_NONE;
-    if (data == (size != NULL))
+    int sources = data + (size != NULL) + (input->shared.region != NULL);
+    if (sources != 1)
         return problem_set(problem, 400, NULL,
-                           "input '%.60s': got %s, must be exactly one of data "
-                           "and parameters.binary_data_size",
-                           input->name, data ? "both" : "neither");
+                           "input '%.60s': got %s, must be exactly one of "
+                           "data, parameters.binary_data_size and "
+                           "parameters.shared_memory_region",
+                           input->name, counts[sources]);
     if (data)
         return true;
+    if (input->shared.region)
+        return input->shared.bytes == input->bytes ||
+               problem_set(problem, 400, NULL,
+                           "input '%.60s': shared_memory_byte_size got %zu, "
+                           "must be %zu by its shape and datatype",
+                           input->name, input->shared.bytes, input->bytes);
     input->binary = true;
     if (value_kind(size) == VALUE_INTEGER && value_integer(size) >= 0 &&
         (uint64_t)value_integer(size) == input->bytes)
@@ -346,15 +361,13 @@ static bool input_parse(struct message *message, const struct value *object,
         !shape_parse(input, value_member(object, "shape"), problem) ||
         !parameters_of(object, &parameters, problem))
         return false;
-    if (parameter(parameters, "shared_memory_region"))
-        return problem_set(problem, 400, NULL,
-                           "input '%.60s': got a shared_memory_region, must be "
-                           "data or parameters.binary_data_size",
-                           input->name);
-    if (!source_parse(input, parameter(parameters, "binary_data_size"),
+    if (!shared_place_parse(&input->shared, message->regions, parameters,
+                            "input", input->name, problem) ||
+        !source_parse(input, parameter(parameters, "binary_data_size"),
                       problem))
         return false;
-    return input->binary || data_settle(message, index, problem);
+    return input->binary || input->shared.region ||
+           data_settle(message, index, problem);
 }
 
 static bool inputs_parse(struct message *message, struct problem *problem)
@@ -404,13 +417,17 @@ static bool output_parse(struct message *message, const struct value *object,
                            "output '%s': got classification, must be the "
                            "request parameter top_k",
                            output->name);
-    if (parameter(parameters, "shared_memory_region"))
-        return problem_set(problem, 400, NULL,
-                           "output '%s': got a shared_memory_region, must be "
-                           "without",
-                           output->name);
-    output->binary = message->binary;
-    return flag_of(parameters, "binary_data", &output->binary, problem);
+    if (!shared_place_parse(&output->shared, message->regions, parameters,
+                            "output", output->name, problem))
+        return false;
+    output->binary = message->binary && !output->shared.region;
+    if (!flag_of(parameters, "binary_data", &output->binary, problem))
+        return false;
+    return !output->shared.region || !output->binary ||
+           problem_set(problem, 400, NULL,
+                       "output '%s': got both shared_memory_region and "
+                       "binary_data, must be one of the two",
+                       output->name);
 }
 
 static bool outputs_parse(struct message *message, struct problem *problem)

@@ -19,6 +19,7 @@
 #include "../json/value.h"
 #include "../datatype.h"
 #include "model.h"
+#include "shared_place.h"
 
 enum { MESSAGE_MAX_INPUTS = 16 };
 
@@ -28,6 +29,8 @@ struct message_input {
     int rank;
     size_t shape[TENSOR_MAX_RANK];
     bool binary;                 /* its bytes follow the JSON part */
+    struct shared_place shared;  /* its bytes lie there */
+    struct tensor *tensor;       /* of the request, once it has one */
     size_t bytes;                /* on the wire, by shape and datatype */
     const struct datatype *seen; /* told before the data; NULL: not */
     struct tensor data;          /* read from JSON */
@@ -39,15 +42,18 @@ struct message_output {
     const char *name;
     const struct output_kind *kind;
     bool binary;
+    struct shared_place shared; /* it is to be put there */
+    size_t charged;             /* bytes of it, of the request's budget */
 };
 
 struct message {
     const struct model *model;
-    struct reader *reader;  /* NULL once finished */
-    struct value *document; /* NULL until finished */
-    const char *list;       /* where the tensors are: "inputs", "outputs" */
-    bool has_data;          /* a tensor of that list has begun */
-    const char *id;         /* NULL: none */
+    struct regions *regions; /* of shared memory; NULL: disabled */
+    struct reader *reader;   /* NULL once finished */
+    struct value *document;  /* NULL until finished */
+    const char *list;        /* where the tensors are: "inputs", "outputs" */
+    bool has_data;           /* a tensor of that list has begun */
+    const char *id;          /* NULL: none */
     struct message_input input[MESSAGE_MAX_INPUTS];
     size_t input_count;
     struct message_output output[OUTPUT_COUNT];
@@ -57,7 +63,8 @@ struct message {
 
 /** false: out of memory (503). message_free releases it either way. */
 bool message_init(struct message *message, const struct model *model,
-                  struct budget *budget, struct problem *problem);
+                  struct regions *regions, struct budget *budget,
+                  struct problem *problem);
 
 void message_free(struct message *message);
 
@@ -71,7 +78,7 @@ bool message_is_answer(const struct message *message);
 /**
  * The JSON part ended: check it as far as the protocol alone can. Each input
  * then has a name, a datatype, a shape and either data of as many elements and
- * of that shape, or is binary.
+ * of that shape, or is binary, or lies in shared memory.
  */
 bool message_finish(struct message *message, struct problem *problem);
 

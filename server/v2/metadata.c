@@ -7,6 +7,7 @@
 #include "../json/reader.h"
 #include "../observe/metrics.h"
 #include "../datatype.h"
+#include "region_routes.h"
 #include "target.h"
 
 /* Opens the object that the caller closes. */
@@ -16,12 +17,14 @@ static void write_name(struct writer *writer, const struct model *model)
     writer_string(writer, model->name);
 }
 
-static void write_server(struct writer *writer)
+static void write_server(struct writer *writer, const struct service *service)
 {
     writer_text(writer,
                 "{\"name\":\"softmaxd\",\"version\":\"" SMX_VERSION "\","
                 "\"extensions\":[\"binary_tensor_data\",\"parameters\","
-                "\"statistics\",\"model_configuration\"]}");
+                "\"statistics\",\"model_configuration\"");
+    writer_text(writer,
+                service->regions ? ",\"system_shared_memory\"]}" : "]}");
 }
 
 static void write_models(struct writer *writer)
@@ -249,7 +252,7 @@ static void write_resource(const struct target *target,
     struct writer *writer = reply->writer;
     switch (target->resource) {
     case RESOURCE_SERVER:
-        write_server(writer);
+        write_server(writer, service);
         return;
     case RESOURCE_LIVE:
         writer_text(writer, "{\"live\":true}");
@@ -271,7 +274,12 @@ static void write_resource(const struct target *target,
     case RESOURCE_MODEL_CONFIG:
         write_config(writer, target->model);
         return;
-    case RESOURCE_REPOSITORY: /* both are POSTed */
+    case RESOURCE_REGIONS:
+        region_write_status(writer, service, target);
+        return;
+    case RESOURCE_REPOSITORY: /* these are POSTed */
+    case RESOURCE_REGISTER:
+    case RESOURCE_UNREGISTER:
     case RESOURCE_MODEL_INFER:
         return;
     }
@@ -291,7 +299,9 @@ static bool metadata_get(struct service *service, const struct head *head,
 {
     struct target target;
     if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, false, problem) || !reply_open(reply, problem))
+        !target_takes(&target, false, problem) ||
+        !region_is_known(&target, service, problem) ||
+        !reply_open(reply, problem))
         return false;
     write_resource(&target, service, reply);
     return !writer_failed(reply->writer) || problem_memory(problem);

@@ -71,16 +71,44 @@ static bool model_parse(struct target *target, const char **at,
     return true;
 }
 
+/* PREFIX[/region/{name}]/{status,register,unregister} */
+static bool region_parse(struct target *target, const char *at)
+{
+    static const struct {
+        const char *path;
+        enum resource resource;
+    } ends[] = {{"/status", RESOURCE_REGIONS},
+                {"/register", RESOURCE_REGISTER},
+                {"/unregister", RESOURCE_UNREGISTER}};
+    bool named = skip(&at, "/region/");
+    const char *end = strrchr(at, '/');
+    if (named ? !end || end == at : end != at)
+        return false;
+    if (named) {
+        target->region = at;
+        target->region_bytes = (size_t)(end - at);
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (strcmp(end, ends[i].path) == 0) {
+            target->resource = ends[i].resource;
+            return true;
+        }
+    return false;
+}
+
 bool target_parse(struct target *target, const char *path,
                   struct problem *problem)
 {
-    target->model = NULL;
+    *target = (struct target){0};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         if (strcmp(path, fixed[i].path) == 0) {
             target->resource = fixed[i].resource;
             return true;
         }
     const char *at = path;
+    target->cuda = skip(&at, "/v2/cudasharedmemory");
+    if (target->cuda || skip(&at, "/v2/systemsharedmemory"))
+        return region_parse(target, at) || unknown_path(path, problem);
     if (!skip(&at, "/v2/models/"))
         return unknown_path(path, problem);
     if (!model_parse(target, &at, problem))
@@ -95,7 +123,9 @@ bool target_parse(struct target *target, const char *path,
 
 static bool takes_post(enum resource resource)
 {
-    return resource == RESOURCE_MODEL_INFER || resource == RESOURCE_REPOSITORY;
+    return resource == RESOURCE_MODEL_INFER ||
+           resource == RESOURCE_REPOSITORY || resource == RESOURCE_REGISTER ||
+           resource == RESOURCE_UNREGISTER;
 }
 
 const char *target_method(enum resource resource)

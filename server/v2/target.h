@@ -13,6 +13,9 @@ enum resource {
     RESOURCE_MODELS,      /* /v2/models */
     RESOURCE_STATISTICS,  /* /v2/models/stats */
     RESOURCE_REPOSITORY,  /* /v2/repository/index */
+    RESOURCE_REGIONS,     /* /v2/systemsharedmemory[/region/{n}]/status */
+    RESOURCE_REGISTER,    /* .../register */
+    RESOURCE_UNREGISTER,  /* .../unregister */
     RESOURCE_MODEL,       /* /v2/models/{m}[/versions/{v}], here and below */
     RESOURCE_MODEL_READY, /* .../ready */
     RESOURCE_MODEL_CONFIG,
@@ -23,6 +26,9 @@ enum resource {
 struct target {
     enum resource resource;
     const struct model *model; /* NULL above RESOURCE_MODEL */
+    const char *region;        /* its name, in the path; NULL: none there */
+    size_t region_bytes;
+    bool cuda; /* it is /v2/cudasharedmemory, of a server without CUDA */
 };
 
 /** false: a 404 problem names what is unknown: path, model or version. */

@@ -7,11 +7,14 @@
 #include "../datatype.h"
 #include "binary_tensors.h"
 
+/* How an output is answered. */
+enum output_form { FORM_JSON, FORM_BINARY, FORM_SHARED };
+
 /* The outputs of an answer, in the order in which they are wanted. */
 struct outputs_view {
     const struct message *message;
     const struct output *output[OUTPUT_COUNT];
-    bool binary[OUTPUT_COUNT];
+    enum output_form form[OUTPUT_COUNT];
     size_t count;
 };
 
@@ -33,14 +36,16 @@ static struct outputs_view choose_outputs(const struct message *message,
     struct outputs_view response = {.message = message, .count = answer->count};
     for (size_t i = 0; i < answer->count; i++) {
         response.output[i] = &answer->output[i];
-        response.binary[i] = message->binary;
+        response.form[i] = message->binary ? FORM_BINARY : FORM_JSON;
     }
     if (message->output_count == 0)
         return response;
     response.count = message->output_count;
     for (size_t i = 0; i < message->output_count; i++) {
         response.output[i] = find_output(answer, message->output[i].name);
-        response.binary[i] = message->output[i].binary;
+        response.form[i] = message->output[i].shared.region ? FORM_SHARED
+                           : message->output[i].binary      ? FORM_BINARY
+                                                            : FORM_JSON;
     }
     return response;
 }
@@ -51,7 +56,7 @@ static size_t wire_bytes(const struct tensor *tensor)
 }
 
 static void write_output(struct writer *writer, const struct output *output,
-                         bool binary)
+                         enum output_form form)
 {
     const struct tensor *tensor = &output->tensor;
     writer_text(writer, "{\"name\":");
@@ -65,7 +70,9 @@ static void write_output(struct writer *writer, const struct output *output,
     }
     writer_text(writer, "],\"datatype\":");
     writer_string(writer, datatype_of(tensor->type)->name);
-    if (binary) {
+    if (form == FORM_SHARED) {
+        writer_text(writer, "}");
+    } else if (form == FORM_BINARY) {
         writer_text(writer, ",\"parameters\":{\"binary_data_size\":");
         writer_int64(writer, (int64_t)wire_bytes(tensor));
         writer_text(writer, "}}");
@@ -92,7 +99,7 @@ static struct writer *write_response(const struct outputs_view *response)
     writer_text(writer, ",\"outputs\":[");
     for (size_t i = 0; i < response->count; i++) {
         writer_text(writer, i ? "," : "");
-        write_output(writer, response->output[i], response->binary[i]);
+        write_output(writer, response->output[i], response->form[i]);
     }
     writer_text(writer, "]}");
     if (!writer_failed(writer))
@@ -134,7 +141,7 @@ static bool add_tensors(const struct outputs_view *response,
              reply->text_bytes);
     reply->header_count = 1;
     for (size_t i = 0; i < response->count; i++)
-        if (response->binary[i])
+        if (response->form[i] == FORM_BINARY)
             reply->tensors[reply->tensor_count++] =
                 &response->output[i]->tensor;
     return true;
@@ -147,7 +154,7 @@ bool response_describe(const struct message *message,
     const struct outputs_view response = choose_outputs(message, answer);
     bool binary = false;
     for (size_t i = 0; i < response.count; i++)
-        binary |= response.binary[i];
+        binary |= response.form[i] == FORM_BINARY;
     reply->status = 200;
     reply->content_type = "application/json";
     reply->text_bytes = SIZE_MAX;
@@ -160,7 +167,7 @@ void response_order_bytes(const struct message *message, struct answer *answer)
 {
     const struct outputs_view response = choose_outputs(message, answer);
     for (size_t i = 0; i < response.count; i++)
-        if (response.binary[i])
+        if (response.form[i] == FORM_BINARY)
             tensor_to_little_endian(
                 &answer->output[response.output[i] - answer->output].tensor);
 }

@@ -6,6 +6,7 @@
 
 #include "infer.h"
 #include "metadata.h"
+#include "region_routes.h"
 #include "target.h"
 
 /* The detail, which names the member, and which element if it does not. */
@@ -86,6 +87,10 @@ const struct route v2_routes[] = {
     PAGE("/v2/models/*", "v2_model"),
     POSTED("/v2/repository/index", "v2_repository", &repository_endpoint,
            false),
+    PAGE("/v2/systemsharedmemory/*", "v2_regions"),
+    POSTED("/v2/systemsharedmemory/*", "v2_region", &region_endpoint, false),
+    PAGE("/v2/cudasharedmemory/*", "v2_regions"),
+    POSTED("/v2/cudasharedmemory/*", "v2_region", &region_endpoint, false),
     {.path = "/v2/*", .name = "v2", .fail = v2_fail},
 };
 

@@ -8,6 +8,7 @@ and be answered as the example of the same name says; each example of an error
 must be what the daemon says somewhere.
 """
 import json
+from multiprocessing import shared_memory
 import os
 import socket
 import signal
@@ -23,6 +24,8 @@ from strict import strict
 JSON = {"Content-Type": "application/json"}
 # Answers that differ from call to call.
 SHOWN_AS_A_SHAPE = ("StatisticsResult",)
+# What the examples of shared memory register.
+OBJECT, SHARED = "logits_of_somebody", "/v2/systemsharedmemory"
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -41,7 +44,9 @@ class Daemons:
             "hasty": Daemon("--request-timeout", "1"),
             "locked": Daemon("--token-file", tokens.name),
             "leaving": Daemon("--drain-delay", "20"),
+            "shared": Daemon("--shared-memory"),
         }
+        self.object = shared_memory.SharedMemory(OBJECT, True, 4096)
         self.held = occupy(self.busy)
         return self
 
@@ -53,6 +58,8 @@ class Daemons:
             else:
                 daemon.__exit__()
         os.unlink(self.tokens)
+        self.object.close()
+        self.object.unlink()
 
     def __getattr__(self, name):
         return self.all[name]
@@ -87,6 +94,15 @@ def slow(daemon, method, path):
     return int(lines[0].split()[1]), headers, body
 
 
+def ask_shared(daemon, verb, path, body):
+    """With the region of the path registered, if not by this request."""
+    daemon.ask("POST", f"{SHARED}/unregister")
+    if not path.endswith("/register"):
+        daemon.ask("POST", f"{SHARED}/region/logits/register", json.dumps(
+            {"key": OBJECT, "offset": 0, "byte_size": 4096}), JSON)
+    return daemon.ask(verb, path, body, JSON)
+
+
 def provoke(daemons, method, path, status, good):
     """An answer with that status; None: nobody knows how to provoke it."""
     d = daemons
@@ -111,6 +127,12 @@ def provoke(daemons, method, path, status, good):
     }
     if path.endswith(("/readyz", "/ready")) and status == 503:
         return d.leaving.ask(verb, path)
+    if path.startswith(SHARED):
+        ways[200] = lambda: ask_shared(d.shared, verb, path, body)
+        ways[400] = lambda: ask_shared(d.shared, verb, path, "{")
+        ways[404] = lambda: ask_shared(
+            d.shared, verb, path.replace("logits", "none"), body)
+        ways[501] = lambda: d.plain.ask(verb, path, body, JSON)
     return ways[status]() if status in ways else None
 
 
@@ -138,7 +160,7 @@ class Schemas:
 
 def media_fault(schemas, response, headers, body):
     """Is the answer of a type, and in a form, that is documented?"""
-    content = response["content"]
+    content = response.get("content", {"": None})
     kind = headers.get("Content-Type", "").split(";")[0]
     if kind not in content:
         return f"Content-Type {kind!r} is not documented"
@@ -189,8 +211,8 @@ class Walk:
                                          headers, body)
             self.tests.check(name, not fault, fault)
             self.said.append(body)
-        answers = follow(operation["responses"]["200"])["content"]
-        for name, example in examples.items():
+        answers = follow(operation["responses"]["200"]).get("content")
+        for name, example in examples.items() if answers else ():
             self.example(f"{method} {path}", example["value"],
                          media["schema"], answers["application/json"], name)
 

@@ -11,7 +11,7 @@ ANSWERS = ("SoftmaxAnswer", "LossAnswer", "GradientAnswer", "Health",
            "VersionInfo", "Limits", "Problem", "ProtocolError",
            "ServerMetadata", "ProtocolHealth", "ModelList", "RepositoryModel",
            "TensorMetadata", "ModelMetadata", "StatisticsAnswer",
-           "InferenceAnswer")
+           "InferenceAnswer", "RegionStatus")
 REQUESTS = ("SoftmaxRequest", "LossRequest", "GradientRequest")
 
 NUMBER = {"oneOf": [{"type": "number"}, {"enum": ["-Infinity", "Infinity"]}]}

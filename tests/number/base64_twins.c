@@ -27,8 +27,8 @@ static int differ(enum smx_isa isa, size_t bytes, size_t at, char wrong)
         characters[i] = base64_encode(text[i], in, bytes);
         if (at < characters[i])
             text[i][at] = wrong;
-        taken[i] = base64_decode(&decoder, out[i], &made[i], text[i],
-                                 characters[i]);
+        taken[i] =
+            base64_decode(&decoder, out[i], &made[i], text[i], characters[i]);
     }
     return characters[0] != characters[1] || taken[0] != taken[1] ||
            made[0] != made[1] || memcmp(text[0], text[1], characters[0]) != 0 ||

@@ -7,6 +7,7 @@
  * libraries included. Sanitizers bring their own; there is nothing to run then.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@
 #include "../../server/api/native.h"
 #include "../../server/v2/v2_routes.h"
 #include "../../server/freelist.h"
+#include "../../server/region.h"
 #include "../support/libc_malloc.h"
 #include "../support/roundtrip.h"
 
@@ -236,6 +238,45 @@ static void encoded_tensors(void **state)
                     200);
 }
 
+/* What a request may take is registered before; then the registration. */
+static void shared_memory(void **state)
+{
+    (void)state;
+    char key[64], body[160];
+    snprintf(key, sizeof key, "/softmaxd-oom-%d", (int)getpid());
+    snprintf(body, sizeof body, "{\"key\":\"%s\",\"byte_size\":4096}", key);
+    int object = shm_open(key, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_true(object >= 0 && ftruncate(object, 4096) == 0);
+    server.service.regions = regions_create();
+    const char *path = "/v2/systemsharedmemory/region/r/register";
+    assert_int_equal(post(path, body), 200);
+    fail_everywhere("/v2/models/softmax/infer",
+                    "{\"inputs\":[{\"name\":\"logits\",\"shape\":[2,3],"
+                    "\"datatype\":\"FP32\",\"parameters\":{"
+                    "\"shared_memory_region\":\"r\","
+                    "\"shared_memory_byte_size\":24}}],\"outputs\":[{\"name\":"
+                    "\"probabilities\",\"parameters\":{"
+                    "\"shared_memory_region\":\"r\","
+                    "\"shared_memory_byte_size\":24}}]}",
+                    200);
+    regions_remove(server.service.regions, NULL);
+    long before = held;
+    int status = REPLACED ? 503 : 200;
+    for (long k = 0; status == 503; k++) {
+        assert_true(k < 100);
+        calls_left = k;
+        status = post(path, body);
+        calls_left = -1;
+        regions_remove(server.service.regions, NULL);
+        assert_int_equal(held, before);
+    }
+    assert_int_equal(status, 200);
+    regions_free(server.service.regions);
+    server.service.regions = NULL;
+    close(object);
+    shm_unlink(key);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -265,6 +306,7 @@ int main(void)
         cmocka_unit_test(gradient),         cmocka_unit_test(inference),
         cmocka_unit_test(binary_inference), cmocka_unit_test(refusals),
         cmocka_unit_test(mapped_tensors),   cmocka_unit_test(encoded_tensors),
+        cmocka_unit_test(shared_memory),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
