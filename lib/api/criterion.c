@@ -83,12 +83,12 @@ static enum smx_status check_choice(const struct smx_logits *z,
     return SMX_OK;
 }
 
-static enum smx_status check_row_weights(const struct smx_logits *z,
+enum smx_status smx_criterion_check_rows(const struct smx_logits *z,
                                          const struct smx_criterion *criterion,
                                          struct smx_where *where)
 {
     const void *weights = criterion->row_weights;
-    size_t rows = smx_rows_count(z);
+    size_t rows = weights ? smx_rows_count(z) : 0;
     enum smx_status status =
         smx_rows_finite(weights, z->dtype, rows, SMX_FIELD_ROW_WEIGHTS, where);
     for (size_t r = 0; r < rows && !status; r++)
@@ -120,8 +120,8 @@ enum smx_status smx_criterion_check(struct smx_context *context,
     if (!status && criterion->weights)
         status = smx_rows_finite(criterion->weights, z->dtype, z->classes,
                                  SMX_FIELD_WEIGHTS, where);
-    if (!status && criterion->row_weights)
-        status = check_row_weights(z, criterion, where);
+    if (!status)
+        status = smx_criterion_check_rows(z, criterion, where);
     return status;
 }
 

@@ -15,6 +15,11 @@ enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_criterion *criterion,
                                     struct smx_where *where);
 
+/** The weights of rows among these. */
+enum smx_status smx_criterion_check_rows(const struct smx_logits *logits,
+                                         const struct smx_criterion *criterion,
+                                         struct smx_where *where);
+
 static inline bool
 smx_criterion_ignores_label(const struct smx_criterion *criterion,
                             int64_t label)

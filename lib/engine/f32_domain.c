@@ -3,6 +3,7 @@
 
 #include "api/criterion.h"
 #include "f32_softmax.h"
+#include "focal.h"
 #include "lanes.h"
 #include "rows.h"
 
@@ -15,8 +16,8 @@ static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
     return (smx_f32_takes(z) || smx_lanes_take(z, k)) &&
            z->dtype == SMX_FLOAT32 && z->outer && !k->labels != !k->targets &&
            t >= 1 / MOST_TEMPERATURE && t <= MOST_TEMPERATURE &&
-           k->z_loss <= MOST_TEMPERATURE && !k->row_weights &&
-           k->entropy_weight == 0 && k->focal == 0;
+           k->z_loss <= MOST_TEMPERATURE && k->entropy_weight == 0 &&
+           k->focal <= SMX_FOCAL_MOST;
 }
 
 /* But for the targets, which the first sweep checks. */
@@ -28,6 +29,7 @@ static bool acceptable(struct smx_context *context, const struct smx_logits *z,
     if (criterion->targets)
         checked.outer = 0;
     return !smx_criterion_check(context, &checked, criterion, NULL) &&
+           !smx_criterion_check_rows(z, criterion, NULL) &&
            (!upstream ||
             !smx_rows_finite(
                 upstream, SMX_FLOAT32,

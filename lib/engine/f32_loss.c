@@ -117,10 +117,11 @@ static void store_grad_chunks(void *argument, size_t slice)
 static void count(struct smx_loss_call *call)
 {
     const struct smx_criterion *criterion = call->asked;
-    if (criterion->labels && criterion->weights) {
+    if (criterion->row_weights || (criterion->labels && criterion->weights)) {
         const struct smx_counts n =
             smx_criterion_count(call->logits, criterion);
         call->divisor = n.divisor;
+        call->z_divisor = n.weight;
         call->counted = n.rows;
     } else {
         const int64_t *labels = criterion->labels;
@@ -128,13 +129,13 @@ static void count(struct smx_loss_call *call)
         for (size_t r = 0; labels && r < all; r++)
             ignored += smx_criterion_ignores_label(criterion, labels[r]);
         call->counted = all - ignored;
-        call->divisor = (double)call->counted;
+        call->divisor = call->z_divisor = (double)call->counted;
     }
     call->factor = call->z_factor = 1;
     if (criterion->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;
         call->factor = nothing ? 0 : 1 / call->divisor;
-        call->z_factor = nothing ? 0 : 1 / (double)call->counted;
+        call->z_factor = nothing ? 0 : 1 / call->z_divisor;
     }
 }
 
@@ -162,7 +163,7 @@ static float reduced(const struct smx_loss_call *call)
     if (call->asked->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;
         entropy = nothing ? 0 : entropy / call->divisor;
-        square = nothing ? 0 : square / (double)call->counted;
+        square = nothing ? 0 : square / call->z_divisor;
     }
     return (float)(entropy + square);
 }
@@ -289,6 +290,8 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
     place_loss_tensors(call, first);
     if (asked->labels)
         call->criterion.labels = asked->labels + first;
+    if (asked->row_weights)
+        call->criterion.row_weights = (const float *)asked->row_weights + first;
     call->upstream = call->upstreams;
     if (call->upstreams && asked->reduction == SMX_REDUCTION_NONE)
         call->upstream += first;

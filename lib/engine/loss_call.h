@@ -48,7 +48,7 @@ struct smx_loss_call {
     double keep, share; /* of the label: 1 - e; of every class: e / C */
     double inverse_temperature, scale; /* as in f32_softmax.c */
     struct smx_split_exp split;
-    double divisor, factor, z_factor;
+    double divisor, z_divisor, factor, z_factor;
     size_t counted;              /* rows not ignored */
     bool in_lanes;               /* blocks of narrow rows are */
     bool narrow, cached;         /* blocks of rows are computed at once */
@@ -89,12 +89,20 @@ static inline double smx_loss_weight(const struct smx_loss_call *call,
     return call->mass.weights ? call->mass.weights[label] : 1;
 }
 
-/* Of the row, or of all. */
+static inline double smx_loss_row_weight(const struct smx_loss_call *call,
+                                         size_t row)
+{
+    const float *weights = call->criterion.row_weights;
+    return weights ? weights[row] : 1;
+}
+
+/* Of the row, or of all; times the row's weight. */
 static inline double smx_loss_upstream(const struct smx_loss_call *call,
                                        size_t row)
 {
     bool none = call->criterion.reduction == SMX_REDUCTION_NONE;
-    return call->upstream ? call->upstream[none ? row : 0] : 1;
+    double weight = smx_loss_row_weight(call, row);
+    return call->upstream ? call->upstream[none ? row : 0] * weight : weight;
 }
 
 static inline size_t smx_loss_rows(const struct smx_loss_call *call,

@@ -2,6 +2,8 @@
 /* From the parts of a row to its loss and what its gradient needs. */
 #include "api/criterion.h"
 #include "loss_call.h"
+#include "focal.h"
+#include "rows.h"
 #include "sums.h"
 
 static void sum_part_out_of_range(const struct smx_loss_call *call,
@@ -133,6 +135,15 @@ static double nats_of(const struct smx_loss_call *call, size_t row,
     return (whole->max - z) * call->inverse_temperature + logsum;
 }
 
+/* Where there is no focal exponent, 1. */
+static struct smx_focal loss_focus(const struct smx_loss_call *call,
+                                   double nats)
+{
+    const struct smx_focal none = {1, 1};
+    double focal = call->criterion.focal;
+    return focal == 0 ? none : smx_focal_of(nats, focal);
+}
+
 static double entropy_of(const struct smx_loss_call *call, size_t row,
                          const struct smx_part *whole, double logsum)
 {
@@ -144,8 +155,9 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
     cost *= share;
     if (labels) {
         double v = call->keep * smx_loss_weight(call, labels[row]);
+        double nats = empty ? INFINITY : nats_of(call, row, whole, logsum);
         if (v != 0)
-            cost += v * (empty ? INFINITY : nats_of(call, row, whole, logsum));
+            cost += smx_times(v * loss_focus(call, nats).loss, nats);
     }
     if (empty)
         return cost != 0 ? INFINITY : 0;
@@ -194,8 +206,11 @@ static struct smx_grad part_grad_of(const struct smx_loss_call *call,
     double g = smx_loss_upstream(call, row);
     double label = 0, mass = whole->mass * (labels ? call->share : 1);
     g *= call->inverse_temperature;
+    double nats = single ? nats_of(call, row, whole, logsum) : INFINITY;
     if (labels)
         label = call->keep * smx_loss_weight(call, labels[row]);
+    if (single && whole->sum > 0)
+        label *= loss_focus(call, nats).gradient;
     struct smx_grad d = {.reference = whole->reference,
                          .share = call->factor * g * (labels ? call->share : 1),
                          .label = call->factor * g * label,
@@ -205,7 +220,7 @@ static struct smx_grad part_grad_of(const struct smx_loss_call *call,
         square = call->z_factor * 2 * call->criterion.z_loss * lse;
     d.factor = whole->sum > 0 ? (a + square) * g / whole->sum : 0;
     d.square = whole->sum > 0 ? square * g / whole->sum : 0;
-    d.nats = single ? nats_of(call, row, whole, logsum) : INFINITY;
+    d.nats = nats;
     if (!single && whole->sum > 0 && logsum == 0)
         set_top(call, row, whole, g, &d);
     /* both halves of the factor as float32; no negative zeros; what counts as
@@ -222,8 +237,10 @@ static void finish_loss_row(struct smx_loss_call *call, size_t row,
 {
     bool ignored = smx_criterion_ignores(&call->criterion, row);
     double lse = whole->max * call->inverse_temperature + logsum;
-    double square = call->criterion.z_loss * lse * lse;
-    call->entropy[row] = ignored ? 0 : entropy_of(call, row, whole, logsum);
+    double weight = smx_loss_row_weight(call, row);
+    double square = weight * call->criterion.z_loss * lse * lse;
+    call->entropy[row] =
+        ignored ? 0 : smx_times(weight, entropy_of(call, row, whole, logsum));
     if (call->square)
         call->square[row] = ignored || whole->sum == 0 ? 0 : square;
     if (d && ignored)
