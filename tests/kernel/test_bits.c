@@ -240,6 +240,68 @@ static uint64_t do_gradient_targets(struct smx_context *context,
         smx_gradient(context, &o->logits, &k, o->g, o->out, NULL, NULL));
 }
 
+/** The loss and its gradient, of rows that are weighed. */
+static uint64_t gradient_of(struct smx_context *context, struct operands *o,
+                            struct smx_criterion k)
+{
+    double loss = 0;
+    struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
+    uint64_t h;
+
+    if (o->elements > 400000) /* what is computed in double-double takes long */
+        return 0;
+    for (size_t r = 0; r < o->rows; r++)
+        put(o->a, o->logits.dtype, r, (double)(r % 5) / 4);
+    k.size = sizeof k;
+    k.row_weights = o->a;
+    h = hash_values(
+        o, o->elements,
+        smx_gradient(context, &o->logits, &k, NULL, o->out, &out, NULL));
+    return hash(h, &loss, sizeof loss);
+}
+
+static uint64_t do_teacher(struct smx_context *context, struct operands *o)
+{
+    return gradient_of(context, o, (struct smx_criterion){.teacher = o->g});
+}
+
+static uint64_t do_teacher_reverse(struct smx_context *context,
+                                   struct operands *o)
+{
+    struct smx_criterion k = {.teacher = o->t,
+                              .divergence = SMX_DIVERGENCE_REVERSE_KL,
+                              .teacher_temperature = 0.5,
+                              .z_loss = 0.0625,
+                              .entropy_weight = 0.25};
+
+    return gradient_of(context, o, k);
+}
+
+static uint64_t do_teacher_jsd(struct smx_context *context, struct operands *o)
+{
+    struct smx_criterion k = {
+        .teacher = o->g, .divergence = SMX_DIVERGENCE_JSD, .beta = 0.25};
+
+    return gradient_of(context, o, k);
+}
+
+static uint64_t do_focal(struct smx_context *context, struct operands *o)
+{
+    struct smx_criterion k = by_labels(o);
+
+    k.focal = 1.5;
+    return gradient_of(context, o, k);
+}
+
+static uint64_t do_entropy_weight(struct smx_context *context,
+                                  struct operands *o)
+{
+    struct smx_criterion k = by_targets(o);
+
+    k.entropy_weight = 0.5;
+    return gradient_of(context, o, k);
+}
+
 static uint64_t do_vjp(struct smx_context *context, struct operands *o)
 {
     return hash_values(o, o->elements,
@@ -276,6 +338,11 @@ static const struct {
     {"gradient", do_gradient},
     {"gradient_none", do_gradient_none},
     {"gradient_targets", do_gradient_targets},
+    {"teacher", do_teacher},
+    {"teacher_reverse", do_teacher_reverse},
+    {"teacher_jsd", do_teacher_jsd},
+    {"focal", do_focal},
+    {"entropy_weight", do_entropy_weight},
     {"vjp", do_vjp},
     {"log_vjp", do_log_vjp},
     {"jacobian", do_jacobian},
