@@ -218,8 +218,66 @@ def summaries(request, t):
             for name in request.get("include", []) if name in make}
 
 
+class Divergence:
+    """From the row of a teacher, q, to one of the student, p: its value, or
+    infinity, and of each class the gradient and its size."""
+
+    def __init__(self, p, q, request):
+        beta = Decimal(request.get("beta", 0.5))
+        kind = request.get("divergence", "forward_kl")
+        if kind == "jsd" and beta in (0, 1):
+            kind = "reverse_kl" if beta else "forward_kl"
+        self.p, self.q, self.beta = p, q, beta
+        getattr(self, kind)()
+
+    def kl(self, a, b):
+        """KL(a || b)"""
+        if any(x is not None and y is None for x, y in zip(a.l, b.l)):
+            return math.inf
+        return self.seen(sum(
+            (w * (x - y) for w, x, y in zip(a.p, a.l, b.l) if w), ZERO))
+
+    def seen(self, value):
+        """The value, or 0 where 60 digits do not tell it from that."""
+        size = sum(w * abs(l) for row in (self.p, self.q)
+                   for w, l in zip(row.p, row.l) if w)
+        return value if abs(value) > size * Decimal("1e-55") else ZERO
+
+    def forward_kl(self):
+        p, q = self.p, self.q
+        self.value = self.kl(q, p)
+        self.slope = [(ZERO if q.dead else a) - b for a, b in zip(p.p, q.p)]
+        self.size = [max(a, b) for a, b in zip(p.p, q.p)]
+
+    def reverse_kl(self):
+        p, q = self.p, self.q
+        self.value, self.slope, self.size = self.kl(p, q), [], []
+        for w, a, b in zip(p.p, p.l, q.l):
+            if not w or b is None:
+                self.slope.append(ZERO)
+                self.size.append(ZERO)
+            elif self.value == math.inf:
+                self.slope.append(-math.inf)
+                self.size.append(ZERO)
+            else:
+                self.slope.append(w * (a - b - self.value))
+                self.size.append(w * (abs(a) + abs(b)))
+
+    def jsd(self):
+        p, q, b = self.p, self.q, self.beta
+        m = [(1 - b) * x + b * y for x, y in zip(p.p, q.p)]
+        log_p = [(x / z).ln() if x else ZERO for x, z in zip(p.p, m)]
+        log_q = [(y / z).ln() if y else ZERO for y, z in zip(q.p, m)]
+        kl = sum((x * l for x, l in zip(p.p, log_p)), ZERO)
+        self.value = self.seen((1 - b) * kl + b * sum(
+            (y * l for y, l in zip(q.p, log_q)), ZERO))
+        self.slope = [(1 - b) * x * (l - kl) for x, l in zip(p.p, log_p)]
+        self.size = [(1 - b) * x * (2 * abs(r) + abs(l)) if x else ZERO
+                     for x, l, r in zip(p.p, log_p, p.l)]
+
+
 class Loss:
-    """Cross-entropy of every row of a request and its reduction."""
+    """Loss of every row of a request and its reduction."""
 
     def __init__(self, request):
         self.t = t = Tensor(request)
@@ -228,41 +286,85 @@ class Loss:
         self.e = Decimal(request.get("label_smoothing", 0))
         self.w = [Decimal(x) for x in request.get("weights", [1] * t.c)]
         n = len(t.rows)
-        if "labels" in request:
+        self.row_weights = [Decimal(x) for x in
+                            flat(request.get("row_weights", [1] * n))]
+        self.eta = Decimal(request.get("entropy_weight", 0))
+        self.focal = Decimal(request.get("focal", 0))
+        self.divergences = [None] * n
+        if "teacher" in request:
+            self.teach(request)
+            hot = [[0] * t.c] * n
+        elif "labels" in request:
             ignore = request.get("ignore_index", -100)
             self.labels = flat(request["labels"])
             self.kept = [y != ignore for y in self.labels]
-            self.divisor = sum((self.w[y] for y, k in
-                                zip(self.labels, self.kept) if k), ZERO)
+            self.divisor = sum((r * self.w[y] for r, y, k in zip(
+                self.row_weights, self.labels, self.kept) if k), ZERO)
             hot = [[int(c == y) for c in range(t.c)] for y in self.labels]
         else:
             targets = flat(request["targets"])
             hot = [[targets[i] for i in at] for at in t.places()]
             self.labels = [row.index(max(row)) for row in hot]
             self.kept = [True] * n
-            self.divisor = Decimal(n)
+            self.divisor = sum(self.row_weights, ZERO)
         self.count = sum(self.kept)
         self.mass = [[w * ((1 - self.e) * Decimal(h) + self.e / t.c)
                       if kept else ZERO for w, h in zip(self.w, row)]
                      for row, kept in zip(hot, self.kept)]
+        self.weight = sum((r for r, k in zip(self.row_weights, self.kept)
+                           if k), ZERO)
         self.main, self.z = self.shares()
-        self.each = [self.row(*x) for x in zip(t.rows, self.mass, self.kept)]
+        self.each = [self.row(*x) for x in
+                     zip(t.rows, self.mass, self.kept, range(n))]
+
+    def teach(self, request):
+        """The divergence of each row."""
+        other = {k: v for k, v in request.items() if k != "softcap"}
+        other["logits"] = request["teacher"]
+        if "teacher_temperature" in request:
+            other["temperature"] = request["teacher_temperature"]
+        teacher = Tensor(other)
+        self.divergences = [Divergence(p, q, request)
+                            for p, q in zip(self.t.rows, teacher.rows)]
+        self.labels = [q.argmax for q in teacher.rows]
+        self.kept = [True] * len(self.labels)
+        self.divisor = sum(self.row_weights, ZERO)
+
+    def focus(self, row, y):
+        """What focal makes of a label's mass, in the loss and the gradient."""
+        if not self.focal or row.dead:
+            return ONE, ONE
+        others = sum((p for c, p in enumerate(row.p) if c != y), ZERO)
+        if not others:
+            return ZERO, ZERO
+        power = (self.focal * others.ln()).exp()
+        more = self.focal * row.p[y] * row.l[y] / others if row.p[y] else ZERO
+        return power, power * (1 - more)
 
     def shares(self):
         if self.reduction != "mean":
             return ONE, ONE
         if not self.divisor:
             return ZERO, ZERO
-        return ONE / self.divisor, ONE / self.count
+        return ONE / self.divisor, ONE / self.weight
 
-    def row(self, row, mass, kept):
-        """(cross-entropy, its size, z-loss, its size, is it infinite)"""
+    def row(self, row, mass, kept, r):
+        """(loss, its size, z-loss less entropy, its size, is it infinite)"""
         terms = [-m * l for m, l in zip(mass, row.l) if m and l is not None]
         lost = any(m and l is None for m, l in zip(mass, row.l))
+        w = self.row_weights[r]
+        if self.divergences[r]:
+            lost = self.divergences[r].value == math.inf
+            terms = [] if lost else [self.divergences[r].value]
+        elif self.focal and kept:
+            focus = self.focus(row, self.labels[r])[0]
+            terms = [x * focus for x in terms]
         z = zs = ZERO
         if kept and not row.dead:
-            z, zs = self.lam * row.lse ** 2, self.lam * row.size ** 2
-        return sum(terms, ZERO), sum(map(abs, terms), ZERO), z, zs, lost
+            h = self.eta * row.entropy()
+            z, zs = self.lam * row.lse ** 2 - h, self.lam * row.size ** 2 + h
+        return (w * sum(terms, ZERO), w * sum(map(abs, terms), ZERO), w * z,
+                w * zs, lost and w > 0)
 
     def value(self):
         rows = [(math.inf if lost else s * self.main + z * self.z,
@@ -289,19 +391,38 @@ class Loss:
     def gradient(self, upstream):
         each = isinstance(upstream, list)
         g = flat(upstream) if each else itertools.repeat(upstream)
-        rows = [[self.slope(r, mass, c, kept, Decimal(u)) for c in range(r.n)]
-                for r, mass, kept, u in
-                zip(self.t.rows, self.mass, self.kept, g)]
+        rows = [self.slopes(r, mass, kept, Decimal(u) * w, i)
+                for i, (r, mass, kept, u, w) in enumerate(
+                    zip(self.t.rows, self.mass, self.kept, g,
+                        self.row_weights))]
         return self.t.spread(rows)
 
-    def slope(self, row, mass, c, kept, u):
+    def slopes(self, row, mass, kept, u, i):
+        """Of each class of row i its element and the size of that."""
+        focus = self.focus(row, self.labels[i])[1] if self.focal and kept else 1
+        h = row.entropy()
+        return [self.slope(row, mass, c, kept, u, i, focus, h)
+                for c in range(row.n)]
+
+    def slope(self, row, mass, c, kept, u, i, focus, h):
         p, total = row.p[c], sum(mass)
-        size = sum(map(abs, mass)) * p + abs(mass[c])
+        size = (sum(map(abs, mass)) * p + abs(mass[c])) * focus
+        main = (total * p - mass[c]) * focus
+        if self.divergences[i]:
+            main = self.divergences[i].slope[c]
+            size = self.divergences[i].size[c]
+        factor = row.slope[c] * u
+        if not factor or not self.main:
+            return exact(ZERO)
+        if main == -math.inf:
+            return -math.inf if factor > 0 else math.inf, ZERO
         z = 2 * self.lam * p * self.z if kept else ZERO
+        e = self.eta * p * self.z if kept else ZERO
         lse = ZERO if row.dead else row.lse
-        value = (total * p - mass[c]) * self.main + z * lse
-        scale = size * self.main + z * row.size
-        return value * row.slope[c] * u, abs(scale * row.slope[c] * u)
+        log = row.l[c] if p else ZERO
+        value = main * self.main + z * lse + e * (log + h)
+        scale = size * self.main + z * row.size + e * (abs(log) + h)
+        return value * factor, abs(scale * factor)
 
 
 def beside(request, x):
@@ -455,6 +576,24 @@ class Drawing:
                                  "top_k" not in request):
             request["statistics_only"] = self.often(.3)
 
+    def teacher(self, request):
+        """Another model's logits, or nearly those of the student."""
+        r, z = self.r, flat(request["logits"])
+        near = r.choice([0, 1e-9, 1e-4]) if self.often(.5) else None
+        if near is None:
+            values, _ = self.logits(self.dtype, len(z))
+        else:
+            values = [self.number(self.dtype, x + r.gauss(0, near))
+                      for x in z]
+        request["teacher"] = nest(values, self.shape)
+        if self.often(.7):
+            request["divergence"] = r.choice(
+                ["forward_kl", "reverse_kl", "jsd"])
+        if request.get("divergence") == "jsd" and self.often(.7):
+            request["beta"] = r.choice([0, 0.1, 0.5, 0.9, 1])
+        if self.often(.3):
+            request["teacher_temperature"] = r.choice([1e-3, 0.5, 3, 1e3])
+
     def target(self):
         if self.often(.3):
             return 0
@@ -464,7 +603,9 @@ class Drawing:
     def loss(self, request, path):
         r = self.r
         n = math.prod(self.rows_shape)
-        if self.often(.5):
+        if self.often(.3):
+            self.teacher(request)
+        elif self.often(.5):
             ignore = r.choice([-100, -100, 0, 2, -7])
             if ignore != -100:
                 request["ignore_index"] = ignore
@@ -474,13 +615,21 @@ class Drawing:
         else:
             request["targets"] = nest(
                 [self.target() for _ in range(n * self.c)], self.shape)
-        if self.often(.5):
+        if "teacher" not in request and self.often(.5):
             request["weights"] = [
                 0 if self.often(.2) else
                 self.number(self.dtype, r.uniform(0, 3))
                 for _ in range(self.c)]
-        if self.often(.3):
+        if "teacher" not in request and self.often(.3):
             request["label_smoothing"] = r.random()
+        elif "labels" in request and self.often(.4):
+            request["focal"] = r.choice([0.3, 1, 2, 3.5])
+        if self.often(.3):
+            request["entropy_weight"] = r.random()
+        if self.often(.3):
+            request["row_weights"] = nest(
+                [0 if self.often(.2) else self.number(self.dtype, r.random())
+                 for _ in range(n)], self.rows_shape)
         if self.often(.3):
             request["z_loss"] = r.random()
         if self.often(.7):
