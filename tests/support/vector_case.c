@@ -16,7 +16,7 @@ struct operands {
     const char *path;
     struct smx_logits logits;
     struct smx_criterion criterion;
-    void *data, *targets, *weights, *upstream;
+    void *data, *targets, *weights, *teacher, *row_weights, *upstream;
     int64_t *labels, *chosen;
     uint8_t *mask;
     size_t elements, rows, top_k, chosen_count;
@@ -136,11 +136,21 @@ static void load_criterion(struct operands *o)
         .size = sizeof(struct smx_criterion),
         .labels = o->labels = integers(o, "labels"),
         .targets = o->targets = floats(o, "targets"),
+        .teacher = o->teacher = floats(o, "teacher"),
         .weights = o->weights = floats(o, "weights"),
+        .row_weights = o->row_weights = floats(o, "row_weights"),
         .ignore = true,
         .ignore_index = (int64_t)number(o, "ignore_index", -100),
         .label_smoothing = number(o, "label_smoothing", 0),
         .z_loss = number(o, "z_loss", 0),
+        .entropy_weight = number(o, "entropy_weight", 0),
+        .focal = number(o, "focal", 0),
+        .divergence = says(o, "divergence", "jsd") ? SMX_DIVERGENCE_JSD
+                      : says(o, "divergence", "reverse_kl")
+                          ? SMX_DIVERGENCE_REVERSE_KL
+                          : SMX_DIVERGENCE_FORWARD_KL,
+        .beta = number(o, "beta", says(o, "divergence", "jsd") ? 0.5 : 0),
+        .teacher_temperature = number(o, "teacher_temperature", 0),
         .reduction = says(o, "reduction", "sum")    ? SMX_REDUCTION_SUM
                      : says(o, "reduction", "none") ? SMX_REDUCTION_NONE
                                                     : SMX_REDUCTION_MEAN,
@@ -173,6 +183,8 @@ static void unload(struct operands *o)
     free(o->data);
     free(o->targets);
     free(o->weights);
+    free(o->teacher);
+    free(o->row_weights);
     free(o->upstream);
     free(o->labels);
     free(o->chosen);
@@ -188,7 +200,7 @@ static enum kind kind_of(const struct operands *o)
         return KIND_SOFTMAX;
     if (strcmp(o->path, "/loss") == 0)
         return KIND_LOSS;
-    if (o->criterion.labels || o->criterion.targets)
+    if (o->criterion.labels || o->criterion.targets || o->criterion.teacher)
         return KIND_GRADIENT;
     return o->upstream ? KIND_VJP : KIND_JACOBIAN;
 }

@@ -390,6 +390,77 @@ def answer_jacobian(request):
     return {"jacobian": jac.tolist()}, {"jacobian": size}
 
 
+# ---- teachers, row weights, focal, entropy --------------------------------
+
+def teacher_terms(request, r):
+    """Terms of each row's divergence; torch's own functions must agree."""
+    other = {k: v for k, v in request.items() if k != "softcap"}
+    other["logits"] = request["teacher"]
+    other["temperature"] = request.get("teacher_temperature", r.t)
+    teacher = Rows(other)
+    q, log_q = teacher.p.detach(), teacher.logp.detach()
+    kind, beta = request.get("divergence", "forward_kl"), \
+        request.get("beta", 0.5)
+    if kind == "jsd" and beta in (0, 1):
+        kind = "reverse_kl" if beta else "forward_kl"
+    inside = ~r.mask
+    if kind == "forward_kl":
+        terms = q * (log_q - r.logp)
+        other = F.kl_div(r.logp, log_q, reduction="none", log_target=True)
+    elif kind == "reverse_kl":
+        terms = r.p * (r.logp - log_q)
+        other = F.kl_div(log_q, r.logp, reduction="none", log_target=True)
+    else:    # as TRL's GKDTrainer.generalized_jsd_loss has it
+        log_m = torch.logaddexp(r.logp + math.log1p(-beta),
+                                log_q + math.log(beta))
+        terms = beta * q * (log_q - log_m) + \
+            (1 - beta) * r.p * (r.logp - log_m)
+        other = beta * F.kl_div(log_m, log_q, reduction="none",
+                                log_target=True) + \
+            (1 - beta) * F.kl_div(log_m, r.logp, reduction="none",
+                                  log_target=True)
+    check((terms * inside).sum(-1), (other * inside).sum(-1), kind)
+    size = (q + r.p.detach()) * (log_q.abs() + r.logp.detach().abs())
+    return (terms * inside).sum(-1), (size * inside).sum(-1)
+
+
+def answer_weighted(request, of):
+    """Loss, and its gradient by autograd, of what cross_entropy has not."""
+    r = Rows(request)
+    rows = r.logp.shape[:-1]
+    w = torch.tensor(request.get("row_weights", 1.0)).double().expand(rows)
+    if "teacher" in request:
+        main, size = teacher_terms(request, r)
+        divisor = w.sum()
+    else:
+        y = torch.tensor(request["labels"])
+        hot = F.one_hot(y, r.classes).bool()
+        others = (r.p * ~hot).sum(-1)
+        nats = -(r.logp * hot).sum(-1)
+        c = torch.tensor(request.get("weights", [1.0] * r.classes)).double()
+        main = c[y] * nats * others ** request.get("focal", 0.0)
+        size = (c[y] * (nats + 1)).detach()
+        divisor = (w * c[y]).sum()
+    entropy = -(r.p * r.logp).sum(-1)
+    eta, lam = request.get("entropy_weight", 0.0), request.get("z_loss", 0.0)
+    extra = lam * r.lse ** 2 - eta * entropy
+    size = size + (eta * entropy.detach() + lam * r.lse_scale ** 2)
+    a, b = (1 / divisor, 1 / w.sum()) \
+        if request.get("reduction", "mean") == "mean" else (1.0, 1.0)
+    each = w * (main * a + extra * b)
+    size = w * size * max(float(a), float(b))
+    none = request.get("reduction") == "none"
+    loss = each if none else each.sum()
+    want = {"loss": loss.detach().tolist(), "divisor": divisor.item(),
+            "rows": main.numel()}
+    scale = {"loss": (size.max() if none else size.sum()).item()}
+    if of == "gradient":
+        each.sum().backward()
+        want = {"gradient": r.z.grad.tolist(), **want}
+        scale["gradient"] = 4 * size.max().item() / min(r.t, 1)
+    return want, scale
+
+
 # ---- the cases -----------------------------------------------------------
 
 def options(request, shape, axis, masks=True):
@@ -535,6 +606,36 @@ def case_jacobian():
     return "/gradient", request, answer_jacobian(request)
 
 
+def case_weighted(of):
+    """No class is left out but by a mask: elsewhere autograd has NaN."""
+    shape, axis, request = draw(["normal", "normal", "wide", "ties"])
+    c, rows = shape[axis], rows_of(shape, axis)
+    options(request, shape, axis, masks=False)
+    if c > 1 and rng.random() < 0.6:    # of one class log m has noise
+        request["teacher"] = nested(shape, lambda: logit("normal"))
+        kind = rng.choice(["forward_kl", "reverse_kl", "jsd", "jsd"])
+        request["divergence"] = kind
+        if kind == "jsd":
+            request["beta"] = rng.choice([0, 0.125, 0.5, 0.75, 1])
+        if rng.random() < 0.3:
+            request["teacher_temperature"] = rng.choice([0.001, 0.5, 2, 1000])
+    else:
+        request["labels"] = nested(rows, lambda: rng.randrange(c))
+        if rng.random() < 0.3:
+            request["weights"] = [rng.randrange(1, 17) / 8 for _ in range(c)]
+        if c > 1 and rng.random() < 0.7:
+            request["focal"] = rng.choice([0.25, 0.5, 1, 2, 5])
+    if rng.random() < 0.5:
+        request["row_weights"] = nested(rows, lambda: rng.randrange(1, 9) / 4)
+    if rng.random() < 0.4:
+        request["entropy_weight"] = rng.choice([0.01, 0.5])
+    if rng.random() < 0.2:
+        request["z_loss"] = rng.choice([0.0001, 0.01])
+    if rng.random() < 0.7:
+        request["reduction"] = rng.choice(["mean", "sum", "none"])
+    return "/" + of, request, answer_weighted(request, of)
+
+
 def by_hand():
     """The published vectors, and rows that a random draw would miss."""
     z, y, w = [[.25, .375, .5], [.5, .25, .375]], [2, 1], [2.0, 4.0, 6.0]
@@ -621,7 +722,9 @@ def main():
     cases = [(p, r, answer(p, r)) for p, r in by_hand()]
     for count, make in ((170, case_softmax), (170, case_loss),
                         (150, lambda: case_loss("gradient")),
-                        (60, case_vjp), (40, case_jacobian)):
+                        (60, case_vjp), (40, case_jacobian),
+                        (80, lambda: case_weighted("loss")),
+                        (120, lambda: case_weighted("gradient"))):
         cases += [make() for _ in range(count)]
     rng.seed(20251129)  # what was drawn before stays as it was
     for count, make in ((80, case_chosen), (80, case_beside)):
