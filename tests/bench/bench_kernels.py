@@ -23,6 +23,9 @@ import kernels_svg
 SHAPES = [(1, 1000), (64, 1000), (65536, 10), (4096, 1000), (128, 8192),
           (32, 128256), (128, 128256), (1, 16777216)]
 OPS = ["softmax", "loss", "gradient"]
+# Forward KL from a teacher with its gradient; asked for by name.
+DISTILL = "distill"
+DISTILL_SHAPES = [(4096, 1000), (32, 128256)]
 DTYPES = ["float32", "float64"]
 THREADS = [1, 2]
 COLUMNS = ["base", "onednn", "pytorch", "pytorch-base", "memcpy",
@@ -86,6 +89,7 @@ def measure(peers, op, dtype, shape, threads):
     case = f"case {op} {dtype} {shape[0]} {shape[1]} {threads}"
     able = [p for p in peers
             if (p.name != "read-and-sum" or op == "loss")
+            and (op != DISTILL or p.name not in ("onednn", "memcpy"))
             and p.ask(case) == "ready"]
     took = {p.name: [] for p in able}
     for _ in range(ROUNDS):
@@ -134,7 +138,7 @@ def main():
     rows = []
     for op in ops:
         for dtype in DTYPES:
-            for shape in SHAPES:
+            for shape in DISTILL_SHAPES if op == DISTILL else SHAPES:
                 for threads in THREADS:
                     ns = measure(peers, op, dtype, shape, threads)
                     show(op, dtype, shape, threads, ns)

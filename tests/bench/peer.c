@@ -50,38 +50,48 @@ static void case_free(struct peer_case *c)
 {
     free(c->logits);
     free(c->out);
+    free(c->teacher);
     free(c->labels);
     *c = (struct peer_case){0};
+}
+
+static void fill(const struct peer_case *c, uint64_t *state, void *numbers)
+{
+    for (size_t i = 0; i < c->rows * c->classes; i++)
+        if (c->wide)
+            ((double *)numbers)[i] = 2 * normal(state);
+        else
+            ((float *)numbers)[i] = (float)(2 * normal(state));
 }
 
 static void case_fill(struct peer_case *c)
 {
     uint64_t state = 1;
 
-    for (size_t i = 0; i < c->rows * c->classes; i++)
-        if (c->wide)
-            ((double *)c->logits)[i] = 2 * normal(&state);
-        else
-            ((float *)c->logits)[i] = (float)(2 * normal(&state));
+    fill(c, &state, c->logits);
+    if (c->teacher)
+        fill(c, &state, c->teacher);
     for (size_t r = 0; r < c->rows; r++)
         c->labels[r] = (int64_t)(unit(&state) * (double)c->classes);
 }
 
 static bool case_read(struct peer_case *c, const char *line)
 {
-    static const char *const ops[] = {"softmax", "loss", "gradient"};
+    static const char *const ops[] = {"softmax", "loss", "gradient", "distill"};
     char op[16], dtype[16];
 
     if (sscanf(line, "case %15s %15s %zu %zu %zu", op, dtype, &c->rows,
                &c->classes, &c->threads) != 5)
         return false;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (strcmp(op, ops[i]) == 0)
             c->op = (enum peer_op)i;
     c->wide = strcmp(dtype, "float64") == 0;
     c->bytes = c->rows * c->classes * (c->wide ? 8 : 4);
     c->logits = room(c->bytes);
     c->out = room(c->bytes);
+    if (c->op == PEER_DISTILL)
+        c->teacher = room(c->bytes);
     c->labels = room(c->rows * sizeof *c->labels);
     case_fill(c);
     return true;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum peer_op { PEER_SOFTMAX, PEER_LOSS, PEER_GRADIENT };
+enum peer_op { PEER_SOFTMAX, PEER_LOSS, PEER_GRADIENT, PEER_DISTILL };
 
 struct peer_case {
     enum peer_op op;
@@ -21,6 +21,7 @@ struct peer_case {
     size_t bytes;    /* of the logits */
     void *logits;    /* N(0, 2), 64-byte aligned */
     void *out;       /* of the same size */
+    void *teacher;   /* likewise N(0, 2), for PEER_DISTILL */
     int64_t *labels; /* one a row */
 };
 

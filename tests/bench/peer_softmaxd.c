@@ -34,7 +34,8 @@ static enum smx_status compute(struct peer_case *c)
                                 .classes = c->classes,
                                 .inner = 1};
     struct smx_criterion criterion = {.size = sizeof criterion,
-                                      .labels = c->labels,
+                                      .labels = c->teacher ? NULL : c->labels,
+                                      .teacher = c->teacher,
                                       .ignore = true,
                                       .ignore_index = -100};
     struct smx_softmax_out softmax = {.size = sizeof softmax, .values = c->out};
