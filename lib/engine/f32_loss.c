@@ -374,7 +374,8 @@ static enum smx_status run_f32_loss(struct smx_context *context,
                                     struct smx_loss_call *call)
 {
     bool labels = call->mass.kind == SMX_MASS_NONE;
-    bool narrow = call->classes <= SMX_NARROW;
+    bool narrow = call->classes <= SMX_NARROW && !call->asked->row_weights &&
+                  call->asked->focal == 0;
     size_t width = smx_blocks(call->classes);
     call->per_block = SMX_BLOCK_ROWS;
     call->narrow = narrow && labels && call->split.possible;

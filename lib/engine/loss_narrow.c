@@ -11,9 +11,7 @@
 #include "api/criterion.h"
 #include "narrow.h"
 #include "kernels.h"
-#include "focal.h"
 #include "loss_call.h"
-#include "sums.h"
 
 struct rows {
     size_t first, n;
@@ -22,7 +20,6 @@ struct rows {
     double own[SMX_NARROW_ROWS];   /* the label's exponential */
     double mass[SMX_NARROW_ROWS];  /* its v (criterion.h); 0: ignored */
     double rest[SMX_NARROW_ROWS];
-    double focus[SMX_NARROW_ROWS];  /* focal factor of the loss */
     double factor[SMX_NARROW_ROWS]; /* exponential to gradient */
     struct smx_narrow narrow;       /* of out-of-range rows nonsense */
 };
@@ -71,16 +68,6 @@ static void take_out_labels(const struct smx_loss_call *call, struct rows *rows)
     }
 }
 
-/* The loss's focal factor goes to its place, the gradient's is returned. */
-static double focus_row(const struct smx_loss_call *call, struct rows *rows,
-                        size_t r)
-{
-    double nats = smx_log1p_fast(rows->rest[r]);
-    struct smx_focal focal = smx_focal_of(nats, call->criterion.focal);
-    rows->focus[r] = focal.loss;
-    return focal.gradient;
-}
-
 static void finish_split_sums(const struct smx_loss_call *call,
                               struct rows *rows)
 {
@@ -89,8 +76,6 @@ static void finish_split_sums(const struct smx_loss_call *call,
         double a = call->factor * rows->mass[r];
         double g = smx_loss_upstream(call, rows->first + r);
         rows->rest[r] = rows->narrow.sums[r] / rows->own[r];
-        if (call->criterion.focal != 0)
-            a *= focus_row(call, rows, r);
         rows->factor[r] = a * (g * call->inverse_temperature) / sum;
         rows->in_range[r] &= smx_sum_in_range(sum, call->classes) &&
                              (rows->rest[r] >= LEAST || rows->mass[r] == 0);
@@ -150,15 +135,6 @@ static void store_split_grads(const struct smx_loss_call *call,
 
 /* ---- all of them ------------------------------------------------------- */
 
-static double narrow_loss(const struct smx_loss_call *call,
-                          const struct rows *rows, size_t r)
-{
-    double loss = rows->mass[r] * rows->rest[r];
-    if (call->criterion.focal != 0)
-        loss *= rows->focus[r];
-    return loss * smx_loss_row_weight(call, rows->first + r);
-}
-
 static void loss_in_range(struct smx_loss_call *call, struct rows *rows)
 {
     const struct smx_loss_kernels *kernels = call->kernels->loss;
@@ -169,7 +145,7 @@ static void loss_in_range(struct smx_loss_call *call, struct rows *rows)
     finish_split_sums(call, rows);
     kernels->log1p(rows->rest, rows->n);
     for (size_t r = 0; r < rows->n; r++)
-        call->entropy[rows->first + r] = narrow_loss(call, rows, r);
+        call->entropy[rows->first + r] = rows->mass[r] * rows->rest[r];
     if (call->gradient)
         store_split_grads(call, rows);
 }

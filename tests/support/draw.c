@@ -129,8 +129,9 @@ static void draw_teacher(struct draw *d, struct random *random)
 
     k->teacher = d->teacher = room(d->elements);
     if (nearness > 1)
-        draw_logits(random, d->kind, dtype, d->rows, d->logits.classes,
-                    d->teacher);
+        /* a divergence of 1e38 would show slopes of a softcap below 2^-1148 */
+        draw_logits(random, d->logits.softcap ? DRAW_NORMAL : d->kind, dtype,
+                    d->rows, d->logits.classes, d->teacher);
     for (size_t i = 0; nearness < 2 && i < d->elements; i++) {
         double x = dtype == SMX_FLOAT32 ? (double)f[i] : z[i];
 
