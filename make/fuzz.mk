@@ -2,6 +2,8 @@
 # Fuzz targets: with libFuzzer for a while, or their corpora once in make check.
 FUZZ_TARGETS := reader number request infer
 FUZZ_SECONDS ?= 60
+FUZZING_ENGINE ?= -fsanitize=fuzzer
+FUZZERS := $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)
 REPLAY := $(FUZZ_TARGETS:%=$(O)/tests/fuzz/replay_%)
 CHECK_NEEDS += $(REPLAY)
 CHECK_SCRIPTS += tests/fuzz/check_corpora.sh
@@ -9,22 +11,19 @@ CHECK_SCRIPTS += tests/fuzz/check_corpora.sh
 $(O)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
 
-$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
-	$(CC) -fsanitize=fuzzer $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/mutate.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
+	$(CC) $(FUZZING_ENGINE) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
 
-.PHONY: fuzz fuzz-run
+.PHONY: fuzz fuzz-run fuzzers
 ## fuzz: each fuzz target for FUZZ_SECONDS (60) with clang's libFuzzer
 fuzz:
 	@command -v clang >/dev/null || { echo "skipped: no clang"; exit 0; }; \
 	$(MAKE) --no-print-directory CC=clang SAN=fuzz fuzz-run
-fuzz-run: $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)
-	for target in $(FUZZ_TARGETS); do \
-	    mkdir -p $(B)/corpus/$$target && \
-	    $(O)/tests/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) \
-	        -max_len=4096 -timeout=10 -print_final_stats=1 \
-	        -artifact_prefix=$(B)/corpus/crash-$$target- \
-	        $(B)/corpus/$$target tests/fuzz/corpus/$$target || exit 1; \
-	done
+fuzzers: $(FUZZERS) $(O)/openapi.json
+fuzz-run: fuzzers
+	tests/fuzz/dictionary.py $(O)/openapi.json >$(B)/fuzz.dict
+	tests/fuzz/run.sh $(O)/tests/fuzz $(B)/corpus $(B)/fuzz.dict \
+	    $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 .PHONY: fuzz-merge
 ## fuzz-merge: keep in tests/fuzz/corpus what adds coverage of what make fuzz found
