@@ -21,6 +21,7 @@ INCLUDED = {"softmax": ("logsumexp", "entropy", "argmax", "rank"),
             "loss": ("logsumexp", "argmax", "accuracy", "entropy", "rank",
                      "log_probabilities")}
 REDUCTIONS = ("mean", "sum", "none")
+DIVERGENCES = ("forward_kl", "reverse_kl", "jsd")
 ISAS = ("best", "base", "avx2", "avx512", "neon")
 NO_MEMORY = 5  # SMX_ENOMEM
 
@@ -42,8 +43,12 @@ Logits = _struct(
     ("mask", c_void_p), ("mask_per_class", c_bool))
 Criterion = _struct(
     "Criterion", ("labels", c_void_p), ("targets", c_void_p),
-    ("weights", c_void_p), ("ignore", c_bool), ("ignore_index", c_int64),
-    ("label_smoothing", c_double), ("z_loss", c_double), ("reduction", c_int))
+    ("teacher", c_void_p), ("weights", c_void_p), ("row_weights", c_void_p),
+    ("ignore", c_bool), ("ignore_index", c_int64),
+    ("label_smoothing", c_double), ("z_loss", c_double),
+    ("entropy_weight", c_double), ("focal", c_double), ("divergence", c_int),
+    ("beta", c_double), ("teacher_temperature", c_double),
+    ("reduction", c_int))
 Chosen = _struct(
     "Chosen", ("log", c_bool), ("top_k", c_size_t), ("chosen", c_void_p),
     ("chosen_count", c_size_t), ("chosen_each_row", c_bool))
@@ -196,20 +201,32 @@ class _Call:
             mask_per_class=mask is not None and mask.shape != shape)
 
     def criterion_struct(self) -> Any:
-        options = self.options
-        if ("labels" in options) == ("targets" in options):
-            raise SoftmaxdError("labels: got "
-                                f"{'targets too' if 'labels' in options else 'neither it nor targets'}"
-                                ", must be exactly one of the two")
+        options, positive = self.options, lambda x: x >= 0
+        given = [name for name in ("labels", "targets", "teacher")
+                 if name in options]
+        if len(given) != 1:
+            raise SoftmaxdError(f"labels: got {' and '.join(given) or 'none'}, "
+                                "must be one of labels, targets and teacher")
         return Criterion(
             labels=_address(self.shaped("labels", self.row_shape)),
             targets=_address(self.shaped("targets", self.logits.shape)),
+            teacher=_address(self.shaped("teacher", self.logits.shape)),
             weights=_address(self.shaped("weights", (self.classes,))),
+            row_weights=_address(self.shaped("row_weights", self.row_shape)),
             ignore=True, ignore_index=options.get("ignore_index", -100),
             label_smoothing=self.number("label_smoothing", "a number in [0, 1]",
                                         lambda x: 0 <= x <= 1),
-            z_loss=self.number("z_loss", "a number, 0 or above",
-                               lambda x: x >= 0),
+            z_loss=self.number("z_loss", "a number, 0 or above", positive),
+            entropy_weight=self.number("entropy_weight",
+                                       "a number, 0 or above", positive),
+            focal=self.number("focal", "a number, 0 or above", positive),
+            divergence=self.choice("divergence", *DIVERGENCES),
+            beta=self.number("beta", "a number in [0, 1]",
+                             lambda x: 0 <= x <= 1)
+            if options.get("beta") is not None else
+            0.5 * (options.get("divergence") == "jsd"),
+            teacher_temperature=self.number(
+                "teacher_temperature", "a number above 0", lambda x: x > 0),
             reduction=self.choice("reduction", *REDUCTIONS))
 
     # ---- results

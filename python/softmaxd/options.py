@@ -49,8 +49,14 @@ class SoftmaxOptions(CommonOptions, total=False):
 
 
 class LossOptions(CommonOptions, total=False):
-    """labels           integers, one per row; exactly one of it and targets
+    """labels           integers, one per row; exactly one of it, targets, teacher
     targets          class probabilities, shape of the logits
+    teacher          logits of another model, shape of the logits
+    divergence       from it: "forward_kl", "reverse_kl" or "jsd", then beta
+    teacher_temperature   > 0 (that of the logits)
+    row_weights      >= 0, one per row
+    entropy_weight   >= 0; times the entropy, subtracted (0)
+    focal            >= 0; exponent of 1 - p_y (0)
     weights          [classes]
     ignore_index     label of rows to leave out (-100)
     label_smoothing  in [0, 1] (0)
@@ -59,6 +65,13 @@ class LossOptions(CommonOptions, total=False):
     """
     labels: Optional[Array]
     targets: Optional[Array]
+    teacher: Optional[Array]
+    divergence: Optional[str]
+    beta: Optional[float]
+    teacher_temperature: Optional[float]
+    row_weights: Optional[Array]
+    entropy_weight: Optional[float]
+    focal: Optional[float]
     weights: Optional[Array]
     ignore_index: Optional[int]
     label_smoothing: Optional[float]
