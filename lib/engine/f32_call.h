@@ -24,9 +24,10 @@ struct smx_f32_call {
     const float *logits;
     float *values;
     size_t rows, classes;
-    size_t chunks; /* a row */
-    size_t unit;   /* rows that no slice divides */
-    size_t slices; /* of units, or with long rows of chunks */
+    size_t chunks;     /* a row */
+    size_t unit;       /* rows that no slice divides */
+    size_t slices;     /* of units, or with long rows of chunks */
+    size_t row_slices; /* then: of rows */
     bool log;
     double inverse_temperature;
     double scale; /* nats to sixteenths of a binade, 1/T included */

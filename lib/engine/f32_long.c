@@ -157,9 +157,8 @@ static bool merge_split_rows(struct smx_f32_call *call)
     return others;
 }
 
-static void merge_row(void *argument, size_t r)
+static void merge_row(struct smx_f32_call *call, size_t r)
 {
-    struct smx_f32_call *call = argument;
     const struct smx_sum *sums = call->sums + r * call->chunks;
     struct smx_f32_row *row = &call->row[r];
     bool in_range = row->total != 0;
@@ -173,6 +172,15 @@ static void merge_row(void *argument, size_t r)
     }
     if (call->log && row->whole.sum > 0)
         row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
+}
+
+static void merge_rows(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    size_t r = smx_pool_first(call->rows, call->row_slices, slice);
+    size_t end = smx_pool_first(call->rows, call->row_slices, slice + 1);
+    for (; r < end; r++)
+        merge_row(call, r);
 }
 
 /* ---- all classes ----------------------------------------------------------
@@ -265,14 +273,18 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
             out[i] = f64_probability(call, r, (size_t)chosen[i], x[i]);
 }
 
-static void store_chosen(void *argument, size_t r)
+static void store_chosen_rows(void *argument, size_t slice)
 {
     const struct smx_f32_call *call = argument;
-    for (size_t i = 0; i < call->k; i += GATHERED) {
-        size_t left = call->k - i, at = r * call->k + i;
-        store_gathered(call, r, call->chosen + at,
-                       left < GATHERED ? left : GATHERED, call->values + at);
-    }
+    size_t r = smx_pool_first(call->rows, call->row_slices, slice);
+    size_t end = smx_pool_first(call->rows, call->row_slices, slice + 1);
+    for (; r < end; r++)
+        for (size_t i = 0; i < call->k; i += GATHERED) {
+            size_t left = call->k - i, at = r * call->k + i;
+            store_gathered(call, r, call->chosen + at,
+                           left < GATHERED ? left : GATHERED,
+                           call->values + at);
+        }
 }
 
 /* ---- all of it ------------------------------------------------------------
@@ -305,10 +317,12 @@ void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
         return;
     if (others)
         smx_pool_for(context->pool, call->slices, sum_f64_chunks, call);
+    call->row_slices = smx_pool_slices(context->pool, call->rows,
+                                       SMX_SMALL / call->classes + 1);
     if (others || call->log)
-        smx_pool_for(context->pool, call->rows, merge_row, call);
+        smx_pool_for(context->pool, call->row_slices, merge_rows, call);
     if (call->k)
-        smx_pool_for(context->pool, call->rows, store_chosen, call);
+        smx_pool_for(context->pool, call->row_slices, store_chosen_rows, call);
     else
         smx_pool_for_reverse(context->pool, call->slices, store_softmax_chunks,
                              call);
