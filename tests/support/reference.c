@@ -95,7 +95,7 @@ static long double rank_of(const struct row *row, size_t class)
     long double own = row->logit[class], rank = 0;
 
     for (size_t c = 0; c < row->classes; c++)
-        rank += row->logit[c] > own || (row->logit[c] == own && c < class);
+        rank += row->logit[c] > own || (c < class && row->logit[c] == own);
     return rank;
 }
 
