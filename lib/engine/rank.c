@@ -6,6 +6,7 @@
  * each takes longer than to sort the row, it is sorted. */
 #include "rank.h"
 
+#include "narrow.h"
 #include "rows.h"
 #include "summary_kernels.h"
 #include "top.h"
@@ -65,7 +66,7 @@ static void count_all(struct smx_context *context, struct rank_call *call)
 {
     size_t classes = call->rows->classes, count = call->rows->outer * call->k;
     size_t length = classes < SMX_CHUNK ? classes : SMX_CHUNK;
-    size_t most = SMX_SMALL / (length * call->k);
+    size_t most = SMX_SMALL / length / call->k;
     for (size_t i = 0; i < count; i++)
         call->ranks[i] = call->chosen[i] < 0 ? -1 : 0;
     call->slices = smx_pool_slices(
@@ -90,10 +91,17 @@ static void sort_rows(struct smx_context *context, const struct rank_call *call,
     }
 }
 
+/* Of few classes a count is short, and their order is not sure to name each
+ * once in a row that another process writes to. */
+static bool is_sorted(size_t classes, size_t k)
+{
+    return k > MANY && classes > SMX_NARROW;
+}
+
 /* The order of a row, and a row of places. */
 size_t smx_rank_bytes(size_t classes, size_t k)
 {
-    return k > MANY ? 2 * classes * sizeof(int64_t) : 0;
+    return is_sorted(classes, k) ? 2 * classes * sizeof(int64_t) : 0;
 }
 
 void smx_rank_find(struct smx_context *context, const struct smx_logits *rows,
@@ -106,7 +114,7 @@ void smx_rank_find(struct smx_context *context, const struct smx_logits *rows,
                              .chunks = (rows->classes - 1) / SMX_CHUNK + 1,
                              .chosen = chosen,
                              .ranks = ranks};
-    if (k > MANY)
+    if (is_sorted(rows->classes, k))
         sort_rows(context, &call, workspace);
     else
         count_all(context, &call);
