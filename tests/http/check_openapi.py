@@ -7,6 +7,7 @@ where it is JSON, fit its schema; each example of a request must fit its schema
 and be answered as the example of the same name says; each example of an error
 must be what the daemon says somewhere.
 """
+import contextlib
 import json
 from multiprocessing import shared_memory
 import os
@@ -29,6 +30,14 @@ OBJECT, SHARED = "logits_of_somebody", "/v2/systemsharedmemory"
 METHODS = ("get", "post", "put", "delete")
 
 
+def shared_object():
+    """That of the examples; another run of this may have made it."""
+    try:
+        return shared_memory.SharedMemory(OBJECT, True, 4096)
+    except FileExistsError:
+        return shared_memory.SharedMemory(OBJECT)
+
+
 class Daemons:
     """One daemon for each way to refuse."""
 
@@ -46,7 +55,7 @@ class Daemons:
             "leaving": Daemon("--drain-delay", "20"),
             "shared": Daemon("--shared-memory"),
         }
-        self.object = shared_memory.SharedMemory(OBJECT, True, 4096)
+        self.object = shared_object()
         self.held = occupy(self.busy)
         return self
 
@@ -59,7 +68,8 @@ class Daemons:
                 daemon.__exit__()
         os.unlink(self.tokens)
         self.object.close()
-        self.object.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self.object.unlink()
 
     def __getattr__(self, name):
         return self.all[name]
