@@ -55,13 +55,15 @@
  *              logits, whichever is more, but room for a row of logits with a
  *              mask or gaps, and for 32 rows, or all, of each operand whose
  *              class axis is not the last; 28 bytes for each class of a row
- * that is chosen or in a top-k, 16 for each class of a row of which more than
- * 4096 ranks are asked; and 16 bytes a row of a loss. Stack        128 KiB is
- * enough for any call. Errors       Outputs are untouched unless SMX_OK is
- * returned; then struct smx_where tells the argument that is wrong. The library
- * never prints, exits, aborts or reads the environment. Fork         A context
- * does not live on in a child of fork(), which has none of its threads: create
- * one there.
+ *              that is chosen or in a top-k, 16 for each class of a row of
+ *              which more than 4096 ranks are asked; and 16 bytes a row of a
+ *              loss.
+ * Stack        128 KiB is enough for any call.
+ * Errors       Outputs are untouched unless SMX_OK is returned; then struct
+ *              smx_where tells the argument that is wrong. The library never
+ *              prints, exits, aborts or reads the environment.
+ * Fork         A context does not live on in a child of fork(), which has none
+ *              of its threads: create one there.
  */
 #ifndef SMX_SOFTMAX_H
 #define SMX_SOFTMAX_H
