@@ -71,7 +71,6 @@ static size_t first_max(const float *x, size_t n, float *max)
 INLINE size_t count_floats(const float *x, size_t n, float bound, bool ties)
 {
     vi counts[2] = {{0}};
-    int32_t lanes[FLOATS];
     size_t i = 0, count = 0;
     for (; n - i >= 2 * FLOATS; i += 2 * FLOATS)
         EACH (v, 2) {
@@ -80,9 +79,8 @@ INLINE size_t count_floats(const float *x, size_t n, float bound, bool ties)
                 ties ? (vi)(z >= vf_all(bound)) : (vi)(z > vf_all(bound));
         }
     counts[0] += counts[1];
-    memcpy(lanes, counts, sizeof lanes);
     EACH (l, FLOATS)
-        count -= (size_t)lanes[l];
+        count -= (size_t)counts[0][l];
     for (; i < n; i++)
         count += ties ? x[i] >= bound : x[i] > bound;
     return count;
@@ -97,7 +95,6 @@ static size_t count_above(const float *x, size_t n, float bound, bool ties)
 INLINE size_t count_doubles(const double *x, size_t n, double bound, bool ties)
 {
     vl counts[2] = {{0}};
-    int64_t lanes[LANES];
     size_t i = 0, count = 0;
     for (; n - i >= 2 * LANES; i += 2 * LANES)
         EACH (v, 2) {
@@ -106,9 +103,8 @@ INLINE size_t count_doubles(const double *x, size_t n, double bound, bool ties)
                 ties ? (vl)(z >= vd_all(bound)) : (vl)(z > vd_all(bound));
         }
     counts[0] += counts[1];
-    memcpy(lanes, counts, sizeof lanes);
     EACH (l, LANES)
-        count -= (size_t)lanes[l];
+        count -= (size_t)counts[0][l];
     for (; i < n; i++)
         count += ties ? x[i] >= bound : x[i] > bound;
     return count;
