@@ -165,7 +165,7 @@ static void same_bits(size_t rows, size_t at, size_t to)
     size_t count = rows * CLASSES, bytes = count * sizeof(float);
     char *json = malloc(count * 16 + 200), body[600];
     double *want = malloc(count * sizeof *want);
-    float *z = (float *)(shared_bytes + at), *p = (float *)(shared_bytes + to);
+    float *z = (void *)(shared_bytes + at), *p = (void *)(shared_bytes + to);
     char *end = json;
     end += snprintf(end, 200,
                     "{\"inputs\":[{\"name\":\"logits\",\"shape\":[%zu,%d],"

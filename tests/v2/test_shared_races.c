@@ -94,13 +94,16 @@ static void changed_while_it_is_read(void **state)
     shared_close();
 }
 
-/* The object comes and goes; a broken region is registered anew. */
+/* The object comes and goes, now for longer than a request, now for less; a
+ * broken region is registered anew. */
 static void *truncate_it(void *stop_now)
 {
     for (unsigned turn = 0; !atomic_load((atomic_bool *)stop_now); turn++) {
         off_t bytes = turn % 2 ? SHARED_BYTES : (off_t)(turn % 7) * 150001;
         if (ftruncate(shared_object, bytes) != 0)
             return stop_now;
+        if (turn % 2)
+            usleep(turn % 64 * 100);
     }
     return NULL;
 }
@@ -116,7 +119,7 @@ static void truncated_while_it_is_used(void **state)
            SHARED_BYTES); /* this thread had better not touch it either */
     atomic_store(&stop_now, false);
     assert_int_equal(pthread_create(&thread, NULL, truncate_it, &stop_now), 0);
-    for (int turn = 0; turn < 12; turn++)
+    for (int turn = 0; turn < 12 || (turn < 300 && (!good || !broken)); turn++)
         for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
             char body[160];
             struct roundtrip trip = ask_again(i, turn % 2 ? "FP64" : "FP32");
