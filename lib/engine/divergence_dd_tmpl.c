@@ -309,6 +309,12 @@ INLINE struct vdd element_of(const struct smx_divergence_tile *tile,
     return vdd_mul(weigh(c->p, log), vdd_all(tile->rest));
 }
 
+/* x times a slope above 0, though it may have become 0: an infinite x stays. */
+INLINE vd scale_finite(vd x, vd slope)
+{
+    return vd_where((vl)(x * vd_all(0) == vd_all(0)), x * slope, x);
+}
+
 /* Neither NaN, where a factor of 0 meets an infinity, nor negative zeros. */
 static void store_divergence_grad(const struct smx_divergence_tile *tile,
                                   const struct smx_divergence_descent *how,
@@ -324,7 +330,7 @@ static void store_divergence_grad(const struct smx_divergence_tile *tile,
         d = vdd_settle(vdd_mul(d, vdd_all(how->factor)));
         vd x = (d.hi + d.lo) * down;
         if (slope)
-            x = x * vd_load(slope + i) * down;
+            x = scale_finite(x, vd_load(slope + i)) * down;
         x = (vd)((vl)x & (vl)(x == x));
         vd_store(out + i, x + vd_all(0));
     }
