@@ -9,13 +9,14 @@ compose() { # PROFILE ARGUMENTS...
     profile=$1
     shift
     if docker compose version >/dev/null 2>&1; then
-        set -- docker compose -p "$project" -f docker/compose.yaml \
+        set -- docker compose -p "$project" -f compose.yaml \
             --profile "$profile" "$@"
     else
-        set -- docker-compose -p "$project" -f docker/compose.yaml \
+        set -- docker-compose -p "$project" -f compose.yaml \
             --profile "$profile" "$@"
     fi
-    PORT=0 "$@" 2>>"$work/compose.log"
+    # Debian's looks for the profile of system calls where it is run.
+    (cd docker && PORT=0 "$@" 2>>"$work/compose.log")
 }
 
 compose_works() {
