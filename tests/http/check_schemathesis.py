@@ -19,7 +19,7 @@ HOOKS = os.path.join(os.path.dirname(CONFIG), "schemathesis_hooks.py")
 
 def main(schemathesis, examples="50"):
     schemathesis = os.path.abspath(schemathesis)
-    with Daemon("--log-level", "error") as daemon:
+    with Daemon("--log-level", "error", "--shared-memory") as daemon:
         url = f"http://127.0.0.1:{daemon.port}"
         return subprocess.run(
             [schemathesis, "--config-file", CONFIG, "run", f"{url}/openapi.yaml", "--url", url,
