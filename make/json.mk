@@ -43,7 +43,7 @@ bench-million: $(EXCHANGE_MILLION) $(O)/softmaxd
 	SOFTMAXD=$(O)/softmaxd tests/bench/bench_million.py $(EXCHANGE_MILLION)
 
 ALL_FLOAT32 := $(O)/tests/number/all_float32
-NUMBER_OBJ := $(filter $(O)/server/number/read% $(O)/server/number/write% %/powers_of_ten.o,$(SERVER_OBJ))
+NUMBER_OBJ := $(filter $(O)/server/number/read% $(O)/server/number/write% %/number/isa.o %/powers_of_ten.o,$(SERVER_OBJ))
 
 # Only the numbers: links with a compiler for another machine.
 $(ALL_FLOAT32): $(ALL_FLOAT32).o $(NUMBER_OBJ) $(O)/libsoftmax.a
@@ -61,7 +61,7 @@ check-float32-all: $(ALL_FLOAT32)
 	$(ALL_FLOAT32)
 
 # Without cmocka: they link with a compiler for another machine.
-$(O)/base64_twins: $(O)/tests/number/base64_twins.o $(filter $(O)/server/number/base64%,$(SERVER_OBJ)) $(O)/libsoftmax.a
+$(O)/base64_twins: $(O)/tests/number/base64_twins.o $(filter $(O)/server/number/base64% %/number/isa.o,$(SERVER_OBJ)) $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
 
 $(O)/half_twins: $(O)/tests/number/half_twins.o $(O)/server/number/half.o $(O)/libsoftmax.a

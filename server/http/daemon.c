@@ -8,9 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../number/base64.h"
-#include "../number/write.h"
-#include "../number/scan.h"
+#include "../number/isa.h"
 #include "../clock.h"
 #include "../region.h"
 #include "connection.h"
@@ -226,10 +224,7 @@ static bool start_compute(struct daemon *daemon, char *error,
         snprintf(error, error_bytes, "%s", smx_status_string(status));
     if (status != SMX_OK)
         return false;
-    enum smx_isa isa = smx_context_isa(daemon->server.service.compute);
-    scan_force(isa);
-    number_write_force(isa);
-    base64_force(isa);
+    number_isa_force(smx_context_isa(daemon->server.service.compute));
     daemon->server.jobs =
         jobs_create(smx_context_threads(daemon->server.service.compute));
     if (!daemon->server.jobs)

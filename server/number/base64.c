@@ -3,63 +3,28 @@
  * and of the text. */
 #include "base64.h"
 
-#include <stdatomic.h>
+#include "isa.h"
 
 /* ---- which instruction set ---------------------------------------------- */
 
-#define CODEC(tier) extern const struct base64_codec base64_##tier;
-CODEC(base)
-#if defined(__x86_64__) || defined(__i386__)
-CODEC(avx2)
-CODEC(avx512)
-#elif defined(__aarch64__)
-CODEC(neon)
-#endif
+#define CODEC(isa, name) extern const struct base64_codec base64_##name;
+NUMBER_TIERS(CODEC)
+#undef CODEC
+
+static const struct base64_codec *const codecs[] = {
+#define CODEC(isa, name) [isa] = &base64_##name,
+    NUMBER_TIERS(CODEC)
+#undef CODEC
+};
 
 const struct base64_codec *base64_codec_of(enum smx_isa isa)
 {
-    if (!smx_isa_available(isa))
-        return NULL;
-    switch (isa) {
-    case SMX_ISA_BASE:
-        return &base64_base;
-#if defined(__x86_64__) || defined(__i386__)
-    case SMX_ISA_AVX2:
-        return &base64_avx2;
-    case SMX_ISA_AVX512:
-        return &base64_avx512;
-#elif defined(__aarch64__)
-    case SMX_ISA_NEON:
-        return &base64_neon;
-#endif
-    default:
-        return NULL;
-    }
-}
-
-static _Atomic(const struct base64_codec *) forced;
-
-void base64_force(enum smx_isa isa)
-{
-    static const enum smx_isa isas[] = {SMX_ISA_NEON, SMX_ISA_AVX2,
-                                        SMX_ISA_AVX512};
-    const struct base64_codec *codec = &base64_base;
-    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
-        if (base64_codec_of(isas[i]))
-            codec = base64_codec_of(isas[i]);
-    if (isa != SMX_ISA_BEST && base64_codec_of(isa))
-        codec = base64_codec_of(isa);
-    atomic_store_explicit(&forced, codec, memory_order_release);
+    return smx_isa_available(isa) ? codecs[isa] : NULL;
 }
 
 static const struct base64_codec *codec_now(void)
 {
-    const struct base64_codec *codec =
-        atomic_load_explicit(&forced, memory_order_acquire);
-    if (codec)
-        return codec;
-    base64_force(SMX_ISA_BEST);
-    return atomic_load_explicit(&forced, memory_order_acquire);
+    return codecs[number_isa()];
 }
 
 /* ---- decoding ----------------------------------------------------------- */

@@ -67,7 +67,4 @@ struct base64_codec {
 /** NULL: not in this build or not on this machine. */
 const struct base64_codec *base64_codec_of(enum smx_isa isa);
 
-/** Use that instruction set from now on; SMX_ISA_BEST: the best. */
-void base64_force(enum smx_isa isa);
-
 #endif

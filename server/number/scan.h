@@ -57,10 +57,7 @@ struct scanner {
     size_t (*float32s)(const struct stretch *stretch, size_t first, float *out);
 };
 
-/** The best scanner of this machine, or that of scan_force. */
+/** That of number_isa. */
 const struct scanner *scan_get(void);
-
-/** Use that instruction set from now on; SMX_ISA_BEST: the best. */
-void scan_force(enum smx_isa isa);
 
 #endif

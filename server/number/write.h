@@ -67,10 +67,7 @@ struct number_block {
 /** NULL: not in this build or not on this machine. */
 const struct number_block *number_block_of(enum smx_isa isa);
 
-/** What writes now: the best of this machine, or that of number_write_force. */
+/** What writes now: that of number_isa. */
 const struct number_block *number_write_get(void);
-
-/** Use that instruction set from now on; SMX_ISA_BEST: the best. */
-void number_write_force(enum smx_isa isa);
 
 #endif

@@ -1,70 +1,32 @@
 // SPDX-License-Identifier: MIT
-/* Which instruction set writes blocks: the best there is, unless another one is
- * forced. */
+/* Which instruction set writes blocks. */
+#include "isa.h"
 #include "write.h"
 
-#include <stdatomic.h>
-
-#define BLOCK(tier)                                                            \
-    size_t number_write_float32_##tier(char *, const float *, size_t,          \
+#define BLOCK(isa, name)                                                       \
+    size_t number_write_float32_##name(char *, const float *, size_t,          \
                                        struct number_rows);                    \
-    size_t number_write_float64_##tier(char *, const double *, size_t,         \
+    size_t number_write_float64_##name(char *, const double *, size_t,         \
                                        struct number_rows);                    \
-    static const struct number_block tier = {number_write_float32_##tier,      \
-                                             number_write_float64_##tier};
+    static const struct number_block name = {number_write_float32_##name,      \
+                                             number_write_float64_##name};
+NUMBER_TIERS(BLOCK)
+#undef BLOCK
 
-BLOCK(base)
-#if defined(__x86_64__) || defined(__i386__)
-BLOCK(avx2)
-BLOCK(avx512)
-#elif defined(__aarch64__)
-BLOCK(neon)
-#endif
+static const struct number_block *const blocks[] = {
+#define BLOCK(isa, name) [isa] = &name,
+    NUMBER_TIERS(BLOCK)
+#undef BLOCK
+};
 
 const struct number_block *number_block_of(enum smx_isa isa)
 {
-    if (!smx_isa_available(isa))
-        return NULL;
-    switch (isa) {
-    case SMX_ISA_BASE:
-        return &base;
-#if defined(__x86_64__) || defined(__i386__)
-    case SMX_ISA_AVX2:
-        return &avx2;
-    case SMX_ISA_AVX512:
-        return &avx512;
-#elif defined(__aarch64__)
-    case SMX_ISA_NEON:
-        return &neon;
-#endif
-    default:
-        return NULL;
-    }
-}
-
-static _Atomic(const struct number_block *) current;
-
-void number_write_force(enum smx_isa isa)
-{
-    static const enum smx_isa isas[] = {SMX_ISA_NEON, SMX_ISA_AVX2,
-                                        SMX_ISA_AVX512};
-    const struct number_block *block = &base;
-    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++)
-        if (number_block_of(isas[i]))
-            block = number_block_of(isas[i]);
-    if (isa != SMX_ISA_BEST && number_block_of(isa))
-        block = number_block_of(isa);
-    atomic_store_explicit(&current, block, memory_order_release);
+    return smx_isa_available(isa) ? blocks[isa] : NULL;
 }
 
 const struct number_block *number_write_get(void)
 {
-    const struct number_block *block =
-        atomic_load_explicit(&current, memory_order_acquire);
-    if (block)
-        return block;
-    number_write_force(SMX_ISA_BEST);
-    return atomic_load_explicit(&current, memory_order_acquire);
+    return blocks[number_isa()];
 }
 
 size_t number_write_block_float32(char *text, const float *values, size_t count,

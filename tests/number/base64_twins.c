@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../../server/number/base64.h"
+#include "../../server/number/isa.h"
 
 enum { MOST = 1000, TEXT = MOST / 3 * 4 + 8 };
 
@@ -23,7 +24,7 @@ static int differ(enum smx_isa isa, size_t bytes, size_t at, char wrong)
     size_t characters[2], taken[2], made[2];
     for (int i = 0; i < 2; i++) {
         struct base64_decoder decoder = {0};
-        base64_force(isas[i]);
+        number_isa_force(isas[i]);
         characters[i] = base64_encode(text[i], in, bytes);
         if (at < characters[i])
             text[i][at] = wrong;

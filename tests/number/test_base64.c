@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../../server/number/base64.h"
+#include "../../server/number/isa.h"
 
 enum { MOST = 300, GUARD = 0xa5 };
 
@@ -48,7 +49,7 @@ static void every_length(void **state)
     for (size_t k = 0; k < ISAS; k++) {
         if (!base64_codec_of(isas[k]))
             continue;
-        base64_force(isas[k]);
+        number_isa_force(isas[k]);
         for (size_t bytes = 0; bytes <= MOST; bytes++) {
             unsigned char in[MOST];
             char want[2 * MOST], got[2 * MOST];
@@ -66,7 +67,7 @@ static void every_length(void **state)
                 assert_int_equal((unsigned char)got[i], GUARD);
         }
     }
-    base64_force(SMX_ISA_BEST);
+    number_isa_force(SMX_ISA_BEST);
 }
 
 /* Decode text in slices; true: all of it is base64, and whole. */
@@ -99,7 +100,7 @@ static void every_length_in_slices(void **state)
     for (size_t k = 0; k < ISAS; k++) {
         if (!base64_codec_of(isas[k]))
             continue;
-        base64_force(isas[k]);
+        number_isa_force(isas[k]);
         for (size_t bytes = 0; bytes <= MOST; bytes++)
             for (size_t s = 0; s < sizeof slices / sizeof slices[0]; s++) {
                 unsigned char in[MOST], out[MOST + 3];
@@ -112,7 +113,7 @@ static void every_length_in_slices(void **state)
                 assert_memory_equal(out, in, bytes);
             }
     }
-    base64_force(SMX_ISA_BEST);
+    number_isa_force(SMX_ISA_BEST);
 }
 
 /* Any byte that is no character, at any place of a block and its neighbours:
@@ -128,7 +129,7 @@ static void every_wrong_byte(void **state)
     for (size_t k = 0; k < ISAS; k++) {
         if (!base64_codec_of(isas[k]))
             continue;
-        base64_force(isas[k]);
+        number_isa_force(isas[k]);
         for (size_t at = 0; at < LONG; at++)
             for (int byte = 0; byte < 256; byte++) {
                 unsigned char out[LONG + BASE64_AHEAD];
@@ -149,7 +150,7 @@ static void every_wrong_byte(void **state)
                 text[at] = good;
             }
     }
-    base64_force(SMX_ISA_BEST);
+    number_isa_force(SMX_ISA_BEST);
 }
 
 static void padding_ends_the_text(void **state)

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "../../server/number/isa.h"
 #include "../../server/number/scan.h"
 #include "reading.h"
 #include "../json/verdict.h"
@@ -180,13 +181,13 @@ static void values_are_those_of_strtod(void **state)
     for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
         if (!smx_isa_available(tiers[t]))
             continue;
-        scan_force(tiers[t]);
+        number_isa_force(tiers[t]);
         srand(7);
         for (int style = 0; style <= 2 * STYLES; style++)
             for (int m = 0; m < 3; m++)
                 check_style(style, members[m]);
     }
-    scan_force(SMX_ISA_BEST);
+    number_isa_force(SMX_ISA_BEST);
 }
 
 static void labels_are_integers(void **state)
@@ -195,7 +196,7 @@ static void labels_are_integers(void **state)
     for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
         if (!smx_isa_available(tiers[t]))
             continue;
-        scan_force(tiers[t]);
+        number_isa_force(tiers[t]);
         char body[8192];
         size_t used = 0;
         append(body, sizeof body, &used,
@@ -214,7 +215,7 @@ static void labels_are_integers(void **state)
             assert_true(values[i] == (i % 3 ? i : -i));
         reading_free(&reading);
     }
-    scan_force(SMX_ISA_BEST);
+    number_isa_force(SMX_ISA_BEST);
 }
 
 /* More than fit as doubles: float32 from there on, the same values. */
@@ -301,7 +302,7 @@ static void damaged_arrays_are_refused_as_jansson_does(void **state)
     for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
         if (!smx_isa_available(tiers[t]))
             continue;
-        scan_force(tiers[t]);
+        number_isa_force(tiers[t]);
         srand(8);
         size_t bytes = 0;
         for (int i = 0; i < 8000; i++) {
@@ -320,7 +321,7 @@ static void damaged_arrays_are_refused_as_jansson_does(void **state)
                          copy, status);
         }
     }
-    scan_force(SMX_ISA_BEST);
+    number_isa_force(SMX_ISA_BEST);
     free(body);
     free(copy);
 }
