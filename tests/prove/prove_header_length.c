@@ -6,7 +6,7 @@
 
 #include "server/v2/infer.c"
 
-bool problem_set(struct problem *problem, unsigned status, const char *pointer,
+bool problem_set(struct problem *problem, int status, const char *pointer,
                  const char *format, ...)
 {
     (void)problem, (void)status, (void)pointer, (void)format;
