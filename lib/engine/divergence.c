@@ -81,8 +81,7 @@ static void run_row(struct divergence_call *call, size_t i)
 static void run_slice(void *argument, size_t slice)
 {
     struct divergence_call *call = argument;
-    size_t i = smx_pool_first(call->rows, call->slices, slice);
-    size_t end = smx_pool_first(call->rows, call->slices, slice + 1);
+    size_t end, i = smx_pool_slice(call->rows, call->slices, slice, &end);
     for (; i < end; i++)
         run_row(call, i);
 }

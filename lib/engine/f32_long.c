@@ -90,12 +90,6 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
 /* ---- sums -----------------------------------------------------------------
  */
 
-/* The first chunk of a slice; of slice slices: all. */
-static size_t softmax_slice_chunk(const struct smx_f32_call *call, size_t slice)
-{
-    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
-}
-
 /* NaN: out of range. After the first of those, others are expected. */
 static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
                               double *row_max)
@@ -117,8 +111,8 @@ static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
 static void sum_split_chunks(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
-    size_t i = softmax_slice_chunk(call, slice),
-           end = softmax_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++) {
         size_t chunk = i % call->chunks;
         size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
@@ -132,8 +126,8 @@ static void sum_f64_chunks(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
     ALIGNED double e[SMX_CHUNK];
-    size_t i = softmax_slice_chunk(call, slice),
-           end = softmax_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
         if (call->row[i / call->chunks].total == 0)
             call->sums[i] =
@@ -177,8 +171,7 @@ static void merge_row(struct smx_f32_call *call, size_t r)
 static void merge_rows(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
-    size_t r = smx_pool_first(call->rows, call->row_slices, slice);
-    size_t end = smx_pool_first(call->rows, call->row_slices, slice + 1);
+    size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
     for (; r < end; r++)
         merge_row(call, r);
 }
@@ -200,8 +193,8 @@ static void store_softmax_chunks(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
     ALIGNED double e[SMX_CHUNK];
-    size_t i = softmax_slice_chunk(call, slice),
-           end = softmax_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++) {
         size_t r = i / call->chunks, chunk = i % call->chunks;
         size_t start = r * call->classes + chunk * SMX_CHUNK;
@@ -276,8 +269,7 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
 static void store_chosen_rows(void *argument, size_t slice)
 {
     const struct smx_f32_call *call = argument;
-    size_t r = smx_pool_first(call->rows, call->row_slices, slice);
-    size_t end = smx_pool_first(call->rows, call->row_slices, slice + 1);
+    size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
     for (; r < end; r++)
         for (size_t i = 0; i < call->k; i += GATHERED) {
             size_t left = call->k - i, at = r * call->k + i;

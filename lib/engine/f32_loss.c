@@ -50,17 +50,11 @@ static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
     return isfinite(part->mass);
 }
 
-/* The first chunk of a slice; of slice slices: all. */
-static size_t loss_slice_chunk(const struct smx_loss_call *call, size_t slice)
-{
-    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
-}
-
 static void sum_loss_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t i = loss_slice_chunk(call, slice),
-           end = loss_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     size_t row = i / call->chunks, chunk = i % call->chunks;
     for (; i < end && !call->nonfinite; i++) {
         if (!sum_loss_chunk(call, row, chunk, &call->parts[i]))
@@ -106,8 +100,8 @@ static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
 static void store_grad_chunks(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t i = loss_slice_chunk(call, slice),
-           end = loss_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
         store_grad_chunk(call, i / call->chunks, i % call->chunks);
 }

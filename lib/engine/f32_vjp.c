@@ -95,17 +95,11 @@ static bool sum_vjp_chunk(const struct vjp_call *call, size_t row, size_t chunk,
     return isfinite(product->total);
 }
 
-/* The first chunk of a slice; of slice slices: all. */
-static size_t vjp_slice_chunk(const struct vjp_call *call, size_t slice)
-{
-    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
-}
-
 static void sum_vjp_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = vjp_slice_chunk(call, slice),
-           end = vjp_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
         if (!sum_vjp_chunk(call, i / call->chunks, i % call->chunks,
                            &call->products[i]))
@@ -156,8 +150,8 @@ static void store_vjp_chunk(const struct vjp_call *call, size_t row,
 static void store_vjp_chunks(void *argument, size_t slice)
 {
     struct vjp_call *call = argument;
-    size_t i = vjp_slice_chunk(call, slice),
-           end = vjp_slice_chunk(call, slice + 1);
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
         store_vjp_chunk(call, i / call->chunks, i % call->chunks);
 }

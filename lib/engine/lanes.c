@@ -75,8 +75,8 @@ static void run_lanes_slice(void *argument, size_t slice)
 {
     struct lanes_run *run = argument;
     size_t units = (run->rows + SMX_LANES_ROWS - 1) / SMX_LANES_ROWS;
-    size_t unit = smx_pool_first(units, run->slices, slice);
-    size_t end = smx_pool_first(units, run->slices, slice + 1), hits = 0;
+    size_t end, unit = smx_pool_slice(units, run->slices, slice, &end),
+                hits = 0;
     for (; unit < end; unit++) {
         size_t first = unit * SMX_LANES_ROWS, left = run->rows - first;
         struct smx_lanes_marks marks = run->context->kernels->lanes(

@@ -103,8 +103,7 @@ static void divide_waiting_rows(const struct smx_loss_call *call,
 void smx_loss_cached(void *argument, size_t slice)
 {
     struct smx_loss_call *call = argument;
-    size_t b = smx_pool_first(call->blocks, call->slices, slice);
-    size_t end = smx_pool_first(call->blocks, call->slices, slice + 1);
+    size_t end, b = smx_pool_slice(call->blocks, call->slices, slice, &end);
     bool pipelined = smx_is_pipelined(call->rows, call->classes);
     struct cached cached;
     for (size_t r = 0; r < call->per_block; r++)

@@ -56,8 +56,7 @@ static void count_slice(void *argument, size_t slice)
 {
     const struct rank_call *call = argument;
     size_t all = call->rows->outer * call->chunks;
-    size_t i = smx_pool_first(all, call->slices, slice);
-    size_t end = smx_pool_first(all, call->slices, slice + 1);
+    size_t end, i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
         count_chunk(call, i / call->chunks, i % call->chunks * SMX_CHUNK);
 }

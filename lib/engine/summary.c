@@ -233,8 +233,7 @@ static size_t batch_of(size_t classes)
 static void summarise_slice(void *argument, size_t slice)
 {
     const struct summary_call *call = argument;
-    size_t r = smx_pool_first(call->rows, call->slices, slice);
-    size_t end = smx_pool_first(call->rows, call->slices, slice + 1);
+    size_t end, r = smx_pool_slice(call->rows, call->slices, slice, &end);
     size_t batch = batch_of(call->classes);
     for (size_t n; r < end; r += n) {
         n = end - r < batch ? end - r : batch;
@@ -243,11 +242,6 @@ static void summarise_slice(void *argument, size_t slice)
 }
 
 /* ---- longer rows --------------------------------------------------------- */
-
-static size_t first_chunk(const struct summary_call *call, size_t slice)
-{
-    return smx_pool_first(call->rows * call->chunks, call->slices, slice);
-}
 
 static const float *chunk_at(const struct summary_call *call, size_t i,
                              size_t *n)
@@ -269,7 +263,8 @@ static bool is_settled(const struct summary_call *call, double total)
 static void find_chunks(void *argument, size_t slice)
 {
     struct summary_call *call = argument;
-    size_t i = first_chunk(call, slice), end = first_chunk(call, slice + 1), n;
+    size_t all = call->rows * call->chunks, end, n;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     bool sums = call->out.logsumexp && !call->totals && call->split.possible;
     bool classes =
         call->out.argmax || call->out.entropy || (!sums && !call->totals);
@@ -321,7 +316,8 @@ static bool needs_moments(const struct summary_call *call,
 static void sum_chunk_moments(void *argument, size_t slice)
 {
     const struct summary_call *call = argument;
-    size_t i = first_chunk(call, slice), end = first_chunk(call, slice + 1), n;
+    size_t all = call->rows * call->chunks, end, n;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++) {
         const struct chunk *row = &call->parts[i / call->chunks * call->chunks];
         const float *z = chunk_at(call, i, &n);

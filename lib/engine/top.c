@@ -86,8 +86,7 @@ static void find_slice(void *argument, size_t slice)
 {
     const struct top_call *call = argument;
     const struct smx_logits *z = call->rows;
-    size_t r = smx_pool_first(z->outer, call->slices, slice);
-    size_t end = smx_pool_first(z->outer, call->slices, slice + 1);
+    size_t end, r = smx_pool_slice(z->outer, call->slices, slice, &end);
     size_t row = z->classes * smx_dtype_bytes(z->dtype);
     const char *data = (const char *)z->data + r * row;
     int64_t *classes = call->classes + r * call->k;

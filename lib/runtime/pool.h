@@ -33,6 +33,14 @@ static inline size_t smx_pool_first(size_t count, size_t slices, size_t i)
     return count / slices * i + (i < more ? i : more);
 }
 
+/** The same, and in *end the first item of the next slice. */
+static inline size_t smx_pool_slice(size_t count, size_t slices, size_t i,
+                                    size_t *end)
+{
+    *end = smx_pool_first(count, slices, i + 1);
+    return smx_pool_first(count, slices, i);
+}
+
 /**
  * slice(argument, i) for every i in [0, slices), on the caller and on up to
  * threads - 1 threads of the pool. Returns when all are done, and what was
