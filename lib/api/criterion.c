@@ -125,6 +125,17 @@ enum smx_status smx_criterion_check(struct smx_context *context,
     return status;
 }
 
+enum smx_status
+smx_criterion_check_upstream(const struct smx_logits *z,
+                             const struct smx_criterion *criterion,
+                             const void *upstream, struct smx_where *where)
+{
+    bool each = criterion->reduction == SMX_REDUCTION_NONE;
+    size_t count = upstream ? each ? smx_rows_count(z) : 1 : 0;
+    return smx_rows_finite(upstream, z->dtype, count, SMX_FIELD_UPSTREAM,
+                           where);
+}
+
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r)
 {
     return criterion->labels &&

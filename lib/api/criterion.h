@@ -20,6 +20,12 @@ enum smx_status smx_criterion_check_rows(const struct smx_logits *logits,
                                          const struct smx_criterion *criterion,
                                          struct smx_where *where);
 
+/** upstream: NULL, one of all rows, or one a row where reduction is none. */
+enum smx_status
+smx_criterion_check_upstream(const struct smx_logits *logits,
+                             const struct smx_criterion *criterion,
+                             const void *upstream, struct smx_where *where);
+
 static inline bool
 smx_criterion_ignores_label(const struct smx_criterion *criterion,
                             int64_t label)

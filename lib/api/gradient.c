@@ -140,15 +140,11 @@ static enum smx_status check(struct smx_context *context,
                              const void *upstream, struct smx_dd **maxima,
                              struct smx_where *where)
 {
-    size_t rows = smx_rows_count(z);
     enum smx_status status = smx_rows_scan_maxima(context, z, maxima, where);
     if (!status)
         status = smx_criterion_check(context, z, criterion, where);
-    if (!status && upstream)
-        status = smx_rows_finite(
-            upstream, z->dtype,
-            criterion->reduction == SMX_REDUCTION_NONE ? rows : 1,
-            SMX_FIELD_UPSTREAM, where);
+    if (!status)
+        status = smx_criterion_check_upstream(z, criterion, upstream, where);
     return status;
 }
 

@@ -262,15 +262,13 @@ static enum smx_status check(struct smx_context *context,
                              struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    bool none = call->criterion->reduction == SMX_REDUCTION_NONE;
     enum smx_status status =
         smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     if (!status)
         status = smx_criterion_check(context, z, call->criterion, where);
-    if (!status && call->upstream)
-        status = smx_rows_finite(call->upstream, z->dtype,
-                                 none ? smx_rows_count(z) : 1,
-                                 SMX_FIELD_UPSTREAM, where);
+    if (!status)
+        status = smx_criterion_check_upstream(z, call->criterion,
+                                              call->upstream, where);
     return status;
 }
 

@@ -30,11 +30,7 @@ static bool acceptable(struct smx_context *context, const struct smx_logits *z,
         checked.outer = 0;
     return !smx_criterion_check(context, &checked, criterion, NULL) &&
            !smx_criterion_check_rows(z, criterion, NULL) &&
-           (!upstream ||
-            !smx_rows_finite(
-                upstream, SMX_FLOAT32,
-                criterion->reduction == SMX_REDUCTION_NONE ? z->outer : 1,
-                SMX_FIELD_UPSTREAM, NULL));
+           !smx_criterion_check_upstream(z, criterion, upstream, NULL);
 }
 
 bool smx_f32_loss_takes(struct smx_context *context,
