@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """How the files of server/ hang together: no circle of rooms by what they
-include nor of files by what they call; no guard of a header, no file-static
-function and no type of a file's own twice.
+include nor of files by what they call. In server/ and in lib/, each: no
+file-static function and no type of a file's own twice; no guard of a header
+twice in all.
 
 usage: structure.py FILE...
   GRAPH=1  print which file calls which instead
@@ -123,12 +124,18 @@ def main(paths):
         circles(includes({path: sources[path] for path in server}))]
     complaints += ['a circle of files: ' + ', '.join(found)
                    for found in circles(graph)]
-    statics = (r'^static\s+(?:inline\s+)?(?!_Atomic|_Thread_local)'
+    library = {path: text for path, text in texts.items()
+               if path.startswith('lib/')}
+    statics = (r'^(?:static|INLINE)\s+(?:inline\s+)?'
+               r'(?!_Atomic|_Thread_local|__attribute__)'
                r'[^=;{}()]*?\b(\w+)\(')
+    types = r'^(?:struct|enum|union) (\w+)\s*{'
     for what, found in (
             ('a guard', twice(texts, r'^#ifndef (\w+_H)$')),
             ('a static function', twice(server, statics)),
-            ('a type', twice(server, r'^(?:struct|enum|union) (\w+)\s*{'))):
+            ('a static function', twice(library, statics)),
+            ('a type', twice(server, types)),
+            ('a type', twice(library, types))):
         complaints += [f'{what} twice: {name} in ' + ', '.join(places)
                        for name, places in sorted(found.items())]
     for complaint in complaints:

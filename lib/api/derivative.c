@@ -36,7 +36,7 @@ static struct smx_dd dot_of(const void *argument, struct smx_row *row)
     return k->sum(row->mass, row->n);
 }
 
-struct product {
+struct row_product {
     const struct derivative_call *call;
     struct smx_row_grad log;
     struct smx_vjp_scale f32;
@@ -45,7 +45,7 @@ struct product {
 static struct smx_dd store_jacobian_tile(const void *argument,
                                          struct smx_row *row)
 {
-    const struct product *p = argument;
+    const struct row_product *p = argument;
     const struct smx_row_kernels *k = row->kernels;
     double *out = smx_row_out(row, p->call->out);
     get_upstream(p->call, row);
@@ -67,7 +67,7 @@ static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
     struct smx_dd dot = smx_row_sweep(
         row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, dd_add);
     dot = call->log ? dot : dd_mul(dot, row->inverse);
-    struct product product = {
+    struct row_product product = {
         .call = call,
         .log = smx_row_grad_of(row, dd_negate(dot), zero, minus_one),
         .f32 = {.inverse = dd_mul(row->inverse_temperature, row->inverse),

@@ -86,7 +86,7 @@ static void loss_row(void *argument, struct smx_row *row, size_t r)
 }
 
 /* Of numbers, not traps: infinities of both signs make one. */
-static double sum_of(const double *rows, size_t count, size_t per_part)
+static double add_rows_up(const double *rows, size_t count, size_t per_part)
 {
     struct smx_dd sum = {0, 0};
     for (size_t r = 0; r < count;) {
@@ -112,8 +112,8 @@ static void store_dd_loss(const struct loss_call *call,
         return;
     }
     size_t per_part = smx_rows_slice(call->logits);
-    double entropy = sum_of(call->losses, rows, per_part);
-    double square = sum_of(call->squares, rows, per_part);
+    double entropy = add_rows_up(call->losses, rows, per_part);
+    double square = add_rows_up(call->squares, rows, per_part);
     if (call->criterion->reduction == SMX_REDUCTION_MEAN) {
         entropy = n->divisor == 0 ? 0 : entropy / n->divisor;
         square = n->divisor == 0 ? 0 : square / n->weight;

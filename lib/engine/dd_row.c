@@ -29,7 +29,8 @@ static void set_tile(struct smx_row *row, size_t k, bool logs, bool sloped)
     row->first = SIZE_MAX;
 }
 
-void smx_row_share(struct smx_row *own, const struct smx_row *row)
+/* All of the row but its tile. */
+static void share_row(struct smx_row *own, const struct smx_row *row)
 {
     memcpy(own, row, offsetof(struct smx_row, tiles));
     set_tile(own, 0, row->tile.hi, row->tile.slope);
@@ -260,7 +261,8 @@ void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
     row->depth = row->depth < depth ? depth : row->depth;
 }
 
-double smx_row_logit(const struct smx_row *row, size_t c)
+/* Logit c, -INFINITY where the mask leaves it out. */
+static double logit_of(const struct smx_row *row, size_t c)
 {
     const struct smx_logits *z = row->logits;
     if (smx_rows_masked(z, row->r, c))
@@ -278,7 +280,7 @@ struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
     }
     if (row->empty)
         return (struct smx_dd){-INFINITY, 0};
-    struct smx_dd d = dd_sum(smx_row_logit(row, c) * how->before, -how->top);
+    struct smx_dd d = dd_sum(logit_of(row, c) * how->before, -how->top);
     d = dd_settle(d);
     return how->scaled ? dd_mul(d, how->inverse) : d;
 }
@@ -288,7 +290,7 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count)
     row->first = SIZE_MAX;
     set_count(row, count);
     for (size_t k = 0; k < count; k++)
-        row->copy[k] = smx_row_logit(row, (size_t)classes[k]);
+        row->copy[k] = logit_of(row, (size_t)classes[k]);
     row->z = row->copy;
     compute_tile(row, SMX_ROW_E);
 }
@@ -311,7 +313,7 @@ static void sweep_slice(void *argument, size_t slice)
     const struct sweep *sweep = argument;
     size_t i = slice * SLICE;
     struct smx_row own;
-    smx_row_share(&own, sweep->row);
+    share_row(&own, sweep->row);
     for (size_t end = i + SLICE; i < end && i < sweep->tiles; i++) {
         smx_row_tile(&own, i * SMX_TILE, sweep->depth);
         own.parts[i] = sweep->take(sweep->argument, &own);

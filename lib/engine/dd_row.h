@@ -82,9 +82,6 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count);
 /** Makes row k of those that were loaded the row at hand. */
 void smx_row_select(struct smx_row *row, size_t k);
 
-/** All of the row but its tile. */
-void smx_row_share(struct smx_row *own, const struct smx_row *row);
-
 /** max + logsum; -INFINITY when empty. */
 double smx_row_lse(const struct smx_row *row);
 
@@ -154,9 +151,6 @@ const double *smx_row_cached(const struct smx_row *row);
 
 /** A tile of these classes instead, at most row->slot; the row's last. */
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count);
-
-/** Logit c, -INFINITY where the mask leaves it out. */
-double smx_row_logit(const struct smx_row *row, size_t c);
 
 /** tile[c] = 0 where the mask leaves class c of the tile out. */
 void smx_row_zero_masked(const struct smx_row *row, double *tile);

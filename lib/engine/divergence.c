@@ -30,7 +30,7 @@ struct divergence_call {
     size_t first, rows, slices;
 };
 
-static size_t bytes_of(const struct divergence_call *call)
+static size_t element_bytes(const struct divergence_call *call)
 {
     return smx_dtype_bytes(call->logits->dtype);
 }
@@ -43,7 +43,8 @@ static double row_weight(const struct divergence_call *call, size_t r)
     return smx_criterion_row_weight(call->criterion, call->logits->dtype, r);
 }
 
-static struct smx_dd factor_of(const struct divergence_call *call, size_t r)
+static struct smx_dd grad_factor_of(const struct divergence_call *call,
+                                    size_t r)
 {
     bool none = call->criterion->reduction == SMX_REDUCTION_NONE;
     struct smx_dd factor = call->factor;
@@ -58,7 +59,7 @@ static struct smx_dd factor_of(const struct divergence_call *call, size_t r)
 static void *place_of(const struct divergence_call *call, const void *tensor,
                       void *copy, size_t i)
 {
-    size_t row = call->logits->classes * bytes_of(call);
+    size_t row = call->logits->classes * element_bytes(call);
     return copy ? (char *)copy + i * row
                 : (char *)tensor + (call->first + i) * row;
 }
@@ -73,12 +74,12 @@ static void run_row(struct divergence_call *call, size_t i)
     if (call->gradient) {
         void *copy = smx_rows_moved(call->logits) ? call->copy[0] : NULL;
         row.gradient = place_of(call, call->gradient, copy, i);
-        row.factor = factor_of(call, r);
+        row.factor = grad_factor_of(call, r);
     }
     call->losses[r] = smx_times(weight, smx_divergence_row(&call->rule, &row));
 }
 
-static void run_slice(void *argument, size_t slice)
+static void run_divergence_slice(void *argument, size_t slice)
 {
     struct divergence_call *call = argument;
     size_t end, i = smx_pool_slice(call->rows, call->slices, slice, &end);
@@ -98,15 +99,15 @@ static void run_tile(struct smx_context *context, struct divergence_call *call)
             smx_load_logits(context, &call->side[s], call->first, call->rows,
                             call->copy[s]);
     call->slices = smx_pool_slices(context->pool, call->rows, most);
-    smx_pool_for(context->pool, call->slices, run_slice, call);
+    smx_pool_for(context->pool, call->slices, run_divergence_slice, call);
     if (call->gradient && smx_rows_moved(z))
         smx_store_rows(context, z, call->copy[0], call->first, call->rows,
                        call->gradient);
 }
 
-static enum smx_status allocate(struct divergence_call *call)
+static enum smx_status allocate_losses(struct divergence_call *call)
 {
-    size_t row = call->logits->classes * bytes_of(call);
+    size_t row = call->logits->classes * element_bytes(call);
     size_t all = smx_rows_count(call->logits);
     bool copies = smx_load_needed(call->logits);
     call->most = copies ? smx_rows_tile(call->logits, 2 * row) : all;
@@ -150,9 +151,9 @@ static void put_loss(const struct divergence_call *call, void *loss)
 }
 
 /* Classes of the largest of the teacher's rows, which are to be met. */
-static enum smx_status find_aims(struct smx_context *context,
-                                 const struct divergence_call *call,
-                                 int64_t *aims)
+static enum smx_status find_teacher_aims(struct smx_context *context,
+                                         const struct divergence_call *call,
+                                         int64_t *aims)
 {
     const struct smx_softmax_out wanted = {.size = sizeof wanted,
                                            .argmax = aims};
@@ -176,7 +177,7 @@ static enum smx_status summarise(struct smx_context *context,
         if (!found)
             return SMX_ENOMEM;
         wanted.argmax = out->argmax ? out->argmax : found;
-        status = find_aims(context, call, found + rows);
+        status = find_teacher_aims(context, call, found + rows);
     }
     if (!status && (wanted.argmax || wanted.logsumexp))
         status = smx_softmax(context, &call->side[0], NULL, &wanted, NULL);
@@ -202,7 +203,7 @@ static void put_sums(const struct divergence_call *call,
 /* ---- all of it ------------------------------------------------------------
  */
 
-static void count(struct divergence_call *call)
+static void count_divisor(struct divergence_call *call)
 {
     struct smx_dd one = {1, 0}, zero = {0, 0};
     call->divisor = smx_criterion_count(call->logits, call->criterion).divisor;
@@ -213,7 +214,7 @@ static void count(struct divergence_call *call)
 }
 
 /* Exponents beyond which the products of doubles could leave their range. */
-static bool is_moderate(double x)
+static bool fits_doubles(double x)
 {
     return x >= 0x1p-100 && x <= 0x1p100;
 }
@@ -239,8 +240,8 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
     rule.doubles = call->logits->dtype == SMX_FLOAT32 &&
                    call->logits->softcap == 0 &&
                    rule.kind != SMX_DIVERGENCE_JSD &&
-                   is_moderate(rule.side[0].temperature) &&
-                   is_moderate(rule.side[1].temperature) &&
+                   fits_doubles(rule.side[0].temperature) &&
+                   fits_doubles(rule.side[1].temperature) &&
                    k->z_loss < 0x1p100 && k->entropy_weight < 0x1p100;
     return rule;
 }
@@ -257,9 +258,9 @@ static void place_sides(struct divergence_call *call)
                                     : call->side[0].temperature;
 }
 
-static enum smx_status check(struct smx_context *context,
-                             const struct divergence_call *call,
-                             struct smx_where *where)
+static enum smx_status check_divergence(struct smx_context *context,
+                                        const struct divergence_call *call,
+                                        struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
     enum smx_status status =
@@ -282,13 +283,13 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
                                    .criterion = criterion,
                                    .upstream = upstream,
                                    .gradient = gradient};
-    enum smx_status status = check(context, &call, where);
+    enum smx_status status = check_divergence(context, &call, where);
     if (status)
         return status;
     place_sides(&call);
     call.rule = rule_of(context, &call);
-    count(&call);
-    status = allocate(&call);
+    count_divisor(&call);
+    status = allocate_losses(&call);
     if (!status && out)
         status = summarise(context, &call, out);
     if (!status) {

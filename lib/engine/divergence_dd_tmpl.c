@@ -70,8 +70,8 @@ INLINE vd size_of(vd x)
 /* ---- exponentials ---------------------------------------------------------
  */
 
-static struct smx_dd powers(const struct smx_divergence_side *side, size_t n,
-                            size_t skip)
+static struct smx_dd tile_powers(const struct smx_divergence_side *side,
+                                 size_t n, size_t skip)
 {
     struct vdd sums[VECS] = {{{0}, {0}}};
     for (size_t i = 0; i < n; i += BLOCK)
@@ -282,7 +282,7 @@ static void value_of(const struct smx_divergence_tile *tile,
  */
 
 /** p x where p is not 0. */
-INLINE struct vdd weigh(struct vdd p, struct vdd x)
+INLINE struct vdd weigh_dd(struct vdd p, struct vdd x)
 {
     struct vdd product = vdd_settle(vdd_mul(p, x));
     return only(product, (vl)(p.hi > vd_all(0)));
@@ -302,11 +302,11 @@ INLINE struct vdd element_of(const struct smx_divergence_tile *tile,
     }
     if (tile->kind == SMX_DIVERGENCE_REVERSE_KL) {
         struct vdd log = plus_any(negate(c->t), negate(value));
-        return weigh(c->p, only(log, c->has_q));
+        return weigh_dd(c->p, only(log, c->has_q));
     }
     struct mixture m = mix(tile, c);
     struct vdd log = plus(m.log_p, negate(value));
-    return vdd_mul(weigh(c->p, log), vdd_all(tile->rest));
+    return vdd_mul(weigh_dd(c->p, log), vdd_all(tile->rest));
 }
 
 /* x times a slope above 0, though it may have become 0: an infinite x stays. */
@@ -325,7 +325,7 @@ static void store_divergence_grad(const struct smx_divergence_tile *tile,
         struct classes c = classes_at(tile, i);
         struct vdd d = {vd_load(tile->p.hi + i), vd_load(tile->p.lo + i)};
         d = vdd_mul(d, single(vd_all(how->bend)));
-        d = weigh(c.p, plus(d, vdd_all(how->level)));
+        d = weigh_dd(c.p, plus(d, vdd_all(how->level)));
         d = plus_any(element_of(tile, how, &c), d);
         d = vdd_settle(vdd_mul(d, vdd_all(how->factor)));
         vd x = (d.hi + d.lo) * down;
@@ -337,7 +337,7 @@ static void store_divergence_grad(const struct smx_divergence_tile *tile,
 }
 
 const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels) = {
-    .powers = powers,
+    .powers = tile_powers,
     .excess = excess,
     .value = value_of,
     .descend = store_divergence_grad,

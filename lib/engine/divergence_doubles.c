@@ -96,9 +96,9 @@ static void add_options(const struct smx_divergence_rule *rule,
         d->loss -= rule->entropy_weight * d->entropy;
 }
 
-static void put_gradient(const struct smx_divergence_rule *rule,
-                         const struct smx_divergence_row *row,
-                         const struct doubles *d)
+static void put_double_gradient(const struct smx_divergence_rule *rule,
+                                const struct smx_divergence_row *row,
+                                const struct doubles *d)
 {
     double g = row->factor.hi;
     double p = g / (1 + d->others[0]), q = g / (1 + d->others[1]);
@@ -136,7 +136,7 @@ bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
         return false;
     add_options(rule, &d);
     if (row->gradient)
-        put_gradient(rule, row, &d);
+        put_double_gradient(rule, row, &d);
     *loss = d.loss;
     return true;
 }

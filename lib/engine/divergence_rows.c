@@ -48,7 +48,7 @@ static bool enter_tile(struct wide_row *w)
     return left > 0;
 }
 
-static void load(struct wide_row *w, int s)
+static void load_side(struct wide_row *w, int s)
 {
     const float *f = w->row->x[s];
     const double *d = w->row->x[s];
@@ -66,13 +66,13 @@ static struct smx_divergence_side *side_of(struct wide_row *w, int s)
 /* ---- shifted logits -------------------------------------------------------
  */
 
-static void find_top(struct wide_row *w, int s)
+static void find_side_top(struct wide_row *w, int s)
 {
     struct side *side = &w->side[s];
     side->top = (struct smx_dd){-INFINITY, 0};
     TILES(w)
     {
-        load(w, s);
+        load_side(w, s);
         side->top = smx_row_larger(
             side->top,
             smx_row_tile_max(w->rule->row_kernels, w->z, w->first, w->count));
@@ -93,7 +93,7 @@ static void leave_all_out(const struct wide_row *w,
 }
 
 /* d of the tile, and of the student slope, where one is wanted. */
-static void shift_tile(struct wide_row *w, int s, double *slope)
+static void shift_side(struct wide_row *w, int s, double *slope)
 {
     const struct side *side = &w->side[s];
     const struct smx_divergence_side *to = side_of(w, s);
@@ -104,7 +104,7 @@ static void shift_tile(struct wide_row *w, int s, double *slope)
         leave_all_out(w, to);
         return;
     }
-    load(w, s);
+    load_side(w, s);
     if (!slope) {
         w->rule->row_kernels->shifted(w->z, w->count, &side->shift, &tile);
         return;
@@ -122,7 +122,7 @@ static void shift_tile(struct wide_row *w, int s, double *slope)
 /* ---- sums -----------------------------------------------------------------
  */
 
-static struct smx_dd powers(struct wide_row *w, int s)
+static struct smx_dd side_powers(struct wide_row *w, int s)
 {
     size_t top = (size_t)w->side[s].top.lo - w->first;
     return w->rule->divergence->dd->powers(side_of(w, s), w->tile.n, top);
@@ -135,8 +135,8 @@ static void sum_side(struct wide_row *w, int s)
     struct smx_row_dds x = {{0}, {0}}, y = x;
     TILES(w)
     {
-        shift_tile(w, s, NULL);
-        others = dd_add(others, powers(w, s));
+        shift_side(w, s, NULL);
+        others = dd_add(others, side_powers(w, s));
     }
     others = dd_scale(others, 0x1p-128);
     x.hi[0] = others.hi;
@@ -151,8 +151,8 @@ static void sum_side(struct wide_row *w, int s)
 static void fill(struct wide_row *w, double *slope)
 {
     for (int s = 0; s < SIDES; s++) {
-        shift_tile(w, s, s == STUDENT ? slope : NULL);
-        powers(w, s);
+        shift_side(w, s, s == STUDENT ? slope : NULL);
+        side_powers(w, s);
     }
 }
 
@@ -202,7 +202,7 @@ static struct smx_dd dd_divergence_of(const struct wide_row *w)
     return w->value.lost ? infinite : dd_scale(w->value.divergence, 0x1p-128);
 }
 
-static double entropy_of(const struct wide_row *w)
+static double tile_entropy(const struct wide_row *w)
 {
     struct smx_dd sum = dd_scale(w->value.entropy, -0x1p-128);
     return w->side[STUDENT].empty ? 0 : dd_add(w->side[STUDENT].logsum, sum).hi;
@@ -216,11 +216,11 @@ static void evaluate(struct wide_row *w)
         w->rule->divergence->dd->value(&w->tile, &w->value);
     }
     w->divergence = dd_divergence_of(w);
-    w->entropy = entropy_of(w);
+    w->entropy = tile_entropy(w);
     w->lse = lse_of(w);
 }
 
-static double loss_of(const struct wide_row *w)
+static double wide_loss_of(const struct wide_row *w)
 {
     const struct smx_divergence_rule *rule = w->rule;
     double loss = w->divergence.hi;
@@ -243,7 +243,7 @@ static void put_tile(struct wide_row *w)
         memcpy(d + w->first, w->z, w->count * sizeof *d);
 }
 
-static void put_gradient(struct wide_row *w)
+static void put_wide_gradient(struct wide_row *w)
 {
     const struct smx_divergence_rule *rule = w->rule;
     bool capped = w->side[STUDENT].shift.capped;
@@ -295,14 +295,14 @@ static double wide_row(const struct smx_divergence_rule *rule,
     struct wide_row w;
     init(&w, rule, row);
     for (int s = 0; s < SIDES; s++) {
-        find_top(&w, s);
+        find_side_top(&w, s);
         sum_side(&w, s);
     }
     find_offset(&w);
     evaluate(&w);
     if (row->gradient)
-        put_gradient(&w);
-    return loss_of(&w);
+        put_wide_gradient(&w);
+    return wide_loss_of(&w);
 }
 
 double smx_divergence_row(const struct smx_divergence_rule *rule,

@@ -51,7 +51,7 @@ INLINE struct both both_of(const struct smx_divergence_pair *pair,
 
 /* ---- sums ---------------------------------------------------------------- */
 
-struct lanes {
+struct pair_lanes {
     vd e[2][VECS], cross[VECS], size[VECS], entropy[VECS];
     vl lost;
 };
@@ -61,7 +61,7 @@ INLINE vd where_positive(vd e, vd x)
     return (vd)((vl)x & (vl)(e > vd_all(0)));
 }
 
-INLINE void add_both(struct lanes *sums, int v, const struct both *b,
+INLINE void add_both(struct pair_lanes *sums, int v, const struct both *b,
                      bool reverse)
 {
     const int first = reverse ? 0 : 1;
@@ -78,7 +78,7 @@ INLINE void add_both(struct lanes *sums, int v, const struct both *b,
 
 INLINE void add_blocks(const struct smx_divergence_pair *pair, size_t first,
                        size_t n, bool reverse, double *const kept[2],
-                       struct lanes *sums)
+                       struct pair_lanes *sums)
 {
     const float *const x[2] = {pair->x[0] + first, pair->x[1] + first};
     for (size_t i = 0; i + BLOCK <= n; i += BLOCK)
@@ -95,7 +95,7 @@ INLINE void add_blocks(const struct smx_divergence_pair *pair, size_t first,
 
 INLINE void add_rest(const struct smx_divergence_pair *pair, size_t first,
                      size_t n, bool reverse, double *const kept[2],
-                     struct lanes *sums)
+                     struct pair_lanes *sums)
 {
     size_t i = n / BLOCK * BLOCK;
     float last[2][BLOCK];
@@ -117,7 +117,7 @@ INLINE void sums_as(const struct smx_divergence_pair *pair, size_t first,
                     size_t n, bool reverse, double *const kept[2],
                     struct smx_divergence_sums *sums)
 {
-    struct lanes lanes = {.lost = {0}};
+    struct pair_lanes lanes = {.lost = {0}};
     const struct smx_divergence_pair own = *pair;
     add_blocks(&own, first, n, reverse, kept, &lanes);
     add_rest(&own, first, n, reverse, kept, &lanes);

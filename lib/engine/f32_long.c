@@ -233,8 +233,8 @@ static float f64_probability(const struct smx_f32_call *call, size_t r,
     return p;
 }
 
-static void store_split(const struct smx_f32_call *call, const float *x,
-                        size_t n, double total, float *out)
+static void store_chosen_split(const struct smx_f32_call *call, const float *x,
+                               size_t n, double total, float *out)
 {
     ALIGNED float high[GATHERED], rest[GATHERED];
     if (call->chunks > SMX_F32_SHORT) {
@@ -260,7 +260,7 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
     else if (call->log)
         fill_value(out, n, -INFINITY);
     else if (row->total != 0)
-        store_split(call, x, n, row->total, out);
+        store_chosen_split(call, x, n, row->total, out);
     else
         for (size_t i = 0; i < n; i++)
             out[i] = f64_probability(call, r, (size_t)chosen[i], x[i]);

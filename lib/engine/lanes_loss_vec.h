@@ -49,7 +49,7 @@ static double weight_of_class(const struct group *g, int c)
 }
 
 /* Numbers that are 0 or between TINY and LARGE. */
-INLINE vl is_moderate(vd x)
+INLINE vl moderate_lanes(vd x)
 {
     vd size = vd_max(x, -x);
     return (vl)(x == vd_all(0)) |
@@ -58,7 +58,7 @@ INLINE vl is_moderate(vd x)
 
 /* v = w ((1 - e) t + e / C), but 0 where p is 1, as it cancels there; mass is
  * t. */
-INLINE void weigh(bool wide, struct group *g, struct costs *costs)
+INLINE void weigh_lanes(bool wide, struct group *g, struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
     vl moderate = ~(vl){0};
@@ -77,7 +77,7 @@ INLINE void weigh(bool wide, struct group *g, struct costs *costs)
         if (l->criterion->weights)
             v *= vd_all(weight_of_class(g, c));
         if (wide)
-            moderate &= is_moderate(v);
+            moderate &= moderate_lanes(v);
         vl cancels = g->one_hot & (vl)(g->argmax == vd_all(c));
         v = (vd)((vl)v & ~cancels);
         vd_store(g->mass[c], v);
@@ -219,8 +219,8 @@ static void store_dds_grad(struct group *g, const struct costs *costs)
     struct vdd sum = vdd_sum(a.hi, square.hi);
     sum.lo += a.lo + square.lo;
     sum = vdd_fast(sum.hi, sum.lo);
-    g->declined |= ~(is_moderate(b.hi) & is_moderate(costs->mass.hi) &
-                     is_moderate(square.hi) & is_moderate(sum.hi));
+    g->declined |= ~(moderate_lanes(b.hi) & moderate_lanes(costs->mass.hi) &
+                     moderate_lanes(square.hi) & moderate_lanes(sum.hi));
     a = vdd_mul(sum, g->inverse);
     CLASSES(c, g)
     {
@@ -243,7 +243,7 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
     vl hit = (vl)(aim == g->argmax);
     for (size_t r = 0; r < g->count; r++)
         marks->hits |= (uint64_t)(hit[r] & 1) << (shift + r);
-    weigh(wide, g, &costs);
+    weigh_lanes(wide, g, &costs);
     if (l->gradient)
         wide ? store_dds_grad(g, &costs) : store_doubles_grad(g, &costs);
     if (l->losses)
@@ -287,7 +287,7 @@ static void store_dds_vjp(struct group *g)
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]);
-        moderate &= is_moderate(x);
+        moderate &= moderate_lanes(x);
         if (!l->log)
             x *= vd_load(g->e[c]) * vd_all(0x1p-128);
         vdd_accumulate(&dot, (struct vdd){x, vd_all(0)});

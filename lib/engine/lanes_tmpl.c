@@ -91,7 +91,7 @@ run_groups(bool wide, const struct smx_lanes *lanes, size_t first, size_t count)
             g[groups].lanes = lanes;
             g[groups].logits = lanes->logits;
             g[groups].classes = (int)lanes->logits->classes;
-            load_group(wide, &g[groups], first + k, count - k);
+            load_lanes(wide, &g[groups], first + k, count - k);
         }
         for (int i = 0; i < groups; i++)
             fill_group(wide, &g[i]);

@@ -372,7 +372,7 @@ INLINE void finish_sum(bool wide, struct group *g)
     g->lse = vd_where(g->empty, vd_all(-INF), g->lse);
 }
 
-INLINE void load_group(bool wide, struct group *g, size_t first, size_t count)
+INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
 {
     const struct smx_logits *z = g->logits;
     place_rows(g, first, count);

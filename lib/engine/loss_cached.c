@@ -20,7 +20,7 @@ struct waiting {
     float own; /* what is put at the label's class */
 };
 
-struct cached { /* both halves of in-range exponentials, row by row */
+struct cached_rows { /* both halves of in-range exponentials, row by row */
     ALIGNED float high[SMX_CACHED];
     float rest[SMX_CACHED];
     struct waiting row[SMX_BLOCK_ROWS];
@@ -34,7 +34,7 @@ static void end_row(struct waiting *row)
 
 /* Meanwhile the row that was in its place is divided. parts: one a chunk. */
 static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
-                    struct cached *cached, struct smx_part *parts)
+                    struct cached_rows *cached, struct smx_part *parts)
 {
     const float *z = call->z + row * call->classes;
     struct waiting *was = &cached->row[place];
@@ -73,7 +73,7 @@ static void finish_cached_row(const struct smx_loss_call *call, size_t row,
 }
 
 static void keep_block(struct smx_loss_call *call, size_t block,
-                       struct cached *cached)
+                       struct cached_rows *cached)
 {
     size_t start = block * call->per_block, n = smx_loss_rows(call, block);
     struct smx_part parts[SMX_BLOCK_ROWS];
@@ -86,7 +86,7 @@ static void keep_block(struct smx_loss_call *call, size_t block,
 }
 
 static void divide_waiting_rows(const struct smx_loss_call *call,
-                                struct cached *cached)
+                                struct cached_rows *cached)
 {
     for (size_t r = 0; r < call->per_block; r++) {
         struct waiting *row = &cached->row[r];
@@ -105,7 +105,7 @@ void smx_loss_cached(void *argument, size_t slice)
     struct smx_loss_call *call = argument;
     size_t end, b = smx_pool_slice(call->blocks, call->slices, slice, &end);
     bool pipelined = smx_is_pipelined(call->rows, call->classes);
-    struct cached cached;
+    struct cached_rows cached;
     for (size_t r = 0; r < call->per_block; r++)
         cached.row[r] = (struct waiting){.out = call->gradient};
     for (; b < end; b++) {

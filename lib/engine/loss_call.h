@@ -144,9 +144,6 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
 /** The losses of a block of rows from the call's parts. argument: the call. */
 void smx_loss_block(void *argument, size_t block);
 
-/** Rows start to start + n in lanes. */
-void smx_loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n);
-
 /** All of a block of rows in lanes. */
 void smx_loss_lanes(void *argument, size_t block);
 

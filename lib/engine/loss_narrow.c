@@ -150,6 +150,16 @@ static void loss_in_range(struct smx_loss_call *call, struct rows *rows)
         store_split_grads(call, rows);
 }
 
+/* Rows start to start + n in lanes. */
+static void loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n)
+{
+    for (size_t end = start + n; start < end; start += n) {
+        n = end - start < SMX_LANES_ROWS ? end - start : SMX_LANES_ROWS;
+        if (call->kernels->lanes(&call->lanes, start, n).declined)
+            call->nonfinite = true; /* nothing else is, of float32 */
+    }
+}
+
 /* In-range rows first, then out-of-range ones: whether a row is depends on no
  * other. */
 static void narrow_loss_rows(struct smx_loss_call *call, size_t first, size_t n)
@@ -164,7 +174,7 @@ static void narrow_loss_rows(struct smx_loss_call *call, size_t first, size_t n)
         for (end = r + 1; end < n && rows.in_range[end] == in_range; end++)
             ;
         if (!in_range)
-            smx_loss_in_lanes(call, first + r, end - r);
+            loss_in_lanes(call, first + r, end - r);
     }
 }
 
@@ -177,18 +187,8 @@ void smx_loss_narrow(void *argument, size_t block)
         narrow_loss_rows(call, r, end - r < step ? end - r : step);
 }
 
-void smx_loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n)
-{
-    for (size_t end = start + n; start < end; start += n) {
-        n = end - start < SMX_LANES_ROWS ? end - start : SMX_LANES_ROWS;
-        if (call->kernels->lanes(&call->lanes, start, n).declined)
-            call->nonfinite = true; /* nothing else is, of float32 */
-    }
-}
-
 void smx_loss_lanes(void *argument, size_t block)
 {
     struct smx_loss_call *call = argument;
-    smx_loss_in_lanes(call, block * call->per_block,
-                      smx_loss_rows(call, block));
+    loss_in_lanes(call, block * call->per_block, smx_loss_rows(call, block));
 }

@@ -73,7 +73,7 @@ bool shape_may_be_scalar(enum shape_kind kind)
            kind == SHAPE_UPSTREAM;
 }
 
-bool shape_is(const struct tensor *tensor, int rank, const size_t *shape)
+static bool shape_is(const struct tensor *tensor, int rank, const size_t *shape)
 {
     if (tensor->rank != rank)
         return false;

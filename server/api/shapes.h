@@ -39,8 +39,6 @@ int shape_usual_rank(enum shape_kind kind);
 /** May a single value stand there, without brackets, for some request? */
 bool shape_may_be_scalar(enum shape_kind kind);
 
-bool shape_is(const struct tensor *tensor, int rank, const size_t *shape);
-
 /**
  * 422 unless the tensor has the shape of that kind:
  * "name: got shape [2], must be shape [3], as logits".

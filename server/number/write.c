@@ -40,8 +40,8 @@ static uint64_t scale64(const uint64_t power[2], uint64_t c)
 /* The multiple of 10^k or 10^(k+1) that is the answer; lower, v and upper
  * are 4 times the interval and the value in units of 10^k, open: ends are
  * outside. */
-static struct shortest choose(uint64_t lower, uint64_t v, uint64_t upper,
-                              bool open, int k)
+static struct shortest choose_shortest(uint64_t lower, uint64_t v,
+                                       uint64_t upper, bool open, int k)
 {
     lower += open;
     upper -= open;
@@ -64,9 +64,10 @@ static struct shortest shortest32(uint32_t bits)
     bool narrow = fraction == 0 && biased > 1;
     int k = number_log10(q, narrow), h = q + power_log2(-k) + 1;
     const uint64_t *power = powers_of_ten[-k - POWER_FIRST];
-    return choose(scale32(power, (uint64_t)(4 * c - 2 + narrow) << h),
-                  scale32(power, (uint64_t)(4 * c) << h),
-                  scale32(power, (uint64_t)(4 * c + 2) << h), c & 1, k);
+    return choose_shortest(scale32(power, (uint64_t)(4 * c - 2 + narrow) << h),
+                           scale32(power, (uint64_t)(4 * c) << h),
+                           scale32(power, (uint64_t)(4 * c + 2) << h), c & 1,
+                           k);
 }
 
 static struct shortest shortest64(uint64_t bits)
@@ -78,9 +79,9 @@ static struct shortest shortest64(uint64_t bits)
     bool narrow = fraction == 0 && biased > 1;
     int k = number_log10(q, narrow), h = q + power_log2(-k) + 1;
     const uint64_t *power = powers_of_ten[-k - POWER_FIRST];
-    return choose(scale64(power, (4 * c - 2 + narrow) << h),
-                  scale64(power, (4 * c) << h),
-                  scale64(power, (4 * c + 2) << h), c & 1, k);
+    return choose_shortest(scale64(power, (4 * c - 2 + narrow) << h),
+                           scale64(power, (4 * c) << h),
+                           scale64(power, (4 * c + 2) << h), c & 1, k);
 }
 
 static size_t put_digits(char *text, uint64_t digits)

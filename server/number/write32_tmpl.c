@@ -32,7 +32,7 @@ struct group32 {
 /* Step 1, for the floats whose bits are in 64-bit lanes. c is doubled, so that
  * a product has 61 bits behind the point, of which 36 are kept. Exponents are
  * biased. Comparisons are of differences, which stay below 2^63. */
-INLINE u64s decimal(u64s bits, u64s *exponents)
+INLINE u64s decimal32(u64s bits, u64s *exponents)
 {
     u64s biased = (bits >> 23) & 255, fraction = bits & 0x7fffff;
     u64s odd = fraction & 1, power_of_two = (u64s)(fraction == 0);
@@ -78,11 +78,11 @@ INLINE u32s layouts(u32s bits, u32s exponents, u32s used)
 
 /* Even and odd floats go through the 64-bit lanes apart, so that putting them
  * together again is a shift. */
-INLINE void prepare(struct group32 *group, u64s values)
+INLINE void prepare32(struct group32 *group, u64s values)
 {
     u64s even_exponents, odd_exponents, even_first, odd_first;
-    u64s even = decimal(values & 0xffffffff, &even_exponents);
-    u64s odd = decimal(values >> 32, &odd_exponents);
+    u64s even = decimal32(values & 0xffffffff, &even_exponents);
+    u64s odd = decimal32(values >> 32, &odd_exponents);
     u32s decimals = (u32s)(even | odd << 32);
     u32s exponents = (u32s)(even_exponents | odd_exponents << 32);
     u32s below8 = (u32s)(decimals < 10000000);
@@ -109,7 +109,7 @@ INLINE void prepare(struct group32 *group, u64s values)
                      ((u32s)(finite == 0) & (u32s)(bits << 1 != 0));
 }
 
-INLINE char *put(char *text, const struct group32 *group, size_t i)
+INLINE char *put32(char *text, const struct group32 *group, size_t i)
 {
     const uint8_t *layout =
         (const uint8_t *)number_layouts32 + group->layouts[i];
@@ -124,7 +124,7 @@ INLINE char *put_any(char *text, const struct group32 *group, size_t i,
                      const float *values)
 {
     if (!group->special[i])
-        return put(text, group, i);
+        return put32(text, group, i);
     text += number_write_float32(text, values[i]);
     *text = ',';
     return text + 1;
@@ -152,7 +152,7 @@ size_t TIER(write_float32)(char *text, const float *values, size_t count,
     char *end = text;
     for (; count >= FLOATS; count -= FLOATS, values += FLOATS) {
         memcpy(&in, values, sizeof in);
-        prepare(&group, in);
+        prepare32(&group, in);
         if (rows.left <= FLOATS || any(group.special)) {
             end = put_rows32(end, &group, values, FLOATS, &rows);
             continue;
@@ -160,10 +160,10 @@ size_t TIER(write_float32)(char *text, const float *values, size_t count,
         rows.left -= FLOATS;
 #pragma GCC unroll 16
         for (size_t i = 0; i < FLOATS; i++)
-            end = put(end, &group, i);
+            end = put32(end, &group, i);
     }
     in = (u64s){0};
     memcpy(&in, values, count * sizeof *values);
-    prepare(&group, in);
+    prepare32(&group, in);
     return (size_t)(put_rows32(end, &group, values, count, &rows) - text);
 }

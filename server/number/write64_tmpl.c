@@ -89,7 +89,7 @@ INLINE u64s modulo10(u64s a)
 
 /* The decimal of the finite, normal doubles with these bits, and the biased k
  * of its last digit. lower, v and upper are in quarters of 10^k. */
-INLINE u64s decimal(u64s bits, u64s *k)
+INLINE u64s decimal64(u64s bits, u64s *k)
 {
     u64s biased = (bits >> 52) & 2047, fraction = bits & 0xfffffffffffff;
     u64s odd = fraction & 1, narrow = (u64s)(fraction == 0);
@@ -117,7 +117,7 @@ INLINE u64s decimal(u64s bits, u64s *k)
 }
 
 /* 17 digits: the first, the next eight and the last eight. */
-INLINE void split(u64s digits17, u64s *first, u64s *upper, u64s *lower)
+INLINE void split64(u64s digits17, u64s *first, u64s *upper, u64s *lower)
 {
     u64s nine = mul32_all(digits17 >> 25, 2882303761) >> 33;
     u64s rest = digits17 - mul32_all(nine, 100000000);
@@ -140,13 +140,13 @@ INLINE void lay_out(struct group64 *group, u64s exponents, u64s used)
     group->special |= special;
 }
 
-INLINE void prepare(struct group64 *group, u64s bits)
+INLINE void prepare64(struct group64 *group, u64s bits)
 {
     u64s k, upper, lower;
-    u64s decimals = decimal(bits, &k);
+    u64s decimals = decimal64(bits, &k);
     u64s sixteen = (decimals - 10000000000000000) >> 63;
     decimals += (0 - sixteen) & ((decimals << 3) + decimals);
-    split(decimals, &group->first, &upper, &lower);
+    split64(decimals, &group->first, &upper, &lower);
     u64s ends = (u64s)(lower != 0);
     u64s used = choose(ends, used_bytes(lower) + 8, used_bytes(upper));
     upper |= ZEROS;
@@ -160,7 +160,7 @@ INLINE void prepare(struct group64 *group, u64s bits)
 }
 
 /* What is stored too much is overwritten by what comes next. */
-INLINE char *put(char *text, const struct group64 *group, size_t i)
+INLINE char *put64(char *text, const struct group64 *group, size_t i)
 {
     const char *digits = (const char *)&group->digits[i & 1] + (i >> 1) * 16;
     const struct number_layout64 *layout = &number_layouts64[group->layouts[i]];
@@ -190,7 +190,7 @@ static char *put_rows64(char *text, const struct group64 *group,
             text += number_write_float64(text, values[i]);
             *text++ = ',';
         } else {
-            text = put(text, group, i);
+            text = put64(text, group, i);
         }
         if (--rows->left == 0) {
             text = number_end_row(text);
@@ -212,14 +212,14 @@ size_t TIER(write_float64)(char *text, const double *values, size_t count,
             memcpy(&bits, values, sizeof bits);
         else
             memcpy(&bits, values, now * sizeof *values);
-        prepare(&group, bits);
+        prepare64(&group, bits);
         if (rows.left <= now || now < LANES || any((u32s)group.special)) {
             end = put_rows64(end, &group, values, now, &rows);
         } else {
             rows.left -= LANES;
 #pragma GCC unroll 8
             for (size_t i = 0; i < LANES; i++)
-                end = put(end, &group, i);
+                end = put64(end, &group, i);
         }
         count -= now;
         values += now;

@@ -240,6 +240,31 @@ static void a_bad_logit_is_named(void **state)
     }
 }
 
+/* One upstream for each row, inner ones too. */
+static void a_bad_upstream_is_named(void **state)
+{
+    (void)state;
+    enum { CLASSES = 4, INNER = 3 };
+    float z[CLASSES * INNER] = {0}, out[CLASSES * INNER] = {0};
+    const float upstream[INNER] = {1, 1, NAN};
+    const int64_t labels[INNER] = {0};
+    const struct smx_logits logits = {.size = sizeof logits,
+                                      .data = z,
+                                      .outer = 1,
+                                      .classes = CLASSES,
+                                      .inner = INNER};
+    const struct smx_criterion k = {
+        .size = sizeof k, .labels = labels, .reduction = SMX_REDUCTION_NONE};
+    struct smx_where where = {.size = sizeof where};
+    assert_status(
+        smx_gradient(expect_context, &logits, &k, upstream, out, NULL, &where),
+        SMX_ENONFINITE);
+    assert_int_equal(where.field, SMX_FIELD_UPSTREAM);
+    assert_int_equal(where.index, 2);
+    for (size_t i = 0; i < CLASSES * INNER; i++)
+        assert_true(out[i] == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +272,7 @@ int main(void)
         cmocka_unit_test(losses_and_gradients),
         cmocka_unit_test(products),
         cmocka_unit_test(a_bad_logit_is_named),
+        cmocka_unit_test(a_bad_upstream_is_named),
     };
 
     random_seed(&seed);

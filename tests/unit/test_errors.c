@@ -403,20 +403,6 @@ static void first_offending_upstream_is_named(void **state)
         }
 }
 
-/* The class axis is not the last: one upstream for each of the inner rows. */
-static void upstream_of_an_inner_row_is_named(void **state)
-{
-    struct call c;
-
-    (void)state;
-    call_init(&c);
-    c.logits.outer = 1;
-    c.logits.inner = ROWS;
-    c.g[2] = NAN;
-    refused(&c, do_gradient, SMX_ENONFINITE);
-    named(&c, SMX_FIELD_UPSTREAM, 2);
-}
-
 static void first_offending_label_is_named(void **state)
 {
     (void)state;
@@ -504,7 +490,6 @@ int main(void)
         cmocka_unit_test(first_offending_target_is_named),
         cmocka_unit_test(first_offending_weight_is_named),
         cmocka_unit_test(first_offending_upstream_is_named),
-        cmocka_unit_test(upstream_of_an_inner_row_is_named),
         cmocka_unit_test(first_offending_label_is_named),
         cmocka_unit_test(an_ignored_row_is_checked_too),
         cmocka_unit_test(in_place_logits_survive_a_refusal),
