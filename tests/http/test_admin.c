@@ -16,6 +16,7 @@
 #include "../../server/http/healthcheck.h"
 #include "../support/certificate.h"
 #include "../support/daemon_fixture.h"
+#include "../support/scratch.h"
 #include "../support/slow_endpoint.h"
 
 #define BODY "{\"logits\":[1,2,3]}"
@@ -26,40 +27,9 @@
         __VA_ARGS__, NULL                                                      \
     }
 
-enum { FILES = 4, FILE_BYTES = 64 };
-
 static struct fixture fixture;
 static const char *admin; /* the URL */
-static char folder[] = "/tmp/softmaxd-test-XXXXXX";
-static char file[FILES][FILE_BYTES]; /* in the folder */
 enum { CERT, KEY, TOKENS, SOCKET };
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    for (int i = 0; i < FILES; i++)
-        snprintf(file[i], FILE_BYTES, "%s/%d", folder, i);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    for (int i = 0; i < FILES; i++)
-        unlink(file[i]);
-    return rmdir(folder);
-}
-
-static const char *flag(const char *name, const char *value)
-{
-    static char text[4][2 * FILE_BYTES];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(text[next], sizeof text[next], "%s=%s", name, value);
-    return text[next];
-}
 
 static void start(const char *const *flags)
 {
@@ -119,18 +89,15 @@ static void test_without_tokens_and_tls(void **state)
 {
     (void)state;
     struct certificate authority = certificate_create("test CA", NULL);
-    certificate_write(&authority, file[CERT], file[KEY]);
+    certificate_write(&authority, scratch[CERT], scratch[KEY]);
     certificate_free(&authority);
-    FILE *out = fopen(file[TOKENS], "we");
-    assert_non_null(out);
-    assert_true(fputs("secret\n", out) >= 0);
-    assert_int_equal(fclose(out), 0);
-    start(FLAGS(ADMIN, flag("--tls-cert", file[CERT]),
-                flag("--tls-key", file[KEY]),
-                flag("--token-file", file[TOKENS])));
+    scratch_write(scratch[TOKENS], "secret\n");
+    start(FLAGS(ADMIN, scratch_flag("--tls-cert", scratch[CERT]),
+                scratch_flag("--tls-key", scratch[KEY]),
+                scratch_flag("--token-file", scratch[TOKENS])));
     assert_memory_equal(fixture.url, "https:", 6);
     check(fixture.url,
-          (struct http_request){.path = "/metrics", .ca = file[CERT]}, 401,
+          (struct http_request){.path = "/metrics", .ca = scratch[CERT]}, 401,
           NULL);
     assert_memory_equal(admin, "http:", 5);
     check_pages();
@@ -140,13 +107,13 @@ static void test_without_tokens_and_tls(void **state)
 static void test_on_a_unix_socket(void **state)
 {
     (void)state;
-    char local[2 * FILE_BYTES], error[256];
-    snprintf(local, sizeof local, "--admin-listen=unix:%s", file[SOCKET]);
+    char local[2 * SCRATCH_BYTES], error[256];
+    snprintf(local, sizeof local, "--admin-listen=unix:%s", scratch[SOCKET]);
     start(FLAGS(local));
     check_pages();
     assert_true(healthcheck(admin, NULL, NULL, error, sizeof error));
     fixture_stop(&fixture);
-    assert_int_not_equal(access(file[SOCKET], F_OK), 0);
+    assert_int_not_equal(access(scratch[SOCKET], F_OK), 0);
 }
 
 /* Who fills the daemon must not stop those who look after it, and the other
@@ -240,5 +207,5 @@ int main(void)
         cmocka_unit_test(test_open_while_the_rest_is_closed),
         cmocka_unit_test(test_refused_addresses),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

@@ -18,6 +18,7 @@
 #include "../../server/http/healthcheck.h"
 #include "../support/certificate.h"
 #include "../support/daemon_fixture.h"
+#include "../support/scratch.h"
 
 #define FLAGS(...)                                                             \
     (const char *const[])                                                      \
@@ -25,11 +26,7 @@
         __VA_ARGS__, NULL                                                      \
     }
 
-enum { FILES = 8, FILE_BYTES = 64 };
-
 static struct fixture fixture;
-static char folder[] = "/tmp/softmaxd-test-XXXXXX";
-static char file[FILES][FILE_BYTES]; /* in the folder */
 enum {
     CA,
     CERT,
@@ -52,68 +49,54 @@ static void check(const char *url, struct http_request request, int status)
     http_answer_free(&answer);
 }
 
-static const char *flag(const char *name, const char *value)
-{
-    static char text[8][2 * FILE_BYTES];
-    static int next;
-    next = (next + 1) % 8;
-    snprintf(text[next], sizeof text[next], "%s=%s", name, value);
-    return text[next];
-}
-
 /** Serve with the server's certificate, and one more flag (or NULL). */
 static void start_tls(const char *more)
 {
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY]), more));
+    fixture_start(&fixture,
+                  FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                        scratch_flag("--tls-key", scratch[KEY]), more));
 }
 
 static struct certificate authority, server, client, stranger, foreign;
 
 static int make_certificates(void **state)
 {
-    (void)state;
-    if (!mkdtemp(folder))
+    if (scratch_open(state))
         return -1;
-    for (int i = 0; i < FILES; i++)
-        snprintf(file[i], FILE_BYTES, "%s/%d", folder, i);
     authority = certificate_create("authority", NULL);
     server = certificate_create("server", &authority);
     client = certificate_create("client", &authority);
     stranger = certificate_create("stranger", NULL);
     foreign = certificate_create("foreign", &stranger);
-    certificate_write(&authority, file[CA], NULL);
-    certificate_write(&server, file[CERT], file[KEY]);
-    certificate_write(&client, file[CLIENT_CERT], file[CLIENT_KEY]);
-    certificate_write(&stranger, file[OTHER_CA], NULL);
-    certificate_write(&foreign, file[OTHER_CERT], file[OTHER_KEY]);
+    certificate_write(&authority, scratch[CA], NULL);
+    certificate_write(&server, scratch[CERT], scratch[KEY]);
+    certificate_write(&client, scratch[CLIENT_CERT], scratch[CLIENT_KEY]);
+    certificate_write(&stranger, scratch[OTHER_CA], NULL);
+    certificate_write(&foreign, scratch[OTHER_CERT], scratch[OTHER_KEY]);
     return 0;
 }
 
 static int free_certificates(void **state)
 {
-    (void)state;
     certificate_free(&authority);
     certificate_free(&server);
     certificate_free(&client);
     certificate_free(&stranger);
     certificate_free(&foreign);
-    for (int i = 0; i < FILES; i++)
-        unlink(file[i]);
-    return rmdir(folder);
+    return scratch_close(state);
 }
 
 static void test_tls(void **state)
 {
     (void)state;
     char error[256];
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY])));
+    fixture_start(&fixture, FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                                  scratch_flag("--tls-key", scratch[KEY])));
     assert_int_equal(strncmp(fixture.url, "https://127.0.0.1:", 18), 0);
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
-    check(fixture.url, (struct http_request){.ca = file[OTHER_CA]}, 0);
+    check(fixture.url, (struct http_request){.ca = scratch[CA]}, 200);
+    check(fixture.url, (struct http_request){.ca = scratch[OTHER_CA]}, 0);
     assert_true(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
-    assert_true(healthcheck(fixture.url + 8, file[CERT], file[KEY], error,
+    assert_true(healthcheck(fixture.url + 8, scratch[CERT], scratch[KEY], error,
                             sizeof error));
     assert_false(healthcheck(fixture.url + 8, NULL, NULL, error, sizeof error));
     fixture_stop(&fixture);
@@ -127,14 +110,14 @@ static void test_tls_large_and_refused(void **state)
     assert_non_null(body);
     memset(body, ' ', bytes);
     body[bytes] = '\0';
-    fixture_start(&fixture,
-                  FLAGS(flag("--tls-cert", file[CERT]),
-                        flag("--tls-key", file[KEY]), "--max-body=1MiB"));
+    fixture_start(&fixture, FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                                  scratch_flag("--tls-key", scratch[KEY]),
+                                  "--max-body=1MiB"));
     struct http_answer answer = http_send(
         fixture.url, &(struct http_request){.path = "/softmax",
                                             .body = body,
                                             .headers = FLAGS("Expect:"),
-                                            .ca = file[CA]});
+                                            .ca = scratch[CA]});
     assert_int_equal(answer.status, 413);
     http_answer_free(&answer);
     free(body);
@@ -144,23 +127,25 @@ static void test_tls_large_and_refused(void **state)
 static void test_client_certificates(void **state)
 {
     (void)state;
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY]),
-                                  flag("--tls-client-ca", file[CA])));
+    fixture_start(&fixture,
+                  FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                        scratch_flag("--tls-key", scratch[KEY]),
+                        scratch_flag("--tls-client-ca", scratch[CA])));
     check(fixture.url,
-          (struct http_request){.ca = file[CA],
-                                .cert = file[CLIENT_CERT],
-                                .key = file[CLIENT_KEY]},
+          (struct http_request){.ca = scratch[CA],
+                                .cert = scratch[CLIENT_CERT],
+                                .key = scratch[CLIENT_KEY]},
           200);
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 0);
+    check(fixture.url, (struct http_request){.ca = scratch[CA]}, 0);
     fixture_stop(&fixture);
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY]),
-                                  flag("--tls-client-ca", file[OTHER_CA])));
+    fixture_start(&fixture,
+                  FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                        scratch_flag("--tls-key", scratch[KEY]),
+                        scratch_flag("--tls-client-ca", scratch[OTHER_CA])));
     check(fixture.url,
-          (struct http_request){.ca = file[CA],
-                                .cert = file[CLIENT_CERT],
-                                .key = file[CLIENT_KEY]},
+          (struct http_request){.ca = scratch[CA],
+                                .cert = scratch[CLIENT_CERT],
+                                .key = scratch[CLIENT_KEY]},
           0);
     fixture_stop(&fixture);
 }
@@ -169,20 +154,20 @@ static void test_new_certificate_while_serving(void **state)
 {
     (void)state;
     char error[256];
-    fixture_start(&fixture, FLAGS(flag("--tls-cert", file[CERT]),
-                                  flag("--tls-key", file[KEY])));
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
+    fixture_start(&fixture, FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                                  scratch_flag("--tls-key", scratch[KEY])));
+    check(fixture.url, (struct http_request){.ca = scratch[CA]}, 200);
     struct certificate fresh = certificate_create("fresh", &stranger);
-    certificate_write(&fresh, file[CERT], NULL);
+    certificate_write(&fresh, scratch[CERT], NULL);
     /* half written: the key does not fit, and the old pair stays */
     assert_false(daemon_reload(fixture.daemon, error, sizeof error));
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 200);
-    certificate_write(&fresh, NULL, file[KEY]);
+    check(fixture.url, (struct http_request){.ca = scratch[CA]}, 200);
+    certificate_write(&fresh, NULL, scratch[KEY]);
     assert_true(daemon_reload(fixture.daemon, error, sizeof error));
-    check(fixture.url, (struct http_request){.ca = file[CA]}, 0);
-    check(fixture.url, (struct http_request){.ca = file[OTHER_CA]}, 200);
+    check(fixture.url, (struct http_request){.ca = scratch[CA]}, 0);
+    check(fixture.url, (struct http_request){.ca = scratch[OTHER_CA]}, 200);
     certificate_free(&fresh);
-    certificate_write(&server, file[CERT], file[KEY]);
+    certificate_write(&server, scratch[CERT], scratch[KEY]);
     fixture_stop(&fixture);
 }
 
@@ -190,20 +175,21 @@ static void test_unreadable_tls_files(void **state)
 {
     (void)state;
     fixture_refuses(FLAGS("--listen=127.0.0.1:0", "--tls-cert=/nowhere",
-                          flag("--tls-key", file[KEY])),
+                          scratch_flag("--tls-key", scratch[KEY])),
                     "--tls-cert: /nowhere: ");
     fixture_refuses(FLAGS("--listen=127.0.0.1:0",
-                          flag("--tls-cert", file[CERT]),
-                          flag("--tls-key", file[CERT])),
+                          scratch_flag("--tls-cert", scratch[CERT]),
+                          scratch_flag("--tls-key", scratch[CERT])),
                     "--tls-key: ");
     fixture_refuses(FLAGS("--listen=127.0.0.1:0",
-                          flag("--tls-cert", file[CERT]),
-                          flag("--tls-key", file[CLIENT_KEY])),
+                          scratch_flag("--tls-cert", scratch[CERT]),
+                          scratch_flag("--tls-key", scratch[CLIENT_KEY])),
                     "--tls-key: ");
-    fixture_refuses(
-        FLAGS("--listen=127.0.0.1:0", flag("--tls-cert", file[CERT]),
-              flag("--tls-key", file[KEY]), flag("--tls-client-ca", file[KEY])),
-        "--tls-client-ca: ");
+    fixture_refuses(FLAGS("--listen=127.0.0.1:0",
+                          scratch_flag("--tls-cert", scratch[CERT]),
+                          scratch_flag("--tls-key", scratch[KEY]),
+                          scratch_flag("--tls-client-ca", scratch[KEY])),
+                    "--tls-client-ca: ");
 }
 
 /* ---- versions, ciphers, alerts ------------------------------------------ */
@@ -220,7 +206,7 @@ static int ask(const char *priority, int cert, int key, int *alert)
     if (cert != key)
         assert_int_equal(
             gnutls_certificate_set_x509_key_file(
-                credentials, file[cert], file[key], GNUTLS_X509_FMT_PEM),
+                credentials, scratch[cert], scratch[key], GNUTLS_X509_FMT_PEM),
             0);
     assert_int_equal(gnutls_init(&session, GNUTLS_CLIENT), 0);
     assert_int_equal(gnutls_priority_set_direct(session, priority, NULL), 0);
@@ -272,10 +258,11 @@ static void test_versions_and_ciphers(void **state)
     assert_int_equal(ask(CIPHER("AES-256-CBC"), CA, CA, &alert), 0);
     assert_int_not_equal(ask(ONLY("TLS1.3"), CA, CA, &alert), 0);
     fixture_stop(&fixture);
-    fixture_refuses(
-        FLAGS("--listen=127.0.0.1:0", flag("--tls-cert", file[CERT]),
-              flag("--tls-key", file[KEY]), "--tls-priority=NORMAL:+NONSENSE"),
-        "--tls-priority: got NORMAL:+NONSENSE, must be a ");
+    fixture_refuses(FLAGS("--listen=127.0.0.1:0",
+                          scratch_flag("--tls-cert", scratch[CERT]),
+                          scratch_flag("--tls-key", scratch[KEY]),
+                          "--tls-priority=NORMAL:+NONSENSE"),
+                    "--tls-priority: got NORMAL:+NONSENSE, must be a ");
 }
 
 static void test_alerts(void **state)
@@ -292,7 +279,7 @@ static void test_alerts(void **state)
         {ONLY("TLS1.3"), OTHER_CERT, OTHER_KEY, GNUTLS_A_BAD_CERTIFICATE},
         {ONLY("TLS1.2"), OTHER_CERT, OTHER_KEY, GNUTLS_A_BAD_CERTIFICATE},
     };
-    start_tls(flag("--tls-client-ca", file[CA]));
+    start_tls(scratch_flag("--tls-client-ca", scratch[CA]));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int alert;
         int code = ask(cases[i].priority, cases[i].cert, cases[i].key, &alert);
@@ -310,9 +297,10 @@ static void test_healthcheck_with_a_certificate(void **state)
     static const int authorities[] = {CA, OTHER_CA};
     char error[256];
     for (size_t i = 0; i < 2; i++) {
-        start_tls(flag("--tls-client-ca", file[authorities[i]]));
+        start_tls(scratch_flag("--tls-client-ca", scratch[authorities[i]]));
         const char *address = fixture.url + strlen("https://");
-        if (!healthcheck(address, file[CERT], file[KEY], error, sizeof error))
+        if (!healthcheck(address, scratch[CERT], scratch[KEY], error,
+                         sizeof error))
             fail_msg("%s", error);
         assert_false(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
         assert_non_null(strstr(error, "alert"));
@@ -351,7 +339,7 @@ static void test_reloads_leave_nothing(void **state)
     char error[256];
     int alert;
     size_t before = 0;
-    start_tls(flag("--tls-client-ca", file[CA]));
+    start_tls(scratch_flag("--tls-client-ca", scratch[CA]));
     for (int i = 0; i < 2 * ROUNDS; i++) {
         if (i == ROUNDS)
             before = mallinfo2().uordblks;

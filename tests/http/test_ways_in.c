@@ -17,6 +17,7 @@
 
 #include "../../server/http/healthcheck.h"
 #include "../support/daemon_fixture.h"
+#include "../support/scratch.h"
 
 #define BODY "{\"logits\":[1,2,3]}"
 #define FLAGS(...)                                                             \
@@ -25,30 +26,8 @@
         __VA_ARGS__, NULL                                                      \
     }
 
-enum { FILES = 2, FILE_BYTES = 64 };
-
 static struct fixture fixture;
-static char folder[] = "/tmp/softmaxd-test-XXXXXX";
-static char file[FILES][FILE_BYTES]; /* in the folder */
 enum { SOCKET, TOKENS };
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    for (int i = 0; i < FILES; i++)
-        snprintf(file[i], FILE_BYTES, "%s/%d", folder, i);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    for (int i = 0; i < FILES; i++)
-        unlink(file[i]);
-    return rmdir(folder);
-}
 
 static void check(const char *url, struct http_request request, int status)
 {
@@ -61,30 +40,13 @@ static void check(const char *url, struct http_request request, int status)
     http_answer_free(&answer);
 }
 
-static const char *flag(const char *name, const char *value)
-{
-    static char text[8][2 * FILE_BYTES];
-    static int next;
-    next = (next + 1) % 8;
-    snprintf(text[next], sizeof text[next], "%s=%s", name, value);
-    return text[next];
-}
-
-static void write_text(const char *name, const char *text)
-{
-    FILE *out = fopen(name, "we");
-    assert_non_null(out);
-    assert_true(fputs(text, out) >= 0);
-    assert_int_equal(fclose(out), 0);
-}
-
 /* ---- addresses -------------------------------------------------------- */
 
 static void test_several_addresses(void **state)
 {
     (void)state;
-    char local[2 * FILE_BYTES];
-    snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
+    char local[2 * SCRATCH_BYTES];
+    snprintf(local, sizeof local, "--listen=unix:%s", scratch[SOCKET]);
     fixture_start(&fixture,
                   FLAGS("--listen=127.0.0.1:0", "--listen=[::1]:0", local));
     for (size_t i = 0; i < 3; i++)
@@ -113,8 +75,8 @@ static void test_a_port_in_use(void **state)
 
 static void start_local(const char *mode)
 {
-    char local[2 * FILE_BYTES];
-    snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
+    char local[2 * SCRATCH_BYTES];
+    snprintf(local, sizeof local, "--listen=unix:%s", scratch[SOCKET]);
     fixture_start(&fixture, FLAGS(local, mode));
 }
 
@@ -123,31 +85,31 @@ static void test_unix_socket(void **state)
     (void)state;
     struct stat status;
     start_local("--socket-mode=0640");
-    assert_int_equal(stat(file[SOCKET], &status), 0);
+    assert_int_equal(stat(scratch[SOCKET], &status), 0);
     assert_int_equal(status.st_mode & 0777, 0640);
     check(fixture.url, (struct http_request){0}, 200);
     fixture_stop(&fixture);
-    assert_int_not_equal(stat(file[SOCKET], &status), 0);
+    assert_int_not_equal(stat(scratch[SOCKET], &status), 0);
 }
 
 static void test_unix_socket_left_behind(void **state)
 {
     (void)state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", file[SOCKET]);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", scratch[SOCKET]);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd); /* and the file stays */
     start_local("--socket-mode=0600");
     check(fixture.url, (struct http_request){0}, 200);
-    char local[2 * FILE_BYTES];
-    snprintf(local, sizeof local, "--listen=unix:%s", file[SOCKET]);
+    char local[2 * SCRATCH_BYTES];
+    snprintf(local, sizeof local, "--listen=unix:%s", scratch[SOCKET]);
     fixture_refuses(FLAGS(local), "Address already in use");
     check(fixture.url, (struct http_request){0}, 200);
     fixture_stop(&fixture);
-    write_text(file[SOCKET], "no socket");
+    scratch_write(scratch[SOCKET], "no socket");
     fixture_refuses(FLAGS(local), "File exists");
-    assert_int_equal(unlink(file[SOCKET]), 0);
+    assert_int_equal(unlink(scratch[SOCKET]), 0);
 }
 
 /* ---- tokens ----------------------------------------------------------- */
@@ -163,8 +125,9 @@ static void test_tokens(void **state)
 {
     (void)state;
     char text[64], error[256];
-    write_text(file[TOKENS], "# comment\nsecret-one\n\nsecret-two\r\n");
-    fixture_start(&fixture, FLAGS(flag("--token-file", file[TOKENS])));
+    scratch_write(scratch[TOKENS], "# comment\nsecret-one\n\nsecret-two\r\n");
+    fixture_start(&fixture,
+                  FLAGS(scratch_flag("--token-file", scratch[TOKENS])));
     check_token(NULL, 401);
     check_token("Authorization: Bearer secret-one", 200);
     check_token("Authorization: bearer secret-two", 200);
@@ -194,11 +157,11 @@ static void test_tokens(void **state)
                                 .headers =
                                     FLAGS("Authorization: Bearer secret-one")},
           200);
-    write_text(file[TOKENS], "secret-three\n");
+    scratch_write(scratch[TOKENS], "secret-three\n");
     assert_true(daemon_reload(fixture.daemon, error, sizeof error));
     check_token("Authorization: Bearer secret-one", 401);
     check_token("Authorization: Bearer secret-three", 200);
-    write_text(file[TOKENS], "\n");
+    scratch_write(scratch[TOKENS], "\n");
     assert_false(daemon_reload(fixture.daemon, error, sizeof error));
     check_token("Authorization: Bearer secret-three", 200);
     fixture_stop(&fixture);
@@ -208,8 +171,9 @@ static void test_tokens(void **state)
 static void test_blanks_around_values(void **state)
 {
     (void)state;
-    write_text(file[TOKENS], "  secret-one \t\n\t# comment\n");
-    fixture_start(&fixture, FLAGS(flag("--token-file", file[TOKENS])));
+    scratch_write(scratch[TOKENS], "  secret-one \t\n\t# comment\n");
+    fixture_start(&fixture,
+                  FLAGS(scratch_flag("--token-file", scratch[TOKENS])));
     int fd = fixture_connect(&fixture);
     char *got =
         converse(fd,
@@ -234,10 +198,10 @@ static void test_blanks_around_values(void **state)
 static void test_unreadable_tokens(void **state)
 {
     (void)state;
-    write_text(file[TOKENS], "# none\n");
-    fixture_refuses(
-        FLAGS("--listen=127.0.0.1:0", flag("--token-file", file[TOKENS])),
-        "holds no token");
+    scratch_write(scratch[TOKENS], "# none\n");
+    fixture_refuses(FLAGS("--listen=127.0.0.1:0",
+                          scratch_flag("--token-file", scratch[TOKENS])),
+                    "holds no token");
     fixture_refuses(FLAGS("--listen=127.0.0.1:0", "--token-file=/nowhere"),
                     "No such file");
 }
@@ -277,5 +241,5 @@ int main(void)
         cmocka_unit_test(test_unreadable_tokens),
         cmocka_unit_test(test_healthcheck),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }

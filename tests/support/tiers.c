@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tiers.h"
 
+#include "expect.h"
+
 struct smx_context *tiers[SMX_ISA_NEON + 1];
 
 int tiers_open(void **state)
@@ -23,4 +25,14 @@ int tiers_close(void **state)
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
         smx_context_free(tiers[isa]);
     return 0;
+}
+
+int tiers_start(void **state)
+{
+    return expect_start(state) || tiers_open(state);
+}
+
+int tiers_stop(void **state)
+{
+    return expect_stop(state) || tiers_close(state);
 }

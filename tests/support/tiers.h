@@ -13,4 +13,8 @@ extern struct smx_context *tiers[SMX_ISA_NEON + 1];
 int tiers_open(void **state);
 int tiers_close(void **state);
 
+/** The same, and expect_context. */
+int tiers_start(void **state);
+int tiers_stop(void **state);
+
 #endif

@@ -330,16 +330,6 @@ static void a_loss_has_ranks_of_labels_alone(void **state)
     assert_int_equal(rank[1], -1);
 }
 
-static int open_all(void **state)
-{
-    return expect_start(state) || tiers_open(state);
-}
-
-static int close_all(void **state)
-{
-    return expect_stop(state) || tiers_close(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,5 +341,5 @@ int main(void)
     };
 
     random_seed(&seed);
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, tiers_start, tiers_stop);
 }

@@ -125,16 +125,6 @@ static void what_does_not_go_together_is_named(void **state)
 #undef REFUSED
 }
 
-static int open_all(void **state)
-{
-    return expect_start(state) || tiers_open(state);
-}
-
-static int close_all(void **state)
-{
-    return expect_stop(state) || tiers_close(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,5 +133,5 @@ int main(void)
         cmocka_unit_test(what_does_not_go_together_is_named),
     };
 
-    return cmocka_run_group_tests(tests, open_all, close_all);
+    return cmocka_run_group_tests(tests, tiers_start, tiers_stop);
 }

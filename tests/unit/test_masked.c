@@ -344,16 +344,6 @@ static void masses_of_both_signs_on_masked_classes_cost_infinity(void **state)
     }
 }
 
-static int start(void **state)
-{
-    return expect_start(state) || tiers_open(state);
-}
-
-static int stop(void **state)
-{
-    return expect_stop(state) || tiers_close(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,5 +359,5 @@ int main(void)
     };
 
     random_seed(&seed);
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, tiers_start, tiers_stop);
 }
