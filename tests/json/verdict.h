@@ -11,11 +11,12 @@
 #include <jansson.h>
 
 /**
- * Jansson refuses numbers beyond its types, which are JSON too: write the
- * document again with exponents of 0 and no more than 20 digits in a row,
- * which changes no verdict on its grammar. copy has room for bytes.
+ * Jansson refuses numbers beyond its types and names with a NUL, which are JSON
+ * too: write the document again with exponents of 0, no more than 20 digits in
+ * a row, and \u0001 for \u0000, which changes no verdict on its grammar. copy
+ * has room for bytes.
  */
-static inline size_t shorten_numbers(const char *body, size_t bytes, char *copy)
+static inline size_t suit_jansson(const char *body, size_t bytes, char *copy)
 {
     enum { MOST_DIGITS = 20 };
     bool quoted = false, exponent = false;
@@ -23,6 +24,12 @@ static inline size_t shorten_numbers(const char *body, size_t bytes, char *copy)
     for (size_t i = 0; i < bytes; i++) {
         char c = body[i];
         bool digit = c >= '0' && c <= '9';
+        if (quoted && i + 6 <= bytes && memcmp(body + i, "\\u0000", 6) == 0) {
+            memcpy(copy + used, "\\u0001", 6);
+            used += 6;
+            i += 5;
+            continue;
+        }
         if (quoted && c == '\\' && i + 1 < bytes)
             copy[used++] = body[i++];
         else if (c == '"')
@@ -47,7 +54,7 @@ static inline bool jansson_accepts(const char *body, size_t bytes)
         bytes -= 3;
     }
     char *copy = malloc(bytes + 1);
-    size_t used = shorten_numbers(body, bytes, copy);
+    size_t used = suit_jansson(body, bytes, copy);
     json_t *document = json_loadb(
         copy, used, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     bool accepts = json_is_object(document);
