@@ -85,7 +85,8 @@ def triton_tells_about_itself(address):
     assert [i["name"] for i in model["inputs"]] == ["logits", "labels"]
     config = client.get_model_config("softmax")
     assert config["input"][0]["data_type"] == "TYPE_FP32"
-    assert config["parameters"]["optional_inputs"]["string_value"] == "mask"
+    assert config["parameters"]["optional_inputs"]["string_value"] == (
+        "mask,classes")
     names = [m["name"] for m in client.get_model_repository_index()]
     assert names == ["softmax", "log_softmax", "loss", "gradient"], names
 
