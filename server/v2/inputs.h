@@ -4,8 +4,15 @@
 #define INPUTS_H
 
 #include "../api/request.h"
-#include "binary_tensors.h"
+#include "../binary_tensor.h"
 #include "message.h"
+
+/** The binary tensors of one request, in the order of their bytes. */
+struct binary_tensors {
+    struct binary_tensor tensor[MESSAGE_MAX_INPUTS];
+    size_t count;
+    size_t bytes; /* of all of them */
+};
 
 /**
  * Give each input to the tensor of its name: JSON data moves there, binary

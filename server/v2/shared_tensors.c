@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "binary_tensors.h"
+#include "../binary_tensor.h"
 
 /* Below, a copy costs less than what a mapping that is touched for the first
  * time does. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "../datatype.h"
-#include "binary_tensors.h"
 
 /* How an output is answered. */
 enum output_form { FORM_JSON, FORM_BINARY, FORM_SHARED };

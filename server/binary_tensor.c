@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "binary_tensors.h"
+#include "binary_tensor.h"
 
 #include <string.h>
 

@@ -3,13 +3,12 @@
  * A binary tensor on its way in: little-endian bytes in slices of any size,
  * each copied (or widened) once, straight into the tensor.
  */
-#ifndef BINARY_TENSORS_H
-#define BINARY_TENSORS_H
+#ifndef BINARY_TENSOR_H
+#define BINARY_TENSOR_H
 
 #include <stddef.h>
 
-#include "../datatype.h"
-#include "message.h"
+#include "datatype.h"
 #include "softmax.h"
 
 struct binary_tensor {
@@ -20,13 +19,6 @@ struct binary_tensor {
     size_t taken;          /* of them so far */
     enum smx_isa isa;      /* for the conversion */
     unsigned char part[4]; /* an element that a slice cut in two */
-};
-
-/** Those of one request, in the order of their bytes. */
-struct binary_tensors {
-    struct binary_tensor tensor[MESSAGE_MAX_INPUTS];
-    size_t count;
-    size_t bytes; /* of all of them */
 };
 
 /** Take what belongs to the tensor; returns how many bytes that was. */
