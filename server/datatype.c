@@ -8,15 +8,19 @@
 
 /* The first of each tensor type is the one that answers have. */
 static const struct datatype datatypes[] = {
-    {"FP32", "float32", DATATYPE_REAL, 4, TENSOR_FLOAT32, READER_FLOAT32, true},
-    {"FP64", "float64", DATATYPE_REAL, 8, TENSOR_FLOAT64, READER_FLOAT64, true},
-    {"FP16", "float16", DATATYPE_REAL, 2, TENSOR_FLOAT32, READER_FLOAT32,
+    {"FP32", "float32", "<f4", DATATYPE_REAL, 4, TENSOR_FLOAT32, READER_FLOAT32,
+     true},
+    {"FP64", "float64", "<f8", DATATYPE_REAL, 8, TENSOR_FLOAT64, READER_FLOAT64,
+     true},
+    {"FP16", "float16", "<f2", DATATYPE_REAL, 2, TENSOR_FLOAT32, READER_FLOAT32,
      false},
-    {"BF16", "bfloat16", DATATYPE_REAL, 2, TENSOR_FLOAT32, READER_FLOAT32,
+    {"BF16", "bfloat16", NULL, DATATYPE_REAL, 2, TENSOR_FLOAT32, READER_FLOAT32,
      false},
-    {"INT64", "int64", DATATYPE_INTEGER, 8, TENSOR_INT64, READER_INT64, true},
-    {"INT32", "int32", DATATYPE_INTEGER, 4, TENSOR_INT64, READER_INT64, true},
-    {"BOOL", "bool", DATATYPE_TRUTH, 1, TENSOR_BOOL, READER_BOOL, true},
+    {"INT64", "int64", "<i8", DATATYPE_INTEGER, 8, TENSOR_INT64, READER_INT64,
+     true},
+    {"INT32", "int32", "<i4", DATATYPE_INTEGER, 4, TENSOR_INT64, READER_INT64,
+     true},
+    {"BOOL", "bool", "|b1", DATATYPE_TRUTH, 1, TENSOR_BOOL, READER_BOOL, true},
 };
 
 enum { DATATYPE_COUNT = sizeof datatypes / sizeof datatypes[0] };
@@ -34,6 +38,14 @@ const struct datatype *datatype_find_native(const char *name)
 {
     for (size_t i = 0; i < DATATYPE_COUNT; i++)
         if (strcmp(datatypes[i].native, name) == 0)
+            return &datatypes[i];
+    return NULL;
+}
+
+const struct datatype *datatype_find_npy(const char *descr)
+{
+    for (size_t i = 0; i < DATATYPE_COUNT; i++)
+        if (datatypes[i].npy && strcmp(datatypes[i].npy, descr) == 0)
             return &datatypes[i];
     return NULL;
 }

@@ -15,6 +15,7 @@ enum datatype_kind { DATATYPE_REAL, DATATYPE_INTEGER, DATATYPE_TRUTH };
 struct datatype {
     const char *name;   /* of the Open Inference Protocol: "FP32" */
     const char *native; /* "float32" */
+    const char *npy;    /* "<f4", of NumPy's files; NULL: they have none */
     enum datatype_kind kind;
     size_t bytes;                /* of an element on the wire */
     enum tensor_type tensor;     /* what it is computed as */
@@ -22,10 +23,11 @@ struct datatype {
     bool json; /* false: binary only in the protocol, as with Triton */
 };
 
-/** The datatype of that name (bytes long) in the protocol, or of that native
- *  name; NULL: there is none here. */
+/** The datatype of that name (bytes long) in the protocol, of that native name,
+ *  or of that description in NumPy's files; NULL: there is none here. */
 const struct datatype *datatype_find(const char *name, size_t bytes);
 const struct datatype *datatype_find_native(const char *name);
+const struct datatype *datatype_find_npy(const char *descr);
 
 /** The datatype that a tensor of that type is answered as. */
 const struct datatype *datatype_of(enum tensor_type type);

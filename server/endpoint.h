@@ -53,6 +53,9 @@ struct head {
     size_t body_bytes;            /* 0: not told, or of a compressed body */
     const struct argument *query; /* as sent, doubles and all */
     size_t query_count;           /* may be more than QUERY_MAX */
+    bool npy;                     /* the body is application/x-npy, else JSON */
+    bool wants_npy;               /* so shall the answer be, */
+    bool takes_json;              /* or else JSON */
 };
 
 enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 16 };
@@ -87,6 +90,7 @@ struct endpoint {
     const char *name; /* metrics and log label: "softmax", "v2_infer" */
     bool any_type;    /* other headers tell what bodies and answers are:
                          Content-Type and Accept are not looked at */
+    bool npy;         /* bodies and answers may be application/x-npy, too */
     bool computes;    /* on logits: measured by histograms */
 
     /** Start a call; NULL: a problem is set (404 for an unknown model). */

@@ -5,17 +5,21 @@
 
 #include "../datatype.h"
 #include "../freelist.h"
+#include "../npy.h"
 #include "members.h"
+#include "outputs.h"
 
 /* Of a number in JSON, at the most that an encoder writes. */
 enum { TEXT_BYTES_A_NUMBER = 32 };
 
 struct call {
     struct service *service;
-    struct budget budget;  /* of this request */
-    struct reader *reader; /* until the body is read */
+    struct budget budget;       /* of this request */
+    struct reader *reader;      /* of JSON, until the body is read; else NULL */
+    bool wants_npy, takes_json; /* of the answer, see struct head */
     struct request request;
     struct answer answer;
+    struct npy_reader npy; /* of a body that is no JSON */
 };
 
 /* ---- the body ----------------------------------------------------------- */
@@ -74,6 +78,26 @@ static void call_end(void *cls)
     freelist_give(call);
 }
 
+static bool begin_body(struct call *call, const struct head *head,
+                       struct problem *problem)
+{
+    enum smx_isa isa = smx_context_isa(call->service->compute);
+    size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
+    if (head->npy) {
+        npy_begin(&call->npy, &call->request.logits, head->body_bytes,
+                  call->service->max_body, isa);
+        return budget_reserve(&call->budget, head->body_bytes, problem);
+    }
+    call->reader =
+        reader_create(&(struct reader_client){.begin = choose_destination,
+                                              .scalar = end_scalar,
+                                              .cls = call,
+                                              .isa = isa},
+                      &call->budget);
+    return call->reader ? budget_reserve(&call->budget, sure, problem)
+                        : problem_memory(problem);
+}
+
 static void *call_begin(struct service *service, enum operation operation,
                         const struct head *head, struct problem *problem)
 {
@@ -83,19 +107,14 @@ static void *call_begin(struct service *service, enum operation operation,
         return NULL;
     }
     call->service = service;
+    call->reader = NULL;
+    call->wants_npy = head->wants_npy;
+    call->takes_json = head->takes_json;
     call->answer.count = 0;
     budget_init_part(&call->budget, &service->budget);
     request_init(&call->request, operation, &call->budget);
-    call->reader = reader_create(
-        &(struct reader_client){.begin = choose_destination,
-                                .scalar = end_scalar,
-                                .cls = call,
-                                .isa = smx_context_isa(service->compute)},
-        &call->budget);
-    size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
-    if (call->reader ? budget_reserve(&call->budget, sure, problem) &&
-                           request_set_query(&call->request, head, problem)
-                     : problem_memory(problem))
+    if (begin_body(call, head, problem) &&
+        request_set_query(&call->request, head, problem))
         return call;
     call_end(call);
     return NULL;
@@ -122,7 +141,9 @@ static void *begin_gradient(struct service *service, const struct head *head,
 static bool call_feed(void *cls, const char *bytes, size_t count,
                       struct problem *problem)
 {
-    return reader_feed(((struct call *)cls)->reader, bytes, count, problem);
+    struct call *call = cls;
+    return call->reader ? reader_feed(call->reader, bytes, count, problem)
+                        : npy_feed(&call->npy, bytes, count, problem);
 }
 
 /* ---- the end of the body ------------------------------------------------ */
@@ -149,6 +170,16 @@ static bool take_options(struct request *request, const struct value *document,
     return visit.good;
 }
 
+static bool finish_body(struct call *call, struct problem *problem)
+{
+    if (!call->reader)
+        return npy_finish(&call->npy, problem);
+    struct value *document = reader_finish(call->reader, problem);
+    bool good = document && take_options(&call->request, document, problem);
+    value_free(document);
+    return good;
+}
+
 /* Logits that came with a type of their own say what to compute in, where the
  * request does not. */
 static void choose_dtype(struct call *call)
@@ -157,7 +188,7 @@ static void choose_dtype(struct call *call)
     const struct member *dtype =
         member_find(operation_tasks(request->operation), "dtype");
     if (request->given & member_bit(dtype) ||
-        !reader_was_encoded(call->reader, &request->logits))
+        (call->reader && !reader_was_encoded(call->reader, &request->logits)))
         return;
     request->dtype =
         request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
@@ -169,6 +200,10 @@ static bool settle(struct call *call, struct problem *problem)
     choose_dtype(call);
     enum tensor_type type =
         request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
+    struct reader_destination logits;
+    if (!call->reader)
+        return request_tensor(request, "logits", &logits) &&
+               reader_settle_whole(&logits, type, "logits", problem);
     for (size_t i = 0; i < member_count; i++) {
         const struct member *member = &members[i];
         if (member->kind == MEMBER_TENSOR && member->element == READER_FLOAT &&
@@ -180,14 +215,28 @@ static bool settle(struct call *call, struct problem *problem)
     return true;
 }
 
+/* A file of NumPy's holds one tensor. */
+static bool choose_media(struct call *call, struct problem *problem)
+{
+    size_t outputs = 0;
+    if (!call->wants_npy)
+        return true;
+    for (size_t i = 0; i < OUTPUT_COUNT; i++)
+        outputs += output_given(&output_kinds[i], &call->request);
+    call->wants_npy = outputs == 1;
+    return call->wants_npy || call->takes_json ||
+           problem_set(problem, 406, NULL,
+                       "Accept: got application/x-npy, must allow "
+                       "application/json, as the answer is %zu tensors",
+                       outputs);
+}
+
 static bool call_ready(void *cls, struct work *work, struct problem *problem)
 {
     struct call *call = cls;
     struct request *request = &call->request;
-    struct value *document = reader_finish(call->reader, problem);
-    bool good = document && take_options(request, document, problem) &&
-                settle(call, problem) && request_check(request, problem);
-    value_free(document);
+    bool good = finish_body(call, problem) && settle(call, problem) &&
+                request_check(request, problem) && choose_media(call, problem);
     reader_free(call->reader);
     call->reader = NULL;
     if (!good)
@@ -225,12 +274,8 @@ static void write_base64(struct writer *writer, struct tensor *tensor)
     writer_text(writer, "\"}");
 }
 
-static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
+static void write_document(struct writer *writer, struct call *call)
 {
-    struct call *call = cls;
-    struct writer *writer = writer_create();
-    if (!writer)
-        return problem_memory(problem);
     for (size_t i = 0; i < call->answer.count; i++) {
         writer_text(writer, i ? "," : "{");
         writer_string(writer, call->answer.output[i].name);
@@ -242,15 +287,33 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
             writer_tensor(writer, tensor, true);
     }
     writer_text(writer, "}\n");
+}
+
+static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
+{
+    struct call *call = cls;
+    struct tensor *first = &call->answer.output[0].tensor;
+    struct writer *writer = writer_create();
+    if (!writer)
+        return problem_memory(problem);
+    if (call->wants_npy) {
+        tensor_to_little_endian(first);
+        npy_write_header(writer, first);
+    } else {
+        write_document(writer, call);
+    }
     if (writer_failed(writer)) {
         writer_free(writer);
         return problem_memory(problem);
     }
     *reply = (struct reply){
         .status = 200,
-        .content_type = "application/json",
+        .content_type =
+            call->wants_npy ? "application/x-npy" : "application/json",
         .writer = writer,
         .text_bytes = writer_known_bytes(writer),
+        .tensors = {first},
+        .tensor_count = call->wants_npy,
         .held = call->budget.taken,
     };
     return true;
@@ -258,21 +321,21 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
 
 /* ---- the table ---------------------------------------------------------- */
 
-#define ENDPOINT(operation)                                                    \
+#define ENDPOINT(operation, ...)                                               \
     &(const struct endpoint)                                                   \
     {                                                                          \
         .name = #operation, .computes = true, .begin = begin_##operation,      \
         .feed = call_feed, .ready = call_ready, .run = call_run,               \
-        .answer = call_answer, .end = call_end                                 \
+        .answer = call_answer, .end = call_end, ##__VA_ARGS__                  \
     }
-#define ROUTE(operation)                                                       \
+#define ROUTE(operation, ...)                                                  \
     {                                                                          \
         .method = "POST", .path = "/" #operation, .name = #operation,          \
-        .endpoint = ENDPOINT(operation), .compressible = true                  \
+        .endpoint = ENDPOINT(operation, ##__VA_ARGS__), .compressible = true   \
     }
 
 const struct route api_routes[] = {
-    ROUTE(softmax),
+    ROUTE(softmax, .npy = true),
     ROUTE(loss),
     ROUTE(gradient),
 };

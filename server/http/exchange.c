@@ -148,17 +148,26 @@ static bool too_large(struct exchange *x)
 static bool check_types(struct exchange *x)
 {
     const struct headers *h = &x->headers;
-    if (x->route->endpoint->any_type)
+    const struct endpoint *endpoint = x->route->endpoint;
+    if (endpoint->any_type)
         return true;
-    if (h->content_type && !type_is_json(h->content_type))
+    const char *or_npy = endpoint->npy ? " or application/x-npy" : "";
+    enum media media = media_of_content(h->content_type);
+    struct accepted_media accepted = accepted_media(&h->accept);
+    x->head.npy = media == MEDIA_NPY;
+    x->head.wants_npy =
+        endpoint->npy && accepted.npy > 0 && accepted.npy >= accepted.json;
+    x->head.takes_json = accepted.json > 0;
+    if (media == MEDIA_UNKNOWN || (x->head.npy && !endpoint->npy))
         return problem_set(&x->problem, 415, NULL,
                            "Content-Type: got %.100s, must be "
-                           "application/json",
-                           h->content_type);
-    if (!accepts_json(&h->accept))
+                           "application/json%s",
+                           h->content_type, or_npy);
+    if (!x->head.wants_npy && !x->head.takes_json)
         return problem_set(&x->problem, 406, NULL,
-                           "Accept: got %.200s, must allow application/json",
-                           h->accept.line[0]);
+                           "Accept: got %.200s, must allow "
+                           "application/json%s",
+                           h->accept.line[0], or_npy);
     return true;
 }
 
@@ -345,9 +354,7 @@ static bool may_compress(const struct exchange *x,
 {
     return x->server->options->compress && x->route && x->route->compressible &&
            (!response->whole || response->text_bytes >= COMPRESS_FROM) &&
-           strcmp(response->reply.content_type, "application/octet-stream") !=
-               0 &&
-           !x->local;
+           response->reply.tensor_count == 0 && !x->local;
 }
 
 /** Write the body, or set up what does. */

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #define BLANKS " \t"
+#define NPY "application/x-npy"
 
 enum { QUALITY_ONE = 1000 };
 
@@ -41,13 +42,17 @@ enum coding coding_of_content(const char *content_encoding)
     return coding_named(content_encoding, bytes);
 }
 
-bool type_is_json(const char *content_type)
+enum media media_of_content(const char *content_type)
 {
-    size_t bytes = strcspn(content_type, ";," BLANKS);
-    if (same(content_type, bytes, "application/json"))
-        return true;
+    size_t bytes = content_type ? strcspn(content_type, ";," BLANKS) : 0;
+    if (!content_type || same(content_type, bytes, "application/json"))
+        return MEDIA_JSON;
+    if (same(content_type, bytes, NPY))
+        return MEDIA_NPY;
     return bytes > 17 && strncasecmp(content_type, "application/", 12) == 0 &&
-           strncasecmp(content_type + bytes - 5, "+json", 5) == 0;
+                   strncasecmp(content_type + bytes - 5, "+json", 5) == 0
+               ? MEDIA_JSON
+               : MEDIA_UNKNOWN;
 }
 
 /* ---- lists of what is accepted ------------------------------------------ */
@@ -163,29 +168,35 @@ static int json_rank(const struct element *element)
     return same(name, bytes, "application/json") ? 3 : 0;
 }
 
-bool accepts_json(const struct field_lines *accept)
+struct accepted_media accepted_media(const struct field_lines *accept)
 {
+    const struct accepted_media any = {.json = QUALITY_ONE};
+    struct accepted_media accepted = {0};
     int best = 0;
-    bool accepted = false, asked = false;
+    bool asked = false;
     if (accept->count > FIELD_MAX_LINES)
-        return true;
+        return any;
     for (size_t i = 0; i < accept->count; i++) {
         struct element element;
         for (const char *at = accept->line[i]; next_element(&at, &element);) {
             int rank = json_rank(&element);
             if (element.odd || rank < 0)
-                return true;
+                return any;
             asked = true;
+            if (rank == 0 && same(element.name, element.bytes, NPY) &&
+                element.quality > accepted.npy)
+                accepted.npy = element.quality;
             /* A type with a parameter is not the one that we would send; who
              * wants it may take ours, who does not may still want ours. */
             if (rank < best || rank == 0 ||
                 (element.parameters && element.quality == 0))
                 continue;
-            accepted = (accepted && rank == best) || element.quality > 0;
+            if (rank > best || element.quality > accepted.json)
+                accepted.json = element.quality;
             best = rank;
         }
     }
-    return accepted || !asked;
+    return asked ? accepted : any;
 }
 
 enum coding accepted_coding(const struct field_lines *accept_encoding)

@@ -15,8 +15,11 @@ const char *coding_name(enum coding coding);
 /** The coding that a Content-Encoding names; NULL is identity. */
 enum coding coding_of_content(const char *content_encoding);
 
-/** Does a Content-Type name JSON: application/json, application/x+json? */
-bool type_is_json(const char *content_type);
+enum media { MEDIA_JSON, MEDIA_NPY, MEDIA_UNKNOWN };
+
+/** What a Content-Type names: JSON by application/json, application/x+json;
+ *  NULL is JSON. */
+enum media media_of_content(const char *content_type);
 
 enum { FIELD_MAX_LINES = 8 };
 
@@ -26,12 +29,17 @@ struct field_lines {
     size_t count; /* of all that were sent; those beyond the most are lost */
 };
 
+/** How much an Accept wants each, in thousandths; 0: not at all. */
+struct accepted_media {
+    int json, npy;
+};
+
 /**
- * Does an Accept allow application/json? The most specific range that matches
- * decides. False only where all of it was understood and JSON is excluded:
- * whoever sends something odd is better served with an answer.
+ * What an Accept allows. Of JSON the most specific range that matches decides;
+ * it is excluded only where all of it was understood: whoever sends something
+ * odd is better served with an answer. NumPy's format has to be named.
  */
-bool accepts_json(const struct field_lines *accept);
+struct accepted_media accepted_media(const struct field_lines *accept);
 
 /**
  * The best coding that an Accept-Encoding allows, by its q-values: gzip before

@@ -324,6 +324,15 @@ bool reader_settle(struct reader *reader, struct tensor *tensor,
     return !buffer || element_buffer_settle(buffer, type, member, problem);
 }
 
+bool reader_settle_whole(const struct reader_destination *destination,
+                         enum tensor_type type, const char *member,
+                         struct problem *problem)
+{
+    struct element_buffer buffer;
+    element_buffer_init_whole(&buffer, destination);
+    return element_buffer_settle(&buffer, type, member, problem);
+}
+
 bool reader_was_encoded(struct reader *reader, const struct tensor *tensor)
 {
     const struct element_buffer *buffer =

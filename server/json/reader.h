@@ -99,6 +99,11 @@ bool reader_settle(struct reader *reader, struct tensor *tensor,
                    enum tensor_type type, const char *member,
                    struct problem *problem);
 
+/** The same for a tensor that came whole, without a reader. */
+bool reader_settle_whole(const struct reader_destination *destination,
+                         enum tensor_type type, const char *member,
+                         struct problem *problem);
+
 /** Did the tensor come encoded, with a type of its own? */
 bool reader_was_encoded(struct reader *reader, const struct tensor *tensor);
 

@@ -109,7 +109,7 @@ static struct piece *add_piece(struct writer *writer)
     return &writer->pieces[writer->count++];
 }
 
-static void add_text(struct writer *writer, const char *text, size_t bytes)
+void writer_bytes(struct writer *writer, const char *text, size_t bytes)
 {
     if (writer->failed || bytes == 0)
         return;
@@ -131,7 +131,7 @@ static void add_text(struct writer *writer, const char *text, size_t bytes)
 
 void writer_text(struct writer *writer, const char *text)
 {
-    add_text(writer, text, strlen(text));
+    writer_bytes(writer, text, strlen(text));
 }
 
 static void add_escape(struct writer *writer, unsigned char c)
@@ -142,7 +142,7 @@ static void add_escape(struct writer *writer, unsigned char c)
     char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
     if (found)
         escape[1] = letter[found - plain];
-    add_text(writer, escape, found ? 2 : 6);
+    writer_bytes(writer, escape, found ? 2 : 6);
 }
 
 /* How many at the beginning stand for themselves in a string. */
@@ -160,32 +160,32 @@ static size_t add_character(struct writer *writer, const unsigned char *text)
 {
     size_t bytes = utf8_bytes((const char *)text, UTF8_MAX);
     if (bytes == 0)
-        add_text(writer, "\xef\xbf\xbd", 3); /* U+FFFD */
+        writer_bytes(writer, "\xef\xbf\xbd", 3); /* U+FFFD */
     else if (bytes == 1)
         add_escape(writer, *text);
     else
-        add_text(writer, (const char *)text, bytes);
+        writer_bytes(writer, (const char *)text, bytes);
     return bytes ? bytes : 1;
 }
 
 void writer_string(struct writer *writer, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
-    add_text(writer, "\"", 1);
+    writer_bytes(writer, "\"", 1);
     while (*at) {
         size_t plain = plain_bytes(at);
-        add_text(writer, (const char *)at, plain);
+        writer_bytes(writer, (const char *)at, plain);
         at += plain;
         if (*at)
             at += add_character(writer, at);
     }
-    add_text(writer, "\"", 1);
+    writer_bytes(writer, "\"", 1);
 }
 
 void writer_int64(struct writer *writer, int64_t value)
 {
     char text[NUMBER_MAX_TEXT];
-    add_text(writer, text, number_write_int64(text, value));
+    writer_bytes(writer, text, number_write_int64(text, value));
 }
 
 static void add_tensor(struct writer *writer, const struct tensor *tensor,

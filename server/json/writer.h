@@ -25,8 +25,9 @@ void writer_free(struct writer *writer);
  * that callers check once.
  */
 
-/** Literal text, copied. */
+/** Literal text, copied; any bytes, NUL among them. */
 void writer_text(struct writer *writer, const char *text);
+void writer_bytes(struct writer *writer, const char *text, size_t bytes);
 
 /** A JSON string with its quotes and escapes; what is not UTF-8 becomes
  *  U+FFFD, a byte each. */

@@ -64,7 +64,8 @@ def programs(build, python):
         "client.R": ("Rscript", ["Rscript", "examples/client.R"]),
     } | {name: (python, [python, f"examples/{name}"]) for name in (
         "requests_client.py", "httpx_unix.py", "numpy_binary.py",
-        "triton_client.py", "torch_autograd.py", "jax_custom_vjp.py")}
+        "numpy_file.py", "triton_client.py", "torch_autograd.py",
+        "jax_custom_vjp.py")}
         if python else {})
 
 

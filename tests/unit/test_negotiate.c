@@ -93,16 +93,16 @@ static const struct {
     {"a/b\na/b\na/b\na/b\na/b\na/b\na/b\na/b", false},
 };
 
-static void test_accepts_json(void **state)
+static void test_accepted_media(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof accepts / sizeof accepts[0]; i++) {
         char copy[256];
         struct field_lines lines = lines_of(accepts[i].text, copy, sizeof copy);
-        if (accepts_json(&lines) != accepts[i].accepted)
+        if ((accepted_media(&lines).json > 0) != accepts[i].accepted)
             fail_msg("Accept: %s", accepts[i].text);
     }
-    assert_true(accepts_json(&(struct field_lines){.count = 0}));
+    assert_true(accepted_media(&(struct field_lines){.count = 0}).json > 0);
 }
 
 static void test_accepted_coding(void **state)
@@ -162,25 +162,29 @@ static void test_what_is_sent(void **state)
         assert_int_equal(coding_of_content(codings[i].text), codings[i].coding);
     static const struct {
         const char *text;
-        bool json;
+        enum media media;
     } types[] = {
-        {"application/json", true},
-        {"Application/JSON;charset=utf-8", true},
-        {"application/json\t; charset=utf-8", true},
-        {"application/problem+json", true},
-        {"application/+json", false},
-        {"text/json", false},
-        {"application/jsonp", false},
-        {"", false},
+        {NULL, MEDIA_JSON},
+        {"application/json", MEDIA_JSON},
+        {"Application/JSON;charset=utf-8", MEDIA_JSON},
+        {"application/json\t; charset=utf-8", MEDIA_JSON},
+        {"application/problem+json", MEDIA_JSON},
+        {"application/x-npy", MEDIA_NPY},
+        {"Application/X-NPY ;version=1", MEDIA_NPY},
+        {"application/x-npyz", MEDIA_UNKNOWN},
+        {"application/+json", MEDIA_UNKNOWN},
+        {"text/json", MEDIA_UNKNOWN},
+        {"application/jsonp", MEDIA_UNKNOWN},
+        {"", MEDIA_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-        assert_int_equal(type_is_json(types[i].text), types[i].json);
+        assert_int_equal(media_of_content(types[i].text), types[i].media);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepts_json),
+        cmocka_unit_test(test_accepted_media),
         cmocka_unit_test(test_accepted_coding),
         cmocka_unit_test(test_what_is_sent),
     };

@@ -127,19 +127,12 @@ static const char *header_length(const char *body, char *text, size_t bytes)
 }
 
 /* One request without an allocation of the test's own; its status. */
-static int post(const char *path, const char *body)
+static int ask(const struct roundtrip *trip)
 {
-    char length[32], window[256];
-    const struct roundtrip trip = {
-        .path = path,
-        .header_length = header_length(body, length, sizeof length),
-        .body = body,
-        .bytes = strlen(body),
-        .slice = strlen(body) / 3 + 1,
-        .in_place = true};
+    char window[256];
     struct exchange x;
     struct response response;
-    roundtrip_ask(&trip, &x, &server);
+    roundtrip_ask(trip, &x, &server);
     if (exchange_respond(&x, &response)) {
         while (x.stream && stream_next(x.stream, window, sizeof window) > 0)
             ;
@@ -150,17 +143,17 @@ static int post(const char *path, const char *body)
     return x.status;
 }
 
-static void fail_everywhere(const char *path, const char *body, int success)
+static void fail_each(const struct roundtrip *trip, int success)
 {
     if (!REPLACED)
         skip();
-    assert_int_equal(post(path, body), success); /* what is made once */
+    assert_int_equal(ask(trip), success); /* what is made once */
     long before = held;
     int status = 503;
     for (long k = 0; status == 503; k++) {
         assert_true(k < 1000);
         calls_left = k;
-        status = post(path, body);
+        status = ask(trip);
         bool failed = calls_left < 0; /* else the k-th call never came */
         calls_left = -1;
         assert_int_equal(status, failed ? 503 : success);
@@ -168,6 +161,33 @@ static void fail_everywhere(const char *path, const char *body, int success)
         assert_int_equal(atomic_load(&server.service.budget.taken), 0);
     }
     assert_int_equal(status, success);
+}
+
+/* The body is handed over in three slices. */
+static struct roundtrip trip_of(const char *path, const char *body,
+                                char *length, size_t room)
+{
+    return (struct roundtrip){.path = path,
+                              .header_length =
+                                  header_length(body, length, room),
+                              .body = body,
+                              .bytes = strlen(body),
+                              .slice = strlen(body) / 3 + 1,
+                              .in_place = true};
+}
+
+static int post(const char *path, const char *body)
+{
+    char length[32];
+    struct roundtrip trip = trip_of(path, body, length, sizeof length);
+    return ask(&trip);
+}
+
+static void fail_everywhere(const char *path, const char *body, int success)
+{
+    char length[32];
+    struct roundtrip trip = trip_of(path, body, length, sizeof length);
+    fail_each(&trip, success);
 }
 
 static void softmax(void **state)
@@ -238,6 +258,27 @@ static void encoded_tensors(void **state)
                     200);
 }
 
+/* Widened, and widened again for the answer. */
+static void files(void **state)
+{
+    (void)state;
+    static const char file[] =
+        "\x93NUMPY\1\0\x3c\0{'descr': '<f2', 'fortran_order': False, "
+        "'shape': (2, 3), }\nAABBCCDDEEFF";
+    static const struct argument dtype = {"dtype", "float64"};
+    fail_each(
+        &(struct roundtrip){.path = "/softmax",
+                            .field = {{"Content-Type", "application/x-npy"},
+                                      {"Accept", "application/x-npy"}},
+                            .query = &dtype,
+                            .query_count = 1,
+                            .body = file,
+                            .bytes = sizeof file - 1,
+                            .slice = 30,
+                            .in_place = true},
+        200);
+}
+
 /* What a request may take is registered before; then the registration. */
 static void shared_memory(void **state)
 {
@@ -306,7 +347,7 @@ int main(void)
         cmocka_unit_test(gradient),         cmocka_unit_test(inference),
         cmocka_unit_test(binary_inference), cmocka_unit_test(refusals),
         cmocka_unit_test(mapped_tensors),   cmocka_unit_test(encoded_tensors),
-        cmocka_unit_test(shared_memory),
+        cmocka_unit_test(shared_memory),    cmocka_unit_test(files),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -5,18 +5,21 @@
 usage: clients.py   (with the Python of build/venv; SOFTMAXD names the program)
 
 tritonclient[http] in every way it sends a tensor, Triton's load generator,
-KServe's SDK client, and two programs that build the binary request by hand. A
-client that is not installed is skipped with a word.
+KServe's SDK client, NumPy's own files, and two programs that build the binary
+request by hand. A client that is not installed is skipped with a word.
 """
 import asyncio
 import concurrent.futures
 import glob
+import gzip
 import importlib.util
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import numpy as np
@@ -344,6 +347,61 @@ def kserve_rest_client(address):
                    check=True, timeout=120)
 
 
+# ---- NumPy ----------------------------------------------------------------
+
+def numpy_send(address, array, accept, options="", version=None, squeeze=False):
+    """The body of the answer to what NumPy writes of an array."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version)
+    headers = {"Content-Type": "application/x-npy", "Accept": accept}
+    body = file.getvalue()
+    if squeeze:
+        body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+    request = urllib.request.Request(f"http://{address}/softmax{options}",
+                                     body, headers)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert response.headers["Content-Type"] == accept
+        return response.read()
+
+
+def numpy_files(address):
+    wide = LOGITS.astype(np.float64)
+    for array in (LOGITS, LOGITS[0], wide, LOGITS.astype(np.float16),
+                  LOGITS.reshape(4, 2, 1, 8, 33), LOGITS[:0], LOGITS[::2, ::3]):
+        dtype = "float64" if array.dtype == np.float64 else "float32"
+        expected = native(address, "/softmax", {
+            "logits": array.tolist(), "dtype": dtype})["probabilities"] \
+            if array.size else np.empty(array.shape)
+        for version in ((1, 0), (2, 0), (3, 0)):
+            body = numpy_send(address, array, "application/x-npy", "", version,
+                              version == (3, 0))
+            got = np.load(io.BytesIO(body), allow_pickle=False)
+            same_bits(got, expected, dtype)
+            file = io.BytesIO()
+            np.save(file, got)
+            assert file.getvalue() == body, body[:128]
+        answer = json.loads(numpy_send(address, array, "application/json"))
+        same_bits(np.array(answer["probabilities"], dtype).reshape(got.shape),
+                  expected, dtype)
+    top = json.loads(numpy_send(address, LOGITS, "application/json",
+                                "?top_k=3&log=true"))
+    assert np.shape(top["indices"]) == (64, 3)
+
+
+def numpy_refusals(address):
+    objects = np.array([1, None])
+    record = np.zeros(2, [("a", "<f4"), ("b", "<i4")])
+    for array in (objects, record, LOGITS.astype(">f4"), LABELS,
+                  np.asfortranarray(LOGITS), LOGITS > 0, np.float32(1),
+                  LOGITS.astype(np.complex64)):
+        try:
+            numpy_send(address, np.asanyarray(array), "application/x-npy")
+        except urllib.error.HTTPError as error:
+            assert error.code == 422, error.read()
+        else:
+            raise AssertionError(f"{array.dtype} was taken")
+
+
 # ---- by hand --------------------------------------------------------------
 
 def node_by_hand(address):
@@ -366,7 +424,7 @@ TESTS = [triton_tells_about_itself, triton_default_is_binary_both_ways,
          triton_async_and_at_once, triton_everything_at_once, triton_aio,
          triton_aio_reads_statistics, perf_analyzer_drives_every_model,
          triton_raises_what_the_server_says, triton_reads_statistics,
-         kserve_rest_client, node_by_hand, go_by_hand]
+         kserve_rest_client, numpy_files, numpy_refusals, node_by_hand, go_by_hand]
 
 
 def main():
