@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "budget.h"
+#include "jobs.h"
 #include "json/writer.h"
 #include "problem.h"
 #include "softmax.h"
@@ -29,6 +30,7 @@ struct regions;
 /** What all requests share. */
 struct service {
     struct smx_context *compute;
+    struct jobs *jobs; /* that compute, beside the event loops */
     struct budget budget;
     size_t max_body;         /* bytes of the decoded body */
     struct metrics *metrics; /* NULL: nothing is counted */

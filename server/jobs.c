@@ -96,6 +96,11 @@ bool jobs_submit(struct jobs *jobs, void (*run)(void *), void *argument)
     return true;
 }
 
+size_t jobs_threads(const struct jobs *jobs)
+{
+    return jobs->started;
+}
+
 size_t jobs_queued(const struct jobs *jobs)
 {
     return atomic_load(&((struct jobs *)jobs)->queued);

@@ -20,6 +20,8 @@ void jobs_free(struct jobs *jobs);
 bool jobs_submit(struct jobs *jobs, void (*run)(void *argument),
                  void *argument);
 
+size_t jobs_threads(const struct jobs *jobs);
+
 /** Jobs that wait for a thread now (a gauge). */
 size_t jobs_queued(const struct jobs *jobs);
 

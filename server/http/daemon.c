@@ -225,11 +225,11 @@ static bool start_compute(struct daemon *daemon, char *error,
     if (status != SMX_OK)
         return false;
     number_isa_force(smx_context_isa(daemon->server.service.compute));
-    daemon->server.jobs =
+    daemon->server.service.jobs =
         jobs_create(smx_context_threads(daemon->server.service.compute));
-    if (!daemon->server.jobs)
+    if (!daemon->server.service.jobs)
         snprintf(error, error_bytes, "%s", smx_status_string(SMX_ETHREAD));
-    return daemon->server.jobs;
+    return daemon->server.service.jobs;
 }
 
 static void log_start(struct daemon *daemon)
@@ -416,7 +416,7 @@ void daemon_stop(struct daemon *daemon)
                       : "without a drain");
     stop_serving(&daemon->listeners);
     stop_serving(&daemon->admin);
-    jobs_free(daemon->server.jobs);
+    jobs_free(daemon->server.service.jobs);
     smx_context_free(daemon->server.service.compute);
     tls_free(daemon->connections.tls);
     tokens_free(daemon->server.tokens);

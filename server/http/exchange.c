@@ -365,6 +365,8 @@ static bool write_body(struct exchange *x, struct response *response)
         x->route && x->route->endpoint ? &x->server->service.budget : NULL;
     enum coding coding = CODING_IDENTITY;
     response_write(response);
+    if (!response->whole && budget)
+        writer_share(response->reply.writer, x->server->service.jobs, budget);
     if (may_compress(x, response)) {
         response_header(response, "Vary", "Accept-Encoding");
         coding = accepted_coding(&x->headers.accept_encoding);

@@ -251,7 +251,7 @@ static enum MHD_Result submit(struct connection *connection)
         !connection_enter(connection, PHASE_COMPUTING, 0))
         return MHD_NO;
     MHD_suspend_connection(connection->mhd);
-    if (!jobs_submit(x->server->jobs, compute, connection)) {
+    if (!jobs_submit(x->server->service.jobs, compute, connection)) {
         problem_memory(&x->problem);
         compute(connection);
     }

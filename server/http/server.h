@@ -8,7 +8,6 @@
 #include <stddef.h>
 
 #include "../endpoint.h"
-#include "../jobs.h"
 #include "../observe/log.h"
 #include "../observe/metrics.h"
 #include "../options.h"
@@ -30,7 +29,6 @@ struct server {
     struct routes routes;
     struct tokens *tokens;  /* NULL: none asked for */
     struct log *log;        /* NULL: nothing is logged */
-    struct jobs *jobs;      /* that compute, beside the event loops */
     size_t max_connections; /* that the file descriptors allow too */
     atomic_size_t connections;
     atomic_size_t in_flight;

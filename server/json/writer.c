@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
-/*
- * The answer is a list of pieces, in order; the text of all of them lies in
- * one buffer. The leaves of a tensor are numbers, or "[]" where a dimension is
- * 0. They go out in blocks as large as there is room; a block may hold many
- * rows, of the last two dimensions (a plane). Each row ends in "],[", which
- * behind the last of a plane is taken back for the brackets that belong there.
- */
+/* The answer is a list of pieces, in order; the text of all of them lies in one
+ * buffer. */
 #include "writer.h"
 #include "../number/base64.h"
-#include "../number/number.h"
 #include "../utf8.h"
 #include "inline_buffer.h"
+#include "leaf_blocks.h"
+#include "leaves.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,18 +18,6 @@ struct piece {
     size_t offset, bytes; /* of the text */
 };
 
-/* Where in a tensor the next leaf is. */
-struct cursor {
-    bool begun;
-    bool empty; /* every leaf is "[]" */
-    int rank;   /* dimensions of leaves */
-    size_t shape[TENSOR_MAX_RANK], index[TENSOR_MAX_RANK]; /* of planes */
-    size_t plane, plane_left;                              /* leaves */
-    struct number_rows rows;
-    size_t leaf; /* flat */
-    size_t byte; /* in base64 */
-};
-
 /* What both begin with lies here: a small answer takes no other memory. */
 enum { FIRST_PIECES = 4, FIRST_TEXT = 256 };
 
@@ -43,18 +27,13 @@ struct writer {
     struct piece *pieces;
     size_t count, room;
     bool failed;
-    size_t piece, written; /* now: which, and how much of its text */
-    struct cursor cursor;  /* in its tensor */
+    size_t piece, written;      /* now: which, how much of its text or base64 */
+    struct leaves leaves;       /* of its tensor */
+    struct leaf_blocks *blocks; /* NULL: not on several threads */
+    struct jobs *jobs;          /* NULL: one thread writes all */
+    struct budget *budget;
     struct piece first_pieces[FIRST_PIECES];
     char first_text[FIRST_TEXT];
-};
-
-/* count numbers need count * NUMBER_MAX_TEXT bytes of room, and 27 at most of
- * text each, "-1.2345678901234567e-308],["; then the brackets between two
- * planes, "]]]]]]]]],[[[[[[[[", must fit, too, at worst behind one number. */
-enum {
-    LEAF_ROOM = 64,
-    BRACKET_ROOM = 27 + 2 * TENSOR_MAX_RANK - NUMBER_MAX_TEXT
 };
 
 struct writer *writer_create(void)
@@ -74,6 +53,7 @@ void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
+    leaf_blocks_free(writer->blocks);
     inline_buffer_free(writer->text, writer->first_text);
     inline_buffer_free(writer->pieces, writer->first_pieces);
     free(writer);
@@ -233,114 +213,16 @@ size_t writer_known_bytes(const struct writer *writer)
     return bytes;
 }
 
+void writer_share(struct writer *writer, struct jobs *jobs,
+                  struct budget *budget)
+{
+    writer->jobs = jobs;
+    writer->budget = budget;
+}
+
 bool writer_done(const struct writer *writer)
 {
     return writer->piece == writer->count;
-}
-
-/* The dimensions before the first 0 are a tensor of leaves "[]". */
-static void cursor_begin(struct cursor *cursor, const struct piece *piece)
-{
-    const struct tensor *tensor = piece->tensor;
-    int rank = piece->nested ? tensor->rank : 1;
-    const size_t *shape = piece->nested ? tensor->shape : &tensor->count;
-    *cursor = (struct cursor){.begun = true, .plane = 1, .rows = {1, 1}};
-    for (int i = 0; i < rank && !cursor->empty; i++) {
-        cursor->empty = shape[i] == 0;
-        if (!cursor->empty)
-            cursor->shape[cursor->rank++] = shape[i];
-    }
-    for (int i = 1; i <= 2 && i <= cursor->rank; i++)
-        cursor->plane *= cursor->shape[cursor->rank - i];
-    cursor->plane_left = cursor->plane;
-    if (cursor->rank > 0)
-        cursor->rows.length = cursor->shape[cursor->rank - 1];
-    cursor->rows.left = cursor->rows.length;
-}
-
-static void cursor_advance(struct cursor *cursor, size_t count)
-{
-    struct number_rows *rows = &cursor->rows;
-    cursor->leaf += count;
-    cursor->plane_left -= count;
-    if (count < rows->left)
-        rows->left -= count;
-    else
-        rows->left = rows->length - (count - rows->left) % rows->length;
-}
-
-static size_t write_leaf(char *text, const struct tensor *tensor,
-                         const struct cursor *cursor, size_t leaf)
-{
-    const char *word = "[]";
-    if (!cursor->empty && tensor->type == TENSOR_INT64)
-        return number_write_int64(text, ((const int64_t *)tensor->data)[leaf]);
-    if (!cursor->empty)
-        word = ((const uint8_t *)tensor->data)[leaf] ? "true" : "false";
-    size_t bytes = strlen(word);
-    memcpy(text, word, bytes);
-    return bytes;
-}
-
-static size_t write_leaves(char *text, const struct tensor *tensor,
-                           const struct cursor *cursor, size_t count)
-{
-    size_t leaf = cursor->leaf, n = 0;
-    struct number_rows rows = cursor->rows;
-    if (!cursor->empty && tensor->type == TENSOR_FLOAT32)
-        return number_write_block_float32(
-            text, (const float *)tensor->data + leaf, count, rows);
-    if (!cursor->empty && tensor->type == TENSOR_FLOAT64)
-        return number_write_block_float64(
-            text, (const double *)tensor->data + leaf, count, rows);
-    for (size_t i = 0; i < count; i++) {
-        n += write_leaf(text + n, tensor, cursor, leaf + i);
-        text[n++] = ',';
-        if (--rows.left == 0) {
-            n = (size_t)(number_end_row(text + n) - text);
-            rows.left = rows.length;
-        }
-    }
-    return n;
-}
-
-/* Close the dimensions that end here, and open as many; true: all ended. */
-static bool end_plane(struct cursor *cursor, char *text, size_t *length)
-{
-    int ended = cursor->rank < 2 ? cursor->rank : 2;
-    for (int i = cursor->rank - 3; i >= 0; i--) {
-        if (++cursor->index[i] < cursor->shape[i])
-            break;
-        cursor->index[i] = 0;
-        ended++;
-    }
-    memset(text + *length, ']', (size_t)ended);
-    *length += (size_t)ended;
-    if (ended == cursor->rank)
-        return true;
-    text[(*length)++] = ',';
-    memset(text + *length, '[', (size_t)ended);
-    *length += (size_t)ended;
-    cursor->plane_left = cursor->plane;
-    return false;
-}
-
-/* @return the tensor is complete. */
-static bool write_tensor(struct cursor *cursor, const struct tensor *tensor,
-                         char *text, size_t room, size_t *length)
-{
-    while (room - *length >= LEAF_ROOM - TENSOR_MAX_RANK) {
-        size_t fit = (room - *length - BRACKET_ROOM) / NUMBER_MAX_TEXT;
-        size_t left = cursor->plane_left, count = left < fit ? left : fit;
-        *length += write_leaves(text + *length, tensor, cursor, count);
-        cursor_advance(cursor, count);
-        if (cursor->plane_left > 0)
-            continue;
-        *length -= strlen("],[");
-        if (end_plane(cursor, text, length))
-            return true;
-    }
-    return false;
 }
 
 /* Groups of three bytes while there is room, then the rest. */
@@ -348,13 +230,13 @@ static bool next_base64(struct writer *writer, char *buffer, size_t room,
                         size_t *length)
 {
     const struct tensor *tensor = writer->pieces[writer->piece].tensor;
-    struct cursor *cursor = &writer->cursor;
-    size_t left = bytes_of(tensor) - cursor->byte;
+    size_t left = bytes_of(tensor) - writer->written;
     size_t fit = (room - *length) / 4 * 3, count = left < fit ? left : fit;
     const unsigned char *data = tensor->data;
     if (count > 0)
-        *length += base64_encode(buffer + *length, data + cursor->byte, count);
-    cursor->byte += count;
+        *length +=
+            base64_encode(buffer + *length, data + writer->written, count);
+    writer->written += count;
     return count == left;
 }
 
@@ -362,15 +244,20 @@ static bool next_tensor(struct writer *writer, char *buffer, size_t room,
                         size_t *length)
 {
     const struct piece *piece = &writer->pieces[writer->piece];
-    struct cursor *cursor = &writer->cursor;
+    struct leaves *leaves = &writer->leaves;
     if (room - *length < LEAF_ROOM)
         return false;
-    if (!cursor->begun) {
-        cursor_begin(cursor, piece);
-        memset(buffer + *length, '[', (size_t)cursor->rank);
-        *length += (size_t)cursor->rank;
+    if (!leaves->tensor) {
+        leaves_begin(leaves, piece->tensor, piece->nested);
+        memset(buffer + *length, '[', (size_t)leaves->rank);
+        *length += (size_t)leaves->rank;
     }
-    return write_tensor(cursor, piece->tensor, buffer, room, length);
+    if (writer->jobs && !writer->blocks)
+        writer->blocks =
+            leaf_blocks_create(leaves, writer->jobs, writer->budget);
+    return writer->blocks
+               ? leaf_blocks_next(writer->blocks, buffer, room, length)
+               : leaves_write(leaves, buffer, room, length);
 }
 
 static bool next_text(struct writer *writer, char *buffer, size_t room,
@@ -399,7 +286,9 @@ size_t writer_next(struct writer *writer, char *buffer, size_t room)
         if (next(writer, buffer, room, &length)) {
             writer->piece++;
             writer->written = 0;
-            writer->cursor = (struct cursor){0};
+            writer->leaves.tensor = NULL;
+            leaf_blocks_free(writer->blocks);
+            writer->blocks = NULL;
         } else if (length == before) {
             break;
         }

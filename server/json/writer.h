@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../jobs.h"
 #include "../tensor.h"
 
 struct writer;
@@ -56,6 +57,11 @@ size_t writer_known_bytes(const struct writer *writer);
 /*
  * Writing.
  */
+
+/** From now on the threads of jobs help to write large tensors, in memory that
+ *  is charged to budget. */
+void writer_share(struct writer *writer, struct jobs *jobs,
+                  struct budget *budget);
 
 /**
  * Put the next bytes of the answer into buffer.

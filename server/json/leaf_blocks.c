@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "leaf_blocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FROM_LEAVES = 32 * 1024, /* fewer are written before another thread wakes */
+    BLOCK_LEAVES = 2048
+};
+
+struct leaf_block {
+    struct leaves leaves;
+    size_t bytes;
+    char text[BLOCK_LEAVES * LEAF_ROOM];
+};
+
+struct leaf_blocks {
+    struct pipeline *pipeline;
+    struct leaves leaves;            /* that no block has yet */
+    const struct leaf_block *oldest; /* NULL: not collected yet */
+    size_t taken;                    /* bytes of its text */
+};
+
+static void write_leaf_block(void *argument)
+{
+    struct leaf_block *block = argument;
+    block->bytes = 0;
+    leaves_write(&block->leaves, block->text, sizeof block->text,
+                 &block->bytes);
+}
+
+struct leaf_blocks *leaf_blocks_create(const struct leaves *leaves,
+                                       struct jobs *jobs, struct budget *budget)
+{
+    if (leaves->empty || leaves->tensor->count - leaves->leaf < FROM_LEAVES)
+        return NULL;
+    struct leaf_blocks *blocks = calloc(1, sizeof *blocks);
+    if (!blocks)
+        return NULL;
+    blocks->leaves = *leaves;
+    blocks->pipeline = pipeline_create(jobs, sizeof(struct leaf_block),
+                                       write_leaf_block, budget);
+    if (blocks->pipeline)
+        return blocks;
+    free(blocks);
+    return NULL;
+}
+
+static void post_all(struct leaf_blocks *blocks)
+{
+    struct leaves *leaves = &blocks->leaves;
+    struct leaf_block *block;
+    size_t left;
+    while ((left = leaves->tensor->count - leaves->leaf) > 0 &&
+           (block = pipeline_next(blocks->pipeline))) {
+        size_t count = left < BLOCK_LEAVES ? left : BLOCK_LEAVES;
+        block->leaves = *leaves;
+        block->leaves.end = leaves->leaf + count;
+        pipeline_post(blocks->pipeline);
+        leaves_skip(leaves, count);
+    }
+}
+
+bool leaf_blocks_next(struct leaf_blocks *blocks, char *text, size_t room,
+                      size_t *length)
+{
+    while (*length < room) {
+        post_all(blocks);
+        if (!blocks->oldest &&
+            !(blocks->oldest = pipeline_collect(blocks->pipeline)))
+            return true;
+        size_t left = blocks->oldest->bytes - blocks->taken;
+        size_t bytes = left < room - *length ? left : room - *length;
+        memcpy(text + *length, blocks->oldest->text + blocks->taken, bytes);
+        *length += bytes;
+        blocks->taken += bytes;
+        if (bytes == left) {
+            pipeline_release(blocks->pipeline);
+            blocks->oldest = NULL;
+            blocks->taken = 0;
+        }
+    }
+    return false;
+}
+
+void leaf_blocks_free(struct leaf_blocks *blocks)
+{
+    if (!blocks)
+        return;
+    pipeline_free(blocks->pipeline);
+    free(blocks);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct pipeline {
+    pthread_mutex_t lock;
+    pthread_cond_t worked; /* on a block */
+    struct jobs *jobs;
+    void (*work)(void *block);
+    struct budget *budget;
+    char *blocks; /* a ring */
+    size_t block_bytes;
+    size_t collected, begun, posted; /* blocks so far */
+    bool done[PIPELINE_BLOCKS];
+    size_t working; /* threads that are inside a block */
+    size_t helpers; /* jobs that have not ended */
+    bool ended;     /* the owner has left, or is about to */
+    bool left;      /* it has: the last helper clears up */
+};
+
+struct pipeline *pipeline_create(struct jobs *jobs, size_t block_bytes,
+                                 void (*work)(void *block),
+                                 struct budget *budget)
+{
+    size_t bytes = PIPELINE_BLOCKS * block_bytes;
+    if (!jobs || jobs_threads(jobs) < 2 || !budget_take(budget, bytes))
+        return NULL;
+    struct pipeline *pipeline = calloc(1, sizeof *pipeline);
+    char *blocks = malloc(bytes);
+    if (!pipeline || !blocks) {
+        budget_give(budget, bytes);
+        free(pipeline);
+        free(blocks);
+        return NULL;
+    }
+    pthread_mutex_init(&pipeline->lock, NULL);
+    pthread_cond_init(&pipeline->worked, NULL);
+    pipeline->jobs = jobs;
+    pipeline->work = work;
+    pipeline->budget = budget;
+    pipeline->blocks = blocks;
+    pipeline->block_bytes = block_bytes;
+    return pipeline;
+}
+
+static void pipeline_destroy(struct pipeline *pipeline)
+{
+    pthread_cond_destroy(&pipeline->worked);
+    pthread_mutex_destroy(&pipeline->lock);
+    free(pipeline);
+}
+
+static void *block_at(const struct pipeline *pipeline, size_t number)
+{
+    return pipeline->blocks + number % PIPELINE_BLOCKS * pipeline->block_bytes;
+}
+
+/* Work on the oldest block that nobody has begun, with the lock left
+ * meanwhile; false: there is none. */
+static bool work_one(struct pipeline *pipeline)
+{
+    if (pipeline->ended || pipeline->begun == pipeline->posted)
+        return false;
+    size_t number = pipeline->begun++;
+    pipeline->working++;
+    pthread_mutex_unlock(&pipeline->lock);
+    pipeline->work(block_at(pipeline, number));
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->working--;
+    pipeline->done[number % PIPELINE_BLOCKS] = true;
+    pthread_cond_signal(&pipeline->worked);
+    return true;
+}
+
+/* A job: as long as there are blocks. It goes to the end of the line when
+ * others wait there. */
+static void help(void *argument)
+{
+    struct pipeline *pipeline = argument;
+    pthread_mutex_lock(&pipeline->lock);
+    while (work_one(pipeline))
+        if (jobs_queued(pipeline->jobs) > 0 &&
+            jobs_submit(pipeline->jobs, help, pipeline)) {
+            pthread_mutex_unlock(&pipeline->lock);
+            return;
+        }
+    bool last = --pipeline->helpers == 0 && pipeline->left;
+    pthread_mutex_unlock(&pipeline->lock);
+    if (last)
+        pipeline_destroy(pipeline);
+}
+
+void *pipeline_next(struct pipeline *pipeline)
+{
+    return pipeline->posted - pipeline->collected < PIPELINE_BLOCKS
+               ? block_at(pipeline, pipeline->posted)
+               : NULL;
+}
+
+void pipeline_post(struct pipeline *pipeline)
+{
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->done[pipeline->posted++ % PIPELINE_BLOCKS] = false;
+    if (pipeline->helpers + 1 < jobs_threads(pipeline->jobs) &&
+        jobs_submit(pipeline->jobs, help, pipeline))
+        pipeline->helpers++;
+    pthread_mutex_unlock(&pipeline->lock);
+}
+
+void *pipeline_collect(struct pipeline *pipeline)
+{
+    size_t number = pipeline->collected;
+    if (number == pipeline->posted)
+        return NULL;
+    pthread_mutex_lock(&pipeline->lock);
+    while (!pipeline->done[number % PIPELINE_BLOCKS])
+        if (!work_one(pipeline))
+            pthread_cond_wait(&pipeline->worked, &pipeline->lock);
+    pthread_mutex_unlock(&pipeline->lock);
+    return block_at(pipeline, number);
+}
+
+void pipeline_release(struct pipeline *pipeline)
+{
+    pipeline->collected++;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+    if (!pipeline)
+        return;
+    pthread_mutex_lock(&pipeline->lock);
+    pipeline->ended = true;
+    while (pipeline->working > 0)
+        pthread_cond_wait(&pipeline->worked, &pipeline->lock);
+    free(pipeline->blocks);
+    budget_give(pipeline->budget, PIPELINE_BLOCKS * pipeline->block_bytes);
+    pipeline->left = true;
+    bool last = pipeline->helpers == 0;
+    pthread_mutex_unlock(&pipeline->lock);
+    if (last)
+        pipeline_destroy(pipeline);
+}
