@@ -17,20 +17,29 @@ static void cut_at_character(char *text, size_t bytes)
     text[n] = '\0';
 }
 
+/** member: at the top of the document; it names itself and is what the
+ *  problem points at. NULL: pointer does, where it is not NULL too. */
 static bool fill(struct problem *problem, int status, enum cause cause,
-                 const char *pointer, const char *format, va_list arguments)
-    __attribute__((format(printf, 5, 0)));
+                 const char *member, const char *pointer, const char *format,
+                 va_list arguments) __attribute__((format(printf, 6, 0)));
 
 static bool fill(struct problem *problem, int status, enum cause cause,
-                 const char *pointer, const char *format, va_list arguments)
+                 const char *member, const char *pointer, const char *format,
+                 va_list arguments)
 {
     if (problem->status)
         return false;
     problem->status = status;
     problem->cause = cause;
-    vsnprintf(problem->detail, sizeof problem->detail, format, arguments);
-    snprintf(problem->pointer, sizeof problem->pointer, "%s",
-             pointer ? pointer : "");
+    int used = snprintf(problem->detail, sizeof problem->detail, "%s%s",
+                        member ? member : "", member ? ": " : "");
+    vsnprintf(problem->detail + used, sizeof problem->detail - (size_t)used,
+              format, arguments);
+    snprintf(problem->pointer, sizeof problem->pointer, "%s%s",
+             member ? "/" : "",
+             member    ? member
+             : pointer ? pointer
+                       : "");
     cut_at_character(problem->detail, sizeof problem->detail);
     cut_at_character(problem->pointer, sizeof problem->pointer);
     return false;
@@ -41,7 +50,17 @@ bool problem_set(struct problem *problem, int status, const char *pointer,
 {
     va_list arguments;
     va_start(arguments, format);
-    fill(problem, status, CAUSE_REQUEST, pointer, format, arguments);
+    fill(problem, status, CAUSE_REQUEST, NULL, pointer, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool problem_member(struct problem *problem, const char *member,
+                    const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fill(problem, 422, CAUSE_REQUEST, member, NULL, format, arguments);
     va_end(arguments);
     return false;
 }
@@ -56,7 +75,7 @@ bool problem_reject(struct problem *problem, enum cause cause,
     };
     va_list arguments;
     va_start(arguments, format);
-    fill(problem, statuses[cause], cause, NULL, format, arguments);
+    fill(problem, statuses[cause], cause, NULL, NULL, format, arguments);
     va_end(arguments);
     return false;
 }

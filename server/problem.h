@@ -46,6 +46,12 @@ struct problem {
 bool problem_set(struct problem *problem, int status, const char *pointer,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/** 422 of a member at the top of the document, which is what it points at;
+ *  format is what comes after "member: ". */
+bool problem_member(struct problem *problem, const char *member,
+                    const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /** The same where a request is turned away; the status follows. */
 bool problem_reject(struct problem *problem, enum cause cause,
                     const char *format, ...)

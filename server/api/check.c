@@ -19,61 +19,58 @@ static const char *type_name(enum tensor_type type)
 static bool check_task(struct request *request, struct problem *problem)
 {
     enum task task = request_task(request);
-    for (size_t i = 0; i < member_count; i++) {
-        const struct member *member = &members[i];
-        char pointer[32];
-        if ((member->tasks & task) || !member_given(request, member))
-            continue;
-        snprintf(pointer, sizeof pointer, "/%s", member->name);
-        return problem_set(
-            problem, 422, pointer,
-            "%s: got a value, must be absent while of is \"%s\"", member->name,
-            member_find(TASK_JACOBIAN, "of")->names[request->of]);
-    }
+    const struct member *member;
+    for (unsigned left = request->given;
+         (member = member_next(request, &left));)
+        if (!(member->tasks & task))
+            return problem_member(
+                problem, member->name,
+                "got a value, must be absent while of is \"%s\"",
+                member_find(TASK_JACOBIAN, "of")->names[request->of]);
     return true;
 }
 
-/* "labels, targets" */
-static void list_criteria(char *text, size_t bytes)
+/* "labels, targets"; @return the one that a plain request has. */
+static const char *list_criteria(char *text, size_t bytes)
 {
+    const char *usual = NULL;
     size_t used = 0;
-    for (size_t i = 0; i < member_count && used < bytes; i++)
-        if (members[i].criterion)
-            used += (size_t)snprintf(text + used, bytes - used, "%s%s",
-                                     used ? ", " : "", members[i].name);
+    for (size_t i = 0; i < member_count && used < bytes; i++) {
+        if (!members[i].criterion)
+            continue;
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s",
+                                 used ? ", " : "", members[i].name);
+        if (members[i].usual)
+            usual = members[i].name;
+    }
+    return usual;
 }
 
 static bool check_criterion(struct request *request, struct problem *problem)
 {
-    const struct member *first = NULL, *second = NULL, *usual = members;
-    char pointer[32], all[64];
-    for (size_t i = 0; i < member_count; i++) {
-        const struct member *member = &members[i];
-        if (!member->criterion)
-            continue;
-        if (member->usual)
-            usual = member;
-        if (member_given(request, member))
+    const struct member *member, *first = NULL, *second = NULL;
+    char all[64];
+    for (unsigned left = request->given;
+         (member = member_next(request, &left));)
+        if (member->criterion)
             *(first ? &second : &first) = member;
-    }
     if (first && !second)
         return true;
-    const char *name = second ? second->name : usual->name;
-    list_criteria(all, sizeof all);
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    return problem_set(
-        problem, 422, pointer, "%s: got %s%s, must be exactly one of %s", name,
-        second ? "it beside " : "none", second ? first->name : "", all);
+    const char *usual = list_criteria(all, sizeof all);
+    return problem_member(problem, second ? second->name : usual,
+                          "got %s%s, must be exactly one of %s",
+                          second ? "it beside " : "none",
+                          second ? first->name : "", all);
 }
 
 /* What says how to compare with a teacher, and what a teacher excludes. A value
  * that changes nothing is no harm. */
-static bool is_out_of_place(struct request *request,
+static bool is_out_of_place(const struct request *request,
                             const struct member *member)
 {
     const void *given = (const char *)request + member->offset;
     bool teacher = request->teacher.type != TENSOR_NONE;
-    if (!member_given(request, member) || member->beside == BESIDE_ANY)
+    if (member->beside == BESIDE_ANY)
         return false;
     if (member->beside == BESIDE_TEACHER)
         return !teacher;
@@ -92,15 +89,13 @@ static bool check_teacher(struct request *request, struct problem *problem)
         [BESIDE_JSD] = "absent unless divergence is \"jsd\"",
         [BESIDE_NO_TEACHER] = "absent beside teacher",
     };
-    for (size_t i = 0; i < member_count; i++) {
-        const struct member *member = &members[i];
-        char pointer[32];
-        if (!is_out_of_place(request, member))
-            continue;
-        snprintf(pointer, sizeof pointer, "/%s", member->name);
-        return problem_set(problem, 422, pointer, "%s: got a value, must be %s",
-                           member->name, rules[member->beside]);
-    }
+    const struct member *member;
+    for (unsigned left = request->given;
+         (member = member_next(request, &left));)
+        if (is_out_of_place(request, member))
+            return problem_member(problem, member->name,
+                                  "got a value, must be %s",
+                                  rules[member->beside]);
     return true;
 }
 
@@ -109,9 +104,9 @@ static bool check_focal(const struct request *request, struct problem *problem)
     bool labels = request->labels.type != TENSOR_NONE;
     if (request->focal == 0 || (labels && request->label_smoothing == 0))
         return true;
-    return problem_set(problem, 422, "/focal", "focal: got %.9g, must be 0 %s",
-                       request->focal,
-                       labels ? "with label_smoothing" : "without labels");
+    return problem_member(problem, "focal", "got %.9g, must be 0 %s",
+                          request->focal,
+                          labels ? "with label_smoothing" : "without labels");
 }
 
 /* ---- logits and axis ---------------------------------------------------- */
@@ -120,10 +115,10 @@ static bool check_axis(struct request *request, struct problem *problem)
 {
     int rank = request->logits.rank;
     if (request->axis < -rank || request->axis >= rank)
-        return problem_set(problem, 422, "/axis",
-                           "axis: got %lld, must be in [-%d, %d), logits have "
-                           "rank %d",
-                           (long long)request->axis, rank, rank, rank);
+        return problem_member(problem, "axis",
+                              "got %lld, must be in [-%d, %d), logits have "
+                              "rank %d",
+                              (long long)request->axis, rank, rank, rank);
     if (request->axis < 0)
         request->axis += rank;
     return true;
@@ -133,13 +128,13 @@ static bool check_logits(struct request *request, struct problem *problem)
 {
     const struct tensor *logits = &request->logits;
     if (logits->type == TENSOR_NONE)
-        return problem_set(problem, 422, "/logits",
-                           "logits: got nothing, must be an array of numbers");
+        return problem_member(problem, "logits",
+                              "got nothing, must be an array of numbers");
     if (logits->rank < 1 || logits->rank > LOGITS_MAX_RANK)
-        return problem_set(problem, 422, "/logits",
-                           "logits: got rank %d, must be an array of rank 1 "
-                           "to %d",
-                           logits->rank, LOGITS_MAX_RANK);
+        return problem_member(problem, "logits",
+                              "got rank %d, must be an array of rank 1 "
+                              "to %d",
+                              logits->rank, LOGITS_MAX_RANK);
     if (!check_axis(request, problem))
         return false;
     request->outer = request->inner = 1;
@@ -153,10 +148,10 @@ static bool check_logits(struct request *request, struct problem *problem)
     }
     request->rows = request->outer * request->inner;
     if (request->class_count == 0)
-        return problem_set(problem, 422, "/logits",
-                           "logits: got 0 classes along axis %lld, must be at "
-                           "least 1",
-                           (long long)request->axis);
+        return problem_member(problem, "logits",
+                              "got 0 classes along axis %lld, must be at "
+                              "least 1",
+                              (long long)request->axis);
     return true;
 }
 
@@ -164,10 +159,10 @@ static bool check_top_k(const struct request *request, struct problem *problem)
 {
     if ((uint64_t)request->top_k <= request->class_count)
         return true;
-    return problem_set(problem, 422, "/top_k",
-                       "top_k: got %lld, must be in [1, %zu], the number of "
-                       "classes",
-                       (long long)request->top_k, request->class_count);
+    return problem_member(problem, "top_k",
+                          "got %lld, must be in [1, %zu], the number of "
+                          "classes",
+                          (long long)request->top_k, request->class_count);
 }
 
 /* ---- what is answered, and of which classes ----------------------------- */
@@ -175,11 +170,8 @@ static bool check_top_k(const struct request *request, struct problem *problem)
 static bool refuse_beside(const char *name, const char *other,
                           struct problem *problem)
 {
-    char pointer[32];
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    return problem_set(problem, 422, pointer,
-                       "%s: got a value, must be absent beside %s", name,
-                       other);
+    return problem_member(problem, name,
+                          "got a value, must be absent beside %s", other);
 }
 
 static bool check_classes(struct request *request, struct problem *problem)
@@ -193,9 +185,9 @@ static bool check_classes(struct request *request, struct problem *problem)
         return refuse_beside(
             "classes", "statistics_only unless include has \"rank\"", problem);
     if (shape_picked(request) == 0)
-        return problem_set(problem, 422, "/classes",
-                           "classes: got %s, must be a list of at least one",
-                           request->classes.rank ? "none" : "a single value");
+        return problem_member(
+            problem, "classes", "got %s, must be a list of at least one",
+            request->classes.rank ? "none" : "a single value");
     return true;
 }
 
@@ -206,9 +198,9 @@ static bool check_statistics(struct request *request, struct problem *problem)
     if (request->top_k)
         return refuse_beside("top_k", "statistics_only", problem);
     return request->include ||
-           problem_set(problem, 422, "/include",
-                       "include: got nothing, must name what statistics_only "
-                       "is to answer");
+           problem_member(problem, "include",
+                          "got nothing, must name what statistics_only "
+                          "is to answer");
 }
 
 /* The one output that some requests cannot give. */
@@ -218,9 +210,8 @@ static bool check_include(struct request *request, struct problem *problem)
     if (!(request->include & 1u << OUTPUT_RANK) ||
         output_possible(rank, request))
         return true;
-    return problem_set(
-        problem, 422, "/include",
-        "include: got \"%s\", must be asked for with %s", rank->name,
+    return problem_member(
+        problem, "include", "got \"%s\", must be asked for with %s", rank->name,
         request->operation == OPERATION_SOFTMAX ? "classes" : "labels");
 }
 
@@ -228,35 +219,32 @@ static bool check_include(struct request *request, struct problem *problem)
 
 static bool check_shapes(struct request *request, struct problem *problem)
 {
-    for (size_t i = 0; i < member_count; i++) {
-        const struct member *member = &members[i];
-        if (member->kind == MEMBER_TENSOR && member_given(request, member) &&
+    const struct member *member;
+    for (unsigned left = request->given;
+         (member = member_next(request, &left));)
+        if (member->kind == MEMBER_TENSOR &&
             !shape_check(request, member->name, member_tensor(request, member),
                          member->shape, problem))
             return false;
-    }
     return true;
 }
 
 /* Who fills a request settles the types first; this holds them to it. */
 static bool check_tensor_types(struct request *request, struct problem *problem)
 {
-    enum tensor_type floats =
-        request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
-    for (size_t i = 0; i < member_count; i++) {
-        const struct member *member = &members[i];
-        if (member->kind != MEMBER_TENSOR || !member_given(request, member))
+    enum tensor_type floats = request_float_type(request);
+    const struct member *member;
+    for (unsigned left = request->given;
+         (member = member_next(request, &left));) {
+        if (member->kind != MEMBER_TENSOR)
             continue;
         enum tensor_type must = member->element == READER_INT64  ? TENSOR_INT64
                                 : member->element == READER_BOOL ? TENSOR_BOOL
                                                                  : floats;
         enum tensor_type got = member_tensor(request, member)->type;
-        char pointer[32];
-        if (got == must)
-            continue;
-        snprintf(pointer, sizeof pointer, "/%s", member->name);
-        return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
-                           member->name, type_name(got), type_name(must));
+        if (got != must)
+            return problem_member(problem, member->name, "got %s, must be %s",
+                                  type_name(got), type_name(must));
     }
     return true;
 }

@@ -123,22 +123,16 @@ static void *place_of(struct request *request, const struct member *member)
     return (char *)request + member->offset;
 }
 
-struct tensor *member_tensor(struct request *request,
-                             const struct member *member)
+const struct member *member_next(struct request *request, unsigned *left)
 {
-    return place_of(request, member);
-}
-
-unsigned member_bit(const struct member *member)
-{
-    return 1u << (member - members);
-}
-
-bool member_given(struct request *request, const struct member *member)
-{
-    if (member->kind == MEMBER_TENSOR)
-        return member_tensor(request, member)->type != TENSOR_NONE;
-    return request->given & member_bit(member);
+    while (*left) {
+        const struct member *member = &members[__builtin_ctz(*left)];
+        *left &= *left - 1;
+        if (member->kind != MEMBER_TENSOR ||
+            member_tensor(request, member)->type != TENSOR_NONE)
+            return member;
+    }
+    return NULL;
 }
 
 /* ---- setting ------------------------------------------------------------ */

@@ -58,14 +58,23 @@ extern const size_t member_count;
 const struct member *member_find(unsigned tasks, const char *name);
 
 /** The tensor of a member that is one. */
-struct tensor *member_tensor(struct request *request,
-                             const struct member *member);
+static inline struct tensor *member_tensor(struct request *request,
+                                           const struct member *member)
+{
+    return (struct tensor *)((char *)request + member->offset);
+}
 
 /** Its bit in request.given and request.queried. */
-unsigned member_bit(const struct member *member);
+static inline unsigned member_bit(const struct member *member)
+{
+    return 1u << (member - members);
+}
 
-/** Was it in the request? */
-bool member_given(struct request *request, const struct member *member);
+/**
+ * The next member that the request has, in the order of the table. *left
+ * begins as request->given; what was null is not there. NULL: no more.
+ */
+const struct member *member_next(struct request *request, unsigned *left);
 
 /**
  * Take the value of an option over.

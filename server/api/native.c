@@ -28,24 +28,17 @@ static bool begin_member(struct call *call, const char *name,
                          struct reader_destination *destination,
                          struct problem *problem)
 {
-    if (request_has_option(&call->request, name)) {
-        *destination = (struct reader_destination){.tensor = NULL};
-        return true;
-    }
-    if (!request_tensor(&call->request, name, destination))
-        return request_unknown(&call->request, name, problem);
-    destination->encoded = true;
-    return true;
+    destination->encoded = request_tensor(&call->request, name, destination);
+    return destination->encoded || request_has_option(&call->request, name) ||
+           request_unknown(&call->request, name, problem);
 }
 
 static bool choose_destination(void *cls, const struct reader_path *path,
                                struct reader_destination *destination,
                                struct problem *problem)
 {
-    if (path->depth == 1 && path->step[0].name)
-        return begin_member(cls, path->step[0].name, destination, problem);
-    *destination = (struct reader_destination){.tensor = NULL};
-    return true;
+    return path->depth != 1 || !path->step[0].name ||
+           begin_member(cls, path->step[0].name, destination, problem);
 }
 
 /* A dtype that comes first spares the tensors behind it a second thought; a
@@ -84,7 +77,9 @@ static bool begin_body(struct call *call, const struct head *head,
     enum smx_isa isa = smx_context_isa(call->service->compute);
     size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
     if (head->npy) {
-        npy_begin(&call->npy, &call->request.logits, head->body_bytes,
+        struct reader_destination logits;
+        request_tensor(&call->request, "logits", &logits);
+        npy_begin(&call->npy, logits.tensor, head->body_bytes,
                   call->service->max_body, isa);
         return budget_reserve(&call->budget, head->body_bytes, problem);
     }
@@ -185,49 +180,43 @@ static bool finish_body(struct call *call, struct problem *problem)
 static void choose_dtype(struct call *call)
 {
     struct request *request = &call->request;
-    const struct member *dtype =
-        member_find(operation_tasks(request->operation), "dtype");
-    if (request->given & member_bit(dtype) ||
-        (call->reader && !reader_was_encoded(call->reader, &request->logits)))
-        return;
-    request->dtype =
-        request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
+    unsigned tasks = operation_tasks(request->operation);
+    if ((!call->reader || reader_was_encoded(call->reader, &request->logits)) &&
+        !(request->given & member_bit(member_find(tasks, "dtype"))))
+        request->dtype =
+            request->logits.type == TENSOR_FLOAT64 ? SMX_FLOAT64 : SMX_FLOAT32;
 }
 
 static bool settle(struct call *call, struct problem *problem)
 {
     struct request *request = &call->request;
+    const struct member *member;
     choose_dtype(call);
-    enum tensor_type type =
-        request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
     struct reader_destination logits;
     if (!call->reader)
         return request_tensor(request, "logits", &logits) &&
-               reader_settle_whole(&logits, type, "logits", problem);
-    for (size_t i = 0; i < member_count; i++) {
-        const struct member *member = &members[i];
+               reader_settle_whole(&logits, request_float_type(request),
+                                   "logits", problem);
+    for (unsigned left = request->given;
+         (member = member_next(request, &left));)
         if (member->kind == MEMBER_TENSOR && member->element == READER_FLOAT &&
-            member_given(request, member) &&
-            !reader_settle(call->reader, member_tensor(request, member), type,
-                           member->name, problem))
+            !reader_settle(call->reader, member_tensor(request, member),
+                           request_float_type(request), member->name, problem))
             return false;
-    }
     return true;
 }
 
 /* A file of NumPy's holds one tensor. */
 static bool choose_media(struct call *call, struct problem *problem)
 {
-    size_t outputs = 0;
     if (!call->wants_npy)
         return true;
-    for (size_t i = 0; i < OUTPUT_COUNT; i++)
-        outputs += output_given(&output_kinds[i], &call->request);
+    int outputs = __builtin_popcount(outputs_given(&call->request));
     call->wants_npy = outputs == 1;
     return call->wants_npy || call->takes_json ||
            problem_set(problem, 406, NULL,
                        "Accept: got application/x-npy, must allow "
-                       "application/json, as the answer is %zu tensors",
+                       "application/json, as the answer is %d tensors",
                        outputs);
 }
 

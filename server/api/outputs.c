@@ -69,11 +69,6 @@ const struct output_kind *output_find(const char *name)
     return NULL;
 }
 
-enum output_id output_id(const struct output_kind *kind)
-{
-    return (enum output_id)(kind - output_kinds);
-}
-
 enum tensor_type output_usual_type(const struct output_kind *kind)
 {
     return kind->type == TENSOR_NONE ? TENSOR_FLOAT32 : kind->type;
@@ -82,9 +77,7 @@ enum tensor_type output_usual_type(const struct output_kind *kind)
 enum tensor_type output_type(const struct output_kind *kind,
                              const struct request *request)
 {
-    if (kind->type != TENSOR_NONE)
-        return kind->type;
-    return request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
+    return kind->type == TENSOR_NONE ? request_float_type(request) : kind->type;
 }
 
 bool output_possible(const struct output_kind *kind,
@@ -94,9 +87,16 @@ bool output_possible(const struct output_kind *kind,
            (!kind->given || kind->given(request));
 }
 
-bool output_given(const struct output_kind *kind, const struct request *request)
+unsigned outputs_given(const struct request *request)
 {
-    return output_possible(kind, request) &&
-           (!(kind->included & request_task(request)) ||
-            request->include & 1u << output_id(kind));
+    enum task task = request_task(request);
+    unsigned bits = 0;
+    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+        const struct output_kind *kind = &output_kinds[i];
+        if ((kind->tasks & task) &&
+            (!(kind->included & task) || request->include & 1u << i) &&
+            (!kind->given || kind->given(request)))
+            bits |= 1u << i;
+    }
+    return bits;
 }

@@ -27,7 +27,10 @@ extern const struct output_kind output_kinds[OUTPUT_COUNT];
 const struct output_kind *output_find(const char *name);
 
 /** Its place in the table. */
-enum output_id output_id(const struct output_kind *kind);
+static inline enum output_id output_id(const struct output_kind *kind)
+{
+    return (enum output_id)(kind - output_kinds);
+}
 
 /** What an answer's elements are under the default dtype. */
 enum tensor_type output_usual_type(const struct output_kind *kind);
@@ -36,9 +39,8 @@ enum tensor_type output_usual_type(const struct output_kind *kind);
 enum tensor_type output_type(const struct output_kind *kind,
                              const struct request *request);
 
-/** Will the answer to this request have it? */
-bool output_given(const struct output_kind *kind,
-                  const struct request *request);
+/** The outputs that the answer to this request will have, a bit each. */
+unsigned outputs_given(const struct request *request);
 
 /** Could it, if it were included? */
 bool output_possible(const struct output_kind *kind,

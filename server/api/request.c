@@ -12,6 +12,7 @@ void request_init(struct request *request, enum operation operation,
 {
     *request = (struct request){
         .operation = operation,
+        .budget = budget,
         .axis = -1,
         .dtype = SMX_FLOAT32,
         .temperature = 1,
@@ -20,16 +21,16 @@ void request_init(struct request *request, enum operation operation,
         .reduction = SMX_REDUCTION_MEAN,
         .of = OF_LOSS,
     };
-    for (size_t i = 0; i < member_count; i++)
-        if (members[i].kind == MEMBER_TENSOR)
-            member_tensor(request, &members[i])->budget = budget;
 }
 
 void request_free(struct request *request)
 {
-    for (size_t i = 0; i < member_count; i++)
-        if (members[i].kind == MEMBER_TENSOR)
-            tensor_free(member_tensor(request, &members[i]));
+    /* member_next leaves out a tensor that was read in part. */
+    for (unsigned left = request->given; left; left &= left - 1) {
+        const struct member *member = &members[__builtin_ctz(left)];
+        if (member->kind == MEMBER_TENSOR)
+            tensor_free(member_tensor(request, member));
+    }
 }
 
 static enum reader_element element_of(const struct request *request,
@@ -47,8 +48,11 @@ bool request_tensor(struct request *request, const char *name,
         member_find(operation_tasks(request->operation), name);
     if (!member || member->kind != MEMBER_TENSOR)
         return false;
+    struct tensor *tensor = member_tensor(request, member);
+    tensor->budget = request->budget;
+    request->given |= member_bit(member);
     *destination = (struct reader_destination){
-        .tensor = member_tensor(request, member),
+        .tensor = tensor,
         .element = element_of(request, member),
         .max_rank = LOGITS_MAX_RANK,
         .infinity = member->infinity,
@@ -129,12 +133,9 @@ static bool refuse_option(const struct request *request,
 
 static bool refuse_twice(const struct member *member, struct problem *problem)
 {
-    char pointer[32];
-    snprintf(pointer, sizeof pointer, "/%s", member->name);
-    return problem_set(problem, 422, pointer,
-                       "%s: got it in the query string and in the body, must "
-                       "be in one of the two",
-                       member->name);
+    return problem_member(problem, member->name,
+                          "got it in the query string and in the body, must "
+                          "be in one of the two");
 }
 
 bool request_set(struct request *request, const char *name,
@@ -220,7 +221,8 @@ static bool set_argument(struct request *request,
 bool request_set_query(struct request *request, const struct head *head,
                        struct problem *problem)
 {
-    const struct member *dtype = find_member(request, "dtype");
+    if (head->query_count == 0)
+        return true;
     if (head->query_count > QUERY_MAX)
         return problem_set(problem, 422, NULL,
                            "query: got %zu parameters, must be at most %d",
@@ -228,6 +230,7 @@ bool request_set_query(struct request *request, const struct head *head,
     for (size_t i = 0; i < head->query_count; i++)
         if (!set_argument(request, &head->query[i], problem))
             return false;
-    request->dtype_given |= (request->queried & member_bit(dtype)) != 0;
+    request->dtype_given |=
+        (request->queried & member_bit(find_member(request, "dtype"))) != 0;
     return true;
 }

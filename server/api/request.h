@@ -62,6 +62,7 @@ enum output_id {
 
 struct request {
     enum operation operation;
+    struct budget *budget; /* charged for tensors */
 
     /* tensors; TENSOR_NONE while absent */
     struct tensor logits, labels, targets, teacher, weights, row_weights, mask,
@@ -88,8 +89,8 @@ struct request {
     enum smx_reduction reduction;   /* SMX_REDUCTION_MEAN */
     enum gradient_of of;            /* OF_LOSS */
     enum encoding encoding;         /* ENCODING_JSON */
-    unsigned given;   /* options set: bits by place in members.c */
-    unsigned queried; /* of them, those that the query string set */
+    unsigned given;   /* members named: bits by place in members.c */
+    unsigned queried; /* of them, options that the query string set */
     /* where outputs are to be written; NULL: into tensors of the answer */
     void *places[OUTPUT_COUNT];
     bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
@@ -125,6 +126,12 @@ void request_free(struct request *request);
  */
 bool request_tensor(struct request *request, const char *name,
                     struct reader_destination *destination);
+
+/** What floats of the request and its answer are. */
+static inline enum tensor_type request_float_type(const struct request *request)
+{
+    return request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
+}
 
 /** Is it an option (not a tensor) of this operation? */
 bool request_has_option(const struct request *request, const char *name);

@@ -73,7 +73,7 @@ static bool add_output(struct request *request, const struct output_kind *kind,
     size_t shape[TENSOR_MAX_RANK];
     int rank = request_shape(request, kind->shape, shape);
     output->name = kind->name;
-    output->tensor = (struct tensor){.budget = request->logits.budget};
+    output->tensor = (struct tensor){.budget = request->budget};
     void *place = request->places[output_id(kind)];
     if (place) {
         tensor_borrow(&output->tensor, output_type(kind, request), rank, shape,
@@ -98,9 +98,9 @@ static bool add_output(struct request *request, const struct output_kind *kind,
 static bool add_outputs(struct request *request, struct answer *answer,
                         struct outputs *outputs, struct problem *problem)
 {
-    for (size_t i = 0; i < OUTPUT_COUNT; i++)
-        if (output_given(&output_kinds[i], request) &&
-            !add_output(request, &output_kinds[i], answer, outputs, problem))
+    for (unsigned left = outputs_given(request); left; left &= left - 1)
+        if (!add_output(request, &output_kinds[__builtin_ctz(left)], answer,
+                        outputs, problem))
             return false;
     return true;
 }
@@ -193,8 +193,8 @@ static bool refuse_status(struct request *request, enum smx_status status,
                            smx_field_name(where->field),
                            smx_status_string(status));
     case SMX_EOVERFLOW:
-        return problem_set(problem, 422, "/logits", "logits: %s",
-                           smx_status_string(status));
+        return problem_member(problem, "logits", "%s",
+                              smx_status_string(status));
     case SMX_ENOMEM:
     case SMX_ETHREAD:
         return problem_memory(problem);
@@ -324,7 +324,7 @@ size_t request_elements(const struct request *request)
 static void give_logits(struct request *request, struct tensor *output)
 {
     *output = request->logits;
-    request->logits = (struct tensor){.budget = output->budget};
+    request->logits = (struct tensor){.type = TENSOR_NONE};
 }
 
 bool request_run(struct request *request, struct smx_context *compute,

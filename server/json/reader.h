@@ -51,8 +51,9 @@ struct reader_destination {
 
 struct reader_client {
     /**
-     * A value begins at path. Fill in *destination and return true, or set a
-     * problem and return false (an unknown member, for example).
+     * A value begins at path. Fill in *destination, which comes as that of a
+     * value in the tree, and return true, or set a problem and return false
+     * (an unknown member, for example).
      */
     bool (*begin)(void *cls, const struct reader_path *path,
                   struct reader_destination *destination,

@@ -279,9 +279,10 @@ static bool end_body(struct infer *infer, struct problem *problem)
 static bool outputs_check(const struct infer *infer, struct problem *problem)
 {
     const struct message *message = &infer->message;
+    unsigned given = outputs_given(&infer->request);
     char names[MODEL_LIST];
     for (size_t i = 0; i < message->output_count; i++)
-        if (!output_given(message->output[i].kind, &infer->request))
+        if (!(given & 1u << output_id(message->output[i].kind)))
             return problem_set(
                 problem, 400, NULL,
                 "output '%s': must be one of %s, which these parameters and "

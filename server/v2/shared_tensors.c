@@ -136,7 +136,7 @@ static bool place_output(struct message *message, struct message_output *output,
         is_read(message, &output->shared))
         return true;
     size_t bytes = bytes_of_output(request, kind);
-    if (!budget_charge(request->logits.budget, bytes, problem))
+    if (!budget_charge(request->budget, bytes, problem))
         return false;
     output->charged = bytes;
     request->places[output_id(kind)] = data;
