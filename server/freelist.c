@@ -23,31 +23,54 @@ struct free_block {
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool keeps;         /* there is a key */
-static pthread_key_t kept; /* a thread's first block */
+static bool has_key;
+static pthread_key_t at_end; /* of a thread, what it keeps is freed */
 
-static void free_all(void *first)
+static _Thread_local struct {
+    struct free_block *first;
+    unsigned count, most;
+    bool known; /* most is set */
+} kept;
+
+void freelist_clear(void)
 {
-    for (struct free_block *block = first, *next; block; block = next) {
-        next = block->next;
-        free(block);
+    for (struct free_block *next; kept.first; kept.first = next) {
+        next = kept.first->next;
+        free(kept.first);
     }
+    kept.count = 0;
 }
 
-static void prepare_thread(void)
+static void end_thread(void *unused)
 {
-    keeps = !SANITIZED && pthread_key_create(&kept, free_all) == 0;
+    (void)unused;
+    freelist_clear();
+    kept.most = 0;
+}
+
+static void create_key(void)
+{
+    has_key = !SANITIZED && pthread_key_create(&at_end, end_thread) == 0;
+}
+
+static bool may_keep(void)
+{
+    if (!kept.known) {
+        kept.known = true;
+        pthread_once(&once, create_key);
+        if (has_key && pthread_setspecific(at_end, &kept) == 0)
+            kept.most = KEPT_BLOCKS;
+    }
+    return kept.count < kept.most;
 }
 
 void *freelist_take(size_t bytes)
 {
-    pthread_once(&once, prepare_thread);
-    struct free_block *first = keeps ? pthread_getspecific(kept) : NULL;
-    for (struct free_block **at = &first; *at; at = &(*at)->next)
+    for (struct free_block **at = &kept.first; *at; at = &(*at)->next)
         if ((*at)->bytes == bytes) {
             struct free_block *block = *at;
             *at = block->next;
-            pthread_setspecific(kept, first);
+            kept.count--;
             return block->data;
         }
     struct free_block *block = malloc(sizeof *block + bytes);
@@ -63,18 +86,11 @@ void freelist_give(void *data)
         return;
     struct free_block *block =
         (struct free_block *)((char *)data - offsetof(struct free_block, data));
-    block->next = keeps ? pthread_getspecific(kept) : NULL;
-    size_t count = 0;
-    for (const struct free_block *at = block->next; at; at = at->next)
-        count++;
-    if (!keeps || count >= KEPT_BLOCKS || pthread_setspecific(kept, block) != 0)
+    if (!may_keep()) {
         free(block);
-}
-
-void freelist_clear(void)
-{
-    if (!keeps)
         return;
-    free_all(pthread_getspecific(kept));
-    pthread_setspecific(kept, NULL);
+    }
+    block->next = kept.first;
+    kept.first = block;
+    kept.count++;
 }

@@ -62,8 +62,6 @@ void writer_free(struct writer *writer)
 static bool grow(void **data, size_t *room, const void *first, size_t needed,
                  size_t unit)
 {
-    if (needed <= *room)
-        return true;
     size_t more = 2 * *room;
     while (more < needed)
         more *= 2;
@@ -78,7 +76,8 @@ static bool grow(void **data, size_t *room, const void *first, size_t needed,
 static struct piece *add_piece(struct writer *writer)
 {
     void *pieces = writer->pieces;
-    if (!grow(&pieces, &writer->room, writer->first_pieces, writer->count + 1,
+    if (writer->count == writer->room &&
+        !grow(&pieces, &writer->room, writer->first_pieces, writer->count + 1,
               sizeof *writer->pieces)) {
         writer->failed = true;
         return NULL;
@@ -98,8 +97,9 @@ void writer_bytes(struct writer *writer, const char *text, size_t bytes)
     if (!last || last->tensor)
         last = add_piece(writer);
     void *all = writer->text;
-    if (!last || !grow(&all, &writer->text_room, writer->first_text,
-                       writer->text_bytes + bytes, 1)) {
+    if (!last || (bytes > writer->text_room - writer->text_bytes &&
+                  !grow(&all, &writer->text_room, writer->first_text,
+                        writer->text_bytes + bytes, 1))) {
         writer->failed = true;
         return;
     }
