@@ -46,12 +46,24 @@ static uint64_t random_number(void)
     return z ^ z >> 31;
 }
 
+/** Eight digits, in whatever order, all at once. */
+static void write_hex(char *text, uint64_t number)
+{
+    const uint64_t each = 0x0101010101010101; /* in every byte */
+    number = (number | number << 16) & 0x0000ffff0000ffff;
+    number = (number | number << 8) & 0x00ff00ff00ff00ff;
+    number = (number | number << 4) & 0x0f * each;
+    uint64_t letters = (number + 6 * each) >> 4 & each;
+    number += '0' * each + ('a' - '0' - 10) * letters;
+    memcpy(text, &number, sizeof number);
+}
+
 static void take_id(struct exchange *x)
 {
     if (!copy_plain(x->headers.request_id, x->id, sizeof x->id)) {
         uint64_t number = random_number();
-        for (int i = 0; i < 16; i++, number >>= 4)
-            x->id[i] = "0123456789abcdef"[number & 15];
+        write_hex(x->id, number & UINT32_MAX);
+        write_hex(x->id + 8, number >> 32);
         x->id[16] = '\0';
     }
     copy_plain(x->headers.traceparent, x->trace, sizeof x->trace);
@@ -63,7 +75,7 @@ static void take_id(struct exchange *x)
 static const char *path_of(const char *url)
 {
     static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+    for (size_t i = 0; *url != '/' && i < 2; i++) {
         size_t bytes = strlen(schemes[i]);
         if (strncasecmp(url, schemes[i], bytes) == 0) {
             url += bytes + strcspn(url + bytes, "/");

@@ -19,34 +19,44 @@ void framing_begin(struct framing *framing, const char *version, bool gapless)
                                 .end = (uintptr_t)version + strlen(version)};
 }
 
-enum { VALUE = 1, TOKEN = 2, BOTH = VALUE | TOKEN };
+enum { VALUE = 1, TOKEN = 2, HOST = 4, NOT_HOST = VALUE | TOKEN, ALL = 7 };
 
 /** Which bytes may stand in a value (RFC 9110, 5.5: no control character but
- *  the tab), and which in a token (5.6.2). */
+ *  the tab), in a token (5.6.2), and in a host with a port. */
 static const unsigned char kinds[256] = {
-    ['\t'] = VALUE,        [' '] = VALUE,
-    ['!'] = BOTH,          ['"'] = VALUE,
-    ['#' ... '\''] = BOTH, ['(' ... ')'] = VALUE,
-    ['*' ... '+'] = BOTH,  [','] = VALUE,
-    ['-' ... '.'] = BOTH,  ['/'] = VALUE,
-    ['0' ... '9'] = BOTH,  [':' ... '@'] = VALUE,
-    ['A' ... 'Z'] = BOTH,  ['[' ... ']'] = VALUE,
-    ['^' ... 'z'] = BOTH,  ['{'] = VALUE,
-    ['|'] = BOTH,          ['}'] = VALUE,
-    ['~'] = BOTH,          [0x80 ... 0xff] = VALUE,
+    ['\t'] = VALUE,
+    [' '] = VALUE,
+    ['!'] = ALL,
+    ['"'] = VALUE | HOST,
+    ['#'] = NOT_HOST,
+    ['$' ... '\''] = ALL,
+    ['(' ... ')'] = VALUE | HOST,
+    ['*' ... '+'] = ALL,
+    [','] = VALUE,
+    ['-' ... '.'] = ALL,
+    ['/'] = VALUE,
+    ['0' ... '9'] = ALL,
+    [':' ... '>'] = VALUE | HOST,
+    ['?' ... '@'] = VALUE,
+    ['A' ... 'Z'] = ALL,
+    ['['] = VALUE | HOST,
+    ['\\'] = VALUE,
+    [']'] = VALUE | HOST,
+    ['^' ... 'z'] = ALL,
+    ['{'] = VALUE | HOST,
+    ['|'] = ALL,
+    ['}'] = VALUE | HOST,
+    ['~'] = ALL,
+    [0x80 ... 0xff] = VALUE | HOST,
 };
 
-static bool is_all(const char *text, size_t bytes, unsigned char kind)
+/** What all bytes are. */
+static unsigned char kinds_of(const char *text, size_t bytes)
 {
-    unsigned char all = kind;
+    unsigned char all = ALL;
     for (size_t i = 0; i < bytes; i++)
         all &= kinds[(unsigned char)text[i]];
     return all;
-}
-
-static bool is_named(const char *name, size_t bytes, const char *wanted)
-{
-    return bytes == strlen(wanted) && strncasecmp(name, wanted, bytes) == 0;
 }
 
 /** Bytes of a value without the blanks after it. */
@@ -57,39 +67,41 @@ static size_t without_blanks(const char *value, size_t bytes)
     return bytes;
 }
 
-static void check_special(struct framing *framing, const char *name,
-                          size_t name_bytes, const char *value,
-                          size_t value_bytes)
+static void check_special(struct framing *framing, enum field field,
+                          const char *value, size_t bytes, unsigned char kind)
 {
-    size_t bytes = without_blanks(value, value_bytes);
-    if (is_named(name, name_bytes, "Host")) {
+    if (field == FIELD_HOST) {
         framing->hosts++;
-        if (strcspn(value, " \t/?#@\\,") < bytes)
+        if (!(kind & HOST))
             blame(framing, "a Host that is none");
-    } else if (is_named(name, name_bytes, "Content-Length")) {
+    } else if (field == FIELD_CONTENT_LENGTH) {
         if (framing->length && strcmp(framing->length, value) != 0)
             blame(framing, "more than one Content-Length");
         framing->length = value;
-    } else if (is_named(name, name_bytes, "Transfer-Encoding")) {
+    } else if (field == FIELD_TRANSFER_ENCODING) {
         framing->encodings++;
-        if (!is_named(value, bytes, "chunked"))
+        if (bytes != strlen("chunked") ||
+            strncasecmp(value, "chunked", bytes) != 0)
             blame(framing, "a Transfer-Encoding that is not chunked");
     }
 }
 
-void framing_field(struct framing *framing, const char *name, size_t name_bytes,
-                   const char *value, size_t value_bytes)
+void framing_field(struct framing *framing, enum field field, const char *name,
+                   size_t name_bytes, const char *value, size_t value_bytes)
 {
     uintptr_t at = (uintptr_t)name, colon = at + name_bytes;
+    size_t bytes = without_blanks(value, value_bytes);
+    unsigned char kind = kinds_of(value, bytes);
     if (framing->gapless &&
         (at != framing->end + CRLF_BYTES || (uintptr_t)value <= colon))
         blame(framing, "a line that is folded, or has a NUL or no CR");
     framing->end = (uintptr_t)value + value_bytes;
-    if (name_bytes == 0 || !is_all(name, name_bytes, TOKEN))
+    if (field == FIELD_OTHER &&
+        (name_bytes == 0 || !(kinds_of(name, name_bytes) & TOKEN)))
         blame(framing, "a name that is no token");
-    if (!is_all(value, value_bytes, VALUE))
+    if (!(kind & VALUE))
         blame(framing, "a value with a control character");
-    check_special(framing, name, name_bytes, value, value_bytes);
+    check_special(framing, field, value, bytes, kind);
 }
 
 void framing_finish(struct framing *framing, const char *head_end)

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "headers.h"
+
 struct framing {
     const char *fault; /* what was found; NULL: nothing wrong */
     bool gapless;      /* fields have to fill the head */
@@ -29,8 +31,8 @@ struct framing {
 void framing_begin(struct framing *framing, const char *version, bool gapless);
 
 /** The next field, where it stands in the head. A NUL follows the value. */
-void framing_field(struct framing *framing, const char *name, size_t name_bytes,
-                   const char *value, size_t value_bytes);
+void framing_field(struct framing *framing, enum field field, const char *name,
+                   size_t name_bytes, const char *value, size_t value_bytes);
 
 /** The head ends there, after its empty line. */
 void framing_finish(struct framing *framing, const char *head_end);

@@ -2,7 +2,6 @@
 #include "headers.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,30 +11,29 @@ static const struct {
     const char *name;
     size_t bytes;
     size_t offset;
+    enum field field;
     bool list; /* of lines, in a struct field_lines */
 } wanted[] = {
-#define WANTED(name, member)                                                   \
+#define FIELD(name, member, field, list)                                       \
     {                                                                          \
-        name, sizeof name - 1, offsetof(struct headers, member), false         \
+        name, sizeof name - 1, offsetof(struct headers, member), field, list   \
     }
-#define LIST(name, member)                                                     \
-    {                                                                          \
-        name, sizeof name - 1, offsetof(struct headers, member), true          \
-    }
-    LIST("Accept", accept),
-    LIST("Accept-Encoding", accept_encoding),
-    WANTED("Authorization", authorization),
-    WANTED("Content-Encoding", content_encoding),
-    WANTED("Content-Length", content_length_text),
-    WANTED("Content-Type", content_type),
-    WANTED("Expect", expect),
-    WANTED("Host", host),
-    WANTED("Inference-Header-Content-Length", inference_header_length),
-    WANTED("X-Request-Id", request_id),
-    WANTED("traceparent", traceparent),
-    WANTED("Transfer-Encoding", transfer_encoding),
-#undef WANTED
-#undef LIST
+#define KNOWN(name, member) FIELD(name, member, FIELD_KNOWN, false)
+    FIELD("Accept", accept, FIELD_KNOWN, true),
+    FIELD("Accept-Encoding", accept_encoding, FIELD_KNOWN, true),
+    KNOWN("Authorization", authorization),
+    KNOWN("Content-Encoding", content_encoding),
+    FIELD("Content-Length", content_length_text, FIELD_CONTENT_LENGTH, false),
+    KNOWN("Content-Type", content_type),
+    KNOWN("Expect", expect),
+    FIELD("Host", host, FIELD_HOST, false),
+    KNOWN("Inference-Header-Content-Length", inference_header_length),
+    KNOWN("X-Request-Id", request_id),
+    KNOWN("traceparent", traceparent),
+    FIELD("Transfer-Encoding", transfer_encoding, FIELD_TRANSFER_ENCODING,
+          false),
+#undef KNOWN
+#undef FIELD
 };
 
 static void add_line(struct field_lines *lines, const char *value)
@@ -61,8 +59,8 @@ void headers_argument(struct headers *headers, const char *name,
     headers->query_count++;
 }
 
-void headers_field(struct headers *headers, const char *name, size_t name_bytes,
-                   const char *value)
+enum field headers_field(struct headers *headers, const char *name,
+                         size_t name_bytes, const char *value)
 {
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (wanted[i].bytes == name_bytes &&
@@ -72,8 +70,9 @@ void headers_field(struct headers *headers, const char *name, size_t name_bytes,
                 add_line(member, value);
             else if (!*(const char **)member)
                 *(const char **)member = value;
-            break;
+            return wanted[i].field;
         }
+    return FIELD_OTHER;
 }
 
 size_t headers_value_bytes(const char *value)
@@ -86,13 +85,12 @@ size_t headers_value_bytes(const char *value)
 
 void headers_finish(struct headers *headers)
 {
-    headers->content_length = 0;
-    /* libmicrohttpd has refused what is no number. */
-    if (headers->transfer_encoding)
-        headers->content_length = UINT64_MAX;
-    else if (headers->content_length_text)
-        headers->content_length =
-            strtoull(headers->content_length_text, NULL, 10);
+    headers->content_length = headers->transfer_encoding ? UINT64_MAX : 0;
+    /* libmicrohttpd has refused what is no number, or too large a one. */
+    if (headers->content_length_text && !headers->transfer_encoding)
+        for (const char *c = headers->content_length_text; *c >= '0'; c++)
+            headers->content_length =
+                10 * headers->content_length + (uint64_t)(*c - '0');
     headers->has_body = headers->content_length != 0;
     headers->expects_continue =
         headers->expect &&

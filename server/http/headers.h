@@ -10,6 +10,15 @@
 #include "../endpoint.h"
 #include "negotiate.h"
 
+/** What a field's name is to the rules of framing. */
+enum field {
+    FIELD_OTHER,
+    FIELD_KNOWN, /* one of those below, of no more interest */
+    FIELD_HOST,
+    FIELD_CONTENT_LENGTH,
+    FIELD_TRANSFER_ENCODING
+};
+
 /** Borrowed from the connection; NULL where absent. */
 struct headers {
     struct field_lines accept;
@@ -38,8 +47,8 @@ struct headers {
 void headers_clear(struct headers *headers);
 
 /** The next field of the head; of those that may stand once, the first. */
-void headers_field(struct headers *headers, const char *name, size_t name_bytes,
-                   const char *value);
+enum field headers_field(struct headers *headers, const char *name,
+                         size_t name_bytes, const char *value);
 
 /** The next argument of the query; value NULL: the name stands alone. */
 void headers_argument(struct headers *headers, const char *name,

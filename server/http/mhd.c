@@ -174,8 +174,10 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
     if (kind == MHD_GET_ARGUMENT_KIND) {
         headers_argument(reader->headers, name, value);
     } else {
-        headers_field(reader->headers, name, name_bytes, value);
-        framing_field(&reader->framing, name, name_bytes, value, value_bytes);
+        enum field field =
+            headers_field(reader->headers, name, name_bytes, value);
+        framing_field(&reader->framing, field, name, name_bytes, value,
+                      value_bytes);
     }
     return MHD_YES;
 }

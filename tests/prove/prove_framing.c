@@ -13,7 +13,8 @@ int main(void)
                   nondet_size() & 1);
     for (int line = 0; line < 2; line++) {
         char *name = any_string(8), *value = any_string(8);
-        framing_field(&framing, name, strlen(name), value, strlen(value));
+        framing_field(&framing, nondet_size() % (FIELD_TRANSFER_ENCODING + 1),
+                      name, strlen(name), value, strlen(value));
     }
     framing_finish(&framing, any_string(0));
     return 0;
