@@ -77,9 +77,7 @@ static bool begin_body(struct call *call, const struct head *head,
     enum smx_isa isa = smx_context_isa(call->service->compute);
     size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
     if (head->npy) {
-        struct reader_destination logits;
-        request_tensor(&call->request, "logits", &logits);
-        npy_begin(&call->npy, logits.tensor, head->body_bytes,
+        npy_begin(&call->npy, request_logits(&call->request), head->body_bytes,
                   call->service->max_body, isa);
         return budget_reserve(&call->budget, head->body_bytes, problem);
     }

@@ -62,6 +62,13 @@ bool request_tensor(struct request *request, const char *name,
     return true;
 }
 
+struct tensor *request_logits(struct request *request)
+{
+    struct reader_destination logits;
+    request_tensor(request, "logits", &logits);
+    return logits.tensor;
+}
+
 /* NULL: who asks has no member of that name. */
 static const struct member *find_member(const struct request *request,
                                         const char *name)

@@ -127,6 +127,9 @@ void request_free(struct request *request);
 bool request_tensor(struct request *request, const char *name,
                     struct reader_destination *destination);
 
+/** The logits of a request that has no other tensor, to be filled in. */
+struct tensor *request_logits(struct request *request);
+
 /** What floats of the request and its answer are. */
 static inline enum tensor_type request_float_type(const struct request *request)
 {

@@ -61,7 +61,7 @@ static bool raw_begin(struct infer *infer, struct problem *problem)
                            "the length of the JSON part, as model %s takes "
                            "more than one input",
                            infer->message.model->name);
-    struct tensor *logits = &infer->request.logits;
+    struct tensor *logits = request_logits(&infer->request);
     logits->type = TENSOR_FLOAT32;
     infer->message.binary = true;
     infer->binary = (struct binary_tensors){
