@@ -130,12 +130,6 @@ bool request_tensor(struct request *request, const char *name,
 /** The logits of a request that has no other tensor, to be filled in. */
 struct tensor *request_logits(struct request *request);
 
-/** What floats of the request and its answer are. */
-static inline enum tensor_type request_float_type(const struct request *request)
-{
-    return request->dtype == SMX_FLOAT32 ? TENSOR_FLOAT32 : TENSOR_FLOAT64;
-}
-
 /** Is it an option (not a tensor) of this operation? */
 bool request_has_option(const struct request *request, const char *name);
 
