@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Fuzz targets: with libFuzzer for a while, or their corpora once in make check.
-FUZZ_TARGETS := reader number request infer
+FUZZ_TARGETS := reader number request infer base64 npy regions
 FUZZ_SECONDS ?= 60
 FUZZING_ENGINE ?= -fsanitize=fuzzer
 FUZZERS := $(FUZZ_TARGETS:%=$(O)/tests/fuzz/fuzz_%)

@@ -211,10 +211,12 @@ static bool end_header(struct npy_reader *npy, struct problem *problem)
     struct tensor *tensor = npy->data.tensor;
     npy->data.datatype = header.datatype;
     npy->data.bytes = header.datatype->bytes;
+    bool over = false;
     for (int i = 0; i < header.rank; i++)
-        if (__builtin_mul_overflow(npy->data.bytes, header.shape[i],
-                                   &npy->data.bytes))
-            npy->data.bytes = SIZE_MAX;
+        over |= __builtin_mul_overflow(npy->data.bytes, header.shape[i],
+                                       &npy->data.bytes);
+    if (over)
+        npy->data.bytes = SIZE_MAX;
     return check_length(npy, problem) &&
            tensor_shape(tensor, header.datatype->tensor, header.rank,
                         header.shape, problem);

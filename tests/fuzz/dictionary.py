@@ -15,7 +15,12 @@ NUMBERS = ["0", "-0", "1e-45", "1e38", "3.4028236e38", "1e308", "1e309", "0.1",
 WORDS = ["-Infinity", "-inf", "Infinity", "NaN", "null", "true", "false",
          "FP16", "BF16", "FP32", "FP64", "INT32", "INT64", "BOOL", "UINT8",
          "BYTES", "binary_data_size", "binary_data", "binary_data_output",
-         "float16", "bfloat16"]
+         "float16", "bfloat16", "shared_memory_region", "shared_memory_offset",
+         "shared_memory_byte_size", "key", "offset", "byte_size", "base64"]
+# Of NumPy's files, without quotes around them, and of base64.
+BARE = ["'descr': ", "'fortran_order': ", "'shape': ", "'<f4'", "'<f8'", "'<f2'",
+        "'>f4'", "'|O'", "[('a', '<f4')]", "True", "False", "()", "(2,)",
+        "(1, 2)", "4294967296", "==", "QQ==", "+/+/"]
 
 
 def words(node):
@@ -36,7 +41,7 @@ def words(node):
 def main(path):
     with open(path, encoding="utf-8") as file:
         found = sorted({*words(json.load(file)), *WORDS})
-    for token in MARKS + NUMBERS + [f'"{word}"' for word in found]:
+    for token in MARKS + NUMBERS + BARE + [f'"{word}"' for word in found]:
         print(json.dumps(token))
 
 

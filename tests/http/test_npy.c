@@ -377,6 +377,7 @@ static void no_more_than_there_is_room_for(void **state)
         HEADER("<f8", "(4294967296, 4294967296)"),
         HEADER("<f8", "(99999999999999999999999, 1)"),
         HEADER("<f4", "(4611686018427387904,)"),
+        HEADER("<f4", "(4294967296, 4294967296, 0)"),
     };
     server.service.max_body = 4096;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Any bytes as the registration of a region of shared memory, "r", and, behind
+ * the first NUL, as an inference request that may use it. The first byte picks
+ * the length of the slices, and whether the object shrinks in between.
+ *
+ * Nothing is written but into the region, as its status tells it, and the
+ * budget is as before.
+ */
+#define _GNU_SOURCE
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "../../server/region.h"
+#include "../../server/v2/v2_routes.h"
+#include "../support/roundtrip.h"
+
+#define KEY "/softmaxd-fuzz"
+#define REGION "/v2/systemsharedmemory/region/r/"
+
+/* Enough for tensors that are used in place. */
+enum { OBJECT_BYTES = 192 * 1024, FEW_BYTES = 5000 };
+
+static int object = -1;
+static unsigned char *memory, before[OBJECT_BYTES];
+
+static void forget_object(void)
+{
+    shm_unlink(KEY);
+}
+
+static void make_object(void)
+{
+    object = shm_open(KEY, O_RDWR | O_CREAT, 0600);
+    FUZZ_ASSERT(object >= 0 && ftruncate(object, OBJECT_BYTES) == 0);
+    memory =
+        mmap(NULL, OBJECT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
+    FUZZ_ASSERT(memory != MAP_FAILED);
+    for (size_t i = 0; i < OBJECT_BYTES; i++)
+        before[i] = (unsigned char)(i % 61);
+    atexit(forget_object);
+}
+
+static struct server *server_get(void)
+{
+    static struct server server;
+    if (!server.service.compute) {
+        struct smx_config config = {.size = sizeof config, .threads = 1};
+        roundtrip_serve(&server, v2_routes, v2_route_count);
+        server.service.budget.limit = 1 << 28;
+        server.service.max_body = 1 << 20;
+        server.service.regions = regions_create();
+        make_object();
+        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
+                    SMX_OK);
+    }
+    return &server;
+}
+
+static int ask(const char *method, const char *path, const void *body,
+               size_t bytes, size_t slice, json_t **answer)
+{
+    struct roundtrip trip = {.method = method,
+                             .path = path,
+                             .body = body,
+                             .bytes = bytes,
+                             .slice = slice};
+    roundtrip_do(&trip, server_get());
+    json_t *document = json_loadb(trip.answer, trip.answer_bytes,
+                                  JSON_DECODE_INT_AS_REAL, NULL);
+    FUZZ_ASSERT(trip.status < 500 || trip.status == 503);
+    FUZZ_ASSERT(trip.status == 200 ||
+                json_string_length(json_object_get(document, "error")) > 0);
+    /* no path of this machine */
+    FUZZ_ASSERT(trip.status == 200 || !strstr(trip.answer, "/dev/"));
+    if (answer)
+        *answer = document;
+    else
+        json_decref(document);
+    roundtrip_free(&trip);
+    return trip.status;
+}
+
+/* What of the object is the region's; nothing where there is none. */
+static void find_region(size_t *begin, size_t *end)
+{
+    json_t *all;
+    *begin = *end = 0;
+    if (ask("GET", REGION "status", NULL, 0, 0, &all) == 200) {
+        const json_t *region = json_array_get(all, 0);
+        double first = json_number_value(json_object_get(region, "offset"));
+        double bytes = json_number_value(json_object_get(region, "byte_size"));
+        FUZZ_ASSERT(first >= 0 && bytes > 0 && first + bytes <= OBJECT_BYTES);
+        *begin = (size_t)first;
+        *end = *begin + (size_t)bytes;
+    }
+    json_decref(all);
+}
+
+static bool is_as_before(size_t begin, size_t end)
+{
+    return begin >= end ||
+           memcmp(memory + begin, before + begin, end - begin) == 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t begin, end, slice = size ? data[0] / 2 : 0;
+    if (size < 1 || size > 4096)
+        return 0;
+    server_get();
+    FUZZ_ASSERT(ftruncate(object, OBJECT_BYTES) == 0);
+    memcpy(memory, before, OBJECT_BYTES);
+    const uint8_t *nul = memchr(data + 1, 0, size - 1);
+    const uint8_t *first_end = nul ? nul : data + size;
+    ask("POST", REGION "register", data + 1, (size_t)(first_end - data) - 1,
+        slice, NULL);
+    find_region(&begin, &end);
+    bool shrinks = data[0] % 2;
+    if (shrinks)
+        FUZZ_ASSERT(ftruncate(object, FEW_BYTES) == 0);
+    if (nul)
+        ask("POST", "/v2/models/softmax/infer", nul + 1,
+            (size_t)(data + size - nul) - 1, slice, NULL);
+    size_t bytes = shrinks ? FEW_BYTES : OBJECT_BYTES;
+    FUZZ_ASSERT(is_as_before(0, begin < bytes ? begin : bytes));
+    FUZZ_ASSERT(is_as_before(end, bytes));
+    FUZZ_ASSERT(ask("POST", REGION "unregister", "", 0, 0, NULL) == 200);
+    return 0;
+}
