@@ -210,7 +210,6 @@ struct run {
     struct smx_context *compute;
     struct request *request;
     struct smx_logits logits;
-    struct smx_criterion criterion;
     void *const *data; /* of the outputs */
     struct smx_where where;
 };
@@ -242,6 +241,7 @@ static enum smx_status run_softmax(struct run *run)
 /* A loss, with its gradient where there is room for one. */
 static enum smx_status run_loss(struct run *run)
 {
+    const struct smx_criterion criterion = criterion_of(run->request);
     size_t rows = 0;
     const struct smx_loss_out out = {
         .size = sizeof out,
@@ -257,10 +257,10 @@ static enum smx_status run_loss(struct run *run)
     };
     void *gradient = run->data[OUTPUT_GRADIENT];
     enum smx_status status =
-        gradient ? smx_gradient(run->compute, &run->logits, &run->criterion,
+        gradient ? smx_gradient(run->compute, &run->logits, &criterion,
                                 data_of(&run->request->upstream), gradient,
                                 &out, &run->where)
-                 : smx_loss(run->compute, &run->logits, &run->criterion, &out,
+                 : smx_loss(run->compute, &run->logits, &criterion, &out,
                             &run->where);
     *(int64_t *)run->data[OUTPUT_ROWS] = (int64_t)rows;
     return status;
@@ -335,7 +335,6 @@ bool request_run(struct request *request, struct smx_context *compute,
                       .compute = compute,
                       .request = request,
                       .logits = logits_of(request),
-                      .criterion = criterion_of(request),
                       .data = outputs.data};
     answer->count = 0;
     enum smx_status status =
