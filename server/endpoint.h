@@ -89,11 +89,10 @@ struct work {
 };
 
 struct endpoint {
-    const char *name; /* metrics and log label: "softmax", "v2_infer" */
-    bool any_type;    /* other headers tell what bodies and answers are:
-                         Content-Type and Accept are not looked at */
-    bool npy;         /* bodies and answers may be application/x-npy, too */
-    bool computes;    /* on logits: measured by histograms */
+    bool any_type; /* other headers tell what bodies and answers are:
+                      Content-Type and Accept are not looked at */
+    bool npy;      /* bodies and answers may be application/x-npy, too */
+    bool computes; /* on logits: measured by histograms */
 
     /** Start a call; NULL: a problem is set (404 for an unknown model). */
     void *(*begin)(struct service *service, const struct head *head,

@@ -311,9 +311,9 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
 #define ENDPOINT(operation, ...)                                               \
     &(const struct endpoint)                                                   \
     {                                                                          \
-        .name = #operation, .computes = true, .begin = begin_##operation,      \
-        .feed = call_feed, .ready = call_ready, .run = call_run,               \
-        .answer = call_answer, .end = call_end, ##__VA_ARGS__                  \
+        .computes = true, .begin = begin_##operation, .feed = call_feed,       \
+        .ready = call_ready, .run = call_run, .answer = call_answer,           \
+        .end = call_end, ##__VA_ARGS__                                         \
     }
 #define ROUTE(operation, ...)                                                  \
     {                                                                          \

@@ -268,3 +268,13 @@ void value_print(const struct value *value, char *text, size_t text_bytes)
     }
     snprintf(text + used, text_bytes - used, "%s", cut.full ? more : "");
 }
+
+bool value_refuse(const struct value *value, const char *name, const char *rule,
+                  struct problem *problem)
+{
+    char got[96] = "nothing";
+    if (value)
+        value_print(value, got, sizeof got);
+    return problem_set(problem, 400, NULL, "%s: got %s, must be %s", name, got,
+                       rule);
+}

@@ -82,4 +82,8 @@ bool value_each(const struct value *object,
 /** The value as a client wrote it, cut to fit: for "got VALUE". */
 void value_print(const struct value *value, char *text, size_t text_bytes);
 
+/** 400, "name: got VALUE, must be RULE"; value NULL: it is absent. */
+bool value_refuse(const struct value *value, const char *name, const char *rule,
+                  struct problem *problem);
+
 #endif

@@ -339,8 +339,7 @@ static bool infer_answer(void *call, struct reply *reply,
     return infer->answered;
 }
 
-const struct endpoint infer_endpoint = {.name = "v2_infer",
-                                        .any_type = true,
+const struct endpoint infer_endpoint = {.any_type = true,
                                         .computes = true,
                                         .begin = infer_begin,
                                         .feed = infer_feed,

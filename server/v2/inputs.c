@@ -155,15 +155,12 @@ struct setting {
 static bool include_set(struct setting *setting, const char *name,
                         const struct value *value)
 {
-    char got[96];
     if (value_kind(value) == VALUE_STRING)
         return request_set_text(setting->request, name, value_string(value),
                                 setting->problem);
-    value_print(value, got, sizeof got);
-    return problem_set(setting->problem, 400, NULL,
-                       "%s: got %s, must be a string of names with commas "
-                       "between them",
-                       name, got);
+    return value_refuse(value, name,
+                        "a string of names with commas between them",
+                        setting->problem);
 }
 
 static bool option_set(void *cls, const char *name, const struct value *value)

@@ -137,17 +137,6 @@ bool message_feed(struct message *message, const char *bytes, size_t count,
 
 /* ---- the whole -------------------------------------------------------- */
 
-/* "member: got VALUE, must be RULE"; value NULL: it is absent. */
-static bool refuse_value_of(struct problem *problem, const char *member,
-                            const struct value *value, const char *rule)
-{
-    char text[PRINT_BYTES] = "nothing";
-    if (value)
-        value_print(value, text, sizeof text);
-    return problem_set(problem, 400, NULL, "%s: got %s, must be %s", member,
-                       text, rule);
-}
-
 static bool is_scalar(const struct value *value)
 {
     switch (value_kind(value)) {
@@ -167,8 +156,8 @@ static bool scalar_parameter(void *cls, const char *name,
     char member[PRINT_BYTES];
     snprintf(member, sizeof member, "parameters.%.60s", name);
     return is_scalar(value) ||
-           refuse_value_of(cls, member, value,
-                           "a string, a number, true or false");
+           value_refuse(value, member, "a string, a number, true or false",
+                        cls);
 }
 
 /* The parameters of an object, NULL where it has none, in *parameters. */
@@ -180,7 +169,7 @@ static bool parameters_of(const struct value *object,
     if (!*parameters)
         return true;
     if (value_kind(*parameters) != VALUE_OBJECT)
-        return refuse_value_of(problem, "parameters", *parameters, "an object");
+        return value_refuse(*parameters, "parameters", "an object", problem);
     return value_each(*parameters, scalar_parameter, problem);
 }
 
@@ -198,7 +187,7 @@ static bool flag_of(const struct value *parameters, const char *name,
     if (!value)
         return true;
     if (value_kind(value) != VALUE_BOOL)
-        return refuse_value_of(problem, name, value, "true or false");
+        return value_refuse(value, name, "true or false", problem);
     *flag = value_boolean(value);
     return true;
 }
@@ -209,11 +198,11 @@ static bool name_of(const struct value *object, const char *list, size_t index,
     char member[PRINT_BYTES];
     snprintf(member, sizeof member, "%s[%zu]", list, index);
     if (value_kind(object) != VALUE_OBJECT)
-        return refuse_value_of(problem, member, object, "an object");
+        return value_refuse(object, member, "an object", problem);
     const struct value *value = value_member(object, "name");
     snprintf(member, sizeof member, "%s[%zu].name", list, index);
     if (!value || value_kind(value) != VALUE_STRING)
-        return refuse_value_of(problem, member, value, "a string");
+        return value_refuse(value, member, "a string", problem);
     *name = value_string(value);
     return true;
 }
@@ -240,7 +229,7 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
     char member[PRINT_BYTES];
     snprintf(member, sizeof member, "input '%.60s': shape", input->name);
     if (!shape || value_kind(shape) != VALUE_ARRAY)
-        return refuse_value_of(problem, member, shape, "an array of integers");
+        return value_refuse(shape, member, "an array of integers", problem);
     if (value_size(shape) > LOGITS_MAX_RANK)
         return problem_set(problem, 400, NULL,
                            "%s got %zu dimensions, must be at most %d", member,
@@ -251,8 +240,9 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
         if (!dimension_parse(input, i, value_at(shape, (size_t)i), problem))
             return false;
         if (__builtin_mul_overflow(bytes, input->shape[i], &bytes))
-            return refuse_value_of(problem, member, shape,
-                                   "of fewer elements than overflow a size");
+            return value_refuse(shape, member,
+                                "of fewer elements than overflow a size",
+                                problem);
     }
     input->bytes = bytes;
     return true;
@@ -270,8 +260,9 @@ static bool datatype_parse(struct message_input *input,
     if (input->datatype)
         return true;
     snprintf(member, sizeof member, "input '%.60s': datatype", input->name);
-    return refuse_value_of(problem, member, datatype,
-                           "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL");
+    return value_refuse(datatype, member,
+                        "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL",
+                        problem);
 }
 
 /* How an input says its bytes: by data, by binary_data_size, by a region. */
@@ -374,7 +365,7 @@ static bool inputs_parse(struct message *message, struct problem *problem)
 {
     const struct value *inputs = value_member(message->document, message->list);
     if (!inputs || value_kind(inputs) != VALUE_ARRAY)
-        return refuse_value_of(problem, message->list, inputs, "an array");
+        return value_refuse(inputs, message->list, "an array", problem);
     message->input_count = value_size(inputs);
     if (message->input_count > MESSAGE_MAX_INPUTS) {
         message->input_count = 0;
@@ -436,7 +427,7 @@ static bool outputs_parse(struct message *message, struct problem *problem)
     if (!outputs)
         return true;
     if (value_kind(outputs) != VALUE_ARRAY)
-        return refuse_value_of(problem, "outputs", outputs, "an array");
+        return value_refuse(outputs, "outputs", "an array", problem);
     if (value_size(outputs) > OUTPUT_COUNT)
         return problem_set(problem, 400, NULL,
                            "outputs: got %zu, must be at most %d",
@@ -460,10 +451,10 @@ static bool document_parse(struct message *message, struct problem *problem)
 {
     const struct value *document = message->document, *parameters;
     if (value_kind(document) != VALUE_OBJECT)
-        return refuse_value_of(problem, "body", document, "an object");
+        return value_refuse(document, "body", "an object", problem);
     const struct value *id = value_member(document, "id");
     if (id && value_kind(id) != VALUE_STRING)
-        return refuse_value_of(problem, "id", id, "a string");
+        return value_refuse(id, "id", "a string", problem);
     message->id = id ? value_string(id) : NULL;
     if (message_is_answer(message))
         return answer_parse(message, problem);

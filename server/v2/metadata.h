@@ -8,7 +8,4 @@
 /** Every GET under /v2, told apart by the path. */
 extern const struct page metadata_page;
 
-/** POST /v2/repository/index: the models as Triton's repository lists them. */
-extern const struct endpoint repository_endpoint;
-
 #endif

@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "shared_place.h"
 
-/* value NULL: it is absent. */
-static bool refuse_parameter(const char *name, const struct value *value,
-                             const char *rule, struct problem *problem)
-{
-    char got[96] = "nothing";
-    if (value)
-        value_print(value, got, sizeof got);
-    return problem_set(problem, 400, NULL, "%s: got %s, must be %s", name, got,
-                       rule);
-}
-
 /* A parameter that is a number of bytes; absent: 0, unless required. */
 static bool read_bytes(const struct value *parameters, const char *name,
                        bool required, size_t *bytes, struct problem *problem)
@@ -22,7 +11,7 @@ static bool read_bytes(const struct value *parameters, const char *name,
         return true;
     if (!value || value_kind(value) != VALUE_INTEGER ||
         value_integer(value) < 0)
-        return refuse_parameter(name, value, "a number of bytes", problem);
+        return value_refuse(value, name, "a number of bytes", problem);
     *bytes = (size_t)value_integer(value);
     return true;
 }
@@ -42,7 +31,7 @@ bool shared_place_parse(struct shared_place *place, struct regions *regions,
                            "without, as --shared-memory is off",
                            what, name);
     if (value_kind(region) != VALUE_STRING)
-        return refuse_parameter(member, region, "a string", problem);
+        return value_refuse(region, member, "a string", problem);
     if (!read_bytes(parameters, "shared_memory_offset", false, &place->offset,
                     problem) ||
         !read_bytes(parameters, "shared_memory_byte_size", true, &place->bytes,

@@ -154,9 +154,7 @@ bool response_describe(const struct message *message,
     bool binary = false;
     for (size_t i = 0; i < response.count; i++)
         binary |= response.form[i] == FORM_BINARY;
-    reply->status = 200;
     reply->content_type = "application/json";
-    reply->text_bytes = SIZE_MAX;
     reply->writer = write_response(&response);
     return (reply->writer && (!binary || add_tensors(&response, reply))) ||
            problem_memory(problem);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "control.h"
 #include "infer.h"
 #include "metadata.h"
-#include "region_routes.h"
 #include "target.h"
 
 /* The detail, which names the member, and which element if it does not. */
@@ -50,7 +50,6 @@ static bool v2_fail(const struct problem *problem, struct reply *reply)
     }
     reply->status = problem->status == 422 ? 400 : problem->status;
     reply->content_type = "application/json";
-    reply->text_bytes = SIZE_MAX;
     reply->writer = writer;
     return true;
 }
@@ -85,12 +84,11 @@ const struct route v2_routes[] = {
     PAGE("/v2/", "v2_server"),
     PAGE("/v2/models", "v2_models"),
     PAGE("/v2/models/*", "v2_model"),
-    POSTED("/v2/repository/index", "v2_repository", &repository_endpoint,
-           false),
+    POSTED("/v2/repository/index", "v2_repository", &control_endpoint, false),
     PAGE("/v2/systemsharedmemory/*", "v2_regions"),
-    POSTED("/v2/systemsharedmemory/*", "v2_region", &region_endpoint, false),
+    POSTED("/v2/systemsharedmemory/*", "v2_region", &control_endpoint, false),
     PAGE("/v2/cudasharedmemory/*", "v2_regions"),
-    POSTED("/v2/cudasharedmemory/*", "v2_region", &region_endpoint, false),
+    POSTED("/v2/cudasharedmemory/*", "v2_region", &control_endpoint, false),
     {.path = "/v2/*", .name = "v2", .fail = v2_fail},
 };
 

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The extension "system shared memory": clients register regions, and tensors
- * lie there. Of CUDA's it is what a server without CUDA says.
+ * What clients have the server do beside inferences: list its repository, and
+ * register regions of the extension "system shared memory", where tensors lie.
+ * Of CUDA's it is what a server without CUDA says.
  */
-#ifndef REGION_ROUTES_H
-#define REGION_ROUTES_H
+#ifndef CONTROL_H
+#define CONTROL_H
 
 #include "../endpoint.h"
 #include "target.h"
 
-/** POST .../register and .../unregister. */
-extern const struct endpoint region_endpoint;
+/** POST .../register and .../unregister, and /v2/repository/index: the models
+ *  as Triton's repository lists them. */
+extern const struct endpoint control_endpoint;
 
 /** Is there a region of the name that the path of a status has, if it has one?
  *  404 where not; true for all other resources. */
