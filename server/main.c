@@ -18,7 +18,7 @@
 #include "v2/v2_routes.h"
 #include "softmax.h"
 
-enum { EXIT_USAGE = 2, DRAIN_LOOK_MS = 20, ERROR_BYTES = 512 };
+enum { EXIT_USAGE = 2, DRAIN_LOOK_MS = 20 };
 
 static int complain(const char *error, int status)
 {
@@ -44,13 +44,12 @@ static int print_help(void)
 
 static int check_health(const struct options *options)
 {
-    char error[ERROR_BYTES];
+    struct error error;
     const char *address =
         options->healthcheck ? options->healthcheck : options->listen[0];
-    if (healthcheck(address, options->tls_cert, options->tls_key, error,
-                    sizeof error))
+    if (healthcheck(address, options->tls_cert, options->tls_key, &error))
         return EXIT_SUCCESS;
-    return complain(error, EXIT_FAILURE);
+    return complain(error.text, EXIT_FAILURE);
 }
 
 /** One line, once all addresses listen. */
@@ -71,14 +70,15 @@ static void announce(struct daemon *daemon, const struct options *options)
 
 static void reload(struct daemon *daemon)
 {
-    char error[ERROR_BYTES], state[64];
+    struct error error;
+    char state[64];
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
              (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
     notify(state);
-    if (!daemon_reload(daemon, error, sizeof error))
-        complain(error, 0);
+    if (!daemon_reload(daemon, &error))
+        complain(error.text, 0);
     notify("READY=1");
 }
 
@@ -117,7 +117,7 @@ static int serve(const struct options *options)
         {v2_routes, v2_route_count},
         {page_routes, page_route_count},
     };
-    char error[ERROR_BYTES];
+    struct error error;
     sigset_t signals;
     int signal;
     sigemptyset(&signals);
@@ -129,9 +129,9 @@ static int serve(const struct options *options)
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     struct daemon *daemon =
         daemon_start(options, tables, sizeof tables / sizeof tables[0],
-                     STDERR_FILENO, error, sizeof error);
+                     STDERR_FILENO, &error);
     if (!daemon)
-        return complain(error, EXIT_FAILURE);
+        return complain(error.text, EXIT_FAILURE);
     announce(daemon, options);
     notify("READY=1");
     while ((signal = sigwaitinfo(&signals, NULL)) == SIGHUP || signal < 0)
@@ -154,13 +154,13 @@ static bool open_standard_streams(void)
 int main(int argc, char **argv)
 {
     struct options options;
-    char error[ERROR_BYTES];
+    struct error error;
     int status = EXIT_SUCCESS;
     if (!open_standard_streams())
         return EXIT_FAILURE;
-    if (!options_parse(&options, argc, argv, error, sizeof error)) {
+    if (!options_parse(&options, argc, argv, &error)) {
         options_free(&options);
-        return complain(error, EXIT_USAGE);
+        return complain(error.text, EXIT_USAGE);
     }
     switch (options.action) {
     case ACTION_HELP:

@@ -172,12 +172,11 @@ static void rule_of(const struct option_row *row, char *rule, size_t bytes)
 }
 
 static bool refuse_value(const struct option_row *row, const char *from,
-                         const char *text, char *error, size_t error_bytes)
+                         const char *text, struct error *error)
 {
     char rule[160];
     rule_of(row, rule, sizeof rule);
-    snprintf(error, error_bytes, "%s: got %s, must be %s", from, text, rule);
-    return false;
+    return error_set(error, "%s: got %s, must be %s", from, text, rule);
 }
 
 static bool set_choice(struct options *options, const struct option_row *row,
@@ -191,25 +190,21 @@ static bool set_choice(struct options *options, const struct option_row *row,
     return false;
 }
 
-static bool check_address(const char *from, const char *text, char *error,
-                          size_t error_bytes)
+static bool check_address(const char *from, const char *text,
+                          struct error *error)
 {
     if (address_valid(text))
         return true;
-    snprintf(error, error_bytes, "%s: got %s, must be " ADDRESS_RULE, from,
-             text);
-    return false;
+    return error_set(error, "%s: got %s, must be " ADDRESS_RULE, from, text);
 }
 
 static bool add_listen(struct options *options, const char *from,
-                       const char *text, char *error, size_t error_bytes)
+                       const char *text, struct error *error)
 {
-    if (options->listen_count == OPTIONS_MAX_LISTEN) {
-        snprintf(error, error_bytes, "%s: got %s, must be at most %d addresses",
-                 from, text, OPTIONS_MAX_LISTEN);
-        return false;
-    }
-    if (!check_address(from, text, error, error_bytes))
+    if (options->listen_count == OPTIONS_MAX_LISTEN)
+        return error_set(error, "%s: got %s, must be at most %d addresses",
+                         from, text, OPTIONS_MAX_LISTEN);
+    if (!check_address(from, text, error))
         return false;
     options->listen[options->listen_count++] = text;
     return true;
@@ -217,23 +212,21 @@ static bool add_listen(struct options *options, const char *from,
 
 /** from: the flag or variable as its user wrote it. */
 static bool set_value(struct options *options, const struct option_row *row,
-                      const char *from, const char *text, char *error,
-                      size_t error_bytes)
+                      const char *from, const char *text, struct error *error)
 {
     if (row->kind == LIST)
-        return add_listen(options, from, text, error, error_bytes);
+        return add_listen(options, from, text, error);
     if (row->kind == TEXT || row->kind == ADDRESS) {
         *text_of(options, row) = text;
-        return row->kind == TEXT ||
-               check_address(from, text, error, error_bytes);
+        return row->kind == TEXT || check_address(from, text, error);
     }
     if (row->choices)
         return set_choice(options, row, text) ||
-               refuse_value(row, from, text, error, error_bytes);
+               refuse_value(row, from, text, error);
     uint64_t number;
     if (!parse_number(text, row->kind, &number) || number < row->least ||
         number > row->most)
-        return refuse_value(row, from, text, error, error_bytes);
+        return refuse_value(row, from, text, error);
     *number_of(options, row) = number;
     return true;
 }
@@ -260,24 +253,19 @@ static char *trimmed(char *text)
 
 /** SOFTMAXD_LISTEN names several addresses, with commas between them. */
 static bool listen_from_environment(struct options *options, const char *from,
-                                    const char *text, char *error,
-                                    size_t error_bytes)
+                                    const char *text, struct error *error)
 {
     options->owned = strdup(text);
-    if (!options->owned) {
-        snprintf(error, error_bytes, "out of memory");
-        return false;
-    }
+    if (!options->owned)
+        return error_set(error, NO_MEMORY);
     char *rest = options->owned, *one;
     while ((one = strsep(&rest, ",")))
-        if (*(one = trimmed(one)) &&
-            !add_listen(options, from, one, error, error_bytes))
+        if (*(one = trimmed(one)) && !add_listen(options, from, one, error))
             return false;
     return true;
 }
 
-static bool from_environment(struct options *options, char *error,
-                             size_t error_bytes)
+static bool from_environment(struct options *options, struct error *error)
 {
     for (size_t i = 0; i < ROWS; i++) {
         char name[NAME_BYTES];
@@ -285,11 +273,9 @@ static bool from_environment(struct options *options, char *error,
         const char *text = getenv(name);
         if (!text || !*text)
             continue;
-        bool ok =
-            table[i].kind == LIST
-                ? listen_from_environment(options, name, text, error,
-                                          error_bytes)
-                : set_value(options, &table[i], name, text, error, error_bytes);
+        bool ok = table[i].kind == LIST
+                      ? listen_from_environment(options, name, text, error)
+                      : set_value(options, &table[i], name, text, error);
         if (!ok)
             return false;
     }
@@ -308,27 +294,23 @@ static const struct option_row *find_row(const char *flag, size_t bytes)
 /** --flag VALUE or --flag=VALUE at argv[*at]; *at moves to what it used. A
  *  switch alone is on. */
 static bool from_flag(struct options *options, int argc, char **argv, int *at,
-                      bool *listens, char *error, size_t error_bytes)
+                      bool *listens, struct error *error)
 {
     const char *argument = argv[*at];
     size_t name = strcspn(argument, "=");
     const struct option_row *row = NULL;
     if (strncmp(argument, "--", 2) == 0)
         row = find_row(argument + 2, name - 2);
-    if (!row) {
-        snprintf(error, error_bytes,
-                 "%s: unknown argument, see softmaxd --help", argument);
-        return false;
-    }
+    if (!row)
+        return error_set(error, "%s: unknown argument, see softmaxd --help",
+                         argument);
     const char *value = argument + name + 1;
     if (argument[name] != '=' && row->kind == SWITCH) {
         value = "on";
     } else if (argument[name] != '=') {
-        if (*at + 1 >= argc) {
-            snprintf(error, error_bytes, "%s: needs a value (%s)", argument,
-                     row->value);
-            return false;
-        }
+        if (*at + 1 >= argc)
+            return error_set(error, "%s: needs a value (%s)", argument,
+                             row->value);
         value = argv[++*at];
     }
     if (row->kind == LIST && !*listens) {
@@ -337,7 +319,7 @@ static bool from_flag(struct options *options, int argc, char **argv, int *at,
     }
     char from[NAME_BYTES];
     snprintf(from, sizeof from, "--%s", row->flag);
-    return set_value(options, row, from, value, error, error_bytes);
+    return set_value(options, row, from, value, error);
 }
 
 /** --help, --version and --healthcheck [ADDRESS] are not in the table. */
@@ -357,8 +339,7 @@ static bool from_action(struct options *options, int argc, char **argv, int *at)
     return true;
 }
 
-static bool check_tls(const struct options *options, char *error,
-                      size_t error_bytes)
+static bool check_tls(const struct options *options, struct error *error)
 {
     const char *wrong = NULL;
     if (!options->tls_cert != !options->tls_key)
@@ -370,7 +351,7 @@ static bool check_tls(const struct options *options, char *error,
     else if (options->tls_priority && !options->tls_cert)
         wrong = "--tls-priority: got a string, must be given with --tls-cert";
     if (wrong)
-        snprintf(error, error_bytes, "%s", wrong);
+        error_set(error, "%s", wrong);
     return !wrong;
 }
 
@@ -407,21 +388,21 @@ static void find_strays(struct options *options)
             options->stray[options->stray_count++] = *at;
 }
 
-bool options_parse(struct options *options, int argc, char **argv, char *error,
-                   size_t error_bytes)
+bool options_parse(struct options *options, int argc, char **argv,
+                   struct error *error)
 {
     bool listens = false;
     options_defaults(options);
-    if (!from_environment(options, error, error_bytes))
+    if (!from_environment(options, error))
         return false;
     find_strays(options);
     for (int at = 1; at < argc; at++)
         if (!from_action(options, argc, argv, &at) &&
-            !from_flag(options, argc, argv, &at, &listens, error, error_bytes))
+            !from_flag(options, argc, argv, &at, &listens, error))
             return false;
     if (options->listen_count == 0)
         options->listen[options->listen_count++] = DEFAULT_LISTEN;
-    return check_tls(options, error, error_bytes);
+    return check_tls(options, error);
 }
 
 static void print_default(FILE *out, const struct option_row *row)

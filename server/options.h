@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "error.h"
 #include "softmax.h"
 
 enum { OPTIONS_MAX_LISTEN = 16, OPTIONS_MAX_STRAY = 4 };
@@ -67,8 +68,8 @@ void options_defaults(struct options *options);
  *              options_free releases the rest, also after an error.
  * @return false with one line, without newline, in error.
  */
-bool options_parse(struct options *options, int argc, char **argv, char *error,
-                   size_t error_bytes);
+bool options_parse(struct options *options, int argc, char **argv,
+                   struct error *error);
 
 /** The text of --help; to be freed; NULL when out of memory. */
 char *options_help(void);

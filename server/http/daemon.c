@@ -121,50 +121,40 @@ static void *run_keeper(void *argument)
 
 /* ---- start ------------------------------------------------------------ */
 
-static bool no_memory(char *error, size_t error_bytes)
-{
-    snprintf(error, error_bytes, "out of memory");
-    return false;
-}
-
 static bool collect_routes(struct daemon *daemon,
                            const struct route_table *tables, size_t count,
-                           char *error, size_t error_bytes)
+                           struct error *error)
 {
     bool fits = true;
     for (size_t i = 0; i < count; i++)
         fits &= routes_add(&daemon->server.routes, tables[i].routes,
                            tables[i].count);
     fits &= routes_add(&daemon->server.routes, pages_routes, pages_route_count);
-    if (!fits) {
-        snprintf(error, error_bytes, "more than %d routes", ROUTES_MAX);
-        return false;
-    }
+    if (!fits)
+        return error_set(error, "more than %d routes", ROUTES_MAX);
     daemon->server.service.metrics = metrics_create(
         daemon->server.routes.route, daemon->server.routes.count);
-    return daemon->server.service.metrics || no_memory(error, error_bytes);
+    return daemon->server.service.metrics || error_set(error, NO_MEMORY);
 }
 
-static bool open_listeners(struct daemon *daemon, char *error,
-                           size_t error_bytes)
+static bool open_listeners(struct daemon *daemon, struct error *error)
 {
     const struct options *options = daemon->server.options;
     unsigned mode = (unsigned)options->socket_mode;
     bool ok = true, tls = daemon->connections.tls;
     size_t inherited = listener_inherited();
     for (size_t i = 0; ok && i < inherited && i < LISTENERS_MAX; i++)
-        ok = listener_adopt(&daemon->listeners, i, tls, error, error_bytes);
+        ok = listener_adopt(&daemon->listeners, i, tls, error);
     for (size_t i = 0; ok && !inherited && i < options->listen_count; i++)
         ok = listener_open(&daemon->listeners, options->listen[i], mode, tls,
-                           error, error_bytes);
+                           error);
     return ok && (!options->admin_listen ||
                   listener_open(&daemon->admin, options->admin_listen, mode,
-                                false, error, error_bytes));
+                                false, error));
 }
 
 /** As many connections as the file descriptors allow. */
-static bool limit_connections(struct daemon *daemon, char *error,
-                              size_t error_bytes)
+static bool limit_connections(struct daemon *daemon, struct error *error)
 {
     struct connection_list *list = &daemon->connections;
     const struct options *options = daemon->server.options;
@@ -173,12 +163,10 @@ static bool limit_connections(struct daemon *daemon, char *error,
     /* a region holds one, whether it still has its name or not */
     size_t regions = options->shared_memory ? 2 * REGIONS_MAX : 0;
     if (!capacity_plan(&list->capacity, wanted, loops, daemon->admin.count,
-                       regions, &files, &needed)) {
-        snprintf(error, error_bytes,
-                 "open files: got a limit of %zu, must be at least %zu", files,
-                 needed);
-        return false;
-    }
+                       regions, &files, &needed))
+        return error_set(error,
+                         "open files: got a limit of %zu, must be at least %zu",
+                         files, needed);
     list->linger.most = list->capacity.lingering;
     daemon->admin_connections.linger.most = CAPACITY_ADMIN_LINGERING;
     daemon->admin_connections.capacity.connections = CAPACITY_ADMIN;
@@ -192,23 +180,19 @@ static bool limit_connections(struct daemon *daemon, char *error,
 }
 
 static bool serve_all(struct listener_list *listeners,
-                      struct connection_list *connections, char *error,
-                      size_t error_bytes)
+                      struct connection_list *connections, struct error *error)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->one[i];
         bool tls = connections->tls && !listener->local;
         listener->mhd = mhd_start(connections, listener->fd, tls);
-        if (!listener->mhd) {
-            snprintf(error, error_bytes, "cannot serve %s", listener->url);
-            return false;
-        }
+        if (!listener->mhd)
+            return error_set(error, "cannot serve %s", listener->url);
     }
     return true;
 }
 
-static bool start_compute(struct daemon *daemon, char *error,
-                          size_t error_bytes)
+static bool start_compute(struct daemon *daemon, struct error *error)
 {
     const struct options *options = daemon->server.options;
     const struct smx_config config = {.size = sizeof config,
@@ -217,18 +201,17 @@ static bool start_compute(struct daemon *daemon, char *error,
     enum smx_status status =
         smx_context_create(&daemon->server.service.compute, &config);
     if (status == SMX_EISA)
-        snprintf(error, error_bytes,
-                 "--isa: got %s, must be one that this machine has",
-                 smx_isa_name(config.isa));
+        error_set(error, "--isa: got %s, must be one that this machine has",
+                  smx_isa_name(config.isa));
     else if (status != SMX_OK)
-        snprintf(error, error_bytes, "%s", smx_status_string(status));
+        error_set(error, "%s", smx_status_string(status));
     if (status != SMX_OK)
         return false;
     number_isa_force(smx_context_isa(daemon->server.service.compute));
     daemon->server.service.jobs =
         jobs_create(smx_context_threads(daemon->server.service.compute));
     if (!daemon->server.service.jobs)
-        snprintf(error, error_bytes, "%s", smx_status_string(SMX_ETHREAD));
+        error_set(error, "%s", smx_status_string(SMX_ETHREAD));
     return daemon->server.service.jobs;
 }
 
@@ -250,49 +233,46 @@ static void log_start(struct daemon *daemon)
 }
 
 static bool start(struct daemon *daemon, const struct route_table *tables,
-                  size_t count, int log_fd, char *error, size_t error_bytes)
+                  size_t count, int log_fd, struct error *error)
 {
     const struct options *options = daemon->server.options;
     daemon->server.log =
         log_create(log_fd, (enum log_format)options->log_format,
                    (enum log_level)options->log_level);
     if (!daemon->server.log)
-        return no_memory(error, error_bytes);
+        return error_set(error, NO_MEMORY);
     if (options->tls_cert &&
-        !(daemon->connections.tls = tls_create(options, error, error_bytes)))
+        !(daemon->connections.tls = tls_create(options, error)))
         return false;
-    if (options->token_file && !(daemon->server.tokens = tokens_create(
-                                     options->token_file, error, error_bytes)))
+    if (options->token_file &&
+        !(daemon->server.tokens = tokens_create(options->token_file, error)))
         return false;
     if (options->shared_memory &&
         !(daemon->server.service.regions = regions_create()))
-        return no_memory(error, error_bytes);
-    if (!collect_routes(daemon, tables, count, error, error_bytes) ||
-        !open_listeners(daemon, error, error_bytes) ||
-        !limit_connections(daemon, error, error_bytes) ||
-        !start_compute(daemon, error, error_bytes))
+        return error_set(error, NO_MEMORY);
+    if (!collect_routes(daemon, tables, count, error) ||
+        !open_listeners(daemon, error) || !limit_connections(daemon, error) ||
+        !start_compute(daemon, error))
         return false;
     daemon->life_ms = clock_ms();
-    if (!serve_all(&daemon->listeners, &daemon->connections, error,
-                   error_bytes) ||
-        !serve_all(&daemon->admin, &daemon->admin_connections, error,
-                   error_bytes))
+    if (!serve_all(&daemon->listeners, &daemon->connections, error) ||
+        !serve_all(&daemon->admin, &daemon->admin_connections, error))
         return false;
     daemon->keeper_runs =
         pthread_create(&daemon->keeper, NULL, run_keeper, daemon) == 0;
     if (!daemon->keeper_runs)
-        return no_memory(error, error_bytes);
+        return error_set(error, NO_MEMORY);
     log_start(daemon);
     return true;
 }
 
 struct daemon *daemon_start(const struct options *options,
                             const struct route_table *tables, size_t count,
-                            int log_fd, char *error, size_t error_bytes)
+                            int log_fd, struct error *error)
 {
     struct daemon *daemon = calloc(1, sizeof *daemon);
     if (!daemon) {
-        no_memory(error, error_bytes);
+        error_set(error, NO_MEMORY);
         return NULL;
     }
     daemon->server.options = options;
@@ -302,8 +282,8 @@ struct daemon *daemon_start(const struct options *options,
     daemon->admin_connections.admin = true;
     if (!connection_list_init(&daemon->connections, &daemon->server) ||
         !connection_list_init(&daemon->admin_connections, &daemon->server))
-        snprintf(error, error_bytes, "cannot create an epoll instance");
-    else if (start(daemon, tables, count, log_fd, error, error_bytes))
+        error_set(error, "cannot create an epoll instance");
+    else if (start(daemon, tables, count, log_fd, error))
         return daemon;
     daemon_stop(daemon);
     return NULL;
@@ -326,15 +306,14 @@ struct service *daemon_service(struct daemon *daemon)
     return &daemon->server.service;
 }
 
-bool daemon_reload(struct daemon *daemon, char *error, size_t error_bytes)
+bool daemon_reload(struct daemon *daemon, struct error *error)
 {
     const struct options *options = daemon->server.options;
     bool ok =
         (!daemon->connections.tls ||
-         tls_reload(daemon->connections.tls, options, error, error_bytes)) &&
+         tls_reload(daemon->connections.tls, options, error)) &&
         (!daemon->server.tokens ||
-         tokens_reload(daemon->server.tokens, options->token_file, error,
-                       error_bytes));
+         tokens_reload(daemon->server.tokens, options->token_file, error));
     log_event(daemon->server.log, LOG_INFO, "reload: %s",
               ok ? "the files were read again" : "all stays as it was");
     return ok;

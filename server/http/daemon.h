@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../error.h"
 #include "../endpoint.h"
 #include "../options.h"
 
@@ -29,7 +30,7 @@ struct route_table {
  */
 struct daemon *daemon_start(const struct options *options,
                             const struct route_table *tables, size_t count,
-                            int log_fd, char *error, size_t error_bytes);
+                            int log_fd, struct error *error);
 
 /** Where address number i is: "http://127.0.0.1:8080", "unix:/run/s";
  *  NULL beyond the last. Borrowed. */
@@ -42,7 +43,7 @@ const char *daemon_admin_address(const struct daemon *daemon, size_t i);
 struct service *daemon_service(struct daemon *daemon);
 
 /** Read the TLS files and the tokens again; false: all stay as they were. */
-bool daemon_reload(struct daemon *daemon, char *error, size_t error_bytes);
+bool daemon_reload(struct daemon *daemon, struct error *error);
 
 /** Begin to drain: readiness off, then as the options say. Does not wait. */
 void daemon_drain(struct daemon *daemon);

@@ -122,7 +122,7 @@ static ssize_t ask_tls(int fd, const char *cert, const char *key, char *answer)
 }
 
 bool healthcheck(const char *address, const char *cert, const char *key,
-                 char *error, size_t error_bytes)
+                 struct error *error)
 {
     char answer[ANSWER_BYTES + 1] = "";
     const char *place = address, *reason = NULL;
@@ -144,12 +144,11 @@ bool healthcheck(const char *address, const char *cert, const char *key,
         got = ask_plain(fd, answer);
     }
     if (got < 0) {
-        snprintf(error, error_bytes, "%s: %s", address,
-                 reason ? reason : strerror(errno));
+        error_set(error, "%s: %s", address, reason ? reason : strerror(errno));
     } else {
         answer[strcspn(answer, "\r\n")] = '\0';
-        snprintf(error, error_bytes, "%s: answered %s", address,
-                 answer[0] ? answer : "nothing");
+        error_set(error, "%s: answered %s", address,
+                  answer[0] ? answer : "nothing");
     }
     if (fd >= 0)
         close(fd);

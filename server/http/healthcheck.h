@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../error.h"
+
 /**
  * GET /healthz at "host:port", "[::1]:port", "unix:/path", with or without
  * "http://" or "https://" (whose certificate is not checked: it asks itself).
@@ -16,6 +18,6 @@
  * @return true: it answered 200; false with one line in error.
  */
 bool healthcheck(const char *address, const char *cert, const char *key,
-                 char *error, size_t error_bytes);
+                 struct error *error);
 
 #endif

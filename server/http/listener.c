@@ -21,12 +21,7 @@
 
 enum { BACKLOG = 4096, FIRST_INHERITED = 3 };
 
-static bool fail(const char *address, const char *reason, char *error,
-                 size_t error_bytes)
-{
-    snprintf(error, error_bytes, "cannot listen on %s: %s", address, reason);
-    return false;
-}
+#define CANNOT_LISTEN "cannot listen on %s: %s" /* address, reason */
 
 /** The URL of a bound socket. */
 static void describe_address(struct listener *listener, bool tls)
@@ -187,31 +182,32 @@ static int open_host(struct listener_list *list, const char *host,
 }
 
 static bool open_tcp(struct listener_list *list, const char *address, bool tls,
-                     char *error, size_t error_bytes)
+                     struct error *error)
 {
     char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
     const char *reason = NULL;
     if (!address_split(address, host, sizeof host, port, sizeof port))
-        return fail(address, "must be " ADDRESS_RULE, error, error_bytes);
+        return error_set(error, CANNOT_LISTEN, address,
+                         "must be " ADDRESS_RULE);
     bool everywhere =
         !*host || strcmp(host, "*") == 0 || strcmp(host, "::") == 0;
     int code = open_host(list, everywhere ? "::" : host, port, tls, &reason);
     if (everywhere && is_absent(code))
         code = open_host(list, "0.0.0.0", port, tls, &reason);
-    return code == 0 || fail(address, reason, error, error_bytes);
+    return code == 0 || error_set(error, CANNOT_LISTEN, address, reason);
 }
 
 bool listener_open(struct listener_list *list, const char *address,
-                   unsigned mode, bool tls, char *error, size_t error_bytes)
+                   unsigned mode, bool tls, struct error *error)
 {
     if (strncmp(address, "unix:", 5) != 0)
-        return open_tcp(list, address, tls, error, error_bytes);
+        return open_tcp(list, address, tls, error);
     if (list->count == LISTENERS_MAX)
-        return fail(address, strerror(EMFILE), error, error_bytes);
+        return error_set(error, CANNOT_LISTEN, address, strerror(EMFILE));
     struct listener *listener = &list->one[list->count++];
     *listener = (struct listener){.fd = -1};
     if (!open_local(listener, address + 5, mode))
-        return fail(address, strerror(errno), error, error_bytes);
+        return error_set(error, CANNOT_LISTEN, address, strerror(errno));
     describe_address(listener, tls);
     return true;
 }
@@ -229,16 +225,16 @@ size_t listener_inherited(void)
 }
 
 bool listener_adopt(struct listener_list *list, size_t number, bool tls,
-                    char *error, size_t error_bytes)
+                    struct error *error)
 {
     int listening = 0, fd = FIRST_INHERITED + (int)number;
     socklen_t bytes = sizeof listening;
     char name[32];
     snprintf(name, sizeof name, "inherited socket %d", fd);
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &bytes) != 0)
-        return fail(name, strerror(errno), error, error_bytes);
+        return error_set(error, CANNOT_LISTEN, name, strerror(errno));
     if (!listening)
-        return fail(name, "it does not listen", error, error_bytes);
+        return error_set(error, CANNOT_LISTEN, name, "it does not listen");
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     struct listener *listener = &list->one[list->count++];

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "../error.h"
+
 struct MHD_Daemon;
 
 enum { LISTENER_URL_BYTES = 160 };
@@ -36,7 +38,7 @@ struct listener_list {
  * @return false with one line in error; what is open already stays so.
  */
 bool listener_open(struct listener_list *list, const char *address,
-                   unsigned mode, bool tls, char *error, size_t error_bytes);
+                   unsigned mode, bool tls, struct error *error);
 
 /** How many sockets the service manager hands over (LISTEN_FDS); they are
  *  file descriptors 3 and up. The variables are unset. */
@@ -44,7 +46,7 @@ size_t listener_inherited(void);
 
 /** Take over such a socket; number: which of them, from 0. */
 bool listener_adopt(struct listener_list *list, size_t number, bool tls,
-                    char *error, size_t error_bytes);
+                    struct error *error);
 
 /**
  * Stop taking new connections so that none is lost that a client believes to

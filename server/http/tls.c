@@ -106,11 +106,11 @@ static int check_pair(struct tls_identity *identity)
 }
 
 static struct tls_identity *identity_create(const struct options *options,
-                                            char *error, size_t error_bytes)
+                                            struct error *error)
 {
     struct tls_identity *identity = calloc(1, sizeof *identity);
     if (!identity) {
-        snprintf(error, error_bytes, "out of memory");
+        error_set(error, NO_MEMORY);
         return NULL;
     }
     identity->users = 1;
@@ -128,14 +128,13 @@ static struct tls_identity *identity_create(const struct options *options,
     }
     if (code >= 0)
         return identity;
-    snprintf(error, error_bytes, "%s: %s: %s", flag, file,
-             gnutls_strerror(code));
+    error_set(error, "%s: %s: %s", flag, file, gnutls_strerror(code));
     identity_free(identity);
     return NULL;
 }
 
-static bool read_priority(struct tls *tls, const char *text, char *error,
-                          size_t error_bytes)
+static bool read_priority(struct tls *tls, const char *text,
+                          struct error *error)
 {
     const char *wrong = NULL;
     int code = gnutls_priority_init(&tls->priority,
@@ -143,35 +142,33 @@ static bool read_priority(struct tls *tls, const char *text, char *error,
     if (code >= 0)
         return true;
     tls->priority = NULL;
-    snprintf(error, error_bytes,
-             "--tls-priority: got %s, must be a priority string of GnuTLS: "
-             "%s%s%s",
-             text, gnutls_strerror(code), wrong ? " at " : "",
-             wrong ? wrong : "");
-    return false;
+    return error_set(
+        error,
+        "--tls-priority: got %s, must be a priority string of GnuTLS: "
+        "%s%s%s",
+        text, gnutls_strerror(code), wrong ? " at " : "", wrong ? wrong : "");
 }
 
-struct tls *tls_create(const struct options *options, char *error,
-                       size_t error_bytes)
+struct tls *tls_create(const struct options *options, struct error *error)
 {
     struct tls *tls = calloc(1, sizeof *tls);
     if (!tls) {
-        snprintf(error, error_bytes, "out of memory");
+        error_set(error, NO_MEMORY);
         return NULL;
     }
     pthread_mutex_init(&tls->lock, NULL);
-    if (!read_priority(tls, options->tls_priority, error, error_bytes) ||
-        !(tls->now = identity_create(options, error, error_bytes))) {
+    if (!read_priority(tls, options->tls_priority, error) ||
+        !(tls->now = identity_create(options, error))) {
         tls_free(tls);
         return NULL;
     }
     return tls;
 }
 
-bool tls_reload(struct tls *tls, const struct options *options, char *error,
-                size_t error_bytes)
+bool tls_reload(struct tls *tls, const struct options *options,
+                struct error *error)
 {
-    struct tls_identity *fresh = identity_create(options, error, error_bytes);
+    struct tls_identity *fresh = identity_create(options, error);
     if (!fresh)
         return false;
     pthread_mutex_lock(&tls->lock);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../error.h"
 #include "../options.h"
 
 struct tls;
@@ -15,12 +16,11 @@ struct tls_identity;
 
 /** Read --tls-cert, --tls-key, --tls-client-ca and --tls-priority. NULL with
  *  one line in error. */
-struct tls *tls_create(const struct options *options, char *error,
-                       size_t error_bytes);
+struct tls *tls_create(const struct options *options, struct error *error);
 
 /** Read the files again; false: the old ones stay. */
-bool tls_reload(struct tls *tls, const struct options *options, char *error,
-                size_t error_bytes);
+bool tls_reload(struct tls *tls, const struct options *options,
+                struct error *error);
 
 /** Tell a session that is about to shake hands who we are. What it borrows
  *  lasts until tls_detach, whatever is reloaded. */

@@ -39,8 +39,8 @@ static bool add_token(struct tokens *tokens, const char *text, size_t bytes)
            ++tokens->count;
 }
 
-static bool read_file(struct tokens *tokens, const char *name, char *error,
-                      size_t error_bytes)
+static bool read_file(struct tokens *tokens, const char *name,
+                      struct error *error)
 {
     char *line = NULL;
     size_t room = 0;
@@ -61,8 +61,8 @@ static bool read_file(struct tokens *tokens, const char *name, char *error,
     ok = !ferror(file) && tokens->count > 0;
 out:
     if (!ok)
-        snprintf(error, error_bytes, "--token-file: %s: %s", name,
-                 errno ? strerror(errno) : "holds no token");
+        error_set(error, "--token-file: %s: %s", name,
+                  errno ? strerror(errno) : "holds no token");
     if (line)
         explicit_bzero(line, room);
     free(line);
@@ -71,26 +71,25 @@ out:
     return ok;
 }
 
-struct tokens *tokens_create(const char *file, char *error, size_t error_bytes)
+struct tokens *tokens_create(const char *file, struct error *error)
 {
     struct tokens *tokens = calloc(1, sizeof *tokens);
     if (!tokens) {
-        snprintf(error, error_bytes, "out of memory");
+        error_set(error, NO_MEMORY);
         return NULL;
     }
     pthread_rwlock_init(&tokens->lock, NULL);
-    if (!read_file(tokens, file, error, error_bytes)) {
+    if (!read_file(tokens, file, error)) {
         tokens_free(tokens);
         return NULL;
     }
     return tokens;
 }
 
-bool tokens_reload(struct tokens *tokens, const char *file, char *error,
-                   size_t error_bytes)
+bool tokens_reload(struct tokens *tokens, const char *file, struct error *error)
 {
     struct tokens fresh = {0};
-    if (!read_file(&fresh, file, error, error_bytes)) {
+    if (!read_file(&fresh, file, error)) {
         free(fresh.digests);
         return false;
     }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "../error.h"
+
 struct tokens;
 
 /**
@@ -13,11 +15,11 @@ struct tokens;
  * and lines that begin with '#' are skipped.
  * @return NULL with one line in error: unreadable, or without a token.
  */
-struct tokens *tokens_create(const char *file, char *error, size_t error_bytes);
+struct tokens *tokens_create(const char *file, struct error *error);
 
 /** Read the file again; false: the old tokens stay. */
-bool tokens_reload(struct tokens *tokens, const char *file, char *error,
-                   size_t error_bytes);
+bool tokens_reload(struct tokens *tokens, const char *file,
+                   struct error *error);
 
 /**
  * Is this Authorization header "Bearer TOKEN" with a known token? NULL is not.

@@ -107,11 +107,12 @@ static void test_without_tokens_and_tls(void **state)
 static void test_on_a_unix_socket(void **state)
 {
     (void)state;
-    char local[2 * SCRATCH_BYTES], error[256];
+    char local[2 * SCRATCH_BYTES];
+    struct error error;
     snprintf(local, sizeof local, "--admin-listen=unix:%s", scratch[SOCKET]);
     start(FLAGS(local));
     check_pages();
-    assert_true(healthcheck(admin, NULL, NULL, error, sizeof error));
+    assert_true(healthcheck(admin, NULL, NULL, &error));
     fixture_stop(&fixture);
     assert_int_not_equal(access(scratch[SOCKET], F_OK), 0);
 }

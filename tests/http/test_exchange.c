@@ -199,13 +199,14 @@ static void readiness_says_when_to_come_back_once(void **state)
 static void a_token_is_asked_for(void **state)
 {
     (void)state;
-    char error[256], name[] = "/tmp/softmaxd-token-XXXXXX";
+    struct error error;
+    char name[] = "/tmp/softmaxd-token-XXXXXX";
     int fd = mkstemp(name);
     FILE *file = fdopen(fd, "w");
     assert_non_null(file);
     fputs("secret\n", file);
     assert_int_equal(fclose(file), 0);
-    server.tokens = tokens_create(name, error, sizeof error);
+    server.tokens = tokens_create(name, &error);
     remove(name);
     assert_non_null(server.tokens);
     unsigned long before = rejected("token");

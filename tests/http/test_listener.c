@@ -23,7 +23,7 @@
 #include "../support/daemon_fixture.h"
 
 static struct listener_list list;
-static char error[512];
+static struct error error;
 
 /* ---- a machine and a hosts file as the test wants them ---------------- */
 
@@ -67,9 +67,9 @@ static void close_all(void)
 
 static bool open_one(const char *address)
 {
-    bool ok = listener_open(&list, address, 0660, false, error, sizeof error);
+    bool ok = listener_open(&list, address, 0660, false, &error);
     if (!ok)
-        print_message("%s\n", error);
+        print_message("%s\n", error.text);
     return ok;
 }
 
@@ -110,8 +110,9 @@ static void test_what_the_machine_lacks(void **state)
     }
     no_ipv6 = true;
     assert_false(open_one("[::1]:0"));
-    assert_string_equal(error, "cannot listen on [::1]:0: Address family not "
-                               "supported by protocol");
+    assert_string_equal(error.text,
+                        "cannot listen on [::1]:0: Address family not "
+                        "supported by protocol");
     close_all();
 }
 
@@ -123,7 +124,7 @@ static void test_one_of_them_in_use(void **state)
     snprintf(address, sizeof address, "two.test:%d",
              fixture_port(list.one[0].url));
     assert_false(open_one(address));
-    assert_non_null(strstr(error, "Address already in use"));
+    assert_non_null(strstr(error.text, "Address already in use"));
     close_all();
 }
 

@@ -89,16 +89,16 @@ static int free_certificates(void **state)
 static void test_tls(void **state)
 {
     (void)state;
-    char error[256];
+    struct error error;
     fixture_start(&fixture, FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
                                   scratch_flag("--tls-key", scratch[KEY])));
     assert_int_equal(strncmp(fixture.url, "https://127.0.0.1:", 18), 0);
     check(fixture.url, (struct http_request){.ca = scratch[CA]}, 200);
     check(fixture.url, (struct http_request){.ca = scratch[OTHER_CA]}, 0);
-    assert_true(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
-    assert_true(healthcheck(fixture.url + 8, scratch[CERT], scratch[KEY], error,
-                            sizeof error));
-    assert_false(healthcheck(fixture.url + 8, NULL, NULL, error, sizeof error));
+    assert_true(healthcheck(fixture.url, NULL, NULL, &error));
+    assert_true(
+        healthcheck(fixture.url + 8, scratch[CERT], scratch[KEY], &error));
+    assert_false(healthcheck(fixture.url + 8, NULL, NULL, &error));
     fixture_stop(&fixture);
 }
 
@@ -153,17 +153,17 @@ static void test_client_certificates(void **state)
 static void test_new_certificate_while_serving(void **state)
 {
     (void)state;
-    char error[256];
+    struct error error;
     fixture_start(&fixture, FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
                                   scratch_flag("--tls-key", scratch[KEY])));
     check(fixture.url, (struct http_request){.ca = scratch[CA]}, 200);
     struct certificate fresh = certificate_create("fresh", &stranger);
     certificate_write(&fresh, scratch[CERT], NULL);
     /* half written: the key does not fit, and the old pair stays */
-    assert_false(daemon_reload(fixture.daemon, error, sizeof error));
+    assert_false(daemon_reload(fixture.daemon, &error));
     check(fixture.url, (struct http_request){.ca = scratch[CA]}, 200);
     certificate_write(&fresh, NULL, scratch[KEY]);
-    assert_true(daemon_reload(fixture.daemon, error, sizeof error));
+    assert_true(daemon_reload(fixture.daemon, &error));
     check(fixture.url, (struct http_request){.ca = scratch[CA]}, 0);
     check(fixture.url, (struct http_request){.ca = scratch[OTHER_CA]}, 200);
     certificate_free(&fresh);
@@ -295,15 +295,14 @@ static void test_healthcheck_with_a_certificate(void **state)
 {
     (void)state;
     static const int authorities[] = {CA, OTHER_CA};
-    char error[256];
+    struct error error;
     for (size_t i = 0; i < 2; i++) {
         start_tls(scratch_flag("--tls-client-ca", scratch[authorities[i]]));
         const char *address = fixture.url + strlen("https://");
-        if (!healthcheck(address, scratch[CERT], scratch[KEY], error,
-                         sizeof error))
-            fail_msg("%s", error);
-        assert_false(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
-        assert_non_null(strstr(error, "alert"));
+        if (!healthcheck(address, scratch[CERT], scratch[KEY], &error))
+            fail_msg("%s", error.text);
+        assert_false(healthcheck(fixture.url, NULL, NULL, &error));
+        assert_non_null(strstr(error.text, "alert"));
         fixture_stop(&fixture);
     }
 }
@@ -336,7 +335,7 @@ static void test_reloads_leave_nothing(void **state)
 {
     (void)state;
     enum { ROUNDS = 100 };
-    char error[256];
+    struct error error;
     int alert;
     size_t before = 0;
     start_tls(scratch_flag("--tls-client-ca", scratch[CA]));
@@ -345,7 +344,7 @@ static void test_reloads_leave_nothing(void **state)
             before = mallinfo2().uordblks;
         if (i % 10 == 0)
             assert_int_equal(ask("NORMAL", CLIENT_CERT, CLIENT_KEY, &alert), 0);
-        assert_true(daemon_reload(fixture.daemon, error, sizeof error));
+        assert_true(daemon_reload(fixture.daemon, &error));
     }
     size_t after = mallinfo2().uordblks;
     /* Of the last few, a connection may not be closed yet. */

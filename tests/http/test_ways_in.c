@@ -124,7 +124,8 @@ static void check_token(const char *header, int status)
 static void test_tokens(void **state)
 {
     (void)state;
-    char text[64], error[256];
+    char text[64];
+    struct error error;
     scratch_write(scratch[TOKENS], "# comment\nsecret-one\n\nsecret-two\r\n");
     fixture_start(&fixture,
                   FLAGS(scratch_flag("--token-file", scratch[TOKENS])));
@@ -158,11 +159,11 @@ static void test_tokens(void **state)
                                     FLAGS("Authorization: Bearer secret-one")},
           200);
     scratch_write(scratch[TOKENS], "secret-three\n");
-    assert_true(daemon_reload(fixture.daemon, error, sizeof error));
+    assert_true(daemon_reload(fixture.daemon, &error));
     check_token("Authorization: Bearer secret-one", 401);
     check_token("Authorization: Bearer secret-three", 200);
     scratch_write(scratch[TOKENS], "\n");
-    assert_false(daemon_reload(fixture.daemon, error, sizeof error));
+    assert_false(daemon_reload(fixture.daemon, &error));
     check_token("Authorization: Bearer secret-three", 200);
     fixture_stop(&fixture);
 }
@@ -211,21 +212,22 @@ static void test_unreadable_tokens(void **state)
 static void test_healthcheck(void **state)
 {
     (void)state;
-    char error[256], address[64];
+    struct error error;
+    char address[64];
     fixture_start(&fixture, NULL);
-    assert_true(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
+    assert_true(healthcheck(fixture.url, NULL, NULL, &error));
     snprintf(address, sizeof address, "0.0.0.0:%d", fixture_port(fixture.url));
-    assert_true(healthcheck(address, NULL, NULL, error, sizeof error));
+    assert_true(healthcheck(address, NULL, NULL, &error));
     snprintf(address, sizeof address, ":%d", fixture_port(fixture.url));
-    assert_true(healthcheck(address, NULL, NULL, error, sizeof error));
+    assert_true(healthcheck(address, NULL, NULL, &error));
     fixture_stop(&fixture);
-    assert_false(healthcheck(address, NULL, NULL, error, sizeof error));
-    assert_non_null(strstr(error, "refused"));
-    assert_false(healthcheck("nonsense", NULL, NULL, error, sizeof error));
+    assert_false(healthcheck(address, NULL, NULL, &error));
+    assert_non_null(strstr(error.text, "refused"));
+    assert_false(healthcheck("nonsense", NULL, NULL, &error));
     start_local("--socket-mode=0600");
-    assert_true(healthcheck(fixture.url, NULL, NULL, error, sizeof error));
+    assert_true(healthcheck(fixture.url, NULL, NULL, &error));
     fixture_stop(&fixture);
-    assert_false(healthcheck("unix:/nowhere", NULL, NULL, error, sizeof error));
+    assert_false(healthcheck("unix:/nowhere", NULL, NULL, &error));
 }
 
 int main(void)

@@ -42,7 +42,7 @@ static void prepare_once(void)
 static void parse(struct fixture *fixture, const char *const *flags)
 {
     char *argv[MAX_FLAGS];
-    char error[512];
+    struct error error;
     int argc = 0;
     bool listens = false;
     argv[argc++] = (char *)"softmaxd";
@@ -53,19 +53,18 @@ static void parse(struct fixture *fixture, const char *const *flags)
     }
     if (!listens)
         argv[argc++] = (char *)"--listen=127.0.0.1:0";
-    if (!options_parse(&fixture->options, argc, argv, error, sizeof error))
-        fail_msg("%s", error);
+    if (!options_parse(&fixture->options, argc, argv, &error))
+        fail_msg("%s", error.text);
 }
 
 void fixture_refuses(const char *const *flags, const char *part)
 {
     struct fixture fixture;
-    char error[512] = "";
+    struct error error = {""};
     parse(&fixture, flags);
-    assert_null(daemon_start(&fixture.options, NULL, 0, STDERR_FILENO, error,
-                             sizeof error));
-    if (!strstr(error, part))
-        fail_msg("no \"%s\" in: %s", part, error);
+    assert_null(daemon_start(&fixture.options, NULL, 0, STDERR_FILENO, &error));
+    if (!strstr(error.text, part))
+        fail_msg("no \"%s\" in: %s", part, error.text);
     options_free(&fixture.options);
 }
 
@@ -74,7 +73,7 @@ void fixture_start_routes(struct fixture *fixture, const char *const *flags,
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct route_table tables[4];
-    char error[512];
+    struct error error;
     size_t count = 0;
     pthread_once(&once, prepare_once);
     if (routes)
@@ -85,10 +84,10 @@ void fixture_start_routes(struct fixture *fixture, const char *const *flags,
     parse(fixture, flags);
     fixture->log_fd = memfd_create("log", MFD_CLOEXEC);
     assert_true(fixture->log_fd >= 0);
-    fixture->daemon = daemon_start(&fixture->options, tables, count,
-                                   fixture->log_fd, error, sizeof error);
+    fixture->daemon =
+        daemon_start(&fixture->options, tables, count, fixture->log_fd, &error);
     if (!fixture->daemon)
-        fail_msg("%s", error);
+        fail_msg("%s", error.text);
     fixture->url = daemon_address(fixture->daemon, 0);
 }
 

@@ -13,7 +13,7 @@
 enum { MAX_ARGUMENTS = 24 };
 
 static struct options options;
-static char error[256];
+static struct error error;
 
 static bool parse(const char *const *arguments)
 {
@@ -22,8 +22,8 @@ static bool parse(const char *const *arguments)
     for (; *arguments && argc < MAX_ARGUMENTS; arguments++)
         argv[argc++] = (char *)(uintptr_t)*arguments;
     options_free(&options);
-    error[0] = '\0';
-    return options_parse(&options, argc, argv, error, sizeof error);
+    error.text[0] = '\0';
+    return options_parse(&options, argc, argv, &error);
 }
 
 #define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
@@ -101,7 +101,8 @@ static void test_environment(void **state)
     assert_string_equal(options.listen[0], "127.0.0.1:2");
     setenv("SOFTMAXD_MAX_BODY", "much", 1);
     assert_false(parse((const char *const[]){NULL}));
-    assert_non_null(strstr(error, "SOFTMAXD_MAX_BODY: got much, must be "));
+    assert_non_null(
+        strstr(error.text, "SOFTMAXD_MAX_BODY: got much, must be "));
     unsetenv("SOFTMAXD_LISTEN");
     unsetenv("SOFTMAXD_MAX_BODY");
     unsetenv("SOFTMAXD_IDLE_TIMEOUT");
@@ -121,8 +122,9 @@ static void test_switch(void **state)
     assert_false(options.compress);
     setenv("SOFTMAXD_COMPRESS", "maybe", 1);
     assert_false(PARSE("--log-level=error"));
-    assert_string_equal(error, "SOFTMAXD_COMPRESS: got maybe, must be one of "
-                               "off, on");
+    assert_string_equal(error.text,
+                        "SOFTMAXD_COMPRESS: got maybe, must be one of "
+                        "off, on");
     unsetenv("SOFTMAXD_COMPRESS");
 }
 
@@ -177,8 +179,8 @@ static void test_refused(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_false(PARSE(cases[i].argument));
-        if (!strstr(error, cases[i].part))
-            fail_msg("%s: %s", cases[i].argument, error);
+        if (!strstr(error.text, cases[i].part))
+            fail_msg("%s: %s", cases[i].argument, error.text);
     }
 }
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/** What an operator is told: why the daemon does not start or reload. */
+#ifndef ERROR_H
+#define ERROR_H
+
+#include <stdbool.h>
+
+struct error {
+    char text[512]; /* one line, without newline */
+};
+
+#define NO_MEMORY "out of memory"
+
+/** @return false, always: `return error_set(...)`. */
+bool error_set(struct error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
