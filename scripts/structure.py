@@ -14,7 +14,7 @@ import re
 import sys
 
 # Headers of which a file includes one, by instruction set, share their names.
-TIERS = re.compile(r'_(avx2|avx512|neon|plain)$')
+TIERS = re.compile(r'_(avx2|avx512|sse2|neon|plain)$')
 
 
 def stem(path):

@@ -2,7 +2,7 @@
 /* The kernels of load.h, compiled once an instruction set. */
 #include "load.h"
 
-#include "simd/mask_vec.h"
+#include "simd/vec.h"
 
 extern const struct smx_load_kernels TIER(load_kernels);
 

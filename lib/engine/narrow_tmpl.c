@@ -90,14 +90,7 @@ INLINE vd row_lanes(int blocks, const double *sums, const vl *used)
         vd next = vd_load(sums + BLOCK / 2 + v * LANES);
         lanes[v] += (vd)((vl)next & used[PARTS + v]);
     }
-#if PARTS > 2
-    lanes[0] += lanes[2];
-    lanes[1] += lanes[3];
-#endif
-#if PARTS > 1
-    lanes[0] += lanes[1];
-#endif
-    return lanes[0];
+    return vd_fold(lanes, PARTS);
 }
 
 /* pairs: of a row; a last class of an odd number is one. */

@@ -48,14 +48,7 @@ INLINE double sum_of(const struct sums *sums)
     vd pairs[PARTS];
     EACH (v, PARTS)
         pairs[v] = (sums->even[v] + sums->odd[v]) * vd_all(VF_HALVES);
-#if VECS > 4
-    pairs[0] += pairs[2];
-    pairs[1] += pairs[3];
-#endif
-#if VECS > 2
-    pairs[0] += pairs[1];
-#endif
-    return vd_sum(pairs[0]) + block_sum(sums->rest);
+    return vd_sum(vd_fold(pairs, PARTS)) + block_sum(sums->rest);
 }
 
 /* What lies so far ahead arrives while this step is computed. Not past the

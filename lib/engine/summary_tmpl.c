@@ -222,24 +222,6 @@ static void narrow_first_max(const float *x, size_t rows, size_t classes,
         narrow_first_max_of(2 * PARTS, x, rows, classes, max, at);
 }
 
-/* A row's sums of lanes: pair i + pair i + 8, then i + i + 4 ... to a register.
- */
-INLINE vd fold(const vd lanes[VECS])
-{
-    vd s[VECS];
-    EACH (v, VECS)
-        s[v] = lanes[v];
-#if VECS > 4
-    EACH (v, 4)
-        s[v] += s[v + 4];
-#endif
-#if VECS > 2
-    EACH (v, 2)
-        s[v] += s[v + 2];
-#endif
-    return s[0] + s[1];
-}
-
 /* One of a group of LANES rows: its sums wait in registers for the others'. */
 INLINE void add_row(int blocks, const vf *z, float max, double scale, vd *below,
                     vd *moment)
@@ -250,8 +232,8 @@ INLINE void add_row(int blocks, const vf *z, float max, double scale, vd *below,
         vf_store(row + v * FLOATS, z[v]);
     EACH (b, blocks)
         add_block(&sums, row + b * BLOCK, max, scale);
-    *below = fold(sums.below);
-    *moment = fold(sums.moment);
+    *below = vd_fold(sums.below, VECS);
+    *moment = vd_fold(sums.moment, VECS);
 }
 
 INLINE void narrow_moments_of(int blocks, const float *x, size_t rows,

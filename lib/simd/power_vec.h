@@ -40,13 +40,13 @@ INLINE void load_power(const float *x, double reference, double scale, vd *e,
 /** The last, partial block with a value behind it that counts nothing. */
 INLINE void pad(float block[BLOCK], const float *x, size_t n, float behind)
 {
-#if defined(SMX_TIER_AVX512)
-    vf v = vf_load_part(x, n, behind);
-    memcpy(block, &v, sizeof v);
-#else
+    if (FLOATS == BLOCK) {
+        vf v = vf_load_part(x, n, behind);
+        memcpy(block, &v, sizeof v);
+        return;
+    }
     for (size_t i = 0; i < BLOCK; i++)
         block[i] = i < n ? x[i] : behind;
-#endif
 }
 
 #endif

@@ -9,11 +9,7 @@
 
 /* Registers a block; and a step, as many as hide the latency of the chain. */
 #define PARTS (BLOCK / FLOATS)
-#if defined(SMX_TIER_AVX512)
-#define WIDE 8
-#else
-#define WIDE 4
-#endif
+#define WIDE (LANES == 8 ? 8 : 4)
 #define STEP ((size_t)WIDE * FLOATS)
 
 struct parts {
@@ -41,12 +37,9 @@ INLINE void load_part(const float *x, size_t n, vf z[PARTS])
  * be it fused or in two, and so is the product with what follows them. */
 INLINE vf remainder_of(vf z, vf k, const struct smx_split_exp *split)
 {
-#if defined(VF_FUSED)
-    vf f = vf_less_product(z, k, vf_all(split->step));
-#else
-    vf f = z - k * vf_all(split->step_high);
-    f = f - k * vf_all(split->step_middle);
-#endif
+    vf f = VF_FUSED ? vf_less_product(z, k, vf_all(split->step))
+                    : (z - k * vf_all(split->step_high)) -
+                          k * vf_all(split->step_middle);
     return vf_less_product(f, k, vf_all(split->step_low));
 }
 

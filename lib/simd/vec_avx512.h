@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/** The vocabulary (vec_plain.h) in AVX-512. */
+#ifndef SMX_VEC_AVX512_H
+#define SMX_VEC_AVX512_H
+
+#include <immintrin.h>
+
+#define VF_FUSED 1
+
+#define vd_load_part vd_load_part
+INLINE vd vd_load_part(const double *p, size_t n)
+{
+    return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+
+#define vd_store_part vd_store_part
+INLINE void vd_store_part(double *p, vd v, size_t n)
+{
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+
+#define vf_load_part vf_load_part
+INLINE vf vf_load_part(const float *p, size_t n, float behind)
+{
+    vf v = vf_all(behind);
+    __mmask16 part = (__mmask16)(n < FLOATS ? (1u << n) - 1 : 0xffff);
+    v = (vf)_mm512_mask_loadu_ps((__m512)v, part, p);
+    return v;
+}
+
+#define vf_store_part vf_store_part
+INLINE void vf_store_part(float *p, vf v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+
+#define vf_stream vf_stream
+INLINE void vf_stream(float *p, vf v)
+{
+    _mm512_stream_ps(p, (__m512)v);
+}
+
+#define vd_widen vd_widen
+INLINE vd vd_widen(const float *p)
+{
+    return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p));
+}
+
+#define vh_widen vh_widen
+INLINE vd vh_widen(vh v)
+{
+    return (vd)_mm512_cvtps_pd((__m256)v);
+}
+
+#define vd_narrow vd_narrow
+INLINE vh vd_narrow(vd v)
+{
+    return (vh)_mm512_cvtpd_ps((__m512d)v);
+}
+
+#define vh_store_part vh_store_part
+INLINE void vh_store_part(float *p, vh v, size_t n)
+{
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1), (__m256)v);
+}
+
+#define vf_max vf_max
+INLINE vf vf_max(vf a, vf b)
+{
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+}
+
+#define vf_at_least vf_at_least
+INLINE vf vf_at_least(vf x, float negative)
+{
+    return (vf)_mm512_min_epu32((__m512i)x, (__m512i)vf_all(negative));
+}
+
+#define vf_top vf_top
+INLINE float vf_top(vf v)
+{
+    return _mm512_reduce_max_ps((__m512)v) + 0.0f;
+}
+
+#define vi_any vi_any
+INLINE bool vi_any(vi v)
+{
+    return _mm512_movepi32_mask((__m512i)v) != 0;
+}
+
+#define vi_bits vi_bits
+INLINE uint32_t vi_bits(vi v)
+{
+    return (uint32_t)_mm512_movepi32_mask((__m512i)v);
+}
+
+#define vf_lookup vf_lookup
+INLINE vf vf_lookup(const float table[16], vi k)
+{
+    return (vf)_mm512_permutexvar_ps((__m512i)k, _mm512_loadu_ps(table));
+}
+
+#define vf_less_product vf_less_product
+INLINE vf vf_less_product(vf c, vf a, vf b)
+{
+    return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+#define vd_less_product vd_less_product
+INLINE vd vd_less_product(vd c, vd a, vd b)
+{
+    return (vd)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+
+#define vf_mul_above vf_mul_above
+INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
+{
+    __mmask16 above = _mm512_cmp_ps_mask((__m512)t, (__m512)limit, _CMP_GT_OQ);
+    return (vf)_mm512_maskz_mul_ps(above, (__m512)a, (__m512)b);
+}
+
+#define vl_any vl_any
+INLINE bool vl_any(vl v)
+{
+    return _mm512_movepi64_mask((__m512i)v) != 0;
+}
+
+#define vd_sixteenths vd_sixteenths
+INLINE vd vd_sixteenths(vd shifted)
+{
+    vl bits;
+    __m512d low = _mm512_loadu_pd(SMX_POWER_TABLE);
+    __m512d high = _mm512_loadu_pd(SMX_POWER_TABLE + 8);
+    bits = (vl)_mm512_permutex2var_pd(low, (__m512i)shifted, high);
+    return (vd)((vu)bits + ((vu)shifted << 48));
+}
+
+#define vd_mul_above vd_mul_above
+INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
+{
+    __m512d floor = (__m512d)vd_all(limit);
+    __mmask8 above = _mm512_cmp_pd_mask((__m512d)t, floor, _CMP_GT_OQ);
+    return (vd)_mm512_maskz_mul_pd(above, (__m512d)a, (__m512d)b);
+}
+
+#define vd_sum vd_sum
+INLINE double vd_sum(vd v)
+{
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)v),
+                                 _mm512_extractf64x4_pd((__m512d)v, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four),
+                             _mm256_extractf128_pd(four, 1));
+    return two[0] + two[1];
+}
+
+#define vd_max vd_max
+INLINE vd vd_max(vd a, vd b)
+{
+    return (vd)_mm512_max_pd((__m512d)a, (__m512d)b);
+}
+
+#define vd_beside vd_beside
+INLINE vd vd_beside(vd v, int half)
+{
+    if (half == 4)
+        return __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    if (half == 2)
+        return __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+}
+
+#define vl_bits vl_bits
+INLINE unsigned vl_bits(vl v)
+{
+    return _mm512_movepi64_mask((__m512i)v);
+}
+
+#define vd_pick vd_pick
+INLINE vd vd_pick(const double table[16], vd shifted)
+{
+    return (vd)_mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)shifted,
+                                      _mm512_loadu_pd(table + 8));
+}
+
+#define vf_even vf_even
+INLINE vd vf_even(vf v)
+{
+    return (vd)_mm512_mul_epu32((__m512i)v, _mm512_set1_epi64(1 << 29));
+}
+
+#define vf_odd vf_odd
+INLINE vd vf_odd(vf v)
+{
+    return (vd)_mm512_maskz_srli_epi32(0xaaaa, (__m512i)v, 3);
+}
+
+#define narrow_odd narrow_odd
+INLINE vd narrow_odd(vf v)
+{
+    vl moved = (vl)_mm512_srai_epi64((__m512i)v, 3);
+    return (vd)(moved & (int64_t)0x8fffffffe0000000);
+}
+
+#define narrow_neighbours narrow_neighbours
+INLINE vd narrow_neighbours(vd a, vd b)
+{
+    return (vd)_mm512_unpacklo_pd((__m512d)a, (__m512d)b) +
+           (vd)_mm512_unpackhi_pd((__m512d)a, (__m512d)b);
+}
+
+/* Quarters 0 + 2 and 1 + 3 of a, then those of b; quarters 0 + 1 and 2 + 3. */
+INLINE vd narrow_halves(vd a, vd b)
+{
+    return (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0x44) +
+           (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xee);
+}
+
+INLINE vd narrow_quarters(vd a, vd b)
+{
+    return (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0x88) +
+           (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xdd);
+}
+
+#define narrow_sums narrow_sums
+INLINE vd narrow_sums(const vd row[LANES])
+{
+    return narrow_neighbours(narrow_quarters(narrow_halves(row[0], row[2]),
+                                             narrow_halves(row[4], row[6])),
+                             narrow_quarters(narrow_halves(row[1], row[3]),
+                                             narrow_halves(row[5], row[7])));
+}
+
+#define vi_bytes vi_bytes
+INLINE vi vi_bytes(const uint8_t *p)
+{
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
+}
+
+#define vl_bytes vl_bytes
+INLINE vl vl_bytes(const uint8_t *p)
+{
+    return (vl)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const void *)p));
+}
+
+#define narrow_pick narrow_pick
+INLINE vf narrow_pick(vf v, vi k)
+{
+    return (vf)_mm512_permutexvar_ps((__m512i)k, (__m512)v);
+}
+
+#endif
