@@ -432,7 +432,7 @@ static void account(const struct exchange *x, bool aborted)
         .method = x->method,
         .path = x->head.path,
         .endpoint = x->route ? x->route->name : "other",
-        .status = x->status,
+        .status = (uint64_t)x->status,
         .aborted = aborted,
         .rows = x->work.rows,
         .classes = x->work.classes,

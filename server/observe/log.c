@@ -190,16 +190,13 @@ static void add_string(struct line *line, const char *text)
 
 static void add_number(struct line *line, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    if (number < 10) {
-        *line->end++ = (char)('0' + number);
-        return;
-    }
+    line->end++;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        line->end++;
+    char *digit = line->end;
     do
-        digits[--at] = (char)('0' + number % 10);
+        *--digit = (char)('0' + number % 10);
     while (number /= 10);
-    add_bytes(line, digits + at, sizeof digits - at);
 }
 
 /** A point and three decimals. */
@@ -279,27 +276,6 @@ static void add_time(struct line *line)
     *line->end++ = 'Z';
 }
 
-/** The name of the next member, with what stands before and after it, by
- *  format. */
-struct name {
-    char text[2][NAME_BYTES];
-    unsigned char bytes[2];
-};
-#define NAME(name)                                                             \
-    {                                                                          \
-        {[LOG_TEXT] = " " name "=", [LOG_JSON] = ",\"" name "\":"},            \
-        {                                                                      \
-            [LOG_TEXT] = sizeof name + 1, [LOG_JSON] = sizeof name + 3         \
-        }                                                                      \
-    }
-
-static void add_name(const struct log *log, struct line *line,
-                     const struct name *name)
-{
-    memcpy(line->end, name->text[log->format], NAME_BYTES);
-    line->end += name->bytes[log->format];
-}
-
 static void begin_line(const struct log *log, struct line *line,
                        enum log_level level)
 {
@@ -338,8 +314,7 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     text[strcspn(text, "\n")] = '\0';
     begin_line(log, &line, level);
     if (log->format == LOG_JSON) {
-        static const struct name message = NAME("message");
-        add_name(log, &line, &message);
+        add_string(&line, ",\"message\":");
         add_quoted(&line, text, TEXT_MAX);
     } else {
         add_string(&line, " ");
@@ -348,70 +323,68 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     end_line(log, &line);
 }
 
-static void add_counts(const struct log *log, struct line *line,
-                       const struct log_request *request)
-{
-    static const struct name names[] = {NAME("status"), NAME("rows"),
-                                        NAME("classes"), NAME("body_bytes"),
-                                        NAME("answer_bytes")};
-    const uint64_t counts[] = {(uint64_t)request->status, request->rows,
-                               request->classes, request->body_bytes,
-                               request->answer_bytes};
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        add_name(log, line, &names[i]);
-        add_number(line, counts[i]);
-    }
-}
+enum field_kind { COUNT, MILLISECONDS, FLAG, WORD, LONG_TEXT };
 
-static void add_stages(const struct log *log, struct line *line,
-                       const struct log_request *request)
-{
-    static const struct name names[] = {NAME("read_ms"), NAME("compute_ms"),
-                                        NAME("write_ms"), NAME("total_ms")};
-    const uint64_t stages[] = {request->read_ns, request->compute_ns,
-                               request->write_ns, request->total_ns};
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
-        add_name(log, line, &names[i]);
-        add_ms(line, stages[i]);
+/** What a line says of a request, in order. */
+static const struct field {
+    char name[2][NAME_BYTES]; /* by format, with what stands around it */
+    unsigned char bytes[2];
+    unsigned char offset; /* in struct log_request */
+    unsigned char kind;
+} fields[] = {
+#define FIELD(name, member, kind)                                              \
+    {                                                                          \
+        {[LOG_TEXT] = " " name "=", [LOG_JSON] = ",\"" name "\":"},            \
+            {[LOG_TEXT] = sizeof name + 1, [LOG_JSON] = sizeof name + 3},      \
+            offsetof(struct log_request, member), kind                         \
     }
-}
+    FIELD("status", status, COUNT),
+    FIELD("rows", rows, COUNT),
+    FIELD("classes", classes, COUNT),
+    FIELD("body_bytes", body_bytes, COUNT),
+    FIELD("answer_bytes", answer_bytes, COUNT),
+    FIELD("read_ms", read_ns, MILLISECONDS),
+    FIELD("compute_ms", compute_ns, MILLISECONDS),
+    FIELD("write_ms", write_ns, MILLISECONDS),
+    FIELD("total_ms", total_ns, MILLISECONDS),
+    FIELD("aborted", aborted, FLAG),
+    FIELD("endpoint", endpoint, WORD),
+    FIELD("method", method, WORD),
+    FIELD("path", path, LONG_TEXT),
+    FIELD("id", id, WORD),
+    FIELD("traceparent", trace, WORD),
+#undef FIELD
+};
 
-static void add_texts(const struct log *log, struct line *line,
-                      const struct log_request *request)
+static void add_field(struct line *line, enum log_format format,
+                      const struct field *field, const void *value)
 {
-    static const struct name names[] = {NAME("endpoint"), NAME("method"),
-                                        NAME("path"), NAME("id"),
-                                        NAME("traceparent")};
-    const struct {
-        const char *text;
-        size_t most;
-    } texts[] = {{request->endpoint, WORD_MAX},
-                 {request->method, WORD_MAX},
-                 {request->path, TEXT_MAX},
-                 {request->id, WORD_MAX},
-                 {request->trace, WORD_MAX}};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (!texts[i].text[0])
-            continue;
-        add_name(log, line, &names[i]);
-        add_quoted(line, texts[i].text, texts[i].most);
-    }
+    bool text = field->kind == WORD || field->kind == LONG_TEXT;
+    if (text ? !**(const char *const *)value
+             : field->kind == FLAG && !*(const bool *)value)
+        return;
+    memcpy(line->end, field->name[format], NAME_BYTES);
+    line->end += field->bytes[format];
+    if (text)
+        add_quoted(line, *(const char *const *)value,
+                   field->kind == WORD ? WORD_MAX : TEXT_MAX);
+    else if (field->kind == FLAG)
+        add_string(line, "true");
+    else if (field->kind == COUNT)
+        add_number(line, *(const uint64_t *)value);
+    else
+        add_ms(line, *(const uint64_t *)value);
 }
 
 void log_request(struct log *log, const struct log_request *request)
 {
-    static const struct name aborted = NAME("aborted");
     struct line line;
     if (!log || LOG_INFO > log->level)
         return;
     begin_line(log, &line, LOG_INFO);
-    add_counts(log, &line, request);
-    add_stages(log, &line, request);
-    if (request->aborted) {
-        add_name(log, &line, &aborted);
-        add_string(&line, "true");
-    }
-    add_texts(log, &line, request);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        add_field(&line, log->format, &fields[i],
+                  (const char *)request + fields[i].offset);
     end_line(log, &line);
 }
 

@@ -18,9 +18,8 @@ struct log;
 /** What one line says about a request. Text may be "". */
 struct log_request {
     const char *id, *trace, *method, *path, *endpoint;
-    int status;
     bool aborted; /* the client did not get all of it */
-    size_t rows, classes, body_bytes, answer_bytes;
+    uint64_t status, rows, classes, body_bytes, answer_bytes;
     uint64_t read_ns, compute_ns, write_ns, total_ns;
 };
 
