@@ -102,6 +102,8 @@ static bool add_exception(struct element_buffer *buffer,
 
 void element_buffer_drop_exceptions(struct element_buffer *buffer)
 {
+    if (!buffer->exceptions)
+        return;
     if (buffer->budget)
         budget_give(buffer->budget,
                     buffer->exception_room * sizeof *buffer->exceptions);
