@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../region.h"
 #include "server.h"
 
 /* The specification as it stands, and the NUL that makes it a string;
@@ -99,11 +100,18 @@ static bool get_version(struct service *service, const struct head *head,
     return finish_page(reply, "application/json", problem);
 }
 
+static void count_region(void *cls, const struct region_status *status)
+{
+    struct metrics_gauges *gauges = cls;
+    gauges->regions++;
+    gauges->region_bytes += status->bytes;
+}
+
 static bool get_metrics(struct service *service, const struct head *head,
                         struct reply *reply, struct problem *problem)
 {
     struct server *server = server_of(service);
-    const struct metrics_gauges gauges = {
+    struct metrics_gauges gauges = {
         .in_flight = server->in_flight,
         .connections = server->connections,
         .tensor_bytes = service->budget.taken,
@@ -115,6 +123,8 @@ static bool get_metrics(struct service *service, const struct head *head,
         .isa = smx_isa_name(smx_context_isa(service->compute)),
     };
     (void)head;
+    if (service->regions)
+        regions_each(service->regions, count_region, &gauges);
     reply->writer = writer_create();
     if (!reply->writer ||
         !metrics_write(service->metrics, &gauges, reply->writer))

@@ -18,6 +18,7 @@ struct metrics_gauges {
     size_t in_flight, connections;
     size_t tensor_bytes, tensor_limit_bytes;
     size_t pool_queue;
+    size_t regions, region_bytes; /* of shared memory */
     uint64_t log_dropped;
     bool ready;
     const char *version, *isa;

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """What /metrics tells, against what was asked and what the system says; alert
 rules, dashboard and documentation against the names in it."""
+import contextlib
 import json
+from multiprocessing.shared_memory import SharedMemory
 import os
 import re
 import resource
@@ -152,6 +154,25 @@ def check_names(tests, samples, asked):
                 str(unsaid))
 
 
+def check_regions(tests):
+    """Regions of shared memory are counted while they are registered."""
+    told = []
+    with Daemon("--shared-memory") as daemon, \
+            contextlib.closing(SharedMemory(create=True, size=8192)) as memory:
+        path = "/v2/systemsharedmemory/region/%s/%s"
+        for name, verb, body in (("a", "register", {"byte_size": 4096}),
+                                 ("b", "register", {"byte_size": 100}),
+                                 ("a", "unregister", {})):
+            body["key"] = memory.name
+            daemon.ask("POST", path % (name, verb), json.dumps(body), JSON)
+            samples = parse(read(daemon))
+            told.append([samples[f"softmaxd_shared_memory_{unit}", ()]
+                         for unit in ("regions", "bytes")])
+        memory.unlink()
+    tests.check("regions and their bytes",
+                told == [[1, 4096], [2, 4196], [1, 100]], str(told))
+
+
 def promtool(*arguments, text=None):
     done = subprocess.run(["promtool", *arguments], input=text, text=True,
                           capture_output=True, check=False, timeout=60)
@@ -209,6 +230,7 @@ def main():
         check_process(tests, daemon, samples)
         check_names(tests, samples, asked)
         check_with_promtool(tests, read(daemon), asked)
+    check_regions(tests)
     untested = alerts_are_tested()
     tests.check("each alert is tested to fire and not to", not untested,
                 str(untested))
