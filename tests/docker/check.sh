@@ -35,6 +35,21 @@ hardened() {
         tests/install/check_hardening.sh "$work/softmaxd"
 }
 
+# Two containers, one /dev/shm: no logit crosses the socket between them.
+shares_memory() {
+    mkdir -p "$work/near"
+    chmod 777 "$work/near"
+    # shellcheck disable=SC2086
+    run smx-near $locked --network none --ipc shareable \
+        -v "$work/near:/run/softmaxd" \
+        -e SOFTMAXD_LISTEN=unix:/run/softmaxd/http.sock \
+        -e SOFTMAXD_SHARED_MEMORY=on softmaxd || return 1
+    wait_for --unix-socket "$work/near/http.sock" http://localhost/readyz &&
+        timeout 60 docker run --rm -i --network none --ipc container:smx-near \
+            --user 10001:10001 -v "$work/near:/run/softmaxd" "$base" \
+            perl - <tests/docker/shared_memory.pl
+}
+
 # From docker run to the first 200, the best of at most ten: the engine has its
 # share of that, which a machine takes or not; what is left once the container
 # runs is the daemon's, with docker port and curl.
@@ -126,6 +141,7 @@ check "the same layers twice" repeatable
 check "locked down, over a Unix socket" over_socket
 check "three endpoints" three_endpoints
 check healthcheck healthcheck
+check "tensors in shared memory" shares_memory
 check "SIGTERM finishes what is in flight" drains
 check "ready within 300 ms, or 100 ms after docker run" starts_fast
 check "over the limit is 413, not a kill" refuses_over_budget

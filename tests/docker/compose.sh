@@ -24,7 +24,8 @@ compose_works() {
         command -v docker-compose >/dev/null
 }
 
-# The application's user is not the daemon's: the group of the socket counts.
+# The application's user is not the daemon's: the group of the socket counts, and
+# that of an object in shared memory.
 sidecar_answers() {
     compose sidecar up -d >/dev/null || return 1
     tries=0
@@ -39,6 +40,8 @@ sidecar_answers() {
         [ $tries -lt 20 ] || return 1
         sleep 0.2
     done
+    compose sidecar exec -T app perl - <tests/docker/shared_memory.pl ||
+        return 1
     compose sidecar down -v -t 5 >/dev/null
     grep -qF '[0.09003057,0.24472848,0.66524094]' "$work/answer"
 }

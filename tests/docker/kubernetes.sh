@@ -65,5 +65,10 @@ check "the sidecar can be probed and scraped" awk '
     /port: softmaxd-admin/ { probes++ }
     /prometheus.io\/port: "8081"/ { scraped = 1 }
     END { exit !(listens && port && probes == 3 && scraped) }' "$work/example.yaml"
+check "the sidecar and the application share memory" awk '
+    /name: SOFTMAXD_SHARED_MEMORY/ { getline; switched = /"?on"?$/ }
+    /mountPath: \/dev\/shm/ { getline; mounts += /name: softmaxd-memory/ }
+    /runAsUser: 10001/ { users++ }
+    END { exit !(switched && mounts == 2 && users == 2) }' "$work/example.yaml"
 check "secrets are mounted" grep -q 'secretName: tokens' "$work/options.yaml"
 exit $failed
