@@ -148,7 +148,4 @@ struct smx_row_kernels {
                 const struct smx_vjp_scale *how, double *out);
 };
 
-/** The kernels of an available instruction set, not SMX_ISA_BEST. */
-const struct smx_row_kernels *smx_row_kernels_of(enum smx_isa isa);
-
 #endif

@@ -223,16 +223,16 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
                                           const struct divergence_call *call)
 {
     const struct smx_criterion *k = call->criterion;
-    struct smx_divergence_rule rule = {
-        .kernels = context->kernels,
-        .row_kernels = smx_row_kernels_of(context->isa),
-        .divergence = smx_divergence_kernels_of(context->isa),
-        .kind = k->divergence,
-        .side = {call->side[0], call->side[1]},
-        .beta = k->beta,
-        .z_loss = k->z_loss,
-        .entropy_weight = k->entropy_weight,
-        .entropy = k->entropy_weight != 0};
+    struct smx_divergence_rule rule = {.kernels = context->kernels,
+                                       .row_kernels = context->kernels->dd,
+                                       .divergence =
+                                           context->kernels->divergence,
+                                       .kind = k->divergence,
+                                       .side = {call->side[0], call->side[1]},
+                                       .beta = k->beta,
+                                       .z_loss = k->z_loss,
+                                       .entropy_weight = k->entropy_weight,
+                                       .entropy = k->entropy_weight != 0};
     if (rule.kind == SMX_DIVERGENCE_JSD && (k->beta == 0 || k->beta == 1))
         rule.kind = k->beta == 0 ? SMX_DIVERGENCE_FORWARD_KL
                                  : SMX_DIVERGENCE_REVERSE_KL;

@@ -119,8 +119,4 @@ struct smx_divergence_kernels {
     const struct smx_divergence_dd_kernels *dd;
 };
 
-/** The kernels of an available instruction set, not SMX_ISA_BEST. */
-const struct smx_divergence_kernels *
-smx_divergence_kernels_of(enum smx_isa isa);
-
 #endif

@@ -8,12 +8,14 @@
 #include "simd/power_vec.h"
 
 extern const struct smx_kernels TIER(kernels);
+extern const struct smx_divergence_kernels TIER(divergence_kernels);
 extern const struct smx_load_kernels TIER(load_kernels);
 extern double TIER(capped_exponentials)(const float *x, size_t n,
                                         const struct smx_cap *cap, double *e);
 extern struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes,
                                           size_t first, size_t count);
 extern const struct smx_loss_kernels TIER(loss_kernels);
+extern const struct smx_row_kernels TIER(row_kernels);
 extern const struct smx_summary_kernels TIER(summary_kernels);
 extern const struct smx_split_kernels TIER(split_kernels);
 
@@ -125,4 +127,6 @@ const struct smx_kernels TIER(kernels) = {
     .loss = &TIER(loss_kernels),
     .summary = &TIER(summary_kernels),
     .split = &TIER(split_kernels),
+    .dd = &TIER(row_kernels),
+    .divergence = &TIER(divergence_kernels),
 };

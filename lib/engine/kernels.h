@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The kernels of one instruction set. All work on one chunk of a row, at most
- * SMX_CHUNK elements; what crosses chunks is combined in their order by the
- * callers, so that threads and alignment never show in the bits.
+ * The kernels of one instruction set, chosen once, when a context is made.
+ * All work on one chunk of a row, at most SMX_CHUNK elements; what crosses
+ * chunks is combined in their order by the callers, so that threads and
+ * alignment never show in the bits.
  *
  * Scratch arrays of doubles are whole blocks of 16: a kernel that fills one
  * writes zeros behind element n.
@@ -36,8 +37,10 @@ static inline size_t smx_chunk_classes(size_t classes, size_t chunk)
     return left < SMX_CHUNK ? left : SMX_CHUNK;
 }
 
+struct smx_divergence_kernels;
 struct smx_load_kernels;
 struct smx_loss_kernels;
+struct smx_row_kernels;
 struct smx_summary_kernels;
 
 struct smx_cap;
@@ -74,11 +77,14 @@ struct smx_kernels {
     struct smx_lanes_marks (*lanes)(const struct smx_lanes *lanes, size_t first,
                                     size_t count);
 
-    /** Those that load rows, of the loss, of summaries and of in-range rows. */
+    /** Those that load rows, of the loss, of summaries, of in-range rows, of
+     *  rows in double-double, and of divergences. */
     const struct smx_load_kernels *load;
     const struct smx_loss_kernels *loss;
     const struct smx_summary_kernels *summary;
     const struct smx_split_kernels *split;
+    const struct smx_row_kernels *dd;
+    const struct smx_divergence_kernels *divergence;
 };
 
 /** The kernels of an available instruction set, not SMX_ISA_BEST. */

@@ -98,7 +98,7 @@ enum smx_status smx_rows_scan(struct smx_context *context,
 {
     size_t count = smx_rows_count(z) * z->classes;
     bool gaps = z->stride != z->classes * z->inner;
-    struct scan scan = {.kernels = smx_row_kernels_of(context->isa),
+    struct scan scan = {.kernels = context->kernels->dd,
                         .data = data,
                         .dtype = z->dtype,
                         .count = count,
@@ -172,7 +172,7 @@ enum smx_status smx_rows_scan_maxima(struct smx_context *context,
                                      struct smx_dd **row_maxima,
                                      struct smx_where *where)
 {
-    struct maxima maxima = {.kernels = smx_row_kernels_of(context->isa),
+    struct maxima maxima = {.kernels = context->kernels->dd,
                             .logits = z,
                             .pieces = (z->classes - 1) / SMX_SMALL + 1};
     size_t count = smx_rows_count(z) * maxima.pieces;
@@ -268,7 +268,7 @@ static void run_shared(struct smx_context *context, struct shared *shared,
 void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_rows_work *work)
 {
-    struct rows_run run = {smx_row_kernels_of(context->isa), logits, work};
+    struct rows_run run = {context->kernels->dd, logits, work};
     struct shared *shared = NULL;
     size_t tiles = (logits->classes - 1) / SMX_TILE + 1;
     if (is_shared(context, logits, work)) /* without memory: as others are */
@@ -291,7 +291,7 @@ void smx_rows_run_marked(const struct smx_context *context,
                          uint64_t marks)
 {
     struct smx_row row;
-    smx_row_init(&row, smx_row_kernels_of(context->isa), logits, work);
+    smx_row_init(&row, context->kernels->dd, logits, work);
     for (; marks; marks &= marks - 1) {
         size_t r = first + (size_t)__builtin_ctzll(marks);
         smx_row_load(&row, r, 1);

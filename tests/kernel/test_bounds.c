@@ -161,7 +161,7 @@ static void draw_sums(struct smx_row_dds *x)
 
 static long double row_log(enum smx_isa isa)
 {
-    const struct smx_row_kernels *kernels = smx_row_kernels_of(isa);
+    const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
     long double worst = 0;
 
     for (int t = 0; t < TRIALS; t++) {
@@ -178,7 +178,7 @@ static long double row_log(enum smx_isa isa)
 
 static long double row_inverse(enum smx_isa isa)
 {
-    const struct smx_row_kernels *kernels = smx_row_kernels_of(isa);
+    const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
     long double worst = 0;
 
     for (int t = 0; t < TRIALS; t++) {
@@ -206,7 +206,7 @@ static void sums_of_double_double(void **state)
 
 static long double row_exponentials(enum smx_isa isa)
 {
-    const struct smx_row_kernels *kernels = smx_row_kernels_of(isa);
+    const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
     long double worst = 0;
 
     for (int t = 0; t < TRIALS; t++) {

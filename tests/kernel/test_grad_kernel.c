@@ -10,6 +10,7 @@
 #include "../support/draw.h"
 #include "../support/ulp.h"
 #include "engine/dd_kernels.h"
+#include "engine/kernels.h"
 
 enum { N = 37, TRIALS = 400 };
 
@@ -49,7 +50,7 @@ static void one_rounding(void **state)
     (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
         for (int i = 0; i < TRIALS && smx_isa_available((enum smx_isa)isa); i++)
-            try_products(smx_row_kernels_of((enum smx_isa)isa));
+            try_products(smx_kernels_of((enum smx_isa)isa)->dd);
 }
 
 int main(void)
