@@ -284,6 +284,8 @@ static void shared_memory(void **state)
 {
     (void)state;
     char key[64], body[160];
+    if (!REPLACED)
+        skip();
     snprintf(key, sizeof key, "/softmaxd-oom-%d", (int)getpid());
     snprintf(body, sizeof body, "{\"key\":\"%s\",\"byte_size\":4096}", key);
     int object = shm_open(key, O_RDWR | O_CREAT | O_EXCL, 0600);
@@ -302,7 +304,7 @@ static void shared_memory(void **state)
                     200);
     regions_remove(server.service.regions, NULL);
     long before = held;
-    int status = REPLACED ? 503 : 200;
+    int status = 503;
     for (long k = 0; status == 503; k++) {
         assert_true(k < 100);
         calls_left = k;

@@ -16,6 +16,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,58 +25,15 @@ import urllib.request
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, os.pardir, "http"))
-from daemon import Daemon, Tests  # noqa: E402
-
-RANDOM = np.random.default_rng(6)
-LOGITS = RANDOM.normal(0, 4, (64, 33)).astype(np.float32)
-LABELS = RANDOM.integers(0, 33, 64)
-
-
-class Skipped(Exception):
-    pass
-
-
-def native(address, path, body):
-    """The native endpoint's answer to the same question."""
-    request = urllib.request.Request(
-        f"http://{address}{path}", json.dumps(body).encode(),
-        {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
-
-
-def same_bits(got, expected, dtype=np.float32):
-    expected = np.array(expected, dtype=dtype)
-    assert got.dtype == expected.dtype, (got.dtype, expected.dtype)
-    assert got.shape == expected.shape, (got.shape, expected.shape)
-    assert got.tobytes() == expected.tobytes(), np.abs(got - expected).max()
-
-
-def probabilities(address):
-    return native(address, "/softmax", {"logits": LOGITS.tolist()})[
-        "probabilities"]
-
+from asking import (HERE, LABELS, LOGITS, RANDOM, Skipped, native,
+                    probabilities, same_bits, triton, triton_client,
+                    triton_input)
+from client_triton_shared import (triton_shared_memory,
+                                  triton_shared_memory_mixed,
+                                  triton_shared_memory_refusals)
+from daemon import Daemon, Tests
 
 # ---- tritonclient[http] ---------------------------------------------------
-
-def triton():
-    if importlib.util.find_spec("tritonclient") is None:
-        raise Skipped("tritonclient is not installed: make check-clients")
-    import tritonclient.http
-    return tritonclient.http
-
-
-def triton_input(name, array, datatype, binary=True):
-    tensor = triton().InferInput(name, list(array.shape), datatype)
-    tensor.set_data_from_numpy(array, binary_data=binary)
-    return tensor
-
-
-def triton_client(address, **options):
-    return triton().InferenceServerClient(address, **options)
-
 
 def triton_tells_about_itself(address):
     client = triton_client(address)
@@ -318,7 +276,7 @@ def perf_analyzer():
     return program, environment
 
 
-def perf_analyzer_drives_every_model(address):
+def perf_analyzer_drives_every_model(address, *more):
     """It sends each input of the metadata and asks for each output. Its random
     logits hold NaN, so it sends zeros."""
     program, environment = perf_analyzer()
@@ -329,12 +287,31 @@ def perf_analyzer_drives_every_model(address):
     for model, inputs in shapes.items():
         done = subprocess.run(
             [program, "-m", model, "-u", address, "--request-count", "50",
-             "--input-data", "zero",
+             "--input-data", "zero", *more,
              *(word for name, shape in inputs.items()
                for word in ("--shape", f"{name}:{shape}"))],
             env=environment, capture_output=True, text=True, timeout=120)
         said = done.stdout + done.stderr
         assert done.returncode == 0 and "throughput: " in said, (model, said)
+
+
+def bodies(address):
+    """Bytes of all bodies of inferences so far, and how many there were."""
+    with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+        text = answer.read().decode()
+    return np.array([float(re.search(
+        rf'softmaxd_request_body_bytes_{what}{{endpoint="v2_infer"}} (.*)',
+        text)[1]) for what in ("sum", "count")])
+
+
+def perf_analyzer_shares_memory(address):
+    before = bodies(address)
+    perf_analyzer_drives_every_model(
+        address, "--shared-memory", "system",
+        "--output-shared-memory-size", str(4 * 64 * 1000))
+    sent, requests = bodies(address) - before
+    assert requests >= 200 and sent / requests < 1000, (sent, requests)
+    assert triton_client(address).get_system_shared_memory_status() == []
 
 
 # ---- KServe ---------------------------------------------------------------
@@ -422,14 +399,16 @@ TESTS = [triton_tells_about_itself, triton_default_is_binary_both_ways,
          triton_json_both_ways, triton_compresses_both_ways, triton_datatypes,
          triton_loss_and_gradient, triton_masked_classes_stay_infinite,
          triton_async_and_at_once, triton_everything_at_once, triton_aio,
-         triton_aio_reads_statistics, perf_analyzer_drives_every_model,
+         triton_aio_reads_statistics, triton_shared_memory,
+         triton_shared_memory_mixed, triton_shared_memory_refusals,
+         perf_analyzer_drives_every_model, perf_analyzer_shares_memory,
          triton_raises_what_the_server_says, triton_reads_statistics,
          kserve_rest_client, numpy_files, numpy_refusals, node_by_hand, go_by_hand]
 
 
 def main():
     tests = Tests()
-    with Daemon() as running:
+    with Daemon("--shared-memory") as running:
         for test in TESTS:
             try:
                 test(f"127.0.0.1:{running.port}")
