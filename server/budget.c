@@ -25,7 +25,7 @@ static void give_own(struct budget *budget, size_t bytes)
     atomic_fetch_sub_explicit(&budget->taken, bytes, memory_order_relaxed);
 }
 
-/** What a part that has taken so much has taken of the whole. */
+/** How much a part holds of the whole when it has taken so much itself. */
 static size_t of_whole(const struct budget *budget, size_t taken)
 {
     return taken > budget->reserved ? taken : budget->reserved;
@@ -59,7 +59,7 @@ bool budget_reserve(struct budget *budget, size_t bytes,
         return refuse_charge(budget, problem);
     if (bytes <= budget->limit)
         budget->reserved = bytes;
-    return true; /* what is larger is found to be so when it is charged */
+    return true; /* what is larger is refused when it is charged */
 }
 
 void budget_release(struct budget *budget)

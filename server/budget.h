@@ -13,7 +13,7 @@ struct budget {
     size_t limit;          /* bytes; SIZE_MAX: none */
     atomic_size_t taken;   /* bytes */
     struct budget *whole;  /* what this is a part of; NULL: nothing */
-    size_t reserved;       /* bytes taken of the whole in any case */
+    size_t reserved;       /* bytes held of the whole, used or not */
     atomic_size_t refused; /* how often the whole had too little left */
 };
 
@@ -24,14 +24,15 @@ static inline bool budget_has_room(const struct budget *budget)
            budget->limit - budget->limit / 16;
 }
 
-/** Make budget that of one request: what it takes is taken of the whole, too,
- *  and it may take no more than the whole has in all. */
+/** Make budget the part of one request. What the part takes is taken from the
+ *  whole too, and a part may take as much as the whole holds. */
 void budget_init_part(struct budget *budget, struct budget *whole);
 
 /**
- * Take of the whole what a request is sure to need before it has come, so that
- * of several that do not fit together the last is told so at once. Later
- * charges use it up first. Once a part; budget_release gives it back.
+ * Reserve what a request is sure to need before its body has arrived: where
+ * several requests do not fit together, the last of them is refused at once and
+ * not in mid-body. Later charges use up the reserve first. Call it once a part;
+ * budget_release gives the reserve back.
  *
  * @retval false nothing is reserved, the problem is set.
  */

@@ -6,7 +6,7 @@
 
 #include "number/half.h"
 
-/* The first of each tensor type is the one that answers have. */
+/* Answers have the first datatype of each tensor type. */
 static const struct datatype datatypes[] = {
     {"FP32", "float32", "<f4", DATATYPE_REAL, 4, TENSOR_FLOAT32, READER_FLOAT32,
      true},

@@ -35,7 +35,7 @@ struct service {
     size_t max_body;         /* bytes of the decoded body */
     struct metrics *metrics; /* NULL: nothing is counted */
     struct regions *regions; /* of shared memory; NULL: disabled */
-    /* for the probes: is it worth to send a request here? */
+    /* For the probes: should a load balancer send requests here? */
     bool (*is_ready)(const struct service *service);
 };
 
@@ -89,8 +89,8 @@ struct work {
 };
 
 struct endpoint {
-    bool any_type; /* other headers tell what bodies and answers are:
-                      Content-Type and Accept are not looked at */
+    bool any_type; /* Content-Type and Accept are not looked at: other headers
+                      tell what bodies and answers are */
     bool npy;      /* bodies and answers may be application/x-npy, too */
     bool computes; /* on logits: measured by histograms */
 
@@ -128,9 +128,9 @@ struct page {
  * none does, or fail returns false, it is problem+json. fail sets the status
  * and the text.
  *
- * method_of tells the one method, "GET" or "POST", of a path that a prefix
- * matches, NULL: it is unknown after all. Where a row has none, the methods of
- * all rows that match count.
+ * method_of tells the one method, "GET" or "POST", that a path under the row's
+ * prefix takes; NULL: there is no such path after all. Where a row has no
+ * method_of, the methods of all rows that match the path are allowed.
  */
 struct route {
     const char *method; /* "GET", "POST"; NULL: the row only lends fail */

@@ -68,7 +68,7 @@ static void bus_error(int signal, siginfo_t *info, void *context)
             return;
         }
     }
-    /* not ours: it comes again, and meets what was there before */
+    /* Not ours: the access faults again, and the handler of before gets it. */
     sigaction(signal, &before, NULL);
 }
 

@@ -56,7 +56,7 @@ static void *map_aligned(size_t bytes)
     return data + before;
 }
 
-/* It does with small ones if need be. */
+/* Where the kernel has no huge pages, small ones do. */
 static void *with_huge_pages(void *data, size_t bytes)
 {
     if (data)
@@ -104,7 +104,8 @@ static void data_release(void *data, size_t bytes)
  * seem to race with the last. */
 #ifndef __SANITIZE_THREAD__
 
-/* Where there is room for more, or at another place for huge pages. */
+/* Grow the mapping where it lies, or move it to an address that suits huge
+ * pages. */
 static void *grow_aligned(void *data, size_t before, size_t after)
 {
     if (before >= TENSOR_HUGE_PAGE &&

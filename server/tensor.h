@@ -12,8 +12,8 @@
 
 enum { TENSOR_MAX_RANK = 9 }; /* logits have at most 8; a Jacobian one more */
 
-/** Tensors of this many bytes and more lie in huge pages of so many: while one
- *  grows, it had better reserve whole ones. */
+/** Bytes of a huge page. Tensors of this size and larger lie in huge pages, so
+ *  one that grows should reserve a multiple of it. */
 enum { TENSOR_HUGE_PAGE = 2048 * 1024 };
 
 enum tensor_type {
@@ -60,8 +60,8 @@ static inline bool tensor_is_borrowed(const struct tensor *tensor)
     return tensor->data && tensor->bytes == 0;
 }
 
-/** Make an absent tensor one whose data is another's, with so many elements as
- *  fit into memory. */
+/** Make an absent tensor point at data that somebody else owns; its elements
+ *  are known to fit into memory. */
 void tensor_borrow(struct tensor *tensor, enum tensor_type type, int rank,
                    const size_t *shape, void *data);
 

@@ -35,7 +35,7 @@ enum {
     GRADIENTS = TASK_LOSS_GRADIENT | TASK_PRODUCT | TASK_JACOBIAN
 };
 
-/* The library finds no fault with what it takes any bits of. */
+/* Of a mask the library takes any bits, so no error of its names that field. */
 #define NO_FIELD ((enum smx_field) - 1)
 
 #define TENSOR(member, tasks_, element_, shape_, field_, ...)                  \

@@ -9,7 +9,7 @@
 #include "members.h"
 #include "outputs.h"
 
-/* Of a number in JSON, at the most that an encoder writes. */
+/* The most that an encoder writes for one number in JSON. */
 enum { TEXT_BYTES_A_NUMBER = 32 };
 
 struct call {
@@ -41,8 +41,9 @@ static bool choose_destination(void *cls, const struct reader_path *path,
            begin_member(cls, path->step[0].name, destination, problem);
 }
 
-/* A dtype that comes first spares the tensors behind it a second thought; a
- * wrong one is refused with the other options. */
+/* Tensors after dtype are read as that type at once; those before it are
+ * converted when the body has ended. A wrong dtype is refused with the other
+ * options. */
 static void end_scalar(void *cls, const struct reader_path *path,
                        const char *text, size_t bytes)
 {

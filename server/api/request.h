@@ -93,7 +93,7 @@ struct request {
     unsigned queried; /* of them, options that the query string set */
     /* where outputs are to be written; NULL: into tensors of the answer */
     void *places[OUTPUT_COUNT];
-    bool one_is_scalar; /* who asks has no scalars: shape [1] stands for one */
+    bool one_is_scalar; /* in a protocol without scalars, shape [1] is one */
 
     /* after request_check */
     size_t outer, class_count, inner, rows; /* rows = outer * inner */

@@ -12,7 +12,7 @@ enum {
     MOST_SPARE = 256,
     FILES_A_LOOP = 3, /* epoll, eventfd, one just accepted to be closed */
     OTHER_FILES = 4,  /* that are read anew while it runs */
-    LEAST_FILES = 8   /* with which the shares below are none of them 0 */
+    LEAST_FILES = 8   /* so that no share below is 0 */
 };
 
 static size_t least(size_t a, size_t b)

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Connections of --admin-listen, more of which wait to be accepted; and of
- *  those how many linger. */
+/** How many connections --admin-listen serves at once (more wait to be
+ *  accepted), and how many closed ones of it may linger. */
 enum { CAPACITY_ADMIN = 32, CAPACITY_ADMIN_LINGERING = 4 };
 
 struct capacity {
@@ -18,12 +18,14 @@ struct capacity {
 };
 
 /**
- * Raise the limit of open files as far as it goes, and divide what is left of
- * it among up to wanted connections, the event loops that will be, and
- * connections of --admin-listen (admin: on so many addresses); others may be
- * open besides.
+ * Raise the limit of open files as far as it goes, and divide what the other
+ * files leave of it.
  *
- * @retval false there are too few; *files is the limit and *needed the least
+ * @param wanted connections at the most.
+ * @param loops  event loops that will run.
+ * @param admin  addresses of --admin-listen.
+ * @param others files that are kept open besides.
+ * @retval false there are too few; *files is the limit, and *needed the least
  *               that would do.
  */
 bool capacity_plan(struct capacity *capacity, size_t wanted, size_t loops,

@@ -17,9 +17,9 @@
 enum {
     PHASE_BITS = 3,
     PHASE_MASK = (1 << PHASE_BITS) - 1,
-    EVICT_IDLE_MS = 1000,    /* before, it may be about to ask */
-    EVICT_AGAIN_MS = 50,     /* after a search in vain */
-    PAUSE_TIMES = 4,         /* who has begun to ask may pause for longer */
+    EVICT_IDLE_MS = 1000, /* whoever is idle for less may be about to ask */
+    EVICT_AGAIN_MS = 50,  /* after a search in vain */
+    PAUSE_TIMES = 4,      /* as long for one that has begun to ask and pauses */
     MESSAGE_BYTES = 6 * 1024 /* of an answer by hand */
 };
 #define NO_DEADLINE (UINT64_MAX >> PHASE_BITS)
@@ -96,7 +96,8 @@ struct connection *connection_create(struct connection_list *list,
     return connection;
 }
 
-/** Was it closed by us before its client had sent the request, or all of it? */
+/** May its client still be sending, because we closed before all of its request
+ *  had come? */
 static bool may_send(const struct connection *connection)
 {
     enum phase phase = phase_of(
@@ -144,8 +145,8 @@ enum phase connection_phase(const struct connection *connection)
 
 /* ---- answers by hand -------------------------------------------------- */
 
-/** All of it fits into an empty socket buffer; where the buffer is not empty
- *  the client does not listen anyway, and the close that follows must do. */
+/** The answer fits into an empty socket buffer. A client that has left the
+ *  buffer full does not read anyway and gets only the close that follows. */
 static void send_all(struct connection *connection, const char *bytes,
                      size_t count)
 {
@@ -178,9 +179,10 @@ void connection_refuse(struct connection *connection)
 
 /* ---- the keeper's side ------------------------------------------------ */
 
-/** Answer an exchange that is not at its end. The event loop may be at work on
- *  it; its id and its route stand since the connection went to PHASE_READING,
- *  its path is libmicrohttpd's. */
+/** Answer a request before its end, from the keeper. The event loop may be at
+ *  work on the exchange: only its id and its route may be read, and those once
+ *  the connection is in PHASE_READING; its path lies in memory of
+ *  libmicrohttpd's. */
 static void refuse_early(struct connection *connection, enum phase phase,
                          const struct problem *problem)
 {
@@ -189,8 +191,8 @@ static void refuse_early(struct connection *connection, enum phase phase,
         .server = server, .method = "", .close = true, .problem = *problem};
     metrics_reject(server->service.metrics, problem->cause);
     connection->refused_with = problem->status;
-    /* A session of TLS is no thread's but its event loop's, which may be at
-     * work on it: the close has to do. */
+    /* Only its event loop may use a TLS session, and may be doing so now: the
+     * client gets no more than the close. */
     if (connection->tls)
         return;
     if (phase == PHASE_READING) {
@@ -240,9 +242,9 @@ bool connection_has_left(const struct connection *connection)
     return poll(&out, 1, 0) > 0;
 }
 
-/** For how long it has paused in its first request, or in the handshake
- *  before; UINT64_MAX: it has not begun, or it is a Unix socket, of which the
- *  kernel does not tell. */
+/** How long ago its last bytes came, of the first request or of the handshake
+ *  before it. UINT64_MAX: nothing has come yet, or it is a Unix socket, where
+ *  the kernel does not tell. */
 static uint64_t paused_ms(const struct connection *connection)
 {
     struct tcp_info info = {0};
@@ -258,7 +260,7 @@ static bool has_begun(const struct connection *connection)
     return paused_ms(connection) != UINT64_MAX;
 }
 
-/** Since when it could have asked and has not; UINT64_MAX: it has. */
+/** Since when it has been open without a request; UINT64_MAX: it has one. */
 static uint64_t idle_since(const struct connection *connection, uint64_t state)
 {
     if (phase_of(state) == PHASE_FRESH)
@@ -269,7 +271,7 @@ static uint64_t idle_since(const struct connection *connection, uint64_t state)
     return UINT64_MAX;
 }
 
-/** Has it been without a request so long, with none on its way? */
+/** Has it been without a request for idle_ms, and is none on its way? */
 static bool idle_for(const struct connection *connection, uint64_t state,
                      uint64_t now, uint64_t idle_ms)
 {
@@ -310,9 +312,10 @@ static bool is_due(struct connection *connection, uint64_t state, uint64_t now)
     return false;
 }
 
-/** Has it left in the middle? The end of its data may come together with the
- *  data, and libmicrohttpd then takes no notice of it. Two looks at the same
- *  state, since the event loop may be at work on what came before the end. */
+/** Has its client left in the middle of a request? libmicrohttpd takes no
+ *  notice of an end that comes together with data. The state has to be the same
+ *  at two looks, as the event loop may still be at work on what came before the
+ *  end. */
 static bool abandoned(struct connection *connection, uint64_t state)
 {
     if (phase_of(state) == PHASE_WRITING || phase_of(state) == PHASE_EXPIRED ||
@@ -363,8 +366,8 @@ void connection_sweep(struct connection_list *list, uint64_t idle_ms, bool look)
     pthread_mutex_unlock(&list->lock);
 }
 
-/** Those without a request, the ones that are so for longest, in order.
- *  @return how many, up to most. */
+/** Find the connections that have been without a request for longest, in order.
+ *  @return how many there are, up to most. */
 static size_t longest_idle(const struct connection_list *list, uint64_t before,
                            struct connection **longest, size_t most)
 {

@@ -71,7 +71,7 @@ struct connection_list {
     struct capacity capacity;
     size_t refused_before;     /* for memory; the keeper's, see pace.c */
     atomic_size_t evicted;     /* of those in the list */
-    _Atomic uint64_t evict_ms; /* before, it is no use to search for more */
+    _Atomic uint64_t evict_ms; /* until then a search would find none again */
     pthread_mutex_t lock;
     struct connection *first;
 };
@@ -89,8 +89,8 @@ struct connection *connection_create(struct connection_list *list,
 void connection_free(struct connection *connection);
 
 /**
- * Go to the next phase, to last timeout_ms at most (0: as long as it takes).
- * @return false: too late, the keeper has given the connection up.
+ * Enter a phase, which may last timeout_ms (0: as long as it takes). false: too
+ * late, the keeper has given the connection up.
  */
 bool connection_enter(struct connection *connection, enum phase phase,
                       uint64_t timeout_ms);
@@ -101,8 +101,8 @@ uint64_t connection_timeout_ms(const struct connection *connection);
 /** Where its request stands. */
 enum phase connection_phase(const struct connection *connection);
 
-/** Give it up if it is in that phase, with 503 where that is still of use: it
- *  holds memory for too long. From the keeper. */
+/** Give up a connection that holds memory for too long, if it is still in that
+ *  phase; a client that can still be answered gets a 503. For the keeper. */
 void connection_give_up(struct connection *connection, enum phase phase);
 
 /** Has the client closed its side, or reset the connection? */
@@ -116,22 +116,23 @@ void connection_refuse(struct connection *connection);
 /**
  * Look at every connection: answer 408 to clients too slow to ask, shut down
  * those too slow to listen or idle for too long, and give up the work of those
- * that left. With idle_ms < UINT64_MAX also those that idle that long, or have
- * not begun to ask. With look, which costs a system call for each, also those
- * that left unnoticed; two looks find them.
+ * that left. idle_ms below UINT64_MAX: close also those that idle for so long
+ * or have not begun to ask. look: find also those that left unnoticed, which
+ * costs a system call for each and takes two looks.
  */
 void connection_sweep(struct connection_list *list, uint64_t idle_ms,
                       bool look);
 
-/** Where all are taken, those idle for longest give way; what is more than can
- *  be told 503 is closed at once, better than to hang. false: close it. */
+/** May one more connection open? Where all are taken, make those idle for
+ *  longest give way. false: close it at once, as there is no room to tell it
+ *  503 and it would hang. */
 bool connection_may_open(struct connection_list *list);
 
 /** Is there one more than --max-connections allows? */
 bool connection_is_over(const struct connection_list *list);
 
-/** Make room for one more than there are, where that is one too many: close
- *  those that have been without a request for longest, a second or more. */
+/** Where one more connection would be too many, close some that have been
+ *  without a request for longest, and for at least a second. */
 void connection_evict(struct connection_list *list);
 
 /**

@@ -20,10 +20,10 @@
 #include "tokens.h"
 
 enum {
-    KEEPER_MS = 200,      /* how often the keeper looks */
-    STOPPED_MS = 1000,    /* if it has not looked for so long, it could not */
-    LOOK_TURNS = 4,       /* and for clients that left, every so often */
-    HOLD_MS = 50,         /* for handshakes that have begun */
+    KEEPER_MS = 200,   /* how often the keeper looks */
+    STOPPED_MS = 1000, /* without a look: the process itself was stopped */
+    LOOK_TURNS = 4,    /* every so many turns it looks for clients that left */
+    HOLD_MS = 50,      /* for handshakes that have begun */
     CLOSING_IDLE_MS = 250 /* idle connections live while draining */
 };
 
@@ -33,7 +33,7 @@ struct daemon {
     struct connection_list admin_connections;
     struct listener_list listeners;
     struct listener_list admin; /* --admin-listen: open until the end */
-    _Atomic uint64_t life_ms; /* when the server's life began; set before it */
+    _Atomic uint64_t life_ms; /* since when server.life is so; set before it */
     pthread_t keeper;         /* sweeps connections, moves life on */
     bool keeper_runs;         /* it was started */
 };
@@ -66,8 +66,8 @@ static void close_listeners(struct daemon *daemon)
 static void move_on(struct daemon *daemon)
 {
     const struct options *options = daemon->server.options;
-    enum life life =
-        server_life(&daemon->server); /* before its time: see enter_life */
+    /* Read before life_ms, which is set before it. */
+    enum life life = server_life(&daemon->server);
     uint64_t passed = clock_ms() - daemon->life_ms;
     switch (life) {
     case LIFE_DELAY:
@@ -160,7 +160,7 @@ static bool limit_connections(struct daemon *daemon, struct error *error)
     const struct options *options = daemon->server.options;
     size_t wanted = options->max_connections, files, needed;
     size_t loops = options->io_threads * daemon->listeners.count;
-    /* a region holds one, whether it still has its name or not */
+    /* a region keeps a file open, also after its name is gone */
     size_t regions = options->shared_memory ? 2 * REGIONS_MAX : 0;
     if (!capacity_plan(&list->capacity, wanted, loops, daemon->admin.count,
                        regions, &files, &needed))

@@ -13,8 +13,10 @@
 
 enum {
     INLINE_ELEMENTS = 32 * 1024, /* computed in the event loop */
-    DISCARD_BYTES = 64 * 1024,   /* of a refused body, to keep the connection */
-    COMPRESS_FROM = 1024         /* below, the header costs what it saves */
+    DISCARD_BYTES = 64 * 1024,   /* dropped of a refused body, to keep the
+                                    connection */
+    COMPRESS_FROM = 1024         /* shorter, a text saves less than the headers
+                                    cost */
 };
 
 /* ---- request id and trace --------------------------------------------- */
@@ -271,7 +273,8 @@ enum exchange_next exchange_begin(struct exchange *x, const char *method,
     if (admit(x))
         return EXCHANGE_READ;
     x->stage = STAGE_DISCARD;
-    /* A client that shall not continue may have begun to send all the same. */
+    /* A client that was to wait for "100 Continue" may have begun to send all
+     * the same. */
     bool waits = x->headers.expects_continue && x->headers.has_body;
     return waits || x->fault || !may_discard(x) ? break_off(x) : EXCHANGE_READ;
 }
@@ -372,7 +375,7 @@ static bool may_compress(const struct exchange *x,
 /** Write the body, or set up what does. */
 static bool write_body(struct exchange *x, struct response *response)
 {
-    /* What tells how full the budget is must not need room in it. */
+    /* A page such as /metrics must not need room in a budget that is full. */
     struct budget *budget =
         x->route && x->route->endpoint ? &x->server->service.budget : NULL;
     enum coding coding = CODING_IDENTITY;

@@ -26,8 +26,8 @@ struct inflater;
 enum exchange_next {
     EXCHANGE_READ,    /* feed what comes, finish at its end */
     EXCHANGE_COMPUTE, /* run, then respond */
-    EXCHANGE_RESPOND  /* now; where the body has not ended, the rest of it is
-                         not worth to be read and the connection closes */
+    EXCHANGE_RESPOND  /* respond now; the rest of a body that has not ended is
+                         not read, and the connection closes */
 };
 
 enum exchange_stage {
@@ -90,9 +90,10 @@ enum exchange_next exchange_finish(struct exchange *x);
 /** Compute, unless a problem has been set meanwhile. */
 void exchange_run(struct exchange *x);
 
-/** What to send, whether the exchange has come to its end or to a problem. It
- *  borrows from the exchange, and its text from the thread, until the next;
- *  response_deinit releases it. false: no memory, not even to say so. */
+/** Describe what to send, an answer or a problem. The response borrows from the
+ *  exchange, and its text lies in memory of the thread until the next response
+ *  is described; response_deinit releases it. false: there is no memory, not
+ *  even to say so. */
 bool exchange_respond(struct exchange *x, struct response *response);
 
 /** Count the request, log it and give back what it holds.

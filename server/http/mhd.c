@@ -18,9 +18,9 @@
 
 enum { BLOCK_BYTES = 32 * 1024 }; /* for an answer of known length */
 
-/* How it reads a head. 0.9.75 looks for a blank before the colon only at -1,
- * the level that it calls lenient; for the rest see framing. Later versions
- * refuse with 1 all that RFC 9112 wants refused. */
+/* How strictly libmicrohttpd reads a head. 0.9.75 refuses a blank before the
+ * colon only at -1, the level that it calls lenient; framing.h checks the rest.
+ * Later versions refuse at 1 all that RFC 9112 wants refused. */
 #define OLD (MHD_VERSION < 0x00097701)
 #define STRICTNESS (OLD ? -1 : 1)
 
@@ -32,8 +32,8 @@ static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
     struct connection *connection = cls;
     struct exchange *x = &connection->exchange;
     (void)position;
-    /* Each slice that is taken buys the time for the next; for all of them
-     * together see pace.h. */
+    /* When a client takes a slice, the time for the next one starts anew;
+     * pace.h limits the time of all together. */
     if (!connection_enter(connection, PHASE_WRITING,
                           connection_timeout_ms(connection)))
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -54,9 +54,9 @@ static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t room)
     return MHD_CONTENT_READER_END_OF_STREAM;
 }
 
-/** Have the kernel give up a client that takes nothing for too long: nobody
- *  here sees how much of a response without a callback went out.
- *  false: the socket is not one of TCP. */
+/** Have the kernel give up a client that takes nothing for too long: of a
+ *  response without a callback, nobody here sees how much went out. false: the
+ *  socket is not one of TCP. */
 static bool kernel_times(const struct connection *connection)
 {
     uint64_t timeout = connection_timeout_ms(connection);
@@ -96,8 +96,9 @@ static struct MHD_Response *make_response(struct connection *connection,
 {
     struct exchange *x = &connection->exchange;
     *timeout = connection_timeout_ms(connection);
-    /* Not chunked, even where the length is not known: libmicrohttpd ends what
-     * it does not send with an empty chunk, which it does send. */
+    /* The answer to a HEAD is never chunked, even where its length is not
+     * known: libmicrohttpd would leave out the body, but send the empty chunk
+     * that ends it. */
     if (strcmp(x->method, "HEAD") == 0)
         return MHD_create_response_from_callback(response->length, 1, no_body,
                                                  NULL, NULL);
@@ -327,7 +328,7 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     connection->queued = connection->sent = false;
     if (!head_limits_line(uri, &x->problem)) {
         refuse_request(connection);
-        /* Whatever libmicrohttpd says of the rest. */
+        /* Whatever libmicrohttpd has to say of the rest stays here. */
         shutdown(connection->fd, SHUT_WR);
     }
     return connection;
@@ -390,8 +391,8 @@ static void close_connection(struct connection *connection)
     if (!connection)
         return; /* there was no memory for it */
     struct exchange *x = &connection->exchange;
-    /* Where it refuses the same request twice, it does not say before that the
-     * request has ended. */
+    /* Where libmicrohttpd refuses one request twice, it closes without having
+     * told that the request ended. */
     if (x->counted) {
         x->method = x->head.path = ""; /* they lay in its memory */
         end_exchange(connection, MHD_REQUEST_TERMINATED_WITH_ERROR);
@@ -442,7 +443,8 @@ static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
 
 /* ---- the event loops -------------------------------------------------- */
 
-/** What a C string cannot hold stays escaped, and no path has it so. */
+/** A NUL, which a C string cannot hold, stays escaped; no route has such a
+ *  path. */
 static size_t unescape(void *cls, struct MHD_Connection *mhd, char *text)
 {
     (void)cls;
@@ -467,7 +469,8 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
     unsigned threads = list->admin ? 1 : (unsigned)server->options->io_threads;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0);
-    /* It divides the limit by its threads, whoever has the connections. */
+    /* libmicrohttpd gives each thread an equal share of the limit, whichever
+     * threads the connections go to. */
     const struct capacity *capacity = &list->capacity;
     unsigned limit = (unsigned)(capacity->connections + capacity->spare +
                                 capacity->evicted + threads) *

@@ -12,8 +12,8 @@
 
 struct MHD_Daemon;
 
-/** Serve what comes to a socket that listens, in event loops of its own.
- *  tls: where the list has any. NULL: it does not start. */
+/** Serve a listening socket in event loops of its own. tls: speak the TLS of
+ *  the list. NULL: they could not be started. */
 struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls);
 
 /** End it, with all connections, and close the socket. None may be computing:

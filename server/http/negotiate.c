@@ -86,8 +86,9 @@ static size_t quoted_bytes(const char *text)
     return 0;
 }
 
-/** A q-value in thousandths, what is not 0 being 1 at least; -1: it is none.
- *  ".2" is one by what clients send, if not by the grammar. */
+/** A q-value in thousandths, at least 1 where it is not 0; -1: it is no
+ *  q-value. ".2" counts as one: clients send it, although the grammar wants a
+ *  digit before the point. */
 static int parse_quality(const char *text, size_t bytes)
 {
     size_t whole = strspn(text, "0123456789"), places = 0;
@@ -186,8 +187,9 @@ struct accepted_media accepted_media(const struct field_lines *accept)
             if (rank == 0 && same(element.name, element.bytes, NPY) &&
                 element.quality > accepted.npy)
                 accepted.npy = element.quality;
-            /* A type with a parameter is not the one that we would send; who
-             * wants it may take ours, who does not may still want ours. */
+            /* A type with a parameter is not quite what we send: whoever
+             * wants it may take ours, and whoever excludes it may still want
+             * ours. */
             if (rank < best || rank == 0 ||
                 (element.parameters && element.quality == 0))
                 continue;

@@ -73,7 +73,7 @@ static struct progress look(const struct connection *connection)
     return progress;
 }
 
-/** For an answer, whatever else goes on. */
+/** An answer has to leave at its pace, however much memory is free. */
 static bool is_too_slow(const struct progress *progress, uint64_t timeout_ms)
 {
     return progress->phase == PHASE_WRITING &&

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * Does a client keep pace? A large request holds memory from its head to the
- * last byte of its answer, and how long that takes its client decides. So:
+ * last byte of its answer, and its client decides how long that takes. So:
  *
- * - An answer leaves at 1 MiB a second or more once --request-timeout is over.
- * - Where memory runs short, whoever would need more than --request-timeout at
- *   the pace so far dawdles, after three seconds. What all who dawdle hold
- * together is then cut down to half of --memory-limit, the largest first. So
- * nobody keeps others out for long, over however many connections.
+ * - An answer has to leave at 1 MiB a second once --request-timeout is over.
+ * - A client dawdles if it would need more than --request-timeout at its pace
+ *   of the first three seconds or more. Where memory runs short, those that
+ *   dawdle are cut down to half of --memory-limit together, the largest first:
+ *   so nobody keeps others out for long, over however many connections.
  */
 #ifndef PACE_H
 #define PACE_H

@@ -240,7 +240,7 @@ struct tls_identity *tls_attach(struct tls *tls, gnutls_session_t session)
     gnutls_session_set_ptr(session, identity);
     gnutls_priority_set(session, tls->priority);
     if (identity->authorities) {
-        /* Not REQUIRE, under which verify would not see who shows none. */
+        /* Under REQUIRE, verify would not run for a client that shows none. */
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
         gnutls_session_set_verify_function(session, verify);
     }

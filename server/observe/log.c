@@ -47,7 +47,8 @@ static const char *level_name(enum log_level level)
     return names[level];
 }
 
-/** Can it be written to? Waits, at the end not for ever. */
+/** Wait until fd can be written to. false: the log ends, and has waited long
+ *  enough. */
 static bool writable(struct log *log)
 {
     struct pollfd out = {.fd = log->fd, .events = POLLOUT};
@@ -57,7 +58,7 @@ static bool writable(struct log *log)
     return true;
 }
 
-/** Write all or give up: a log is not worth waiting for a disk with room. */
+/** Write all or give up: no log is worth waiting until a full disk has room. */
 static bool write_all(struct log *log, const char *bytes, size_t count)
 {
     while (count > 0) {
@@ -168,7 +169,8 @@ static void put(struct log *log, const char *line, size_t bytes)
 
 /* ---- a line ----------------------------------------------------------- */
 
-/** Has room for all that is ever added, so nothing looks how much is left. */
+/** A line in the making. It has room for the longest, so that no function has
+ *  to check how much is left. */
 struct line {
     char *end;
     char text[LINE_BYTES];
@@ -257,8 +259,8 @@ static void add_quoted(struct line *line, const char *text, size_t most)
     *line->end++ = '"';
 }
 
-/** "2026-01-02T03:04:05.678Z", a few milliseconds coarse; all but the decimals
- *  once a second and thread. */
+/** "2026-01-02T03:04:05.678Z", a few milliseconds coarse. A thread formats all
+ *  but the decimals once a second. */
 static void add_time(struct line *line)
 {
     static _Thread_local time_t last;

@@ -62,11 +62,11 @@ struct metrics_inference {
 
 enum { METRICS_MODELS = 4 };
 
-/** routes: borrowed; those with the same name are told as one. Number count
- *  is what has no route, "other". NULL: out of memory. */
+/** routes is borrowed; rows of one name are counted together. Index count
+ *  stands for requests without a route, "other". NULL: out of memory. */
 struct metrics *metrics_create(const struct route *const *routes, size_t count);
 
-/* Where metrics is NULL, nobody counts, and nothing was. */
+/* In what follows metrics may be NULL: then nothing is counted. */
 
 void metrics_count(struct metrics *metrics,
                    const struct metrics_request *request);

@@ -329,8 +329,9 @@ static bool data_settle(struct message *message, size_t index,
     return true;
 }
 
-/* Of another model's answer: what it knows of the logits, not what it calls
- * what it was asked for. */
+/* Is a tensor of another model's answer an input here? Not where the input
+ * chooses what to answer, as classes does: there the name tells what that model
+ * was asked for. */
 static bool is_operand(const struct model *model, const char *name)
 {
     const struct member *member = model_input(model, name);

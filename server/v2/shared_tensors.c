@@ -6,8 +6,8 @@
 
 #include "../binary_tensor.h"
 
-/* Below, a copy costs less than what a mapping that is touched for the first
- * time does. */
+/* Smaller tensors are copied, as that costs less than touching a mapping for
+ * the first time. */
 enum { IN_PLACE_BYTES = 64 * 1024 };
 
 static void *data_at(const struct shared_place *place, struct problem *problem)
@@ -49,8 +49,8 @@ static bool copy_in(struct message_input *input, const void *data,
     return region_check(input->shared.region, problem);
 }
 
-/* To order the largest is to look at a logit more than once, which goes wrong
- * where it has changed meanwhile. */
+/* Ordering the largest reads a logit more than once, which goes wrong if its
+ * client changes it in between: such logits are copied. */
 static bool may_stay(const struct message_input *input,
                      const struct request *request, const void *data)
 {
@@ -121,8 +121,9 @@ static bool is_read(const struct message *message,
     return false;
 }
 
-/* Only the one that is as large as the logits: no two overlap then. What the
- * file system gives its pages for counts as any memory that is written. */
+/* Only an output as large as the logits is written in place, so that no two
+ * such places overlap. Its pages are charged like any memory that is written.
+ * */
 static bool place_output(struct message *message, struct message_output *output,
                          struct request *request, struct problem *problem)
 {
