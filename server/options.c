@@ -241,7 +241,8 @@ void options_defaults(struct options *options)
                 table[i].measured ? table[i].measured() : table[i].standard;
 }
 
-/** The text without the blanks around it; those behind it are overwritten. */
+/** The text without the blanks around it; a NUL is written over those behind
+ *  it. */
 static char *trimmed(char *text)
 {
     text += strspn(text, " \t\n");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * Work in line: one thread, the owner, fills blocks and collects them in the
- * same order. In between the threads of the jobs work on them, and so does the
- * owner where it would have to wait: it waits for no more than what another
- * thread has begun.
+ * same order. In between, the threads of the jobs work on them. So does the
+ * owner instead of waiting: it waits only for a block that another thread has
+ * begun.
  */
 #ifndef PIPELINE_H
 #define PIPELINE_H
@@ -39,7 +39,7 @@ void *pipeline_collect(struct pipeline *pipeline);
 /** The oldest block is free again. */
 void pipeline_release(struct pipeline *pipeline);
 
-/** What nobody has begun is left undone. NULL is ignored. */
+/** Blocks that nobody has begun are dropped. NULL is ignored. */
 void pipeline_free(struct pipeline *pipeline);
 
 #endif

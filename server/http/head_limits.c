@@ -6,8 +6,8 @@
 
 enum {
     MAX_URI_BYTES = 8 * 1024,
-    /* Version 0.9.75 of libmicrohttpd goes on where more do not fit, with an
-     * answer queued that it never sends. */
+    /* Where more do not fit, libmicrohttpd 0.9.75 goes on with an answer queued
+     * that it never sends. */
     MAX_ARGUMENTS = 100,
     RECORD_BYTES = 64, /* libmicrohttpd's, on 64-bit machines */
     MAX_HEAD_BYTES = HEAD_LIMITS_CONNECTION_BYTES - 1024
@@ -35,8 +35,9 @@ bool head_limits_line(const char *uri, struct problem *problem)
 
 bool head_limits_size(const struct head_size *size, struct problem *problem)
 {
-    /* Where its answer has no room, libmicrohttpd closes without a word when
-     * the request has been run. It copies cookies to cut them up. */
+    /* Where the head of the answer has no room, libmicrohttpd runs the request
+     * and then closes without a word. Cookies count twice, as it copies
+     * them to split them. */
     size_t used =
         size->bytes + size->cookie_bytes + RECORD_BYTES * size->records;
     return used <= MAX_HEAD_BYTES ||

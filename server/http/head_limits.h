@@ -9,10 +9,10 @@
 
 #include "../problem.h"
 
-/** Of each connection, for libmicrohttpd, which clears it for each request;
- * half of it is a slice of a body. A quarter would spare a small request a
- * tenth of its time, cost a large one a tenth of its own, and hold no head that
- * is allowed. */
+/** The memory of each connection, which libmicrohttpd clears for each request;
+ *  half of it is a slice of a body. A quarter of it would make a small request
+ *  a tenth faster, a large one a tenth slower, and not hold every head that is
+ *  allowed. */
 enum { HEAD_LIMITS_CONNECTION_BYTES = 32 * 1024 };
 
 /** What libmicrohttpd keeps of a head. */

@@ -10,7 +10,7 @@
 #include "../endpoint.h"
 #include "negotiate.h"
 
-/** What a field's name is to the rules of framing. */
+/** What a field's name means to the rules of framing. */
 enum field {
     FIELD_OTHER,
     FIELD_KNOWN, /* one of those below, of no more interest */
@@ -46,7 +46,8 @@ struct headers {
 /** None yet. */
 void headers_clear(struct headers *headers);
 
-/** The next field of the head; of those that may stand once, the first. */
+/** Take the next field of the head. Of a field that may stand once, the first
+ *  line counts. */
 enum field headers_field(struct headers *headers, const char *name,
                          size_t name_bytes, const char *value);
 

@@ -62,8 +62,8 @@ static int connect_host(const char *host, const char *port)
     return fd;
 }
 
-/** A wildcard address listens everywhere, but of the two loopback addresses
- *  one may be missing, or not be listened on. */
+/** A wildcard address listens everywhere, but one of the two loopback addresses
+ *  may be missing, or have no listener. */
 static int connect_tcp(const char *address)
 {
     char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];

@@ -30,8 +30,8 @@ struct linger_list {
 
 bool linger_init(struct linger_list *linger);
 
-/** Keep a duplicate of the descriptor. Where most are kept already,
- *  nothing happens: the close that follows is a plain one. */
+/** Keep a duplicate of the descriptor. Where as many as allowed are kept
+ *  already, nothing happens, and the close that follows is a plain one. */
 void linger_add(struct linger_list *linger, int fd);
 
 /** Throw away what arrives, for that long; and close what has ended. */

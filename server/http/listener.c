@@ -107,7 +107,7 @@ static int open_info(const struct addrinfo *info)
     return -1;
 }
 
-/** Have an address that asks for any port take that of an open socket. */
+/** Give an address that asks for any port the port of an open socket. */
 static void take_port(struct addrinfo *info, int fd)
 {
     struct sockaddr_in6 other;
@@ -119,7 +119,7 @@ static void take_port(struct addrinfo *info, int fd)
         address->sin6_port = other.sin6_port;
 }
 
-/** Does this machine lack the address, so that the others do? */
+/** Does this machine lack the address, so that the others have to do? */
 static bool is_absent(int reason)
 {
     return reason == EAFNOSUPPORT || reason == EADDRNOTAVAIL;

@@ -18,7 +18,7 @@ static bool is(const char *text, size_t bytes, const char *word)
 
 const char *element_buffer_rule(const struct element_buffer *buffer)
 {
-    /* of an element, of an array, of either */
+    /* what an element must be, what an array, what either */
     static const char *const numbers[] = {"a number", "an array of numbers",
                                           "a number or an array of numbers"};
     static const char *const integers[] = {
@@ -292,7 +292,8 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
     return false;
 }
 
-/* How many come before one whose double may not tell the integer it was. */
+/* How many come before the first whose double may not tell the integer that was
+ * written. */
 static size_t below_long_integers(const double *values, size_t count)
 {
     size_t i = 0;

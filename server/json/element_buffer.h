@@ -32,7 +32,7 @@ struct element_buffer {
     bool infinity;    /* -Infinity is an element */
     bool bare;        /* an element may stand without an array */
     bool nested;      /* an array has begun */
-    bool encoded;     /* it came as a whole, and says its type itself */
+    bool encoded;     /* it came as a whole, with a type of its own */
     size_t count;     /* elements so far */
     size_t bad_bytes; /* of a refused token, before what is wrong in it */
     struct exception *exceptions;

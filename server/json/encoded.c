@@ -42,7 +42,7 @@ bool encoded_member(struct encoded *encoded, const char *name, char first,
 
 /* ---- the text ----------------------------------------------------------- */
 
-/* Whole huge pages, as while an array is read. */
+/* Reserve whole huge pages, as the reader of an array does. */
 static bool make_bytes_room(struct encoded *encoded, size_t characters,
                             struct problem *problem)
 {
@@ -210,9 +210,8 @@ static bool read_shape(const struct encoded *encoded, const struct value *shape,
     return refuse_member(encoded, "shape", got, rule, problem);
 }
 
-/* The elements at the front of data, which are narrower than those of the
- * tensor, one after another from the last on: an element never lies before the
- * one that it was. */
+/* Widen the narrow elements at the front of data, from the last one on: no
+ * element is then written over one that is still to be read. */
 static void widen_in_place(struct tensor *tensor,
                            const struct datatype *datatype, enum smx_isa isa)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    FROM_LEAVES = 32 * 1024, /* fewer are written before another thread wakes */
+    FROM_LEAVES = 32 * 1024, /* fewer are written before a thread wakes up */
     BLOCK_LEAVES = 2048
 };
 

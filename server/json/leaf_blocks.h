@@ -9,8 +9,8 @@
 struct leaf_blocks;
 
 /**
- * Write all leaves from there on, of a tensor that stays as it is until
- * leaf_blocks_free. NULL: they are too few, or one thread has to do; see
+ * Begin to write all leaves from there on; the tensor must not change until
+ * leaf_blocks_free. NULL: they are too few, or there is one thread alone; see
  * pipeline_create.
  */
 struct leaf_blocks *leaf_blocks_create(const struct leaves *leaves,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Leaves go out in blocks as large as there is room; a block may hold many
- * rows, of the last two dimensions (a plane). Each row ends in "],[", which
- * behind the last of a plane is taken back for the brackets that belong there.
+ * Leaves are written in blocks as large as the room. A block may hold many rows
+ * of one plane, which the last two dimensions make. Each row ends in "],[";
+ * after the last row of a plane that is taken back, and the brackets that
+ * belong there follow.
  */
 #include "leaves.h"
 
@@ -94,7 +95,8 @@ static size_t write_block(char *text, const struct leaves *leaves, size_t count)
     return n;
 }
 
-/* Close the dimensions that end here, and open as many; true: all ended. */
+/* A plane is complete: close the dimensions that end with it, and open as many
+ * again. true: the tensor is complete. */
 static bool end_plane(struct leaves *leaves, char *text, size_t *length)
 {
     int ended = leaves->rank < 2 ? leaves->rank : 2;

@@ -12,7 +12,7 @@
 #include "../number/number.h"
 #include "../tensor.h"
 
-/** Room without which no leaf is written. */
+/** With less room no leaf is written. */
 enum { LEAF_ROOM = 64 };
 
 /** Where in a tensor the next leaf is. */
@@ -30,7 +30,7 @@ struct leaves {
 void leaves_begin(struct leaves *leaves, const struct tensor *tensor,
                   bool nested);
 
-/** Go count leaves on, to where the text of another begins. */
+/** Skip count leaves, whose text somebody else writes. */
 void leaves_skip(struct leaves *leaves, size_t count);
 
 /**

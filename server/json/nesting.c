@@ -49,7 +49,8 @@ void nesting_count(struct nesting *nesting)
         nesting->path.step[nesting->depth - 1].index++;
 }
 
-/* For the path of its value, and whole for the tree. */
+/* Keep the name for the path of its value, where it may be cut, and whole for
+ * the tree. */
 static bool hold_name(struct nesting *nesting, const char *name, size_t bytes,
                       struct problem *problem)
 {
@@ -79,7 +80,7 @@ bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
     if (!string)
         return problem_memory(problem);
     const char *name = value_string(string);
-    /* one with U+0000, which no string of C can hold, stays escaped */
+    /* a name with U+0000, which no C string can hold, stays escaped */
     bool held = value_kind(string) == VALUE_STRING
                     ? hold_name(nesting, name, strlen(name), problem)
                     : hold_name(nesting, text + 1, bytes - 2, problem);

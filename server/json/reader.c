@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The grammar of a document: one stack, on which a value that the client does
- * not take as a tensor becomes a node of the tree or is only checked. A token
- * that lies within a slice is read there; only one that begins in an earlier
- * slice is copied.
+ * The grammar of a document, with one stack. A value that the client does not
+ * take as a tensor becomes a node of the tree, or is only checked. A token is
+ * read where it lies in its slice; only one that began in an earlier slice is
+ * copied.
  */
 #include "reader.h"
 
@@ -82,7 +82,7 @@ static const char *begin_tensor(struct reader *reader,
     return p;
 }
 
-/* A value begins at p in no tensor, but perhaps in the object of one. */
+/* A value begins at p: no tensor, but maybe a member of an encoded one. */
 static const char *begin_other(struct reader *reader, const char *p,
                                struct problem *problem)
 {
@@ -100,7 +100,7 @@ static const char *begin_other(struct reader *reader, const char *p,
     return p + 1;
 }
 
-/* A value begins at p: offer it, or look what it is. */
+/* A value begins at p: ask the client where it goes, or find out what it is. */
 static const char *begin_value(struct reader *reader, const char *p,
                                struct problem *problem)
 {
@@ -191,7 +191,8 @@ static bool tensor_ended(struct reader *reader, struct problem *problem)
     if (!element_buffers_add(&reader->buffers, &reader->tensor.buffer))
         return problem_memory(problem);
     reader_value_ended(reader);
-    /* null: no tensor tells that the name must not come again */
+    /* null leaves no tensor behind: the tree remembers the name, which must not
+     * come again */
     return !absent ||
            reader_keep_scalar(reader, TOKEN_NULL, "null", 4, problem);
 }
@@ -227,7 +228,7 @@ static const char *feed_base64(struct reader *reader, const char *p,
     if (!reader->encoded.ended)
         return p;
     reader_value_ended(reader);
-    /* in the tree, so that the name must not come again */
+    /* the tree remembers the name, which must not come again */
     return reader_keep_scalar(reader, TOKEN_NULL, "null", 4, problem) ? p
                                                                       : NULL;
 }

@@ -59,8 +59,8 @@ struct reader_client {
                   struct reader_destination *destination,
                   struct problem *problem);
     /**
-     * A string or number in the tree ended: its text as written, with quotes.
-     * May be NULL. So that "dtype" is known to the tensors after it.
+     * A string or number of the tree ended; its text is as written, with
+     * quotes. So that "dtype" is known to the tensors after it. May be NULL.
      */
     void (*scalar)(void *cls, const struct reader_path *path, const char *text,
                    size_t bytes);

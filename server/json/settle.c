@@ -18,7 +18,8 @@ static bool refuse_at(struct element_buffer *buffer, const char *member,
                        member, bytes, value, rule);
 }
 
-/* The exceptions in [first, last), whose floats their doubles do not tell. */
+/* Round the exceptions in [first, last), whose doubles do not tell their
+ * floats. */
 static void round_exceptions(const struct element_buffer *buffer, size_t first,
                              size_t last, float *block, size_t *next)
 {

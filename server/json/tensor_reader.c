@@ -255,9 +255,9 @@ static bool may_run(const struct tensor_reader *reader, const char *p)
            reader->buffer.tensor->type != TENSOR_BOOL && *p != '[' && *p != ']';
 }
 
-/* Scan the block at p, too near to an end of its slice, in a copy. What it
- * lacks is filled up with digits: they lengthen its last token, or are one,
- * and a token that does not end is not taken. */
+/* Scan a copy of the block at p, which is too near to an end of its slice. What
+ * the block lacks is filled up with digits: they make its last token longer, or
+ * are a token, and the scan takes no token that does not end. */
 static void scan_copy(const char *p, const char *end, struct stretch *stretch)
 {
     char copy[SCAN_BEFORE + SCAN_BLOCK], *text = copy + SCAN_BEFORE;
@@ -323,7 +323,7 @@ const char *tensor_reader_feed(struct tensor_reader *reader, const char *p,
         if (reader->token_bytes > 0) {
             p = take_token(reader, p, end, problem);
         } else if (token_is_space(*p)) {
-            /* not for run, which looks for a token in all that is here */
+            /* a blank here, as run expects a token in what it is given */
             p++;
         } else {
             if (may_run(reader, p))

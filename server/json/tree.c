@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tree.h"
 
-/* About what a node takes; a member its name and place in a table, too. */
+/* About what a node takes, with a member's name and its place in a table. */
 enum { NODE_BYTES = 96, CONTAINER_BYTES = 320 };
 
 void tree_init(struct tree *tree, struct budget *budget)
@@ -11,7 +11,7 @@ void tree_init(struct tree *tree, struct budget *budget)
     tree->bytes = tree->charged = 0;
 }
 
-/* A small tree is what every request may have: it is in no budget. */
+/* Every request may have a small tree, which is charged to no budget. */
 static bool charge(struct tree *tree, size_t bytes, struct problem *problem)
 {
     enum { FREE_BYTES = 4096, STEP = 8192 };
@@ -39,7 +39,7 @@ bool tree_has(const struct tree *tree, struct tree_place place)
     return tree->root && value_has(tree->open[place.level], place.name);
 }
 
-/* The value is the tree's, or freed. */
+/* Take the value over; it is freed where that fails. */
 static bool hang(struct tree *tree, struct tree_place place,
                  struct value *value)
 {

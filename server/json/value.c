@@ -77,7 +77,7 @@ struct value *value_new_number(const char *text, size_t bytes,
     return NULL;
 }
 
-/* By Jansson, where it has escapes or bytes beyond ASCII. */
+/* Jansson decodes a string that has escapes or bytes beyond ASCII. */
 static json_t *decode_string(const char *text, size_t bytes)
 {
     return json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);

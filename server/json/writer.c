@@ -18,7 +18,8 @@ struct piece {
     size_t offset, bytes; /* of the text */
 };
 
-/* What both begin with lies here: a small answer takes no other memory. */
+/* Text and pieces begin in the writer itself: a small answer takes no other
+ * memory. */
 enum { FIRST_PIECES = 4, FIRST_TEXT = 256 };
 
 struct writer {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Which instruction set works, and what is no whole group: the ends of slices
- * and of the text. */
+/* Chooses the instruction set for whole groups, and treats the rest: the ends
+ * of slices and of the text. */
 #include "base64.h"
 
 #include "isa.h"

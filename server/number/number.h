@@ -25,13 +25,13 @@ size_t number_write_float32(char *text, float value);
 size_t number_write_float64(char *text, double value);
 size_t number_write_int64(char *text, int64_t value);
 
-/** Where rows end in a block: behind its number left (counted from 1), and
- *  then behind every length numbers. */
+/** Where rows end in a block: after its first `left` numbers, and then after
+ *  every `length`. */
 struct number_rows {
     size_t left, length; /* at least 1 */
 };
 
-/** "],[" in place of the comma before text; -> behind it. */
+/** Write "],[" over the comma before text. @return the end of it. */
 static inline char *number_end_row(char *text)
 {
     memcpy(text - 1, "],[", 3);

@@ -132,7 +132,7 @@ static inline bool convert(uint64_t digits, int64_t exponent,
     uint64_t w = digits << zeros;
     unsigned __int128 product = (unsigned __int128)w * power[0] +
                                 ((unsigned __int128)w * power[1] >> 64);
-    /* The truth is in [product, product + 2) */
+    /* the exact product is in [product, product + 2) */
     int shift = (int)(product >> 127) ^ 1;
     product <<= shift;
     uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product;
@@ -219,8 +219,8 @@ enum number_integer number_read_int64(const char *text, size_t bytes,
         *value = 0;
         return NUMBER_INTEGER;
     }
-    /* the last digit of digits is not 0, so a negative exponent is a fraction
-     * unless digits that were not held follow before the point */
+    /* The last of digits is not 0: with a negative exponent the number has a
+     * fraction, unless digits that were not held follow before the point. */
     if (decimal.exponent < 0 && !decimal.inexact)
         return NUMBER_NOT_INTEGER;
     if (decimal.inexact)
