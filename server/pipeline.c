@@ -2,6 +2,7 @@
 #include "pipeline.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct pipeline {
@@ -10,14 +11,16 @@ struct pipeline {
     struct jobs *jobs;
     void (*work)(void *block);
     struct budget *budget;
+    size_t charged;
     char *blocks; /* a ring */
     size_t block_bytes;
-    size_t collected, begun, posted; /* blocks so far */
+    size_t collected, begun; /* blocks so far */
+    atomic_size_t posted;
     bool done[PIPELINE_BLOCKS];
     size_t working; /* threads that are inside a block */
     size_t helpers; /* jobs that have not ended */
-    bool ended;     /* the owner has left, or is about to */
-    bool left;      /* it has: the last helper clears up */
+    bool ended;     /* no block is begun any more */
+    bool left;      /* the owner has: the last helper clears up */
 };
 
 struct pipeline *pipeline_create(struct jobs *jobs, size_t block_bytes,
@@ -40,6 +43,7 @@ struct pipeline *pipeline_create(struct jobs *jobs, size_t block_bytes,
     pipeline->jobs = jobs;
     pipeline->work = work;
     pipeline->budget = budget;
+    pipeline->charged = bytes;
     pipeline->blocks = blocks;
     pipeline->block_bytes = block_bytes;
     return pipeline;
@@ -55,6 +59,15 @@ static void pipeline_destroy(struct pipeline *pipeline)
 static void *block_at(const struct pipeline *pipeline, size_t number)
 {
     return pipeline->blocks + number % PIPELINE_BLOCKS * pipeline->block_bytes;
+}
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
 
 /* Work on the oldest block that nobody has begun, with the lock left
@@ -74,13 +87,27 @@ static bool work_one(struct pipeline *pipeline)
     return true;
 }
 
+/* Some 50 us: a wake-up costs as much, and blocks often follow each other. */
+enum { SPINS = 2500 };
+
+/* With the lock left meanwhile: will there be a block? */
+static bool look_out(struct pipeline *pipeline)
+{
+    size_t begun = pipeline->begun;
+    pthread_mutex_unlock(&pipeline->lock);
+    for (int i = 0; i < SPINS && pipeline->posted == begun; i++)
+        pause_briefly();
+    pthread_mutex_lock(&pipeline->lock);
+    return pipeline->begun < pipeline->posted;
+}
+
 /* A job: as long as there are blocks. It goes to the end of the line when
  * others wait there. */
 static void help(void *argument)
 {
     struct pipeline *pipeline = argument;
     pthread_mutex_lock(&pipeline->lock);
-    while (work_one(pipeline))
+    while (work_one(pipeline) || (!pipeline->ended && look_out(pipeline)))
         if (jobs_queued(pipeline->jobs) > 0 &&
             jobs_submit(pipeline->jobs, help, pipeline)) {
             pthread_mutex_unlock(&pipeline->lock);
@@ -115,7 +142,7 @@ void *pipeline_collect(struct pipeline *pipeline)
     if (number == pipeline->posted)
         return NULL;
     pthread_mutex_lock(&pipeline->lock);
-    while (!pipeline->done[number % PIPELINE_BLOCKS])
+    while (!pipeline->done[number % PIPELINE_BLOCKS] && !pipeline->ended)
         if (!work_one(pipeline))
             pthread_cond_wait(&pipeline->worked, &pipeline->lock);
     pthread_mutex_unlock(&pipeline->lock);
@@ -127,16 +154,24 @@ void pipeline_release(struct pipeline *pipeline)
     pipeline->collected++;
 }
 
-void pipeline_free(struct pipeline *pipeline)
+void pipeline_end(struct pipeline *pipeline)
 {
-    if (!pipeline)
-        return;
     pthread_mutex_lock(&pipeline->lock);
     pipeline->ended = true;
     while (pipeline->working > 0)
         pthread_cond_wait(&pipeline->worked, &pipeline->lock);
+    pthread_mutex_unlock(&pipeline->lock);
+    budget_give(pipeline->budget, pipeline->charged);
+    pipeline->charged = 0;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+    if (!pipeline)
+        return;
+    pipeline_end(pipeline);
+    pthread_mutex_lock(&pipeline->lock);
     free(pipeline->blocks);
-    budget_give(pipeline->budget, PIPELINE_BLOCKS * pipeline->block_bytes);
     pipeline->left = true;
     bool last = pipeline->helpers == 0;
     pthread_mutex_unlock(&pipeline->lock);

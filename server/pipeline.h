@@ -39,6 +39,11 @@ void *pipeline_collect(struct pipeline *pipeline);
 /** The oldest block is free again. */
 void pipeline_release(struct pipeline *pipeline);
 
+/** No thread is at work, or begins to be: from now on blocks are collected
+ *  whether they have been worked on or not, and, as they are to be freed soon,
+ *  charged no more. */
+void pipeline_end(struct pipeline *pipeline);
+
 /** Blocks that nobody has begun are dropped. NULL is ignored. */
 void pipeline_free(struct pipeline *pipeline);
 

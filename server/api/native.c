@@ -86,7 +86,8 @@ static bool begin_body(struct call *call, const struct head *head,
         reader_create(&(struct reader_client){.begin = choose_destination,
                                               .scalar = end_scalar,
                                               .cls = call,
-                                              .isa = isa},
+                                              .isa = isa,
+                                              .jobs = call->service->jobs},
                       &call->budget);
     return call->reader ? budget_reserve(&call->budget, sure, problem)
                         : problem_memory(problem);

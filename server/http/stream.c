@@ -8,6 +8,9 @@
 /* What deflate holds at memory level 8 (zconf.h). */
 enum { DEFLATE_BYTES = 268 * 1024, SLICE_BYTES = 16 * 1024, LEVEL = 1 };
 
+/* That a writer is asked to fill; it puts nothing into less. */
+enum { LEAST_ROOM = 64 };
+
 struct stream {
     struct budget *budget;
     size_t charged;
@@ -116,7 +119,13 @@ ssize_t stream_next(struct stream *stream, char *buffer, size_t room)
 {
     if (stream->z)
         return next_compressed(stream, buffer, room);
-    if (stream->first == stream->last && !refill(stream))
+    bool empty = stream->first == stream->last;
+    size_t whole = empty && stream->writer && room >= LEAST_ROOM
+                       ? writer_next(stream->writer, buffer, room)
+                       : 0;
+    if (whole > 0)
+        return (ssize_t)whole;
+    if (empty && !refill(stream))
         return 0;
     size_t left = stream->last - stream->first;
     size_t count = left < room ? left : room;

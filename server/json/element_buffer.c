@@ -76,8 +76,8 @@ static bool undecided(const struct element_buffer *buffer)
            buffer->tensor->type == TENSOR_FLOAT64;
 }
 
-static bool add_exception(struct element_buffer *buffer,
-                          struct exception exception, struct problem *problem)
+bool element_buffer_except(struct element_buffer *buffer,
+                           struct exception exception, struct problem *problem)
 {
     struct budget *budget = buffer->budget;
     size_t room = buffer->exception_room;
@@ -121,8 +121,8 @@ size_t element_buffer_room(size_t needed)
     return room;
 }
 
-static bool make_room(struct element_buffer *buffer, size_t elements,
-                      struct problem *problem)
+bool element_buffer_make_room(struct element_buffer *buffer, size_t elements,
+                              struct problem *problem)
 {
     struct tensor *tensor = buffer->tensor;
     size_t unit = tensor_element_bytes(tensor->type);
@@ -184,7 +184,7 @@ static bool note_exceptions(struct element_buffer *buffer, const char *text,
             uint32_t word;
             memcpy(&word, &single, sizeof word);
             exception.value = word;
-            if (!add_exception(buffer, exception, problem))
+            if (!element_buffer_except(buffer, exception, problem))
                 return false;
         }
     }
@@ -192,7 +192,7 @@ static bool note_exceptions(struct element_buffer *buffer, const char *text,
         number_read_int64(text, bytes, &integer) == NUMBER_INTEGER) {
         exception.integer = true;
         exception.value = integer;
-        return add_exception(buffer, exception, problem);
+        return element_buffer_except(buffer, exception, problem);
     }
     return true;
 }
@@ -274,7 +274,7 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
     if (buffer->element == READER_ANY && buffer->count == 0 && bytes > 0 &&
         (text[0] == 't' || text[0] == 'f'))
         tensor->type = TENSOR_BOOL;
-    if (!make_room(buffer, 1, problem))
+    if (!element_buffer_make_room(buffer, 1, problem))
         return false;
     switch (tensor->type) {
     case TENSOR_FLOAT64:
@@ -316,13 +316,15 @@ static size_t plain_int64s(const struct stretch *stretch, size_t first,
     return i;
 }
 
-size_t element_buffer_append_stretch(struct element_buffer *buffer,
-                                     const struct stretch *stretch,
-                                     size_t first, struct problem *problem)
+/* Append tokens [first, count) of a plain stretch, up to one that needs
+ * element_buffer_append. @return how many; 0 with a problem: no memory. */
+static size_t append_plain(struct element_buffer *buffer,
+                           const struct stretch *stretch, size_t first,
+                           struct problem *problem)
 {
     const struct scanner *scanner = scan_get();
-    size_t left = stretch->count - first, last = first;
-    if (!make_room(buffer, left + SCAN_AHEAD, problem))
+    size_t last = first;
+    if (!element_buffer_make_room(buffer, stretch->count - first, problem))
         return 0;
     void *data = buffer->tensor->data;
     size_t at = buffer->count;
@@ -345,6 +347,42 @@ size_t element_buffer_append_stretch(struct element_buffer *buffer,
         done = below_long_integers((double *)data + at, done);
     buffer->count += done;
     return done;
+}
+
+/* May a token that was split at commas and spaces be taken as a whole? */
+static bool is_whole(const char *text, size_t bytes)
+{
+    if (text[0] == '"') /* a string, to its second quote */
+        return bytes > 1 && !memchr(text, '\\', bytes) &&
+               memchr(text + 1, '"', bytes - 1) == text + bytes - 1;
+    for (size_t i = 0; i < bytes; i++)
+        if (token_ends_element(text[i]))
+            return false;
+    return true;
+}
+
+bool element_buffer_take(struct element_buffer *buffer, const char *text,
+                         const struct stretch *stretch, const char *name,
+                         size_t *taken, struct problem *problem)
+{
+    size_t i = 0;
+    bool good = true;
+    while (good && i < stretch->count) {
+        const char *token = text + stretch->edges[2 * i];
+        size_t bytes = stretch->edges[2 * i + 1] - stretch->edges[2 * i];
+        size_t done =
+            stretch->plain ? append_plain(buffer, stretch, i, problem) : 0;
+        i += done;
+        if (problem->status)
+            good = false;
+        else if (done == 0 && !is_whole(token, bytes))
+            break;
+        else if (done == 0)
+            i += good =
+                element_buffer_append(buffer, token, bytes, name, problem);
+    }
+    *taken = i;
+    return good;
 }
 
 bool element_buffer_finish(struct element_buffer *buffer,

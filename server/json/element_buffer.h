@@ -51,6 +51,18 @@ void element_buffer_init_whole(struct element_buffer *buffer,
  *  more, in whole huge pages. */
 size_t element_buffer_room(size_t needed);
 
+/** Room for so many elements behind those that are there. */
+bool element_buffer_make_room(struct element_buffer *buffer, size_t elements,
+                              struct problem *problem);
+
+/** Is there no room for those that are there, counted before they were read? */
+static inline bool
+element_buffer_lacks_room(const struct element_buffer *buffer)
+{
+    const struct tensor *tensor = buffer->tensor;
+    return buffer->count * tensor_element_bytes(tensor->type) > tensor->bytes;
+}
+
 /** What an element must be: "a number", "an integer", "true or false"; before
  *  an array has begun, what the whole must be: "an array of numbers". */
 const char *element_buffer_rule(const struct element_buffer *buffer);
@@ -66,13 +78,17 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
                            struct problem *problem);
 
 /**
- * Append tokens [first, count) of a plain stretch, up to one that needs
- * element_buffer_append.
- * @return how many were appended; 0 with a problem: out of memory.
+ * Append the tokens of a stretch of text, up to one that is not whole: there
+ * must be more or less of it. *taken: how many.
+ * @return false: as element_buffer_append, of the next one.
  */
-size_t element_buffer_append_stretch(struct element_buffer *buffer,
-                                     const struct stretch *stretch,
-                                     size_t first, struct problem *problem);
+bool element_buffer_take(struct element_buffer *buffer, const char *text,
+                         const struct stretch *stretch, const char *name,
+                         size_t *taken, struct problem *problem);
+
+/** Append an exception; its index is not before those that are there. */
+bool element_buffer_except(struct element_buffer *buffer,
+                           struct exception exception, struct problem *problem);
 
 /** All elements are there: give back the room that is left. */
 bool element_buffer_finish(struct element_buffer *buffer,

@@ -6,7 +6,7 @@
 
 enum {
     FROM_LEAVES = 32 * 1024, /* fewer are written before a thread wakes up */
-    BLOCK_LEAVES = 2048
+    BLOCK_LEAVES = 4096
 };
 
 struct leaf_block {

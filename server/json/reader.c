@@ -36,7 +36,7 @@ void reader_free(struct reader *reader)
         return;
     element_buffers_free(&reader->buffers);
     if (reader->state == IN_TENSOR)
-        element_buffer_free(&reader->tensor.buffer);
+        tensor_reader_free(&reader->tensor);
     small_text_free(&reader->text);
     nesting_free(&reader->nesting);
     tree_free(&reader->tree);
@@ -77,7 +77,8 @@ static const char *begin_tensor(struct reader *reader,
         reader->ignored = false;
         return open_container(reader, p, problem);
     }
-    tensor_reader_begin(&reader->tensor, destination, name);
+    tensor_reader_begin(&reader->tensor, destination, name, &reader->source,
+                        reader->client.jobs);
     reader->state = IN_TENSOR;
     return p;
 }
@@ -208,7 +209,7 @@ static const char *feed_tensor(struct reader *reader, const char *p,
         reader_fail_in_token(reader, reader->tensor.buffer.bad_bytes, problem);
         return NULL;
     }
-    if (reader->tensor.expect == TENSOR_READER_DONE)
+    if (reader->tensor.state.expect == TENSOR_READER_DONE)
         return tensor_ended(reader, problem) ? p : NULL;
     size_t kept = reader->tensor.token_bytes;
     if (kept > 0 && kept <= slice) /* it began in this slice */
@@ -281,6 +282,9 @@ static bool finish_document(struct reader *reader, struct problem *problem)
         return false;
     if (reader->state == EXPECT_END)
         return true;
+    if (reader->state == IN_TENSOR &&
+        !tensor_reader_flush(&reader->tensor, problem))
+        return false;
     const char *rule = reader_rule(reader);
     if (reader->state == EXPECT_NEXT)
         rule = nesting_in_object(&reader->nesting) ? "'}'" : "']'";

@@ -22,6 +22,7 @@
 #include "softmax.h"
 #include "value.h"
 
+struct jobs;
 struct reader;
 
 /** Where in the document a value stands: members and indices, outside in. */
@@ -65,7 +66,9 @@ struct reader_client {
     void (*scalar)(void *cls, const struct reader_path *path, const char *text,
                    size_t bytes);
     void *cls;
-    enum smx_isa isa; /* to widen the elements of encoded tensors with */
+    enum smx_isa isa;  /* to widen the elements of encoded tensors with */
+    struct jobs *jobs; /* whose threads help with large tensors; NULL: none. The
+                          tensors must outlive the reader */
 };
 
 /**

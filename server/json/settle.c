@@ -33,6 +33,22 @@ static void round_exceptions(const struct element_buffer *buffer, size_t first,
     }
 }
 
+/* A constant count makes vectors of both. */
+static inline void narrow_block(const double *doubles, float *block,
+                                size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        block[i] = (float)doubles[i];
+}
+
+static inline bool all_finite(const float *block, size_t count)
+{
+    int beyond = 0;
+    for (size_t i = 0; i < count; i++)
+        beyond |= !(fabsf(block[i]) <= FLT_MAX);
+    return !beyond;
+}
+
 /* Doubles to floats in place: a float never lies after its double. */
 static bool narrow(struct element_buffer *buffer, const char *member,
                    struct problem *problem)
@@ -43,13 +59,15 @@ static bool narrow(struct element_buffer *buffer, const char *member,
     size_t next = 0;
     for (size_t first = 0, count; first < buffer->count; first += count) {
         float block[BLOCK];
-        bool finite = true;
-        count = buffer->count - first < BLOCK ? buffer->count - first : BLOCK;
-        for (size_t i = 0; i < count; i++)
-            block[i] = (float)doubles[first + i];
+        bool whole = buffer->count - first >= BLOCK;
+        count = whole ? BLOCK : buffer->count - first;
+        if (whole)
+            narrow_block(doubles + first, block, BLOCK);
+        else
+            narrow_block(doubles + first, block, count);
         round_exceptions(buffer, first, first + count, block, &next);
-        for (size_t i = 0; i < count; i++)
-            finite &= fabsf(block[i]) <= FLT_MAX;
+        bool finite =
+            whole ? all_finite(block, BLOCK) : all_finite(block, count);
         for (size_t i = 0; i < count && !finite; i++)
             if (isfinite(doubles[first + i]) &&
                 !element_buffer_allows(buffer, block[i]))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
 #include "tensor_reader.h"
 
 #include <stdio.h>
@@ -6,9 +7,15 @@
 
 #include "token.h"
 
+enum {
+    SHARE_FROM = 32 * 1024, /* elements before another thread wakes for more */
+    BLOCK_LEAST = 20 * 1024 /* that must fit into a block: a slice, and more */
+};
+
 void tensor_reader_begin(struct tensor_reader *reader,
                          const struct reader_destination *destination,
-                         const char *name)
+                         const char *name, struct source *source,
+                         struct jobs *jobs)
 {
     element_buffer_init(&reader->buffer, destination);
     size_t bytes = strnlen(name, sizeof reader->name - 1);
@@ -16,10 +23,13 @@ void tensor_reader_begin(struct tensor_reader *reader,
     reader->name[bytes] = '\0';
     reader->max_rank = destination->max_rank;
     reader->required = destination->required;
-    reader->depth = 0;
+    reader->state.depth = 0;
     reader->rank = -1;
-    memset(reader->shaped, 0, sizeof reader->shaped);
-    reader->expect = TENSOR_READER_VALUE;
+    reader->source = source;
+    reader->jobs = jobs;
+    reader->blocks = NULL;
+    memset(reader->state.shaped, 0, sizeof reader->state.shaped);
+    reader->state.expect = TENSOR_READER_VALUE;
     reader->token_bytes = 0;
     reader->quoted = reader->escaped = false;
 }
@@ -31,14 +41,23 @@ static void point(const struct tensor_reader *reader, int levels, char *pointer,
     size_t used = (size_t)snprintf(pointer, pointer_bytes, "/%s", reader->name);
     for (int i = 0; i < levels && used < pointer_bytes; i++)
         used += (size_t)snprintf(pointer + used, pointer_bytes - used, "/%zu",
-                                 reader->counts[i]);
+                                 reader->state.counts[i]);
+}
+
+/* What is wrong with the element that is being read has no pointer yet. */
+static void point_at_element(const struct tensor_reader *reader,
+                             struct problem *problem)
+{
+    if (problem->status == 422 && !problem->pointer[0])
+        point(reader, reader->state.depth, problem->pointer,
+              sizeof problem->pointer);
 }
 
 static bool misplaced(const struct tensor_reader *reader, const char *got,
                       const char *rule, struct problem *problem)
 {
     char pointer[sizeof problem->pointer];
-    point(reader, reader->depth, pointer, sizeof pointer);
+    point(reader, reader->state.depth, pointer, sizeof pointer);
     return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
                        reader->name, got, rule);
 }
@@ -52,48 +71,49 @@ static bool refuse_byte(const struct tensor_reader *reader, char c,
         [TENSOR_READER_NEXT] = "',' or ']'",
         [TENSOR_READER_DONE] = "nothing",
     };
-    return token_unexpected(c, rules[reader->expect], problem);
+    return token_unexpected(c, rules[reader->state.expect], problem);
 }
 
 static bool open_row(struct tensor_reader *reader, struct problem *problem)
 {
-    if (reader->expect == TENSOR_READER_NEXT)
+    if (reader->state.expect == TENSOR_READER_NEXT)
         return refuse_byte(reader, '[', problem);
-    if (reader->rank >= 0 && reader->depth == reader->rank)
+    if (reader->rank >= 0 && reader->state.depth == reader->rank)
         return misplaced(reader, "an array",
                          element_buffer_rule(&reader->buffer), problem);
-    if (reader->depth == reader->max_rank) {
+    if (reader->state.depth == reader->max_rank) {
         char rule[64];
         snprintf(rule, sizeof rule, "nested at most %d deep", reader->max_rank);
         return misplaced(reader, "an array", rule, problem);
     }
-    reader->counts[reader->depth++] = 0;
+    reader->state.counts[reader->state.depth++] = 0;
     reader->buffer.nested = true;
-    reader->expect = TENSOR_READER_FIRST;
+    reader->state.expect = TENSOR_READER_FIRST;
     return true;
 }
 
 static bool close_row(struct tensor_reader *reader, struct problem *problem)
 {
-    if (reader->depth == 0 || (reader->expect != TENSOR_READER_NEXT &&
-                               reader->expect != TENSOR_READER_FIRST))
+    if (reader->state.depth == 0 ||
+        (reader->state.expect != TENSOR_READER_NEXT &&
+         reader->state.expect != TENSOR_READER_FIRST))
         return refuse_byte(reader, ']', problem);
     if (reader->rank < 0)
-        reader->rank = reader->depth;
-    int level = --reader->depth;
-    if (!reader->shaped[level]) {
-        reader->shaped[level] = true;
-        reader->shape[level] = reader->counts[level];
-    } else if (reader->shape[level] != reader->counts[level]) {
+        reader->rank = reader->state.depth;
+    int level = --reader->state.depth;
+    if (!reader->state.shaped[level]) {
+        reader->state.shaped[level] = true;
+        reader->state.shape[level] = reader->state.counts[level];
+    } else if (reader->state.shape[level] != reader->state.counts[level]) {
         char got[64], rule[64];
-        snprintf(got, sizeof got, "a row of %zu", reader->counts[level]);
+        snprintf(got, sizeof got, "a row of %zu", reader->state.counts[level]);
         snprintf(rule, sizeof rule, "%zu like the rows before it",
-                 reader->shape[level]);
+                 reader->state.shape[level]);
         return misplaced(reader, got, rule, problem);
     }
     if (level > 0)
-        reader->counts[level - 1]++;
-    reader->expect = level > 0 ? TENSOR_READER_NEXT : TENSOR_READER_DONE;
+        reader->state.counts[level - 1]++;
+    reader->state.expect = level > 0 ? TENSOR_READER_NEXT : TENSOR_READER_DONE;
     return true;
 }
 
@@ -105,30 +125,30 @@ static bool is_null(const char *text, size_t bytes)
 static bool element(struct tensor_reader *reader, const char *text,
                     size_t bytes, struct problem *problem)
 {
-    if (reader->rank < 0 && reader->depth == 0 && !reader->required &&
+    if (reader->rank < 0 && reader->state.depth == 0 && !reader->required &&
         is_null(text, bytes)) {
         tensor_free(reader->buffer.tensor);
-        reader->expect = TENSOR_READER_DONE;
+        reader->state.expect = TENSOR_READER_DONE;
         return true;
     }
     if (reader->rank < 0)
-        reader->rank = reader->depth;
-    if (reader->depth < reader->rank) {
+        reader->rank = reader->state.depth;
+    if (reader->state.depth < reader->rank) {
         char got[72];
         snprintf(got, sizeof got, "%.*s", bytes > 64 ? 64 : (int)bytes, text);
         return misplaced(reader, got, "an array like those before it", problem);
     }
-    if (!element_buffer_append(&reader->buffer, text, bytes, reader->name,
-                               problem)) {
-        if (problem->status == 422 && !problem->pointer[0])
-            point(reader, reader->depth, problem->pointer,
-                  sizeof problem->pointer);
+    if (reader->blocks) { /* others read it */
+        reader->buffer.count++;
+    } else if (!element_buffer_append(&reader->buffer, text, bytes,
+                                      reader->name, problem)) {
+        point_at_element(reader, problem);
         return false;
     }
-    if (reader->depth > 0)
-        reader->counts[reader->depth - 1]++;
-    reader->expect =
-        reader->depth > 0 ? TENSOR_READER_NEXT : TENSOR_READER_DONE;
+    if (reader->state.depth > 0)
+        reader->state.counts[reader->state.depth - 1]++;
+    reader->state.expect =
+        reader->state.depth > 0 ? TENSOR_READER_NEXT : TENSOR_READER_DONE;
     return true;
 }
 
@@ -139,15 +159,9 @@ static bool finish(struct tensor_reader *reader, struct problem *problem)
         return true;
     tensor->rank = reader->rank;
     tensor->count = reader->buffer.count;
-    memcpy(tensor->shape, reader->shape,
-           (size_t)reader->rank * sizeof *reader->shape);
+    memcpy(tensor->shape, reader->state.shape,
+           (size_t)reader->rank * sizeof *reader->state.shape);
     return element_buffer_finish(&reader->buffer, problem);
-}
-
-static bool ends_token(char c)
-{
-    return c == ',' || c == ']' || c == '[' || c == '{' || c == '}' ||
-           c == ':' || c == '"' || token_is_space(c);
 }
 
 static bool keep(struct tensor_reader *reader, const char *from, const char *to,
@@ -169,7 +183,7 @@ static const char *token_end(struct tensor_reader *reader, const char *p,
 {
     if (reader->quoted)
         return token_string_end(p, end, &reader->escaped);
-    while (p < end && !ends_token(*p))
+    while (p < end && !token_ends_element(*p))
         p++;
     return p < end ? p : NULL;
 }
@@ -211,12 +225,12 @@ static const char *step(struct tensor_reader *reader, const char *p,
     case ']':
         return close_row(reader, problem) ? p + 1 : NULL;
     case ',':
-        if (reader->expect != TENSOR_READER_NEXT)
+        if (reader->state.expect != TENSOR_READER_NEXT)
             break;
-        reader->expect = TENSOR_READER_VALUE;
+        reader->state.expect = TENSOR_READER_VALUE;
         return p + 1;
     case '{':
-        if (reader->expect == TENSOR_READER_NEXT)
+        if (reader->state.expect == TENSOR_READER_NEXT)
             break;
         misplaced(reader, "an object", element_buffer_rule(&reader->buffer),
                   problem);
@@ -225,7 +239,7 @@ static const char *step(struct tensor_reader *reader, const char *p,
     case ':':
         break;
     default:
-        if (reader->expect == TENSOR_READER_NEXT)
+        if (reader->state.expect == TENSOR_READER_NEXT)
             break;
         return take_token(reader, p, end, problem);
     }
@@ -233,25 +247,13 @@ static const char *step(struct tensor_reader *reader, const char *p,
     return NULL;
 }
 
-/* May a token that was split at commas and spaces be taken as a whole? */
-static bool is_whole(const char *text, size_t bytes)
-{
-    if (text[0] == '"') /* a string, to its second quote */
-        return bytes > 1 && !memchr(text, '\\', bytes) &&
-               memchr(text + 1, '"', bytes - 1) == text + bytes - 1;
-    for (size_t i = 0; i < bytes; i++)
-        if (ends_token(text[i]))
-            return false;
-    return true;
-}
-
 /* Can a stretch of many elements begin at p? */
 static bool may_run(const struct tensor_reader *reader, const char *p)
 {
-    return (reader->rank == reader->depth || reader->rank < 0) &&
-           reader->depth > 0 && reader->token_bytes == 0 &&
-           (reader->expect == TENSOR_READER_VALUE ||
-            reader->expect == TENSOR_READER_FIRST) &&
+    return (reader->rank == reader->state.depth || reader->rank < 0) &&
+           reader->state.depth > 0 && reader->token_bytes == 0 &&
+           (reader->state.expect == TENSOR_READER_VALUE ||
+            reader->state.expect == TENSOR_READER_FIRST) &&
            reader->buffer.tensor->type != TENSOR_BOOL && *p != '[' && *p != ']';
 }
 
@@ -281,35 +283,192 @@ static const char *run(struct tensor_reader *reader, const char *p,
         scan_get()->read(p, (size_t)(end - p), &stretch);
     else
         scan_copy(p, end, &stretch);
-    for (size_t i = 0; i < stretch.count;) {
-        const char *text = p + stretch.edges[2 * i];
-        size_t bytes = stretch.edges[2 * i + 1] - stretch.edges[2 * i];
-        *bad = text;
-        if (stretch.plain) {
-            size_t done = element_buffer_append_stretch(&reader->buffer,
-                                                        &stretch, i, problem);
-            if (problem->status)
-                return NULL;
-            i += done;
-            if (done > 0) {
-                reader->rank = reader->depth;
-                reader->counts[reader->depth - 1] += done;
-                continue;
-            }
-        }
-        if (!is_whole(text, bytes)) {
-            if (i > 0)
-                reader->expect = TENSOR_READER_VALUE;
-            return text;
-        }
-        if (!element(reader, text, bytes, problem))
-            return NULL;
-        i++;
+    size_t taken;
+    bool good = element_buffer_take(&reader->buffer, p, &stretch, reader->name,
+                                    &taken, problem);
+    if (taken > 0) {
+        reader->rank = reader->state.depth;
+        reader->state.counts[reader->state.depth - 1] += taken;
+        reader->state.expect = taken < stretch.count || !stretch.after_value
+                                   ? TENSOR_READER_VALUE
+                                   : TENSOR_READER_NEXT;
     }
-    if (stretch.count > 0)
-        reader->expect =
-            stretch.after_value ? TENSOR_READER_NEXT : TENSOR_READER_VALUE;
-    return stretch.count > 0 ? p + stretch.bytes : p;
+    if (good && taken == stretch.count)
+        return taken > 0 ? p + stretch.bytes : p;
+    *bad = p + stretch.edges[2 * taken];
+    if (!good)
+        point_at_element(reader, problem);
+    return good ? *bad : NULL;
+}
+
+/* ---- alone and with others ---------------------------------------------- */
+
+/* Until no block is at work. false: there is one that is not good. */
+static bool collect_all(struct tensor_reader *reader)
+{
+    struct text_block *block;
+    while ((block = text_blocks_collect(reader->blocks, &reader->buffer)) &&
+           block->good)
+        text_blocks_release(reader->blocks);
+    return !block;
+}
+
+static bool open_block(struct tensor_reader *reader, const char *p)
+{
+    struct text_blocks *blocks = reader->blocks;
+    struct place place = source_place(reader->source, p);
+    size_t first = reader->buffer.count;
+    while (!text_blocks_open(blocks, &reader->state, place, first, p)) {
+        if (!text_blocks_collect(blocks, &reader->buffer)->good)
+            return false;
+        text_blocks_release(blocks);
+    }
+    return true;
+}
+
+/* The block ends before p. Room for its elements is made while nobody is at
+ * work on others. */
+static bool close_block(struct tensor_reader *reader, const char *p,
+                        bool after_value)
+{
+    struct element_buffer *buffer = &reader->buffer;
+    struct text_blocks *blocks = reader->blocks;
+    if (!text_blocks_copy(blocks, p) ||
+        (element_buffer_lacks_room(buffer) &&
+         (!collect_all(reader) ||
+          !element_buffer_make_room(buffer, 0, &blocks->doubt))))
+        return false;
+    text_blocks_post(blocks, buffer, after_value);
+    return true;
+}
+
+/* Count the elements of the innermost row, as many as are whole; others read
+ * them. NULL: a block is not good, or there is no room. */
+static const char *count_run(struct tensor_reader *reader, const char *p,
+                             const char *end)
+{
+    struct text_blocks *blocks = reader->blocks;
+    if ((size_t)(p - blocks->from) + BLOCK_LEAST > text_blocks_room(blocks) &&
+        !(close_block(reader, p, false) && open_block(reader, p)))
+        return NULL;
+    size_t room = text_blocks_room(blocks) - (size_t)(p - blocks->from);
+    size_t all = (size_t)(end - p) < room ? (size_t)(end - p) : room, commas;
+    size_t bytes = scan_get()->skim(p, all, &commas);
+    bool row_ends = bytes < all;
+    if (!row_ends) {
+        const char *comma = memrchr(p, ',', all);
+        bytes = comma ? (size_t)(comma + 1 - p) : 0;
+    }
+    size_t count = commas + row_ends;
+    reader->buffer.count += count;
+    reader->state.counts[reader->state.depth - 1] += count;
+    if (count > 0)
+        reader->state.expect =
+            row_ends ? TENSOR_READER_NEXT : TENSOR_READER_VALUE;
+    return p + bytes;
+}
+
+/* Read on from p, one thing or many elements after another. */
+static const char *read_on(struct tensor_reader *reader, const char *p,
+                           const char *begin, const char *end, const char **bad,
+                           struct problem *problem)
+{
+    *bad = reader->token_bytes > 0 ? NULL : p;
+    if (reader->token_bytes > 0)
+        return take_token(reader, p, end, problem);
+    if (token_is_space(*p)) /* a blank here, as run expects a token */
+        return p + 1;
+    if (may_run(reader, p)) {
+        const char *next = reader->blocks
+                               ? count_run(reader, p, end)
+                               : run(reader, p, begin, end, bad, problem);
+        if (next != p)
+            return next;
+    }
+    return step(reader, p, end, problem);
+}
+
+/* Read a block as if its text came now, the first one from the state before it
+ * on. false: a problem is set, with its place. */
+static bool read_again(struct tensor_reader *reader,
+                       const struct text_block *block, bool *first,
+                       struct problem *problem)
+{
+    const char *begin = block->text, *end = begin + block->bytes, *bad;
+    struct source source = {.place = block->place,
+                            .counted = begin,
+                            .slice = begin,
+                            .before = block->place.offset};
+    if (*first) {
+        reader->state = block->state;
+        reader->buffer.count = block->first;
+        reader->token_bytes = 0;
+    }
+    *first = false;
+    const char *p = begin;
+    while (p && p < end)
+        p = read_on(reader, p, begin, end, &bad, problem);
+    return p || place_problem(source_place(&source, bad),
+                              reader->buffer.bad_bytes, problem);
+}
+
+/**
+ * From now on one thread reads, from the first block on that the others did not
+ * understand, or had no memory for.
+ * @return false: a problem is set, with its place.
+ */
+static bool read_alone(struct tensor_reader *reader, struct problem *problem)
+{
+    struct text_blocks *blocks = reader->blocks;
+    bool first = true, good = true;
+    struct text_block *block;
+    reader->jobs = NULL;
+    reader->blocks = NULL;
+    text_blocks_end(blocks); /* the elements may move */
+    while (good && (block = text_blocks_collect(blocks, &reader->buffer))) {
+        if (!first || !block->good)
+            good = read_again(reader, block, &first, problem);
+        text_blocks_release(blocks);
+    }
+    if (good && blocks->open)
+        good = read_again(reader, blocks->open, &first, problem);
+    text_blocks_free(blocks);
+    return good;
+}
+
+static bool begin_blocks(struct tensor_reader *reader, const char *p)
+{
+    if (!reader->jobs || reader->buffer.count < SHARE_FROM ||
+        !may_run(reader, p))
+        return false;
+    reader->blocks = text_blocks_create(reader->jobs, reader->buffer.budget);
+    if (!reader->blocks)
+        reader->jobs = NULL;
+    return reader->blocks && open_block(reader, p);
+}
+
+/* Read on while others read the numbers. *problem: not for all of it. */
+static const char *feed_blocks(struct tensor_reader *reader, const char *p,
+                               const char *end, const char **bad,
+                               struct problem *problem)
+{
+    struct text_blocks *blocks = reader->blocks;
+    const char *begin = blocks->from = p;
+    bool done = false;
+    while (p && p < end && !done) {
+        p = read_on(reader, p, begin, end, bad, &blocks->doubt);
+        done = reader->state.expect == TENSOR_READER_DONE;
+    }
+    if (p && done && close_block(reader, p, true) && collect_all(reader)) {
+        text_blocks_free(blocks);
+        reader->blocks = NULL;
+        return p;
+    }
+    if (p && !done && text_blocks_copy(blocks, p))
+        return p;
+    p = blocks->from;
+    *bad = NULL;
+    return read_alone(reader, problem) ? p : NULL;
 }
 
 const char *tensor_reader_feed(struct tensor_reader *reader, const char *p,
@@ -317,24 +476,23 @@ const char *tensor_reader_feed(struct tensor_reader *reader, const char *p,
                                struct problem *problem)
 {
     const char *begin = p;
-    while (p < end && reader->expect != TENSOR_READER_DONE) {
-        *bad = reader->token_bytes > 0 ? NULL : p;
-        const char *from = p;
-        if (reader->token_bytes > 0) {
-            p = take_token(reader, p, end, problem);
-        } else if (token_is_space(*p)) {
-            /* a blank here, as run expects a token in what it is given */
-            p++;
-        } else {
-            if (may_run(reader, p))
-                p = run(reader, p, begin, end, bad, problem);
-            if (p == from)
-                p = step(reader, p, end, problem);
-        }
-        if (!p)
-            return NULL;
-    }
-    if (reader->expect == TENSOR_READER_DONE && !finish(reader, problem))
+    while (p && p < end && reader->state.expect != TENSOR_READER_DONE)
+        p = reader->blocks || begin_blocks(reader, p)
+                ? feed_blocks(reader, p, end, bad, problem)
+                : read_on(reader, p, begin, end, bad, problem);
+    if (p && reader->state.expect == TENSOR_READER_DONE &&
+        !finish(reader, problem))
         return NULL;
     return p;
+}
+
+bool tensor_reader_flush(struct tensor_reader *reader, struct problem *problem)
+{
+    return !reader->blocks || read_alone(reader, problem);
+}
+
+void tensor_reader_free(struct tensor_reader *reader)
+{
+    text_blocks_free(reader->blocks);
+    element_buffer_free(&reader->buffer);
 }

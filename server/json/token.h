@@ -47,4 +47,11 @@ static inline bool token_is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/** Is c in no number, literal or string, so that one ends before it? */
+static inline bool token_ends_element(char c)
+{
+    return c == ',' || c == ']' || c == '[' || c == '{' || c == '}' ||
+           c == ':' || c == '"' || token_is_space(c);
+}
+
 #endif

@@ -17,7 +17,6 @@ enum {
     SCAN_BLOCK = 64,   /* bytes that are looked at together */
     SCAN_BEFORE = 33,  /* readable bytes that must lie before a stretch */
     SCAN_TOKENS = 512, /* in one stretch, and up to a block's more */
-    SCAN_AHEAD = 8,    /* elements that may be written past the last one */
     /* room for what is written ahead of the count */
     SCAN_ROOM = SCAN_TOKENS + 2 * SCAN_BLOCK
 };
@@ -45,9 +44,15 @@ struct scanner {
      */
     void (*read)(const char *text, size_t bytes, struct stretch *stretch);
 
+    /** The same with brackets for white space. */
+    void (*read_flat)(const char *text, size_t bytes, struct stretch *stretch);
+
+    /** Bytes before the first bracket, or all of them. *commas: those that lie
+     *  there. */
+    size_t (*skim)(const char *text, size_t bytes, size_t *commas);
+
     /**
-     * Round tokens [first, count) of a plain stretch to out[0], out[1] ...;
-     * out has room for SCAN_AHEAD more.
+     * Round tokens [first, count) of a plain stretch to out[0], out[1] ...
      * @return the index of the first one that is too near to a rounding
      *         boundary, that of the type or, for doubles, of float32 too;
      *         count if there is none.

@@ -88,6 +88,13 @@ static inline size_t first_unsure(const struct stretch *stretch, size_t i,
     return at < stretch->count ? at : stretch->count;
 }
 
+/* Of eight numbers from i on, those that are there. */
+static inline __mmask8 present_at(const struct stretch *stretch, size_t i)
+{
+    size_t left = stretch->count - i;
+    return (__mmask8)(left < 8 ? (1u << left) - 1 : 0xff);
+}
+
 static size_t float64s(const struct stretch *stretch, size_t first, double *out)
 {
     const __m512i tail = _mm512_set1_epi64(0x1fffffff);
@@ -98,7 +105,8 @@ static size_t float64s(const struct stretch *stretch, size_t first, double *out)
         unsure |= _mm512_cmpeq_epi64_mask(_mm512_and_si512(words, tail), half);
         words = _mm512_mask_or_epi64(words, negative_at(stretch, i), words,
                                      _mm512_set1_epi64(INT64_MIN));
-        _mm512_storeu_si512(out + (i - first), words);
+        _mm512_mask_storeu_epi64(out + (i - first), present_at(stretch, i),
+                                 words);
         if (unsure)
             return first_unsure(stretch, i, unsure);
     }
@@ -112,8 +120,8 @@ static size_t float32s(const struct stretch *stretch, size_t first, float *out)
         __mmask8 unsure = round_at(stretch, i, 24, 127, &words);
         words = _mm512_mask_or_epi64(words, negative_at(stretch, i), words,
                                      _mm512_set1_epi64(0x80000000));
-        _mm256_storeu_si256((__m256i *)(out + (i - first)),
-                            _mm512_cvtepi64_epi32(words));
+        _mm512_mask_cvtepi64_storeu_epi32(out + (i - first),
+                                          present_at(stretch, i), words);
         if (unsure)
             return first_unsure(stretch, i, unsure);
     }

@@ -129,8 +129,10 @@ static inline uint32_t *write_edges(uint32_t *edges, uint64_t bits,
 /* So far ahead is text asked for; the passes behind split take their time. */
 enum { PREFETCH_BYTES = 4096 };
 
-/* Blocks up to a bracket, or to one that is not plain where others were. */
-static void split(const char *text, size_t bytes, struct stretch *stretch)
+/* Blocks up to a bracket, or to one that is not plain where others were. flat:
+ * brackets are white space. */
+static inline void split(const char *text, size_t bytes, bool flat,
+                         struct stretch *stretch)
 {
     struct carry carry = {0};
     uint32_t *edges = stretch->edges;
@@ -142,6 +144,10 @@ static void split(const char *text, size_t bytes, struct stretch *stretch)
         struct classes classes;
         __builtin_prefetch(text + i + PREFETCH_BYTES);
         classify(text + i, &classes);
+        if (flat) {
+            classes.separator |= classes.bracket;
+            classes.bracket = 0;
+        }
         struct block block = split_block(&classes, &carry);
         if (i == 0)
             stretch->plain = block.plain;
@@ -163,10 +169,43 @@ static void split(const char *text, size_t bytes, struct stretch *stretch)
 
 static void read(const char *text, size_t bytes, struct stretch *stretch)
 {
-    split(text, bytes, stretch);
+    split(text, bytes, false, stretch);
     if (stretch->plain)
         stretch->plain = gather(text, stretch);
 }
 
+static void read_flat(const char *text, size_t bytes, struct stretch *stretch)
+{
+    split(text, bytes, true, stretch);
+    if (stretch->plain)
+        stretch->plain = gather(text, stretch);
+}
+
+/* ---- skim -------------------------------------------------------------- */
+
+static size_t skim(const char *text, size_t bytes, size_t *commas)
+{
+    size_t i = 0, count = 0;
+    uint64_t bracket = 0;
+    for (; i + SCAN_BLOCK <= bytes && !bracket; i += SCAN_BLOCK) {
+        struct classes classes;
+        classify(text + i, &classes);
+        bracket = classes.bracket;
+        count += (size_t)__builtin_popcountll(classes.comma &
+                                              ((bracket & -bracket) - 1));
+    }
+    if (bracket)
+        i = i - SCAN_BLOCK + trailing_zeros(bracket);
+    for (; !bracket && i < bytes && text[i] != '[' && text[i] != ']'; i++)
+        count += text[i] == ',';
+    *commas = count;
+    return i;
+}
+
 const struct scanner NAME(SMX_TIER) = {
-    .read = read, .float64s = float64s, .float32s = float32s};
+
+    .read = read,
+    .read_flat = read_flat,
+    .skim = skim,
+    .float64s = float64s,
+    .float32s = float32s};

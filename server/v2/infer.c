@@ -82,7 +82,7 @@ static bool infer_open(struct infer *infer, const struct model *model,
     struct budget *budget = &infer->budget;
     budget_init_part(budget, &infer->service->budget);
     model_request(model, &infer->request, budget);
-    if (!message_init(&infer->message, model, infer->service->regions, budget,
+    if (!message_init(&infer->message, model, infer->service, budget,
                       problem) ||
         !request_set_query(&infer->request, head, problem))
         return false;

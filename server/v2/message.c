@@ -103,29 +103,31 @@ static void scalar_ends(void *cls, const struct reader_path *path,
 }
 
 bool message_init(struct message *message, const struct model *model,
-                  struct regions *regions, struct budget *budget,
+                  const struct service *service, struct budget *budget,
                   struct problem *problem)
 {
     *message = (struct message){
-        .model = model, .regions = regions, .list = inputs_list};
+        .model = model, .regions = service->regions, .list = inputs_list};
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         message->input[i].data.budget = budget;
-    message->reader = reader_create(
-        &(struct reader_client){
-            .begin = value_begins, .scalar = scalar_ends, .cls = message},
-        budget);
+    message->reader =
+        reader_create(&(struct reader_client){.begin = value_begins,
+                                              .scalar = scalar_ends,
+                                              .cls = message,
+                                              .jobs = service->jobs},
+                      budget);
     return message->reader || problem_memory(problem);
 }
 
 void message_free(struct message *message)
 {
+    reader_free(message->reader);
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         tensor_free(&message->input[i].data);
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         region_release(message->input[i].shared.region);
     for (size_t i = 0; i < OUTPUT_COUNT; i++)
         region_release(message->output[i].shared.region);
-    reader_free(message->reader);
     value_free(message->document);
 }
 

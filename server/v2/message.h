@@ -63,7 +63,7 @@ struct message {
 
 /** false: out of memory (503). message_free releases it either way. */
 bool message_init(struct message *message, const struct model *model,
-                  struct regions *regions, struct budget *budget,
+                  const struct service *service, struct budget *budget,
                   struct problem *problem);
 
 void message_free(struct message *message);

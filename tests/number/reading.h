@@ -22,6 +22,9 @@ enum {
 static const char *const reading_names[READING_TENSORS] = {
     "logits", "f32", "f64", "labels", "mask", "any"};
 
+/** Whose threads help with large tensors; NULL: none. */
+static struct jobs *reading_jobs;
+
 struct reading {
     struct reader *reader;
     struct problem problem;
@@ -68,8 +71,10 @@ static inline void reading_begin_within(struct reading *reading, size_t limit)
     *reading = (struct reading){.budget = {.limit = limit}};
     for (int i = 0; i < READING_TENSORS; i++)
         reading->tensor[i].budget = &reading->budget;
-    struct reader_client client = {
-        .begin = reading_offer, .scalar = reading_scalar, .cls = reading};
+    struct reader_client client = {.begin = reading_offer,
+                                   .scalar = reading_scalar,
+                                   .cls = reading,
+                                   .jobs = reading_jobs};
     reading->reader = reader_create(&client, &reading->budget);
 }
 
