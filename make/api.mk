@@ -27,4 +27,4 @@ check-schemathesis: $(OPENAPI_VENV)/bin/schemathesis $(O)/softmaxd
 .PHONY: figures
 ## figures: put what the benches measured into README.md and docs/
 figures:
-	scripts/figures.py $(B) README.md docs/operations.md
+	scripts/figures.py $(B) README.md docs/operations.md docs/guide.md

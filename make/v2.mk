@@ -34,10 +34,10 @@ check-clients: $(B)/softmaxd $(B)/venv/triton $(B)/venv-kserve/kserve \
 	KSERVE_PYTHON=$(B)/venv-kserve/bin/python PERF_VENV=$(B)/venv-perf \
 	    PYTHONDONTWRITEBYTECODE=1 SOFTMAXD=$(B)/softmaxd $(B)/venv/bin/python tests/v2/clients.py
 
-$(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o
+$(O)/tests/bench/bench_binary: $(O)/tests/bench/bench_binary.o $(O)/tests/bench/large_echo.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell $(PKG_CONFIG) --libs libmicrohttpd libcurl) -lm -pthread
 
 .PHONY: bench-binary
-## bench-binary: 4 MiB of binary logits against a bare echo; build/bench-binary.json
+## bench-binary: a million logits in each form beside a bare echo; build/bench-binary.json
 bench-binary: $(B)/softmaxd $(O)/tests/bench/bench_binary
 	$(O)/tests/bench/bench_binary $(B)/softmaxd $(B)/bench-binary.json

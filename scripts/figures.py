@@ -70,6 +70,8 @@ def bench_http(rows):
     peers = list(dict.fromkeys(row["peer"] for row in rows))[:3]
     lines = []
     for case in dict.fromkeys(row["case"] for row in rows):
+        if case.startswith("/softmax "):
+            continue  # a form of the table in the guide
         mine = [row for row in rows if row["case"] == case]
         values = {row["peer"]: amount(row["peer_value"]) for row in mine}
         if peers[0] in values or peers[-1] in values:
@@ -94,11 +96,41 @@ def sizing(rows):
     return table(["a core, `make bench-http`", ""], lines)
 
 
+def forms(rows):
+    """Which form to send: what it costs, what it needs, when to choose it."""
+    own = {row["case"]: row["softmaxd"] for row in rows}
+    own["numbers"] = next(row["peer_value"] for row in rows
+                          if row["peer"] == "softmaxd, /softmax")
+    lines = [
+        ["JSON numbers", "10 to 20", "numbers", "nothing",
+         "for small requests, and to read what goes over the wire"],
+        ["base64 in JSON", "5.3 (float16: 2.7)",
+         "/softmax base64, 1,048,576 logits",
+         "a base64 function and the bytes of an array",
+         "from any language, for thousands of logits and more"],
+        ["`/softmax`, `.npy`", "4 (float16: 2)",
+         "/softmax .npy, 4 MiB each way", "NumPy, or a header of 128 bytes",
+         "from Python, for one tensor of logits"],
+        ["`/v2`, binary", "4 (FP16: 2)", "/v2 binary, 4 MiB each way",
+         "a client of Triton or KServe, or to count bytes",
+         "where such a client is there already"],
+        ["`/v2`, shared memory", "0", "/v2 shared memory, 4 MiB each way",
+         "a shared `/dev/shm`, the same user, `--shared-memory`",
+         "on one machine, for millions of logits"]]
+    echo = next(row["peer_value"] for row in rows if row["peer"] == "bare echo")
+    for line in lines:
+        line[2] = amount(own[line[2]])
+    return table(["form", "bytes a logit",
+                  "ms, 1,048,576 float32 in and out (`make bench-binary`, the "
+                  f"least; a bare echo of 4 MiB: {amount(echo)})", "what a client needs", "choose it"],
+                 lines)
+
+
 # A table's name: what writes it, and the file that it is made of.
 WRITERS = {"bench-json": (bench_json, "bench-json"),
            "bench-kernels": (bench_kernels, "bench-kernels"),
            "bench-http": (bench_http, "bench-http"),
-           "sizing": (sizing, "bench-http")}
+           "sizing": (sizing, "bench-http"), "forms": (forms, "bench-binary")}
 
 
 def write_tables(folder, path):

@@ -1,33 +1,39 @@
 // SPDX-License-Identifier: MIT
 /*
- * 1,048,576 float32 logits through /v2 as a binary tensor, 4 MiB in and 4 MiB
- * out, against a bare libmicrohttpd that echoes the same bytes; and the same
- * logits as JSON through /v2 against the native endpoint. Medians of rounds
- * that take turns, over loopback, one connection each.
+ * 1,048,576 float32 logits and as many probabilities in each form that there
+ * is: /v2 with a binary tensor and in shared memory, /softmax with NumPy's
+ * file, base64 and numbers of JSON, /v2 with JSON; against a bare libmicrohttpd
+ * that echoes the bytes of the first. The least of rounds, as what else the
+ * machine does only adds; all take turns, over loopback, one connection each;
+ * JSON, which takes ten times as long, has its turn in every sixteenth.
  *
  * usage: bench_binary SOFTMAXD JSON-FILE, which gets rows like bench-http.json
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
-#include <microhttpd.h>
+
+#include "large_echo.h"
 
 enum {
     ROWS = 1024,
     CLASSES = 1024,
     COUNT = ROWS * CLASSES,
-    ROUNDS = 31,
-    JSON_ROUNDS = 9,
-    CONNECTION_BYTES = 256 * 1024, /* as softmaxd has */
+    TENSOR_BYTES = 4 * COUNT,
+    ROUNDS = 400,
+    JSON_EVERY = 16,
     NUMBER_ROOM = 16
 };
 
@@ -45,71 +51,6 @@ static void *get(size_t bytes)
     return data;
 }
 
-/* ---- the echo ----------------------------------------------------------- */
-
-struct upload {
-    size_t used, room;
-    char body[];
-};
-
-static enum MHD_Result echo_end(struct MHD_Connection *connection,
-                                struct upload *upload)
-{
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        upload->used, upload->body, MHD_RESPMEM_PERSISTENT);
-    enum MHD_Result done = MHD_queue_response(connection, 200, response);
-    MHD_destroy_response(response);
-    return done;
-}
-
-static enum MHD_Result echo(void *cls, struct MHD_Connection *connection,
-                            const char *url, const char *method,
-                            const char *version, const char *data,
-                            size_t *bytes, void **state)
-{
-    (void)cls, (void)url, (void)method, (void)version;
-    struct upload *upload = *state;
-    if (!upload) {
-        const char *length = MHD_lookup_connection_value(
-            connection, MHD_HEADER_KIND, "Content-Length");
-        size_t room = length ? strtoul(length, NULL, 10) : 0;
-        *state = upload = get(sizeof *upload + room);
-        *upload = (struct upload){.room = room};
-        return MHD_YES;
-    }
-    if (*bytes == 0)
-        return echo_end(connection, upload);
-    if (*bytes > upload->room - upload->used)
-        return MHD_NO;
-    memcpy(upload->body + upload->used, data, *bytes);
-    upload->used += *bytes;
-    *bytes = 0;
-    return MHD_YES;
-}
-
-static void echo_done(void *cls, struct MHD_Connection *connection,
-                      void **state, enum MHD_RequestTerminationCode why)
-{
-    (void)cls, (void)connection, (void)why;
-    free(*state);
-    *state = NULL;
-}
-
-static struct MHD_Daemon *echo_start(char *address, size_t bytes)
-{
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, echo,
-                         NULL, MHD_OPTION_NOTIFY_COMPLETED, echo_done, NULL,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)CONNECTION_BYTES, MHD_OPTION_END);
-    if (!daemon)
-        die("the echo did not start");
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
-    snprintf(address, bytes, "http://127.0.0.1:%d", (int)info->port);
-    return daemon;
-}
-
 /* ---- the daemon --------------------------------------------------------- */
 
 static pid_t daemon_start(const char *program, char *address, size_t bytes)
@@ -122,8 +63,8 @@ static pid_t daemon_start(const char *program, char *address, size_t bytes)
     if (pid == 0) {
         dup2(ends[1], 1);
         dup2(ends[1], 2);
-        execl(program, program, "--listen", "127.0.0.1:0", "--log-level",
-              "error", (char *)NULL);
+        execl(program, program, "--listen", "127.0.0.1:0", "--shared-memory",
+              "--log-level", "error", (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -143,15 +84,16 @@ static pid_t daemon_start(const char *program, char *address, size_t bytes)
 
 struct question {
     const char *name;
-    char url[256];
-    const char *type;
-    char length[96]; /* header line; "": none */
-    const char *body;
+    const char *path;
+    const char *header[3]; /* lines; NULL: no more */
+    char *body;
     size_t bytes;
+    size_t least; /* bytes of the answer */
+    int every;    /* how many rounds from turn to turn */
     CURL *curl;
     struct curl_slist *headers;
     size_t received;
-    double seconds[ROUNDS];
+    double seconds; /* the least so far; 0: none */
 };
 
 static size_t receive(char *data, size_t size, size_t count, void *cls)
@@ -161,18 +103,17 @@ static size_t receive(char *data, size_t size, size_t count, void *cls)
     return size * count;
 }
 
-static void open_question(struct question *q)
+static void open_question(struct question *q, const char *address)
 {
-    char type[64];
-    snprintf(type, sizeof type, "Content-Type: %s", q->type);
+    char url[256];
+    snprintf(url, sizeof url, "%s%s", address, q->path);
     q->curl = curl_easy_init();
-    q->headers = curl_slist_append(NULL, type);
-    q->headers = curl_slist_append(q->headers, "Expect:");
-    if (q->length[0])
-        q->headers = curl_slist_append(q->headers, q->length);
+    q->headers = curl_slist_append(NULL, "Expect:");
+    for (int i = 0; q->header[i]; i++)
+        q->headers = curl_slist_append(q->headers, q->header[i]);
     if (!q->curl || !q->headers)
         die("no curl");
-    curl_easy_setopt(q->curl, CURLOPT_URL, q->url);
+    curl_easy_setopt(q->curl, CURLOPT_URL, url);
     curl_easy_setopt(q->curl, CURLOPT_HTTPHEADER, q->headers);
     curl_easy_setopt(q->curl, CURLOPT_POSTFIELDS, q->body);
     curl_easy_setopt(q->curl, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -184,7 +125,7 @@ static void open_question(struct question *q)
     curl_easy_setopt(q->curl, CURLOPT_BUFFERSIZE, 512L * 1024);
 }
 
-static void ask(struct question *q, int round)
+static double ask(struct question *q)
 {
     struct timespec start, end;
     long status = 0;
@@ -193,59 +134,39 @@ static void ask(struct question *q, int round)
     CURLcode code = curl_easy_perform(q->curl);
     clock_gettime(CLOCK_MONOTONIC, &end);
     curl_easy_getinfo(q->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (code != CURLE_OK || status != 200 || q->received < COUNT)
+    if (code != CURLE_OK || status != 200 || q->received < q->least)
         die(q->name);
-    if (round >= 0)
-        q->seconds[round] = (double)(end.tv_sec - start.tv_sec) +
-                            1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+    return (double)(end.tv_sec - start.tv_sec) +
+           1e-9 * (double)(end.tv_nsec - start.tv_nsec);
 }
 
 static void close_question(struct question *q)
 {
     curl_easy_cleanup(q->curl);
     curl_slist_free_all(q->headers);
+    free(q->body);
 }
 
-static int by_size(const void *a, const void *b)
+/* In turn, so that the machine's moods meet all; the first is no round. */
+static void ask_in_turn(struct question *all, size_t count)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(struct question *q, int rounds)
-{
-    qsort(q->seconds, (size_t)rounds, sizeof *q->seconds, by_size);
-    return q->seconds[rounds / 2];
-}
-
-/* Two questions in turn, so that the machine's moods meet both; ratio of the
- * medians, a row of the file. */
-static void compare(FILE *file, const char *name, struct question *of,
-                    struct question *to, int rounds)
-{
-    open_question(of);
-    open_question(to);
-    for (int round = -1; round < rounds; round++) {
-        ask(of, round);
-        ask(to, round);
-    }
-    double a = median(of, rounds), b = median(to, rounds);
-    printf("%-40s %-20s softmaxd %12.1f ms           peer %12.1f  ratio %.2f\n",
-           name, to->name, a * 1e3, b * 1e3, b / a);
-    fprintf(file,
-            " {\"case\": \"%s\", \"unit\": \"ms\", \"peer\": \"%s\", "
-            "\"softmaxd\": %.4f, \"peer_value\": %.4f, \"ratio\": %.4f}",
-            name, to->name, a * 1e3, b * 1e3, b / a);
-    close_question(of);
-    close_question(to);
+    for (int round = -1; round < ROUNDS; round++)
+        for (size_t i = 0; i < count; i++) {
+            if (round > 0 && round % all[i].every)
+                continue;
+            double seconds = ask(&all[i]);
+            if (round >= 0 && (all[i].seconds == 0 || seconds < all[i].seconds))
+                all[i].seconds = seconds;
+        }
 }
 
 /* ---- bodies ------------------------------------------------------------- */
 
 static float *make_logits(void)
 {
-    float *logits = get(COUNT * sizeof *logits);
+    float *logits = get((COUNT + 1) * sizeof *logits);
     uint32_t seed = 1;
+    logits[COUNT] = 0;
     for (size_t i = 0; i < COUNT; i++) {
         seed = seed * 1664525u + 1013904223u;
         logits[i] = (float)(seed >> 8) * 0x1p-21f - 4;
@@ -279,54 +200,203 @@ static char *make_json(const char *before, const float *logits, bool nested,
     return text;
 }
 
-static char *make_binary(const float *logits, size_t *header, size_t *bytes)
+/* One tensor of the protocol and what asks for its answer. */
+#define V2(input, output)                                                      \
+    "{\"inputs\":[{\"name\":\"logits\",\"shape\":[1024,1024],"                 \
+    "\"datatype\":\"FP32\"," input "}]" output "}"
+
+static void add_text(struct question *q, const char *text)
 {
-    char *body = get(512 + COUNT * sizeof *logits);
-    *header = (size_t)snprintf(
-        body, 512,
-        "{\"inputs\":[{\"name\":\"logits\",\"shape\":[%d,%d],\"datatype\":"
-        "\"FP32\",\"parameters\":{\"binary_data_size\":%zu}}],"
-        "\"parameters\":{\"binary_data_output\":true}}",
-        ROWS, CLASSES, COUNT * sizeof *logits);
-    memcpy(body + *header, logits, COUNT * sizeof *logits);
-    *bytes = *header + COUNT * sizeof *logits;
-    return body;
+    q->bytes = strlen(text);
+    q->body = get(q->bytes + 1);
+    memcpy(q->body, text, q->bytes + 1);
 }
 
-static void run_binary(FILE *file, const char *address, const char *echo_at,
+/* head, then the logits as they lie. */
+static void add_tensor(struct question *q, const char *head, size_t head_bytes,
                        const float *logits)
 {
-    static struct question of = {.name = "softmaxd"},
-                           to = {.name = "bare echo"};
-    size_t header;
-    char *body = make_binary(logits, &header, &of.bytes);
-    of.type = to.type = "application/octet-stream";
-    of.body = to.body = body;
-    to.bytes = of.bytes;
-    snprintf(of.url, sizeof of.url, "%s/v2/models/softmax/infer", address);
-    snprintf(to.url, sizeof to.url, "%s/", echo_at);
-    snprintf(of.length, sizeof of.length,
-             "Inference-Header-Content-Length: %zu", header);
-    compare(file, "/v2 binary, 4 MiB each way", &of, &to, ROUNDS);
-    free(body);
+    q->bytes = head_bytes + TENSOR_BYTES;
+    q->body = get(q->bytes);
+    memcpy(q->body, head, head_bytes);
+    memcpy(q->body + head_bytes, logits, TENSOR_BYTES);
 }
 
-static void run_json(FILE *file, const char *address, const float *logits)
+static void add_npy(struct question *q, const float *logits)
 {
-    static struct question of = {.name = "softmaxd"},
-                           to = {.name = "softmaxd, /softmax"};
-    char *v2 = make_json("{\"inputs\":[{\"name\":\"logits\",\"shape\":[1024,"
-                         "1024],\"datatype\":\"FP32\",\"data\":[",
-                         logits, false, "]}]}", &of.bytes);
-    char *plain = make_json("{\"logits\":[", logits, true, "]}", &to.bytes);
-    of.type = to.type = "application/json";
-    of.body = v2;
-    to.body = plain;
-    snprintf(of.url, sizeof of.url, "%s/v2/models/softmax/infer", address);
-    snprintf(to.url, sizeof to.url, "%s/softmax", address);
-    compare(file, "/v2 JSON, 1,048,576 logits", &of, &to, JSON_ROUNDS);
-    free(v2);
-    free(plain);
+    char head[128] = "\x93NUMPY\1\0\x76\0{'descr': '<f4', 'fortran_order': "
+                     "False, 'shape': (1024, 1024), }";
+    size_t used = 10 + strlen(head + 10);
+    memset(head + used, ' ', sizeof head - used);
+    head[sizeof head - 1] = '\n';
+    add_tensor(q, head, sizeof head, logits);
+}
+
+/* Two bytes of 0 follow the logits: those of the padding. */
+static void add_base64(struct question *q, const float *logits)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                   "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char before[] = "{\"encoding\":\"base64\",\"logits\":{"
+                                 "\"dtype\":\"float32\",\"shape\":[1024,"
+                                 "1024],\"base64\":\"";
+    const unsigned char *in = (const unsigned char *)logits;
+    q->body = get(sizeof before + TENSOR_BYTES / 3 * 4 + 8);
+    char *at = mempcpy(q->body, before, sizeof before - 1);
+    for (size_t i = 0; i < TENSOR_BYTES; i += 3) {
+        unsigned bits =
+            (unsigned)in[i] << 16 | (unsigned)in[i + 1] << 8 | in[i + 2];
+        for (int shift = 18; shift >= 0; shift -= 6)
+            *at++ = alphabet[bits >> shift & 63];
+    }
+    at = mempcpy(at - 2, "==\"}}", 5);
+    q->bytes = (size_t)(at - q->body);
+}
+
+/* ---- shared memory ------------------------------------------------------ */
+
+static char key[64];
+
+static void remove_object(void)
+{
+    shm_unlink(key);
+}
+
+/* The logits, and room for as many probabilities behind them. */
+static float *make_object(const float *logits)
+{
+    snprintf(key, sizeof key, "/softmaxd-bench-%d", (int)getpid());
+    int object = shm_open(key, O_RDWR | O_CREAT | O_EXCL, 0600);
+    atexit(remove_object);
+    if (object < 0 || ftruncate(object, 2 * TENSOR_BYTES) != 0)
+        die("no shared memory");
+    float *data = mmap(NULL, 2 * TENSOR_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_SHARED, object, 0);
+    if (data == MAP_FAILED)
+        die("no shared memory");
+    close(object);
+    memcpy(data, logits, TENSOR_BYTES);
+    return data;
+}
+
+static void register_object(const char *address)
+{
+    struct question q = {.name = "register",
+                         .path =
+                             "/v2/systemsharedmemory/region/bench/register"};
+    char text[128];
+    snprintf(text, sizeof text, "{\"key\":\"%s\",\"byte_size\":%d}", key,
+             2 * TENSOR_BYTES);
+    add_text(&q, text);
+    open_question(&q, address);
+    ask(&q);
+    close_question(&q);
+}
+
+/* It has been put there: each row's probabilities sum to 1. */
+static void check_object(const float *probabilities)
+{
+    for (size_t row = 0; row < ROWS; row++) {
+        double sum = 0;
+        for (size_t i = 0; i < CLASSES; i++)
+            sum += (double)probabilities[row * CLASSES + i];
+        if (fabs(sum - 1) > 1e-5)
+            die("no softmax in shared memory");
+    }
+}
+
+/* ---- all of them -------------------------------------------------------- */
+
+#define JSON "Content-Type: application/json"
+#define OCTETS "Content-Type: application/octet-stream"
+#define NPY "application/x-npy"
+#define PLACE(offset)                                                          \
+    "\"parameters\":{\"shared_memory_region\":\"bench\","                      \
+    "\"shared_memory_byte_size\":4194304,\"shared_memory_offset\":" offset "}"
+
+enum { ECHO, BINARY, SHARED, FILES, BASE64, NUMBERS, V2_NUMBERS, QUESTIONS };
+
+#define INFER "/v2/models/softmax/infer"
+
+static struct question questions[QUESTIONS] = {
+    [ECHO] = {"bare echo", "/", {OCTETS}, .least = TENSOR_BYTES, .every = 1},
+    [BINARY] = {"binary", INFER, {OCTETS}, .least = TENSOR_BYTES, .every = 1},
+    [SHARED] = {"shared memory", INFER, {JSON}, .least = 1, .every = 1},
+    [FILES] = {"npy",
+               "/softmax",
+               {"Content-Type: " NPY, "Accept: " NPY},
+               .least = TENSOR_BYTES,
+               .every = 1},
+    [BASE64] = {"base64",
+                "/softmax",
+                {JSON},
+                .least = TENSOR_BYTES / 3 * 4,
+                .every = 1},
+    [NUMBERS] = {"softmaxd, /softmax",
+                 "/softmax",
+                 {JSON},
+                 .least = COUNT,
+                 .every = JSON_EVERY},
+    [V2_NUMBERS] =
+        {"/v2 JSON", INFER, {JSON}, .least = COUNT, .every = JSON_EVERY},
+};
+
+static const struct {
+    const char *name;
+    int of, to;
+} rows[] = {
+    {"/v2 binary, 4 MiB each way", BINARY, ECHO},
+    {"/v2 shared memory, 4 MiB each way", SHARED, ECHO},
+    {"/softmax .npy, 4 MiB each way", FILES, ECHO},
+    {"/softmax base64, 4 MiB each way", BASE64, ECHO},
+    {"/softmax base64, 1,048,576 logits", BASE64, NUMBERS},
+    {"/v2 JSON, 1,048,576 logits", V2_NUMBERS, NUMBERS},
+};
+
+static void add_bodies(const float *logits)
+{
+    static const char head[] =
+        V2("\"parameters\":{\"binary_data_size\":4194304}",
+           ",\"parameters\":{\"binary_data_output\":true}");
+    static char length[64];
+    struct question *q = questions;
+    snprintf(length, sizeof length, "Inference-Header-Content-Length: %zu",
+             sizeof head - 1);
+    q[BINARY].header[1] = length;
+    add_tensor(&q[BINARY], head, sizeof head - 1, logits);
+    add_tensor(&q[ECHO], head, sizeof head - 1, logits);
+    add_text(&q[SHARED],
+             V2(PLACE("0"), ",\"outputs\":[{\"name\":\"probabilities\"," PLACE(
+                                "4194304") "}]"));
+    add_npy(&q[FILES], logits);
+    add_base64(&q[BASE64], logits);
+    q[NUMBERS].body =
+        make_json("{\"logits\":[", logits, true, "]}", &q[NUMBERS].bytes);
+    q[V2_NUMBERS].body =
+        make_json("{\"inputs\":[{\"name\":\"logits\",\"shape\":[1024,1024],"
+                  "\"datatype\":\"FP32\",\"data\":[",
+                  logits, false, "]}]}", &q[V2_NUMBERS].bytes);
+}
+
+static void write_rows(FILE *file)
+{
+    size_t count = sizeof rows / sizeof rows[0];
+    fprintf(file, "[\n");
+    for (size_t i = 0; i < count; i++) {
+        double of = questions[rows[i].of].seconds;
+        double to = questions[rows[i].to].seconds;
+        const char *peer = questions[rows[i].to].name;
+        printf("%-40s %-20s softmaxd %12.2f ms           peer %12.2f  ratio "
+               "%.2f\n",
+               rows[i].name, peer, of * 1e3, to * 1e3, to / of);
+        fprintf(
+            file,
+            " {\"case\": \"%s\", \"unit\": \"ms\", \"peer\": \"%s\", "
+            "\"softmaxd\": %.4f, \"peer_value\": %.4f, \"ratio\": %.4f}%s\n",
+            rows[i].name, peer, of * 1e3, to * 1e3, to / of,
+            i + 1 < count ? "," : "");
+    }
+    fprintf(file, "]\n");
 }
 
 int main(int argc, char **argv)
@@ -338,18 +408,24 @@ int main(int argc, char **argv)
     if (!file)
         die("the file cannot be written");
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    struct MHD_Daemon *daemon = echo_start(echo_at, sizeof echo_at);
+    struct MHD_Daemon *daemon = large_echo_start(echo_at, sizeof echo_at);
+    if (!daemon)
+        die("the echo did not start");
     pid_t pid = daemon_start(argv[1], address, sizeof address);
-    float *logits = make_logits();
-    fprintf(file, "[\n");
-    run_binary(file, address, echo_at, logits);
-    fprintf(file, ",\n");
-    run_json(file, address, logits);
-    fprintf(file, "\n]\n");
+    float *logits = make_logits(), *object = make_object(logits);
+    register_object(address);
+    add_bodies(logits);
+    for (size_t i = 0; i < QUESTIONS; i++)
+        open_question(&questions[i], i == ECHO ? echo_at : address);
+    ask_in_turn(questions, QUESTIONS);
+    check_object(object + COUNT);
+    write_rows(file);
+    for (size_t i = 0; i < QUESTIONS; i++)
+        close_question(&questions[i]);
     free(logits);
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
-    MHD_stop_daemon(daemon);
+    large_echo_stop(daemon);
     curl_global_cleanup();
     return fclose(file) == 0 ? 0 : 1;
 }
