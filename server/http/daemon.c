@@ -59,6 +59,7 @@ static void close_listeners(struct daemon *daemon)
                 break;
             nanosleep(&hold, NULL);
         }
+        mhd_quiesce(daemon->listeners.one[i].mhd);
         listener_shut(&daemon->listeners.one[i]);
     }
 }
@@ -361,8 +362,10 @@ void daemon_unlink(struct daemon *daemon)
 static void settle_jobs(struct daemon *daemon)
 {
     const struct timespec pause = {0, 5 * 1000000L};
-    for (size_t i = 0; i < daemon->listeners.count; i++)
+    for (size_t i = 0; i < daemon->listeners.count; i++) {
+        mhd_quiesce(daemon->listeners.one[i].mhd);
         listener_shut(&daemon->listeners.one[i]);
+    }
     while (connection_abandon(&daemon->connections) > 0)
         nanosleep(&pause, NULL);
 }
@@ -371,11 +374,9 @@ static void stop_serving(struct listener_list *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->one[i];
-        if (listener->mhd) {
-            mhd_stop(listener->mhd); /* closes the socket */
-            listener->mhd = NULL;
-            listener->fd = -1;
-        }
+        if (listener->mhd)
+            mhd_stop(listener->mhd);
+        listener->mhd = NULL;
         listener_close(listener);
     }
 }

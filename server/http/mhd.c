@@ -47,10 +47,7 @@ static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
 
 static ssize_t no_body(void *cls, uint64_t position, char *buffer, size_t room)
 {
-    (void)cls;
-    (void)position;
-    (void)buffer;
-    (void)room;
+    (void)cls, (void)position, (void)buffer, (void)room;
     return MHD_CONTENT_READER_END_OF_STREAM;
 }
 
@@ -291,8 +288,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *mhd,
 {
     struct connection *connection = *state;
     size_t bytes = *data_bytes;
-    (void)cls;
-    (void)mhd;
+    (void)cls, (void)mhd;
     if (!connection)
         return MHD_NO; /* there was no memory for it */
     switch (connection->exchange.stage) {
@@ -377,8 +373,7 @@ static void notify_completed(void *cls, struct MHD_Connection *mhd,
                              void **state, enum MHD_RequestTerminationCode why)
 {
     struct connection *connection = *state;
-    (void)cls;
-    (void)mhd;
+    (void)cls, (void)mhd;
     if (connection && connection->exchange.counted)
         end_exchange(connection, why);
     *state = NULL;
@@ -436,8 +431,7 @@ static void notify_connection(void *cls, struct MHD_Connection *mhd,
 static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
                                          socklen_t bytes)
 {
-    (void)from;
-    (void)bytes;
+    (void)from, (void)bytes;
     return connection_may_open(cls) ? MHD_YES : MHD_NO;
 }
 
@@ -447,8 +441,7 @@ static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
  *  path. */
 static size_t unescape(void *cls, struct MHD_Connection *mhd, char *text)
 {
-    (void)cls;
-    (void)mhd;
+    (void)cls, (void)mhd;
     return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
 }
 
@@ -493,7 +486,14 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
         STRICTNESS, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
+void mhd_quiesce(struct MHD_Daemon *mhd)
+{
+    if (mhd)
+        MHD_quiesce_daemon(mhd);
+}
+
 void mhd_stop(struct MHD_Daemon *mhd)
 {
+    mhd_quiesce(mhd);
     MHD_stop_daemon(mhd);
 }

@@ -16,7 +16,11 @@ struct MHD_Daemon;
  *  the list. NULL: they could not be started. */
 struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls);
 
-/** End it, with all connections, and close the socket. None may be computing:
+/** Accept nobody else, and look at the socket no more: a loop that waits for
+ * one that is shut down would not wait. NULL is ignored. */
+void mhd_quiesce(struct MHD_Daemon *mhd);
+
+/** End it, with all connections; the socket stays open. None may be computing:
  *  it aborts where one is suspended. */
 void mhd_stop(struct MHD_Daemon *mhd);
 

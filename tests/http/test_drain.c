@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -79,6 +80,29 @@ static void test_finishes_what_is_in_flight(void **state)
     assert_non_null(strstr(got, "200 OK"));
     assert_non_null(strstr(got, "Connection: close"));
     assert_non_null(strstr(got, "done"));
+    close(fd);
+    fixture_stop(&fixture);
+}
+
+static uint64_t cpu_ms(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+/* The event loops wait for the request, not in circles. */
+static void test_waits_without_work(void **state)
+{
+    (void)state;
+    start(NULL);
+    int fd = fixture_connect(&fixture);
+    const char *text = SLOW("4") "1500";
+    assert_true(send(fd, text, strlen(text), MSG_NOSIGNAL) > 0);
+    fixture_wait_in_flight(&fixture, 1);
+    uint64_t before = cpu_ms();
+    assert_int_equal(fixture_drain(&fixture), DRAIN_DONE);
+    assert_in_range(cpu_ms() - before, 0, 300);
     close(fd);
     fixture_stop(&fixture);
 }
@@ -180,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_idle_daemon),
         cmocka_unit_test(test_delay_serves_but_is_not_ready),
         cmocka_unit_test(test_finishes_what_is_in_flight),
+        cmocka_unit_test(test_waits_without_work),
         cmocka_unit_test(test_timeout),
         cmocka_unit_test(test_keep_alive_clients_lose_nothing),
         cmocka_unit_test(test_new_connections_lose_nothing),
