@@ -23,6 +23,12 @@ def table(head, rows):
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def edition(row):
+    """A peer's name, version and year."""
+    name = f"{NAMES[row['peer']]} {row['version']}".rstrip()
+    return f"{name} ({row['year']}):" if row["year"] else f"{name}:"
+
+
 def bench_json(rows):
     """One line a case; peers that do the same job share a column."""
     cases = {"short": "read shortest float32 text", "long": "read 17 digits",
@@ -32,7 +38,7 @@ def bench_json(rows):
     lines = []
     for case, title in cases.items():
         mine = [row for row in rows if row["case"] == case]
-        cells = [next((f"{NAMES[row['peer']]} {row['peer_ns']:.3g} "
+        cells = [next((f"{edition(row)} {row['peer_ns']:.3g} "
                        f"({row['ratio']:.2g}×)" for row in mine
                        if row["peer"] in column), "–") for column in columns]
         lines.append([title, f"**{mine[0]['softmaxd_ns']:.1f}**"] + cells)

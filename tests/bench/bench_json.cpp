@@ -16,7 +16,9 @@
 #include <fmt/compile.h>
 #include <fmt/format.h>
 #include <functional>
+#include <gnu/libc-version.h>
 #include <jansson.h>
+#include <map>
 #include <simdjson.h>
 #include <string>
 #include <vector>
@@ -54,6 +56,51 @@ struct contestant {
         return sorted[sorted.size() / 2] * 1e9 / COUNT;
     }
 };
+
+// A version and the year that it is of.
+struct edition {
+    std::string version, year;
+};
+
+std::string dotted(int major, int minor, int revision)
+{
+    return std::to_string(major) + "." + std::to_string(minor) + "." +
+           std::to_string(revision);
+}
+
+// Those of the crates stand in json_peers/Cargo.toml; the years are those of
+// the versions in Debian 12 and on crates.io, others have none here.
+edition edition_of(const std::string &name)
+{
+    static const std::map<std::string, std::string> versions = {
+        {"simdjson", dotted(simdjson::SIMDJSON_VERSION_MAJOR,
+                            simdjson::SIMDJSON_VERSION_MINOR,
+                            simdjson::SIMDJSON_VERSION_REVISION)},
+        {"fmt", dotted(FMT_VERSION / 10000, FMT_VERSION / 100 % 100,
+                       FMT_VERSION % 100)},
+        {"jansson", JANSSON_VERSION},
+        {"to_chars", "gcc " + dotted(__GNUC__, __GNUC_MINOR__, 0)},
+        {"strtof", std::string("glibc ") + gnu_get_libc_version()},
+        {"printf", std::string("glibc ") + gnu_get_libc_version()},
+        {"zmij", "1.0.23"},
+        {"ryu", "1.0.23"},
+        {"sonic-rs", "0.5.10"},
+        {"simd-json", "0.19.0"},
+        {"fast-float2", "0.2.4"},
+        {"lexical-core", "1.0.6"}};
+    static const std::map<std::string, std::string> years = {
+        {"simdjson 3.0.1", "2022"},    {"fmt 9.1.0", "2022"},
+        {"jansson 2.14", "2021"},      {"to_chars gcc 12.2.0", "2022"},
+        {"strtof glibc 2.36", "2022"}, {"printf glibc 2.36", "2022"},
+        {"zmij 1.0.23", "2026"},       {"ryu 1.0.23", "2026"},
+        {"sonic-rs 0.5.10", "2026"},   {"simd-json 0.19.0", "2026"},
+        {"fast-float2 0.2.4", "2026"}, {"lexical-core 1.0.6", "2025"}};
+    auto version = versions.find(name);
+    if (version == versions.end())
+        return {"", ""};
+    auto year = years.find(name + " " + version->second);
+    return {version->second, year == years.end() ? "" : year->second};
+}
 
 // Standard normal numbers, the same in every run: a 64-bit congruential
 // generator and Box-Muller.
@@ -214,7 +261,8 @@ void add_crates(std::vector<contestant> &all, const std::string &data,
                        return write_ryu_double(values.data(), values.size());
                    }});
     all.push_back({"write", data, "lexical-core", [&values] {
-                       return write_lexical_double(values.data(), values.size());
+                       return write_lexical_double(values.data(),
+                                                   values.size());
                    }});
 }
 #endif
@@ -299,20 +347,23 @@ void report(const std::vector<contestant> &all, const char *path)
         fail("cannot write the ratios");
     double own = 0;
     const char *separator = "[\n";
-    printf("%-6s %-14s %-13s %10s %15s\n", "", "", "", "ns a number",
-           "times softmaxd's");
+    printf("%-6s %-14s %-13s %-12s %-4s %11s %16s\n", "", "", "", "version",
+           "year", "ns a number", "times softmaxd's");
     for (const auto &c : all) {
         if (c.name == "softmaxd")
             own = c.ns();
-        printf("%-6s %-14s %-13s %10.2f %15.2f\n", c.op.c_str(), c.data.c_str(),
-               c.name.c_str(), c.ns(), c.ns() / own);
+        edition of = edition_of(c.name);
+        printf("%-6s %-14s %-13s %-12s %-4s %11.2f %16.2f\n", c.op.c_str(),
+               c.data.c_str(), c.name.c_str(), of.version.c_str(),
+               of.year.c_str(), c.ns(), c.ns() / own);
         if (c.name == "softmaxd" || c.data == "probabilities")
             continue;
         fprintf(file,
                 "%s{\"op\":\"%s\",\"case\":\"%s\",\"peer\":\"%s\","
-                "\"softmaxd_ns\":%.3f,\"peer_ns\":%.3f,\"ratio\":%.3f}",
-                separator, c.op.c_str(), c.data.c_str(), c.name.c_str(), own,
-                c.ns(), c.ns() / own);
+                "\"version\":\"%s\",\"year\":\"%s\",\"softmaxd_ns\":%.3f,"
+                "\"peer_ns\":%.3f,\"ratio\":%.3f}",
+                separator, c.op.c_str(), c.data.c_str(), c.name.c_str(),
+                of.version.c_str(), of.year.c_str(), own, c.ns(), c.ns() / own);
         separator = ",\n";
     }
     fprintf(file, "\n]\n");
