@@ -16,6 +16,7 @@ struct jobs {
     pthread_cond_t work; /* a job, or the end */
     struct job *first, **last;
     atomic_size_t queued;
+    atomic_size_t owners; /* see jobs_enter */
     bool ending;
     size_t started;
     pthread_t thread[];
@@ -99,6 +100,24 @@ bool jobs_submit(struct jobs *jobs, void (*run)(void *), void *argument)
 size_t jobs_threads(const struct jobs *jobs)
 {
     return jobs->started;
+}
+
+void jobs_enter(struct jobs *jobs)
+{
+    atomic_fetch_add(&jobs->owners, 1);
+}
+
+void jobs_leave(struct jobs *jobs)
+{
+    atomic_fetch_sub(&jobs->owners, 1);
+}
+
+size_t jobs_helpers(const struct jobs *jobs)
+{
+    size_t owners = atomic_load(&((struct jobs *)jobs)->owners);
+    return owners > 0 && owners < jobs->started
+               ? (jobs->started - owners) / owners
+               : 0;
 }
 
 size_t jobs_queued(const struct jobs *jobs)

@@ -22,6 +22,13 @@ bool jobs_submit(struct jobs *jobs, void (*run)(void *argument),
 
 size_t jobs_threads(const struct jobs *jobs);
 
+/** Somebody who has work for several threads comes, and leaves. */
+void jobs_enter(struct jobs *jobs);
+void jobs_leave(struct jobs *jobs);
+
+/** Threads that may help each of them, beside its own. */
+size_t jobs_helpers(const struct jobs *jobs);
+
 /** Jobs that wait for a thread now (a gauge). */
 size_t jobs_queued(const struct jobs *jobs);
 

@@ -46,6 +46,7 @@ struct pipeline *pipeline_create(struct jobs *jobs, size_t block_bytes,
     pipeline->charged = bytes;
     pipeline->blocks = blocks;
     pipeline->block_bytes = block_bytes;
+    jobs_enter(jobs);
     return pipeline;
 }
 
@@ -101,13 +102,15 @@ static bool look_out(struct pipeline *pipeline)
     return pipeline->begun < pipeline->posted;
 }
 
-/* A job: as long as there are blocks. It goes to the end of the line when
- * others wait there. */
+/* A job: as long as there are blocks, and no other owner needs the thread: an
+ * event loop that waits for a helper whom others keep from running keeps small
+ * requests waiting. It goes to the end of the line when jobs wait there. */
 static void help(void *argument)
 {
     struct pipeline *pipeline = argument;
     pthread_mutex_lock(&pipeline->lock);
-    while (work_one(pipeline) || (!pipeline->ended && look_out(pipeline)))
+    while (pipeline->helpers <= jobs_helpers(pipeline->jobs) &&
+           (work_one(pipeline) || (!pipeline->ended && look_out(pipeline))))
         if (jobs_queued(pipeline->jobs) > 0 &&
             jobs_submit(pipeline->jobs, help, pipeline)) {
             pthread_mutex_unlock(&pipeline->lock);
@@ -130,7 +133,7 @@ void pipeline_post(struct pipeline *pipeline)
 {
     pthread_mutex_lock(&pipeline->lock);
     pipeline->done[pipeline->posted++ % PIPELINE_BLOCKS] = false;
-    if (pipeline->helpers + 1 < jobs_threads(pipeline->jobs) &&
+    if (pipeline->helpers < jobs_helpers(pipeline->jobs) &&
         jobs_submit(pipeline->jobs, help, pipeline))
         pipeline->helpers++;
     pthread_mutex_unlock(&pipeline->lock);
@@ -161,6 +164,8 @@ void pipeline_end(struct pipeline *pipeline)
     while (pipeline->working > 0)
         pthread_cond_wait(&pipeline->worked, &pipeline->lock);
     pthread_mutex_unlock(&pipeline->lock);
+    if (pipeline->charged > 0)
+        jobs_leave(pipeline->jobs);
     budget_give(pipeline->budget, pipeline->charged);
     pipeline->charged = 0;
 }

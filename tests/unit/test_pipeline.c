@@ -114,6 +114,36 @@ static void an_owner_leaves_in_the_middle(void **state)
     jobs_free(jobs);
 }
 
+static void note_thread(void *block)
+{
+    *(pthread_t *)block = pthread_self();
+}
+
+/* A second owner leaves no thread to spare: each works alone. */
+static void owners_share_what_is_to_spare(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit = SIZE_MAX};
+    struct jobs *jobs = jobs_create(2);
+    struct pipeline *one =
+        pipeline_create(jobs, sizeof(pthread_t), note_thread, &budget);
+    assert_int_equal(jobs_helpers(jobs), 1);
+    struct pipeline *two =
+        pipeline_create(jobs, sizeof(pthread_t), note_thread, &budget);
+    assert_int_equal(jobs_helpers(jobs), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        assert_non_null(pipeline_next(two));
+        pipeline_post(two);
+        assert_true(
+            pthread_equal(*(pthread_t *)pipeline_collect(two), pthread_self()));
+        pipeline_release(two);
+    }
+    pipeline_free(two);
+    assert_int_equal(jobs_helpers(jobs), 1);
+    pipeline_free(one);
+    jobs_free(jobs);
+}
+
 static void one_thread_or_no_memory_is_no_pipeline(void **state)
 {
     (void)state;
@@ -133,6 +163,7 @@ int main(void)
         cmocka_unit_test(blocks_come_back_in_order),
         cmocka_unit_test(an_owner_works_alone),
         cmocka_unit_test(an_owner_leaves_in_the_middle),
+        cmocka_unit_test(owners_share_what_is_to_spare),
         cmocka_unit_test(one_thread_or_no_memory_is_no_pipeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
