@@ -98,7 +98,8 @@ def sizing(rows):
              ["memory, idle",
               f"{amount(own['resident memory, idle'])} MiB"],
              ["memory, for each logit in flight", "4 bytes (float64: 8), at "
-              "most 6; the text is never stored"]]
+              "most 6; the text is never stored whole, of a large request "
+              "1 MiB of it, of a large answer 2 MiB"]]
     return table(["a core, `make bench-http`", ""], lines)
 
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * The incremental reader of JSON: text in slices of any size in, typed tensors
- * and a small tree of the rest out. The text itself is never stored.
+ * and a small tree of the rest out. The text itself is not stored,
+ * but for a few blocks of a large tensor's on their way to other threads.
  *
  * Whatever values the client asks for go straight into tensors, what it has no
  * use for is checked and forgotten, and the rest becomes the tree, while it is
