@@ -51,16 +51,23 @@ static bool check_criterion(struct request *request, struct problem *problem)
     const struct member *member, *first = NULL, *second = NULL;
     char all[64];
     for (unsigned left = request->given;
-         (member = member_next(request, &left));)
-        if (member->criterion)
-            *(first ? &second : &first) = member;
+         (member = member_next(request, &left));) {
+        if (!member->criterion)
+            continue;
+        if (first)
+            second = member;
+        else
+            first = member;
+    }
     if (first && !second)
         return true;
     const char *usual = list_criteria(all, sizeof all);
-    return problem_member(problem, second ? second->name : usual,
-                          "got %s%s, must be exactly one of %s",
-                          second ? "it beside " : "none",
-                          second ? first->name : "", all);
+    if (!first)
+        return problem_member(problem, usual,
+                              "got none, must be exactly one of %s", all);
+    return problem_member(problem, second->name,
+                          "got it beside %s, must be exactly one of %s",
+                          first->name, all);
 }
 
 /* What says how to compare with a teacher, and what a teacher excludes. A value
