@@ -464,10 +464,10 @@ static void account(const struct exchange *x, bool aborted)
 void exchange_end(struct exchange *x, bool aborted)
 {
     account(x, aborted);
+    stream_free(x->stream); /* first: other threads read what it borrows */
     if (x->endpoint)
         x->endpoint->end(x->call);
     inflater_free(x->inflater);
-    stream_free(x->stream);
     if (x->counted)
         atomic_fetch_sub_explicit(&x->server->in_flight, 1,
                                   memory_order_relaxed);
