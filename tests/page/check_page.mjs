@@ -92,6 +92,10 @@ const cases = {
       await drawn(page);
       const ready = await page.evaluate(() => performance.now());
       console.log(`bars seen ${ready.toFixed(0)} ms after navigation began`);
+      // It asks while it is still being read: no timer stands before it.
+      const [asked, read] = await page.evaluate(() => [performance.getEntriesByType('resource').find(entry => entry.name.endsWith('/softmax')).startTime,
+        performance.getEntriesByType('navigation')[0].domInteractive]);
+      assert.ok(asked < read, `asked after ${asked} ms, read after ${read}`);
       assert.match(await text(page, '#classes'), /0\.6439/);
       assert.match(await text(page, '#sum'), /loss L 0\.4402/);
       assert.match(await text(page, '#with-g'), /0\.6439 − 1 = −0\.3561/);
