@@ -2,11 +2,20 @@
 #include "beside.h"
 
 #include "arguments.h"
+#include "engine/lanes.h"
+
+/* Rows that a softmax takes in lanes, but not this loss: its log-sum-exps could
+ * differ in their last bit. */
+static bool lse_differs(const struct smx_logits *logits,
+                        const struct smx_criterion *criterion)
+{
+    return smx_lanes_take(logits, NULL) && !smx_lanes_take(logits, criterion);
+}
 
 enum smx_status smx_beside_open(struct smx_beside *beside,
                                 const struct smx_logits *logits,
                                 const struct smx_criterion *criterion,
-                                const struct smx_loss_out *out,
+                                struct smx_loss_out *out,
                                 struct smx_where *where)
 {
     enum smx_status status = SMX_OK;
@@ -24,11 +33,15 @@ enum smx_status smx_beside_open(struct smx_beside *beside,
                                   .out.rank = out->rank,
                                   .ignore = criterion->ignore,
                                   .ignore_index = criterion->ignore_index};
-    if (out->log_probabilities || out->entropy)
+    if (out->logsumexp && lse_differs(logits, criterion)) {
+        beside->values.out.logsumexp = out->logsumexp;
+        out->logsumexp = NULL;
+    }
+    if (out->log_probabilities || out->entropy || beside->values.out.logsumexp)
         status = smx_softmax_open(&beside->values);
     if (!status && out->rank)
         status = smx_softmax_open(&beside->ranks);
-    beside->wanted = out->log_probabilities || out->entropy || out->rank;
+    beside->wanted = beside->values.most || beside->ranks.most;
     return status;
 }
 

@@ -14,12 +14,12 @@ struct smx_beside {
     struct smx_softmax_call values, ranks; /* ranks are of other classes */
 };
 
-/** SMX_EARGUMENT: ranks without labels; SMX_ENOMEM. To be
- *  closed either way. */
+/** Takes out of *out what is answered here. SMX_EARGUMENT: ranks without
+ * labels; SMX_ENOMEM. To be closed either way. */
 enum smx_status smx_beside_open(struct smx_beside *beside,
                                 const struct smx_logits *logits,
                                 const struct smx_criterion *criterion,
-                                const struct smx_loss_out *out,
+                                struct smx_loss_out *out,
                                 struct smx_where *where);
 
 /** Of operands that have been checked, each element. */
