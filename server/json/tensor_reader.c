@@ -394,7 +394,7 @@ static bool read_again(struct tensor_reader *reader,
                        const struct text_block *block, bool *first,
                        struct problem *problem)
 {
-    const char *begin = block->text, *end = begin + block->bytes, *bad;
+    const char *begin = block->text, *end = begin + block->bytes, *bad = begin;
     struct source source = {.place = block->place,
                             .counted = begin,
                             .slice = begin,
