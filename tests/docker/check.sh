@@ -131,7 +131,9 @@ if ! engine_start || ! base_image ""; then
     skip "$reason"
     exit 0
 fi
-check build docker build -q --network host -f docker/Dockerfile -t softmaxd .
+version=$(sed -n 's/^#define SMX_VERSION "\(.*\)"/\1/p' lib/softmax.h)
+check build docker build -q --network host -f docker/Dockerfile \
+    -t softmaxd -t "softmaxd:$version" .
 [ $failed -eq 0 ] || exit 1
 check "at most 15 MB" image_small
 check "no shell" no_shell
