@@ -5,28 +5,13 @@
  * model and the length of the slices. An answer of status 200 must be JSON and
  * as many bytes as its outputs say, anything else {"error": ...}.
  */
-#include "fuzz.h"
+#include "fuzz_server.h"
 
 #include <string.h>
 
 #include <jansson.h>
 
 #include "../../server/v2/v2_routes.h"
-#include "../support/roundtrip.h"
-
-static struct server *server_get(void)
-{
-    static struct server server;
-    if (!server.service.compute) {
-        struct smx_config config = {.size = sizeof config, .threads = 1};
-        roundtrip_serve(&server, v2_routes, v2_route_count);
-        server.service.budget.limit = 1 << 28;
-        server.service.max_body = 1 << 20;
-        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
-                    SMX_OK);
-    }
-    return &server;
-}
 
 static size_t binary_bytes(const json_t *answer)
 {
@@ -81,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         snprintf(length, sizeof length, "%zu", header);
         trip.header_length = length;
     }
-    roundtrip_do(&trip, server_get());
+    roundtrip_do(&trip, fuzz_server(v2_routes, v2_route_count));
     judge(&trip);
     roundtrip_free(&trip);
     return 0;

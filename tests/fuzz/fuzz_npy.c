@@ -8,27 +8,19 @@
  * The answer is the same in slices as in one, and one of status 200 is such a
  * file itself, of the same shape and with as many bytes as that says.
  */
-#include "fuzz.h"
+#include "fuzz_server.h"
 
 #include <string.h>
 
 #include "../../server/api/native.h"
-#include "../support/roundtrip.h"
 
 enum { MOST = 4096, PREFIX = 12 };
 
 static struct server *server_get(void)
 {
-    static struct server server;
-    if (!server.service.compute) {
-        struct smx_config config = {.size = sizeof config, .threads = 1};
-        roundtrip_serve(&server, api_routes, api_route_count);
-        server.service.budget.limit = 1 << 28;
-        server.service.max_body = 1 << 16;
-        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
-                    SMX_OK);
-    }
-    return &server;
+    struct server *server = fuzz_server(api_routes, api_route_count);
+    server->service.max_body = 1 << 16;
+    return server;
 }
 
 static struct roundtrip ask(const char *file, size_t bytes, size_t slice)

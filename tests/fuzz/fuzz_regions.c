@@ -8,7 +8,7 @@
  * budget is as before.
  */
 #define _GNU_SOURCE
-#include "fuzz.h"
+#include "fuzz_server.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -19,7 +19,6 @@
 
 #include "../../server/region.h"
 #include "../../server/v2/v2_routes.h"
-#include "../support/roundtrip.h"
 
 #define KEY "/softmaxd-fuzz"
 #define REGION "/v2/systemsharedmemory/region/r/"
@@ -49,18 +48,12 @@ static void make_object(void)
 
 static struct server *server_get(void)
 {
-    static struct server server;
-    if (!server.service.compute) {
-        struct smx_config config = {.size = sizeof config, .threads = 1};
-        roundtrip_serve(&server, v2_routes, v2_route_count);
-        server.service.budget.limit = 1 << 28;
-        server.service.max_body = 1 << 20;
-        server.service.regions = regions_create();
+    struct server *server = fuzz_server(v2_routes, v2_route_count);
+    if (!server->service.regions) {
+        server->service.regions = regions_create();
         make_object();
-        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
-                    SMX_OK);
     }
-    return &server;
+    return server;
 }
 
 static int ask(const char *method, const char *path, const void *body,

@@ -4,26 +4,11 @@
  * The first byte picks the endpoint and the length of the slices. An answer
  * of status 200 must be JSON, anything else a problem with a detail.
  */
-#include "fuzz.h"
+#include "fuzz_server.h"
 
 #include <jansson.h>
 
 #include "../../server/api/native.h"
-#include "../support/roundtrip.h"
-
-static struct server *server_get(void)
-{
-    static struct server server;
-    if (!server.service.compute) {
-        struct smx_config config = {.size = sizeof config, .threads = 1};
-        roundtrip_serve(&server, api_routes, api_route_count);
-        server.service.budget.limit = 1 << 28;
-        server.service.max_body = 1 << 20;
-        FUZZ_ASSERT(smx_context_create(&server.service.compute, &config) ==
-                    SMX_OK);
-    }
-    return &server;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .bytes = size - 1,
         .slice = data[0] / 3,
     };
-    roundtrip_do(&trip, server_get());
+    roundtrip_do(&trip, fuzz_server(api_routes, api_route_count));
     if (trip.status == 200) {
         json_t *answer = json_loads(trip.answer, 0, NULL);
         FUZZ_ASSERT(json_is_object(answer));

@@ -24,9 +24,7 @@ static int start(void **state)
 {
     (void)state;
     roundtrip_serve(&server, api_routes, api_route_count);
-    return smx_context_create(
-        &server.service.compute,
-        &(struct smx_config){.size = sizeof(struct smx_config), .threads = 1});
+    return (int)roundtrip_compute(&server);
 }
 
 static int stop(void **state)
@@ -71,6 +69,19 @@ static struct roundtrip send_file(const struct file *file, const char *accept,
         .field = {{"Content-Type", NPY}, {"Accept", accept}},
         .query = query,
         .query_count = query ? 1 : 0,
+        .body = (const char *)file->bytes,
+        .bytes = file->count,
+        .slice = slice};
+    roundtrip_do(&trip, &server);
+    return trip;
+}
+
+/* Its length is not told. */
+static struct roundtrip send_chunked(const struct file *file, size_t slice)
+{
+    struct roundtrip trip = {
+        .path = "/softmax",
+        .field = {{"Content-Type", NPY}, {"Transfer-Encoding", "chunked"}},
         .body = (const char *)file->bytes,
         .bytes = file->count,
         .slice = slice};
@@ -349,14 +360,10 @@ static void shorter_and_longer(void **state)
     struct file file = make_file(1, HEADER("<f4", "(2,)"), two_rows, 8);
     for (int chunked = 0; chunked < 2; chunked++)
         for (size_t bytes = 0; bytes < file.count + 3; bytes++) {
-            struct roundtrip trip = {
-                .path = "/softmax",
-                .field = {{"Content-Type", NPY},
-                          {"Transfer-Encoding", chunked ? "chunked" : NULL}},
-                .body = (const char *)file.bytes,
-                .bytes = bytes,
-                .slice = 5};
-            roundtrip_do(&trip, &server);
+            struct file part = file;
+            part.count = bytes;
+            struct roundtrip trip = chunked ? send_chunked(&part, 5)
+                                            : send_file(&part, NULL, NULL, 5);
             if (bytes == file.count) {
                 assert_int_equal(trip.status, 200);
                 roundtrip_free(&trip);
@@ -382,25 +389,14 @@ static void no_more_than_there_is_room_for(void **state)
     server.service.max_body = 4096;
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         struct file file = make_file(1, shapes[i], two_rows, 16);
-        struct roundtrip trip = {
-            .path = "/softmax",
-            .field = {{"Content-Type", NPY}, {"Transfer-Encoding", "chunked"}},
-            .body = (const char *)file.bytes,
-            .bytes = file.count};
-        roundtrip_do(&trip, &server);
-        assert_refused(trip, 413, "which is what the body may still hold");
+        assert_refused(send_chunked(&file, 0), 413,
+                       "which is what the body may still hold");
         assert_refused(send_file(&file, NULL, NULL, 0), 413, "may still hold");
     }
     server.service.max_body = SIZE_MAX;
     server.service.budget.limit = 1000;
     struct file file = make_file(1, HEADER("<f8", "(100, 100)"), NULL, 0);
-    struct roundtrip trip = {
-        .path = "/softmax",
-        .field = {{"Content-Type", NPY}, {"Transfer-Encoding", "chunked"}},
-        .body = (const char *)file.bytes,
-        .bytes = file.count};
-    roundtrip_do(&trip, &server);
-    assert_refused(trip, 413, "memory");
+    assert_refused(send_chunked(&file, 0), 413, "memory");
     server.service.budget.limit = SIZE_MAX;
 }
 

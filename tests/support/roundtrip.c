@@ -31,6 +31,12 @@ void roundtrip_serve(struct server *server, const struct route *routes,
     assert_true(routes_add(&server->routes, routes, count));
 }
 
+enum smx_status roundtrip_compute(struct server *server)
+{
+    const struct smx_config config = {.size = sizeof config, .threads = 1};
+    return smx_context_create(&server->service.compute, &config);
+}
+
 /* ---- ask -------------------------------------------------------------- */
 
 static void add_field(struct exchange *x, const char *name, const char *value)

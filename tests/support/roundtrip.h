@@ -51,6 +51,9 @@ struct roundtrip {
 void roundtrip_serve(struct server *server, const struct route *routes,
                      size_t count);
 
+/** Add a compute context of one thread; the caller frees it. */
+enum smx_status roundtrip_compute(struct server *server);
+
 /** Bring the request to the point where exchange_respond is due. true: the body
  *  has ended. */
 bool roundtrip_ask(const struct roundtrip *trip, struct exchange *x,

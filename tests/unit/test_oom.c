@@ -103,9 +103,7 @@ static int start(void **state)
     (void)state;
     roundtrip_serve(&server, api_routes, api_route_count);
     assert_true(routes_add(&server.routes, v2_routes, v2_route_count));
-    return smx_context_create(
-        &server.service.compute,
-        &(struct smx_config){.size = sizeof(struct smx_config), .threads = 1});
+    return (int)roundtrip_compute(&server);
 }
 
 static int stop(void **state)
