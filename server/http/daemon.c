@@ -46,6 +46,13 @@ static void enter_life(struct daemon *daemon, enum life life)
     atomic_store(&daemon->server.life, life);
 }
 
+/** libmicrohttpd first: it would spin on a socket that is shut. */
+static void stop_listening(struct listener *listener)
+{
+    mhd_quiesce(listener->mhd);
+    listener_shut(listener);
+}
+
 /** Nobody whom the kernel has let in may be turned away: see listener.h. */
 static void close_listeners(struct daemon *daemon)
 {
@@ -59,8 +66,7 @@ static void close_listeners(struct daemon *daemon)
                 break;
             nanosleep(&hold, NULL);
         }
-        mhd_quiesce(daemon->listeners.one[i].mhd);
-        listener_shut(&daemon->listeners.one[i]);
+        stop_listening(&daemon->listeners.one[i]);
     }
 }
 
@@ -362,10 +368,8 @@ void daemon_unlink(struct daemon *daemon)
 static void settle_jobs(struct daemon *daemon)
 {
     const struct timespec pause = {0, 5 * 1000000L};
-    for (size_t i = 0; i < daemon->listeners.count; i++) {
-        mhd_quiesce(daemon->listeners.one[i].mhd);
-        listener_shut(&daemon->listeners.one[i]);
-    }
+    for (size_t i = 0; i < daemon->listeners.count; i++)
+        stop_listening(&daemon->listeners.one[i]);
     while (connection_abandon(&daemon->connections) > 0)
         nanosleep(&pause, NULL);
 }

@@ -77,7 +77,9 @@ static void take_id(struct exchange *x)
 static const char *path_of(const char *url)
 {
     static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; *url != '/' && i < 2; i++) {
+    if (*url == '/')
+        return url;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         size_t bytes = strlen(schemes[i]);
         if (strncasecmp(url, schemes[i], bytes) == 0) {
             url += bytes + strcspn(url + bytes, "/");
