@@ -80,11 +80,16 @@ enum tensor_type output_type(const struct output_kind *kind,
     return kind->type == TENSOR_NONE ? request_float_type(request) : kind->type;
 }
 
+static bool is_possible(const struct output_kind *kind, enum task task,
+                        const struct request *request)
+{
+    return (kind->tasks & task) && (!kind->given || kind->given(request));
+}
+
 bool output_possible(const struct output_kind *kind,
                      const struct request *request)
 {
-    return (kind->tasks & request_task(request)) &&
-           (!kind->given || kind->given(request));
+    return is_possible(kind, request_task(request), request);
 }
 
 unsigned outputs_given(const struct request *request)
@@ -93,9 +98,8 @@ unsigned outputs_given(const struct request *request)
     unsigned bits = 0;
     for (size_t i = 0; i < OUTPUT_COUNT; i++) {
         const struct output_kind *kind = &output_kinds[i];
-        if ((kind->tasks & task) &&
-            (!(kind->included & task) || request->include & 1u << i) &&
-            (!kind->given || kind->given(request)))
+        bool asked = !(kind->included & task) || request->include & 1u << i;
+        if (asked && is_possible(kind, task, request))
             bits |= 1u << i;
     }
     return bits;
