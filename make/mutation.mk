@@ -12,7 +12,8 @@ GCOVR ?= gcovr
 coverage:
 	@command -v $(GCOVR) >/dev/null || { echo "no gcovr: scripts/ci-deps.sh"; exit 1; }
 	find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || true
-	$(MAKE) B=$(B)/coverage CFLAGS="-O1 -g --coverage" HARDENING= check
+	$(MAKE) B=$(B)/coverage CFLAGS="-O1 -g --coverage" \
+	    LDFLAGS=--coverage HARDENING= check
 	$(GCOVR) --root . --filter 'lib/' --filter 'server/' --json-summary \
 	    $(B)/coverage/summary.json --object-directory $(B)/coverage \
 	    --exclude-throw-branches --merge-mode-functions=separate $(B)/coverage
