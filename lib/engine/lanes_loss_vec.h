@@ -180,7 +180,8 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
 }
 
 /* (p down - q) slope, rounded once, and then times 2^-128 where q is 0, whose
- * down is 1. */
+ * down is 1. A slope is small enough to have fewer digits without its 2^128,
+ * which therefore goes last. */
 INLINE vd round_grad(struct vdd p, struct vdd q, const double *slope)
 {
     const vd down = vd_all(0x1p-128);
@@ -189,12 +190,13 @@ INLINE vd round_grad(struct vdd p, struct vdd q, const double *slope)
     d.hi = vd_where(pure, p.hi, d.hi);
     d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - q.lo));
     if (slope) {
-        vd by = vd_load(slope) * down, lo = d.lo * by;
+        vd by = vd_load(slope), lo = d.lo * by;
         d = vdd_product(d.hi, by);
         d.lo += lo;
     }
     d.hi += vdd_settle(d).lo;
-    return vd_where(pure, d.hi * down, d.hi);
+    d.hi = vd_where(pure, d.hi * down, d.hi);
+    return slope ? d.hi * down : d.hi;
 }
 
 INLINE struct vdd times_dd(vd v, struct vdd factor)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "exact_row.h"
+#include "reference.h"
 
 void draw_set(void *data, enum smx_dtype dtype, size_t i, double value)
 {
@@ -80,6 +81,22 @@ static void draw_shape(struct draw *d, struct random *random)
     d->top_k = 1 + random_below(random, l->classes);
 }
 
+/* Now and then so small beside the logits that its slope, about
+ * 4 e^(-2 |z| / softcap), is below the smallest normal double. */
+static double draw_softcap(const struct draw *d, struct random *random)
+{
+    double top = 0;
+
+    for (size_t i = 0; i < d->elements; i++) {
+        double z = fabs((double)reference_get(d->data, d->logits.dtype, i));
+
+        top = isfinite(z) ? fmax(z, top) : top;
+    }
+    if (top > 1e-30 && random_once_in(random, 8))
+        return top / (340 + 50 * random_unit(random));
+    return exp(2 * random_normal(random) + 2);
+}
+
 static void draw_options(struct draw *d, struct random *random)
 {
     struct smx_logits *l = &d->logits;
@@ -87,7 +104,7 @@ static void draw_options(struct draw *d, struct random *random)
     if (random_once_in(random, 3))
         l->temperature = exp(random_normal(random));
     if (random_once_in(random, 4))
-        l->softcap = exp(2 * random_normal(random) + 2);
+        l->softcap = draw_softcap(d, random);
     if (!random_once_in(random, 4))
         return;
     l->mask = d->mask = must(calloc(d->elements, 1));

@@ -89,6 +89,23 @@ static long double logit_of(const struct row *row, size_t c)
     return reference_get(l->data, l->dtype, row->first + c * row->stride);
 }
 
+/** z / cap, and what rounding it has left out. */
+static long double quotient(long double z, long double cap, long double *rest)
+{
+    long double q = z / cap;
+
+    *rest = -fmal(q, cap, -z) / cap;
+    return q;
+}
+
+/** cosh(z / cap), to which a large z / cap would pass its rounding. */
+static long double cosh_of(long double z, long double cap)
+{
+    long double rest, q = quotient(z, cap, &rest);
+
+    return coshl(q) * (1 + rest * tanhl(q));
+}
+
 /** z before the temperature: the logit, capped where a cap is asked for. */
 static long double capped(const struct row *row, size_t c, long double *slope)
 {
@@ -98,14 +115,16 @@ static long double capped(const struct row *row, size_t c, long double *slope)
     if (cap == 0)
         return z;
     /* 1 - tanh^2 = 1 / cosh^2 keeps its digits; cosh overflows to 0 */
-    *slope = 1 / (coshl(z / cap) * coshl(z / cap));
+    *slope = 1 / (cosh_of(z, cap) * cosh_of(z, cap));
     return cap * tanhl(z / cap);
 }
 
-/** 1 - tanh x, x >= 0. */
-static long double below_one(long double x)
+/** 1 - tanh(z / cap), z >= 0. */
+static long double below_one(long double z, long double cap)
 {
-    return 2 / (expl(2 * x) + 1);
+    long double rest, q = quotient(z, cap, &rest);
+
+    return 2 / (expl(2 * q) * (1 + 2 * rest) + 1);
 }
 
 /**
@@ -122,8 +141,8 @@ static long double below_top(const struct row *row, size_t c, long double top)
         return row->d[c] - top;
     if (fabsl(z - best) <= cap && fabsl(z) <= 1000 * cap)
         return cap * sinhl((z - best) / cap) /
-               (coshl(z / cap) * coshl(best / cap));
-    gap = below_one(fabsl(z) / cap) - below_one(fabsl(best) / cap);
+               (cosh_of(z, cap) * cosh_of(best, cap));
+    gap = below_one(fabsl(z), cap) - below_one(fabsl(best), cap);
     return signbit(z) ? cap * gap : -cap * gap;
 }
 

@@ -7,6 +7,8 @@
 #include <math.h>
 
 #include "../support/random.h"
+#include "../support/reference.h"
+#include "../support/ulp.h"
 
 enum { ROWS = 2, CLASSES = 3, N = ROWS * CLASSES, REQUESTS = 20000 };
 
@@ -185,10 +187,38 @@ static void difference_may_overflow(void **state)
     assert_true(fabs(p[0] - 1 / (1 + exp(-2))) < 1e-15);
 }
 
+/* 4 e^(-2 |z| / softcap) is a number of few digits, which a small temperature
+ * would bring into sight. A row of 64 classes is computed another way. */
+static void slopes_below_normal_numbers_keep_their_digits(void **state)
+{
+    double z[64], upstream[64], got[64];
+    long double want[64], scale[64];
+
+    (void)state;
+    for (size_t i = 0; i < 64; i++) {
+        z[i] = 130 + random_unit(&seed) * 9;
+        upstream[i] = random_normal(&seed);
+    }
+    for (size_t classes = 8; classes <= 64; classes += 56) {
+        struct smx_logits logits = two(z, 0.0001);
+
+        logits.softcap = 0.375;
+        logits.classes = classes;
+        logits.outer = 64 / classes;
+        reference_vjp(&logits, false, upstream, want, scale);
+        assert_status(
+            smx_vjp(expect_context, &logits, false, upstream, got, NULL),
+            SMX_OK);
+        for (size_t i = 0; i < 64; i++)
+            assert_true(ulp_error(SMX_FLOAT64, got[i], want[i], scale[i]) <= 4);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_nan),
+        cmocka_unit_test(slopes_below_normal_numbers_keep_their_digits),
         cmocka_unit_test(smallest_temperature_is_a_one_hot),
         cmocka_unit_test(difference_may_overflow),
     };
