@@ -221,7 +221,7 @@ static void load_targets(const struct smx_criterion *criterion,
         if (c < row->count)
             row->mass[c] = row->focus;
     } else {
-        smx_row_get(row, criterion->targets, row->mass);
+        smx_row_get(row, row->mass);
     }
 }
 

@@ -15,20 +15,12 @@ struct derivative_call {
     void *out;
 };
 
-/* The tile's g: a class that is left out has no row in the Jacobian. */
-static void get_upstream(const struct derivative_call *call,
-                         struct smx_row *row)
-{
-    smx_row_get(row, call->upstream, row->mass);
-    smx_row_zero_masked(row, row->mass);
-}
-
 /* sum of g, or of g exp(d), of the tile */
 static struct smx_dd dot_of(const void *argument, struct smx_row *row)
 {
     const struct derivative_call *call = argument;
     const struct smx_row_kernels *k = row->kernels;
-    get_upstream(call, row);
+    smx_row_get(row, row->mass);
     if (!call->log) {
         k->scale(row->tile.e, row->n, 1, false, row->out);
         k->times(row->mass, row->out, row->n, row->mass);
@@ -47,16 +39,15 @@ static struct smx_dd store_jacobian_tile(const void *argument,
 {
     const struct row_product *p = argument;
     const struct smx_row_kernels *k = row->kernels;
-    double *out = smx_row_out(row, p->call->out);
-    get_upstream(p->call, row);
+    double *out = smx_row_out(row);
+    smx_row_get(row, row->mass);
     if (p->call->log)
         k->grad_store(row->tile.e, row->mass, row->tile.slope, row->count,
                       &p->log, out);
     else
         k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->f32,
                out);
-    smx_row_zero_masked(row, out);
-    smx_row_put(row, out, p->call->out);
+    smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
 
@@ -103,9 +94,9 @@ static void jacobian_tile(const struct derivative_call *call,
                                  row->count, &how, row->out);
     if (here)
         row->mass[j - row->first] = 0;
-    smx_row_zero_masked(row, row->out);
-    for (size_t i = 0; i < row->count; i++)
-        smx_set(call->out, z->dtype, at + row->first + i, row->out[i]);
+    for (size_t i = row->first; i < row->first + row->count; i++)
+        smx_set(call->out, z->dtype, at + i,
+                smx_rows_masked(z, row->r, i) ? 0 : row->out[i - row->first]);
 }
 
 /* Tile by tile in both directions. */
@@ -143,6 +134,10 @@ static enum smx_status vjp_row(struct smx_context *context,
                                SMX_FIELD_UPSTREAM, where);
     const struct smx_rows_work work = {.run = store_vjp_row,
                                        .argument = call,
+                                       .input = call->upstream,
+                                       .output = call->out,
+                                       /* the Jacobian has no such rows */
+                                       .masked = true,
                                        .maxima = maxima,
                                        .slope = true};
     if (!status && smx_lanes_take(logits, NULL)) {
@@ -152,7 +147,7 @@ static enum smx_status vjp_row(struct smx_context *context,
         lanes.log = call->log;
         smx_lanes_run(context, &lanes, &work);
     } else if (!status) {
-        smx_rows_run(context, logits, &work);
+        status = smx_rows_run(context, logits, &work);
     }
     free(maxima);
     return status;
@@ -196,8 +191,7 @@ static enum smx_status jacobian_of(struct smx_context *context,
         .slope = true,
         .serial = true,
     };
-    smx_rows_run(context, logits, &work);
-    return SMX_OK;
+    return smx_rows_run(context, logits, &work);
 }
 
 enum smx_status smx_jacobian(struct smx_context *context,

@@ -99,7 +99,7 @@ static struct smx_dd store_tile_gradient(const void *argument,
                                          struct smx_row *row)
 {
     const struct grad *d = argument;
-    double v, *out = smx_row_out(row, d->call->gradient);
+    double v, *out = smx_row_out(row);
     size_t y;
     if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
         grad_store_single(d, row, y, v, out);
@@ -109,17 +109,16 @@ static struct smx_dd store_tile_gradient(const void *argument,
         row->kernels->grad_store(row->tile.e, row->mass, row->tile.slope,
                                  row->count, &how, out);
     }
-    smx_row_zero_masked(row, out);
-    smx_row_put(row, out, d->call->gradient);
+    smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
 
 static struct smx_dd put_zeros(const void *argument, struct smx_row *row)
 {
-    const struct gradient_call *call = argument;
-    double *out = smx_row_out(row, call->gradient);
+    double *out = smx_row_out(row);
+    (void)argument;
     memset(out, 0, row->count * sizeof *out);
-    smx_row_put(row, out, call->gradient);
+    smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
 
@@ -127,7 +126,7 @@ static void store_gradient_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct gradient_call *call = argument;
     if (smx_criterion_ignores(call->criterion, r)) {
-        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, call, NULL);
+        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
     } else {
         struct grad d = {call, row_grad_of(call, row)};
         smx_row_sweep(row, SMX_ROW_E, store_tile_gradient, &d, NULL);

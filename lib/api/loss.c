@@ -23,23 +23,22 @@ struct loss_call {
 
 static struct smx_dd peak_of_targets(const void *argument, struct smx_row *row)
 {
-    const struct smx_criterion *criterion = argument;
-    smx_row_get(row, criterion->targets, row->mass);
+    (void)argument;
+    smx_row_get(row, row->mass);
     return smx_row_tile_max(row->kernels, row->mass, row->first, row->count);
 }
 
-static size_t first_target(const struct smx_criterion *criterion,
-                           struct smx_row *row)
+static size_t first_target(struct smx_row *row)
 {
-    struct smx_dd top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets,
-                                      criterion, smx_row_larger);
+    struct smx_dd top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets, NULL,
+                                      smx_row_larger);
     return (size_t)top.lo;
 }
 
 static bool hits(const struct smx_criterion *criterion, struct smx_row *row)
 {
     size_t class = criterion->labels ? (size_t)criterion->labels[row->r]
-                                     : first_target(criterion, row);
+                                     : first_target(row);
     return class == row->argmax;
 }
 
@@ -178,20 +177,23 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     bool nats = out || criterion->focal != 0;
     const struct smx_rows_work work = {.run = loss_row,
                                        .argument = &call,
+                                       .input = criterion->targets,
+                                       .output = also ? also->gradient : NULL,
                                        .maxima = maxima,
                                        .logs = (nats && logs) || entropy,
                                        .logsum = nats || entropy ||
                                                  criterion->z_loss != 0,
                                        .slope = also != NULL};
     const struct smx_counts n = smx_criterion_count(logits, criterion);
+    enum smx_status status = SMX_OK;
     if (smx_lanes_take(logits, criterion))
         run_in_lanes(context, &call, &work, &n);
     else
-        smx_rows_run(context, logits, &work);
-    if (out)
+        status = smx_rows_run(context, logits, &work);
+    if (out && !status)
         store_loss_out(&call, &n);
     free(call.losses);
-    return SMX_OK;
+    return status;
 }
 
 static enum smx_status

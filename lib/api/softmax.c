@@ -317,7 +317,8 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
     tile.stride = tile.out_stride = z->classes;
     tile.mask = NULL;
     if (call->loaded) {
-        smx_load_logits(context, z, first, count, call->copy);
+        smx_load_tile(context, z, z->data, first, count, SMX_MASKED_INFINITE,
+                      call->copy);
         tile.data = call->copy;
     }
     if (call->picks)
@@ -327,8 +328,9 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
         return status;
     if (call->picks)
         store_picked(call, first, count);
-    else if (out.values && smx_rows_moved(z))
-        smx_store_rows(context, z, out.values, first, count, call->out.values);
+    else if (out.values)
+        smx_store_tile(context, z, out.values, first, count, SMX_MASKED_KEPT,
+                       call->out.values);
     return SMX_OK;
 }
 

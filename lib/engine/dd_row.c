@@ -45,12 +45,14 @@ static void set_group(struct smx_row *row, size_t classes)
 }
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
-                  const struct smx_logits *z, const struct smx_rows_work *work)
+                  const struct smx_logits *z, const struct smx_rows_work *work,
+                  size_t first_row)
 {
     int exponent;
     struct smx_dd one = {1, 0};
     bool sloped = work->slope && z->softcap;
     row->logits = z;
+    row->first_row = first_row;
     row->kernels = kernels;
     row->inverse_temperature =
         smx_divide(one, 2 * frexp(smx_temperature_of(z), &exponent), 0);
@@ -64,7 +66,9 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->rests = row->logsums = row->inverses = (struct smx_row_dds){{0}, {0}};
     set_group(row, z->classes);
     set_tile(row, 0, work->logs, sloped);
-    row->cached = z->classes > SMX_TILE ? work->keep : NULL;
+    row->input = work->input;
+    row->output = work->output;
+    row->keep = work->keep && z->classes > SMX_TILE;
     row->row_maxima = work->maxima;
     row->stream = work->stream;
     row->pool = NULL;
@@ -72,29 +76,26 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
 
 /* ---- tiles --------------------------------------------------------------- */
 
-/* Where an input, or an output, holds the tile as doubles side by side; NULL:
- * it does not. */
-static const double *in_place(const struct smx_row *row, const void *input)
+/* Where the tensors have the tile's first element. */
+static size_t index_of(const struct smx_row *row, size_t stride)
 {
-    const struct smx_logits *z = row->logits;
-    if (z->dtype != SMX_FLOAT64 || z->inner > 1)
-        return NULL;
-    return (const double *)input + smx_rows_index(z, row->r, row->first);
+    return (row->r - row->first_row) * stride + row->first;
 }
 
-static double *out_in_place(const struct smx_row *row, void *output)
+/* The output's, where it holds the tile as doubles; else NULL. */
+static double *out_in_place(const struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
-    if (z->dtype != SMX_FLOAT64 || z->inner > 1)
+    if (z->dtype != SMX_FLOAT64)
         return NULL;
-    return (double *)output + smx_rows_out_index(z, row->r, row->first);
+    return (double *)row->output + index_of(row, z->out_stride);
 }
 
 /* Exponentials come in whole blocks. */
 static double *place_to_keep(const struct smx_row *row)
 {
     bool whole = row->count == row->n;
-    return row->cached && whole ? out_in_place(row, row->cached) : NULL;
+    return row->keep && whole ? out_in_place(row) : NULL;
 }
 
 const double *smx_row_cached(const struct smx_row *row)
@@ -102,73 +103,35 @@ const double *smx_row_cached(const struct smx_row *row)
     return row->empty ? NULL : place_to_keep(row);
 }
 
-double *smx_row_out(struct smx_row *row, void *tensor)
+double *smx_row_out(struct smx_row *row)
 {
-    double *there = out_in_place(row, tensor);
+    double *there = out_in_place(row);
     return there ? there : row->out;
 }
 
-void smx_row_get(const struct smx_row *row, const void *tensor, double *tile)
+static void get_tile(const struct smx_row *row, const void *tensor,
+                     double *tile)
 {
-    const struct smx_logits *z = row->logits;
-    size_t i = smx_rows_index(z, row->r, row->first);
-    const float *f = tensor;
-    const double *d = tensor;
-    if (z->inner > 1)
-        for (size_t c = 0; c < row->count; c++)
-            tile[c] = smx_get(tensor, z->dtype, i + c * z->inner);
-    else if (z->dtype == SMX_FLOAT32)
-        row->kernels->widen(f + i, row->count, tile);
+    size_t i = index_of(row, row->logits->stride);
+    if (row->logits->dtype == SMX_FLOAT32)
+        row->kernels->widen((const float *)tensor + i, row->count, tile);
     else
-        memcpy(tile, d + i, row->count * sizeof *tile);
+        memcpy(tile, (const double *)tensor + i, row->count * sizeof *tile);
+}
+
+void smx_row_get(const struct smx_row *row, double *tile)
+{
+    get_tile(row, row->input, tile);
     for (size_t c = row->count; c < row->n; c++)
         tile[c] = 0;
 }
 
-void smx_row_put(const struct smx_row *row, const double *tile, void *tensor)
+void smx_row_put(const struct smx_row *row, const double *tile)
 {
-    const struct smx_logits *z = row->logits;
-    size_t i = smx_rows_out_index(z, row->r, row->first);
-    float *f = tensor;
-    double *d = tensor;
-    if (tile == out_in_place(row, tensor))
-        return;
-    if (z->inner > 1)
-        for (size_t c = 0; c < row->count; c++)
-            smx_set(tensor, z->dtype, i + c * z->inner, tile[c]);
-    else if (z->dtype == SMX_FLOAT32)
-        row->kernels->narrow(tile, row->count, f + i);
-    else
-        memcpy(d + i, tile, row->count * sizeof *tile);
-}
-
-/* The mask of the tile's first class; *step elements on, that of the next. */
-static const uint8_t *mask_of(const struct smx_row *row, size_t *step)
-{
-    const struct smx_logits *z = row->logits;
-    *step = z->mask_per_class ? 1 : z->inner;
-    return z->mask + (z->mask_per_class
-                          ? row->first
-                          : smx_rows_index(z, row->r, row->first));
-}
-
-static void leave_out(struct smx_row *row)
-{
-    static const double term[2] = {-INFINITY, 0};
-    size_t step;
-    const uint8_t *mask = mask_of(row, &step);
-    for (size_t c = 0; c < row->count; c++, mask += step)
-        row->copy[c] += term[*mask != 0];
-}
-
-void smx_row_zero_masked(const struct smx_row *row, double *tile)
-{
-    size_t step;
-    if (!row->logits->mask)
-        return;
-    const uint8_t *mask = mask_of(row, &step);
-    for (size_t c = 0; c < row->count; c++, mask += step)
-        tile[c] = *mask ? tile[c] : 0;
+    if (row->logits->dtype == SMX_FLOAT32)
+        row->kernels->narrow(tile, row->count,
+                             (float *)row->output +
+                                 index_of(row, row->logits->out_stride));
 }
 
 static void set_count(struct smx_row *row, size_t count)
@@ -185,12 +148,13 @@ static void place_tile(struct smx_row *row, size_t first)
     set_count(row, left < SMX_TILE ? left : SMX_TILE);
 }
 
-/* Where z are. */
+/* Where z are: doubles in place. */
 static void point_at_logits(struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
-    row->z = z->mask ? NULL : in_place(row, z->data);
-    row->z = row->z ? row->z : row->copy;
+    row->z = z->dtype == SMX_FLOAT64
+                 ? (const double *)z->data + index_of(row, z->stride)
+                 : row->copy;
 }
 
 /* From a row's logits to the next one's, of a group. */
@@ -201,13 +165,9 @@ static size_t stride_of(const struct smx_row *row)
 
 static void load_tile(struct smx_row *row)
 {
-    const struct smx_logits *z = row->logits;
     point_at_logits(row);
-    if (row->z != row->copy)
-        return;
-    smx_row_get(row, z->data, row->copy);
-    if (z->mask)
-        leave_out(row);
+    if (row->z == row->copy)
+        get_tile(row, row->logits->data, row->copy);
 }
 
 /* No class has a part in it. */
@@ -261,13 +221,11 @@ void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
     row->depth = row->depth < depth ? depth : row->depth;
 }
 
-/* Logit c, -INFINITY where the mask leaves it out. */
 static double logit_of(const struct smx_row *row, size_t c)
 {
     const struct smx_logits *z = row->logits;
-    if (smx_rows_masked(z, row->r, c))
-        return -INFINITY;
-    return smx_get(z->data, z->dtype, smx_rows_index(z, row->r, c));
+    size_t r = row->r - row->first_row;
+    return smx_get(z->data, z->dtype, smx_rows_index(z, r, c));
 }
 
 struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
@@ -442,7 +400,7 @@ static void load_one(struct smx_row *row)
 size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
 {
     count = count < row->group ? count : row->group;
-    row->start = r;
+    row->start = row->first_row + r;
     if (row->group > 1)
         load_group(row, count);
     else

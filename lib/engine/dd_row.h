@@ -38,20 +38,22 @@ struct smx_row {
     double mixed[2], pure[2];
     const struct smx_dd *row_maxima; /* maxima of smx_rows_work */
     bool logs;                       /* logsum is wanted */
-    size_t slot;    /* elements of a tile that is one of a group */
-    size_t group;   /* rows that are loaded at once */
-    size_t start;   /* the first of those that are */
-    size_t r;       /* the row */
-    size_t argmax;  /* by the logits, before softcap rounds two to one */
-    double largest; /* its logit */
-    bool empty;     /* every class is left out */
-    bool one_hot;   /* p is 1 at the argmax and 0 elsewhere */
+    size_t slot;      /* elements of a tile that is one of a group */
+    size_t group;     /* rows that are loaded at once */
+    size_t start;     /* the first of those that are */
+    size_t first_row; /* of the tensors' rows, that with which logits begin */
+    size_t r;         /* the row */
+    size_t argmax;    /* by the logits, before softcap rounds two to one */
+    double largest;   /* its logit */
+    bool empty;       /* every class is left out */
+    bool one_hot;     /* p is 1 at the argmax and 0 elsewhere */
     struct smx_shift shift;
     double focus; /* of a label's mass in the gradient, for the caller */
     struct smx_dd inverse; /* 1 / (1 + rest) */
     struct smx_dd logsum;  /* log(1 + rest) = lse - max */
-    double *cached;        /* see smx_rows_work */
-    bool stream;           /* likewise */
+    const void *input;     /* see smx_rows_work, like the next */
+    void *output;
+    bool keep, stream;
     struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
     struct smx_dd *parts;  /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */
@@ -73,10 +75,10 @@ struct smx_row {
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
                   const struct smx_logits *logits,
-                  const struct smx_rows_work *work);
+                  const struct smx_rows_work *work, size_t first_row);
 
-/** Loads row r and of the next count - 1 as many as are loaded at once;
- *  returns how many. */
+/** Loads row r of the logits and of the next count - 1 as many as are loaded at
+ *  once; returns how many. */
 size_t smx_row_load(struct smx_row *row, size_t r, size_t count);
 
 /** Makes row k of those that were loaded the row at hand. */
@@ -152,9 +154,6 @@ const double *smx_row_cached(const struct smx_row *row);
 /** A tile of these classes instead, at most row->slot; the row's last. */
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count);
 
-/** tile[c] = 0 where the mask leaves class c of the tile out. */
-void smx_row_zero_masked(const struct smx_row *row, double *tile);
-
 /** d of class c; a softcap's only where shifted logits are wanted. */
 struct smx_dd smx_row_shifted(struct smx_row *row, size_t c);
 
@@ -166,13 +165,13 @@ struct smx_row_grad smx_row_grad_of(const struct smx_row *row, struct smx_dd a,
 /** 2^k as the product of two doubles. */
 void smx_row_power(int k, double power[2]);
 
-/** Elements of the tile from a tensor of the logits' shape, with zeros to the
- *  end of the last block. */
-void smx_row_get(const struct smx_row *row, const void *tensor, double *tile);
+/** The tile's elements of the input, with zeros to the end of the last block.
+ */
+void smx_row_get(const struct smx_row *row, double *tile);
 
-/** Where the tile's elements for a tensor are to be computed, and the way from
- *  there to the tensor. */
-double *smx_row_out(struct smx_row *row, void *tensor);
-void smx_row_put(const struct smx_row *row, const double *out, void *tensor);
+/** Where the tile's elements for the output are to be computed, and the way
+ *  from there to it. */
+double *smx_row_out(struct smx_row *row);
+void smx_row_put(const struct smx_row *row, const double *out);
 
 #endif

@@ -29,11 +29,11 @@ static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)
 {
     const struct dd_call *call = argument;
     const double *cached = smx_row_cached(row);
-    double *out = smx_row_out(row, call->out->values);
+    double *out = smx_row_out(row);
     if (!cached)
         smx_row_tile(row, row->first, call->log ? SMX_ROW_D : SMX_ROW_E);
     finish_tile(call, row, cached ? cached : row->tile.e, out);
-    smx_row_put(row, out, call->out->values);
+    smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
 
@@ -87,6 +87,7 @@ void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
     struct smx_rows_work work = {
         .run = store_dd_row,
         .argument = &call,
+        .output = k ? NULL : out->values,
         .maxima = maxima,
         .logs = log || out->entropy,
         .logsum = log || out->entropy || out->logsumexp,
@@ -101,8 +102,8 @@ void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
         smx_lanes_run(context, &lanes, &work);
         return;
     }
-    if (z->dtype == SMX_FLOAT64 && !work.logs && !k)
-        work.keep = out->values;
+    work.keep = z->dtype == SMX_FLOAT64 && !work.logs && work.output;
     work.stream = work.keep && is_streamed(z, out);
-    smx_rows_run(context, z, &work);
+    /* rows side by side: no memory is needed */
+    (void)smx_rows_run(context, z, &work);
 }

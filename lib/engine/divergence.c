@@ -96,13 +96,13 @@ static void run_tile(struct smx_context *context, struct divergence_call *call)
     size_t classes = z->classes, most = SMX_SMALL / 4 / classes + 1;
     for (int s = 0; s < 2; s++)
         if (call->copy[s])
-            smx_load_logits(context, &call->side[s], call->first, call->rows,
-                            call->copy[s]);
+            smx_load_tile(context, z, call->side[s].data, call->first,
+                          call->rows, SMX_MASKED_INFINITE, call->copy[s]);
     call->slices = smx_pool_slices(context->pool, call->rows, most);
     smx_pool_for(context->pool, call->slices, run_divergence_slice, call);
     if (call->gradient && smx_rows_moved(z))
-        smx_store_rows(context, z, call->copy[0], call->first, call->rows,
-                       call->gradient);
+        smx_store_tile(context, z, call->copy[0], call->first, call->rows,
+                       SMX_MASKED_KEPT, call->gradient);
 }
 
 static enum smx_status allocate_losses(struct divergence_call *call)

@@ -325,9 +325,11 @@ static void run_loss_tile(struct smx_context *context,
     const float *targets = call->asked->targets;
     place_loss_tile(call, first);
     if (call->copy) {
-        smx_load_logits(context, z, first, call->rows, call->copy);
-        if (targets && smx_rows_moved(z))
-            smx_load_rows(context, z, targets, first, call->rows,
+        smx_load_tile(context, z, z->data, first, call->rows,
+                      SMX_MASKED_INFINITE, call->copy);
+        if (targets)
+            smx_load_tile(context, z, targets, first, call->rows,
+                          SMX_MASKED_KEPT,
                           call->copy + call->most * call->classes);
     }
     smx_loss_summarise(context, call, first);
@@ -339,14 +341,9 @@ static void run_loss_tile(struct smx_context *context,
         run_cached(context, call);
     else
         run_chunks(context, call);
-    if (!call->gradients || call->nonfinite)
-        return;
-    if (z->mask)
-        smx_mask_rows(context, z, first, call->rows, 0, call->gradient,
-                      call->gradient);
-    if (smx_rows_moved(z))
-        smx_store_rows(context, z, call->gradient, first, call->rows,
-                       call->gradients);
+    if (call->gradients && !call->nonfinite)
+        smx_store_tile(context, z, call->gradient, first, call->rows,
+                       SMX_MASKED_ZERO, call->gradients);
 }
 
 /* Nothing may be written before all has been looked at: what a tile writes,

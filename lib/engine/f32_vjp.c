@@ -209,14 +209,10 @@ static void load_vjp_tile(struct smx_context *context,
 {
     const struct smx_logits *z = call->logits;
     float *upstream = call->copy + call->most * call->classes;
-    const float *from = upstream;
-    smx_load_logits(context, z, first, call->rows, call->copy);
-    if (smx_rows_moved(z))
-        smx_load_rows(context, z, call->upstreams, first, call->rows, upstream);
-    else
-        from = call->upstreams + first * call->classes;
-    if (z->mask)
-        smx_mask_rows(context, z, first, call->rows, 0, from, upstream);
+    smx_load_tile(context, z, z->data, first, call->rows, SMX_MASKED_INFINITE,
+                  call->copy);
+    smx_load_tile(context, z, call->upstreams, first, call->rows,
+                  SMX_MASKED_ZERO, upstream);
 }
 
 static void run_vjp_tile(struct smx_context *context, struct vjp_call *call,
@@ -226,9 +222,9 @@ static void run_vjp_tile(struct smx_context *context, struct vjp_call *call,
     if (call->copy)
         load_vjp_tile(context, call, first);
     compute_vjp(context, call);
-    if (smx_rows_moved(z) && !call->nonfinite)
-        smx_store_rows(context, z, call->gradient, first, call->rows,
-                       call->gradients);
+    if (!call->nonfinite)
+        smx_store_tile(context, z, call->gradient, first, call->rows,
+                       SMX_MASKED_KEPT, call->gradients);
 }
 
 /* Nothing may be written before all has been looked at. */

@@ -65,7 +65,7 @@ void smx_lanes_set_criterion(struct smx_lanes *lanes,
 /* ---- all rows ------------------------------------------------------------ */
 
 struct lanes_run {
-    const struct smx_context *context;
+    struct smx_context *context;
     const struct smx_lanes *lanes;
     const struct smx_rows_work *work;
     size_t rows, slices;

@@ -250,15 +250,15 @@ static void mask_slice(void *argument, size_t slice)
                       z->mask + job->first * z->classes + at);
 }
 
-void smx_mask_rows(struct smx_context *context, const struct smx_logits *z,
-                   size_t first, size_t count, double instead, const void *from,
-                   void *to)
+static void mask_rows(struct smx_context *context, const struct smx_logits *z,
+                      size_t first, size_t count, enum smx_masked masked,
+                      const void *from, void *to)
 {
     struct masking job = {.kernels = context->kernels->load,
                           .shape = z,
                           .first = first,
                           .count = count,
-                          .instead = instead,
+                          .instead = masked == SMX_MASKED_ZERO ? 0 : -INFINITY,
                           .from = from,
                           .to = to};
     size_t slices = (count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
@@ -267,36 +267,42 @@ void smx_mask_rows(struct smx_context *context, const struct smx_logits *z,
 
 /* ---- tiles --------------------------------------------------------------- */
 
-void smx_load_logits(struct smx_context *context, const struct smx_logits *z,
-                     size_t first, size_t count, void *copy)
+void *smx_place_tile(const struct smx_logits *z, void *tensor, size_t first,
+                     void *copy)
 {
-    const void *from = copy;
+    size_t start = first * z->classes * smx_dtype_bytes(z->dtype);
+    return smx_rows_moved(z) || !tensor ? copy : (char *)tensor + start;
+}
+
+const void *smx_load_tile(struct smx_context *context,
+                          const struct smx_logits *z, const void *tensor,
+                          size_t first, size_t count, enum smx_masked masked,
+                          void *copy)
+{
+    const void *from = smx_place_tile(z, (void *)tensor, first, copy);
     if (smx_rows_moved(z))
-        smx_load_rows(context, z, z->data, first, count, copy);
-    else
-        from = (const char *)z->data +
-               first * z->classes * smx_dtype_bytes(z->dtype);
-    if (z->mask)
-        smx_mask_rows(context, z, first, count, -INFINITY, from, copy);
+        move_squares(context, (struct move){.shape = z,
+                                            .from = tensor,
+                                            .to = copy,
+                                            .first = first,
+                                            .count = count});
+    if (!z->mask || masked == SMX_MASKED_KEPT)
+        return from;
+    mask_rows(context, z, first, count, masked, from, copy);
+    return copy;
 }
 
-void smx_load_rows(struct smx_context *context, const struct smx_logits *z,
-                   const void *tensor, size_t first, size_t count, void *copy)
+void smx_store_tile(struct smx_context *context, const struct smx_logits *z,
+                    void *rows, size_t first, size_t count,
+                    enum smx_masked masked, void *tensor)
 {
-    move_squares(context, (struct move){.shape = z,
-                                        .from = tensor,
-                                        .to = copy,
-                                        .first = first,
-                                        .count = count});
-}
-
-void smx_store_rows(struct smx_context *context, const struct smx_logits *z,
-                    const void *copy, size_t first, size_t count, void *tensor)
-{
-    move_squares(context, (struct move){.shape = z,
-                                        .from = copy,
-                                        .to = tensor,
-                                        .first = first,
-                                        .count = count,
-                                        .back = true});
+    if (z->mask && masked != SMX_MASKED_KEPT)
+        mask_rows(context, z, first, count, masked, rows, rows);
+    if (smx_rows_moved(z))
+        move_squares(context, (struct move){.shape = z,
+                                            .from = rows,
+                                            .to = tensor,
+                                            .first = first,
+                                            .count = count,
+                                            .back = true});
 }

@@ -24,24 +24,23 @@ static inline bool smx_load_needed(const struct smx_logits *logits)
     return smx_rows_moved(logits) || logits->mask;
 }
 
-/** Rows first to first + count of the logits, -INFINITY where the mask is 0. */
-void smx_load_logits(struct smx_context *context,
-                     const struct smx_logits *logits, size_t first,
-                     size_t count, void *copy);
+/** What becomes of a class that the mask leaves out. */
+enum smx_masked { SMX_MASKED_KEPT, SMX_MASKED_ZERO, SMX_MASKED_INFINITE };
 
-/** The same rows of another tensor of the logits' shape and type. */
-void smx_load_rows(struct smx_context *context, const struct smx_logits *logits,
-                   const void *tensor, size_t first, size_t count, void *copy);
+/** Where rows first on of a tensor are side by side: in it, or in a copy. */
+void *smx_place_tile(const struct smx_logits *logits, void *tensor,
+                     size_t first, void *copy);
 
-/** Of rows first to first + count, side by side, what the mask leaves out
- *  becomes instead. to may be from. */
-void smx_mask_rows(struct smx_context *context, const struct smx_logits *logits,
-                   size_t first, size_t count, double instead, const void *from,
-                   void *to);
+/** Rows first to first + count of a tensor of the logits' shape and type, side
+ *  by side: in it, or in the copy where it has to be one. Returns which. */
+const void *smx_load_tile(struct smx_context *context,
+                          const struct smx_logits *logits, const void *tensor,
+                          size_t first, size_t count, enum smx_masked masked,
+                          void *copy);
 
-/** The way back of smx_load_rows. */
-void smx_store_rows(struct smx_context *context,
-                    const struct smx_logits *logits, const void *copy,
-                    size_t first, size_t count, void *tensor);
+/** The way back, from where smx_place_tile says. */
+void smx_store_tile(struct smx_context *context,
+                    const struct smx_logits *logits, void *rows, size_t first,
+                    size_t count, enum smx_masked masked, void *tensor);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "api/arguments.h"
 #include "dd_row.h"
+#include "lanes.h"
+#include "load.h"
 
 size_t smx_rows_count(const struct smx_logits *z)
 {
@@ -212,6 +214,7 @@ struct rows_run {
     const struct smx_row_kernels *kernels;
     const struct smx_logits *logits;
     const struct smx_rows_work *work;
+    size_t first; /* of the rows of a tensor, the one with which logits begin */
 };
 
 size_t smx_rows_slice(const struct smx_logits *z)
@@ -226,12 +229,12 @@ static void run_slice(void *argument, size_t i)
     size_t rows = smx_rows_count(run->logits), end = first + per_slice;
     struct smx_row row;
     end = end < rows ? end : rows;
-    smx_row_init(&row, run->kernels, run->logits, run->work);
+    smx_row_init(&row, run->kernels, run->logits, run->work, run->first);
     for (size_t r = first, count; r < end; r += count) {
         count = smx_row_load(&row, r, end - r);
         for (size_t k = 0; k < count; k++) {
             smx_row_select(&row, k);
-            run->work->run(run->work->argument, &row, r + k);
+            run->work->run(run->work->argument, &row, row.r);
         }
     }
 }
@@ -255,20 +258,22 @@ static void run_shared(struct smx_context *context, struct shared *shared,
                        const struct rows_run *run)
 {
     struct smx_row *row = &shared->row;
-    smx_row_init(row, run->kernels, run->logits, run->work);
+    smx_row_init(row, run->kernels, run->logits, run->work, run->first);
     row->pool = context->pool;
     row->parts = shared->parts;
     for (size_t r = 0; r < smx_rows_count(run->logits); r++) {
         smx_row_load(row, r, 1);
         smx_row_select(row, 0);
-        run->work->run(run->work->argument, row, r);
+        run->work->run(run->work->argument, row, row->r);
     }
 }
 
-void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
-                  const struct smx_rows_work *work)
+/* Rows whose classes lie side by side. */
+static void run_rows(struct smx_context *context,
+                     const struct smx_logits *logits,
+                     const struct smx_rows_work *work, size_t first)
 {
-    struct rows_run run = {context->kernels->dd, logits, work};
+    struct rows_run run = {context->kernels->dd, logits, work, first};
     struct shared *shared = NULL;
     size_t tiles = (logits->classes - 1) / SMX_TILE + 1;
     if (is_shared(context, logits, work)) /* without memory: as others are */
@@ -285,17 +290,76 @@ void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
     smx_pool_for(context->pool, slices, run_slice, &run);
 }
 
-void smx_rows_run_marked(const struct smx_context *context,
+/* ---- rows that are loaded ------------------------------------------------ */
+
+/* Gaps between rows are no reason. */
+static bool is_loaded(const struct smx_logits *z)
+{
+    return z->inner > 1 || z->mask;
+}
+
+/* Copies of rows of the logits, where the output may take their place, and of
+ * the input. */
+static size_t copies_of(const struct smx_logits *z,
+                        const struct smx_rows_work *work)
+{
+    bool masked = work->masked && z->mask;
+    return work->input && (smx_rows_moved(z) || masked) ? 2 : 1;
+}
+
+/* Rows first to first + count, side by side in copies. */
+static void run_loaded(struct smx_context *context, const struct smx_logits *z,
+                       const struct smx_rows_work *work, size_t first,
+                       size_t count, char *copy)
+{
+    size_t bytes = count * z->classes * smx_dtype_bytes(z->dtype);
+    struct smx_logits tile = *z;
+    struct smx_rows_work on = *work;
+    tile.data = smx_load_tile(context, z, z->data, first, count,
+                              SMX_MASKED_INFINITE, copy);
+    tile.outer = count;
+    tile.inner = 1;
+    tile.stride = tile.out_stride = z->classes;
+    tile.mask = NULL;
+    if (work->input)
+        on.input = smx_load_tile(
+            context, z, work->input, first, count,
+            work->masked ? SMX_MASKED_ZERO : SMX_MASKED_KEPT, copy + bytes);
+    on.output = smx_place_tile(z, work->output, first, copy);
+    run_rows(context, &tile, &on, first);
+    if (work->output)
+        smx_store_tile(context, z, on.output, first, count, SMX_MASKED_ZERO,
+                       work->output);
+}
+
+enum smx_status smx_rows_run(struct smx_context *context,
+                             const struct smx_logits *z,
+                             const struct smx_rows_work *work)
+{
+    size_t rows = smx_rows_count(z);
+    if (!is_loaded(z) || !rows) {
+        run_rows(context, z, work, 0);
+        return SMX_OK;
+    }
+    size_t bytes = copies_of(z, work) * z->classes * smx_dtype_bytes(z->dtype);
+    size_t most = smx_rows_tile(z, bytes);
+    char *copy = reallocarray(NULL, most, bytes);
+    if (!copy)
+        return SMX_ENOMEM;
+    for (size_t r = 0; r < rows; r += most)
+        run_loaded(context, z, work, r, rows - r < most ? rows - r : most,
+                   copy);
+    free(copy);
+    return SMX_OK;
+}
+
+void smx_rows_run_marked(struct smx_context *context,
                          const struct smx_logits *logits,
                          const struct smx_rows_work *work, size_t first,
                          uint64_t marks)
 {
-    struct smx_row row;
-    smx_row_init(&row, context->kernels->dd, logits, work);
-    for (; marks; marks &= marks - 1) {
-        size_t r = first + (size_t)__builtin_ctzll(marks);
-        smx_row_load(&row, r, 1);
-        smx_row_select(&row, 0);
-        work->run(work->argument, &row, r);
-    }
+    double copy[2 * SMX_LANES_CLASSES];
+    for (; marks; marks &= marks - 1)
+        run_loaded(context, logits, work,
+                   first + (size_t)__builtin_ctzll(marks), 1, (char *)copy);
 }

@@ -83,23 +83,29 @@ size_t smx_rows_tile(const struct smx_logits *logits, size_t row_bytes);
 struct smx_rows_work {
     void (*run)(void *argument, struct smx_row *row, size_t r);
     void *argument;
+    /* tensors of the logits' shape that run reads and writes; NULL: none */
+    const void *input;
+    void *output;
+    bool masked; /* input is 0 where the mask leaves a class out */
     /* each row's largest logit and its first class; NULL: yet to be found */
     const struct smx_dd *maxima;
-    bool logs;    /* the shifted logits to the largest logit */
-    bool logsum;  /* the logarithm of the sum */
-    bool slope;   /* dz'/dz, of a softcap */
-    bool serial;  /* run does not share all its tiles: rather other rows */
-    double *keep; /* tensor of the logits' shape, maybe the logits: rows longer
-                     than a tile leave exponentials there for run; NULL: none */
-    bool stream;  /* what run puts passes the caches by */
+    bool logs;   /* the shifted logits to the largest logit */
+    bool logsum; /* the logarithm of the sum */
+    bool slope;  /* dz'/dz, of a softcap */
+    bool serial; /* run does not share all its tiles: rather other rows */
+    bool keep;   /* rows longer than a tile leave exponentials in output for
+                    run */
+    bool stream; /* what run puts passes the caches by */
 };
 
-/** Loads each row and runs the work, over the pool. */
-void smx_rows_run(struct smx_context *context, const struct smx_logits *logits,
-                  const struct smx_rows_work *work);
+/** Loads each row and runs the work, over the pool. What the mask leaves out of
+ *  the output becomes 0. SMX_ENOMEM: nothing was written. */
+enum smx_status smx_rows_run(struct smx_context *context,
+                             const struct smx_logits *logits,
+                             const struct smx_rows_work *work);
 
 /** The work for those of 64 rows from first on whose bit is set. */
-void smx_rows_run_marked(const struct smx_context *context,
+void smx_rows_run_marked(struct smx_context *context,
                          const struct smx_logits *logits,
                          const struct smx_rows_work *work, size_t first,
                          uint64_t marks);
