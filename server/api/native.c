@@ -295,16 +295,13 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
         writer_free(writer);
         return problem_memory(problem);
     }
-    *reply = (struct reply){
-        .status = 200,
-        .content_type =
-            call->wants_npy ? "application/x-npy" : "application/json",
-        .writer = writer,
-        .text_bytes = writer_known_bytes(writer),
-        .tensors = {first},
-        .tensor_count = call->wants_npy,
-        .held = call->budget.taken,
-    };
+    reply->content_type =
+        call->wants_npy ? "application/x-npy" : "application/json";
+    reply->writer = writer;
+    reply->text_bytes = writer_known_bytes(writer);
+    reply->tensors[0] = first;
+    reply->tensor_count = call->wants_npy;
+    reply->held = call->budget.taken;
     return true;
 }
 

@@ -7,6 +7,7 @@
 
 #define CONTINUE "100-continue"
 
+/** Those of every request first. */
 static const struct {
     const char *name;
     size_t bytes;
@@ -19,14 +20,14 @@ static const struct {
         name, sizeof name - 1, offsetof(struct headers, member), field, list   \
     }
 #define KNOWN(name, member) FIELD(name, member, FIELD_KNOWN, false)
+    FIELD("Host", host, FIELD_HOST, false),
+    KNOWN("Content-Type", content_type),
+    FIELD("Content-Length", content_length_text, FIELD_CONTENT_LENGTH, false),
     FIELD("Accept", accept, FIELD_KNOWN, true),
     FIELD("Accept-Encoding", accept_encoding, FIELD_KNOWN, true),
     KNOWN("Authorization", authorization),
     KNOWN("Content-Encoding", content_encoding),
-    FIELD("Content-Length", content_length_text, FIELD_CONTENT_LENGTH, false),
-    KNOWN("Content-Type", content_type),
     KNOWN("Expect", expect),
-    FIELD("Host", host, FIELD_HOST, false),
     KNOWN("Inference-Header-Content-Length", inference_header_length),
     KNOWN("X-Request-Id", request_id),
     KNOWN("traceparent", traceparent),
@@ -64,7 +65,8 @@ enum field headers_field(struct headers *headers, const char *name,
 {
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (wanted[i].bytes == name_bytes &&
-            strcasecmp(wanted[i].name, name) == 0) {
+            (memcmp(wanted[i].name, name, name_bytes) == 0 ||
+             strcasecmp(wanted[i].name, name) == 0)) {
             void *member = (char *)headers + wanted[i].offset;
             if (wanted[i].list)
                 add_line(member, value);

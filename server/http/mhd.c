@@ -442,7 +442,8 @@ static enum MHD_Result accept_connection(void *cls, const struct sockaddr *from,
 static size_t unescape(void *cls, struct MHD_Connection *mhd, char *text)
 {
     (void)cls, (void)mhd;
-    return strstr(text, "%00") ? strlen(text) : MHD_http_unescape(text);
+    return !strchr(text, '%') || strstr(text, "%00") ? strlen(text)
+                                                     : MHD_http_unescape(text);
 }
 
 static void note(void *cls, const char *format, va_list arguments)

@@ -19,7 +19,9 @@ const char *coding_name(enum coding coding)
 
 static bool same(const char *name, size_t bytes, const char *expected)
 {
-    return strlen(expected) == bytes && strncasecmp(name, expected, bytes) == 0;
+    return strlen(expected) == bytes &&
+           (memcmp(name, expected, bytes) == 0 ||
+            strncasecmp(name, expected, bytes) == 0);
 }
 
 static enum coding coding_named(const char *name, size_t bytes)

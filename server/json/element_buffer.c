@@ -403,13 +403,10 @@ void element_buffer_free(struct element_buffer *buffer)
 bool element_buffers_add(struct element_buffers *buffers,
                          const struct element_buffer *buffer)
 {
-    struct element_buffer *grown =
-        realloc(buffers->buffer, (buffers->count + 1) * sizeof *grown);
-    if (!grown)
-        return false;
-    buffers->buffer = grown;
-    grown[buffers->count++] = *buffer;
-    return true;
+    bool fits = buffers->count < ELEMENT_BUFFERS_MAX;
+    if (fits)
+        buffers->buffer[buffers->count++] = *buffer;
+    return fits;
 }
 
 struct element_buffer *element_buffers_find(struct element_buffers *buffers,
@@ -425,5 +422,4 @@ void element_buffers_free(struct element_buffers *buffers)
 {
     for (size_t i = 0; i < buffers->count; i++)
         element_buffer_free(&buffers->buffer[i]);
-    free(buffers->buffer);
 }

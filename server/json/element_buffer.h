@@ -19,6 +19,8 @@
 #include "reader.h"
 #include "../number/scan.h"
 
+enum { ELEMENT_BUFFERS_MAX = 16 };
+
 struct exception {
     size_t index;
     bool integer; /* value is the element as INT64; else float bits */
@@ -111,13 +113,14 @@ void element_buffer_drop_exceptions(struct element_buffer *buffer);
 /** The tensor stays with its owner. */
 void element_buffer_free(struct element_buffer *buffer);
 
-/** Buffers whose tensors are complete but may not have their type yet. */
+/** Buffers whose tensors are complete but may not have their type yet; no
+ *  request has more. */
 struct element_buffers {
-    struct element_buffer *buffer;
     size_t count;
+    struct element_buffer buffer[ELEMENT_BUFFERS_MAX];
 };
 
-/** Take a copy over. false: out of memory. */
+/** Take a copy over. false: there are too many. */
 bool element_buffers_add(struct element_buffers *buffers,
                          const struct element_buffer *buffer);
 

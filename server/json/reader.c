@@ -24,6 +24,7 @@ struct reader *reader_create(const struct reader_client *client,
     nesting_init(&reader->nesting, budget);
     tree_init(&reader->tree, budget);
     reader->encoded.depth = 0;
+    reader->buffers.count = 0;
     if (client)
         reader->client = *client;
     source_init(&reader->source);

@@ -29,7 +29,6 @@ enum reader_state {
 
 struct reader {
     struct reader_client client;
-    struct element_buffers buffers; /* of the tensors read so far */
     enum reader_state state;
     bool escaped; /* after a backslash */
     bool ignored; /* the value being read is in no tree */
@@ -41,7 +40,8 @@ struct reader {
     struct source source;
     /* What follows is set before it is read; clearing it would cost a small
      * request as much as its arithmetic. */
-    struct small_text text; /* of a token from an earlier slice */
+    struct small_text text;         /* of a token from an earlier slice */
+    struct element_buffers buffers; /* of the tensors read so far */
     struct nesting nesting;
     struct tensor_reader tensor;
     struct encoded encoded;

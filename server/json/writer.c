@@ -2,6 +2,7 @@
 /* The answer is a list of pieces, in order; the text of all of them lies in one
  * buffer. */
 #include "writer.h"
+#include "../freelist.h"
 #include "../number/base64.h"
 #include "../utf8.h"
 #include "inline_buffer.h"
@@ -39,7 +40,7 @@ struct writer {
 
 struct writer *writer_create(void)
 {
-    struct writer *writer = malloc(sizeof *writer);
+    struct writer *writer = freelist_take(sizeof *writer);
     if (!writer)
         return NULL;
     memset(writer, 0, offsetof(struct writer, first_pieces));
@@ -57,7 +58,7 @@ void writer_free(struct writer *writer)
     leaf_blocks_free(writer->blocks);
     inline_buffer_free(writer->text, writer->first_text);
     inline_buffer_free(writer->pieces, writer->first_pieces);
-    free(writer);
+    freelist_give(writer);
 }
 
 static bool grow(void **data, size_t *room, const void *first, size_t needed,

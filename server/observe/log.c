@@ -39,6 +39,7 @@ struct log {
     size_t used;
     atomic_bool stop;
     _Atomic uint64_t dropped;
+    char decimals[1000 * 4]; /* ".000" to ".999" */
 };
 
 static const char *level_name(enum log_level level)
@@ -134,6 +135,12 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
                  (S_ISCHR(status.st_mode) && !isatty(fd))); /* /dev/null */
     log->format = format;
     log->level = level;
+    char *at = log->decimals;
+    for (int i = 0; i < 1000; i++) {
+        *at++ = '.';
+        for (int unit = 100; unit > 0; unit /= 10)
+            *at++ = (char)('0' + i / unit % 10);
+    }
     log->filling = malloc(BUFFER_BYTES);
     log->writing = malloc(BUFFER_BYTES);
     pthread_mutex_init(&log->lock, NULL);
@@ -172,6 +179,7 @@ static void put(struct log *log, const char *line, size_t bytes)
 /** A line in the making. It has room for the longest, so that no function has
  *  to check how much is left. */
 struct line {
+    struct log *log;
     char *end;
     char text[LINE_BYTES];
 };
@@ -192,22 +200,21 @@ static void add_string(struct line *line, const char *text)
 
 static void add_number(struct line *line, uint64_t number)
 {
-    line->end++;
-    for (uint64_t rest = number; rest >= 10; rest /= 10)
-        line->end++;
-    char *digit = line->end;
-    do
-        *--digit = (char)('0' + number % 10);
-    while (number /= 10);
+    const char *decimals = line->log->decimals + 1;
+    if (number >= 1000) {
+        add_number(line, number / 1000);
+        add_bytes(line, decimals + number % 1000 * 4, 3);
+        return;
+    }
+    size_t zeros = (size_t)(number < 100) + (number < 10);
+    memcpy(line->end, decimals + number * 4 + zeros, 3);
+    line->end += 3 - zeros;
 }
 
 /** A point and three decimals. */
 static void add_thousandths(struct line *line, unsigned number)
 {
-    const char decimals[4] = {'.', (char)('0' + number / 100),
-                              (char)('0' + number / 10 % 10),
-                              (char)('0' + number % 10)};
-    add_bytes(line, decimals, sizeof decimals);
+    add_bytes(line, line->log->decimals + (size_t)number * 4, 4);
 }
 
 /** Nanoseconds as milliseconds with three decimals. */
@@ -237,8 +244,10 @@ static void add_quoted(struct line *line, const char *text, size_t most)
 {
     static const char hex[] = "0123456789abcdef";
     size_t plain = 0; /* most texts are no more than that */
-    while (plain < most && safe[(unsigned char)text[plain]])
+    while (safe[(unsigned char)text[plain]])
         plain++;
+    if (plain > most)
+        plain = most;
     *line->end++ = '"';
     add_bytes(line, text, plain);
     for (size_t i = plain, n; i < most && text[i]; i += n) {
@@ -278,9 +287,9 @@ static void add_time(struct line *line)
     *line->end++ = 'Z';
 }
 
-static void begin_line(const struct log *log, struct line *line,
-                       enum log_level level)
+static void begin_line(struct log *log, struct line *line, enum log_level level)
 {
+    line->log = log;
     line->end = line->text;
     if (log->format == LOG_JSON) {
         add_string(line, "{\"time\":\"");
@@ -295,8 +304,9 @@ static void begin_line(const struct log *log, struct line *line,
     }
 }
 
-static void end_line(struct log *log, struct line *line)
+static void end_line(struct line *line)
 {
+    struct log *log = line->log;
     if (log->format == LOG_JSON)
         *line->end++ = '}';
     *line->end++ = '\n';
@@ -322,7 +332,7 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
         add_string(&line, " ");
         add_string(&line, text);
     }
-    end_line(log, &line);
+    end_line(&line);
 }
 
 enum field_kind { COUNT, MILLISECONDS, FLAG, WORD, LONG_TEXT };
@@ -387,7 +397,7 @@ void log_request(struct log *log, const struct log_request *request)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         add_field(&line, log->format, &fields[i],
                   (const char *)request + fields[i].offset);
-    end_line(log, &line);
+    end_line(&line);
 }
 
 uint64_t log_dropped(const struct log *log)
