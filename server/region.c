@@ -26,7 +26,7 @@
 /* ---- mappings, which the handler knows ---------------------------------- */
 
 /* Twice the regions: those in use may have lost their names. */
-enum { MAPPINGS = 2 * REGIONS_MAX };
+enum { MAPPINGS = 2 * REGIONS_MAX, IN_PLACE_BYTES = 64 * 1024 };
 
 struct mapping {
     atomic_bool taken;
@@ -229,6 +229,12 @@ void *region_at(struct region *region, size_t offset, size_t count,
         return NULL;
     }
     return region->data + offset;
+}
+
+bool region_suits(const void *data, size_t bytes, size_t width)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&
+           bytes >= IN_PLACE_BYTES && (uintptr_t)data % width == 0;
 }
 
 bool region_check(const struct region *region, struct problem *problem)

@@ -69,6 +69,11 @@ void regions_each(struct regions *regions,
 void *region_at(struct region *region, size_t offset, size_t count,
                 struct problem *problem);
 
+/** May numbers of that width be used where they lie, aligned and in this
+ *  machine's order of bytes? Small tensors are copied, as that costs less than
+ *  touching a mapping for the first time. */
+bool region_suits(const void *data, size_t bytes, size_t width);
+
 /** 400 unless everything that was read and written was there. */
 bool region_check(const struct region *region, struct problem *problem);
 

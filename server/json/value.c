@@ -196,6 +196,17 @@ const struct value *value_at(const struct value *array, size_t index)
     return (const struct value *)json_array_get(node(array), index);
 }
 
+bool value_member_bytes(const struct value *object, const char *name,
+                        size_t *bytes, struct problem *problem)
+{
+    const struct value *value = value_member(object, name);
+    int64_t integer = 0;
+    if (value && (!value_to_integer(value, &integer) || integer < 0))
+        return value_refuse(value, name, "a number of bytes", problem);
+    *bytes = (size_t)integer;
+    return true;
+}
+
 const struct value *value_member(const struct value *object, const char *name)
 {
     const json_t *member = json_object_get(node(object), name);

@@ -72,6 +72,11 @@ const struct value *value_at(const struct value *array, size_t index);
  *  or not an object. */
 const struct value *value_member(const struct value *object, const char *name);
 
+/** A member that is a number of bytes, 0 where it is absent; false: it is
+ *  something else, 400. */
+bool value_member_bytes(const struct value *object, const char *name,
+                        size_t *bytes, struct problem *problem);
+
 /** Call visit for each member that is not null, in document order, until it
  *  returns false. */
 bool value_each(const struct value *object,

@@ -110,7 +110,7 @@ static void *control_begin(struct service *service, const struct head *head,
 {
     struct target target;
     if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, true, problem) ||
+        !target_takes(&target, "POST", problem) ||
         !is_allowed(&target, service, problem))
         return NULL;
     if (target.region_bytes >= REGION_NAME_BYTES) {
@@ -184,21 +184,11 @@ static bool control_ready(void *call, struct work *work,
     return parse_body(control, problem);
 }
 
-/* A member of the body that is a number of bytes; required: it must be there,
- * else 0 stands for it. */
-static bool size_of(const struct value *document, const char *name,
-                    bool required, size_t *size, struct problem *problem)
+static bool lacks(const char *member, struct problem *problem)
 {
-    int64_t integer = 0;
-    const struct value *value = value_member(document, name);
-    if (!value && required)
-        return problem_set(problem, 400, NULL,
-                           "Shared memory register request has no '%s' field",
-                           name);
-    if (value && (!value_to_integer(value, &integer) || integer < 0))
-        return value_refuse(value, name, "a number of bytes", problem);
-    *size = (size_t)integer;
-    return true;
+    return problem_set(problem, 400, NULL,
+                       "Shared memory register request has no '%s' field",
+                       member);
 }
 
 static bool register_region(struct control *control, struct problem *problem)
@@ -207,12 +197,13 @@ static bool register_region(struct control *control, struct problem *problem)
     const struct value *key = value_member(document, "key");
     size_t offset, bytes;
     if (!key)
-        return problem_set(problem, 400, NULL,
-                           "Shared memory register request has no 'key' field");
+        return lacks("key", problem);
     if (value_kind(key) != VALUE_STRING)
         return value_refuse(key, "key", "a string", problem);
-    return size_of(document, "offset", false, &offset, problem) &&
-           size_of(document, "byte_size", true, &bytes, problem) &&
+    if (!value_member(document, "byte_size"))
+        return lacks("byte_size", problem);
+    return value_member_bytes(document, "offset", &offset, problem) &&
+           value_member_bytes(document, "byte_size", &bytes, problem) &&
            regions_add(control->service->regions, control->name,
                        value_string(key), offset, bytes, problem);
 }

@@ -8,7 +8,7 @@
 #define CONTROL_H
 
 #include "../endpoint.h"
-#include "target.h"
+#include "model.h"
 
 /** POST .../register and .../unregister, and /v2/repository/index: the models
  *  as Triton's repository lists them. */

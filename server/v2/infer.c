@@ -8,8 +8,6 @@
 #include "../clock.h"
 #include "../observe/metrics.h"
 #include "inputs.h"
-#include "shared_tensors.h"
-#include "target.h"
 #include "v2_response.h"
 
 /*
@@ -111,7 +109,7 @@ static void infer_end(void *call)
                             (size_t)(infer->message.model - models),
                             infer->answered, infer->request.rows, infer->ns);
     answer_free(&infer->answer);
-    shared_outputs_end(&infer->message, &infer->budget);
+    response_release(&infer->message, &infer->budget);
     request_free(&infer->request);
     message_free(&infer->message);
     budget_release(&infer->budget);
@@ -123,7 +121,7 @@ static void *infer_begin(struct service *service, const struct head *head,
 {
     struct target target;
     if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, true, problem))
+        !target_takes(&target, "POST", problem))
         return NULL;
     struct infer *infer = calloc(1, sizeof *infer);
     if (!infer) {
@@ -299,7 +297,7 @@ static bool infer_ready(void *call, struct work *work, struct problem *problem)
     struct request *request = &infer->request;
     if (!end_body(infer, problem) || !request_check(request, problem) ||
         !outputs_check(infer, problem) ||
-        !shared_outputs_check(&infer->message, request, problem))
+        !response_check_room(&infer->message, request, problem))
         return false;
     *work = (struct work){.rows = request->rows,
                           .classes = request->class_count,
@@ -315,11 +313,14 @@ static bool infer_run(void *call, struct problem *problem)
     uint64_t start = clock_ns();
     infer->ns[INFERENCE_QUEUE] = start - infer->ready;
     struct smx_context *compute = infer->service->compute;
-    bool good =
-        shared_inputs_read(&infer->message, &infer->request,
-                           smx_context_isa(compute), problem) &&
-        request_run(&infer->request, compute, &infer->answer, problem) &&
-        shared_outputs_write(&infer->message, &infer->answer, problem);
+    struct message *message = &infer->message;
+    struct request *request = &infer->request;
+    bool good = inputs_read_shared(message, request, smx_context_isa(compute),
+                                   problem) &&
+                response_place(message, request, problem) &&
+                request_run(request, compute, &infer->answer, problem) &&
+                response_store(message, &infer->answer, problem) &&
+                inputs_check_shared(message, problem);
     infer->ns[INFERENCE_COMPUTE] = clock_ns() - start;
     return good;
 }

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "shared_tensors.h"
-
 /* The tensor that an input is for; NULL: a problem is set. A lone tensor of any
  * name is the logits: whoever computed them has a name of his own for them. */
 static struct tensor *tensor_for(const struct message *message, size_t index,
@@ -79,6 +77,16 @@ static bool size_check(const struct message *message,
     return true;
 }
 
+/* Of what lies in shared memory the data come later. */
+static void shape_shared_input(struct message_input *input)
+{
+    struct tensor *tensor = input->tensor;
+    tensor->type = input->datatype->tensor;
+    tensor->rank = input->rank;
+    memcpy(tensor->shape, input->shape, sizeof tensor->shape);
+    tensor->count = input->bytes / input->datatype->bytes;
+}
+
 bool inputs_bind(struct message *message, struct request *request,
                  struct binary_tensors *binary, size_t room, enum smx_isa isa,
                  struct problem *problem)
@@ -94,7 +102,7 @@ bool inputs_bind(struct message *message, struct request *request,
             return false;
         input->tensor = tensor;
         if (input->shared.region) {
-            shared_input_shape(input);
+            shape_shared_input(input);
             continue;
         }
         if (!input->binary) {
@@ -131,6 +139,68 @@ bool inputs_check_dtype(const struct request *request, struct problem *problem)
                        "input 'logits'",
                        wide ? "float32" : "float64",
                        wide ? "float64" : "float32");
+}
+
+/* ---- shared memory ------------------------------------------------------ */
+
+static bool copy_in(struct message_input *input, const void *data,
+                    enum smx_isa isa, struct problem *problem)
+{
+    struct binary_tensor binary = {.tensor = input->tensor,
+                                   .name = input->name,
+                                   .datatype = input->datatype,
+                                   .bytes = input->bytes,
+                                   .isa = isa};
+    size_t element = tensor_element_bytes(input->tensor->type);
+    if (!tensor_reserve(input->tensor, input->tensor->count * element, problem))
+        return false;
+    binary_tensor_feed(&binary, data, input->bytes);
+    return region_check(input->shared.region, problem);
+}
+
+/* Ordering the largest reads a logit more than once, which goes wrong if its
+ * client changes it in between: such logits are copied. */
+static bool may_stay(const struct message_input *input,
+                     const struct request *request, const void *data)
+{
+    return input->datatype->kind == DATATYPE_REAL && !shape_picked(request) &&
+           input->datatype->bytes ==
+               tensor_element_bytes(input->datatype->tensor) &&
+           region_suits(data, input->shared.bytes, input->datatype->bytes);
+}
+
+static bool read_input(struct message_input *input,
+                       const struct request *request, enum smx_isa isa,
+                       struct problem *problem)
+{
+    void *data = shared_place_data(&input->shared, problem);
+    if (!data)
+        return false;
+    if (input->tensor->type == TENSOR_NONE)
+        return true; /* an empty one is none */
+    if (!may_stay(input, request, data))
+        return copy_in(input, data, isa, problem);
+    input->tensor->data = data;
+    return true;
+}
+
+bool inputs_read_shared(struct message *message, const struct request *request,
+                        enum smx_isa isa, struct problem *problem)
+{
+    for (size_t i = 0; i < message->input_count; i++)
+        if (message->input[i].shared.region && !message->input[i].unused &&
+            !read_input(&message->input[i], request, isa, problem))
+            return false;
+    return true;
+}
+
+bool inputs_check_shared(const struct message *message, struct problem *problem)
+{
+    for (size_t i = 0; i < message->input_count; i++)
+        if (message->input[i].shared.region &&
+            !region_check(message->input[i].shared.region, problem))
+            return false;
+    return true;
 }
 
 /* ---- parameters --------------------------------------------------------- */

@@ -17,7 +17,7 @@ struct binary_tensors {
 /**
  * Give each input to the tensor of its name: JSON data moves there, binary
  * data gets room there and a place in binary, and of what lies in shared memory
- * the shape is known (see shared_tensors.h). room is what the body may still
+ * the shape is known. room is what the body may still
  * hold; more is a 413 before anything is allocated. The logits' datatype
  * becomes the request's dtype.
  */
@@ -37,5 +37,18 @@ bool inputs_apply_parameters(const struct message *message,
 
 /** dtype, should a parameter have set it, is what the logits' datatype says. */
 bool inputs_check_dtype(const struct request *request, struct problem *problem);
+
+/**
+ * Before the request runs: the data that lie in shared memory. Large ones are
+ * used where they lie, the others are copied. Labels, masks and whatever else
+ * is an address or has to be checked are always copied first, as their client
+ * may change them meanwhile.
+ */
+bool inputs_read_shared(struct message *message, const struct request *request,
+                        enum smx_isa isa, struct problem *problem);
+
+/** After it: is all memory still there that was used? 400 if not. */
+bool inputs_check_shared(const struct message *message,
+                         struct problem *problem);
 
 #endif

@@ -139,25 +139,13 @@ bool message_feed(struct message *message, const char *bytes, size_t count,
 
 /* ---- the whole -------------------------------------------------------- */
 
-static bool is_scalar(const struct value *value)
-{
-    switch (value_kind(value)) {
-    case VALUE_BOOL:
-    case VALUE_INTEGER:
-    case VALUE_REAL:
-    case VALUE_STRING:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static bool scalar_parameter(void *cls, const char *name,
                              const struct value *value)
 {
     char member[PRINT_BYTES];
+    enum value_kind kind = value_kind(value);
     snprintf(member, sizeof member, "parameters.%.60s", name);
-    return is_scalar(value) ||
+    return (kind != VALUE_ARRAY && kind != VALUE_OBJECT) ||
            value_refuse(value, member, "a string, a number, true or false",
                         cls);
 }
@@ -175,17 +163,11 @@ static bool parameters_of(const struct value *object,
     return value_each(*parameters, scalar_parameter, problem);
 }
 
-static const struct value *parameter(const struct value *parameters,
-                                     const char *name)
-{
-    return parameters ? value_member(parameters, name) : NULL;
-}
-
 /* A parameter that is true or false; *flag stands where it is absent. */
 static bool flag_of(const struct value *parameters, const char *name,
                     bool *flag, struct problem *problem)
 {
-    const struct value *value = parameter(parameters, name);
+    const struct value *value = value_member(parameters, name);
     if (!value)
         return true;
     if (value_kind(value) != VALUE_BOOL)
@@ -207,6 +189,38 @@ static bool name_of(const struct value *object, const char *list, size_t index,
         return value_refuse(value, member, "a string", problem);
     *name = value_string(value);
     return true;
+}
+
+/* Where a tensor lies in shared memory: nowhere without a region. what, name:
+ * "input", and its own, for messages. */
+static bool place_parse(struct shared_place *place, struct regions *regions,
+                        const struct value *parameters, const char *what,
+                        const char *name, struct problem *problem)
+{
+    static const char region_name[] = "shared_memory_region",
+                      offset[] = "shared_memory_offset",
+                      size[] = "shared_memory_byte_size";
+    const struct value *region = value_member(parameters, region_name);
+    if (!region)
+        return true;
+    if (!regions)
+        return problem_set(problem, 400, NULL,
+                           "%s '%.60s': got a shared_memory_region, must be "
+                           "without, as --shared-memory is off",
+                           what, name);
+    if (value_kind(region) != VALUE_STRING)
+        return value_refuse(region, region_name, "a string", problem);
+    if (!value_member(parameters, size))
+        return value_refuse(NULL, size, "a number of bytes", problem);
+    if (!value_member_bytes(parameters, offset, &place->offset, problem) ||
+        !value_member_bytes(parameters, size, &place->bytes, problem))
+        return false;
+    place->region = regions_find(regions, value_string(region));
+    return place->region ? shared_place_data(place, problem) != NULL
+                         : problem_set(problem, 404, NULL,
+                                       "Unable to find shared memory region: "
+                                       "'%.60s'",
+                                       value_string(region));
 }
 
 static bool dimension_parse(struct message_input *input, int i,
@@ -355,9 +369,9 @@ static bool input_parse(struct message *message, const struct value *object,
         !shape_parse(input, value_member(object, "shape"), problem) ||
         !parameters_of(object, &parameters, problem))
         return false;
-    if (!shared_place_parse(&input->shared, message->regions, parameters,
-                            "input", input->name, problem) ||
-        !source_parse(input, parameter(parameters, "binary_data_size"),
+    if (!place_parse(&input->shared, message->regions, parameters, "input",
+                     input->name, problem) ||
+        !source_parse(input, value_member(parameters, "binary_data_size"),
                       problem))
         return false;
     return input->binary || input->shared.region ||
@@ -406,13 +420,13 @@ static bool output_parse(struct message *message, const struct value *object,
                                output->name);
     if (!parameters_of(object, &parameters, problem))
         return false;
-    if (parameter(parameters, "classification"))
+    if (value_member(parameters, "classification"))
         return problem_set(problem, 400, NULL,
                            "output '%s': got classification, must be the "
                            "request parameter top_k",
                            output->name);
-    if (!shared_place_parse(&output->shared, message->regions, parameters,
-                            "output", output->name, problem))
+    if (!place_parse(&output->shared, message->regions, parameters, "output",
+                     output->name, problem))
         return false;
     output->binary = message->binary && !output->shared.region;
     if (!flag_of(parameters, "binary_data", &output->binary, problem))

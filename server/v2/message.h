@@ -19,9 +19,21 @@
 #include "../json/value.h"
 #include "../datatype.h"
 #include "model.h"
-#include "shared_place.h"
+#include "../region.h"
 
 enum { MESSAGE_MAX_INPUTS = 16 };
+
+/** Where a tensor lies in shared memory. */
+struct shared_place {
+    struct region *region; /* in use until it is released; NULL: none */
+    size_t offset, bytes;
+};
+
+static inline void *shared_place_data(const struct shared_place *place,
+                                      struct problem *problem)
+{
+    return region_at(place->region, place->offset, place->bytes, problem);
+}
 
 struct message_input {
     const char *name; /* borrowed from the document, as all names here */

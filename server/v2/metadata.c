@@ -4,7 +4,6 @@
 #include "../observe/metrics.h"
 #include "../datatype.h"
 #include "control.h"
-#include "target.h"
 
 /* Opens the object that the caller closes. */
 static void write_name(struct writer *writer, const struct model *model)
@@ -286,7 +285,7 @@ static bool metadata_get(struct service *service, const struct head *head,
 {
     struct target target;
     if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, false, problem) ||
+        !target_takes(&target, "GET", problem) ||
         !region_is_known(&target, service, problem))
         return false;
     reply->content_type = "application/json";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** The four models: what of the native requests each one is. */
+/** The four models: what of the native requests each one is. And which of them,
+ *  or what else, a path under /v2 names. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -8,6 +9,7 @@
 
 #include "../api/members.h"
 #include "../api/outputs.h"
+#include "../problem.h"
 
 #define MODEL_VERSION "1"
 
@@ -57,5 +59,39 @@ const char *model_list_inputs(const struct model *model,
 const char *model_list_outputs(const struct model *model,
                                const struct request *request,
                                char text[static MODEL_LIST]);
+
+enum resource {
+    RESOURCE_SERVER,      /* /v2 */
+    RESOURCE_LIVE,        /* /v2/health/live */
+    RESOURCE_READY,       /* /v2/health/ready */
+    RESOURCE_MODELS,      /* /v2/models */
+    RESOURCE_STATISTICS,  /* /v2/models/stats */
+    RESOURCE_REPOSITORY,  /* /v2/repository/index */
+    RESOURCE_REGIONS,     /* /v2/systemsharedmemory[/region/{n}]/status */
+    RESOURCE_REGISTER,    /* .../register */
+    RESOURCE_UNREGISTER,  /* .../unregister */
+    RESOURCE_MODEL,       /* /v2/models/{m}[/versions/{v}], here and below */
+    RESOURCE_MODEL_READY, /* .../ready */
+    RESOURCE_MODEL_CONFIG,
+    RESOURCE_MODEL_STATISTICS,
+    RESOURCE_MODEL_INFER
+};
+
+struct target {
+    enum resource resource;
+    const char *method;        /* that it takes, HEAD and OPTIONS aside */
+    const struct model *model; /* NULL above RESOURCE_MODEL */
+    const char *region;        /* its name, in the path; NULL: none there */
+    size_t region_bytes;
+    bool cuda; /* it is /v2/cudasharedmemory, of a server without CUDA */
+};
+
+/** false: a 404 problem names what is unknown: path, model or version. */
+bool target_parse(struct target *target, const char *path,
+                  struct problem *problem);
+
+/** 405 unless the resource takes that method, GET or POST. */
+bool target_takes(const struct target *target, const char *method,
+                  struct problem *problem);
 
 #endif

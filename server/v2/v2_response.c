@@ -12,7 +12,7 @@ enum output_form { FORM_JSON, FORM_BINARY, FORM_SHARED };
 /* The outputs of an answer, in the order in which they are wanted. */
 struct outputs_view {
     const struct message *message;
-    const struct output *output[OUTPUT_COUNT];
+    struct output *output[OUTPUT_COUNT];
     enum output_form form[OUTPUT_COUNT];
     size_t count;
 };
@@ -20,8 +20,7 @@ struct outputs_view {
 _Static_assert((int)OUTPUT_COUNT <= (int)REPLY_MAX_TENSORS,
                "a reply has room for every output");
 
-static const struct output *find_output(const struct answer *answer,
-                                        const char *name)
+static struct output *find_output(struct answer *answer, const char *name)
 {
     for (size_t i = 0; i < answer->count; i++)
         if (strcmp(answer->output[i].name, name) == 0)
@@ -30,7 +29,7 @@ static const struct output *find_output(const struct answer *answer,
 }
 
 static struct outputs_view choose_outputs(const struct message *message,
-                                          const struct answer *answer)
+                                          struct answer *answer)
 {
     struct outputs_view response = {.message = message, .count = answer->count};
     for (size_t i = 0; i < answer->count; i++) {
@@ -146,9 +145,8 @@ static bool add_tensors(const struct outputs_view *response,
     return true;
 }
 
-bool response_describe(const struct message *message,
-                       const struct answer *answer, struct reply *reply,
-                       struct problem *problem)
+bool response_describe(const struct message *message, struct answer *answer,
+                       struct reply *reply, struct problem *problem)
 {
     const struct outputs_view response = choose_outputs(message, answer);
     bool binary = false;
@@ -165,6 +163,120 @@ void response_order_bytes(const struct message *message, struct answer *answer)
     const struct outputs_view response = choose_outputs(message, answer);
     for (size_t i = 0; i < response.count; i++)
         if (response.form[i] == FORM_BINARY)
-            tensor_to_little_endian(
-                &answer->output[response.output[i] - answer->output].tensor);
+            tensor_to_little_endian(&response.output[i]->tensor);
+}
+
+/* ---- shared memory ------------------------------------------------------ */
+
+static size_t bytes_of_output(const struct request *request,
+                              const struct output_kind *kind)
+{
+    size_t shape[TENSOR_MAX_RANK];
+    int rank = request_shape(request, kind->shape, shape);
+    size_t bytes = tensor_element_bytes(output_type(kind, request));
+    for (int i = 0; i < rank; i++)
+        if (__builtin_mul_overflow(bytes, shape[i], &bytes))
+            return SIZE_MAX;
+    return bytes;
+}
+
+bool response_check_room(const struct message *message,
+                         const struct request *request, struct problem *problem)
+{
+    for (size_t i = 0; i < message->output_count; i++) {
+        const struct message_output *output = &message->output[i];
+        size_t bytes = bytes_of_output(request, output->kind);
+        if (output->shared.region && bytes > output->shared.bytes)
+            return problem_set(problem, 400, NULL,
+                               "shared memory size specified with the request "
+                               "for output '%s' (%zu bytes) should be at least "
+                               "%zu bytes to hold the results",
+                               output->name, output->shared.bytes, bytes);
+    }
+    return true;
+}
+
+/* Does the place have bytes in common with an input that stays where it is? */
+static bool is_read(const struct message *message,
+                    const struct shared_place *place)
+{
+    for (size_t i = 0; i < message->input_count; i++) {
+        const struct message_input *input = &message->input[i];
+        if (input->shared.region && input->tensor &&
+            tensor_is_borrowed(input->tensor) &&
+            region_overlaps(input->shared.region, input->shared.offset,
+                            input->shared.bytes, place->region, place->offset,
+                            place->bytes))
+            return true;
+    }
+    return false;
+}
+
+/* Only an output as large as the logits is written in place, so that no two
+ * such places overlap. Its pages are charged like any memory that is written.
+ * */
+static bool place_output(struct message *message, struct message_output *output,
+                         struct request *request, struct problem *problem)
+{
+    const struct output_kind *kind = output->kind;
+    size_t element = tensor_element_bytes(output_type(kind, request));
+    void *data = shared_place_data(&output->shared, problem);
+    if (!data)
+        return false;
+    if (!(kind->in_place & request_task(request)) || shape_picked(request) ||
+        !region_suits(data, output->shared.bytes, element) ||
+        is_read(message, &output->shared))
+        return true;
+    size_t bytes = bytes_of_output(request, kind);
+    if (!budget_charge(request->budget, bytes, problem))
+        return false;
+    output->charged = bytes;
+    request->places[output_id(kind)] = data;
+    return true;
+}
+
+bool response_place(struct message *message, struct request *request,
+                    struct problem *problem)
+{
+    for (size_t i = 0; i < message->output_count; i++)
+        if (message->output[i].shared.region &&
+            !place_output(message, &message->output[i], request, problem))
+            return false;
+    return true;
+}
+
+static bool copy_out(const struct message_output *output, struct tensor *tensor,
+                     struct problem *problem)
+{
+    void *data = shared_place_data(&output->shared, problem);
+    if (!data)
+        return false;
+    tensor_to_little_endian(tensor);
+    if (tensor->count > 0)
+        memcpy(data, tensor->data, wire_bytes(tensor));
+    return true;
+}
+
+bool response_store(const struct message *message, struct answer *answer,
+                    struct problem *problem)
+{
+    for (size_t i = 0; i < message->output_count; i++) {
+        const struct message_output *output = &message->output[i];
+        struct output *found = find_output(answer, output->name);
+        if (!output->shared.region || !found)
+            continue;
+        if (!tensor_is_borrowed(&found->tensor) &&
+            !copy_out(output, &found->tensor, problem))
+            return false;
+        if (!region_check(output->shared.region, problem))
+            return false;
+    }
+    return true;
+}
+
+void response_release(const struct message *message, struct budget *budget)
+{
+    for (size_t i = 0; i < message->output_count; i++)
+        if (message->output[i].charged)
+            budget_give(budget, message->output[i].charged);
 }

@@ -7,7 +7,7 @@
 #include "control.h"
 #include "infer.h"
 #include "metadata.h"
-#include "target.h"
+#include "model.h"
 
 /* The detail, which names the member, and which element if it does not. */
 static void sentence(const struct problem *problem, char *text, size_t bytes)
@@ -28,9 +28,7 @@ static const char *method_of(const char *path)
 {
     struct target target;
     struct problem unknown = {0};
-    return target_parse(&target, path, &unknown)
-               ? target_method(target.resource)
-               : NULL;
+    return target_parse(&target, path, &unknown) ? target.method : NULL;
 }
 
 /* The protocol knows no 422: a request that makes no sense is a 400 there. */

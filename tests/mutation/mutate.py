@@ -45,8 +45,8 @@ ROOMS = {
     "server/http/framing.c": ["http/test_malformed", "http/test_protocol"],
     "server/http/negotiate.c": ["unit/test_negotiate", "http/test_encoding",
                                 "http/test_protocol"],
-    "server/v2/target.c": ["v2/test_metadata", "v2/test_infer",
-                           "v2/test_probes"],
+    "server/v2/model.c": ["v2/test_metadata", "v2/test_infer",
+                          "v2/test_probes"],
     "server/v2/message.c": ["v2/test_oip", "v2/test_infer", "v2/test_refusals"],
     "server/address.c": ["unit/test_address", "unit/test_options"],
 }
