@@ -237,9 +237,12 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
         rule.kind = k->beta == 0 ? SMX_DIVERGENCE_FORWARD_KL
                                  : SMX_DIVERGENCE_REVERSE_KL;
     smx_divergence_series(k->beta, rule.series);
+    for (int s = 0; s < 2; s++)
+        rule.split[s] = smx_split_exp_of(rule.side[s].temperature);
     rule.doubles = call->logits->dtype == SMX_FLOAT32 &&
                    call->logits->softcap == 0 &&
-                   rule.kind != SMX_DIVERGENCE_JSD &&
+                   (rule.kind != SMX_DIVERGENCE_JSD ||
+                    (k->beta >= 0x1p-20 && k->beta <= 1 - 0x1p-20)) &&
                    fits_doubles(rule.side[0].temperature) &&
                    fits_doubles(rule.side[1].temperature) &&
                    k->z_loss < 0x1p100 && k->entropy_weight < 0x1p100;

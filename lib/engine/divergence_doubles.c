@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Rows of float32 in double. A divergence is then
- *   forward  sum q u - (log Q - log P), reverse (log Q - log P) - sum p u,
- * u the teacher's shifted logit less the student's, P and Q the sums of
- * exponentials: what cancels is found out, and a row of which too little would
- * be left is handed on to double-double. */
+/* Rows of float32 in double. A divergence is then the sum of e u, over that of
+ * e, less the difference of the logarithms of both sums; u is the difference of
+ * the shifted logits, e are the exponentials of the first distribution. What
+ * cancels is found out, and a row of which too little would be left is handed
+ * on to double-double. */
 #include <math.h>
 
 #include "divergence_rows.h"
+#include "simd/power.h"
 #include "sums.h"
 
 /* Rows whose exponentials are kept from their sum to the gradient: they fit
@@ -16,16 +17,21 @@
 /* Of terms that hold 2^-42 a divergence must be so much to hold 2^-26. */
 #define LEAST 0x1p-16
 
+/* A JSD's terms are less than itself and so many times beta (1 - beta): log(q /
+ * m) >= 1 - m / q, and what is below 0 of that is bounded. */
+#define MOST_MIXED 8
+
 /* A sum of the other exponentials that is less is taken without the largest. */
 #define LEAST_OTHERS 0x1p-8
 
 struct doubles {
     struct smx_divergence_pair pair;
     struct smx_divergence_sums sums;
+    struct smx_divergence_mix mix;
     double log[2]; /* of the sums */
     double others[2];
     double loss, divergence, entropy, lse;
-    double *kept[2];
+    double log_mixed; /* JSD: (1 - beta) KL(p || m) */
 };
 
 #define CHUNKS(c, count, classes)                                              \
@@ -47,7 +53,7 @@ static bool measure(const struct smx_divergence_rule *rule,
             top = max > top ? max : top;
         }
         d->pair.max[s] = top;
-        d->pair.inverse[s] = 1 / rule->side[s].temperature;
+        d->pair.scale[s] = SMX_POWER_NAT / rule->side[s].temperature;
     }
     return d->pair.max[0] > -INFINITY && d->pair.max[1] > -INFINITY;
 }
@@ -56,9 +62,9 @@ static void sum_up(const struct smx_divergence_rule *rule, struct doubles *d)
 {
     size_t classes = rule->side[0].classes;
     bool reverse = rule->kind == SMX_DIVERGENCE_REVERSE_KL;
+    d->sums.most = -INFINITY;
     CHUNKS(c, n, classes)
-    rule->divergence->sums(&d->pair, c, n, reverse, d->kept[0] ? d->kept : NULL,
-                           &d->sums);
+    rule->divergence->sums(&d->pair, c, n, reverse, &d->sums);
     for (int s = 0; s < 2; s++) {
         d->others[s] = d->sums.e[s] - 1;
         if (d->others[s] < LEAST_OTHERS) {
@@ -70,17 +76,30 @@ static void sum_up(const struct smx_divergence_rule *rule, struct doubles *d)
     }
 }
 
-/* false: too little is left. */
-static bool divergence_of(const struct smx_divergence_rule *rule,
-                          struct doubles *d)
+/* ---- the divergence; false: too little is left --------------------------- */
+
+static bool find_kl(const struct smx_divergence_rule *rule, struct doubles *d)
 {
-    bool reverse = rule->kind == SMX_DIVERGENCE_REVERSE_KL;
-    double first = 1 + d->others[reverse ? 0 : 1];
-    double cross = d->sums.cross / first - (d->log[1] - d->log[0]);
-    double terms = d->sums.size / first + d->log[0] + d->log[1];
-    d->divergence = reverse ? -cross : cross;
-    return !d->sums.lost && d->divergence >= terms * LEAST && terms > 0 &&
-           isfinite(d->divergence);
+    int lead = rule->kind == SMX_DIVERGENCE_REVERSE_KL ? 0 : 1;
+    double unit = SMX_POWER_C1 / (1 + d->others[lead]);
+    double terms = d->sums.size * unit + d->log[0] + d->log[1];
+    d->divergence = d->sums.cross * unit - (d->log[lead] - d->log[1 - lead]);
+    return d->sums.most < INFINITY && d->divergence >= terms * LEAST &&
+           terms > 0 && isfinite(d->divergence);
+}
+
+static bool find_jsd(const struct smx_divergence_rule *rule, struct doubles *d)
+{
+    double share[2] = {1 - rule->beta, rule->beta};
+    for (int s = 0; s < 2; s++) {
+        d->mix.share[s] = share[s];
+        d->mix.inverse[s] = 1 / (1 + d->others[s]);
+    }
+    d->mix.offset = d->log[1] - d->log[0];
+    CHUNKS(c, n, rule->side[0].classes)
+    rule->divergence->mixed(&d->pair, c, n, &d->mix, &d->log_mixed,
+                            &d->divergence);
+    return d->divergence >= share[0] * share[1] * MOST_MIXED * LEAST;
 }
 
 /* The part of a row's loss beside its divergence, whose terms have the digits
@@ -88,12 +107,53 @@ static bool divergence_of(const struct smx_divergence_rule *rule,
 static void add_options(const struct smx_divergence_rule *rule,
                         struct doubles *d)
 {
-    double lse = d->pair.max[0] * d->pair.inverse[0] + d->log[0];
-    d->lse = lse;
-    d->entropy = d->log[0] - d->sums.entropy / (1 + d->others[0]);
-    d->loss = d->divergence + rule->z_loss * lse * lse;
+    double mean = d->sums.entropy * SMX_POWER_C1 / (1 + d->others[0]);
+    d->lse = d->pair.max[0] / rule->side[0].temperature + d->log[0];
+    d->entropy = d->log[0] - mean;
+    d->loss = d->divergence + rule->z_loss * d->lse * d->lse;
     if (rule->entropy)
         d->loss -= rule->entropy_weight * d->entropy;
+}
+
+/* ---- the gradient -------------------------------------------------------- */
+
+/* A straight gradient of a row whose exponentials are not kept is computed from
+ * those of split_exp.h, which take a third of the time, where both sides are in
+ * range; false: it is not. */
+static bool store_split_gradient(const struct smx_divergence_rule *rule,
+                                 const struct smx_divergence_row *row,
+                                 const struct doubles *d)
+{
+    size_t classes = rule->side[0].classes;
+    double g = row->factor.hi, factor[2];
+    for (int s = 0; s < 2; s++) {
+        double max = d->pair.max[s] / rule->side[s].temperature, sum = 0;
+        if (fabs(max) < SMX_SPLIT_HIGHEST - 1)
+            sum = (1 + d->others[s]) / SMX_SPLIT_UNIT *
+                  rule->divergence->power(d->pair.max[s] * d->pair.scale[s]);
+        factor[s] = g / sum;
+        if (!rule->split[s].possible || !smx_sum_in_range(sum, classes) ||
+            !(factor[s] > 0x1p-100 && factor[s] < 0x1p100))
+            return false;
+    }
+    CHUNKS(c, n, classes)
+    {
+        const float *x[2] = {d->pair.x[0] + c, d->pair.x[1] + c};
+        rule->kernels->split->difference(x, n, rule->split, factor,
+                                         (float *)row->gradient + c);
+    }
+    return true;
+}
+
+static void store_slope(const struct smx_divergence_rule *rule,
+                        const struct smx_divergence_row *row,
+                        const struct doubles *d,
+                        const struct smx_divergence_slope *slope)
+{
+    bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
+    CHUNKS(c, n, rule->side[0].classes)
+    rule->divergence->slope(&d->pair, c, n, jsd ? &d->mix : NULL, slope,
+                            row->gradient);
 }
 
 static void put_double_gradient(const struct smx_divergence_rule *rule,
@@ -103,20 +163,27 @@ static void put_double_gradient(const struct smx_divergence_rule *rule,
     double g = row->factor.hi;
     double p = g / (1 + d->others[0]), q = g / (1 + d->others[1]);
     double level = 2 * rule->z_loss * d->lse, bend = 0;
-    const double *kept[2] = {d->kept[0], d->kept[1]};
     if (rule->entropy) {
-        bend = rule->entropy_weight;
-        level += bend * (d->entropy - d->log[0]);
+        bend = rule->entropy_weight * SMX_POWER_C1;
+        level += rule->entropy_weight * (d->entropy - d->log[0]);
     }
-    struct smx_divergence_slope slope = {p * (1 + level), p * bend, 0, q};
-    if (rule->kind == SMX_DIVERGENCE_REVERSE_KL) {
-        /* log p - log q - KL = log Q - log P - KL - u */
-        level += d->log[1] - d->log[0] - d->divergence;
-        slope = (struct smx_divergence_slope){p * level, p * bend, -p, 0};
+    struct smx_divergence_slope slope = {.b = p * bend};
+    if (rule->kind == SMX_DIVERGENCE_FORWARD_KL) {
+        slope.a = p * (1 + level);
+        slope.f = q;
+        if (level == 0 && bend == 0 && !d->pair.kept[0] &&
+            store_split_gradient(rule, row, d))
+            return;
+    } else if (rule->kind == SMX_DIVERGENCE_REVERSE_KL) {
+        /* log p - log q - KL = u - (log P - log Q) - KL */
+        level -= d->log[0] - d->log[1] + d->divergence;
+        slope.a = p * level;
+        slope.c = p * SMX_POWER_C1;
+    } else {
+        slope.a = p * (level - d->log_mixed);
+        slope.c = g;
     }
-    CHUNKS(c, n, rule->side[0].classes)
-    rule->divergence->slope(&d->pair, c, n, d->kept[0] ? kept : NULL, &slope,
-                            (float *)row->gradient + c);
+    store_slope(rule, row, d, &slope);
 }
 
 bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
@@ -125,14 +192,15 @@ bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
 {
     __attribute__((aligned(64))) double kept[2][KEPT];
     struct doubles d = {.loss = 0};
-    if (row->gradient && smx_blocks(rule->side[0].classes) <= KEPT) {
-        d.kept[0] = kept[0];
-        d.kept[1] = kept[1];
+    bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
+    if ((row->gradient || jsd) && smx_blocks(rule->side[0].classes) <= KEPT) {
+        d.pair.kept[0] = kept[0];
+        d.pair.kept[1] = kept[1];
     }
     if (!measure(rule, row, &d))
         return false;
     sum_up(rule, &d);
-    if (!divergence_of(rule, &d))
+    if (!(jsd ? find_jsd(rule, &d) : find_kl(rule, &d)))
         return false;
     add_options(rule, &d);
     if (row->gradient)

@@ -16,24 +16,35 @@
 /* ---- doubles --------------------------------------------------------------
  */
 
-/** A float32 row and its teacher's; numbers are those of both in this order. */
+/** A float32 row and its teacher's; numbers are those of both in this order.
+ *  Exponents t = (x - max) / temperature are in sixteenths of a binade,
+ *  16 log2(exp(t)), and e are the exponentials. */
 struct smx_divergence_pair {
     const float *x[2];
-    double max[2];     /* finite */
-    double inverse[2]; /* 1 / temperature */
+    double max[2];   /* finite */
+    double scale[2]; /* SMX_POWER_NAT / temperature */
+    double *kept[2]; /* whole blocks, where sums leaves e for what follows it;
+                        NULL: they are computed again */
 };
 
-/** Sums over the classes of a pair: e = exp(d), d = (x - max) / temperature,
- *  u = the teacher's d - the student's. */
+/** Sums over the classes of a pair; u: t of the divergence's first distribution
+ *  less that of its second. */
 struct smx_divergence_sums {
     double e[2];
-    double cross;   /* of e u, e the first distribution's of the divergence */
+    double cross;   /* of e u, e of the first */
     double size;    /* of e |u| */
-    double entropy; /* of e d of the student */
-    bool lost;      /* its first has mass where its second has none */
+    double entropy; /* of e t of the student */
+    double most;    /* largest u: infinite where the first has mass alone */
 };
 
-/** out = e0 (a + b d0 + c u) - e1 f */
+/** m = share[0] p + share[1] q. */
+struct smx_divergence_mix {
+    double share[2], inverse[2]; /* p and q: e times these */
+    double offset;               /* log(q / p): of t less this */
+};
+
+/** out = e0 (a + b t0 + c u) - e1 f, u: t of the student less the teacher's; or
+ *  with a mix, log(p / m) in its place. */
 struct smx_divergence_slope {
     double a, b, c, f;
 };
@@ -101,20 +112,27 @@ struct smx_divergence_dd_kernels {
 };
 
 struct smx_divergence_kernels {
-    /** Adds n classes from the first on to *sums, with stores of e where kept
-     *  is not NULL; reverse: p is the first. */
+    /** Adds n classes from the first on to *sums; reverse: p comes first. */
     void (*sums)(const struct smx_divergence_pair *pair, size_t first, size_t n,
-                 bool reverse, double *const kept[2],
-                 struct smx_divergence_sums *sums);
+                 bool reverse, struct smx_divergence_sums *sums);
 
     /** Sum of e without those that are 1. */
     double (*others)(const struct smx_divergence_pair *pair, int side,
                      size_t first, size_t n);
 
-    /** out may be one of the rows; kept as it was filled by sums, or NULL. */
+    /** Adds up share[0] p log(p / m), and that with share[1] q log(q / m). */
+    void (*mixed)(const struct smx_divergence_pair *pair, size_t first,
+                  size_t n, const struct smx_divergence_mix *mix, double *log,
+                  double *both);
+
+    /** mix: NULL unless it is a JSD's; out: of the row, may be one of the
+     *  pair. */
     void (*slope)(const struct smx_divergence_pair *pair, size_t first,
-                  size_t n, const double *const kept[2],
+                  size_t n, const struct smx_divergence_mix *mix,
                   const struct smx_divergence_slope *slope, float *out);
+
+    /** e of t. */
+    double (*power)(double t);
 
     const struct smx_divergence_dd_kernels *dd;
 };

@@ -14,6 +14,7 @@ struct smx_divergence_rule {
     const struct smx_divergence_kernels *divergence;
     enum smx_divergence kind;
     struct smx_logits side[2]; /* dtype, classes, temperature and softcap */
+    struct smx_split_exp split[2];
     double beta;
     double series[SMX_DIVERGENCE_TERMS];
     double z_loss, entropy_weight;

@@ -12,11 +12,10 @@ extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
 
 #define INF __builtin_inff()
 
-/** exp(d), d <= 0: 2^(k/16) (1 + r + r^2/2 ...) with |r| < 0.0217, of which the
- *  terms up to r^5 are computed. */
-INLINE vd exp_of(vd d)
+/** 2^(t/16): 2^(k/16) (1 + r + r^2/2 ...) with |r| < 0.0217, of which the terms
+ *  up to r^5 are computed. */
+INLINE vd exp_of(vd t)
 {
-    vd t = d * vd_all(SMX_POWER_NAT);
     vd shifted = t + vd_all(SMX_POWER_MAGIC);
     vd r = (t - (shifted - vd_all(SMX_POWER_MAGIC))) * vd_all(SMX_POWER_C1);
     vd a = vd_all(RISE_2) + vd_all(RISE_3) * r;
@@ -26,232 +25,266 @@ INLINE vd exp_of(vd d)
     return vd_mul_above(vd_sixteenths(shifted), e, t, SMX_POWER_LOWEST);
 }
 
-INLINE vd shifted_logit(const struct smx_divergence_pair *pair, int side,
-                        const float *x)
+static double power_of(double t)
 {
-    return (vd_widen(x) - vd_all(pair->max[side])) *
-           vd_all(pair->inverse[side]);
+    return exp_of(vd_all(t))[0];
 }
 
-/** Both distributions' d of a vector at x[0], x[1], and their e. */
+/* ---- a vector of both distributions --------------------------------------
+ */
+
 struct both {
-    vd d[2], e[2];
+    vd t[2], e[2];
 };
 
+INLINE vd exponent_of(const struct smx_divergence_pair *pair, int side,
+                      const float *x)
+{
+    return (vd_widen(x) - vd_all(pair->max[side])) * vd_all(pair->scale[side]);
+}
+
+/* The logits of the block at class i, -INFINITY behind the last. */
+INLINE const float *block_at(const struct smx_divergence_pair *pair, int side,
+                             size_t i, size_t end, float last[BLOCK])
+{
+    if (end - i >= BLOCK)
+        return pair->x[side] + i;
+    pad(last, pair->x[side] + i, end - i, -INF);
+    return last;
+}
+
+/** for each block of n classes from the first on: x[0], x[1] */
+#define BLOCKS(pair, i, x, first, n)                                           \
+    const size_t end = (first) + (n);                                          \
+    float last[2][BLOCK];                                                      \
+    const float *x[2];                                                         \
+    for (size_t i = (first);                                                   \
+         i < end && (x[0] = block_at(pair, 0, i, end, last[0]),                \
+                    x[1] = block_at(pair, 1, i, end, last[1]));                \
+         i += BLOCK)
+
+/* Of the vector at class i, x there; kept: e are there. */
 INLINE struct both both_of(const struct smx_divergence_pair *pair,
-                           const float *const x[2])
+                           const float *const x[2], int v, size_t i, bool kept)
 {
     struct both b;
+    const size_t at = (size_t)(v * LANES);
     EACH (s, 2)
-        b.d[s] = shifted_logit(pair, s, x[s]);
+        b.t[s] = exponent_of(pair, s, x[s] + at);
     EACH (s, 2)
-        b.e[s] = exp_of(b.d[s]);
+        b.e[s] = kept ? vd_load(pair->kept[s] + i + at) : exp_of(b.t[s]);
     return b;
 }
 
-/* ---- sums ---------------------------------------------------------------- */
-
-struct pair_lanes {
-    vd e[2][VECS], cross[VECS], size[VECS], entropy[VECS];
-    vl lost;
-};
-
+/* Which have mass. */
 INLINE vd where_positive(vd e, vd x)
 {
     return (vd)((vl)x & (vl)(e > vd_all(0)));
 }
 
-INLINE void add_both(struct pair_lanes *sums, int v, const struct both *b,
-                     bool reverse)
+INLINE vd absolute(vd x)
 {
-    const int first = reverse ? 0 : 1;
-    vd u = where_positive(b->e[first], b->d[1] - b->d[0]);
-    vd size = vd_where((vl)(u < vd_all(0)), -u, u);
+    return (vd)((vu)x << 1 >> 1);
+}
+
+/* Where one has no mass, a number that its e makes 0; NaN too. */
+INLINE vd bounded(vd t)
+{
+    return vd_max(t, vd_all(-DBL_MAX));
+}
+
+/* ---- sums ---------------------------------------------------------------- */
+
+struct pair_lanes {
+    vd e[2][VECS], cross[VECS], size[VECS], entropy[VECS], most[VECS];
+};
+
+INLINE void add_both(struct pair_lanes *sums, int v, const struct both *b,
+                     int lead)
+{
+    vd u = bounded(b->t[lead] - b->t[1 - lead]);
+    vd product = b->e[lead] * u;
     EACH (s, 2)
         sums->e[s][v] += b->e[s];
-    sums->cross[v] += b->e[first] * u;
-    sums->size[v] += b->e[first] * size;
-    sums->entropy[v] += where_positive(b->e[0], b->e[0] * b->d[0]);
-    sums->lost |= (vl)(b->d[first] > vd_all(-INF)) &
-                  (vl)(b->d[1 - first] == vd_all(-INF));
+    sums->cross[v] += product;
+    sums->size[v] += absolute(product);
+    sums->entropy[v] += b->e[0] * bounded(b->t[0]);
+    sums->most[v] = vd_max(u, sums->most[v]);
 }
 
-INLINE void add_blocks(const struct smx_divergence_pair *pair, size_t first,
-                       size_t n, bool reverse, double *const kept[2],
-                       struct pair_lanes *sums)
+INLINE void sums_as(const struct smx_divergence_pair *of, size_t first,
+                    size_t n, int lead, struct smx_divergence_sums *sums)
 {
-    const float *const x[2] = {pair->x[0] + first, pair->x[1] + first};
-    for (size_t i = 0; i + BLOCK <= n; i += BLOCK)
-        EACH (v, VECS) {
-            size_t at = i + v * LANES;
-            const float *const here[2] = {x[0] + at, x[1] + at};
-            struct both b = both_of(pair, here);
-            add_both(sums, v, &b, reverse);
-            if (kept)
-                EACH (s, 2)
-                    vd_store(kept[s] + first + at, b.e[s]);
-        }
-}
-
-INLINE void add_rest(const struct smx_divergence_pair *pair, size_t first,
-                     size_t n, bool reverse, double *const kept[2],
-                     struct pair_lanes *sums)
-{
-    size_t i = n / BLOCK * BLOCK;
-    float last[2][BLOCK];
-    if (i == n)
-        return;
-    EACH (s, 2)
-        pad(last[s], pair->x[s] + first + i, n - i, -INF);
+    struct pair_lanes lanes = {.cross = {{0}}};
+    const struct smx_divergence_pair own = *of, *pair = &own;
+    BLOCKS(pair, i, x, first, n)
     EACH (v, VECS) {
-        const float *const here[2] = {last[0] + v * LANES, last[1] + v * LANES};
-        struct both b = both_of(pair, here);
-        add_both(sums, v, &b, reverse);
-        if (kept)
+        struct both b = both_of(pair, x, v, i, false);
+        add_both(&lanes, v, &b, lead);
+        if (pair->kept[0])
             EACH (s, 2)
-                vd_store(kept[s] + first + i + (size_t)(v * LANES), b.e[s]);
+                vd_store(pair->kept[s] + i + v * LANES, b.e[s]);
     }
-}
-
-INLINE void sums_as(const struct smx_divergence_pair *pair, size_t first,
-                    size_t n, bool reverse, double *const kept[2],
-                    struct smx_divergence_sums *sums)
-{
-    struct pair_lanes lanes = {.lost = {0}};
-    const struct smx_divergence_pair own = *pair;
-    add_blocks(&own, first, n, reverse, kept, &lanes);
-    add_rest(&own, first, n, reverse, kept, &lanes);
     sums->e[0] += block_sum(lanes.e[0]);
     sums->e[1] += block_sum(lanes.e[1]);
     sums->cross += block_sum(lanes.cross);
     sums->size += block_sum(lanes.size);
     sums->entropy += block_sum(lanes.entropy);
-    sums->lost |= vl_any(lanes.lost);
+    EACH (v, VECS)
+        EACH (l, LANES)
+            if (lanes.most[v][l] > sums->most)
+                sums->most = lanes.most[v][l];
 }
 
 static void sums_of(const struct smx_divergence_pair *pair, size_t first,
-                    size_t n, bool reverse, double *const kept[2],
-                    struct smx_divergence_sums *sums)
+                    size_t n, bool reverse, struct smx_divergence_sums *sums)
 {
-    if (reverse && kept)
-        sums_as(pair, first, n, true, kept, sums);
-    else if (reverse)
-        sums_as(pair, first, n, true, NULL, sums);
-    else if (kept)
-        sums_as(pair, first, n, false, kept, sums);
+    if (reverse)
+        sums_as(pair, first, n, 0, sums);
     else
-        sums_as(pair, first, n, false, NULL, sums);
+        sums_as(pair, first, n, 1, sums);
 }
 
 static double others(const struct smx_divergence_pair *pair, int side,
                      size_t first, size_t n)
 {
-    const float *x = pair->x[side] + first;
     vd sum[VECS] = {{0}};
-    for (size_t i = 0; i < n; i += BLOCK) {
-        float last[BLOCK];
-        const float *here = x + i;
-        if (n - i < BLOCK) {
-            pad(last, here, n - i, -INF);
-            here = last;
-        }
-        EACH (v, VECS) {
-            vd e = exp_of(shifted_logit(pair, side, here + v * LANES));
-            sum[v] += (vd)((vl)e & (vl)(e < vd_all(1)));
-        }
+    BLOCKS(pair, i, x, first, n)
+    EACH (v, VECS) {
+        vd e = exp_of(exponent_of(pair, side, x[side] + v * LANES));
+        sum[v] += (vd)((vl)e & (vl)(e < vd_all(1)));
     }
     return block_sum(sum);
 }
 
+/* ---- mixtures ------------------------------------------------------------ */
+
+/** log(1 + y) of x = 1 + y > 0, relative error 2^-46: 2^k m = x as in
+ *  vd_log1p; where k = 0 nothing of y is lost. */
+INLINE vd log_of_one_more(vd x, vd y)
+{
+    static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd, BIAS = 1024;
+    static const double inverse[8] = {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9,
+                                      1.0 / 7,  1.0 / 5,  1.0 / 3,  1};
+    vu k = ((vu)x + ((BIAS << 52) - ROOT_HALF - (vu){0})) >> 52;
+    vl whole = (vl)(k == (BIAS - (vu){0}));
+    vd u = (vd)((vu)x - (k << 52) + ((BIAS << 52) - (vu){0})) - vd_all(1);
+    u = vd_where(whole, y, u);
+    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(1.0 / 17);
+    EACH (n, 8)
+        p = p * q + vd_all(inverse[n]);
+    vd exponent = (vd)(k | (vu)vd_all(0x1p52)) - vd_all(0x1p52 + 1024);
+    return vd_all(2) * s * p + exponent * vd_all(0x1.62e42fefa39efp-1);
+}
+
+/** The parts of m, and times these log(p / m), log(q / m). */
+struct mixed {
+    vd part[2], cost[2];
+};
+
+/* Of the side with more of m the logarithm is that of 1 + y, y from -1 to 1;
+ * that of the other is log(q / p) from it. */
+INLINE struct mixed mix_both(const struct smx_divergence_mix *mix,
+                             const struct both *b)
+{
+    struct mixed m;
+    vd share[2], log[2];
+    EACH (s, 2)
+        share[s] = b->e[s] * vd_all(mix->inverse[s]);
+    EACH (s, 2)
+        m.part[s] = share[s] * vd_all(mix->share[s]);
+    vl led = (vl)(m.part[1] > m.part[0]);
+    vd most = vd_all(mix->share[0]), least = vd_all(mix->share[1]);
+    vd weight = vd_where(led, most, least); /* of the side with less */
+    vd less =
+        vd_where(led, share[0], share[1]) / vd_where(led, share[1], share[0]);
+    less *= weight;
+    vd y = -log_of_one_more(vd_where(led, least, most) + less, less - weight);
+    vd t = (b->t[1] - b->t[0]) * vd_all(SMX_POWER_C1) - vd_all(mix->offset);
+    log[0] = vd_where(led, y - t, y);
+    log[1] = vd_where(led, y, y + t);
+    EACH (s, 2)
+        m.cost[s] = where_positive(m.part[s], m.part[s] * log[s]);
+    return m;
+}
+
+static void mixed(const struct smx_divergence_pair *pair, size_t first,
+                  size_t n, const struct smx_divergence_mix *mix, double *log,
+                  double *all)
+{
+    vd logs[VECS] = {{0}}, alls[VECS] = {{0}};
+    BLOCKS(pair, i, x, first, n)
+    EACH (v, VECS) {
+        struct both b = both_of(pair, x, v, i, pair->kept[0]);
+        struct mixed m = mix_both(mix, &b);
+        logs[v] += m.cost[0];
+        alls[v] += m.cost[0] + m.cost[1];
+    }
+    *log += block_sum(logs);
+    *all += block_sum(alls);
+}
+
 /* ---- the gradient -------------------------------------------------------- */
 
-/* What p is multiplied with: a number, one that depends on d of the student, or
- * on both. Constants where they are passed on. */
-enum bend { STRAIGHT, BENT, ACROSS };
+/* What p is multiplied with: a number, one that depends on t of the student, on
+ * both, on log(p / m) too. Constants where they are passed on. */
+enum bend { STRAIGHT, BENT, ACROSS, MIXED };
 
 /* No negative zeros. */
 INLINE void put_slope(const struct both *b,
+                      const struct smx_divergence_mix *mix,
                       const struct smx_divergence_slope *slope, enum bend bend,
                       float *out)
 {
     vd p = b->e[0] * vd_all(slope->a), q = b->e[1] * vd_all(slope->f);
     if (bend != STRAIGHT) {
-        vd level = vd_all(slope->a) + vd_all(slope->b) * b->d[0];
+        vd level = vd_all(slope->a) + vd_all(slope->b) * b->t[0];
         if (bend == ACROSS)
-            level += vd_all(slope->c) * (b->d[1] - b->d[0]);
+            level += vd_all(slope->c) * (b->t[0] - b->t[1]);
         p = where_positive(b->e[0], b->e[0] * level);
     }
+    if (bend == MIXED)
+        p += vd_all(slope->c) * mix_both(mix, b).cost[0];
     vh_store(out, vd_narrow((p - q) + vd_all(0)));
 }
 
-INLINE void slope_block(const struct smx_divergence_pair *pair,
-                        const float *const x[2], const double *const kept[2],
-                        const struct smx_divergence_slope *slope,
-                        enum bend bend, float *out)
-{
-    EACH (v, VECS) {
-        const float *const here[2] = {x[0] + v * LANES, x[1] + v * LANES};
-        struct both b;
-        if (!kept)
-            b = both_of(pair, here);
-        else
-            EACH (s, 2) {
-                b.e[s] = vd_load(kept[s] + v * LANES);
-                b.d[s] = bend != STRAIGHT ? shifted_logit(pair, s, here[s])
-                                          : vd_all(0);
-            }
-        put_slope(&b, slope, bend, out + v * LANES);
-    }
-}
-
-INLINE void slope_as(const struct smx_divergence_pair *pair, size_t first,
-                     size_t n, const double *const kept[2],
+INLINE void slope_as(const struct smx_divergence_pair *of, size_t first,
+                     size_t n, const struct smx_divergence_mix *mix,
                      const struct smx_divergence_slope *slope, enum bend bend,
                      float *out)
 {
-    const float *const x[2] = {pair->x[0] + first, pair->x[1] + first};
-    const double *e[2] = {NULL, NULL};
-    for (size_t i = 0; i < n; i += BLOCK) {
-        float last[3][BLOCK];
-        const float *here[2] = {x[0] + i, x[1] + i};
-        if (kept)
-            EACH (s, 2)
-                e[s] = kept[s] + first + i;
-        if (n - i >= BLOCK) {
-            slope_block(pair, here, kept ? e : NULL, slope, bend, out + i);
-            continue;
+    const struct smx_divergence_pair own = *of, *pair = &own;
+    BLOCKS(pair, i, x, first, n)
+    {
+        float part[BLOCK] = {0}, *to = end - i < BLOCK ? part : out + i;
+        EACH (v, VECS) {
+            struct both b = both_of(pair, x, v, i, pair->kept[0]);
+            put_slope(&b, mix, slope, bend, to + v * LANES);
         }
-        EACH (s, 2) {
-            pad(last[s], here[s], n - i, -INF);
-            here[s] = last[s];
-        }
-        slope_block(pair, here, kept ? e : NULL, slope, bend, last[2]);
-        memcpy(out + i, last[2], (n - i) * sizeof *out);
+        if (to == part)
+            memcpy(out + i, part, (end - i) * sizeof *out);
     }
 }
 
 static void slope_of(const struct smx_divergence_pair *pair, size_t first,
-                     size_t n, const double *const kept[2],
+                     size_t n, const struct smx_divergence_mix *mix,
                      const struct smx_divergence_slope *slope, float *out)
 {
-    const struct smx_divergence_pair own = *pair;
-#define AS(bend)                                                               \
-    if (kept)                                                                  \
-        slope_as(&own, first, n, kept, slope, bend, out);                      \
-    else                                                                       \
-        slope_as(&own, first, n, NULL, slope, bend, out)
-    if (slope->c != 0)
-        AS(ACROSS);
+    if (mix)
+        slope_as(pair, first, n, mix, slope, MIXED, out);
+    else if (slope->c != 0)
+        slope_as(pair, first, n, NULL, slope, ACROSS, out);
     else if (slope->b != 0)
-        AS(BENT);
+        slope_as(pair, first, n, NULL, slope, BENT, out);
     else
-        AS(STRAIGHT);
-#undef AS
+        slope_as(pair, first, n, NULL, slope, STRAIGHT, out);
 }
 
 const struct smx_divergence_kernels TIER(divergence_kernels) = {
     .sums = sums_of,
     .others = others,
+    .mixed = mixed,
     .slope = slope_of,
+    .power = power_of,
     .dd = &TIER(divergence_dd_kernels),
 };

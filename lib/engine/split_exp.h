@@ -125,6 +125,12 @@ struct smx_split_kernels {
     void (*put)(const float *x, size_t n, const struct smx_split_exp *split,
                 double factor, bool stream, float *out);
 
+    /** out[i] = factor[0] * exponential of x[0][i] less that of the other;
+     *  out may be one of x. */
+    void (*difference)(const float *const x[2], size_t n,
+                       const struct smx_split_exp split[2],
+                       const double factor[2], float *out);
+
     /** A copy, past the cache. */
     void (*stream)(const float *x, size_t n, float *out);
 

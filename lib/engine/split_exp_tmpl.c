@@ -306,6 +306,52 @@ static void store_split(const float *x, size_t n,
         put_part(x + i, n - i < BLOCK ? n - i : BLOCK, &by, out + i);
 }
 
+/* ---- differences of products ------------------------------------------- */
+
+/* n elements, at most count registers of them. */
+INLINE void put_differences(const float *const x[2], size_t i, size_t n,
+                            int count, const struct scaled by[2], float *out)
+{
+    struct parts e[2];
+    EACH (s, 2) {
+        vf z[WIDE];
+        if (count == PARTS)
+            load_part(x[s] + i, n, z);
+        else
+            load(x[s] + i, count, z);
+        bound(z, count, &by[s].split);
+        e[s] = exponentials(z, count, &by[s].split);
+        EACH (v, count) {
+            vf power = vf_all(by[s].binade), least = vf_all(by[s].least);
+            e[s].rest[v] = vf_mul_above(e[s].rest[v], power, e[s].s[v], least);
+            e[s].s[v] = vf_mul_above(e[s].s[v], power, e[s].s[v], least);
+        }
+    }
+    EACH (v, count) {
+        size_t at = (size_t)v * FLOATS;
+        vf d = (e[0].s[v] - e[1].s[v]) + (e[0].rest[v] - e[1].rest[v]);
+        d += vf_all(0); /* no negative zeros */
+        if (n >= at + FLOATS)
+            vf_store(out + i + at, d);
+        else if (n > at)
+            vf_store_part(out + i + at, d, n - at);
+    }
+}
+
+static void store_differences(const float *const x[2], size_t n,
+                              const struct smx_split_exp split[2],
+                              const double factor[2], float *out)
+{
+    const struct scaled by[2] = {scaled_by(&split[0], factor[0]),
+                                 scaled_by(&split[1], factor[1])};
+    const size_t some = STEP / 2;
+    size_t i = 0;
+    for (; n - i >= some; i += some)
+        put_differences(x, i, some, WIDE / 2, by, out);
+    for (; i < n; i += BLOCK)
+        put_differences(x, i, n - i < BLOCK ? n - i : BLOCK, PARTS, by, out);
+}
+
 static bool below(const float *x, size_t n, float highest)
 {
     vi fine[4];
@@ -326,6 +372,7 @@ const struct smx_split_kernels TIER(split_kernels) = {
     .keep = cache_split,
     .divide = divide_split,
     .put = store_split,
+    .difference = store_differences,
     .stream = stream,
     .narrow = TIER(narrow_softmax),
 };
