@@ -23,10 +23,11 @@ golden: $(O)/tests/kernel/test_bits
 	mv $(B)/golden.txt tests/kernel/golden.txt
 
 .PHONY: vectors
-## vectors: write tests/vectors/vectors.jsonl anew (PyTorch 2: make bench-deps)
+## vectors: write tests/vectors/*.jsonl anew (PyTorch 2, mpmath: make bench-deps)
 vectors:
-	$(BENCH_PYTHON) tests/vectors/make_vectors.py >$(B)/vectors.jsonl
-	mv $(B)/vectors.jsonl tests/vectors/vectors.jsonl
+	for v in vectors exact; do \
+	    $(BENCH_PYTHON) tests/vectors/make_$$v.py >$(B)/$$v.jsonl && \
+	    mv $(B)/$$v.jsonl tests/vectors/$$v.jsonl || exit 1; done
 
 # Only the library and the hashes: links with a compiler for another machine.
 $(O)/test_bits: $(O)/tests/kernel/test_bits.o $(O)/libsoftmax.a
@@ -63,4 +64,4 @@ bench-selection: $(O)/tests/bench/bench_selection
 ## bench-deps: PyTorch in build/bench-venv, for bench-kernels
 bench-deps:
 	python3 -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/pip install -q torch numpy
+	$(BENCH_VENV)/bin/pip install -q torch numpy mpmath

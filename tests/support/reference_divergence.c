@@ -96,19 +96,8 @@ static long double log_share(const struct row *a, const struct row *b,
     if (b->p[c] == 0)
         return -log1pl(-w);
     t = log_ratio(b, a, c);
-    return fabsl(t) < 1 ? -log1pl(w * expm1l(t)) : -logl((1 - w) + w * expl(t));
-}
-
-/* q, with the very error that p has where the two are near each other: their
- * difference decides then. */
-static long double share_of(const struct row *q, const struct row *p, size_t c)
-{
-    long double t;
-
-    if (q->p[c] == 0 || p->p[c] == 0)
-        return q->p[c];
-    t = log_ratio(q, p, c);
-    return fabsl(t) < 1 ? p->p[c] * expl(t) : q->p[c];
+    return fabsl(t) < 1 || (t < 0 && w < 0.5L) ? -log1pl(w * expm1l(t))
+                                               : -logl((1 - w) + w * expl(t));
 }
 
 /* A term of KL(p || m), l = log(p / m), that is not negative; where there is no
@@ -125,26 +114,27 @@ static void load_jsd(struct reference_divergence *d, const struct row *p)
 {
     const struct row *q = &d->teacher;
     long double b = d->criterion->beta;
-    struct sum value = {0, 0}, mixed = {0, 0};
+    struct sum mixed_p = {0, 0}, mixed_q = {0, 0};
+    long double value; /* KL(p || m) */
 
     for (size_t c = 0; c < p->classes; c++) {
         long double lp = p->p[c] == 0 ? 0 : log_share(p, q, b, c);
         long double lq = q->p[c] == 0 ? 0 : log_share(q, p, 1 - b, c);
 
-        sum_add(&value, b * share_of(q, p, c) * lq);
-        sum_add(&value, (1 - b) * p->p[c] * lp);
-        sum_add(&mixed, p->dead ? 0 : mixed_term(p, q, b, lp, c));
+        sum_add(&mixed_p, p->dead ? 0 : mixed_term(p, q, b, lp, c));
+        sum_add(&mixed_q, q->dead ? 0 : mixed_term(q, p, 1 - b, lq, c));
         d->slope[c] = (1 - b) * p->p[c] * lp;
         d->size[c] = 0;
         if (p->p[c] != 0) /* log p - log m */
             d->size[c] = (1 - b) * p->p[c] *
                          (fabsl(p->log_p[c]) + fabsl(p->log_p[c] - lp));
     }
+    value = sum_get(&mixed_p);
     for (size_t c = 0; c < p->classes; c++) {
-        d->slope[c] -= (1 - b) * p->p[c] * sum_get(&mixed);
-        d->size[c] += (1 - b) * p->p[c] * fabsl(sum_get(&mixed));
+        d->slope[c] -= (1 - b) * p->p[c] * value;
+        d->size[c] += (1 - b) * p->p[c] * fabsl(value);
     }
-    d->value = sum_get(&value);
+    d->value = (1 - b) * value + b * sum_get(&mixed_q);
 }
 
 static void load_forward(struct reference_divergence *d, const struct row *p)

@@ -2,8 +2,9 @@
 /*
  * vectors.jsonl through the library, each case in both dtypes: PyTorch's
  * answers within 2e-6 (float32) and 1e-13 (float64) of the terms they are
- * the sum of. The long double reference must agree to 1e-13 as well, so that
- * the tests that lean on it lean on something.
+ * the sum of; and exact.jsonl, which knows every digit, within 2 and 4 units
+ * in the last place. The long double reference must agree to 1e-13 as well, so
+ * that the tests that lean on it lean on something.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,9 +19,8 @@
 
 #include "../support/vector_case.h"
 
-#ifndef VECTORS
 #define VECTORS "tests/vectors/vectors.jsonl"
-#endif
+#define EXACT "tests/vectors/exact.jsonl"
 
 static struct smx_context *context;
 
@@ -37,37 +37,45 @@ static int stop(void **state)
     return 0;
 }
 
-/** Run every line; how many failed. */
-static size_t run_all(enum smx_dtype dtype, double tolerance, size_t *count)
+/** Every line agrees, of which there are at least so many. */
+static void run_all(const char *path, enum smx_dtype dtype, double tolerance,
+                    size_t least)
 {
-    FILE *file = fopen(VECTORS, "r");
+    FILE *file = fopen(path, "r");
     char *line = NULL;
-    size_t room = 0, failed = 0;
+    size_t room = 0, failed = 0, count;
 
     assert_non_null(file);
-    for (*count = 0; getline(&line, &room, file) > 0; ++*count)
-        failed += !vector_case_run(context, line, *count + 1, dtype, tolerance);
+    for (count = 0; getline(&line, &room, file) > 0; count++)
+        failed += !vector_case_run(context, line, count + 1, dtype, tolerance);
     free(line);
     fclose(file);
-    return failed;
+    assert_int_equal(failed, 0);
+    assert_true(count >= least);
 }
 
 static void agrees_in_float32(void **state)
 {
-    size_t count;
-
     (void)state;
-    assert_int_equal(run_all(SMX_FLOAT32, 2e-6, &count), 0);
-    assert_true(count >= 400);
+    run_all(VECTORS, SMX_FLOAT32, 2e-6, 400);
 }
 
 static void agrees_in_float64(void **state)
 {
-    size_t count;
-
     (void)state;
-    assert_int_equal(run_all(SMX_FLOAT64, 1e-13, &count), 0);
-    assert_true(count >= 400);
+    run_all(VECTORS, SMX_FLOAT64, 1e-13, 400);
+}
+
+static void is_exact_in_float32(void **state)
+{
+    (void)state;
+    run_all(EXACT, SMX_FLOAT32, 2 * 0x1p-23, 175);
+}
+
+static void is_exact_in_float64(void **state)
+{
+    (void)state;
+    run_all(EXACT, SMX_FLOAT64, 4 * 0x1p-52, 175);
 }
 
 int main(void)
@@ -75,6 +83,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_in_float32),
         cmocka_unit_test(agrees_in_float64),
+        cmocka_unit_test(is_exact_in_float32),
+        cmocka_unit_test(is_exact_in_float64),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
