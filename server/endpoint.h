@@ -64,13 +64,14 @@ enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 16 };
 
 /**
  * An answer: text from a writer, then raw tensors (binary), borrowed. Comes
- * zeroed but for status and text_bytes; whoever fills it in creates the writer.
+ * zeroed but for status and writer; where the writer has failed, memory was
+ * short, which http/ says.
  */
 struct reply {
     int status;               /* 200 */
     const char *content_type; /* static */
     struct writer *writer;    /* freed by the reply's reader (http/) */
-    size_t text_bytes;        /* known length of the text; SIZE_MAX: unknown */
+    size_t text_bytes;        /* of the text, where its writer cannot tell */
     const struct tensor *tensors[REPLY_MAX_TENSORS]; /* after the text */
     size_t tensor_count;
     size_t held; /* bytes of memory until it has left */
@@ -111,12 +112,12 @@ struct endpoint {
 };
 
 /**
- * A path that is answered without a body: health, version, metadata. The
- * writer gets the text; *status starts as 200.
+ * A path that is answered without a body: health, version, metadata.
  */
 struct page {
     bool (*get)(struct service *service, const struct head *head,
                 struct reply *reply, struct problem *problem);
+    const char *text, *type; /* all of it, where get is NULL */
 };
 
 /**
@@ -125,8 +126,7 @@ struct page {
  * fail is the answer to any error under the path, in the protocol's own form:
  * http/'s (401, 404, 405, 413 ...), a page's or an endpoint's. The first row
  * with a fail that matches the path, whatever its method, tells the form; where
- * none does, or fail returns false, it is problem+json. fail sets the status
- * and the text.
+ * none does, it is problem+json. fail sets the status and the text.
  *
  * method_of tells the one method, "GET" or "POST", that a path under the row's
  * prefix takes; NULL: there is no such path after all. Where a row has no
@@ -144,7 +144,7 @@ struct route {
     bool admin;  /* served at --admin-listen too */
     bool compressible; /* --compress may compress its large answers */
     const char *(*method_of)(const char *path);
-    bool (*fail)(const struct problem *problem, struct reply *reply);
+    void (*fail)(const struct problem *problem, struct reply *reply);
 };
 
 #endif

@@ -282,25 +282,16 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
 {
     struct call *call = cls;
     struct tensor *first = &call->answer.output[0].tensor;
-    struct writer *writer = writer_create();
-    if (!writer)
-        return problem_memory(problem);
+    (void)problem;
     if (call->wants_npy) {
         tensor_to_little_endian(first);
-        npy_write_header(writer, first);
+        npy_write_header(reply->writer, first);
+        reply->content_type = "application/x-npy";
+        reply->tensors[reply->tensor_count++] = first;
     } else {
-        write_document(writer, call);
+        write_document(reply->writer, call);
+        reply->content_type = "application/json";
     }
-    if (writer_failed(writer)) {
-        writer_free(writer);
-        return problem_memory(problem);
-    }
-    reply->content_type =
-        call->wants_npy ? "application/x-npy" : "application/json";
-    reply->writer = writer;
-    reply->text_bytes = writer_known_bytes(writer);
-    reply->tensors[0] = first;
-    reply->tensor_count = call->wants_npy;
     reply->held = call->budget.taken;
     return true;
 }

@@ -328,17 +328,28 @@ void exchange_run(struct exchange *x)
 
 /* ---- the answer ------------------------------------------------------- */
 
+static bool describe_page(struct exchange *x, struct reply *reply)
+{
+    const struct page *page = x->route->page;
+    if (page->get)
+        return page->get(&x->server->service, &x->head, reply, &x->problem);
+    reply->content_type = page->type;
+    writer_text(reply->writer, page->text);
+    return true;
+}
+
 static bool describe(struct exchange *x, struct reply *reply)
 {
     if (x->problem.status)
         return false;
-    if (x->endpoint)
-        return x->endpoint->answer(x->call, reply, &x->problem);
-    if (!x->options)
-        return x->route->page->get(&x->server->service, &x->head, reply,
-                                   &x->problem);
-    reply->status = 204;
-    return true;
+    if (!reply->writer)
+        return problem_memory(&x->problem);
+    if (x->options)
+        reply->status = 204;
+    else if (!(x->endpoint ? x->endpoint->answer(x->call, reply, &x->problem)
+                           : describe_page(x, reply)))
+        return false;
+    return !writer_failed(reply->writer) || problem_memory(&x->problem);
 }
 
 /** All but what says how the body is encoded. */

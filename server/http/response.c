@@ -10,7 +10,7 @@ void response_init(struct response *response)
 {
     memset(response, 0, sizeof *response);
     response->reply.status = 200;
-    response->reply.text_bytes = SIZE_MAX;
+    response->reply.writer = writer_create();
     response->whole = true;
 }
 
@@ -31,37 +31,20 @@ void response_header(struct response *response, const char *name,
 
 /* ---- problems --------------------------------------------------------- */
 
-static void write_member(struct writer *writer, const char *name, size_t value)
-{
-    writer_text(writer, name);
-    writer_int64(writer, (int64_t)value);
-}
-
 /** RFC 9457; the extra members only where they apply. */
-static struct writer *problem_writer(const struct problem *problem)
+static void write_problem(struct writer *writer, const struct problem *problem)
 {
-    struct writer *writer = writer_create();
-    if (!writer)
-        return NULL;
-    writer_text(writer, "{\"type\":\"about:blank\",\"title\":");
-    writer_string(writer, problem_title(problem->status));
-    write_member(writer, ",\"status\":", (size_t)problem->status);
-    writer_text(writer, ",\"detail\":");
-    writer_string(writer, problem->detail);
-    if (problem->pointer[0]) {
-        writer_text(writer, ",\"pointer\":");
-        writer_string(writer, problem->pointer);
-    }
-    if (problem->located) {
-        write_member(writer, ",\"offset\":", problem->offset);
-        write_member(writer, ",\"line\":", problem->line);
-        write_member(writer, ",\"column\":", problem->column);
-    }
+    writer_format(writer,
+                  "{\"type\":\"about:blank\",\"title\":%s,\"status\":%zu,"
+                  "\"detail\":%s",
+                  problem_title(problem->status), (size_t)problem->status,
+                  problem->detail);
+    if (problem->pointer[0])
+        writer_format(writer, ",\"pointer\":%s", problem->pointer);
+    if (problem->located)
+        writer_format(writer, ",\"offset\":%zu,\"line\":%zu,\"column\":%zu",
+                      problem->offset, problem->line, problem->column);
     writer_text(writer, "}\n");
-    if (!writer_failed(writer))
-        return writer;
-    writer_free(writer);
-    return NULL;
 }
 
 static bool fail_as_route(const struct routes *routes, const char *path,
@@ -70,7 +53,10 @@ static bool fail_as_route(const struct routes *routes, const char *path,
 {
     if (path)
         return routes_fail(routes, path, problem, reply);
-    return route && route->fail && route->fail(problem, reply);
+    if (!route || !route->fail)
+        return false;
+    route->fail(problem, reply);
+    return true;
 }
 
 void response_problem(struct response *response, const struct routes *routes,
@@ -82,15 +68,22 @@ void response_problem(struct response *response, const struct routes *routes,
         "\"status\":503,\"detail\":\"memory: too little is free now, try "
         "again later\"}\n";
     struct reply *reply = &response->reply;
+    if (reply->writer) { /* there is memory, and some of an answer may be in it
+                          */
+        response_deinit(response);
+        response_init(response);
+    }
+    if (reply->writer) {
+        reply->status = problem->status;
+        if (!fail_as_route(routes, path, route, problem, reply)) {
+            reply->content_type = "application/problem+json";
+            write_problem(reply->writer, problem);
+        }
+        if (!writer_failed(reply->writer))
+            return;
+    }
     response_deinit(response);
-    response_init(response);
-    reply->status = problem->status;
-    if (fail_as_route(routes, path, route, problem, reply))
-        return;
     reply->content_type = "application/problem+json";
-    reply->writer = problem_writer(problem);
-    if (reply->writer)
-        return;
     reply->status = 503;
     response->text = no_memory;
     response->text_bytes = sizeof no_memory - 1;
@@ -122,11 +115,12 @@ void response_write(struct response *response)
         response->text_bytes = bytes;
         response->whole = writer_done(reply->writer);
     }
-    response->length = UINT64_MAX;
-    if (response->whole)
-        response->length = response->text_bytes + tensor_bytes(reply);
-    else if (reply->text_bytes != SIZE_MAX)
-        response->length = reply->text_bytes + tensor_bytes(reply);
+    bytes = response->text_bytes;
+    if (!response->whole)
+        bytes = reply->text_bytes ? reply->text_bytes
+                                  : writer_known_bytes(reply->writer);
+    response->length =
+        bytes == SIZE_MAX ? UINT64_MAX : bytes + tensor_bytes(reply);
 }
 
 void response_drop_body(struct response *response)

@@ -59,8 +59,10 @@ bool routes_fail(const struct routes *routes, const char *path,
 {
     for (size_t i = 0; i < routes->count; i++) {
         const struct route *route = routes->route[i];
-        if (route->fail && path_matches(route->path, path))
-            return route->fail(problem, reply);
+        if (route->fail && path_matches(route->path, path)) {
+            route->fail(problem, reply);
+            return true;
+        }
     }
     return false;
 }

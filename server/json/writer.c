@@ -9,6 +9,7 @@
 #include "leaf_blocks.h"
 #include "leaves.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,24 @@ void writer_string(struct writer *writer, const char *text)
             at += add_character(writer, at);
     }
     writer_bytes(writer, "\"", 1);
+}
+
+void writer_format(struct writer *writer, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    for (size_t text; *format; format += text) {
+        text = strcspn(format, "%");
+        writer_bytes(writer, format, text);
+        if (format[text] == '\0')
+            break;
+        if (format[text + 1] == 's')
+            writer_string(writer, va_arg(values, const char *));
+        else
+            writer_int64(writer, (int64_t)va_arg(values, size_t));
+        text += strlen(format[text + 1] == 's' ? "%s" : "%zu");
+    }
+    va_end(values);
 }
 
 void writer_int64(struct writer *writer, int64_t value)

@@ -34,6 +34,10 @@ void writer_bytes(struct writer *writer, const char *text, size_t bytes);
  *  U+FFFD, a byte each. */
 void writer_string(struct writer *writer, const char *text);
 
+/** Text in which %s is such a string and %zu a size. */
+void writer_format(struct writer *writer, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /** An integer. */
 void writer_int64(struct writer *writer, int64_t value);
 

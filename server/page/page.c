@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "page.h"
 
-#include <string.h>
-
 #include "page_csp.h"
 
 /* The pages as they stand, each with the NUL that makes it a string; page.mk
@@ -20,28 +18,19 @@ extern const char page_docs[] __attribute__((visibility("hidden")));
 
 /* A page runs its own script and style alone, in no frame of another site, and
  * tells nobody where its reader came from. */
-static bool serve(struct reply *reply, const char *html, const char *policy,
-                  struct problem *problem)
+static bool serve(struct reply *reply, const char *html, const char *policy)
 {
-    struct writer *writer = writer_create();
-    if (!writer)
-        return problem_memory(problem);
-    writer_text(writer, html);
-    if (writer_failed(writer)) {
-        writer_free(writer);
-        return problem_memory(problem);
-    }
     *reply = (struct reply){
         .status = 200,
         .content_type = "text/html; charset=utf-8",
-        .writer = writer,
-        .text_bytes = strlen(html),
+        .writer = reply->writer,
         .header = {{.name = "Content-Security-Policy", .fixed = policy},
                    {.name = "X-Content-Type-Options", .fixed = "nosniff"},
                    {.name = "Referrer-Policy", .fixed = "no-referrer"},
                    {.name = "Cache-Control", .fixed = "no-cache"}},
         .header_count = 4,
     };
+    writer_text(reply->writer, html);
     return true;
 }
 
@@ -50,7 +39,8 @@ static bool get_index(struct service *service, const struct head *head,
 {
     (void)service;
     (void)head;
-    return serve(reply, page_index, PAGE_CSP_INDEX, problem);
+    (void)problem;
+    return serve(reply, page_index, PAGE_CSP_INDEX);
 }
 
 static bool get_docs(struct service *service, const struct head *head,
@@ -58,7 +48,8 @@ static bool get_docs(struct service *service, const struct head *head,
 {
     (void)service;
     (void)head;
-    return serve(reply, page_docs, PAGE_CSP_DOCS, problem);
+    (void)problem;
+    return serve(reply, page_docs, PAGE_CSP_DOCS);
 }
 
 /* Open: a browser cannot send a token with a first visit, and there is nothing
@@ -67,13 +58,13 @@ const struct route page_routes[] = {
     {.method = "GET",
      .path = "/",
      .name = "page",
-     .page = &(const struct page){get_index},
+     .page = &(const struct page){.get = get_index},
      .open = true,
      .compressible = true},
     {.method = "GET",
      .path = "/docs",
      .name = "docs",
-     .page = &(const struct page){get_docs},
+     .page = &(const struct page){.get = get_docs},
      .open = true,
      .compressible = true},
 };

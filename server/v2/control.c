@@ -50,15 +50,9 @@ static void write_region(void *cls, const struct region_status *status)
     if (listing->name && strcmp(listing->name, status->name) != 0)
         return;
     writer_text(writer, listing->comma);
-    writer_text(writer, "{\"name\":");
-    writer_string(writer, status->name);
-    writer_text(writer, ",\"key\":");
-    writer_string(writer, status->key);
-    writer_text(writer, ",\"offset\":");
-    writer_int64(writer, (int64_t)status->offset);
-    writer_text(writer, ",\"byte_size\":");
-    writer_int64(writer, (int64_t)status->bytes);
-    writer_text(writer, "}");
+    writer_format(writer,
+                  "{\"name\":%s,\"key\":%s,\"offset\":%zu,\"byte_size\":%zu}",
+                  status->name, status->key, status->offset, status->bytes);
     listing->comma = ",";
 }
 
@@ -224,24 +218,22 @@ static bool control_answer(void *call, struct reply *reply,
                            struct problem *problem)
 {
     struct control *control = call;
+    (void)problem;
     if (control->resource != RESOURCE_REPOSITORY)
         return true;
     bool ready = control->service->is_ready(control->service);
-    struct writer *writer = reply->writer = writer_create();
     reply->content_type = "application/json";
-    if (!writer)
-        return problem_memory(problem);
-    writer_text(writer, "[");
+    writer_text(reply->writer, "[");
     for (size_t i = 0; i < MODEL_COUNT && (ready || !control->ready_only);
          i++) {
-        writer_text(writer, i ? ",{\"name\":" : "{\"name\":");
-        writer_string(writer, models[i].name);
-        writer_text(writer, ",\"version\":\"" MODEL_VERSION "\",\"state\":");
-        writer_string(writer, ready ? "READY" : "UNAVAILABLE");
-        writer_text(writer, ",\"reason\":\"\"}");
+        writer_text(reply->writer, i ? "," : "");
+        writer_format(reply->writer,
+                      "{\"name\":%s,\"version\":\"" MODEL_VERSION
+                      "\",\"state\":%s,\"reason\":\"\"}",
+                      models[i].name, ready ? "READY" : "UNAVAILABLE");
     }
-    writer_text(writer, "]");
-    return !writer_failed(writer) || problem_memory(problem);
+    writer_text(reply->writer, "]");
+    return true;
 }
 
 static void control_end(void *call)

@@ -8,8 +8,7 @@
 /* Opens the object that the caller closes. */
 static void write_name(struct writer *writer, const struct model *model)
 {
-    writer_text(writer, "{\"name\":");
-    writer_string(writer, model->name);
+    writer_format(writer, "{\"name\":%s", model->name);
 }
 
 static void write_server(struct writer *writer, const struct service *service)
@@ -99,8 +98,7 @@ static void write_description(struct writer *writer,
         writer_text(writer, from->name);
         return;
     }
-    writer_text(writer, "{\"name\":");
-    writer_string(writer, from->name);
+    writer_format(writer, "{\"name\":%s", from->name);
     writer_text(writer, form == METADATA ? ",\"datatype\":\""
                                          : ",\"data_type\":\"TYPE_");
     writer_text(writer, datatype_of(from->type)->name);
@@ -170,13 +168,6 @@ static void write_config(struct writer *writer, const struct model *model)
 _Static_assert((int)MODEL_COUNT <= (int)METRICS_MODELS,
                "the metrics count every model");
 
-static void write_number(struct writer *writer, const char *before,
-                         uint64_t value)
-{
-    writer_text(writer, before);
-    writer_int64(writer, (int64_t)value);
-}
-
 static void write_model_statistics(struct writer *writer,
                                    const struct metrics *metrics,
                                    const struct model *model)
@@ -190,18 +181,16 @@ static void write_model_statistics(struct writer *writer,
         [INFERENCE_OUTPUT] = "compute_output"};
     const struct metrics_inference all =
         metrics_inferences(metrics, (size_t)(model - models));
-    write_name(writer, model);
-    writer_text(writer, ",\"version\":\"" MODEL_VERSION "\"");
-    write_number(writer, ",\"last_inference\":", all.last_ms);
-    write_number(writer, ",\"inference_count\":", all.rows);
-    write_number(writer, ",\"execution_count\":", all.executions);
-    writer_text(writer, ",\"inference_stats\":{");
+    writer_format(writer,
+                  "{\"name\":%s,\"version\":\"" MODEL_VERSION "\","
+                  "\"last_inference\":%zu,\"inference_count\":%zu,"
+                  "\"execution_count\":%zu,\"inference_stats\":{",
+                  model->name, (size_t)all.last_ms, (size_t)all.rows,
+                  (size_t)all.executions);
     for (int i = 0; i < INFERENCE_PHASES; i++) {
         writer_text(writer, i ? "," : "");
-        writer_string(writer, phases[i]);
-        write_number(writer, ":{\"count\":", all.count[i]);
-        write_number(writer, ",\"ns\":", all.ns[i]);
-        writer_text(writer, "}");
+        writer_format(writer, "%s:{\"count\":%zu,\"ns\":%zu}", phases[i],
+                      (size_t)all.count[i], (size_t)all.ns[i]);
     }
     writer_text(writer, "},\"batch_stats\":[]}");
 }
@@ -289,11 +278,8 @@ static bool metadata_get(struct service *service, const struct head *head,
         !region_is_known(&target, service, problem))
         return false;
     reply->content_type = "application/json";
-    reply->writer = writer_create();
-    if (!reply->writer)
-        return problem_memory(problem);
     write_resource(&target, service, reply);
-    return !writer_failed(reply->writer) || problem_memory(problem);
+    return true;
 }
 
 const struct page metadata_page = {.get = metadata_get};

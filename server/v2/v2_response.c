@@ -57,53 +57,38 @@ static void write_output(struct writer *writer, const struct output *output,
                          enum output_form form)
 {
     const struct tensor *tensor = &output->tensor;
-    writer_text(writer, "{\"name\":");
-    writer_string(writer, output->name);
-    writer_text(writer, ",\"shape\":[");
+    writer_format(writer, "{\"name\":%s,\"shape\":[", output->name);
     if (tensor->rank == 0) /* the protocol has no scalars */
         writer_text(writer, "1");
     for (int i = 0; i < tensor->rank; i++) {
         writer_text(writer, i ? "," : "");
         writer_int64(writer, (int64_t)tensor->shape[i]);
     }
-    writer_text(writer, "],\"datatype\":");
-    writer_string(writer, datatype_of(tensor->type)->name);
-    if (form == FORM_SHARED) {
-        writer_text(writer, "}");
-    } else if (form == FORM_BINARY) {
-        writer_text(writer, ",\"parameters\":{\"binary_data_size\":");
-        writer_int64(writer, (int64_t)wire_bytes(tensor));
-        writer_text(writer, "}}");
-    } else {
+    writer_format(writer, "],\"datatype\":%s", datatype_of(tensor->type)->name);
+    if (form == FORM_BINARY) {
+        writer_format(writer, ",\"parameters\":{\"binary_data_size\":%zu}",
+                      wire_bytes(tensor));
+    } else if (form == FORM_JSON) {
         writer_text(writer, ",\"data\":");
         writer_tensor(writer, tensor, false);
-        writer_text(writer, "}");
     }
+    writer_text(writer, "}");
 }
 
-/* NULL: out of memory. */
-static struct writer *write_response(const struct outputs_view *response)
+static void write_response(struct writer *writer,
+                           const struct outputs_view *response)
 {
-    struct writer *writer = writer_create();
-    if (!writer)
-        return NULL;
-    writer_text(writer, "{\"model_name\":");
-    writer_string(writer, response->message->model->name);
-    writer_text(writer, ",\"model_version\":\"" MODEL_VERSION "\"");
-    if (response->message->id) {
-        writer_text(writer, ",\"id\":");
-        writer_string(writer, response->message->id);
-    }
+    writer_format(writer,
+                  "{\"model_name\":%s,\"model_version\":\"" MODEL_VERSION "\"",
+                  response->message->model->name);
+    if (response->message->id)
+        writer_format(writer, ",\"id\":%s", response->message->id);
     writer_text(writer, ",\"outputs\":[");
     for (size_t i = 0; i < response->count; i++) {
         writer_text(writer, i ? "," : "");
         write_output(writer, response->output[i], response->form[i]);
     }
     writer_text(writer, "]}");
-    if (!writer_failed(writer))
-        return writer;
-    writer_free(writer);
-    return NULL;
 }
 
 /*
@@ -118,14 +103,16 @@ static bool text_length(const struct outputs_view *response,
     *bytes = writer_known_bytes(writer);
     if (*bytes != SIZE_MAX)
         return true;
-    struct writer *counted = write_response(response);
+    struct writer *counted = writer_create();
     if (!counted)
         return false;
+    write_response(counted, response);
     *bytes = 0;
     for (size_t n; (n = writer_next(counted, buffer, sizeof buffer)) > 0;)
         *bytes += n;
+    bool good = !writer_failed(counted);
     writer_free(counted);
-    return true;
+    return good;
 }
 
 static bool add_tensors(const struct outputs_view *response,
@@ -153,9 +140,8 @@ bool response_describe(const struct message *message, struct answer *answer,
     for (size_t i = 0; i < response.count; i++)
         binary |= response.form[i] == FORM_BINARY;
     reply->content_type = "application/json";
-    reply->writer = write_response(&response);
-    return (reply->writer && (!binary || add_tensors(&response, reply))) ||
-           problem_memory(problem);
+    write_response(reply->writer, &response);
+    return !binary || add_tensors(&response, reply) || problem_memory(problem);
 }
 
 void response_order_bytes(const struct message *message, struct answer *answer)

@@ -32,24 +32,13 @@ static const char *method_of(const char *path)
 }
 
 /* The protocol knows no 422: a request that makes no sense is a 400 there. */
-static bool v2_fail(const struct problem *problem, struct reply *reply)
+static void v2_fail(const struct problem *problem, struct reply *reply)
 {
     char text[1024];
-    struct writer *writer = writer_create();
-    if (!writer)
-        return false;
     sentence(problem, text, sizeof text);
-    writer_text(writer, "{\"error\":");
-    writer_string(writer, text);
-    writer_text(writer, "}");
-    if (writer_failed(writer)) {
-        writer_free(writer);
-        return false;
-    }
+    writer_format(reply->writer, "{\"error\":%s}", text);
     reply->status = problem->status == 422 ? 400 : problem->status;
     reply->content_type = "application/json";
-    reply->writer = writer;
-    return true;
 }
 
 #define PAGE(path_, name_)                                                     \
