@@ -72,7 +72,8 @@ tmpl_objects = $(foreach t,$(TIERS),$(patsubst %.c,$(O)/%.$(t).o,$(filter $(1)/%
 LIB_SRC := $(filter-out %_tmpl.c,$(wildcard lib/*/*.c))
 SERVER_SRC := $(filter-out %_tmpl.c server/main.c,$(wildcard server/*.c server/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o) $(call tmpl_objects,lib)
-SERVER_OBJ := $(SERVER_SRC:%.c=$(O)/%.o) $(call tmpl_objects,server)
+TABLES := $(O)/tables/powers_of_ten.c $(patsubst %,$(O)/tables/write_%.c,scales layouts32 layouts64)
+SERVER_OBJ := $(SERVER_SRC:%.c=$(O)/%.o) $(call tmpl_objects,server) $(TABLES:.c=.o)
 
 # Every tests/ROOM/test_NAME.c is a program of its own.
 TEST_SRC := $(wildcard tests/*/test_*.c)
@@ -104,6 +105,16 @@ $(O)/softmaxd: $(O)/server/main.o $(O)/libserver.a $(O)/libsoftmax.a
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -c -o $@ $<
+
+# The tables of server/number/, which follow from a page of arithmetic each.
+$(O)/tables/powers_of_ten.c: scripts/powers_of_ten.py
+	@mkdir -p $(@D)
+	python3 $< >$@
+$(filter-out %_ten.c,$(TABLES)): $(O)/tables/write_%.c: scripts/number_tables.py
+	@mkdir -p $(@D)
+	python3 $< $* >$@
+$(TABLES:.c=.o): %.o: %.c Makefile
+	$(CC) $(ALL_CFLAGS) -Iserver/number -c -o $@ $<
 
 define tier_rule
 $(O)/%_tmpl.$(1).o: %_tmpl.c Makefile

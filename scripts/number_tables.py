@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write the tables of server/number/write32_tmpl.c and ..64_tmpl.c.
+"""Write a table of server/number/write32_tmpl.c and ..64_tmpl.c.
 
-usage: cd server/number && for table in scales layouts32 layouts64; do
-           ../../scripts/number_tables.py $table >number_write_$table.c; done
+usage: number_tables.py scales|layouts32|layouts64 >write_TABLE.c
 """
 import sys
 from fractions import Fraction
@@ -11,8 +10,7 @@ from fractions import Fraction
 HEAD = """// SPDX-License-Identifier: MIT
 /* Written by scripts/number_tables.py. */
 #include "write.h"
-
-// clang-format off"""
+"""
 
 
 def floor_log10(biased, narrow):

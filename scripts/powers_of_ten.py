@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Write server/number/powers_of_ten.c: 128 bits of every power of ten that a
-double can need, to be read (-342 to 308) or to be written (-292 to 324). Exact
-integers; rounded down, so that the true value is less than one unit of the
-last bit above the entry.
+"""Write what server/number/powers_of_ten.h declares: 128 bits of every power of
+ten that a double can need, to be read (-342 to 308) or to be written (-292 to
+324). Exact integers; rounded down, so that the true value is less than one unit
+of the last bit above the entry.
 
-usage: scripts/powers_of_ten.py > server/number/powers_of_ten.c
+usage: scripts/powers_of_ten.py >powers_of_ten.c
 """
 
 FIRST, LAST, BITS = -342, 324, 128
@@ -27,7 +27,6 @@ def main():
     print("/* Written by scripts/powers_of_ten.py. */")
     print('#include "powers_of_ten.h"')
     print()
-    print("// clang-format off")
     print("const uint64_t powers_of_ten[][2] = {")
     entries = []
     for exponent in range(FIRST, LAST + 1):
