@@ -158,11 +158,12 @@ bool request_set(struct request *request, const char *name,
            refuse_option(request, member, value, element, problem);
 }
 
-/* Each name of "logsumexp, argmax"; false: *bad is one that cannot be there. */
+/* Each name of "logsumexp, argmax", beside those that the query has named
+ * before; false: *bad is one that cannot be there. */
 static bool set_names(struct request *request, const struct member *member,
                       const char *text, char *bad, size_t bad_bytes)
 {
-    unsigned bits = 0;
+    unsigned bits = request->include;
     for (const char *end; *text || bits; text = end + 1) {
         text += strspn(text, " ");
         end = text + strcspn(text, ",");
@@ -213,7 +214,7 @@ static bool set_argument(struct request *request,
     const struct member *member = find_member(request, argument->name);
     if (!member || member->kind == MEMBER_TENSOR)
         return refuse_name(request, argument->name, SOURCE_QUERY, problem);
-    if (request->queried & member_bit(member))
+    if (request->queried & member_bit(member) && member->kind != MEMBER_OUTPUTS)
         return problem_set(problem, 422, NULL,
                            "%s: got it twice in the query string, must be "
                            "given once",

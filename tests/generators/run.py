@@ -15,9 +15,12 @@ import shutil
 import subprocess
 import sys
 
+import yaml
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "http"))
 from daemon import Daemon, Tests  # noqa: E402
+from downgrade import downgrade  # noqa: E402
 
 SPECIFICATION = os.path.abspath("openapi.yaml")
 OAPI_CODEGEN = "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2"
@@ -27,6 +30,8 @@ CALLS = {
     "softmax_batch": ("/softmax", "probabilities", {
         "dtype": "float64", "temperature": 2,
         "logits": [[0.1, 0.2, 0.3], [4, 5, "-Infinity"]]}),
+    "query": ("/softmax?temperature=2&include=argmax,entropy",
+              "probabilities", {"logits": [1, 2, 3]}),
     "loss": ("/loss", "loss", BATCH),
     "loss_none": ("/loss", "loss", {
         **BATCH, "weights": [1, 2, 3], "reduction": "none"}),
@@ -122,7 +127,8 @@ def oag_go(shop):
 
 def oag_java(shop):
     work = shop.fresh("oag-java")
-    shop.openapi_generator("java", work)
+    shop.openapi_generator("java", work, "--additional-properties",
+                           "useSingleRequestParameter=true")
     run(["mvn", "-q", "-B", "-Dmaven.test.skip=true",
          "-Dmaven.javadoc.skip=true", "-Dmaven.source.skip=true", "package",
          "dependency:copy-dependencies", "-DincludeScope=runtime"], work)
@@ -133,19 +139,40 @@ def oag_java(shop):
     return ["java", "-cp", path, "OpenapiGenerator"]
 
 
+def cargo(shop, work, source, *dependencies):
+    """Build the caller in Rust; all of them share what they depend on."""
+    name = os.path.basename(work)
+    shop.caller(source, f"{work}/src/main.rs")
+    with open(f"{work}/Cargo.toml", "w", encoding="ascii") as file:
+        file.write("\n".join((
+            "[package]", f'name = "{name}"', 'edition = "2021"',
+            "[dependencies]", 'serde_json = "1"',
+            'tokio = {version = "1", features = ["rt", "macros"]}',
+            *dependencies, "")))
+    run(["cargo", "build", "-q"], work,
+        CARGO_TARGET_DIR=shop.tool("cargo-target"))
+    return [shop.tool("cargo-target", "debug", name)]
+
+
 def oag_rust(shop):
     work = shop.fresh("oag-rust")
     shop.openapi_generator("rust", f"{work}/api")
-    shop.caller("openapi_generator.rs", f"{work}/src/main.rs")
-    with open(f"{work}/Cargo.toml", "w", encoding="ascii") as file:
-        file.write('[package]\nname = "caller"\nedition = "2021"\n'
-                   '[dependencies]\n'
-                   'openapi = {path = "api", default-features = false}\n'
-                   'serde_json = "1"\n'
-                   'tokio = {version = "1", features = ["rt", "macros"]}\n')
-    run(["cargo", "build", "-q"], work,
-        CARGO_TARGET_DIR=shop.tool("cargo-target"))
-    return [shop.tool("cargo-target", "debug", "caller")]
+    return cargo(shop, work, "openapi_generator.rs",
+                 'openapi = {path = "api", default-features = false}')
+
+
+def progenitor(shop):
+    """It reads OpenAPI 3.0 alone."""
+    work = shop.fresh("progenitor")
+    with open(SPECIFICATION, encoding="utf-8") as file:
+        older = downgrade(yaml.safe_load(file))
+    with open(f"{work}/openapi-3.0.3.json", "w", encoding="utf-8") as file:
+        json.dump(older, file)
+    return cargo(shop, work, "progenitor.rs", 'progenitor = "0.15"',
+                 'progenitor-client = "0.15"', 'bytes = "1"', 'futures = "0.3"',
+                 'reqwest = {version = "0.13", default-features = false, '
+                 'features = ["json", "query", "stream"]}',
+                 'serde = {version = "1", features = ["derive"]}')
 
 
 def oapi_codegen(shop):
@@ -182,6 +209,7 @@ GENERATORS = {
     "oag-go": oag_go,
     "oag-java": oag_java,
     "oag-rust": oag_rust,
+    "progenitor": progenitor,
     "oapi-codegen": oapi_codegen,
     "openapi-fetch": openapi_fetch,
 }

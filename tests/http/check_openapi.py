@@ -11,6 +11,7 @@ import contextlib
 import json
 from multiprocessing import shared_memory
 import os
+import re
 import socket
 import signal
 import sys
@@ -28,6 +29,8 @@ SHOWN_AS_A_SHAPE = ("StatisticsResult",)
 # What the examples of shared memory register.
 OBJECT, SHARED = "logits_of_somebody", "/v2/systemsharedmemory"
 METHODS = ("get", "post", "put", "delete")
+MODEL = "models/softmax/"  # that of the parameter's example
+MODELS = ("softmax", "log_softmax", "loss", "gradient")
 
 
 def shared_object():
@@ -203,8 +206,27 @@ class Walk:
                                 parameter["example"])
         return path
 
+    def query(self, path, operation):
+        """The parameters in the query are the names that the daemon takes."""
+        listed = [parameter["name"] for parameter in
+                  map(self.schemas.follow, operation.get("parameters", []))
+                  if parameter["in"] == "query"]
+        if not path.endswith(("/softmax", "/loss", "/gradient", "/infer")):
+            return
+        taken = set()
+        for model in MODELS if MODEL in path else [""]:
+            body = self.daemons.plain.ask(
+                "POST", path.replace(MODEL, f"models/{model}/") + "?nope=1",
+                "{}", JSON)[2].decode()
+            names = re.search(r"must be one of ([a-z_, ]+)", body)
+            taken.update(names.group(1).split(", ") if names else [body])
+        self.tests.check(f"post {path}: query", sorted(listed) == sorted(taken),
+                         f"listed {listed}, taken {taken}")
+
     def operation(self, path, method, operation):
         follow = self.schemas.follow
+        if method == "post":
+            self.query(path, operation)
         media = follow(operation.get("requestBody", {})) \
             .get("content", {}).get("application/json", {})
         examples = media.get("examples", {})

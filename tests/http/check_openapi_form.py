@@ -96,6 +96,14 @@ def component_faults(document):
             yield f"schemas/{name}: holds itself"
 
 
+def alias_faults(text):
+    """SnakeYAML reads no more of them."""
+    count = sum(isinstance(event, yaml.AliasEvent)
+                for event in yaml.parse(text))
+    if count > 50:
+        yield f"{count} aliases, at most 50 are read"
+
+
 def media_faults(document):
     for path, node in nodes(document):
         if not path.endswith("/content"):
@@ -103,19 +111,48 @@ def media_faults(document):
         for kind, media in node.items():
             if "schema" not in media:
                 yield f"{path}/{kind}: no schema"
+            if "/responses/" in path and len(node) > 1 and "/v2" not in path \
+                    and "/components/" not in path:
+                yield f"{path}: answers of more than one type"
             if kind.endswith("json") and "examples" not in media and \
                     "openapi.json" not in path:
                 yield f"{path}/{kind}: no example"
 
 
+def follow(document, node):
+    while "$ref" in node:
+        kind, name = node["$ref"].split("/")[2:]
+        node = document["components"][kind][name]
+    return node
+
+
+def query_faults(document):
+    """A parameter in the query has the schema of the body's member."""
+    for path in ("/softmax", "/loss", "/gradient"):
+        operation = document["paths"][path]["post"]
+        body = operation["requestBody"]["content"]["application/json"]
+        members = follow(document, body["schema"])["properties"]
+        for parameter in operation["parameters"]:
+            parameter = follow(document, parameter)
+            name, schema = parameter["name"], {**members[parameter["name"]]}
+            given = {**parameter["schema"]}
+            for either in (schema, given):
+                either.pop("description", None)
+            if given != schema:
+                yield f"{path}: {name}: {given}, not {schema}"
+
+
 def main():
     tests = Tests()
     with open("openapi.yaml", encoding="utf-8") as file:
-        document = yaml.safe_load(file)
+        text = file.read()
+    document = yaml.safe_load(text)
     for name, faults in (
+            ("its aliases are few", alias_faults(text)),
             ("operations have names", operation_faults(document)),
             ("components have names of their own", component_faults(document)),
             ("media types have schemas and examples", media_faults(document)),
+            ("the query is as the body", query_faults(document)),
             ("schemas are plain", (
                 f"{path}: {fault}" for path, node in nodes(document)
                 if is_schema(path, node)

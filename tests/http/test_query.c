@@ -45,6 +45,11 @@ static const struct {
      "/softmax",
      "{\"logits\":[[1,2],[3,4]],\"axis\":-2,\"include\":[\"logsumexp\","
      "\"argmax\"]}"},
+    /* as an array in a form, one name at a time */
+    {"/softmax?include=logsumexp&log=true&include=argmax,entropy",
+     "{\"logits\":[1,2]}", "/softmax",
+     "{\"logits\":[1,2],\"log\":true,\"include\":[\"logsumexp\","
+     "\"argmax\",\"entropy\"]}"},
     {"/softmax?include=", "{\"logits\":[1,2]}", "/softmax",
      "{\"logits\":[1,2]}"},
     {"/softmax?&", "{\"logits\":[1,2]}", "/softmax", "{\"logits\":[1,2]}"},

@@ -18,24 +18,27 @@ class OpenapiGenerator {
         Map<String, Object> said = new TreeMap<>();
 
         said.put("softmax", api.softmax(
-            new SoftmaxRequest().logits(row)).getProbabilities());
+            new SoftmaxRequest().logits(row)).execute().getProbabilities());
+        said.put("query", api.softmax(new SoftmaxRequest().logits(row))
+            .temperature(2.0).include(List.of("argmax", "entropy"))
+            .execute().getProbabilities());
         said.put("softmax_batch", api.softmax(new SoftmaxRequest()
             .dtype(Dtype.FLOAT64).temperature(2.0)
             .logits(List.of(List.of(0.1, 0.2, 0.3),
-                            List.of(4, 5, "-Infinity")))).getProbabilities());
+                            List.of(4, 5, "-Infinity")))).execute().getProbabilities());
         said.put("loss", api.loss(
-            new LossRequest().logits(batch).labels(labels)).getLoss());
+            new LossRequest().logits(batch).labels(labels)).execute().getLoss());
         said.put("loss_none", api.loss(new LossRequest().logits(batch)
             .labels(labels).weights(List.of(1.0, 2.0, 3.0))
-            .reduction(Reduction.NONE)).getLoss());
+            .reduction(Reduction.NONE)).execute().getLoss());
         said.put("gradient", api.gradient(
-            new GradientRequest().logits(row).labels(2)).getGradient());
+            new GradientRequest().logits(row).labels(2)).execute().getGradient());
         said.put("gradient_batch", api.gradient(
             new GradientRequest().logits(batch).labels(labels)
-            .reduction(Reduction.SUM)).getGradient());
+            .reduction(Reduction.SUM)).execute().getGradient());
         try {
             api.loss(new LossRequest().logits(List.of(row, row))
-                .labels(List.of(0, 7)));
+                .labels(List.of(0, 7))).execute();
         } catch (ApiException error) {
             Problem problem = Problem.fromJson(error.getResponseBody());
             said.put("pointer", problem.getPointer());

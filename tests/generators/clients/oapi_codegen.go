@@ -24,25 +24,33 @@ func check(err error) {
 }
 
 func softmax(request api.SoftmaxRequest) any {
-	answer, err := client.SoftmaxWithResponse(ctx, request)
+	answer, err := client.SoftmaxWithResponse(ctx, nil, request)
+	check(err)
+	return answer.JSON200.Probabilities
+}
+
+func query(request api.SoftmaxRequest) any {
+	answer, err := client.SoftmaxWithResponse(ctx, &api.SoftmaxParams{
+		Temperature: pointer(2.0),
+		Include: &api.SoftmaxIncludeOption{"argmax", "entropy"}}, request)
 	check(err)
 	return answer.JSON200.Probabilities
 }
 
 func loss(request api.LossRequest) any {
-	answer, err := client.LossWithResponse(ctx, request)
+	answer, err := client.LossWithResponse(ctx, nil, request)
 	check(err)
 	return answer.JSON200.Loss
 }
 
 func gradient(request api.GradientRequest) any {
-	answer, err := client.GradientWithResponse(ctx, request)
+	answer, err := client.GradientWithResponse(ctx, nil, request)
 	check(err)
 	return answer.JSON200.Gradient
 }
 
 func refused(request api.LossRequest) *api.Problem {
-	answer, err := client.LossWithResponse(ctx, request)
+	answer, err := client.LossWithResponse(ctx, nil, request)
 	check(err)
 	return (*api.Problem)(answer.ApplicationproblemJSON422)
 }
@@ -65,6 +73,7 @@ func main() {
 			Dtype: pointer(api.Float64), Temperature: pointer(2.0),
 			Logits: api.Tensor{[]float64{0.1, 0.2, 0.3},
 				[]any{4, 5, "-Infinity"}}}),
+		"query": query(api.SoftmaxRequest{Logits: row}),
 		"loss": loss(api.LossRequest{Logits: batch, Labels: labels}),
 		"loss_none": loss(api.LossRequest{Logits: batch, Labels: labels,
 			Weights: &[]float64{1, 2, 3}, Reduction: pointer(api.None)}),

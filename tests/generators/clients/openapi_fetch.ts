@@ -14,6 +14,10 @@ const softmaxBatch = await api.POST("/softmax", {
     logits: [[0.1, 0.2, 0.3], [4, 5, "-Infinity"]],
   },
 });
+const query = await api.POST("/softmax", {
+  params: { query: { temperature: 2, include: ["argmax", "entropy"] } },
+  body: { logits: [1, 2, 3] },
+});
 const loss = await api.POST("/loss", { body: { logits: batch, labels } });
 const lossNone = await api.POST("/loss", {
   body: { logits: batch, labels, weights: [1, 2, 3], reduction: "none" },
@@ -31,6 +35,7 @@ const detail: string | undefined = wrong.error?.detail;
 console.log(JSON.stringify({
   softmax: softmax.data?.probabilities,
   softmax_batch: softmaxBatch.data?.probabilities,
+  query: query.data?.probabilities,
   loss: loss.data?.loss,
   loss_none: lossNone.data?.loss,
   gradient: gradient.data?.gradient,

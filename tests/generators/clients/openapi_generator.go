@@ -29,6 +29,13 @@ func softmax(request api.SoftmaxRequest) any {
 	return answer.Probabilities
 }
 
+func query(request api.SoftmaxRequest) any {
+	answer, _, err := native.Softmax(ctx).SoftmaxRequest(request).Temperature(2).
+		Include([]string{"argmax", "entropy"}).Execute()
+	check(err)
+	return answer.Probabilities
+}
+
 func loss(request api.LossRequest) any {
 	answer, _, err := native.Loss(ctx).LossRequest(request).Execute()
 	check(err)
@@ -60,6 +67,7 @@ func main() {
 		"softmax_batch": softmax(api.SoftmaxRequest{
 			Dtype: api.FLOAT64.Ptr(), Temperature: api.PtrFloat64(2),
 			Logits: []any{[]float64{0.1, 0.2, 0.3}, []any{4, 5, "-Infinity"}}}),
+		"query": query(api.SoftmaxRequest{Logits: row}),
 		"loss": loss(api.LossRequest{Logits: batch, Labels: labels}),
 		"loss_none": loss(api.LossRequest{Logits: batch, Labels: labels,
 			Weights: []float64{1, 2, 3}, Reduction: api.NONE.Ptr()}),

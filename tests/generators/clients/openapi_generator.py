@@ -18,6 +18,9 @@ print(json.dumps({
     "softmax_batch": native.softmax(api.SoftmaxRequest(
         dtype=api.Dtype.FLOAT64, temperature=2,
         logits=[[0.1, 0.2, 0.3], [4, 5, "-Infinity"]])).probabilities,
+    "query": native.softmax(
+        api.SoftmaxRequest(logits=[1, 2, 3]), temperature=2,
+        include=["argmax", "entropy"]).probabilities,
     "loss": native.loss(api.LossRequest(logits=batch, labels=labels)).loss,
     "loss_none": native.loss(api.LossRequest(
         logits=batch, labels=labels, weights=[1, 2, 3],

@@ -1,13 +1,47 @@
 // SPDX-License-Identifier: MIT
 //! The calls of run.py with what OpenAPI Generator makes for Rust.
 use openapi::apis::configuration::Configuration;
-use openapi::apis::native_api::{gradient, loss, softmax, LossError};
+use openapi::apis::native_api::{self as native, GradientError, LossError, SoftmaxError};
 use openapi::apis::Error;
-use openapi::models::{Dtype, GradientRequest, LossRequest, Reduction, SoftmaxRequest};
+use openapi::models::{
+    Dtype, GradientAnswer, GradientRequest, LossAnswer, LossRequest, Reduction, SoftmaxAnswer,
+    SoftmaxRequest,
+};
 use serde_json::{json, Value};
 
 fn list(value: Value) -> Vec<Value> {
     value.as_array().unwrap().clone()
+}
+
+// Each option that may stand in the query string is an argument.
+
+async fn softmax(
+    api: &Configuration,
+    request: SoftmaxRequest,
+) -> Result<SoftmaxAnswer, Error<SoftmaxError>> {
+    native::softmax(api, request, None, None, None, None, None, None, None, None, None).await
+}
+
+async fn loss(
+    api: &Configuration,
+    request: LossRequest,
+) -> Result<LossAnswer, Error<LossError>> {
+    native::loss(
+        api, request, None, None, None, None, None, None, None, None, None, None, None, None, None,
+        None, None,
+    )
+    .await
+}
+
+async fn gradient(
+    api: &Configuration,
+    request: GradientRequest,
+) -> Result<GradientAnswer, Error<GradientError>> {
+    native::gradient(
+        api, request, None, None, None, None, None, None, None, None, None, None, None, None, None,
+        None, None, None,
+    )
+    .await
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,6 +58,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     request.dtype = Some(Dtype::Float64);
     request.temperature = Some(2.0);
     let rows = softmax(api, request).await?;
+
+    let request = SoftmaxRequest::new(list(json!([1, 2, 3])));
+    let include = vec!["argmax".into(), "entropy".into()];
+    let query = native::softmax(
+        api, request, None, None, Some(2.0), None, None, None, None, Some(include), None,
+    )
+    .await?;
 
     let mut request = LossRequest::new(batch());
     request.labels = labels.clone();
@@ -53,6 +94,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{}",
         json!({
             "softmax": row.probabilities, "softmax_batch": rows.probabilities,
+            "query": query.probabilities,
             "loss": mean.loss, "loss_none": none.loss,
             "gradient": of_row.gradient, "gradient_batch": of_rows.gradient,
             "pointer": problem.pointer, "detail": problem.detail,

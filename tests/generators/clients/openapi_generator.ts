@@ -33,6 +33,10 @@ async function main() {
         dtype: Dtype.Float64, temperature: 2,
       },
     })).probabilities,
+    query: (await api.softmax({
+      softmaxRequest: { logits: [1, 2, 3] }, temperature: 2,
+      include: ["argmax", "entropy"],
+    })).probabilities,
     loss: (await api.loss({ lossRequest: { logits: batch, labels } })).loss,
     loss_none: (await api.loss({
       lossRequest: {

@@ -6,7 +6,8 @@ import sys
 from softmaxd_client import Client
 from softmaxd_client.api.native import gradient, loss, softmax
 from softmaxd_client.models import (Dtype, GradientRequest, LossRequest,
-                                    Problem, Reduction, SoftmaxRequest)
+                                    Problem, Reduction, SoftmaxIncludeItem,
+                                    SoftmaxRequest)
 
 client = Client(base_url=sys.argv[1])
 batch, labels = [[2, 1, 0], [0, 1, 2]], [0, 1]
@@ -19,6 +20,10 @@ print(json.dumps({
     "softmax_batch": softmax.sync(client=client, body=SoftmaxRequest(
         [[0.1, 0.2, 0.3], [4, 5, "-Infinity"]], dtype=Dtype.FLOAT64,
         temperature=2)).probabilities,
+    "query": softmax.sync(
+        client=client, body=SoftmaxRequest([1, 2, 3]), temperature=2,
+        include=[SoftmaxIncludeItem.ARGMAX, SoftmaxIncludeItem.ENTROPY]
+    ).probabilities,
     "loss": loss.sync(
         client=client, body=LossRequest(batch, labels=labels)).loss,
     "loss_none": loss.sync(client=client, body=LossRequest(
