@@ -43,7 +43,13 @@
  *              is within 4 f ulp.
  * Range        What overflows dtype is +-INFINITY, never NaN: 0 times an
  *              overflow is 0. A loss in which both infinities meet is
- *              +INFINITY, such an element of a gradient 0.
+ *              +INFINITY, such an element of a gradient 0. Weights, targets,
+ *              coefficients, temperature and upstream may be as small and as
+ *              large as their type: a product of them overflows only where
+ *              the answer does. But a probability or a slope below 2^-1100,
+ *              and a power of 1 - p_y below 2^-1074, may count as 0; a row's
+ *              loss that overflows with its weight makes a mean infinite; and
+ *              factors of a divergence are multiplied as doubles are.
  * Determinism  The same bits for every instruction set, thread count,
  *              alignment and neighbour rows.
  * Threads      Every call may be made concurrently on one context. Who changes

@@ -160,8 +160,7 @@ static bool cancels(const struct smx_row *row, size_t class)
     return row->one_hot && class == row->argmax;
 }
 
-/* -log p of a class. */
-static struct smx_dd nats_at(struct smx_row *row, size_t class)
+struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class)
 {
     struct smx_dd nats = smx_row_shifted(row, class);
     if (!isfinite(nats.hi))
@@ -181,7 +180,7 @@ static struct focus focus_of(const struct smx_criterion *criterion,
     double focal = criterion->focal;
     if (focal == 0 || row->empty || cancels(row, class))
         return (struct focus){1, 1};
-    struct smx_dd nats = nats_at(row, class);
+    struct smx_dd nats = smx_criterion_nats(row, class);
     struct smx_complement c =
         row->kernels->complement_power(dd_negate(nats), focal);
     double more = smx_times(focal * c.p, nats.hi);
@@ -209,6 +208,14 @@ void smx_criterion_focus(const struct smx_criterion *criterion,
     if (smx_criterion_is_single(criterion))
         row->focus = focus_of(criterion, row, (size_t)criterion->labels[row->r])
                          .gradient;
+}
+
+double smx_criterion_loss_focus(const struct smx_criterion *criterion,
+                                struct smx_row *row)
+{
+    if (!smx_criterion_is_single(criterion))
+        return 1;
+    return focus_of(criterion, row, (size_t)criterion->labels[row->r]).loss;
 }
 
 /* t or, of labels, a one. */

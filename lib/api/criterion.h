@@ -47,6 +47,13 @@ smx_criterion_row_weight(const struct smx_criterion *criterion,
 void smx_criterion_focus(const struct smx_criterion *criterion,
                          struct smx_row *row);
 
+/** What a focal exponent makes of a label's mass in the loss, else 1. */
+double smx_criterion_loss_focus(const struct smx_criterion *criterion,
+                                struct smx_row *row);
+
+/** -log p of a class. */
+struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);
+
 /** Fills row->mass with the v of its tile, 0 behind the last class:
  *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c; 0 where p is 1,
  *  as it cancels there. Uses row->out. */

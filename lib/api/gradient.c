@@ -16,7 +16,6 @@ struct gradient_call {
     const struct smx_criterion *criterion;
     const void *upstream;
     void *gradient;
-    struct smx_dd factor, z_factor; /* of the reduction */
 };
 
 static struct smx_dd add_tile_mass(const void *argument, struct smx_row *row)
@@ -39,21 +38,20 @@ static struct smx_dd tile_mass(const struct smx_criterion *criterion,
 /* d_c = (a + bend d_c) p_c - b v_c, before the slope; the entropy's part is
  * eta p_c (log p_c + H) = eta p_c (d_c - sum_k p_k d_k). */
 static struct smx_row_grad row_grad_of(const struct gradient_call *call,
-                                       struct smx_row *row)
+                                       const struct smx_factors *factors,
+                                       struct smx_row *row, struct smx_dd mass,
+                                       double lse)
 {
     const struct smx_criterion *criterion = call->criterion;
     enum smx_dtype dtype = call->logits->dtype;
-    smx_criterion_focus(criterion, row);
-    struct smx_dd a = dd_mul(tile_mass(criterion, row), call->factor);
-    struct smx_dd b = call->factor, square = {0, 0}, g = {1, 0};
-    struct smx_dd bend = {0, 0};
-    if (!row->empty && criterion->z_loss != 0)
-        square = dd_mul(dd_product(2 * criterion->z_loss, smx_row_lse(row)),
-                        call->z_factor);
-    a = dd_plus(a, square, 0);
+    struct smx_dd b = factors->f, a = dd_mul(mass, b);
+    struct smx_dd z_factor = factors->z_f;
+    struct smx_dd bend = {0, 0}, g = {1, 0};
+    if (lse != 0)
+        a = dd_add(a, dd_mul(dd_product(2 * criterion->z_loss, lse), z_factor));
     if (!row->empty && criterion->entropy_weight != 0) {
         bend.hi = criterion->entropy_weight;
-        bend = dd_mul(bend, call->z_factor);
+        bend = dd_mul(bend, z_factor);
         a = dd_plus(a, dd_negate(dd_mul(bend, smx_row_mean(row))), 0);
     }
     if (call->upstream)
@@ -122,13 +120,26 @@ static struct smx_dd put_zeros(const void *argument, struct smx_row *row)
     return (struct smx_dd){0, 0};
 }
 
-static void store_gradient_row(void *argument, struct smx_row *row, size_t r)
+static void store_gradient_row(void *argument,
+                               const struct smx_factors *factors,
+                               struct smx_row *row)
 {
     const struct gradient_call *call = argument;
-    if (smx_criterion_ignores(call->criterion, r)) {
+    const struct smx_criterion *criterion = call->criterion;
+    bool square = criterion->z_loss != 0 && !row->empty;
+    if (smx_criterion_ignores(criterion, row->r)) {
         smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
+        return;
+    }
+    smx_criterion_focus(criterion, row);
+    struct smx_dd mass = tile_mass(criterion, row);
+    double lse = square ? smx_row_lse(row) : 0;
+    if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
+                                 row->r) ||
+        !smx_is_moderate(mass.hi) || !smx_is_moderate(lse)) {
+        smx_extended_gradient(criterion, factors, row);
     } else {
-        struct grad d = {call, row_grad_of(call, row)};
+        struct grad d = {call, row_grad_of(call, factors, row, mass, lse)};
         smx_row_sweep(row, SMX_ROW_E, store_tile_gradient, &d, NULL);
     }
 }
@@ -155,7 +166,7 @@ static enum smx_status gradient_of(struct smx_context *context,
 {
     const struct smx_logits *logits = call->logits;
     const struct smx_criterion *criterion = call->criterion;
-    struct smx_dd *maxima, one = {1, 0}, zero = {0, 0};
+    struct smx_dd *maxima;
     enum smx_status status;
     if (criterion->teacher)
         return smx_divergence(context, logits, criterion, call->upstream,
@@ -167,12 +178,6 @@ static enum smx_status gradient_of(struct smx_context *context,
     if (status) {
         free(maxima);
         return status;
-    }
-    call->factor = call->z_factor = one;
-    if (criterion->reduction == SMX_REDUCTION_MEAN) {
-        const struct smx_counts n = smx_criterion_count(logits, criterion);
-        call->factor = n.divisor == 0 ? zero : smx_divide(one, n.divisor, 0);
-        call->z_factor = n.divisor == 0 ? zero : smx_divide(one, n.weight, 0);
     }
     const struct smx_loss_also also = {store_gradient_row, call, call->gradient,
                                        call->upstream};

@@ -17,6 +17,8 @@ struct loss_call {
     const struct smx_criterion *criterion;
     const struct smx_loss_out *out; /* NULL: none */
     const struct smx_loss_also *also;
+    struct smx_factors factors;
+    bool sums; /* a row's loss is a sum, whose terms can leave the doubles */
     double *losses, *squares; /* one a row: -sum v log p, and the rest */
     atomic_size_t hits;
 };
@@ -44,13 +46,9 @@ static bool hits(const struct smx_criterion *criterion, struct smx_row *row)
 
 /* What does not depend on the label. */
 static double regularizers(const struct smx_criterion *criterion,
-                           struct smx_row *row)
+                           struct smx_row *row, double lse)
 {
-    double sum = 0;
-    if (!row->empty && criterion->z_loss != 0) {
-        double lse = smx_row_lse(row);
-        sum = smx_times(criterion->z_loss * lse, lse);
-    }
+    double sum = criterion->z_loss * lse * lse;
     if (criterion->entropy_weight != 0)
         sum -= criterion->entropy_weight * smx_row_entropy(row);
     return sum;
@@ -60,13 +58,24 @@ static void add_loss(struct loss_call *call, struct smx_row *row, size_t r)
 {
     const struct smx_criterion *criterion = call->criterion;
     double weight = smx_criterion_row_weight(criterion, call->logits->dtype, r);
+    bool square = criterion->z_loss != 0 && !row->empty;
     call->losses[r] = call->squares[r] = 0;
     if (smx_criterion_ignores(criterion, r))
         return;
-    call->losses[r] = smx_times(weight, smx_criterion_loss(criterion, row));
-    call->squares[r] = smx_times(weight, regularizers(criterion, row));
     if (call->out->accuracy)
         call->hits += hits(criterion, row);
+    if (weight == 0) /* 0 times an infinity is 0 */
+        return;
+    double lse = square ? smx_row_lse(row) : 0;
+    double loss = smx_criterion_loss(criterion, row);
+    if (call->factors.extended || (square && !smx_is_moderate(lse)) ||
+        (call->sums && !smx_is_moderate(loss))) {
+        call->losses[r] = smx_extended_loss(criterion, &call->factors, row,
+                                            &call->squares[r]);
+        return;
+    }
+    call->losses[r] = weight * loss;
+    call->squares[r] = weight * regularizers(criterion, row, lse);
 }
 
 static void loss_row(void *argument, struct smx_row *row, size_t r)
@@ -81,7 +90,7 @@ static void loss_row(void *argument, struct smx_row *row, size_t r)
             out->argmax[r] = (int64_t)row->argmax;
     }
     if (call->also)
-        call->also->work(call->also->argument, row, r);
+        call->also->work(call->also->argument, &call->factors, row);
 }
 
 /* Of numbers, not traps: infinities of both signs make one. */
@@ -113,7 +122,8 @@ static void store_dd_loss(const struct loss_call *call,
     size_t per_part = smx_rows_slice(call->logits);
     double entropy = add_rows_up(call->losses, rows, per_part);
     double square = add_rows_up(call->squares, rows, per_part);
-    if (call->criterion->reduction == SMX_REDUCTION_MEAN) {
+    if (call->criterion->reduction == SMX_REDUCTION_MEAN &&
+        !call->factors.extended) {
         entropy = n->divisor == 0 ? 0 : entropy / n->divisor;
         square = n->divisor == 0 ? 0 : square / n->weight;
     }
@@ -163,7 +173,14 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                  const struct smx_loss_also *also)
 {
     size_t rows = smx_rows_count(logits);
-    struct loss_call call = {logits, criterion, out, also, NULL, NULL, 0};
+    struct loss_call call = {.logits = logits,
+                             .criterion = criterion,
+                             .out = out,
+                             .also = also,
+                             .sums = !smx_criterion_is_single(criterion)};
+    struct smx_counts n;
+    call.factors =
+        smx_factors_of(logits, criterion, also ? also->upstream : NULL, &n);
     if (out) {
         call.losses = calloc(rows + 1, 2 * sizeof *call.losses);
         if (!call.losses)
@@ -172,7 +189,7 @@ enum smx_status smx_loss_checked(struct smx_context *context,
     }
     smx_beside_answer(context, beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
-    bool logs = !smx_criterion_is_single(criterion) || logits->softcap != 0;
+    bool logs = call.sums || logits->softcap != 0;
     bool entropy = criterion->entropy_weight != 0;
     bool nats = out || criterion->focal != 0;
     const struct smx_rows_work work = {.run = loss_row,
@@ -184,9 +201,8 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                        .logsum = nats || entropy ||
                                                  criterion->z_loss != 0,
                                        .slope = also != NULL};
-    const struct smx_counts n = smx_criterion_count(logits, criterion);
     enum smx_status status = SMX_OK;
-    if (smx_lanes_take(logits, criterion))
+    if (smx_lanes_take(logits, criterion) && !call.factors.extended)
         run_in_lanes(context, &call, &work, &n);
     else
         status = smx_rows_run(context, logits, &work);

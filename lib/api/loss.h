@@ -3,11 +3,13 @@
 #define SMX_LOSS_H
 
 #include "beside.h"
+#include "extended.h"
 #include "engine/rows.h"
 
 /** What else is done with each row, after its loss. */
 struct smx_loss_also {
-    void (*work)(void *argument, struct smx_row *row, size_t r);
+    void (*work)(void *argument, const struct smx_factors *factors,
+                 struct smx_row *row);
     void *argument;
     void *gradient; /* where that is the loss's gradient, and its upstream */
     const void *upstream;

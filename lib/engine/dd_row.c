@@ -221,11 +221,22 @@ void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
     row->depth = row->depth < depth ? depth : row->depth;
 }
 
-static double logit_of(const struct smx_row *row, size_t c)
+static double element_in(const struct smx_row *row, const void *tensor,
+                         size_t c)
 {
     const struct smx_logits *z = row->logits;
     size_t r = row->r - row->first_row;
-    return smx_get(z->data, z->dtype, smx_rows_index(z, r, c));
+    return smx_get(tensor, z->dtype, smx_rows_index(z, r, c));
+}
+
+static double logit_of(const struct smx_row *row, size_t c)
+{
+    return element_in(row, row->logits->data, c);
+}
+
+double smx_row_input(const struct smx_row *row, size_t c)
+{
+    return element_in(row, row->input, c);
 }
 
 struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)

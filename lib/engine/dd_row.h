@@ -10,6 +10,7 @@
 
 #include "dd_kernels.h"
 #include "rows.h"
+#include "simd/extended.h"
 
 /* Classes of a tile. */
 #define SMX_TILE ((size_t)1024)
@@ -86,6 +87,9 @@ void smx_row_select(struct smx_row *row, size_t k);
 
 /** max + logsum; -INFINITY when empty. */
 double smx_row_lse(const struct smx_row *row);
+
+/** The same where it may leave the doubles; of a row that is not empty. */
+struct smx_ext smx_row_lse_extended(const struct smx_row *row);
 
 /** sum of p d, and with it the entropy, logsum - that; 0 when empty. They need
  *  the logs of smx_rows_work. */
@@ -168,6 +172,9 @@ void smx_row_power(int k, double power[2]);
 /** The tile's elements of the input, with zeros to the end of the last block.
  */
 void smx_row_get(const struct smx_row *row, double *tile);
+
+/** Class c of the input. */
+double smx_row_input(const struct smx_row *row, size_t c);
 
 /** Where the tile's elements for the output are to be computed, and the way
  *  from there to it. */

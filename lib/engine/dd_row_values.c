@@ -6,17 +6,29 @@
 #include "dd_shift.h"
 #include "simd/elementary.h"
 
-double smx_row_lse(const struct smx_row *row)
+/* The largest logit, after the softcap. */
+static struct smx_dd top_of(const struct smx_row *row)
 {
-    const struct smx_logits *z = row->logits;
     const struct smx_shift *how = &row->shift;
     struct smx_dd top = {row->largest, 0};
+    if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
+        top = row->kernels->cap(how->top, row->logits->softcap, how);
+    return top;
+}
+
+double smx_row_lse(const struct smx_row *row)
+{
     if (row->empty)
         return -INFINITY;
-    if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
-        top = row->kernels->cap(how->top, z->softcap, how);
-    top = smx_divide(top, smx_temperature_of(z), 0);
+    struct smx_dd top = top_of(row);
+    top = smx_divide(top, smx_temperature_of(row->logits), 0);
     return isfinite(top.hi) ? dd_add(top, row->logsum).hi : top.hi;
+}
+
+struct smx_ext smx_row_lse_extended(const struct smx_row *row)
+{
+    struct smx_ext t = ext_from(smx_temperature_of(row->logits));
+    return ext_add(ext_div(ext_of(top_of(row), 0), t), ext_of(row->logsum, 0));
 }
 
 static struct smx_dd tile_terms(const void *argument, struct smx_row *row)

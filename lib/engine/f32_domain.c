@@ -9,6 +9,7 @@
 
 /* Exponents beyond which the products of the sweeps could leave the doubles. */
 #define MOST_TEMPERATURE 0x1p100
+#define LEAST_SMOOTHING 0x1p-300
 
 static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
 {
@@ -16,6 +17,7 @@ static bool fits(const struct smx_logits *z, const struct smx_criterion *k)
     return (smx_f32_takes(z) || smx_lanes_take(z, k)) &&
            z->dtype == SMX_FLOAT32 && z->outer && !k->labels != !k->targets &&
            t >= 1 / MOST_TEMPERATURE && t <= MOST_TEMPERATURE &&
+           (k->label_smoothing == 0 || k->label_smoothing >= LEAST_SMOOTHING) &&
            k->z_loss <= MOST_TEMPERATURE && k->entropy_weight == 0 &&
            k->focal <= SMX_FOCAL_MOST;
 }

@@ -309,7 +309,7 @@ static long double slope_of(const struct row *row, const struct cost *cost,
 {
     const struct smx_criterion *k = cost->criterion;
     long double p = row->p[c], size, main = main_slope(row, cost, c, &size);
-    long double z = 2 * k->z_loss * p * share.z;
+    long double z = 2.0L * k->z_loss * p * share.z;
     long double h = k->entropy_weight * p * share.z;
     long double lse = row->dead ? 0 : row->lse;
     long double log = p == 0 ? 0 : row->log_p[c];

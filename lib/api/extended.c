@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "extended.h"
+
+#include "engine/dd_shift.h"
+
+/* Products of a few of these with a row's moderate sums stay in range. */
+static bool is_factor_moderate(double x)
+{
+    return x == 0 || (fabs(x) <= 0x1p100 && fabs(x) >= 0x1p-100);
+}
+
+/* data NULL: all 1. */
+static bool are_moderate(const void *data, enum smx_dtype dtype, size_t count)
+{
+    for (size_t i = 0; data && i < count; i++)
+        if (!is_factor_moderate(smx_get(data, dtype, i)))
+            return false;
+    return true;
+}
+
+/* But for those of single rows, unless they are in what a mean divides by. */
+static bool are_factors_moderate(const struct smx_logits *z,
+                                 const struct smx_criterion *k)
+{
+    bool mean = k->reduction == SMX_REDUCTION_MEAN;
+    return is_factor_moderate(k->z_loss) &&
+           is_factor_moderate(k->entropy_weight) &&
+           is_factor_moderate(k->label_smoothing) &&
+           is_factor_moderate(smx_temperature_of(z)) &&
+           are_moderate(k->weights, z->dtype, z->classes) &&
+           are_moderate(k->row_weights, z->dtype, mean ? smx_rows_count(z) : 0);
+}
+
+static double upstream_of(const struct smx_criterion *k,
+                          const struct smx_factors *factors,
+                          enum smx_dtype dtype, size_t r)
+{
+    size_t at = k->reduction == SMX_REDUCTION_NONE ? r : 0;
+    return factors->upstream ? smx_get(factors->upstream, dtype, at) : 1;
+}
+
+bool smx_is_gradient_extended(const struct smx_criterion *k,
+                              const struct smx_factors *factors,
+                              enum smx_dtype dtype, size_t r)
+{
+    return factors->extended ||
+           !is_factor_moderate(smx_criterion_row_weight(k, dtype, r)) ||
+           !is_factor_moderate(upstream_of(k, factors, dtype, r));
+}
+
+static struct smx_ext weight_of(const struct smx_logits *z,
+                                const struct smx_criterion *k, size_t c)
+{
+    return ext_from(k->weights ? smx_get(k->weights, z->dtype, c) : 1);
+}
+
+static struct smx_ext row_weight_of(const struct smx_logits *z,
+                                    const struct smx_criterion *k, size_t r)
+{
+    return ext_from(smx_criterion_row_weight(k, z->dtype, r));
+}
+
+/* smx_criterion_count, into the factors. */
+static void count_extended(const struct smx_logits *z,
+                           const struct smx_criterion *k, struct smx_ext *main,
+                           struct smx_ext *other)
+{
+    size_t all = smx_rows_count(z);
+    *main = *other = ext_from(0);
+    for (size_t r = 0; r < all; r++) {
+        if (smx_criterion_ignores(k, r))
+            continue;
+        struct smx_ext w = row_weight_of(z, k, r);
+        *other = ext_add(*other, w);
+        if (k->labels)
+            w = ext_mul(w, weight_of(z, k, (size_t)k->labels[r]));
+        *main = ext_add(*main, w);
+    }
+}
+
+struct smx_factors smx_factors_of(const struct smx_logits *z,
+                                  const struct smx_criterion *k,
+                                  const void *upstream,
+                                  struct smx_counts *counts)
+{
+    const struct smx_ext one = ext_from(1), zero = ext_from(0);
+    struct smx_factors factors = {
+        .upstream = upstream, .factor = one, .z_factor = one};
+    struct smx_ext main, other;
+    *counts = smx_criterion_count(z, k);
+    factors.extended = !are_factors_moderate(z, k);
+    if (factors.extended) {
+        count_extended(z, k, &main, &other);
+        counts->divisor = ext_get(main);
+    } else {
+        main = ext_from(counts->divisor);
+        other = ext_from(counts->weight);
+    }
+    if (k->reduction == SMX_REDUCTION_MEAN) {
+        factors.factor = main.m.hi == 0 ? zero : ext_div(one, main);
+        factors.z_factor = main.m.hi == 0 ? zero : ext_div(one, other);
+    }
+    factors.f = ext_dd(factors.factor);
+    factors.z_f = ext_dd(factors.z_factor);
+    return factors;
+}
+
+/* ---- a row --------------------------------------------------------------- */
+
+/* v of criterion.h. focus: what a focal exponent makes of a label's. */
+static struct smx_ext mass_of(const struct smx_criterion *k,
+                              const struct smx_row *row, size_t c, double focus)
+{
+    const struct smx_logits *z = row->logits;
+    double e = k->label_smoothing, hot;
+    if (row->one_hot && c == row->argmax)
+        return ext_from(0); /* it cancels */
+    if (k->labels)
+        hot = (size_t)k->labels[row->r] == c ? focus : 0;
+    else
+        hot = smx_row_input(row, c);
+    struct smx_ext q = ext_mul(ext_of(dd_sum(1, -e), 0), ext_from(hot));
+    q = ext_add(q, ext_div(ext_from(e), ext_from((double)z->classes)));
+    return ext_mul(q, weight_of(z, k, c));
+}
+
+static struct smx_ext cost_of_row(const struct smx_criterion *k,
+                                  struct smx_row *row)
+{
+    double focus = smx_criterion_loss_focus(k, row);
+    bool single = smx_criterion_is_single(k);
+    size_t first = single ? (size_t)k->labels[row->r] : 0;
+    size_t end = single ? first + 1 : row->logits->classes;
+    struct smx_ext sum = ext_from(0);
+    /* not beyond a +INFINITY, which nothing takes back */
+    for (size_t c = first; c < end && sum.m.hi != INFINITY; c++) {
+        struct smx_ext v = mass_of(k, row, c, focus);
+        if (v.m.hi == 0) /* 0 log 0 = 0 */
+            continue;
+        struct smx_dd nats = smx_criterion_nats(row, c);
+        sum = ext_add(sum, ext_mul(v, ext_of(nats, 0)));
+    }
+    if (isnan(sum.m.hi) || (row->empty && sum.m.hi != 0))
+        return ext_from(INFINITY);
+    return sum;
+}
+
+/* z-loss and entropy */
+static struct smx_ext regularizers_of(const struct smx_criterion *k,
+                                      struct smx_row *row)
+{
+    struct smx_ext sum = ext_from(0);
+    if (row->empty)
+        return sum;
+    if (k->z_loss != 0) {
+        struct smx_ext lse = smx_row_lse_extended(row);
+        sum = ext_mul(ext_from(k->z_loss), ext_mul(lse, lse));
+    }
+    if (k->entropy_weight != 0)
+        sum = ext_add(sum, ext_mul(ext_from(-k->entropy_weight),
+                                   ext_from(smx_row_entropy(row))));
+    return sum;
+}
+
+double smx_extended_loss(const struct smx_criterion *k,
+                         const struct smx_factors *factors, struct smx_row *row,
+                         double *other)
+{
+    struct smx_ext weight = row_weight_of(row->logits, k, row->r);
+    struct smx_ext loss = ext_mul(cost_of_row(k, row), weight);
+    struct smx_ext rest = ext_mul(regularizers_of(k, row), weight);
+    if (factors->extended) {
+        loss = ext_mul(loss, factors->factor);
+        rest = ext_mul(rest, factors->z_factor);
+    }
+    *other = ext_get(rest);
+    return ext_get(loss);
+}
+
+/* d_c = ((a + bend (d_c - mean)) p_c - b v_c) g, before the slope. */
+struct extended_grad {
+    struct smx_ext a, bend, b, g;
+    struct smx_dd mean;
+};
+
+static struct extended_grad extended_grad_of(const struct smx_criterion *k,
+                                             const struct smx_factors *factors,
+                                             struct smx_row *row)
+{
+    const struct smx_logits *z = row->logits;
+    struct extended_grad d = {.b = factors->factor};
+    for (size_t c = 0; c < z->classes; c++)
+        d.a = ext_add(d.a, mass_of(k, row, c, row->focus));
+    d.a = ext_mul(d.a, d.b);
+    if (k->z_loss != 0 && !row->empty) {
+        struct smx_ext z_loss = ext_from(k->z_loss);
+        struct smx_ext square = ext_mul(z_loss, smx_row_lse_extended(row));
+        square = ext_mul(square, factors->z_factor);
+        d.a = ext_add(d.a, ext_add(square, square));
+    }
+    if (k->entropy_weight != 0 && !row->empty) {
+        d.bend = ext_mul(ext_from(k->entropy_weight), factors->z_factor);
+        d.mean = smx_row_mean(row);
+    }
+    d.g = ext_from(upstream_of(k, factors, z->dtype, row->r));
+    d.g = ext_mul(d.g, row_weight_of(z, k, row->r));
+    d.g = ext_div(d.g, ext_from(smx_temperature_of(z)));
+    return d;
+}
+
+static double grad_at(const struct smx_criterion *k, const struct smx_row *row,
+                      const struct extended_grad *d, size_t i)
+{
+    const struct smx_tile *tile = &row->tile;
+    struct smx_dd e = {tile->e[i], 0};
+    struct smx_ext p = ext_of(dd_mul(e, row->inverse), -SMX_ROW_SHIFT);
+    struct smx_ext v = mass_of(k, row, row->first + i, row->focus), a = d->a;
+    if (d->bend.m.hi != 0 && e.hi != 0) {
+        struct smx_dd t = {tile->hi[i], tile->lo[i]};
+        t = dd_add(t, dd_negate(d->mean));
+        a = ext_add(a, ext_mul(d->bend, ext_of(t, 0)));
+    }
+    struct smx_ext sum = ext_mul(a, p);
+    sum = ext_add(sum, ext_negate(ext_mul(d->b, v)));
+    if (tile->slope) {
+        struct smx_dd slope = {tile->slope[i], 0};
+        sum = ext_mul(sum, ext_of(slope, -SMX_ROW_SHIFT));
+    }
+    return ext_get(ext_mul(sum, d->g)) + 0.0; /* no negative zeros */
+}
+
+void smx_extended_gradient(const struct smx_criterion *k,
+                           const struct smx_factors *factors,
+                           struct smx_row *row)
+{
+    const struct extended_grad d = extended_grad_of(k, factors, row);
+    SMX_ROW_TILES (c, row, SMX_ROW_E) {
+        double *out = smx_row_out(row);
+        for (size_t i = 0; i < row->count; i++)
+            out[i] = grad_at(k, row, &d, i);
+        smx_row_put(row, out);
+    }
+}

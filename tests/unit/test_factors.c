@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Factors from one end of their type to the other, 5e-324 to 1e308 in double:
+ * class and row weights, targets, coefficients, temperature, upstream. What is
+ * answered is the long double reference's, whose exponents such products do
+ * not leave, and overflows only where that does.
+ */
+#include "../support/expect.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../support/draw.h"
+#include "../support/exact_row.h"
+#include "../support/reference.h"
+#include "../support/ulp.h"
+
+enum { REQUESTS = 800 };
+
+static struct random seed;
+
+/** Any size that the type has up to 2^most, most often one far from 1. */
+static double factor(enum smx_dtype dtype, int most)
+{
+    int least = dtype == SMX_FLOAT32 ? -149 : -1074;
+    int exponent = least + (int)random_below(&seed, (size_t)(most - least));
+
+    return ldexp(1 + random_unit(&seed),
+                 random_once_in(&seed, 4) ? 0 : exponent);
+}
+
+static void spread(void *data, enum smx_dtype dtype, size_t count)
+{
+    /* so that no row's weighted loss overflows, which a mean keeps */
+    int most = dtype == SMX_FLOAT32 ? 128 : 900;
+
+    for (size_t i = 0; data && i < count; i++) {
+        double x = (double)reference_get(data, dtype, i);
+
+        if (x != 0)
+            draw_set(data, dtype, i, copysign(factor(dtype, most), x));
+    }
+}
+
+/** A coefficient, where there is one. */
+static void draw_coefficient(double *x, double largest)
+{
+    if (*x != 0)
+        *x = fmin(factor(SMX_FLOAT64, 1024), largest);
+}
+
+/** Of a random request, all factors or one of them. */
+static void draw_factors(struct draw *d)
+{
+    struct smx_criterion *k = &d->criterion;
+    enum smx_dtype dtype = d->logits.dtype;
+    size_t which = random_below(&seed, 14);
+    bool all = which > 7;
+    bool deep =
+        d->kind != DRAW_SMALL && d->kind != DRAW_EQUAL && d->kind != DRAW_HOLES;
+
+    if (deep) /* no probability or slope below the doubles: they count as 0 */
+        draw_logits(&seed, DRAW_NORMAL, dtype, d->rows, d->logits.classes,
+                    d->data);
+    if (d->logits.softcap != 0)
+        d->logits.softcap = fmax(d->logits.softcap, 1);
+    if (all || which == 0)
+        spread(d->weights, dtype, d->logits.classes);
+    if (all || which == 1)
+        spread(d->row_weights, dtype, d->rows);
+    if (all || which == 2)
+        spread(d->targets, dtype, d->elements);
+    if (all || which == 3)
+        spread(d->upstream_row, dtype, d->rows);
+    if (all || which == 4)
+        draw_coefficient(&k->z_loss, DBL_MAX);
+    if (all || which == 5)
+        draw_coefficient(&k->entropy_weight, DBL_MAX);
+    if (all || which == 6)
+        draw_coefficient(&k->label_smoothing, 1);
+    if (which == 7)
+        draw_coefficient(&d->logits.temperature, DBL_MAX);
+}
+
+static bool is_asked(const struct draw *d)
+{
+    /* a divergence has one factor, its coefficients aside; a power of 1 - p
+     * may be below the doubles by itself */
+    return !d->criterion.teacher && d->criterion.focal == 0;
+}
+
+/** A number beyond the type's range as the last one within. */
+static long double within(enum smx_dtype dtype, long double x, long double want)
+{
+    long double most = dtype == SMX_FLOAT32 ? FLT_MAX : DBL_MAX;
+
+    return isinf(want) || fabsl(x) <= most ? x : copysignl(most, x);
+}
+
+static void judge(const struct draw *d, const char *what, const void *got,
+                  size_t count, const long double *want,
+                  const long double *scale, double *worst)
+{
+    enum smx_dtype dtype = d->logits.dtype;
+
+    for (size_t i = 0; i < count; i++) {
+        long double x = reference_get(got, dtype, i);
+        double error = ulp_error(dtype, within(dtype, x, want[i]),
+                                 within(dtype, want[i], want[i]), scale[i]);
+
+        if (x == INFINITY && scale[i] > within(dtype, scale[i], 0))
+            continue; /* terms of both signs overflow: that is +INFINITY */
+        if (error > *worst)
+            *worst = error;
+        if (error <= (dtype == SMX_FLOAT32 ? 2 : 4))
+            continue;
+        draw_print(d);
+        printf("%s[%zu] is %.17Lg, want %.17Lg, of terms %.17Lg: %g ulp\n",
+               what, i, x, want[i], scale[i], error);
+        fail();
+    }
+}
+
+static void try_factors(const struct draw *d, double *worst)
+{
+    size_t room = d->elements + d->rows + 1;
+    double *loss = must(calloc(room, sizeof *loss));
+    double *gradient = must(calloc(room, sizeof *gradient));
+    long double *want = must(calloc(room, sizeof *want));
+    long double *scale = must(calloc(room, sizeof *scale));
+    struct reference_loss reference = {.loss = want, .scale = scale};
+    struct smx_loss_out out = {.size = sizeof out, .loss = loss};
+    bool each = d->criterion.reduction == SMX_REDUCTION_NONE;
+
+    reference_loss(&d->logits, &d->criterion, &reference);
+    assert_status(smx_gradient(expect_context, &d->logits, &d->criterion,
+                               d->upstream_row, gradient, &out, NULL),
+                  SMX_OK);
+    judge(d, "loss", loss, each ? d->rows : 1, want, scale, worst);
+    reference_gradient(&d->logits, &d->criterion, d->upstream_row, want, scale);
+    judge(d, "gradient", gradient, d->elements, want, scale, worst);
+    free(loss);
+    free(gradient);
+    free(want);
+    free(scale);
+}
+
+static void only_what_is_answered_overflows(void **state)
+{
+    (void)state;
+    for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++) {
+        double worst = 0;
+
+        for (int i = 0; i < REQUESTS;) {
+            struct draw d;
+
+            draw_init(&d, &seed, (enum smx_dtype)dtype, i % 2);
+            if (is_asked(&d)) {
+                draw_factors(&d);
+                try_factors(&d, &worst);
+                i++;
+            }
+            draw_free(&d);
+        }
+        printf("worst %s: %.3f ulp\n",
+               dtype == SMX_FLOAT32 ? "float32" : "float64", worst);
+    }
+}
+
+/** Of a batch of rows of factors near 1, whose last has another. */
+static void neighbours(double row_weight, double upstream,
+                       enum smx_reduction reduction, double *gradient,
+                       double *loss)
+{
+    enum { ROWS = 3, CLASSES = 40 };
+    double z[ROWS * CLASSES], weights[ROWS] = {0.7, 1.3, row_weight};
+    double up[ROWS] = {1.1, 0.3, upstream};
+    int64_t labels[ROWS] = {3, 39, 0};
+    struct random own = {12345};
+    struct smx_logits logits = {.size = sizeof logits,
+                                .data = z,
+                                .dtype = SMX_FLOAT64,
+                                .outer = ROWS,
+                                .classes = CLASSES};
+    struct smx_criterion k = {.size = sizeof k,
+                              .labels = labels,
+                              .row_weights = weights,
+                              .label_smoothing = 0.1,
+                              .z_loss = 0.01,
+                              .reduction = reduction};
+    struct smx_loss_out out = {.size = sizeof out, .loss = loss};
+
+    draw_logits(&own, DRAW_NORMAL, SMX_FLOAT64, ROWS, CLASSES, z);
+    assert_status(
+        smx_gradient(expect_context, &logits, &k, up, gradient, &out, NULL),
+        SMX_OK);
+}
+
+static void a_row_does_not_see_its_neighbours_factors(void **state)
+{
+    const double ends[] = {5e-324, 1e-300, 1e300};
+    double plain[120], other[120], plain_loss[3], loss[3];
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        neighbours(1, 1, SMX_REDUCTION_NONE, plain, plain_loss);
+        neighbours(ends[i], ends[i], SMX_REDUCTION_NONE, other, loss);
+        assert_memory_equal(plain, other, 80 * sizeof *plain);
+        assert_memory_equal(plain_loss, loss, 2 * sizeof *loss);
+        neighbours(1, 1, SMX_REDUCTION_NONE, plain, plain_loss);
+        neighbours(1, ends[i], SMX_REDUCTION_NONE, other, loss);
+        assert_memory_equal(plain_loss, loss, 3 * sizeof *loss);
+        neighbours(1, 1, SMX_REDUCTION_SUM, plain, plain_loss);
+        neighbours(ends[i], 1, SMX_REDUCTION_SUM, other, loss);
+        assert_memory_equal(plain, other, 80 * sizeof *plain);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_what_is_answered_overflows),
+        cmocka_unit_test(a_row_does_not_see_its_neighbours_factors),
+    };
+
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, expect_start, expect_stop);
+}
