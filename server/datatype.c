@@ -25,29 +25,32 @@ static const struct datatype datatypes[] = {
 
 enum { DATATYPE_COUNT = sizeof datatypes / sizeof datatypes[0] };
 
+/* The row that has that text, bytes long, in the member at offset. */
+static const struct datatype *find_text(size_t offset, const char *text,
+                                        size_t bytes)
+{
+    for (size_t i = 0; i < DATATYPE_COUNT; i++) {
+        const char *own =
+            *(const char *const *)((const char *)&datatypes[i] + offset);
+        if (own && strlen(own) == bytes && memcmp(own, text, bytes) == 0)
+            return &datatypes[i];
+    }
+    return NULL;
+}
+
 const struct datatype *datatype_find(const char *name, size_t bytes)
 {
-    for (size_t i = 0; i < DATATYPE_COUNT; i++)
-        if (strlen(datatypes[i].name) == bytes &&
-            memcmp(datatypes[i].name, name, bytes) == 0)
-            return &datatypes[i];
-    return NULL;
+    return find_text(offsetof(struct datatype, name), name, bytes);
 }
 
 const struct datatype *datatype_find_native(const char *name)
 {
-    for (size_t i = 0; i < DATATYPE_COUNT; i++)
-        if (strcmp(datatypes[i].native, name) == 0)
-            return &datatypes[i];
-    return NULL;
+    return find_text(offsetof(struct datatype, native), name, strlen(name));
 }
 
 const struct datatype *datatype_find_npy(const char *descr)
 {
-    for (size_t i = 0; i < DATATYPE_COUNT; i++)
-        if (datatypes[i].npy && strcmp(datatypes[i].npy, descr) == 0)
-            return &datatypes[i];
-    return NULL;
+    return find_text(offsetof(struct datatype, npy), descr, strlen(descr));
 }
 
 enum datatype_kind datatype_kind_of(enum reader_element element)
@@ -72,28 +75,20 @@ const struct datatype *datatype_of(enum tensor_type type)
 
 const char *datatype_names(enum datatype_kind kind)
 {
-    switch (kind) {
-    case DATATYPE_REAL:
-        return "FP32, FP64, FP16 or BF16";
-    case DATATYPE_INTEGER:
-        return "INT64 or INT32";
-    case DATATYPE_TRUTH:
-        break;
-    }
-    return "BOOL";
+    static const char *const names[] = {[DATATYPE_REAL] =
+                                            "FP32, FP64, FP16 or BF16",
+                                        [DATATYPE_INTEGER] = "INT64 or INT32",
+                                        [DATATYPE_TRUTH] = "BOOL"};
+    return names[kind];
 }
 
 const char *datatype_native_names(enum datatype_kind kind)
 {
-    switch (kind) {
-    case DATATYPE_REAL:
-        return "float32, float64, float16 or bfloat16";
-    case DATATYPE_INTEGER:
-        return "int64 or int32";
-    case DATATYPE_TRUTH:
-        break;
-    }
-    return "bool";
+    static const char *const names[] = {
+        [DATATYPE_REAL] = "float32, float64, float16 or bfloat16",
+        [DATATYPE_INTEGER] = "int64 or int32",
+        [DATATYPE_TRUTH] = "bool"};
+    return names[kind];
 }
 
 static void widen_int32(int64_t *out, const unsigned char *in, size_t count)

@@ -55,12 +55,13 @@ struct head {
     size_t body_bytes;            /* 0: not told, or of a compressed body */
     const struct argument *query; /* as sent, doubles and all */
     size_t query_count;           /* may be more than QUERY_MAX */
+    int variant;                  /* the endpoint's */
     bool npy;                     /* the body is application/x-npy, else JSON */
     bool wants_npy;               /* so shall the answer be, */
     bool takes_json;              /* or else JSON */
 };
 
-enum { REPLY_MAX_HEADERS = 4, REPLY_MAX_TENSORS = 16 };
+enum { REPLY_MAX_TENSORS = 16 };
 
 /**
  * An answer: text from a writer, then raw tensors (binary), borrowed. Comes
@@ -74,13 +75,9 @@ struct reply {
     size_t text_bytes;        /* of the text, where its writer cannot tell */
     const struct tensor *tensors[REPLY_MAX_TENSORS]; /* after the text */
     size_t tensor_count;
-    size_t held; /* bytes of memory until it has left */
-    struct {
-        const char *name;  /* static */
-        const char *fixed; /* a static value; NULL: what value holds */
-        char value[32];
-    } header[REPLY_MAX_HEADERS];
-    size_t header_count;
+    size_t held;        /* bytes of memory until it has left */
+    const char *header; /* one more, static; NULL: none */
+    char header_value[32];
 };
 
 /** For metrics and the log; 0 while unknown. */
@@ -94,6 +91,7 @@ struct endpoint {
                       tell what bodies and answers are */
     bool npy;      /* bodies and answers may be application/x-npy, too */
     bool computes; /* on logits: measured by histograms */
+    int variant;   /* what tells endpoints with the same functions apart */
 
     /** Start a call; NULL: a problem is set (404 for an unknown model). */
     void *(*begin)(struct service *service, const struct head *head,
@@ -117,7 +115,11 @@ struct endpoint {
 struct page {
     bool (*get)(struct service *service, const struct head *head,
                 struct reply *reply, struct problem *problem);
-    const char *text, *type; /* all of it, where get is NULL */
+    /* all of it, where get is NULL */
+    const char *text, *type;
+    const struct page_header {
+        const char *name, *value;
+    } * headers; /* up to one without a name; NULL: none */
 };
 
 /**

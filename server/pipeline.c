@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "clock.h"
+
 struct pipeline {
     pthread_mutex_t lock;
     pthread_cond_t worked; /* on a block */
@@ -62,15 +64,6 @@ static void *block_at(const struct pipeline *pipeline, size_t number)
     return pipeline->blocks + number % PIPELINE_BLOCKS * pipeline->block_bytes;
 }
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Work on the oldest block that nobody has begun, with the lock left
  * meanwhile; false: there is none. */
 static bool work_one(struct pipeline *pipeline)
@@ -88,16 +81,17 @@ static bool work_one(struct pipeline *pipeline)
     return true;
 }
 
-/* Some 50 us: a wake-up costs as much, and blocks often follow each other. */
-enum { SPINS = 2500 };
+/* A wake-up costs as much, and blocks often follow each other. */
+enum { LOOK_NS = 50000 };
 
 /* With the lock left meanwhile: will there be a block? */
 static bool look_out(struct pipeline *pipeline)
 {
     size_t begun = pipeline->begun;
     pthread_mutex_unlock(&pipeline->lock);
-    for (int i = 0; i < SPINS && pipeline->posted == begun; i++)
-        pause_briefly();
+    for (uint64_t end = clock_ns() + LOOK_NS;
+         pipeline->posted == begun && clock_ns() < end;)
+        continue;
     pthread_mutex_lock(&pipeline->lock);
     return pipeline->begun < pipeline->posted;
 }

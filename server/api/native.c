@@ -93,8 +93,8 @@ static bool begin_body(struct call *call, const struct head *head,
                         : problem_memory(problem);
 }
 
-static void *call_begin(struct service *service, enum operation operation,
-                        const struct head *head, struct problem *problem)
+static void *call_begin(struct service *service, const struct head *head,
+                        struct problem *problem)
 {
     struct call *call = freelist_take(sizeof *call);
     if (!call) {
@@ -107,30 +107,12 @@ static void *call_begin(struct service *service, enum operation operation,
     call->takes_json = head->takes_json;
     call->answer.count = 0;
     budget_init_part(&call->budget, &service->budget);
-    request_init(&call->request, operation, &call->budget);
+    request_init(&call->request, (enum operation)head->variant, &call->budget);
     if (begin_body(call, head, problem) &&
         request_set_query(&call->request, head, problem))
         return call;
     call_end(call);
     return NULL;
-}
-
-static void *begin_softmax(struct service *service, const struct head *head,
-                           struct problem *problem)
-{
-    return call_begin(service, OPERATION_SOFTMAX, head, problem);
-}
-
-static void *begin_loss(struct service *service, const struct head *head,
-                        struct problem *problem)
-{
-    return call_begin(service, OPERATION_LOSS, head, problem);
-}
-
-static void *begin_gradient(struct service *service, const struct head *head,
-                            struct problem *problem)
-{
-    return call_begin(service, OPERATION_GRADIENT, head, problem);
 }
 
 static bool call_feed(void *cls, const char *bytes, size_t count,
@@ -298,22 +280,20 @@ static bool call_answer(void *cls, struct reply *reply, struct problem *problem)
 
 /* ---- the table ---------------------------------------------------------- */
 
-#define ENDPOINT(operation, ...)                                               \
-    &(const struct endpoint)                                                   \
+#define ROUTE(path_, name_, ...)                                               \
     {                                                                          \
-        .computes = true, .begin = begin_##operation, .feed = call_feed,       \
-        .ready = call_ready, .run = call_run, .answer = call_answer,           \
-        .end = call_end, ##__VA_ARGS__                                         \
-    }
-#define ROUTE(operation, ...)                                                  \
-    {                                                                          \
-        .method = "POST", .path = "/" #operation, .name = #operation,          \
-        .endpoint = ENDPOINT(operation, ##__VA_ARGS__), .compressible = true   \
+        .method = "POST", .path = path_, .name = name_, .compressible = true,  \
+        .endpoint = &(const struct endpoint)                                   \
+        {                                                                      \
+            .computes = true, .begin = call_begin, .feed = call_feed,          \
+            .ready = call_ready, .run = call_run, .answer = call_answer,       \
+            .end = call_end, .variant = __VA_ARGS__                            \
+        }                                                                      \
     }
 
 const struct route api_routes[] = {
-    ROUTE(softmax, .npy = true),
-    ROUTE(loss),
-    ROUTE(gradient),
+    ROUTE("/softmax", "softmax", OPERATION_SOFTMAX, .npy = true),
+    ROUTE("/loss", "loss", OPERATION_LOSS),
+    ROUTE("/gradient", "gradient", OPERATION_GRADIENT),
 };
 const size_t api_route_count = sizeof api_routes / sizeof api_routes[0];

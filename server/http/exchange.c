@@ -210,6 +210,7 @@ static bool open_body(struct exchange *x)
     if (coding == CODING_IDENTITY && x->headers.content_length != UINT64_MAX)
         x->head.body_bytes = (size_t)x->headers.content_length;
     x->endpoint = x->route->endpoint;
+    x->head.variant = x->endpoint->variant;
     x->call = x->endpoint->begin(service, &x->head, &x->problem);
     return x->call;
 }
@@ -358,10 +359,12 @@ static void add_headers(const struct exchange *x, struct response *response)
     const struct reply *reply = &response->reply;
     response_header(response, "Content-Type", reply->content_type);
     response_header(response, "X-Request-Id", x->id);
-    for (size_t i = 0; i < reply->header_count; i++)
-        response_header(response, reply->header[i].name,
-                        reply->header[i].fixed ? reply->header[i].fixed
-                                               : reply->header[i].value);
+    if (reply->header)
+        response_header(response, reply->header, reply->header_value);
+    const struct page *page = x->route ? x->route->page : NULL;
+    for (const struct page_header *header = page ? page->headers : NULL;
+         header && header->name && reply->status == 200; header++)
+        response_header(response, header->name, header->value);
     if (reply->status == 405 || x->options)
         response_header(response, "Allow", x->allow);
     if (reply->status == 401)

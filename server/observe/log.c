@@ -123,6 +123,15 @@ static void *write_lines(void *argument)
     return NULL;
 }
 
+static void release(struct log *log)
+{
+    pthread_cond_destroy(&log->wake);
+    pthread_mutex_destroy(&log->lock);
+    free(log->filling);
+    free(log->writing);
+    free(log);
+}
+
 struct log *log_create(int fd, enum log_format format, enum log_level level)
 {
     struct log *log = calloc(1, sizeof *log);
@@ -148,11 +157,7 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
     if (log->filling && log->writing &&
         pthread_create(&log->thread, NULL, write_lines, log) == 0)
         return log;
-    pthread_cond_destroy(&log->wake);
-    pthread_mutex_destroy(&log->lock);
-    free(log->filling);
-    free(log->writing);
-    free(log);
+    release(log);
     return NULL;
 }
 
@@ -414,9 +419,5 @@ void log_free(struct log *log)
     pthread_cond_signal(&log->wake);
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->thread, NULL);
-    pthread_cond_destroy(&log->wake);
-    pthread_mutex_destroy(&log->lock);
-    free(log->filling);
-    free(log->writing);
-    free(log);
+    release(log);
 }

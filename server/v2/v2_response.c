@@ -121,10 +121,9 @@ static bool add_tensors(const struct outputs_view *response,
     if (!text_length(response, reply->writer, &reply->text_bytes))
         return false;
     reply->content_type = "application/octet-stream";
-    reply->header[0].name = "Inference-Header-Content-Length";
-    snprintf(reply->header[0].value, sizeof reply->header[0].value, "%zu",
+    reply->header = "Inference-Header-Content-Length";
+    snprintf(reply->header_value, sizeof reply->header_value, "%zu",
              reply->text_bytes);
-    reply->header_count = 1;
     for (size_t i = 0; i < response->count; i++)
         if (response->form[i] == FORM_BINARY)
             reply->tensors[reply->tensor_count++] =
