@@ -462,16 +462,7 @@ static void account(const struct exchange *x, bool aborted)
         .write_ns = now - computed,
         .total_ns = now - x->started,
     };
-    const struct metrics_request counted = {
-        .endpoint = x->route_number,
-        .status = x->status,
-        .ns = {line.read_ns, line.compute_ns, line.write_ns},
-        .body_bytes = x->received,
-        .answer_bytes = x->sent,
-        .rows = x->work.rows,
-        .logits = x->work.rows * x->work.classes,
-    };
-    metrics_count(x->server->service.metrics, &counted);
+    metrics_count(x->server->service.metrics, x->route_number, &line);
     metrics_reject(x->server->service.metrics, x->problem.cause);
     if (!x->route || !x->route->quiet)
         log_request(x->server->log, &line);

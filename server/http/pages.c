@@ -61,31 +61,43 @@ static bool get_version(struct service *service, const struct head *head,
 
 static void count_region(void *cls, const struct region_status *status)
 {
-    struct metrics_gauges *gauges = cls;
-    gauges->regions++;
-    gauges->region_bytes += status->bytes;
+    uint64_t *sums = cls;
+    sums[0]++;
+    sums[1] += status->bytes;
 }
 
 static bool get_metrics(struct service *service, const struct head *head,
                         struct reply *reply, struct problem *problem)
 {
     struct server *server = server_of(service);
-    struct metrics_gauges gauges = {
-        .in_flight = server->in_flight,
-        .connections = server->connections,
-        .tensor_bytes = service->budget.taken,
-        .tensor_limit_bytes = service->budget.limit,
-        .pool_queue = jobs_queued(server->service.jobs),
-        .log_dropped = log_dropped(server->log),
-        .ready = service->is_ready(service),
-        .version = SMX_VERSION,
-        .isa = smx_isa_name(smx_context_isa(service->compute)),
-    };
+    uint64_t regions[2] = {0}; /* how many, of how many bytes */
     (void)head;
     if (service->regions)
-        regions_each(service->regions, count_region, &gauges);
+        regions_each(service->regions, count_region, regions);
+    const struct metrics_gauge gauges[] = {
+        {"in_flight_requests", "gauge", "Requests under way.",
+         server->in_flight},
+        {"open_connections", "gauge", "Connections open.", server->connections},
+        {"tensor_bytes", "gauge", "Bytes of tensors that requests hold.",
+         service->budget.taken},
+        {"tensor_limit_bytes", "gauge",
+         "Bytes of tensors that they may hold (--memory-limit).",
+         service->budget.limit},
+        {"pool_queue_jobs", "gauge", "Jobs that wait for a compute thread.",
+         jobs_queued(service->jobs)},
+        {"shared_memory_regions", "gauge",
+         "Regions of shared memory that are registered.", regions[0]},
+        {"shared_memory_bytes", "gauge", "Bytes of those regions.", regions[1]},
+        {"ready", "gauge", "1 while /readyz says so.",
+         service->is_ready(service)},
+        {"log_lines_dropped_total", "counter", "Log lines that were lost.",
+         log_dropped(server->log)},
+    };
     reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    return metrics_write(service->metrics, &gauges, reply->writer) ||
+    return metrics_write(service->metrics, gauges,
+                         sizeof gauges / sizeof gauges[0],
+                         smx_isa_name(smx_context_isa(service->compute)),
+                         reply->writer) ||
            problem_memory(problem);
 }
 

@@ -13,7 +13,7 @@
  * event loops do not fight for cache lines; the reader adds the shards up. The
  * first OWNED threads have theirs to themselves and count without locked
  * instructions, of which a request would take seven; the others share. */
-enum { OWNED = 16, SHARDS = 2 * OWNED, BUCKETS = 12, LINE = 64 };
+enum { OWNED = 16, SHARDS = 2 * OWNED, BUCKETS = 12, LINE = 64, STAGES = 3 };
 
 static const int statuses[] = {200, 204, 400, 401, 404, 405, 406, 408, 413, 414,
                                415, 422, 431, 499, 500, 501, 503, 505, 0};
@@ -35,7 +35,7 @@ struct endpoint_counts {
     _Atomic uint64_t requests[STATUSES];
     /* From here on only of those that compute. */
     _Atomic uint64_t rows, logits;
-    _Atomic uint64_t stage_ns[METRICS_STAGES];
+    _Atomic uint64_t stage_ns[STAGES];
     struct histogram duration; /* sum in ns */
     struct histogram body, answer;
 };
@@ -140,31 +140,31 @@ struct metrics *metrics_create(const struct route *const *routes, size_t count)
     return metrics;
 }
 
-void metrics_count(struct metrics *metrics,
-                   const struct metrics_request *request)
+void metrics_count(struct metrics *metrics, size_t route,
+                   const struct log_request *request)
 {
     if (!metrics)
         return;
     unsigned own = own_shard();
     bool shared = own >= OWNED;
-    size_t endpoint = metrics->index[request->endpoint];
+    size_t endpoint = metrics->index[route];
     struct endpoint_counts *counts = &metrics->shards[own].endpoints[endpoint];
-    uint64_t total_ns = 0;
+    const uint64_t stage_ns[STAGES] = {request->read_ns, request->compute_ns,
+                                       request->write_ns};
     size_t i = 0;
-    while (i < STATUSES - 1 && statuses[i] != request->status)
+    while (i < STATUSES - 1 && statuses[i] != (int)request->status)
         i++;
     add_to(&counts->requests[i], 1, shared);
     if (!metrics->endpoints[endpoint].computes)
         return;
     if (request->status == 200) {
         add_to(&counts->rows, request->rows, shared);
-        add_to(&counts->logits, request->logits, shared);
+        add_to(&counts->logits, request->rows * request->classes, shared);
     }
-    for (i = 0; i < METRICS_STAGES; i++) {
-        add_to(&counts->stage_ns[i], request->ns[i], shared);
-        total_ns += request->ns[i];
-    }
-    observe(&counts->duration, duration_us, total_ns / 1000, total_ns, shared);
+    for (i = 0; i < STAGES; i++)
+        add_to(&counts->stage_ns[i], stage_ns[i], shared);
+    observe(&counts->duration, duration_us, request->total_ns / 1000,
+            request->total_ns, shared);
     observe(&counts->body, size_bytes, request->body_bytes, request->body_bytes,
             shared);
     observe(&counts->answer, size_bytes, request->answer_bytes,
@@ -279,11 +279,11 @@ static void write_counter(const struct metrics *metrics, FILE *out,
 
 static void write_stages(const struct metrics *metrics, FILE *out)
 {
-    static const char *const stages[] = {"read", "compute", "write"};
+    static const char *const stages[STAGES] = {"read", "compute", "write"};
     head(out, "stage_seconds_total", "counter",
          "Time that requests spent in their stages, as the log has them.");
     for (size_t n = 0; n < metrics->endpoint_count; n++)
-        for (size_t i = 0; i < METRICS_STAGES; i++)
+        for (size_t i = 0; i < STAGES; i++)
             if (metrics->endpoints[n].computes)
                 fprintf(out,
                         "softmaxd_stage_seconds_total{endpoint=\"%s\",stage="
@@ -346,42 +346,15 @@ static void write_rejected(const struct metrics *metrics, FILE *out)
     }
 }
 
-static void write_gauges(const struct metrics_gauges *gauges, FILE *out)
+static void write_gauge(const struct metrics_gauge *gauge, FILE *out)
 {
-    const struct {
-        const char *name, *type, *help;
-        uint64_t value;
-    } rows[] = {
-        {"in_flight_requests", "gauge", "Requests under way.",
-         gauges->in_flight},
-        {"open_connections", "gauge", "Connections open.", gauges->connections},
-        {"tensor_bytes", "gauge", "Bytes of tensors that requests hold.",
-         gauges->tensor_bytes},
-        {"tensor_limit_bytes", "gauge",
-         "Bytes of tensors that they may hold (--memory-limit).",
-         gauges->tensor_limit_bytes},
-        {"pool_queue_jobs", "gauge", "Jobs that wait for a compute thread.",
-         gauges->pool_queue},
-        {"shared_memory_regions", "gauge",
-         "Regions of shared memory that are registered.", gauges->regions},
-        {"shared_memory_bytes", "gauge", "Bytes of those regions.",
-         gauges->region_bytes},
-        {"ready", "gauge", "1 while /readyz says so.", gauges->ready},
-        {"log_lines_dropped_total", "counter", "Log lines that were lost.",
-         gauges->log_dropped},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        head(out, rows[i].name, rows[i].type, rows[i].help);
-        fprintf(out, "softmaxd_%s %lu\n", rows[i].name,
-                (unsigned long)rows[i].value);
-    }
-    head(out, "build_info", "gauge", "What runs; always 1.");
-    fprintf(out, "softmaxd_build_info{version=\"%s\",isa=\"%s\"} 1\n",
-            gauges->version, gauges->isa);
+    head(out, gauge->name, gauge->type, gauge->help);
+    fprintf(out, "softmaxd_%s %lu\n", gauge->name, (unsigned long)gauge->value);
 }
 
 bool metrics_write(const struct metrics *metrics,
-                   const struct metrics_gauges *gauges, struct writer *writer)
+                   const struct metrics_gauge *gauges, size_t count,
+                   const char *isa, struct writer *writer)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -406,7 +379,12 @@ bool metrics_write(const struct metrics *metrics,
                     "Bytes of answer bodies as sent.",
                     offsetof(struct endpoint_counts, answer), size_bytes, 1, 1);
     write_rejected(metrics, out);
-    write_gauges(gauges, out);
+    for (size_t i = 0; i < count; i++)
+        write_gauge(&gauges[i], out);
+    head(out, "build_info", "gauge", "What runs; always 1.");
+    fprintf(out,
+            "softmaxd_build_info{version=\"" SMX_VERSION "\",isa=\"%s\"} 1\n",
+            isa);
     process_write(out, metrics->started);
     bool ok = !ferror(out);
     ok &= fclose(out) == 0 && text;

@@ -10,35 +10,14 @@
 #include "../endpoint.h"
 #include "../json/writer.h"
 #include "../problem.h"
+#include "log.h"
 
 struct metrics;
 
 /** What is true now; gathered by whoever asks for the text. */
-struct metrics_gauges {
-    size_t in_flight, connections;
-    size_t tensor_bytes, tensor_limit_bytes;
-    size_t pool_queue;
-    size_t regions, region_bytes; /* of shared memory */
-    uint64_t log_dropped;
-    bool ready;
-    const char *version, *isa;
-};
-
-/** The parts of a request's time, as the log has them. */
-enum metrics_stage {
-    METRICS_READ,
-    METRICS_COMPUTE,
-    METRICS_WRITE,
-    METRICS_STAGES
-};
-
-/** One request that is over. */
-struct metrics_request {
-    size_t endpoint; /* index into the routes given to metrics_create */
-    int status;
-    uint64_t ns[METRICS_STAGES];
-    uint64_t body_bytes, answer_bytes;
-    uint64_t rows, logits;
+struct metrics_gauge {
+    const char *name, *type, *help;
+    uint64_t value;
 };
 
 /** What Triton's statistics count of a model, and for how long. */
@@ -68,8 +47,9 @@ struct metrics *metrics_create(const struct route *const *routes, size_t count);
 
 /* In what follows metrics may be NULL: then nothing is counted. */
 
-void metrics_count(struct metrics *metrics,
-                   const struct metrics_request *request);
+/** One request that is over; route: its index in those of metrics_create. */
+void metrics_count(struct metrics *metrics, size_t route,
+                   const struct log_request *request);
 
 /** A request or a connection was turned away; CAUSE_REQUEST: it was not. */
 void metrics_reject(struct metrics *metrics, enum cause cause);
@@ -84,9 +64,10 @@ void metrics_count_inference(struct metrics *metrics, size_t model,
 struct metrics_inference metrics_inferences(const struct metrics *metrics,
                                             size_t model);
 
-/** The text; false: out of memory. */
+/** The text; isa: what is computed with. false: out of memory. */
 bool metrics_write(const struct metrics *metrics,
-                   const struct metrics_gauges *gauges, struct writer *writer);
+                   const struct metrics_gauge *gauges, size_t count,
+                   const char *isa, struct writer *writer);
 
 /** NULL is ignored. */
 void metrics_free(struct metrics *metrics);

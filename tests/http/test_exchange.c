@@ -69,9 +69,8 @@ static unsigned long rejected(const char *reason)
     static char text[1 << 18];
     char label[64];
     size_t used = 0;
-    const struct metrics_gauges gauges = {.version = "1", .isa = "base"};
     struct writer *writer = writer_create();
-    assert_true(metrics_write(server.service.metrics, &gauges, writer));
+    assert_true(metrics_write(server.service.metrics, NULL, 0, "base", writer));
     for (size_t n;
          (n = writer_next(writer, text + used, sizeof text - 1 - used)) > 0;)
         used += n;
