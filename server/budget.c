@@ -33,6 +33,8 @@ static size_t of_whole(const struct budget *budget, size_t taken)
 
 bool budget_take(struct budget *budget, size_t bytes)
 {
+    if (!budget)
+        return true;
     if (!take_own(budget, bytes))
         return false;
     if (!budget->whole)
@@ -85,6 +87,8 @@ bool budget_charge(struct budget *budget, size_t bytes, struct problem *problem)
 
 void budget_give(struct budget *budget, size_t bytes)
 {
+    if (!budget || bytes == 0)
+        return;
     give_own(budget, bytes);
     if (!budget->whole)
         return;

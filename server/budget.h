@@ -40,6 +40,8 @@ bool budget_reserve(struct budget *budget, size_t bytes,
                     struct problem *problem);
 void budget_release(struct budget *budget);
 
+/* A budget that is NULL is nobody's: in what follows it has no limit. */
+
 /** Charge before allocating; false: over the limit, nothing is charged. */
 bool budget_take(struct budget *budget, size_t bytes);
 

@@ -157,16 +157,16 @@ bool tensor_reserve(struct tensor *tensor, size_t bytes,
         tensor->type = type;
         return true;
     }
-    if (tensor->budget && after > before &&
+    if (after > before &&
         !budget_charge(tensor->budget, after - before, problem))
         return false;
     void *data = data_resize(tensor->data, before, after);
     if (!data) {
-        if (tensor->budget && after > before)
+        if (after > before)
             budget_give(tensor->budget, after - before);
         return problem_memory(problem);
     }
-    if (tensor->budget && after < before)
+    if (after < before)
         budget_give(tensor->budget, before - after);
     tensor->data = data;
     tensor->bytes = after;
@@ -212,8 +212,7 @@ void tensor_free(struct tensor *tensor)
 {
     if (tensor->bytes) {
         data_release(tensor->data, tensor->bytes);
-        if (tensor->budget)
-            budget_give(tensor->budget, tensor->bytes);
+        budget_give(tensor->budget, tensor->bytes);
     }
     *tensor = (struct tensor){.budget = tensor->budget};
 }

@@ -232,9 +232,8 @@ static bool call_run(void *cls, struct problem *problem)
 /* Dtype and shape first: a reader may use them while the text arrives. */
 static void write_base64(struct writer *writer, struct tensor *tensor)
 {
-    writer_text(writer, "{\"dtype\":");
-    writer_string(writer, datatype_of(tensor->type)->native);
-    writer_text(writer, ",\"shape\":[");
+    writer_format(writer, "{\"dtype\":%s,\"shape\":[",
+                  datatype_of(tensor->type)->native);
     for (int i = 0; i < tensor->rank; i++) {
         writer_text(writer, i ? "," : "");
         writer_int64(writer, (int64_t)tensor->shape[i]);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "capacity.h"
 
-#include <dirent.h>
 #include <stdint.h>
 #include <sys/resource.h>
 
+#include "../machine.h"
 #include "connection.h"
 #include "linger.h"
 
 enum {
     MOST_SPARE = 256,
     FILES_A_LOOP = 3, /* epoll, eventfd, one just accepted to be closed */
-    OTHER_FILES = 4,  /* that are read anew while it runs */
+    OTHER_FILES = 7,  /* that are read anew while it runs */
     LEAST_FILES = 8   /* so that no share below is 0 */
 };
 
@@ -30,24 +30,12 @@ static size_t limit_of_files(void)
     return files.rlim_cur == RLIM_INFINITY ? SIZE_MAX : files.rlim_cur;
 }
 
-/** Those that were inherited, too. */
-static size_t open_files(void)
-{
-    size_t count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    if (!folder)
-        return LEAST_FILES;
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count; /* "." and ".." among them, and the folder */
-}
-
 bool capacity_plan(struct capacity *capacity, size_t wanted, size_t loops,
                    size_t admin, size_t others, size_t *files, size_t *needed)
 {
-    size_t fixed = open_files() + others + FILES_A_LOOP * (loops + admin) +
-                   OTHER_FILES +
+    size_t inherited = machine_open_files();
+    size_t fixed = (inherited ? inherited : LEAST_FILES) + others +
+                   FILES_A_LOOP * (loops + admin) + OTHER_FILES +
                    (admin ? CAPACITY_ADMIN + CAPACITY_ADMIN_LINGERING : 0);
     *files = limit_of_files();
     *needed = fixed + LEAST_FILES;

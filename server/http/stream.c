@@ -44,14 +44,13 @@ struct stream *stream_create(const struct reply *reply, const char *begun,
 {
     size_t bytes =
         sizeof(struct stream) + (coding == CODING_IDENTITY ? 0 : DEFLATE_BYTES);
-    if (begun_bytes > SLICE_BYTES || (budget && !budget_take(budget, bytes)))
+    if (begun_bytes > SLICE_BYTES || !budget_take(budget, bytes))
         return NULL;
     struct stream *stream = calloc(1, sizeof *stream);
     if (!stream ||
         (coding != CODING_IDENTITY && !begin_deflate(stream, coding))) {
         free(stream);
-        if (budget)
-            budget_give(budget, bytes);
+        budget_give(budget, bytes);
         return NULL;
     }
     stream->budget = budget;
@@ -142,7 +141,6 @@ void stream_free(struct stream *stream)
         deflateEnd(stream->z);
     free(stream->z);
     writer_free(stream->writer);
-    if (stream->budget)
-        budget_give(stream->budget, stream->charged);
+    budget_give(stream->budget, stream->charged);
     free(stream);
 }

@@ -84,13 +84,12 @@ bool element_buffer_except(struct element_buffer *buffer,
     if (buffer->exception_count == room) {
         size_t after = room ? room * 2 : 64;
         size_t more = (after - room) * sizeof exception;
-        if (budget && !budget_charge(budget, more, problem))
+        if (!budget_charge(budget, more, problem))
             return false;
         struct exception *moved =
             realloc(buffer->exceptions, after * sizeof exception);
         if (!moved) {
-            if (budget)
-                budget_give(budget, more);
+            budget_give(budget, more);
             return problem_memory(problem);
         }
         buffer->exceptions = moved;
@@ -104,9 +103,8 @@ void element_buffer_drop_exceptions(struct element_buffer *buffer)
 {
     if (!buffer->exceptions)
         return;
-    if (buffer->budget)
-        budget_give(buffer->budget,
-                    buffer->exception_room * sizeof *buffer->exceptions);
+    budget_give(buffer->budget,
+                buffer->exception_room * sizeof *buffer->exceptions);
     free(buffer->exceptions);
     buffer->exceptions = NULL;
     buffer->exception_count = buffer->exception_room = 0;

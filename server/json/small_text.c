@@ -22,12 +22,11 @@ static bool grow_text(struct small_text *text, size_t needed,
                       struct problem *problem)
 {
     size_t room = 2 * needed, more = room - outside(text);
-    if (text->budget && !budget_charge(text->budget, more, problem))
+    if (!budget_charge(text->budget, more, problem))
         return false;
     char *grown = inline_buffer_grow(text->data, text->first, text->room, room);
     if (!grown) {
-        if (text->budget)
-            budget_give(text->budget, more);
+        budget_give(text->budget, more);
         return problem_memory(problem);
     }
     text->data = grown;
@@ -49,8 +48,7 @@ bool small_text_append(struct small_text *text, const char *bytes, size_t count,
 
 void small_text_free(struct small_text *text)
 {
-    if (text->budget)
-        budget_give(text->budget, outside(text));
+    budget_give(text->budget, outside(text));
     inline_buffer_free(text->data, text->first);
     small_text_init(text, text->budget);
 }

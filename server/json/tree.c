@@ -93,6 +93,5 @@ struct value *tree_take(struct tree *tree, struct problem *problem)
 void tree_free(struct tree *tree)
 {
     value_free(tree->root);
-    if (tree->charged > 0)
-        budget_give(tree->budget, tree->charged);
+    budget_give(tree->budget, tree->charged);
 }

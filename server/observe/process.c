@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "process.h"
 
-#include <dirent.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "../machine.h"
 
 static void write_value(FILE *out, const char *name, const char *type,
                         const char *help, double value)
@@ -47,14 +48,10 @@ static void write_memory(FILE *out)
 static void write_files(FILE *out)
 {
     struct rlimit limit;
-    DIR *folder = opendir("/proc/self/fd");
-    if (folder) {
-        double open = -1; /* the folder itself */
-        for (const struct dirent *entry; (entry = readdir(folder));)
-            open += entry->d_name[0] != '.';
-        closedir(folder);
-        write_value(out, "open_fds", "gauge", "Open file descriptors.", open);
-    }
+    size_t open = machine_open_files();
+    if (open > 0)
+        write_value(out, "open_fds", "gauge", "Open file descriptors.",
+                    (double)open);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         write_value(out, "max_fds", "gauge",
                     "File descriptors that may be open.",
