@@ -145,6 +145,14 @@ static bool refuse_twice(const struct member *member, struct problem *problem)
                           "be in one of the two");
 }
 
+/* What clients write into a body whose list was left empty. */
+static bool names_nothing(const struct member *member,
+                          const struct value *value)
+{
+    return member->kind == MEMBER_OUTPUTS && value_kind(value) == VALUE_ARRAY &&
+           value_size(value) == 0;
+}
+
 bool request_set(struct request *request, const char *name,
                  const struct value *value, struct problem *problem)
 {
@@ -153,7 +161,7 @@ bool request_set(struct request *request, const char *name,
     if (!member)
         return refuse_name(request, name, SOURCE_PARAMETERS, problem);
     if (request->queried & member_bit(member))
-        return refuse_twice(member, problem);
+        return names_nothing(member, value) || refuse_twice(member, problem);
     return member_set(request, member, value, &element) ||
            refuse_option(request, member, value, element, problem);
 }

@@ -58,7 +58,9 @@ static const struct {
      "{\"logits\":[1,2]}", "/softmax",
      "{\"logits\":[1,2],\"softcap\":1.5,\"include\":[\"argmax\","
      "\"entropy\"]}"},
-    /* null is absent, so it may be in both */
+    /* null is absent and so is an empty list, so they may be in both */
+    {"/softmax?include=argmax", "{\"logits\":[1,2],\"include\":[]}", "/softmax",
+     "{\"logits\":[1,2],\"include\":[\"argmax\"]}"},
     {"/softmax?temperature=2", "{\"logits\":[1,2],\"temperature\":null}",
      "/softmax", "{\"logits\":[1,2],\"temperature\":2}"},
     {"/loss?reduction=sum&label_smoothing=0.1&z_loss=1e-3&ignore_index=1",
@@ -122,8 +124,8 @@ static const struct {
      "one of the two"},
     {"/softmax?dtype=float32", "{\"logits\":[1],\"dtype\":\"float32\"}", 422,
      "dtype: got it in the query string and in the body"},
-    {"/softmax?include=argmax", "{\"logits\":[1],\"include\":[]}", 422,
-     "include: got it in the query string and in the body"},
+    {"/softmax?include=argmax", "{\"logits\":[1],\"include\":[\"argmax\"]}",
+     422, "include: got it in the query string and in the body"},
     {"/softmax?temperature=-1", "{\"logits\":[1]}", 422,
      "temperature: got -1, must be a number above 0"},
     {"/softmax?temperature=0x10", "{\"logits\":[1]}", 422,
