@@ -38,8 +38,8 @@ O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-
 
 # Hardening that the compiler has for this machine and these flags: glibc refuses
 # to fortify without optimisation. The sanitizers see more without it.
-ifeq ($(origin HARDENING),undefined)
 accepted = $(shell $(CC) $(CFLAGS) -U_FORTIFY_SOURCE $(1) -Werror -Wsystem-headers -include features.h -E -x c /dev/null >/dev/null 2>&1 && echo '$(1)')
+ifeq ($(origin HARDENING),undefined)
 HARDENING := $(if $(SAN),,-U_FORTIFY_SOURCE $(foreach f,-D_FORTIFY_SOURCE=3 \
     -fstack-protector-strong -fstack-clash-protection -fcf-protection \
     -mbranch-protection=standard,$(call accepted,$f)))
@@ -59,13 +59,16 @@ ifneq ($(filter x86_64 i%86,$(ARCH)),)
 TIERS := base avx2 avx512
 else ifeq ($(ARCH),aarch64)
 TIERS := base neon
+# A constant is loaded by one instruction from beside the code; order is left to
+# the machine, as scheduling takes more registers than there are.
+NEON_FLAGS := $(foreach f,-mpc-relative-literal-loads -fno-schedule-insns,$(call accepted,$f))
 else
 TIERS := base
 endif
 TIER_FLAGS_base := -DSMX_TIER=base -DSMX_TIER_BASE=1
 TIER_FLAGS_avx2 := -DSMX_TIER=avx2 -DSMX_TIER_AVX2=1 -mavx2 -mfma -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c
 TIER_FLAGS_avx512 := -DSMX_TIER=avx512 -DSMX_TIER_AVX512=1 -mavx2 -mbmi -mbmi2 -mlzcnt -mpopcnt -mf16c -mfma -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512cd -mprefer-vector-width=512
-TIER_FLAGS_neon := -DSMX_TIER=neon -DSMX_TIER_NEON=1
+TIER_FLAGS_neon := -DSMX_TIER=neon -DSMX_TIER_NEON=1 $(NEON_FLAGS)
 
 TEMPLATES := $(wildcard lib/*/*_tmpl.c server/number/*_tmpl.c)
 tmpl_objects = $(foreach t,$(TIERS),$(patsubst %.c,$(O)/%.$(t).o,$(filter $(1)/%,$(TEMPLATES))))

@@ -63,5 +63,8 @@ check-float32-all: $(ALL_FLOAT32)
 $(O)/base64_twins: $(O)/tests/number/base64_twins.o $(filter $(O)/server/number/base64% %/number/isa.o,$(SERVER_OBJ)) $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
 
+$(O)/scan_twins: $(O)/tests/number/scan_twins.o $(filter $(O)/server/number/scan% %/number/isa.o %/powers_of_ten.o,$(SERVER_OBJ)) $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
+
 $(O)/half_twins: $(O)/tests/number/half_twins.o $(O)/server/number/half.o $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread

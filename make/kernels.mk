@@ -65,3 +65,21 @@ bench-selection: $(O)/tests/bench/bench_selection
 bench-deps:
 	python3 -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/pip install -q torch numpy mpmath
+
+# Both programs run under qemu-user, which counts for both in the same way.
+COUNT_INSNS_OBJ := $(filter $(O)/server/number/%,$(SERVER_OBJ))
+COUNT_INSNS_PLUGIN := $(B)/count_insns_plugin.so
+
+$(O)/count_insns: $(O)/tests/bench/count_insns.o $(COUNT_INSNS_OBJ) $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
+
+# qemu 9 understands version 2 of its interface and no longer 1.
+$(COUNT_INSNS_PLUGIN): tests/bench/count_insns_plugin.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -shared -fPIC -DCOUNT_VERSION=$$(qemu-x86_64 --version | awk 'NR == 1 { print 1 + ($$3 >= 9) }') -o $@ $<
+
+.PHONY: check-instructions
+## check-instructions: NEON takes at most twice as many as AVX2, under qemu-user
+check-instructions: $(O)/count_insns $(COUNT_INSNS_PLUGIN)
+	env -u MAKEFLAGS -u MAKELEVEL $(MAKE) -s CC=aarch64-linux-gnu-gcc O=$(B)/aarch64 $(B)/aarch64/count_insns
+	tests/bench/count_insns.py $(O)/count_insns $(B)/aarch64/count_insns $(COUNT_INSNS_PLUGIN)

@@ -7,6 +7,90 @@
 
 #define VF_FUSED 1
 
+#define vf_load_part vf_load_part
+INLINE vf vf_load_part(const float *p, size_t n, float behind)
+{
+    if (n >= FLOATS)
+        return (vf)vld1q_f32(p);
+    float32x4_t v = vdupq_n_f32(behind);
+    if (n > 0)
+        v = vld1q_lane_f32(p, v, 0);
+    if (n > 1)
+        v = vld1q_lane_f32(p + 1, v, 1);
+    if (n > 2)
+        v = vld1q_lane_f32(p + 2, v, 2);
+    return (vf)v;
+}
+
+#define vf_store_part vf_store_part
+INLINE void vf_store_part(float *p, vf v, size_t n)
+{
+    if (n > 0)
+        vst1q_lane_f32(p, (float32x4_t)v, 0);
+    if (n > 1)
+        vst1q_lane_f32(p + 1, (float32x4_t)v, 1);
+    if (n > 2)
+        vst1q_lane_f32(p + 2, (float32x4_t)v, 2);
+}
+
+#define vd_widen vd_widen
+INLINE vd vd_widen(const float *p)
+{
+    return (vd)vcvt_f64_f32(vld1_f32(p));
+}
+
+#define vh_widen vh_widen
+INLINE vd vh_widen(vh v)
+{
+    return (vd)vcvt_f64_f32((float32x2_t)v);
+}
+
+#define vd_narrow vd_narrow
+INLINE vh vd_narrow(vd v)
+{
+    return (vh)vcvt_f32_f64((float64x2_t)v);
+}
+
+/* Not vmaxq_f32, which takes the NaN of either. */
+#define vf_max vf_max
+INLINE vf vf_max(vf a, vf b)
+{
+    return (vf)vbslq_f32((uint32x4_t)(a > b), (float32x4_t)a, (float32x4_t)b);
+}
+
+#define vf_at_least vf_at_least
+INLINE vf vf_at_least(vf x, float negative)
+{
+    return (vf)vminq_u32((uint32x4_t)x, (uint32x4_t)vf_all(negative));
+}
+
+#define vf_top vf_top
+INLINE float vf_top(vf v)
+{
+    return vmaxvq_f32((float32x4_t)v) + 0.0f;
+}
+
+#define vi_any vi_any
+INLINE bool vi_any(vi v)
+{
+    return vmaxvq_u32((uint32x4_t)v) != 0;
+}
+
+#define vi_bits vi_bits
+INLINE uint32_t vi_bits(vi v)
+{
+    return vaddvq_u32((uint32x4_t)(v & (vi){1, 2, 4, 8}));
+}
+
+/* The 64 bytes of a table fill four registers. */
+#define vf_lookup vf_lookup
+INLINE vf vf_lookup(const float table[16], vi k)
+{
+    uint8x16x4_t bytes = vld1q_u8_x4((const uint8_t *)table);
+    vw index = ((vw)k & 15) * 0x04040404 | 0x03020100;
+    return (vf)vqtbl4q_u8(bytes, (uint8x16_t)index);
+}
+
 #define vf_less_product vf_less_product
 INLINE vf vf_less_product(vf c, vf a, vf b)
 {
@@ -17,6 +101,31 @@ INLINE vf vf_less_product(vf c, vf a, vf b)
 INLINE vd vd_less_product(vd c, vd a, vd b)
 {
     return (vd)vfmsq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+
+#define vl_any vl_any
+INLINE bool vl_any(vl v)
+{
+    return vmaxvq_u32((uint32x4_t)v) != 0;
+}
+
+#define vd_max vd_max
+INLINE vd vd_max(vd a, vd b)
+{
+    return (vd)vbslq_f64((uint64x2_t)(a > b), (float64x2_t)a, (float64x2_t)b);
+}
+
+#define narrow_odd narrow_odd
+INLINE vd narrow_odd(vf v)
+{
+    vl moved = (vl)vshrq_n_s64((int64x2_t)v, 3);
+    return (vd)(moved & (int64_t)0x8fffffffe0000000);
+}
+
+#define narrow_neighbours narrow_neighbours
+INLINE vd narrow_neighbours(vd a, vd b)
+{
+    return (vd)vpaddq_f64((float64x2_t)a, (float64x2_t)b);
 }
 
 #endif

@@ -20,6 +20,9 @@
 #elif defined(SMX_TIER_AVX2)
 #include "scan_avx2.h"
 #include "scan_round.h"
+#elif defined(SMX_TIER_NEON)
+#include "scan_neon.h"
+#include "scan_round.h"
 #else
 #include "scan_plain.h"
 #include "scan_round.h"
