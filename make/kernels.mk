@@ -33,25 +33,20 @@ vectors:
 $(O)/test_bits: $(O)/tests/kernel/test_bits.o $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
 
-# Peers of the benchmark; without oneDNN the others still run.
+# Peers of the benchmark that are built; PyTorch's are not.
 PEERS := $(O)/peer_softmaxd $(O)/peer_memory
-ifneq ($(wildcard /usr/include/dnnl.h),)
-PEERS += $(O)/peer_onednn
-endif
-PEER_CFLAGS := -O3 -fopenmp
 
 $(O)/peer_softmaxd: $(O)/tests/bench/peer_softmaxd.o $(O)/tests/bench/peer.o $(O)/libsoftmax.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -pthread
-$(O)/peer_memory $(O)/peer_onednn: $(O)/peer_%: $(O)/tests/bench/peer_%.o $(O)/tests/bench/peer.o
-	$(CC) $(ALL_LDFLAGS) -fopenmp -o $@ $^ $(PEER_LIBS) -lm
-$(O)/peer_onednn: PEER_LIBS = -ldnnl
-$(O)/tests/bench/peer_memory.o $(O)/tests/bench/peer_onednn.o: FILE_CFLAGS = $(PEER_CFLAGS)
+$(O)/peer_memory: $(O)/tests/bench/peer_memory.o $(O)/tests/bench/peer.o
+	$(CC) $(ALL_LDFLAGS) -fopenmp -o $@ $^ -lm
+$(O)/tests/bench/peer_memory.o: FILE_CFLAGS = -O3 -fopenmp
 
 BENCH_VENV := $(B)/bench-venv
 BENCH_PYTHON ?= $(or $(wildcard $(BENCH_VENV)/bin/python),python3)
 
 .PHONY: bench-kernels
-## bench-kernels: the compute core beside oneDNN, PyTorch and memcpy
+## bench-kernels: the compute core beside PyTorch, the oneDNN inside it and memcpy
 bench-kernels: $(PEERS)
 	BENCH_PYTHON=$(BENCH_PYTHON) python3 tests/bench/bench_kernels.py $(O) $(BENCH_OPS)
 

@@ -65,16 +65,19 @@ def start_peers(folder):
         ("base", [f"{folder}/peer_softmaxd", "base"]),
         ("memcpy", [f"{folder}/peer_memory", "copy"]),
         ("read-and-sum", [f"{folder}/peer_memory", "sum"]),
-        ("onednn", [f"{folder}/peer_onednn"]),
     ]
     peers = []
     for name, command in commands:
         if os.path.exists(command[0]):
             peers.append(Peer(name, command))
         else:
-            print(f"without {name}: not built (libdnnl-dev)")
+            print(f"without {name}: not built")
     torch = [python, f"{HERE}/peer_pytorch.py"]
-    for peer in (Peer("pytorch", torch),
+    # oneDNN's answer is a new tensor each time: let malloc keep the memory, or
+    # the pages that it gives back would be what is measured.
+    keep = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+    for peer in (Peer("onednn", torch + ["onednn"], **keep),
+                 Peer("pytorch", torch),
                  Peer("pytorch-base", torch, ATEN_CPU_CAPABILITY="default")):
         peer.version = peer.process.stdout.readline().strip()
         if peer.version:

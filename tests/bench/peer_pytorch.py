@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""PyTorch as a peer of bench_kernels.py: the protocol of peer.h."""
+"""PyTorch as a peer of bench_kernels.py: the protocol of peer.h.
+
+usage: peer_pytorch.py [onednn]    (onednn: softmax by the oneDNN inside it)
+"""
+import re
 import sys
 import time
 
@@ -8,10 +12,15 @@ import torch
 import torch.nn.functional as F
 
 
-def call_of(op, dtype, rows, classes):
-    """A function that computes the case once."""
+def call_of(op, dtype, rows, classes, onednn):
+    """A function that computes the case once; None: not this one."""
     torch.manual_seed(1)
     x = torch.randn(rows, classes, dtype=getattr(torch, dtype)) * 2
+    if onednn:
+        if (op, dtype) != ("softmax", "float32"):
+            return None
+        x = x.to_mkldnn()
+        return lambda: torch.softmax(x, -1)
     y = torch.randint(0, classes, (rows,))
     if op == "softmax":
         out = torch.empty_like(x)
@@ -38,9 +47,16 @@ def measure(call, ms):
     return sorted(took)[len(took) // 2]
 
 
+def version_of(onednn):
+    if not onednn:
+        return torch.__version__
+    found = re.search(r"MKL-DNN v([0-9.]+)", torch.__config__.show())
+    return f"{found[1]} in PyTorch {torch.__version__}" if found else ""
+
+
 def main():
-    call = None
-    print(torch.__version__, flush=True)
+    call, onednn = None, sys.argv[1:] == ["onednn"]
+    print(version_of(onednn), flush=True)
     for line in sys.stdin:
         words = line.split()
         if words[0] == "run":
@@ -48,8 +64,8 @@ def main():
             continue
         op, dtype, rows, classes, threads = words[1:]
         torch.set_num_threads(int(threads))
-        call = call_of(op, dtype, int(rows), int(classes))
-        print("ready", flush=True)
+        call = call_of(op, dtype, int(rows), int(classes), onednn)
+        print("ready" if call else "no", flush=True)
 
 
 if __name__ == "__main__":
