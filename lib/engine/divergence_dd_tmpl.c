@@ -8,8 +8,9 @@
  *   reverse  the same with p and q, t and -t exchanged;
  *   JSD      beta q log(q / m) + (1 - beta) p log(p / m) as it is, or with
  *            x = (q - p) / m as m times a series that begins with x^2.
- * Near 0, |t| < 1/4 and |x| < 1/8, the series are computed in double; where
- * they are not near, subtraction leaves enough of 2^-65. */
+ * Near 0, |t| < 1/4 and |x| < 1/8, the series are computed in double, but x and
+ * what it is multiplied with; where they are not near, subtraction leaves
+ * enough of 2^-65. */
 #include "divergence_kernels.h"
 
 #include "simd/log_vec.h"
@@ -200,7 +201,7 @@ INLINE struct vdd log_share(struct vdd x, struct vdd rise, struct smx_dd weight)
 struct mixture {
     struct vdd log_p, log_q; /* log(p / m), log(q / m) */
     struct vdd rise;         /* q - p */
-    vd m;
+    struct vdd m;
 };
 
 INLINE struct mixture mix(const struct smx_divergence_tile *tile,
@@ -209,23 +210,23 @@ INLINE struct mixture mix(const struct smx_divergence_tile *tile,
     struct mixture mix = {.rise = excess_of(c)};
     mix.log_p = log_share(c->p, mix.rise, tile->beta);
     mix.log_q = log_share(c->q, negate(mix.rise), tile->rest);
-    mix.m = c->p.hi + vd_all(tile->beta.hi) * mix.rise.hi;
+    mix.m = plus(c->p, vdd_mul(mix.rise, vdd_all(tile->beta)));
     return mix;
 }
 
 INLINE struct vdd jsd_term(const struct smx_divergence_tile *tile,
                            const struct classes *c, const struct mixture *mix)
 {
-    vl some = (vl)(mix->m > vd_all(NOTHING));
-    vd x = (vd)((vl)(mix->rise.hi / mix->m) & some);
+    vl some = (vl)(mix->m.hi > vd_all(NOTHING));
+    struct vdd x = only(vdd_div(mix->rise, mix->m), some);
     vd sum = vd_all(tile->series[SMX_DIVERGENCE_TERMS - 1]);
     for (int n = SMX_DIVERGENCE_TERMS - 1; n--;)
-        sum = sum * x + vd_all(tile->series[n]);
+        sum = sum * x.hi + vd_all(tile->series[n]);
+    vd near = vdd_mul(mix->rise, x).hi * sum;
     struct vdd q = vdd_mul(c->q, vdd_all(tile->beta));
     struct vdd p = vdd_mul(c->p, vdd_all(tile->rest));
     struct vdd far = plus(vdd_mul(q, mix->log_q), vdd_mul(p, mix->log_p));
-    return choose((vl)(size_of(x) < vd_all(NEAR_SHARES)),
-                  single(mix->m * (x * x) * sum), far);
+    return choose((vl)(size_of(x.hi) < vd_all(NEAR_SHARES)), single(near), far);
 }
 
 /* kind is a constant where this is inlined. */

@@ -51,14 +51,3 @@ double ulp_error(enum smx_dtype dtype, long double got, long double want,
         return HUGE_VAL;
     return (double)(fabsl(got - want) / spacing(dtype, larger(want, scale)));
 }
-
-bool ulp_near(enum smx_dtype dtype, long double got, long double want,
-              long double scale, long double tolerance)
-{
-    if (same_infinity(dtype, got, want))
-        return true;
-    if (!isfinite(got) || !isfinite(want))
-        return false;
-    return fabsl(got - want) <=
-           tolerance * larger(want, scale) + 4 * spacing(dtype, 0);
-}

@@ -14,11 +14,4 @@
 double ulp_error(enum smx_dtype dtype, long double got, long double want,
                  long double scale);
 
-/**
- * |got - want| <= tolerance * max(|want|, |scale|), give or take a few of the
- * type's subnormals; infinities as in ulp_error.
- */
-bool ulp_near(enum smx_dtype dtype, long double got, long double want,
-              long double scale, long double tolerance);
-
 #endif

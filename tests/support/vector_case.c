@@ -439,7 +439,8 @@ static const long double *find(const struct operands *o,
 }
 
 static bool judge_member(const struct operands *o, const struct results *x,
-                         const char *name, double tolerance, const char *who)
+                         const char *name, enum smx_dtype dtype, double ulps,
+                         const char *who)
 {
     size_t count, wanted, scales;
     const long double *got = find(o, x, name, &count);
@@ -451,7 +452,7 @@ static bool judge_member(const struct operands *o, const struct results *x,
         printf("%s: %s has %zu elements, want %zu\n", who, name, count, wanted);
     for (size_t i = 0; right && i < count; i++) {
         double terms = scale ? scale[scales > 1 ? i : 0] : 0;
-        right = ulp_near(o->logits.dtype, got[i], want[i], terms, tolerance);
+        right = ulp_error(dtype, got[i], want[i], terms) <= ulps;
         if (!right)
             printf("%s: %s[%zu] %.17Lg is not %.17g\n", who, name, i, got[i],
                    want[i]);
@@ -462,19 +463,18 @@ static bool judge_member(const struct operands *o, const struct results *x,
 }
 
 static bool judge(const struct operands *o, const struct results *x,
-                  double tolerance, const char *who)
+                  enum smx_dtype dtype, double ulps, const char *who)
 {
     const char *name;
     json_t *value;
-
     json_object_foreach(
         o->answer, name,
-        value) if (!judge_member(o, x, name, tolerance, who)) return false;
+        value) if (!judge_member(o, x, name, dtype, ulps, who)) return false;
     return true;
 }
 
 bool vector_case_run(struct smx_context *context, const char *line,
-                     size_t number, enum smx_dtype dtype, double tolerance)
+                     size_t number, enum smx_dtype dtype, double ulps)
 {
     struct operands o;
     struct results library, reference;
@@ -488,8 +488,8 @@ bool vector_case_run(struct smx_context *context, const char *line,
     status = by_library(context, &o, &library);
     if (status)
         printf("library: %s\n", smx_status_string(status));
-    right = judge(&o, &reference, 1e-13, "reference");
-    right &= status == SMX_OK && judge(&o, &library, tolerance, "library");
+    right = judge(&o, &reference, SMX_FLOAT64, 450, "reference");
+    right &= status == SMX_OK && judge(&o, &library, dtype, ulps, "library");
     if (!right)
         printf("line %zu, %s: %.300s\n", number,
                dtype == SMX_FLOAT32 ? "float32" : "float64", line);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vectors.jsonl through the library, each case in both dtypes: PyTorch's
- * answers within 2e-6 (float32) and 1e-13 (float64) of the terms they are
- * the sum of; and exact.jsonl, which knows every digit, within 2 and 4 units
- * in the last place. The long double reference must agree to 1e-13 as well, so
+ * answers within 16 (float32) and 450 (float64) units in the last place of the
+ * terms they are the sum of; and exact.jsonl, which knows every digit, within 2
+ * and 4. The long double reference must agree to 450 of float64 as well, so
  * that the tests that lean on it lean on something.
  */
 #include <setjmp.h>
@@ -38,7 +38,7 @@ static int stop(void **state)
 }
 
 /** Every line agrees, of which there are at least so many. */
-static void run_all(const char *path, enum smx_dtype dtype, double tolerance,
+static void run_all(const char *path, enum smx_dtype dtype, double ulps,
                     size_t least)
 {
     FILE *file = fopen(path, "r");
@@ -47,7 +47,7 @@ static void run_all(const char *path, enum smx_dtype dtype, double tolerance,
 
     assert_non_null(file);
     for (count = 0; getline(&line, &room, file) > 0; count++)
-        failed += !vector_case_run(context, line, count + 1, dtype, tolerance);
+        failed += !vector_case_run(context, line, count + 1, dtype, ulps);
     free(line);
     fclose(file);
     assert_int_equal(failed, 0);
@@ -57,25 +57,25 @@ static void run_all(const char *path, enum smx_dtype dtype, double tolerance,
 static void agrees_in_float32(void **state)
 {
     (void)state;
-    run_all(VECTORS, SMX_FLOAT32, 2e-6, 400);
+    run_all(VECTORS, SMX_FLOAT32, 16, 400);
 }
 
 static void agrees_in_float64(void **state)
 {
     (void)state;
-    run_all(VECTORS, SMX_FLOAT64, 1e-13, 400);
+    run_all(VECTORS, SMX_FLOAT64, 450, 400);
 }
 
 static void is_exact_in_float32(void **state)
 {
     (void)state;
-    run_all(EXACT, SMX_FLOAT32, 2 * 0x1p-23, 175);
+    run_all(EXACT, SMX_FLOAT32, 2, 175);
 }
 
 static void is_exact_in_float64(void **state)
 {
     (void)state;
-    run_all(EXACT, SMX_FLOAT64, 4 * 0x1p-52, 175);
+    run_all(EXACT, SMX_FLOAT64, 4, 175);
 }
 
 int main(void)
