@@ -62,9 +62,8 @@ static void sum_up(const struct smx_divergence_rule *rule, struct doubles *d)
 {
     size_t classes = rule->side[0].classes;
     bool reverse = rule->kind == SMX_DIVERGENCE_REVERSE_KL;
-    d->sums.most = -INFINITY;
     CHUNKS(c, n, classes)
-    rule->divergence->sums(&d->pair, c, n, reverse, &d->sums);
+    rule->divergence->sums(&d->pair, c, n, reverse, rule->entropy, &d->sums);
     for (int s = 0; s < 2; s++) {
         d->others[s] = d->sums.e[s] - 1;
         if (d->others[s] < LEAST_OTHERS) {
@@ -78,14 +77,17 @@ static void sum_up(const struct smx_divergence_rule *rule, struct doubles *d)
 
 /* ---- the divergence; false: too little is left --------------------------- */
 
+/* The terms of KL(p || q): sum p |log(p / q)| is at most KL + sqrt(2 KL), as
+ * what is below 0 of it is by Pinsker's inequality; the logarithms come upon
+ * that. */
 static bool find_kl(const struct smx_divergence_rule *rule, struct doubles *d)
 {
     int lead = rule->kind == SMX_DIVERGENCE_REVERSE_KL ? 0 : 1;
     double unit = SMX_POWER_C1 / (1 + d->others[lead]);
-    double terms = d->sums.size * unit + d->log[0] + d->log[1];
-    d->divergence = d->sums.cross * unit - (d->log[lead] - d->log[1 - lead]);
-    return d->sums.most < INFINITY && d->divergence >= terms * LEAST &&
-           terms > 0 && isfinite(d->divergence);
+    double kl = d->sums.cross * unit - (d->log[lead] - d->log[1 - lead]);
+    double terms = kl + sqrt(2 * kl) + 2 * fmax(d->log[0], d->log[1]);
+    d->divergence = kl;
+    return kl > 0 && kl >= terms * LEAST && isfinite(kl);
 }
 
 static bool find_jsd(const struct smx_divergence_rule *rule, struct doubles *d)

@@ -31,10 +31,9 @@ struct smx_divergence_pair {
  *  less that of its second. */
 struct smx_divergence_sums {
     double e[2];
-    double cross;   /* of e u, e of the first */
-    double size;    /* of e |u| */
-    double entropy; /* of e t of the student */
-    double most;    /* largest u: infinite where the first has mass alone */
+    double cross;   /* of e u, e of the first; NaN or infinite where it has mass
+                       alone */
+    double entropy; /* of e t of the student, where asked for */
 };
 
 /** m = share[0] p + share[1] q. */
@@ -114,7 +113,7 @@ struct smx_divergence_dd_kernels {
 struct smx_divergence_kernels {
     /** Adds n classes from the first on to *sums; reverse: p comes first. */
     void (*sums)(const struct smx_divergence_pair *pair, size_t first, size_t n,
-                 bool reverse, struct smx_divergence_sums *sums);
+                 bool reverse, bool entropy, struct smx_divergence_sums *sums);
 
     /** Sum of e without those that are 1. */
     double (*others)(const struct smx_divergence_pair *pair, int side,

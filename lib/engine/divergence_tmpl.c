@@ -12,16 +12,19 @@ extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
 
 #define INF __builtin_inff()
 
-/** 2^(t/16): 2^(k/16) (1 + r + r^2/2 ...) with |r| < 0.0217, of which the terms
- *  up to r^5 are computed. */
+/** 2^(t/16): 2^(k/16) (1 + r + r^2/2 ...), r = C1 f, |f| <= 1/2, of which the
+ *  terms up to r^5 are computed. */
 INLINE vd exp_of(vd t)
 {
+    static const double c = SMX_POWER_C1;
     vd shifted = t + vd_all(SMX_POWER_MAGIC);
-    vd r = (t - (shifted - vd_all(SMX_POWER_MAGIC))) * vd_all(SMX_POWER_C1);
-    vd a = vd_all(RISE_2) + vd_all(RISE_3) * r;
-    vd b = vd_all(RISE_4) + vd_all(RISE_5) * r;
-    vd square = r * r;
-    vd e = vd_all(1) + (r + square * (a + square * b));
+    vd f = t - (shifted - vd_all(SMX_POWER_MAGIC));
+    vd e =
+        vd_all(c * c * c * c * RISE_4) + f * vd_all(c * c * c * c * c * RISE_5);
+    e = vd_all(c * c * c * RISE_3) + f * e;
+    e = vd_all(c * c * RISE_2) + f * e;
+    e = vd_all(c) + f * e;
+    e = vd_all(1) + f * e;
     return vd_mul_above(vd_sixteenths(shifted), e, t, SMX_POWER_LOWEST);
 }
 
@@ -82,11 +85,6 @@ INLINE vd where_positive(vd e, vd x)
     return (vd)((vl)x & (vl)(e > vd_all(0)));
 }
 
-INLINE vd absolute(vd x)
-{
-    return (vd)((vu)x << 1 >> 1);
-}
-
 /* Where one has no mass, a number that its e makes 0; NaN too. */
 INLINE vd bounded(vd t)
 {
@@ -96,31 +94,29 @@ INLINE vd bounded(vd t)
 /* ---- sums ---------------------------------------------------------------- */
 
 struct pair_lanes {
-    vd e[2][VECS], cross[VECS], size[VECS], entropy[VECS], most[VECS];
+    vd e[2][VECS], cross[VECS], entropy[VECS];
 };
 
 INLINE void add_both(struct pair_lanes *sums, int v, const struct both *b,
-                     int lead)
+                     int lead, bool entropy)
 {
-    vd u = bounded(b->t[lead] - b->t[1 - lead]);
-    vd product = b->e[lead] * u;
     EACH (s, 2)
         sums->e[s][v] += b->e[s];
-    sums->cross[v] += product;
-    sums->size[v] += absolute(product);
-    sums->entropy[v] += b->e[0] * bounded(b->t[0]);
-    sums->most[v] = vd_max(u, sums->most[v]);
+    sums->cross[v] += b->e[lead] * bounded(b->t[lead] - b->t[1 - lead]);
+    if (entropy)
+        sums->entropy[v] += b->e[0] * bounded(b->t[0]);
 }
 
 INLINE void sums_as(const struct smx_divergence_pair *of, size_t first,
-                    size_t n, int lead, struct smx_divergence_sums *sums)
+                    size_t n, int lead, bool entropy,
+                    struct smx_divergence_sums *sums)
 {
     struct pair_lanes lanes = {.cross = {{0}}};
     const struct smx_divergence_pair own = *of, *pair = &own;
     BLOCKS(pair, i, x, first, n)
     EACH (v, VECS) {
         struct both b = both_of(pair, x, v, i, false);
-        add_both(&lanes, v, &b, lead);
+        add_both(&lanes, v, &b, lead, entropy);
         if (pair->kept[0])
             EACH (s, 2)
                 vd_store(pair->kept[s] + i + v * LANES, b.e[s]);
@@ -128,21 +124,21 @@ INLINE void sums_as(const struct smx_divergence_pair *of, size_t first,
     sums->e[0] += block_sum(lanes.e[0]);
     sums->e[1] += block_sum(lanes.e[1]);
     sums->cross += block_sum(lanes.cross);
-    sums->size += block_sum(lanes.size);
     sums->entropy += block_sum(lanes.entropy);
-    EACH (v, VECS)
-        EACH (l, LANES)
-            if (lanes.most[v][l] > sums->most)
-                sums->most = lanes.most[v][l];
 }
 
 static void sums_of(const struct smx_divergence_pair *pair, size_t first,
-                    size_t n, bool reverse, struct smx_divergence_sums *sums)
+                    size_t n, bool reverse, bool entropy,
+                    struct smx_divergence_sums *sums)
 {
-    if (reverse)
-        sums_as(pair, first, n, 0, sums);
+    if (reverse && entropy)
+        sums_as(pair, first, n, 0, true, sums);
+    else if (reverse)
+        sums_as(pair, first, n, 0, false, sums);
+    else if (entropy)
+        sums_as(pair, first, n, 1, true, sums);
     else
-        sums_as(pair, first, n, 1, sums);
+        sums_as(pair, first, n, 1, false, sums);
 }
 
 static double others(const struct smx_divergence_pair *pair, int side,
