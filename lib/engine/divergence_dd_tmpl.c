@@ -146,6 +146,20 @@ INLINE struct vdd excess_of(const struct classes *c)
     return choose(are_near(c), near, far);
 }
 
+static double near_mass(const struct smx_divergence_tile *tile)
+{
+    const vd offset = vd_all(tile->offset.hi), near = vd_all(NEAR_LOGS);
+    vd sum[VECS] = {{0}};
+    for (size_t i = 0; i < tile->n; i += BLOCK)
+        EACH (v, VECS) {
+            size_t at = i + (size_t)(v * LANES);
+            vd t = vd_load(tile->q.hi + at) - vd_load(tile->p.hi + at);
+            vl which = (vl)(size_of(t - offset) < near);
+            sum[v] += (vd)((vl)vd_load(tile->q.e_hi + at) & which);
+        }
+    return block_sum(sum) * tile->q.inverse.hi;
+}
+
 static void excess(const struct smx_divergence_tile *tile,
                    struct smx_dd *excess, double *mass)
 {
@@ -254,6 +268,8 @@ INLINE void value_as(enum smx_divergence kind,
                 lost |= c.has_q & ~c.has_p;
             }
             vdd_accumulate(&sums[0][v], term);
+            if (!tile->entropy)
+                continue;
             d = only(vdd_mul(c.p, d), (vl)(c.p.hi > vd_all(0)));
             vdd_accumulate(&sums[2][v], vdd_settle(d));
         }
@@ -291,17 +307,18 @@ INLINE struct vdd weigh_dd(struct vdd p, struct vdd x)
 
 /* forward p - q, reverse p (log p - log q - KL), JSD (1 - beta) p (log(p / m) -
  * KL(p || m)). Where q has no mass, two infinities meet: 0. */
-INLINE struct vdd element_of(const struct smx_divergence_tile *tile,
+INLINE struct vdd element_of(enum smx_divergence kind,
+                             const struct smx_divergence_tile *tile,
                              const struct smx_divergence_descent *how,
                              const struct classes *c)
 {
     const struct vdd value = vdd_all(how->value);
-    if (tile->kind == SMX_DIVERGENCE_FORWARD_KL) {
+    if (kind == SMX_DIVERGENCE_FORWARD_KL) {
         struct vdd p = {c->p.hi * vd_all(how->whole),
                         c->p.lo * vd_all(how->whole)};
         return plus(p, negate(c->q));
     }
-    if (tile->kind == SMX_DIVERGENCE_REVERSE_KL) {
+    if (kind == SMX_DIVERGENCE_REVERSE_KL) {
         struct vdd log = plus_any(negate(c->t), negate(value));
         return weigh_dd(c->p, only(log, c->has_q));
     }
@@ -317,17 +334,21 @@ INLINE vd scale_finite(vd x, vd slope)
 }
 
 /* Neither NaN, where a factor of 0 meets an infinity, nor negative zeros. */
-static void store_divergence_grad(const struct smx_divergence_tile *tile,
-                                  const struct smx_divergence_descent *how,
-                                  const double *slope, double *out)
+INLINE void descend_as(enum smx_divergence kind,
+                       const struct smx_divergence_tile *tile,
+                       const struct smx_divergence_descent *how,
+                       const double *slope, double *out)
 {
     const vd down = vd_all(0x1p-128);
+    bool more = how->bend != 0 || how->level.hi != 0;
     VECTORS (i, tile->n) {
         struct classes c = classes_at(tile, i);
-        struct vdd d = {vd_load(tile->p.hi + i), vd_load(tile->p.lo + i)};
-        d = vdd_mul(d, single(vd_all(how->bend)));
-        d = weigh_dd(c.p, plus(d, vdd_all(how->level)));
-        d = plus_any(element_of(tile, how, &c), d);
+        struct vdd d = element_of(kind, tile, how, &c);
+        if (more) {
+            struct vdd e = {vd_load(tile->p.hi + i), vd_load(tile->p.lo + i)};
+            e = vdd_mul(e, single(vd_all(how->bend)));
+            d = plus_any(d, weigh_dd(c.p, plus(e, vdd_all(how->level))));
+        }
         d = vdd_settle(vdd_mul(d, vdd_all(how->factor)));
         vd x = (d.hi + d.lo) * down;
         if (slope)
@@ -337,9 +358,27 @@ static void store_divergence_grad(const struct smx_divergence_tile *tile,
     }
 }
 
+static void descend(const struct smx_divergence_tile *tile,
+                    const struct smx_divergence_descent *how,
+                    const double *slope, double *out)
+{
+    switch (tile->kind) {
+    case SMX_DIVERGENCE_FORWARD_KL:
+        descend_as(SMX_DIVERGENCE_FORWARD_KL, tile, how, slope, out);
+        break;
+    case SMX_DIVERGENCE_REVERSE_KL:
+        descend_as(SMX_DIVERGENCE_REVERSE_KL, tile, how, slope, out);
+        break;
+    case SMX_DIVERGENCE_JSD:
+        descend_as(SMX_DIVERGENCE_JSD, tile, how, slope, out);
+        break;
+    }
+}
+
 const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels) = {
     .powers = tile_powers,
+    .near = near_mass,
     .excess = excess,
     .value = value_of,
-    .descend = store_divergence_grad,
+    .descend = descend,
 };

@@ -67,6 +67,7 @@ struct smx_divergence_side {
 struct smx_divergence_tile {
     size_t n; /* whole blocks */
     enum smx_divergence kind;
+    bool entropy; /* is it wanted? */
     struct smx_divergence_side p, q;
     struct smx_dd offset;     /* log q - log p = d of q - d of p - offset */
     struct smx_dd beta, rest; /* rest = 1 - beta */
@@ -94,6 +95,9 @@ struct smx_divergence_dd_kernels {
     /** Fills e of the side; returns its sum without element skip. */
     struct smx_dd (*powers)(const struct smx_divergence_side *side, size_t n,
                             size_t skip);
+
+    /** Sum of q where the two logarithms are near each other. */
+    double (*near)(const struct smx_divergence_tile *tile);
 
     /** Adds to *excess how far sum p exp(log q - log p) is above 1, times
      *  2^128, over the classes where the two logarithms are near each other,

@@ -2,7 +2,8 @@
 /* Rows in double-double, a tile at a time: the largest logit of both sides, the
  * sums of their exponentials, the shift between their logarithms, the terms,
  * the gradient. Each sweep computes again what the one before computed, so that
- * a row of any length needs no more room than a tile. */
+ * a row of any length needs no more room than a few tiles; of one that fits
+ * there the exponentials are kept. */
 #include "divergence_rows.h"
 
 #include <math.h>
@@ -13,6 +14,9 @@
 #include "simd/elementary.h"
 
 enum { STUDENT, TEACHER, SIDES };
+
+/* Classes whose exponentials the stack holds. */
+#define ROOM (4 * SMX_DIVERGENCE_TILE)
 
 struct side {
     struct smx_dd top; /* the largest logit and its class */
@@ -30,7 +34,8 @@ struct wide_row {
     struct smx_dd divergence;
     double entropy, lse;
     size_t first, count;
-    SMX_TILED double room[SIDES][4][SMX_DIVERGENCE_TILE];
+    bool kept; /* every tile has a place of its own */
+    SMX_TILED double room[SIDES][4][ROOM];
     SMX_TILED double z[SMX_DIVERGENCE_TILE]; /* logits, or the gradient */
     SMX_TILED double slope[SMX_DIVERGENCE_TILE], spare[SMX_DIVERGENCE_TILE];
 };
@@ -39,12 +44,25 @@ struct wide_row {
 #define TILES(w)                                                               \
     for ((w)->first = 0; enter_tile(w); (w)->first += SMX_DIVERGENCE_TILE)
 
+static struct smx_divergence_side *side_of(struct wide_row *w, int s)
+{
+    return s == STUDENT ? &w->tile.p : &w->tile.q;
+}
+
 static bool enter_tile(struct wide_row *w)
 {
     size_t classes = w->rule->side[STUDENT].classes;
     size_t left = classes > w->first ? classes - w->first : 0;
+    size_t at = w->kept ? w->first : 0;
     w->count = left < SMX_DIVERGENCE_TILE ? left : SMX_DIVERGENCE_TILE;
     w->tile.n = smx_blocks(w->count);
+    for (int s = 0; s < SIDES; s++) {
+        struct smx_divergence_side *side = side_of(w, s);
+        side->hi = w->room[s][0] + at;
+        side->lo = w->room[s][1] + at;
+        side->e_hi = w->room[s][2] + at;
+        side->e_lo = w->room[s][3] + at;
+    }
     return left > 0;
 }
 
@@ -56,11 +74,6 @@ static void load_side(struct wide_row *w, int s)
         w->rule->row_kernels->widen(f + w->first, w->count, w->z);
     else
         memcpy(w->z, d + w->first, w->count * sizeof *d);
-}
-
-static struct smx_divergence_side *side_of(struct wide_row *w, int s)
-{
-    return s == STUDENT ? &w->tile.p : &w->tile.q;
 }
 
 /* ---- shifted logits -------------------------------------------------------
@@ -147,13 +160,25 @@ static void sum_side(struct wide_row *w, int s)
     side->logsum = (struct smx_dd){y.hi[0], y.lo[0]};
 }
 
-/* Both sides' exponentials of the tile. */
+/* Both sides' exponentials of the tile, unless they are kept. */
 static void fill(struct wide_row *w, double *slope)
 {
-    for (int s = 0; s < SIDES; s++) {
+    for (int s = 0; s < SIDES && (slope || !w->kept); s++) {
         shift_side(w, s, s == STUDENT ? slope : NULL);
         side_powers(w, s);
     }
+}
+
+/* Has the teacher less than half of its mass where the logarithms are near each
+ * other? A look at what is kept; a row of more is computed for it. */
+static bool are_apart(struct wide_row *w)
+{
+    double mass = 0;
+    if (!w->kept)
+        return false;
+    TILES(w)
+    mass += w->rule->divergence->dd->near(&w->tile);
+    return mass < 0x1p127;
 }
 
 /* The difference of the logarithms of both sums has lost digits where these
@@ -164,6 +189,8 @@ static void find_offset(struct wide_row *w)
     double mass = 0;
     w->tile.offset =
         dd_add(w->side[TEACHER].logsum, dd_negate(w->side[STUDENT].logsum));
+    if (are_apart(w))
+        return;
     TILES(w)
     {
         fill(w, NULL);
@@ -277,16 +304,11 @@ static void init(struct wide_row *w, const struct smx_divergence_rule *rule,
     w->row = row;
     w->value = (struct smx_divergence_value){.lost = false};
     w->tile.kind = rule->kind;
+    w->tile.entropy = rule->entropy;
     w->tile.beta = (struct smx_dd){rule->beta, 0};
     w->tile.rest = dd_sum(1, -rule->beta);
     memcpy(w->tile.series, rule->series, sizeof w->tile.series);
-    for (int s = 0; s < SIDES; s++) {
-        struct smx_divergence_side *side = side_of(w, s);
-        side->hi = w->room[s][0];
-        side->lo = w->room[s][1];
-        side->e_hi = w->room[s][2];
-        side->e_lo = w->room[s][3];
-    }
+    w->kept = rule->side[STUDENT].classes <= ROOM;
 }
 
 static double wide_row(const struct smx_divergence_rule *rule,

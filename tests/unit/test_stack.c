@@ -120,6 +120,26 @@ static void run_loss(const struct trial *t, const struct smx_logits *z)
                   SMX_OK);
 }
 
+/* Far from the teacher, and so near that it takes more digits. */
+static void run_divergences(const struct trial *t, const struct smx_logits *z)
+{
+    const struct operands *o = t->o;
+    struct smx_loss_out out = {.size = sizeof out, .loss = o->out};
+    const void *teacher =
+        t->dtype == SMX_FLOAT32 ? (void *)o->t : (void *)o->t64;
+    struct smx_criterion k = {.size = sizeof k,
+                              .teacher = t->way & TARGETS ? teacher : z->data,
+                              .z_loss = t->way & Z_LOSS ? 0.1 : 0};
+
+    for (int kind = 0; kind < 3; kind++) {
+        k.divergence = (enum smx_divergence)kind;
+        k.beta = k.divergence == SMX_DIVERGENCE_JSD ? 0.5 : 0;
+        assert_status(smx_gradient(t->context, z, &k, NULL, o->out, NULL, NULL),
+                      SMX_OK);
+        assert_status(smx_loss(t->context, z, &k, &out, NULL), SMX_OK);
+    }
+}
+
 static void run_products(const struct trial *t, const struct smx_logits *z)
 {
     const struct operands *o = t->o;
@@ -153,6 +173,7 @@ static void *run(void *argument)
 
     run_softmax(t, &z);
     run_loss(t, &z);
+    run_divergences(t, &z);
     run_products(t, &z);
     return NULL;
 }
