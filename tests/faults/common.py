@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import sys
 import time
@@ -67,6 +68,15 @@ class Daemon(daemon.Daemon):
                            b"Connection: close\r\n\r\n")
             text = read_to_end(client).decode()
         return float(re.search(rf"^softmaxd_{name} (\S+)", text, re.M)[1])
+
+
+def stall(daemons, seconds):
+    """None of them runs for a while, as on a machine that is busy."""
+    for one in daemons:
+        one.process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    for one in daemons:
+        one.process.send_signal(signal.SIGCONT)
 
 
 def read_to_end(client):

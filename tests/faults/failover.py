@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Two replicas behind HAProxy, one of them killed (SIGKILL) and started again
-and again: with retries nothing is lost."""
+and again, then both stalled: with retries and patience nothing is lost."""
 import os
 import re
 import shutil
@@ -12,9 +12,9 @@ import tempfile
 import threading
 import time
 
-from common import Daemon, RIGHT, SMALL, Tests, ask, note
+from common import Daemon, RIGHT, SMALL, Tests, ask, note, stall
 
-CLIENTS, KILLS = 8, 10
+CLIENTS, KILLS, STALL_SECONDS = 8, 10, 2
 
 
 def configuration(front, first, second):
@@ -91,6 +91,7 @@ def main():
             time.sleep(0.3)
             daemons[victim] = Daemon(port=ports[victim])
             time.sleep(1)  # until the proxy has seen it
+        stall(daemons, STALL_SECONDS)
         stop.set()
         for client in clients:
             client.join(60)
@@ -99,7 +100,7 @@ def main():
     answered = sum(client.answered for client in clients)
     lost = [loss for client in clients for loss in client.lost]
     note("behind haproxy", kills=KILLS, answered=answered, lost=len(lost))
-    tests.check("SIGKILL and restart behind HAProxy: nothing lost",
+    tests.check("kills, restarts and a stall behind HAProxy: nothing lost",
                 answered > 0 and not lost, str(lost[:3]))
     for daemon in daemons:
         daemon.stop()

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A day in the life, in SOAK_MINUTES (60): three replicas behind HAProxy, two of
-them restarted in turn, all reloaded again and again, beside clients that vanish,
-bodies that fill the memory limit, and good requests that must never be lost.
+them restarted in turn, all reloaded again and again and stalled as by a machine
+with no time for them, beside clients that vanish, bodies that fill the memory
+limit, and good requests that must never be lost.
 
 The third replica lives as long as the run: its resident set and its descriptors
-must not grow. usage: soak.py PICTURE.svg (latencies of each second, and RSS)
+must not grow. Of a request that was lost, HAProxy's log tells how it ended.
+usage: soak.py PICTURE.svg (latencies of each second, and RSS)
 """
 import os
 import random
@@ -18,10 +20,11 @@ import tempfile
 import threading
 import time
 
-from common import Daemon, RIGHT, SMALL, Tests, ask, note, percentile, post
+from common import Daemon, RIGHT, SMALL, Tests, ask, note, percentile, post, stall
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "60"))
 CLIENTS, VANISHING, RESTART_SECONDS, RELOAD_SECONDS = 6, 2, 5, 1
+STALL_SECONDS = 0.5
 # Held when nobody is bad, late in the run against early in it. The allocator
 # keeps what it may need again, and the proxy as many connections as it likes.
 REST_LOOKS = 20
@@ -31,9 +34,15 @@ HEAVY = post("/softmax", b'{"logits":[' + b"1," * 4000000 + b"1]}")
 CONFIGURATION = """
 global
     maxconn 2000
+    log stdout format raw local0
 defaults
+    log global
+    option httplog
+    option dontlog-normal
     mode http
     timeout connect 2s
+    # else a replica that is slow to answer a check counts as down
+    timeout check 5s
     timeout client 60s
     timeout server 60s
     timeout http-keep-alive 60s
@@ -70,20 +79,31 @@ class Good(threading.Thread):
             try:
                 with socket.create_connection(("127.0.0.1", self.port),
                                               60) as client:
-                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    for _ in range(200):
-                        begin = time.monotonic()
-                        answer = ask(client)
-                        end = time.monotonic()
-                        if answer != (200, RIGHT):
-                            self.lost.append((end - self.began, answer))
-                            break
-                        self.times.append((end - self.began, end - begin))
-                        if self.stopping.is_set():
-                            return
+                    self.ask_often(client)
             except OSError as error:
-                self.lost.append((time.monotonic() - self.began, repr(error)))
+                self.lose(None, repr(error))
                 time.sleep(0.1)
+
+    def ask_often(self, client):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(200):
+            begin = time.monotonic()
+            try:
+                answer = ask(client)
+            except OSError as error:
+                answer = repr(error)
+            end = time.monotonic()
+            if answer != (200, RIGHT):
+                self.lose(client, answer)
+                return
+            self.times.append((end - self.began, end - begin))
+            if self.stopping.is_set():
+                return
+
+    def lose(self, client, answer):
+        """With the address by which the proxy's log calls the client."""
+        address = "%s:%d" % client.getsockname() if client else "not connected"
+        self.lost.append((time.monotonic() - self.began, address, answer))
 
 
 class Bad(threading.Thread):
@@ -201,7 +221,7 @@ def start(port):
 
 
 def disturb(replicas, ports, end):
-    """Restart the first two in turn and reload all, until then."""
+    """Restart the first two in turn, stall and reload all, until then."""
     restarts = reloads = 0
     restart = time.monotonic() + RESTART_SECONDS
     while time.monotonic() < end:
@@ -210,6 +230,7 @@ def disturb(replicas, ports, end):
             replica.process.send_signal(signal.SIGHUP)
             reloads += 1
         if time.monotonic() >= restart:
+            stall(replicas, STALL_SECONDS)
             victim = restarts % 2
             status = replicas[victim].stop()
             if status != 0:
@@ -226,7 +247,15 @@ def configuration(front, ports):
     return CONFIGURATION.format(front=front, servers=servers)
 
 
-def soak(proxy_program, seconds):
+def how_it_ended(loss, log):
+    """A loss, and what the proxy says of that client."""
+    log.seek(0)
+    at, address, answer = loss
+    lines = [line for line in log if line.startswith(address + " ")]
+    return f"{at:.3f} s: {answer}; {lines[-1:] or 'not in the log'}"
+
+
+def soak(proxy_program, seconds, log):
     """(times, losses, samples, held before and after, counts) of the run."""
     ports = [free_port() for _ in range(3)]
     replicas = [start(port) for port in ports]
@@ -234,7 +263,8 @@ def soak(proxy_program, seconds):
     with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
         file.write(configuration(front, ports))
         file.flush()
-        proxy = subprocess.Popen([proxy_program, "-q", "-f", file.name])
+        proxy = subprocess.Popen([proxy_program, "-db", "-f", file.name],
+                                 stdout=log, stderr=subprocess.STDOUT)
         began = time.monotonic()
         while time.monotonic() - began < 30:
             try:
@@ -274,13 +304,15 @@ def main(picture):
     if not haproxy:
         tests.skip("soak", "haproxy is not installed")
         tests.end()
-    times, lost, samples, held, counts = soak(haproxy, 60 * MINUTES)
+    with tempfile.TemporaryFile("w+") as log:
+        times, lost, samples, held, counts = soak(haproxy, 60 * MINUTES, log)
+        reasons = "\n".join(how_it_ended(loss, log) for loss in lost[:5])
     draw(picture, times, samples)
     taken = sorted(taken * 1000 for _, taken in times)
     note("soak", minutes=MINUTES, answered=len(times), lost=len(lost), **counts,
          p50_ms=round(percentile(taken, 0.5), 3),
          p99_ms=round(percentile(taken, 0.99), 3), max_ms=round(taken[-1], 1))
-    tests.check("nothing lost", times and not lost, str(lost[:5]))
+    tests.check("nothing lost", times and not lost, reasons)
     for name, (before, after) in held.items():
         tests.check(f"no growth: {name} {before} to {after}",
                     after - before <= GROWTH[name])
