@@ -82,6 +82,8 @@ SERVER_OBJ := $(SERVER_SRC:%.c=$(O)/%.o) $(call tmpl_objects,server) $(TABLES:.c
 TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(O)/%)
 SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+# What a test or a fuzz target links: of an archive, what it uses.
+TEST_LIBS := $(O)/libsupport.a $(O)/libserver.a $(O)/libsoftmax.a
 
 .DEFAULT_GOAL := all
 .SECONDARY: $(SUPPORT_OBJ) $(TEST_SRC:%.c=$(O)/%.o)
@@ -100,6 +102,9 @@ $(O)/libsoftmax.a: $(LIB_OBJ)
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcsD $@ $^
 $(O)/libserver.a: $(SERVER_OBJ)
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcsD $@ $^
+$(O)/libsupport.a: $(SUPPORT_OBJ)
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcsD $@ $^
 $(O)/softmaxd: $(O)/server/main.o $(O)/libserver.a $(O)/libsoftmax.a
@@ -126,7 +131,7 @@ $(O)/%_tmpl.$(1).o: %_tmpl.c Makefile
 endef
 $(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
 
-$(O)/tests/%: $(O)/tests/%.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
+$(O)/tests/%: $(O)/tests/%.o $(O)/tests/support/filter.o $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
 
 include $(wildcard make/*.mk)

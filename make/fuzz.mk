@@ -10,11 +10,11 @@ REPLAY := $(FUZZ_TARGETS:%=$(O)/tests/fuzz/replay_%)
 CHECK_NEEDS += $(REPLAY)
 CHECK_SCRIPTS += tests/fuzz/check_corpora.sh
 
-$(O)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
+$(O)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
 
 $(FUZZ_JSON:%=$(O)/tests/fuzz/fuzz_%): $(O)/tests/fuzz/mutate.o
-$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(SUPPORT_OBJ) $(O)/libserver.a $(O)/libsoftmax.a
+$(O)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(TEST_LIBS)
 	$(CC) $(FUZZING_ENGINE) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS) $(shell $(PKG_CONFIG) --libs cmocka libcurl)
 
 .PHONY: fuzz fuzz-run fuzzers

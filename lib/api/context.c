@@ -40,44 +40,6 @@ size_t smx_dtype_bytes(enum smx_dtype dtype)
     return dtype == SMX_FLOAT64 ? 8 : 4;
 }
 
-const char *smx_isa_name(enum smx_isa isa)
-{
-    static const char *const names[] = {"best", "base", "avx2", "avx512",
-                                        "neon"};
-    return (unsigned)isa < sizeof names / sizeof *names ? names[isa]
-                                                        : "unknown";
-}
-
-bool smx_isa_available(enum smx_isa isa)
-{
-    switch (isa) {
-    case SMX_ISA_BEST:
-    case SMX_ISA_BASE:
-        return true;
-    case SMX_ISA_AVX2:
-        return smx_cpu_avx2();
-    case SMX_ISA_AVX512:
-        return smx_cpu_avx512();
-    case SMX_ISA_NEON:
-#ifdef __aarch64__
-        return true;
-#else
-        return false;
-#endif
-    }
-    return false;
-}
-
-static enum smx_isa best_isa(void)
-{
-    static const enum smx_isa order[] = {SMX_ISA_AVX512, SMX_ISA_AVX2,
-                                         SMX_ISA_NEON};
-    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
-        if (smx_isa_available(order[i]))
-            return order[i];
-    return SMX_ISA_BASE;
-}
-
 enum smx_status smx_context_create(struct smx_context **out,
                                    const struct smx_config *config)
 {
@@ -94,7 +56,7 @@ enum smx_status smx_context_create(struct smx_context **out,
     struct smx_context *context = calloc(1, sizeof *context);
     if (!context)
         return SMX_ENOMEM;
-    context->isa = isa == SMX_ISA_BEST ? best_isa() : isa;
+    context->isa = isa == SMX_ISA_BEST ? smx_best_isa() : isa;
     context->kernels = smx_kernels_of(context->isa);
     enum smx_status status = smx_pool_create(&context->pool, threads);
     if (status) {

@@ -12,4 +12,7 @@ struct smx_context {
     struct smx_pool *pool;
 };
 
+/** The one that SMX_ISA_BEST stands for. */
+enum smx_isa smx_best_isa(void);
+
 #endif

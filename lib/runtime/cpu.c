@@ -3,6 +3,7 @@
 #include "cpu.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 /* The kernel refuses a set that is smaller than its own. */
@@ -57,14 +58,29 @@ static bool has(uint32_t leaf7, uint32_t state)
     return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & EXTENDED);
 }
 
+enum { NOT_ASKED, IS_THERE, IS_NOT };
+
+/* Asked once: on a virtual machine each cpuid leaves it, for microseconds. */
+static bool has_once(atomic_int *known, uint32_t leaf7, uint32_t state)
+{
+    int answer = atomic_load_explicit(known, memory_order_relaxed);
+    if (answer == NOT_ASKED) {
+        answer = has(leaf7, state) ? IS_THERE : IS_NOT;
+        atomic_store_explicit(known, answer, memory_order_relaxed);
+    }
+    return answer == IS_THERE;
+}
+
 bool smx_cpu_avx2(void)
 {
-    return has(LEAF7_AVX2, STATE_AVX2);
+    static atomic_int known;
+    return has_once(&known, LEAF7_AVX2, STATE_AVX2);
 }
 
 bool smx_cpu_avx512(void)
 {
-    return has(LEAF7_AVX512, STATE_AVX512);
+    static atomic_int known;
+    return has_once(&known, LEAF7_AVX512, STATE_AVX512);
 }
 #else
 bool smx_cpu_avx2(void)
