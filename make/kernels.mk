@@ -4,9 +4,11 @@ CHECK_SCRIPTS += tests/vectors/check_random.sh tests/kernel/check_constants.sh
 ifeq ($(SAN),)
 CHECK_SCRIPTS += tests/unit/check_header.sh tests/kernel/check_aarch64.sh
 endif
-# A kernel has one thread; test_bits and test_pool bring the others.
+# What has one thread races with nobody; test_bits and test_pool bring the others.
 ifeq ($(SAN),tsan)
-TEST_BIN := $(filter-out %/test_kernels,$(TEST_BIN))
+TEST_BIN := $(filter-out $(O)/tests/number/% %/test_kernels %/test_split_exp \
+    %/test_reader_json,$(TEST_BIN))
+CHECK_SCRIPTS := $(filter-out tests/number/% tests/kernel/% tests/vectors/%,$(CHECK_SCRIPTS))
 endif
 check: export O := $(O)
 check: export CC := $(CC)

@@ -33,7 +33,7 @@ fresh() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
     >"$work/log" 2>&1 || fail "git and make: $(tail -n 3 "$work/log")"
 git clone -q . "$root/src" || fail "git clone"
 
-fresh make -C /src deps check >"$work/log" 2>&1 ||
+fresh make -j2 -C /src deps check >"$work/log" 2>&1 ||
     fail "make deps check: $(tail -n 20 "$work/log")"
 grep '^[0-9]* passed' "$work/log"
 echo "[       OK ] fresh ${release:+$release }root: make deps check"

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "../support/draw.h"
+#include "../support/effort.h"
 #include "../support/exact_row.h"
 #include "../support/reference.h"
 #include "../support/ulp.h"
@@ -72,7 +73,7 @@ static void try_all(const char *what, trial *run)
     for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++) {
         struct answer a = {0};
 
-        for (int i = 0; i < REQUESTS; i++) {
+        for (int i = 0; i < effort(REQUESTS); i++) {
             struct draw d;
 
             draw_init(&d, &seed, (enum smx_dtype)dtype, i % 2);
