@@ -25,9 +25,9 @@ from common import Daemon, RIGHT, SMALL, Tests, ask, note, percentile, post, sta
 MINUTES = float(os.environ.get("SOAK_MINUTES", "60"))
 CLIENTS, VANISHING, RESTART_SECONDS, RELOAD_SECONDS = 6, 2, 5, 1
 STALL_SECONDS = 0.5
-# Held when nobody is bad, late in the run against early in it. The allocator
-# keeps what it may need again, and the proxy as many connections as it likes.
-REST_LOOKS = 20
+# The least held in a second, in the second half of the run against the first.
+# The allocator keeps some MB more or less of what it may need again, the proxy
+# as many connections as it likes: only what is never given back raises both.
 GROWTH = {"resident set": 2 << 20, "descriptors": CLIENTS}
 MEMORY_LIMIT = "24M"
 HEAVY = post("/softmax", b'{"logits":[' + b"1," * 4000000 + b"1]}")
@@ -109,9 +109,9 @@ class Good(threading.Thread):
 class Bad(threading.Thread):
     """Straight to a replica: leaves in the middle, or asks for all memory."""
 
-    def __init__(self, port, stop, rest, seed):
+    def __init__(self, port, stop, seed):
         super().__init__()
-        self.port, self.stopping, self.resting = port, stop, rest
+        self.port, self.stopping = port, stop
         self.random, self.count = random.Random(seed), 0
 
     def act(self, client):
@@ -128,9 +128,6 @@ class Bad(threading.Thread):
 
     def run(self):
         while not self.stopping.is_set():
-            if self.resting.is_set():
-                time.sleep(0.05)
-                continue
             try:
                 with socket.create_connection(("127.0.0.1", self.port),
                                               20) as client:
@@ -156,15 +153,12 @@ class Samples(threading.Thread):
         while not self.stopping.wait(1):
             self.taken.append(self.look())
 
-    def least(self, rest):
-        """The least of some seconds in which no bad client does anything."""
-        rest.set()
-        found = []
-        for _ in range(REST_LOOKS):
-            time.sleep(0.25)
-            found.append(self.look())
-        rest.clear()
-        return [min(values) for values in zip(*found)]
+    def least(self):
+        """Of each half, without the first seconds, in which it fills up."""
+        taken = self.taken[len(self.taken) // 20:]
+        middle = len(taken) // 2
+        return [[min(values) for values in zip(*half)]
+                for half in (taken[:middle], taken[middle:])]
 
 
 def by_second(times, share):
@@ -259,7 +253,7 @@ def soak(proxy_program, seconds, log):
     """(times, losses, samples, held before and after, counts) of the run."""
     ports = [free_port() for _ in range(3)]
     replicas = [start(port) for port in ports]
-    front, stop, rest = free_port(), threading.Event(), threading.Event()
+    front, stop = free_port(), threading.Event()
     with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
         file.write(configuration(front, ports))
         file.flush()
@@ -274,28 +268,26 @@ def soak(proxy_program, seconds, log):
                 time.sleep(0.05)
         began = time.monotonic()
         good = [Good(front, stop, began) for _ in range(CLIENTS)]
-        bad = [Bad(ports[2], stop, rest, seed) for seed in range(VANISHING)]
+        bad = [Bad(ports[2], stop, seed) for seed in range(VANISHING)]
         samples = Samples(replicas[2], stop)
         for thread in (*good, *bad, samples):
             thread.start()
         try:
-            early = disturb(replicas, ports, began + seconds / 4)
-            before = samples.least(rest)
-            late = disturb(replicas, ports, began + seconds)
-            after = samples.least(rest)
+            restarts, reloads = disturb(replicas, ports, began + seconds)
         finally:
             stop.set()
             for thread in (*good, *bad, samples):
                 thread.join(90)
             proxy.terminate()
             proxy.wait(30)
-            for replica in replicas:
-                replica.stop()
-    counts = {"restarts": early[0] + late[0], "reloads": early[1] + late[1],
+            ends = [replica.stop() for replica in replicas]
+    if any(ends):
+        raise RuntimeError(f"exit statuses {ends} after SIGTERM")
+    counts = {"restarts": restarts, "reloads": reloads,
               "mistreated": sum(thread.count for thread in bad)}
     return ([t for thread in good for t in thread.times],
             [loss for thread in good for loss in thread.lost], samples.taken,
-            dict(zip(GROWTH, zip(before, after))), counts)
+            dict(zip(GROWTH, zip(*samples.least()))), counts)
 
 
 def main(picture):
