@@ -137,8 +137,8 @@ enum smx_status smx_softmax_open(struct smx_softmax_call *call)
     call->rows = smx_rows_count(z);
     call->f32_sums = z->dtype == SMX_FLOAT32 && !z->softcap;
     call->f32 =
-        call->f32_sums || (z->dtype == SMX_FLOAT32 && !options->log &&
-                           smx_cap_of(z).possible && z->classes > SMX_NARROW);
+        call->f32_sums || (z->dtype == SMX_FLOAT32 && smx_cap_of(z).possible &&
+                           z->classes > SMX_NARROW);
     call->loaded = smx_load_needed(z);
     call->picked = options->top_k ? options->top_k : options->chosen_count;
     call->gathers = call->picked && !is_narrow(call);

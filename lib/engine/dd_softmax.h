@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/** Softmax in double-double: float64, and float32 with a softcap. */
+/** Softmax in double-double: float64, and of float32 with a
+ *  softcap the summaries. */
 #ifndef SMX_DD_SOFTMAX_H
 #define SMX_DD_SOFTMAX_H
 

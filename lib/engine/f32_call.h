@@ -7,7 +7,6 @@
 
 #include "api/context.h"
 #include "lanes.h"
-#include "softcap.h"
 #include "sums.h"
 
 /* Chunks of a row whose exponentials are kept between the sweeps. */
@@ -29,9 +28,7 @@ struct smx_f32_call {
     size_t slices;     /* of units, or with long rows of chunks */
     size_t row_slices; /* then: of rows */
     bool log;
-    double inverse_temperature;
-    double scale; /* nats to sixteenths of a binade, 1/T included */
-    struct smx_cap cap;
+    struct smx_exponents by;
     struct smx_split_exp split; /* not possible: no row is in range */
     atomic_bool out_of_range;   /* a logit is above the highest in range */
     bool stream, narrow, pipelined;

@@ -31,15 +31,12 @@ struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
     float max;
     if (!call->kernels->row_max(call->logits + start, n, &max)) {
         smx_f32_note_nonfinite(call, start, n);
-    } else if (max != -INFINITY && call->cap.possible) {
-        sum.max = 0; /* all are relative to 0 */
-        sum.sum = call->kernels->capped_exponentials(call->logits + start, n,
-                                                     &call->cap, e);
     } else if (max != -INFINITY) {
-        sum.max = max;
-        sum.reference = smx_reference(max, call->scale);
-        sum.sum = call->kernels->exponentials(call->logits + start, n,
-                                              sum.reference, call->scale, e);
+        sum.max = smx_logit(call->kernels, &call->by, max, NULL);
+        sum.reference = smx_reference(sum.max, call->by.scale);
+        const struct smx_exponents by =
+            smx_relative_to(&call->by, sum.reference);
+        sum.sum = call->kernels->exponentials(call->logits + start, n, &by, e);
     }
     return sum;
 }
@@ -56,15 +53,15 @@ static void fill_value(float *out, size_t n, float value)
 double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
                        const struct smx_sum *sum, bool in_range)
 {
-    double top = smx_power((sum->max - sum->reference) * call->scale);
+    double top = smx_power((sum->max - sum->reference) * call->by.scale);
     double rest = (sum->sum - top) / top;
     if (rest < (in_range ? LEAST_REST : 0x1p-20)) {
         const float *z = call->logits + row * call->classes;
+        const struct smx_exponents by = smx_relative_to(&call->by, sum->max);
         rest = 0;
         for (size_t k = 0; k < call->chunks; k++)
-            rest += call->kernels->rest(z + k * SMX_CHUNK,
-                                        smx_chunk_classes(call->classes, k),
-                                        sum->max, call->scale);
+            rest += call->kernels->rest(
+                z + k * SMX_CHUNK, smx_chunk_classes(call->classes, k), &by);
     }
     return smx_log1p_fast(rest);
 }
@@ -77,11 +74,12 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
     float *out = call->values + start;
+    const struct smx_exponents by = smx_relative_to(&call->by, whole->max);
     if (call->log && whole->sum > 0)
-        call->kernels->shift(call->logits + start, n, whole->max,
-                             call->inverse_temperature, offset, out);
+        call->kernels->shift(call->logits + start, n, &by, by.nats, offset,
+                             out);
     else if (part->sum > 0)
-        call->kernels->scale(e, n, smx_sum_weight(part, whole, call->scale),
+        call->kernels->scale(e, n, smx_sum_weight(part, whole, call->by.scale),
                              out);
     else
         fill_value(out, n, call->log ? -INFINITY : 0);
@@ -157,7 +155,7 @@ static void merge_row(struct smx_f32_call *call, size_t r)
     struct smx_f32_row *row = &call->row[r];
     bool in_range = row->total != 0;
     if (!in_range) {
-        row->whole = smx_sum_merge(sums, call->chunks, call->scale);
+        row->whole = smx_sum_merge(sums, call->chunks, call->by.scale);
     } else if (call->log) {
         row->whole =
             (struct smx_sum){sums[0].max, 0, row->total * SMX_SPLIT_UNIT};
@@ -224,12 +222,10 @@ static float f64_probability(const struct smx_f32_call *call, size_t r,
     float p;
     if (part->sum == 0)
         return 0;
-    if (call->cap.possible)
-        call->kernels->capped_exponentials(&x, 1, &call->cap, e);
-    else
-        call->kernels->exponentials(&x, 1, part->reference, call->scale, e);
+    const struct smx_exponents by = smx_relative_to(&call->by, part->reference);
+    call->kernels->exponentials(&x, 1, &by, e);
     call->kernels->scale(
-        e, 1, smx_sum_weight(part, &call->row[r].whole, call->scale), &p);
+        e, 1, smx_sum_weight(part, &call->row[r].whole, call->by.scale), &p);
     return p;
 }
 
@@ -251,12 +247,12 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
 {
     const struct smx_f32_row *row = &call->row[r];
     const float *z = call->logits + r * call->classes;
+    const struct smx_exponents by = smx_relative_to(&call->by, row->whole.max);
     ALIGNED float x[GATHERED];
     for (size_t i = 0; i < n; i++)
         x[i] = z[chosen[i]];
     if (call->log && row->whole.sum > 0)
-        call->kernels->shift(x, n, row->whole.max, call->inverse_temperature,
-                             row->logsum, out);
+        call->kernels->shift(x, n, &by, by.nats, row->logsum, out);
     else if (call->log)
         fill_value(out, n, -INFINITY);
     else if (row->total != 0)

@@ -16,7 +16,6 @@
 #include "load.h"
 #include "loss_call.h"
 #include "f32_softmax.h"
-#include "simd/power.h"
 #include "rows.h"
 #include "sums.h"
 
@@ -43,9 +42,9 @@ static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
         return false;
     if (call->mass.kind != SMX_MASS_NONE) {
         struct smx_mass mass = chunk_mass(call, row, chunk);
-        double anchor = part->max == -INFINITY ? 0 : part->max;
-        part->mass =
-            call->kernels->loss->mass(z, n, anchor, &mass, &part->cost);
+        const struct smx_exponents by =
+            smx_relative_to(&call->by, part->max == -INFINITY ? 0 : part->max);
+        part->mass = call->kernels->loss->mass(z, n, &by, &mass, &part->cost);
     }
     return isfinite(part->mass);
 }
@@ -80,6 +79,7 @@ static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
         return;
     }
     const struct smx_grad *d = &call->grads[row];
+    const struct smx_exponents by = smx_relative_to(&call->by, d->reference);
     struct smx_mass mass = chunk_mass(call, row, chunk);
     size_t y = labels ? (size_t)labels[row] - first : n; /* wraps below it */
     float own = y < n ? smx_loss_label_grad(call, row, d) : 0;
@@ -88,8 +88,8 @@ static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
                                   d->factor * SMX_SPLIT_UNIT, call->stream,
                                   call->gradient + start);
     else
-        call->kernels->loss->grad_store(call->z + start, n, d->reference,
-                                        call->scale, d->factor, &mass, d->share,
+        call->kernels->loss->grad_store(call->z + start, n, &by, d->factor,
+                                        &mass, d->share,
                                         call->gradient + start);
     if (y < n)
         call->gradient[start + y] = own;
@@ -436,7 +436,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                  .keep = 1 - e,
                                  .share = e / (double)logits->classes,
                                  .inverse_temperature = 1 / t,
-                                 .scale = SMX_POWER_NAT / t,
+                                 .by = smx_exponents_of(logits),
                                  .split = smx_split_exp_of(t)};
     call.stream = call.chunks > 1 && gradient && gradient != logits->data &&
                   !smx_load_needed(logits) &&

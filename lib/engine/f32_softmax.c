@@ -7,7 +7,6 @@
  * Rows in range (split_exp.h) are computed in float32, others in double. */
 #include "f32_softmax.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -17,8 +16,6 @@
 #include "f32_call.h"
 #include "kernels.h"
 #include "rows.h"
-#include "simd/power.h"
-#include "softcap.h"
 #include "sums.h"
 
 #define ALIGNED __attribute__((aligned(64)))
@@ -30,7 +27,7 @@
 bool smx_f32_takes(const struct smx_logits *z)
 {
     return z->dtype == SMX_FLOAT32 && !smx_rows_moved(z) && !z->mask &&
-           !z->softcap;
+           (!z->softcap || smx_cap_of(z).possible);
 }
 
 /* ---- short rows ------------------------------------------------------- */
@@ -74,7 +71,7 @@ static void store_f64_row(struct smx_f32_call *call, size_t row,
         call->totals[row] = 0;
     for (size_t k = 0; k < call->chunks; k++)
         sums[k] = smx_f32_sum_chunk(call, row, k, e + k * SMX_CHUNK);
-    struct smx_sum whole = smx_sum_merge(sums, call->chunks, call->scale);
+    struct smx_sum whole = smx_sum_merge(sums, call->chunks, call->by.scale);
     double offset = call->log && whole.sum > 0
                         ? smx_f32_log_sum(call, row, &whole, false)
                         : 0;
@@ -271,7 +268,6 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                              double *totals, void *workspace,
                              struct smx_where *where)
 {
-    /* an infinite factor would make 0 * inf of the largest logit */
     double t = z->temperature ? z->temperature : 1;
     struct smx_f32_call call = {.kernels = context->kernels,
                                 .logits = z->data,
@@ -280,10 +276,8 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .classes = z->classes,
                                 .chunks = smx_chunks(z->classes),
                                 .log = log,
-                                .inverse_temperature = fmin(1 / t, DBL_MAX),
-                                .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
+                                .by = smx_exponents_of(z),
                                 .split = smx_split_exp_of(t),
-                                .cap = smx_cap_of(z),
                                 .totals = totals,
                                 .k = k,
                                 .chosen = chosen,

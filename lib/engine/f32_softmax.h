@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The short way for plain logits: float32, class axis last, neither mask nor
- * softcap. The vector kernels read them where they are.
+ * float32 logits that the vector kernels read where they are: class axis last,
+ * no mask, no softcap that leaves the doubles.
  */
 #ifndef SMX_F32_H
 #define SMX_F32_H

@@ -31,13 +31,14 @@ struct vjp_call {
     float *gradients;
     bool log;
     size_t classes, chunks;
-    double inverse_temperature, scale; /* as in f32_softmax.c */
-    size_t most;                       /* rows of a tile */
-    struct product *products;          /* one a chunk of a tile */
-    struct product *whole;             /* one a row; the same of one chunk */
-    float *copy;                       /* where rows do not lie side by side:
-                                          logits, then upstream, of a tile */
-    bool in_lanes;                     /* narrow rows are */
+    double inverse_temperature;
+    struct smx_exponents by;
+    size_t most;              /* rows of a tile */
+    struct product *products; /* one a chunk of a tile */
+    struct product *whole;    /* one a row; the same of one chunk */
+    float *copy;              /* where rows do not lie side by side:
+                                 logits, then upstream, of a tile */
+    bool in_lanes;            /* narrow rows are */
     atomic_bool nonfinite;
 
     /* The tile at work: what follows is of its first row. */
@@ -51,10 +52,11 @@ static void add_up(const struct vjp_call *call, size_t row, size_t chunk,
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     product->reference = reference;
-    product->sum = call->kernels->loss->dot(
-        call->z + start, call->upstream + start,
-        smx_chunk_classes(call->classes, chunk), reference, call->scale,
-        &product->dot, &product->total);
+    const struct smx_exponents by = smx_relative_to(&call->by, reference);
+    product->sum =
+        call->kernels->loss->dot(call->z + start, call->upstream + start,
+                                 smx_chunk_classes(call->classes, chunk), &by,
+                                 &product->dot, &product->total);
 }
 
 /* Where the other classes are lost in the sum, the sums again relative to the
@@ -65,7 +67,7 @@ static void sum_again_at_max(const struct vjp_call *call, size_t row,
     double max = whole->max, top;
     if (max == -INFINITY || max == whole->reference)
         return;
-    top = smx_power((max - whole->reference) * call->scale);
+    top = smx_power((max - whole->reference) * call->by.scale);
     if (whole->sum != top)
         return;
     *whole = (struct product){.max = max, .reference = max};
@@ -86,9 +88,10 @@ static bool sum_vjp_chunk(const struct vjp_call *call, size_t row, size_t chunk,
     float max;
     if (!call->kernels->row_max(call->z + start, n, &max))
         return false;
-    product->max = max;
+    bool empty = max == -INFINITY;
+    product->max = empty ? max : smx_logit(call->kernels, &call->by, max, NULL);
     add_up(call, row, chunk,
-           max == -INFINITY ? 0 : smx_loss_reference(max, call->scale),
+           empty ? 0 : smx_loss_reference(product->max, call->by.scale),
            product);
     if (call->chunks == 1)
         sum_again_at_max(call, row, product);
@@ -113,13 +116,13 @@ static struct product merge_products(const struct vjp_call *call, size_t row)
     for (size_t k = 0; k < call->chunks; k++)
         whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
     if (whole.max != -INFINITY)
-        whole.reference = smx_loss_reference(whole.max, call->scale);
+        whole.reference = smx_loss_reference(whole.max, call->by.scale);
     for (size_t k = 0; k < call->chunks; k++) {
         whole.total += parts[k].total;
         if (parts[k].sum == 0)
             continue;
         double w =
-            smx_power((parts[k].reference - whole.reference) * call->scale);
+            smx_power((parts[k].reference - whole.reference) * call->by.scale);
         whole.sum += w * parts[k].sum;
         whole.dot += w * parts[k].dot;
     }
@@ -134,17 +137,17 @@ static void store_vjp_chunk(const struct vjp_call *call, size_t row,
     const struct product *whole = &call->whole[row];
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
+    const struct smx_exponents by =
+        smx_relative_to(&call->by, whole->reference);
     double share = call->inverse_temperature;
     double factor = whole->sum > 0 ? share / whole->sum : 0;
     double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
     if (call->log)
-        kernels->vjp_log(call->z + start, call->upstream + start, n,
-                         whole->reference, call->scale, factor * whole->total,
-                         share, call->gradient + start);
+        kernels->vjp_log(call->z + start, call->upstream + start, n, &by,
+                         factor * whole->total, share, call->gradient + start);
     else
-        kernels->vjp(call->z + start, call->upstream + start, n,
-                     whole->reference, call->scale, factor, dot,
-                     call->gradient + start);
+        kernels->vjp(call->z + start, call->upstream + start, n, &by, factor,
+                     dot, call->gradient + start);
 }
 
 static void store_vjp_chunks(void *argument, size_t slice)
@@ -286,7 +289,7 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
                             .classes = logits->classes,
                             .chunks = smx_chunks(logits->classes),
                             .inverse_temperature = 1 / t,
-                            .scale = SMX_POWER_NAT / t};
+                            .by = smx_exponents_of(logits)};
     *status = run_f32_vjp(context, &call);
     return !call.nonfinite;
 }

@@ -2,16 +2,12 @@
 /* The kernels, compiled once an instruction set (kernels.h says what each
  * does). float32 is computed in double: the difference to the maximum is
  * exact there, and products and sums keep 29 bits more than are answered. */
-#include "kernels.h"
-
+#include "exponents_vec.h"
 #include "loss_kernels.h"
-#include "simd/power_vec.h"
 
 extern const struct smx_kernels TIER(kernels);
 extern const struct smx_divergence_kernels TIER(divergence_kernels);
 extern const struct smx_load_kernels TIER(load_kernels);
-extern double TIER(capped_exponentials)(const float *x, size_t n,
-                                        const struct smx_cap *cap, double *e);
 extern struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes,
                                           size_t first, size_t count);
 extern const struct smx_loss_kernels TIER(loss_kernels);
@@ -49,45 +45,74 @@ INLINE void add_exp_block(vd sum[VECS], const vd *e, double *out)
     }
 }
 
-INLINE double sum_powers(const float *x, size_t n, double reference,
-                         double scale, double *out)
+INLINE double sum_powers(bool capped, const float *x, size_t n,
+                         const struct smx_exponents *by, double *out)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        load_power(x + i, reference, scale, e, WIDE);
+        load_power(capped, x + i, by, e, NULL, WIDE);
         add_exp_block(sum, e, out + i);
         add_exp_block(sum, e + VECS, out + i + BLOCK);
     }
     for (; i < n; i += BLOCK) {
         float block[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
-        load_power(block, reference, scale, e, VECS);
+        load_power(capped, block, by, e, NULL, VECS);
         add_exp_block(sum, e, out + i);
     }
     return block_sum(sum);
 }
 
-static double f64_exponentials(const float *x, size_t n, double reference,
-                               double scale, double *out)
+static double f64_exponentials(const float *x, size_t n,
+                               const struct smx_exponents *from, double *out)
 {
-    return reference == 0 ? sum_powers(x, n, 0, scale, out)
-                          : sum_powers(x, n, reference, scale, out);
+    const struct smx_exponents by = *from, raw = {0, by.scale, by.nats, by.cap};
+    if (by.cap.possible)
+        return sum_powers(true, x, n, &by, out);
+    return by.reference == 0 ? sum_powers(false, x, n, &raw, out)
+                             : sum_powers(false, x, n, &by, out);
 }
 
-static double rest_f64(const float *x, size_t n, double max, double scale)
+INLINE double rest_as(bool capped, const float *x, size_t n,
+                      const struct smx_exponents *by)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
     for (size_t i = 0; i < n; i += BLOCK) {
         float block[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
-        load_power(block, max, scale, e, VECS);
+        load_power(capped, block, by, e, NULL, VECS);
         EACH (v, VECS) {
-            vl below = vd_widen(block + v * LANES) < vd_all(max);
+            vd z = load_logits(capped, block + v * LANES, &by->cap, NULL);
+            vl below = z < vd_all(by->reference);
             sum[v] += (vd)((vl)e[v] & below);
         }
     }
     return block_sum(sum);
+}
+
+static double rest_f64(const float *x, size_t n,
+                       const struct smx_exponents *from)
+{
+    const struct smx_exponents by = *from;
+    return by.cap.possible ? rest_as(true, x, n, &by)
+                           : rest_as(false, x, n, &by);
+}
+
+static void cap_logits(const float *x, size_t n, const struct smx_cap *cap,
+                       double *z, double *slope)
+{
+    float block[BLOCK];
+    double logits[BLOCK], slopes[BLOCK];
+    pad(block, x, n, -__builtin_inff());
+    EACH (v, VECS) {
+        vd rise;
+        vd_store(logits + v * LANES,
+                 load_logits(true, block + v * LANES, cap, &rise));
+        vd_store(slopes + v * LANES, rise);
+    }
+    memcpy(z, logits, n * sizeof *z);
+    memcpy(slope, slopes, n * sizeof *slope);
 }
 
 static void scale_f64(const double *e, size_t n, double factor, float *out)
@@ -101,24 +126,47 @@ static void scale_f64(const double *e, size_t n, double factor, float *out)
     }
 }
 
-static void shift_logs(const float *x, size_t n, double max, double factor,
-                       double offset, float *out)
+INLINE void shift_block(bool capped, const float *x,
+                        const struct smx_exponents *by, double factor,
+                        double offset, float *out)
+{
+    EACH (v, VECS) {
+        vd d = load_logits(capped, x + v * LANES, &by->cap, NULL);
+        d = (d - vd_all(by->reference)) * vd_all(factor) - vd_all(offset);
+        vh_store(out + v * LANES, vd_narrow(d));
+    }
+}
+
+INLINE void shift_as(bool capped, const float *x, size_t n,
+                     const struct smx_exponents *by, double factor,
+                     double offset, float *out)
 {
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK)
-        EACH (v, VECS) {
-            vd d = vd_widen(x + i + v * LANES) - vd_all(max);
-            d = d * vd_all(factor) - vd_all(offset);
-            vh_store(out + i + v * LANES, vd_narrow(d));
-        }
-    for (; i < n; i++)
-        out[i] = (float)(((double)x[i] - max) * factor - offset);
+        shift_block(capped, x + i, by, factor, offset, out + i);
+    if (i < n) {
+        float last[BLOCK];
+        pad(last, x + i, n - i, 0);
+        shift_block(capped, last, by, factor, offset, last);
+        memcpy(out + i, last, (n - i) * sizeof *out);
+    }
+}
+
+static void shift_logs(const float *x, size_t n,
+                       const struct smx_exponents *from, double factor,
+                       double offset, float *out)
+{
+    const struct smx_exponents by = *from;
+    if (by.cap.possible)
+        shift_as(true, x, n, &by, factor, offset, out);
+    else
+        shift_as(false, x, n, &by, factor, offset, out);
 }
 
 const struct smx_kernels TIER(kernels) = {
     .row_max = row_max,
+    .cap = cap_logits,
     .exponentials = f64_exponentials,
-    .capped_exponentials = TIER(capped_exponentials),
     .rest = rest_f64,
     .scale = scale_f64,
     .shift = shift_logs,

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "softmax.h"
+#include "softcap.h"
 #include "split_exp.h"
 
 #define SMX_CHUNK ((size_t)4096)
@@ -43,7 +43,26 @@ struct smx_loss_kernels;
 struct smx_row_kernels;
 struct smx_summary_kernels;
 
-struct smx_cap;
+/** How logits x become exponentials, 2^((z - reference) scale / 16): z is x, or
+ *  where a softcap is possible what that makes of x, and scale is 1 then. */
+struct smx_exponents {
+    double reference, scale;
+    double nats; /* a unit of z */
+    struct smx_cap cap;
+};
+
+/** Of these logits, relative to 0. */
+struct smx_exponents smx_exponents_of(const struct smx_logits *logits);
+
+/** The same relative to z. */
+static inline struct smx_exponents
+smx_relative_to(const struct smx_exponents *by, double z)
+{
+    struct smx_exponents relative = *by;
+    relative.reference = z;
+    return relative;
+}
+
 struct smx_lanes;
 struct smx_lanes_marks;
 
@@ -51,27 +70,28 @@ struct smx_kernels {
     /** Largest of x; false when a NaN or +INFINITY is among them. */
     bool (*row_max)(const float *x, size_t n, float *max);
 
+    /** What a softcap makes of n <= 16 logits, -INFINITY stays so, and of
+     *  their gradients. */
+    void (*cap)(const float *x, size_t n, const struct smx_cap *cap, double *z,
+                double *slope);
+
     /**
-     * e[i] = exp2((x[i] - reference) * scale / 16); returns their sum. A zero
-     * below 2^-1000; relative error below 2^-28.6. The result must not exceed
-     * 2^1000.
+     * e[i] = the exponential of x[i]; returns their sum. A zero below 2^-1000;
+     * relative error below 2^-28.6, with a softcap 2^-28. The result must not
+     * exceed 2^1000.
      */
-    double (*exponentials)(const float *x, size_t n, double reference,
-                           double scale, double *e);
+    double (*exponentials)(const float *x, size_t n,
+                           const struct smx_exponents *by, double *e);
 
-    /** The same of capped logits; 0 where x is -INFINITY. */
-    double (*capped_exponentials)(const float *x, size_t n,
-                                  const struct smx_cap *cap, double *e);
-
-    /** The sum again, without the elements equal to max. */
-    double (*rest)(const float *x, size_t n, double max, double scale);
+    /** The sum again, without the elements whose z is the reference. */
+    double (*rest)(const float *x, size_t n, const struct smx_exponents *by);
 
     /** out[i] = e[i] * factor, rounded once. */
     void (*scale)(const double *e, size_t n, double factor, float *out);
 
-    /** out[i] = (x[i] - max) * factor - offset, rounded once. */
-    void (*shift)(const float *x, size_t n, double max, double factor,
-                  double offset, float *out);
+    /** out[i] = (z[i] - reference) * factor - offset, rounded once. */
+    void (*shift)(const float *x, size_t n, const struct smx_exponents *by,
+                  double factor, double offset, float *out);
 
     /** Narrow rows class by class (lanes.h). */
     struct smx_lanes_marks (*lanes)(const struct smx_lanes *lanes, size_t first,
@@ -86,6 +106,19 @@ struct smx_kernels {
     const struct smx_row_kernels *dd;
     const struct smx_divergence_kernels *divergence;
 };
+
+/** z of a logit; slope: NULL, or what a softcap leaves of its gradient. */
+static inline double smx_logit(const struct smx_kernels *kernels,
+                               const struct smx_exponents *by, float x,
+                               double *slope)
+{
+    double z = x, rise = 1;
+    if (by->cap.possible)
+        kernels->cap(&x, 1, &by->cap, &z, &rise);
+    if (slope)
+        *slope = rise;
+    return z;
+}
 
 /** The kernels of an available instruction set, not SMX_ISA_BEST. */
 const struct smx_kernels *smx_kernels_of(enum smx_isa isa);

@@ -66,9 +66,9 @@ static void finish_cached_row(const struct smx_loss_call *call, size_t row,
         wait->sum = 1 / (d->factor * SMX_SPLIT_UNIT);
         return;
     }
-    call->kernels->loss->grad_store(call->z + start, n, d->reference,
-                                    call->scale, d->factor, &call->mass,
-                                    d->share, out);
+    const struct smx_exponents by = smx_relative_to(&call->by, d->reference);
+    call->kernels->loss->grad_store(call->z + start, n, &by, d->factor,
+                                    &call->mass, d->share, out);
     end_row(wait);
 }
 

@@ -46,7 +46,8 @@ struct smx_loss_call {
     size_t all; /* rows */
     size_t classes, chunks;
     double keep, share; /* of the label: 1 - e; of every class: e / C */
-    double inverse_temperature, scale; /* as in f32_softmax.c */
+    double inverse_temperature;
+    struct smx_exponents by;
     struct smx_split_exp split;
     double divisor, z_divisor, factor, z_factor;
     size_t counted;              /* rows not ignored */

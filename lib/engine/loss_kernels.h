@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "kernels.h"
 #include "narrow.h"
 
 /** v, the mass that the loss puts on the classes of a chunk (criterion.h). */
@@ -26,23 +27,22 @@ struct smx_mass {
 
 struct smx_loss_kernels {
     /**
-     * Sum of exp2((x[i] - reference) * scale / 16), as by exponentials.
-     * Fetches into the cache what lies behind x.
+     * Sum of the exponentials of x. Fetches into the cache what lies behind x.
      */
-    double (*sum)(const float *x, size_t n, double reference, double scale);
+    double (*sum)(const float *x, size_t n, const struct smx_exponents *by);
 
     /**
-     * *cost = sum of v[i] (anchor - x[i]) over v[i] != 0, returns sum of v[i],
-     * which is NaN or infinite if one of the targets is.
+     * *cost = sum of v[i] (reference - z[i]) over v[i] != 0, returns sum of
+     * v[i], which is NaN or infinite if one of the targets is.
      */
-    double (*mass)(const float *x, size_t n, double anchor,
+    double (*mass)(const float *x, size_t n, const struct smx_exponents *by,
                    const struct smx_mass *mass, double *cost);
 
     /**
-     * out[i] = factor * exp2((x[i] - reference) * scale / 16) - share * v[i],
-     * rounded once. out may be x.
+     * out[i] = factor * exponential of x[i] - share * v[i], with a softcap
+     * times its slope, rounded once. out may be x.
      */
-    void (*grad_store)(const float *x, size_t n, double reference, double scale,
+    void (*grad_store)(const float *x, size_t n, const struct smx_exponents *by,
                        double factor, const struct smx_mass *mass, double share,
                        float *out);
 
@@ -63,18 +63,20 @@ struct smx_loss_kernels {
      * sum, and beside it *dot = sum of g[i] times the exponential, *total =
      * sum of g[i], which is NaN or infinite if one of g is.
      */
-    double (*dot)(const float *x, const float *g, size_t n, double reference,
-                  double scale, double *dot, double *total);
+    double (*dot)(const float *x, const float *g, size_t n,
+                  const struct smx_exponents *by, double *dot, double *total);
 
     /**
      * vjp: out[i] = e factor (g[i] - dot); vjp_log: g[i] share - e factor;
-     * rounded once; e = exp2((x[i] - reference) * scale / 16). out may be x
-     * or g.
+     * with a softcap times its slope, rounded once; e: the exponential of x[i].
+     * out may be x or g.
      */
-    void (*vjp)(const float *x, const float *g, size_t n, double reference,
-                double scale, double factor, double dot, float *out);
-    void (*vjp_log)(const float *x, const float *g, size_t n, double reference,
-                    double scale, double factor, double share, float *out);
+    void (*vjp)(const float *x, const float *g, size_t n,
+                const struct smx_exponents *by, double factor, double dot,
+                float *out);
+    void (*vjp_log)(const float *x, const float *g, size_t n,
+                    const struct smx_exponents *by, double factor, double share,
+                    float *out);
 
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);

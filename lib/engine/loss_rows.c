@@ -14,8 +14,9 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
     part->reference = part->sum = 0;
     if (part->max == -INFINITY)
         return;
-    part->reference = smx_loss_reference(part->max, call->scale);
-    part->sum = call->kernels->loss->sum(z, n, part->reference, call->scale);
+    part->reference = smx_loss_reference(part->max, call->by.scale);
+    const struct smx_exponents by = smx_relative_to(&call->by, part->reference);
+    part->sum = call->kernels->loss->sum(z, n, &by);
 }
 
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
@@ -39,7 +40,7 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
     if (!call->kernels->row_max(z, n, &max))
         return false;
     call->out_of_range = true;
-    part->max = max;
+    part->max = smx_logit(call->kernels, &call->by, max, NULL);
     sum_part_out_of_range(call, z, n, part);
     return true;
 }
@@ -81,9 +82,9 @@ static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
         whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
     bool empty = whole.max == -INFINITY;
     double anchor = empty ? 0 : whole.max;
-    whole.reference = empty ? 0 : smx_loss_reference(whole.max, call->scale);
+    whole.reference = empty ? 0 : smx_loss_reference(whole.max, call->by.scale);
     for (size_t k = 0; k < call->chunks; k++) {
-        double t = (parts[k].reference - whole.reference) * call->scale;
+        double t = (parts[k].reference - whole.reference) * call->by.scale;
         double below = anchor - (parts[k].max == -INFINITY ? 0 : parts[k].max);
         if (parts[k].sum > 0)
             whole.sum += parts[k].sum * smx_power(t);
@@ -102,16 +103,16 @@ static double rest_of_parts(const struct smx_loss_call *call, size_t row,
 {
     if (whole->sum == 0)
         return 0;
-    double top = smx_power((whole->max - whole->reference) * call->scale);
+    double top = smx_power((whole->max - whole->reference) * call->by.scale);
     double rest = (whole->sum - top) / top;
     if (rest >= (whole->in_range ? 0.25 : 0x1p-20))
         return rest;
     const float *z = call->z + row * call->classes;
+    const struct smx_exponents by = smx_relative_to(&call->by, whole->max);
     rest = 0;
     for (size_t k = 0; k < call->chunks; k++)
         rest += call->kernels->rest(z + k * SMX_CHUNK,
-                                    smx_chunk_classes(call->classes, k),
-                                    whole->max, call->scale);
+                                    smx_chunk_classes(call->classes, k), &by);
     return rest;
 }
 
@@ -126,13 +127,20 @@ static double mass_of_class(const struct smx_loss_call *call, size_t row,
     return w * v;
 }
 
+static double logit_at(const struct smx_loss_call *call, size_t row, size_t c,
+                       double *slope)
+{
+    return smx_logit(call->kernels, &call->by, call->z[row * call->classes + c],
+                     slope);
+}
+
 /* -log p of the label's class. */
 static double nats_of(const struct smx_loss_call *call, size_t row,
                       const struct smx_part *whole, double logsum)
 {
     size_t label = (size_t)call->criterion.labels[row];
-    double z = call->z[row * call->classes + label];
-    return (whole->max - z) * call->inverse_temperature + logsum;
+    double z = logit_at(call, row, label, NULL);
+    return (whole->max - z) * call->by.nats + logsum;
 }
 
 /* Where there is no focal exponent, 1. */
@@ -151,7 +159,7 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
     double cost = 0, share = labels ? call->share : 1;
     bool empty = whole->max == -INFINITY;
     if (call->mass.kind != SMX_MASS_NONE)
-        cost = whole->cost * call->inverse_temperature + whole->mass * logsum;
+        cost = whole->cost * call->by.nats + whole->mass * logsum;
     cost *= share;
     if (labels) {
         double v = call->keep * smx_loss_weight(call, labels[row]);
@@ -189,12 +197,13 @@ static void set_top(const struct smx_loss_call *call, size_t row,
 {
     const int64_t *labels = call->criterion.labels;
     size_t top = peak_at(call, call->z + row * call->classes);
-    double others = whole->mass - mass_of_class(call, row, top);
+    double others = whole->mass - mass_of_class(call, row, top), slope;
     d->top = top;
     d->d_top = others * (labels ? call->share : 1);
     if (labels && (size_t)labels[row] != top)
         d->d_top += call->keep * smx_loss_weight(call, labels[row]);
-    d->d_top = call->factor * d->d_top * g + d->square * whole->sum;
+    logit_at(call, row, top, &slope);
+    d->d_top = (call->factor * d->d_top * g + d->square * whole->sum) * slope;
 }
 
 static struct smx_grad part_grad_of(const struct smx_loss_call *call,
@@ -236,7 +245,7 @@ static void finish_loss_row(struct smx_loss_call *call, size_t row,
                             struct smx_grad *d)
 {
     bool ignored = smx_criterion_ignores(&call->criterion, row);
-    double lse = whole->max * call->inverse_temperature + logsum;
+    double lse = whole->max * call->by.nats + logsum;
     double weight = smx_loss_row_weight(call, row);
     double square = weight * call->criterion.z_loss * lse * lse;
     call->entropy[row] =
@@ -267,13 +276,14 @@ float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
                           const struct smx_grad *d)
 {
     int64_t label = call->criterion.labels[row];
-    double z = call->z[row * call->classes + (size_t)label];
-    double e = smx_power((z - d->reference) * call->scale);
+    double slope, z = logit_at(call, row, (size_t)label, &slope);
+    double e = smx_power((z - d->reference) * call->by.scale);
     if (d->nats < CONFIDENT)
-        return (float)(e * d->square - d->label * complement(d->nats));
+        return (float)((e * d->square - d->label * complement(d->nats)) *
+                       slope);
     double v =
         call->mass.kind == SMX_MASS_NONE ? 0 : smx_loss_weight(call, label);
-    return (float)(e * d->factor - d->share * v - d->label);
+    return (float)((e * d->factor - d->share * v - d->label) * slope);
 }
 
 void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked of a tile of rows beside their loss. */
 #include "api/criterion.h"
+#include "dd_softmax.h"
 #include "loss_call.h"
 #include "summary.h"
 
@@ -44,6 +45,21 @@ static void count_hits(struct smx_loss_call *call)
                       !smx_criterion_ignores(&call->criterion, r);
 }
 
+/* As a softmax answers it. */
+static void capped_logsumexp(struct smx_context *context,
+                             const struct smx_loss_call *call, size_t first)
+{
+    struct smx_logits tile = *call->logits;
+    tile.data = call->z;
+    tile.outer = call->rows;
+    tile.inner = 1;
+    tile.stride = tile.out_stride = call->classes;
+    tile.mask = NULL;
+    const struct smx_softmax_out out = {
+        .logsumexp = (float *)call->out->logsumexp + first};
+    smx_dd_softmax(context, &tile, NULL, false, 0, NULL, &out);
+}
+
 void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
                         size_t first)
 {
@@ -51,7 +67,9 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
     struct smx_summaries summaries = {0};
     if (!smx_loss_summarises(call))
         return;
-    if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
+    if (out->logsumexp && call->logits->softcap && !call->in_lanes)
+        capped_logsumexp(context, call, first);
+    else if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
         summaries.logsumexp = (float *)out->logsumexp + first;
     if (out->argmax)
         summaries.argmax = out->argmax + first;

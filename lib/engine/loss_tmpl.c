@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The loss kernels, compiled once an instruction set (loss_kernels.h says
  * what each does), in double as those of kernel_tmpl.c. */
-#include "kernels.h"
+#include "exponents_vec.h"
 #include "loss_kernels.h"
 #include "simd/log_vec.h"
-#include "simd/power_vec.h"
 
 extern const struct smx_loss_kernels TIER(loss_kernels);
 extern void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
@@ -21,32 +20,36 @@ INLINE void fetch_chunk(const float *x)
     __builtin_prefetch((const void *)((uintptr_t)x + SMX_CHUNK * sizeof *x));
 }
 
-INLINE double sum_powers_of(const float *x, size_t n, double reference,
-                            double scale)
+INLINE double sum_powers_of(bool capped, const float *x, size_t n,
+                            const struct smx_exponents *by)
 {
     vd sum[VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
         fetch_chunk(x + i);
         fetch_chunk(x + i + BLOCK);
-        load_power(x + i, reference, scale, e, WIDE);
+        load_power(capped, x + i, by, e, NULL, WIDE);
         EACH (v, WIDE)
             sum[v % VECS] += e[v];
     }
     for (; i < n; i += BLOCK) {
         float block[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
-        load_power(block, reference, scale, e, VECS);
+        load_power(capped, block, by, e, NULL, VECS);
         EACH (v, VECS)
             sum[v] += e[v];
     }
     return block_sum(sum);
 }
 
-static double sum_f64(const float *x, size_t n, double reference, double scale)
+static double sum_f64(const float *x, size_t n,
+                      const struct smx_exponents *from)
 {
-    return reference == 0 ? sum_powers_of(x, n, 0, scale)
-                          : sum_powers_of(x, n, reference, scale);
+    const struct smx_exponents by = *from, raw = {0, by.scale, by.nats, by.cap};
+    if (by.cap.possible)
+        return sum_powers_of(true, x, n, &by);
+    return by.reference == 0 ? sum_powers_of(false, x, n, &raw)
+                             : sum_powers_of(false, x, n, &by);
 }
 
 /* ---- the mass --------------------------------------------------------- */
@@ -94,8 +97,9 @@ INLINE void add_class_mass(vd cost[VECS], vd sum[VECS], int at, vd v, vd d)
 static const double LANE[BLOCK] = {0, 1, 2,  3,  4,  5,  6,  7,
                                    8, 9, 10, 11, 12, 13, 14, 15};
 
-INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
-                      double anchor, const struct smx_mass *m, double *cost)
+INLINE double mass_as(bool capped, enum smx_mass_kind kind, const float *x,
+                      size_t n, const struct smx_exponents *by,
+                      const struct smx_mass *m, double *cost)
 {
     vd costs[VECS] = {{0}}, sums[VECS] = {{0}};
     size_t i = 0;
@@ -104,7 +108,8 @@ INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
             size_t at = i + v * LANES;
             vd q = mass_at(m, kind, at);
             add_class_mass(costs, sums, v, q,
-                           vd_all(anchor) - vd_widen(x + at));
+                           vd_all(by->reference) -
+                               load_logits(capped, x + at, &by->cap, NULL));
         }
     if (i < n) {
         struct padded p;
@@ -114,69 +119,85 @@ INLINE double mass_as(enum smx_mass_kind kind, const float *x, size_t n,
             vl used = vd_load(LANE + v * LANES) < vd_all((double)(n - i));
             q = (vd)((vl)q & used); /* what is behind weighs nothing */
             add_class_mass(costs, sums, v, q,
-                           vd_all(anchor) - vd_widen(p.x + v * LANES));
+                           vd_all(by->reference) - load_logits(capped,
+                                                               p.x + v * LANES,
+                                                               &by->cap, NULL));
         }
     }
     *cost = block_sum(costs);
     return block_sum(sums);
 }
 
-static double mass(const float *x, size_t n, double anchor,
+static double mass(const float *x, size_t n, const struct smx_exponents *from,
                    const struct smx_mass *m, double *cost)
 {
-    if (m->kind == SMX_MASS_EVEN)
-        return mass_as(SMX_MASS_EVEN, x, n, anchor, m, cost);
-    if (m->kind == SMX_MASS_WEIGHTS)
-        return mass_as(SMX_MASS_WEIGHTS, x, n, anchor, m, cost);
-    if (m->kind == SMX_MASS_TARGETS)
-        return mass_as(SMX_MASS_TARGETS, x, n, anchor, m, cost);
-    return mass_as(SMX_MASS_WEIGHTED, x, n, anchor, m, cost);
+    const struct smx_exponents by = *from;
+    bool capped = by.cap.possible;
+#define AS(kind)                                                               \
+    case kind:                                                                 \
+        return capped ? mass_as(true, kind, x, n, &by, m, cost)                \
+                      : mass_as(false, kind, x, n, &by, m, cost)
+    switch (m->kind) {
+        AS(SMX_MASS_EVEN);
+        AS(SMX_MASS_WEIGHTS);
+        AS(SMX_MASS_TARGETS);
+        AS(SMX_MASS_WEIGHTED);
+    case SMX_MASS_NONE:
+        break;
+    }
+#undef AS
+    return *cost = 0;
 }
 
 /* ---- the gradient ----------------------------------------------------- */
 
-/* No negative zeros where nothing is taken away. */
-INLINE void grad_store_block(enum smx_mass_kind kind, const vd *e, int vectors,
-                             double factor, const struct smx_mass *m, size_t i,
-                             double share, float *out)
+/* No negative zeros where nothing is taken away. slope: NULL, or a softcap's.
+ */
+INLINE void grad_store_block(enum smx_mass_kind kind, const vd *e,
+                             const vd *slope, int vectors, double factor,
+                             const struct smx_mass *m, size_t i, double share,
+                             float *out)
 {
     EACH (v, vectors) {
         vd d = e[v] * vd_all(factor);
-        if (kind == SMX_MASS_NONE)
-            d += vd_all(0);
-        else
+        if (kind != SMX_MASS_NONE)
             d -= mass_at(m, kind, i + v * LANES) * vd_all(share);
+        if (slope)
+            d *= slope[v];
+        if (slope || kind == SMX_MASS_NONE)
+            d += vd_all(0);
         vh_store(out + v * LANES, vd_narrow(d));
     }
 }
 
-INLINE void grad_store_as(enum smx_mass_kind kind, const float *x, size_t n,
-                          double reference, double scale, double factor,
-                          const struct smx_mass *m, double share, float *out)
+INLINE void grad_store_as(bool capped, enum smx_mass_kind kind, const float *x,
+                          size_t n, const struct smx_exponents *by,
+                          double factor, const struct smx_mass *m, double share,
+                          float *out)
 {
-    vd e[WIDE];
+    vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        load_power(x + i, reference, scale, e, WIDE);
-        grad_store_block(kind, e, WIDE, factor, m, i, share, out + i);
+        load_power(capped, x + i, by, e, slope, WIDE);
+        grad_store_block(kind, e, slope, WIDE, factor, m, i, share, out + i);
     }
     for (; i < n; i += BLOCK) {
         struct padded p;
         float last[BLOCK];
         pad_mass(&p, m, kind, x, i, n);
-        load_power(p.x, reference, scale, e, VECS);
-        grad_store_block(kind, e, VECS, factor, &p.mass, 0, share, last);
+        load_power(capped, p.x, by, e, slope, VECS);
+        grad_store_block(kind, e, slope, VECS, factor, &p.mass, 0, share, last);
         memcpy(out + i, last, (n - i < BLOCK ? n - i : BLOCK) * sizeof *out);
     }
 }
 
-static void store_grad(const float *x, size_t n, double reference, double scale,
-                       double factor, const struct smx_mass *m, double share,
-                       float *out)
+INLINE void grad_store_of(bool capped, const float *x, size_t n,
+                          const struct smx_exponents *by, double factor,
+                          const struct smx_mass *m, double share, float *out)
 {
 #define AS(kind)                                                               \
     case kind:                                                                 \
-        grad_store_as(kind, x, n, reference, scale, factor, m, share, out);    \
+        grad_store_as(capped, kind, x, n, by, factor, m, share, out);          \
         break
     switch (m->kind) {
         AS(SMX_MASS_NONE);
@@ -186,6 +207,28 @@ static void store_grad(const float *x, size_t n, double reference, double scale,
         AS(SMX_MASS_WEIGHTED);
     }
 #undef AS
+}
+
+/* Apart, so that its registers cost the others nothing. */
+static __attribute__((noinline)) void
+store_capped_grad(const float *x, size_t n, const struct smx_exponents *from,
+                  double factor, const struct smx_mass *m, double share,
+                  float *out)
+{
+    const struct smx_exponents by = *from;
+    grad_store_of(true, x, n, &by, factor, m, share, out);
+}
+
+static void store_grad(const float *x, size_t n,
+                       const struct smx_exponents *from, double factor,
+                       const struct smx_mass *m, double share, float *out)
+{
+    const struct smx_exponents by = {.reference = from->reference,
+                                     .scale = from->scale};
+    if (from->cap.possible)
+        store_capped_grad(x, n, from, factor, m, share, out);
+    else
+        grad_store_of(false, x, n, &by, factor, m, share, out);
 }
 
 /* ---- the product with the Jacobian --------------------------------------- */
@@ -200,20 +243,20 @@ INLINE void add_dot(vd sums[3 * VECS], const vd *e, const float *g)
     }
 }
 
-static double dot(const float *x, const float *g, size_t n, double reference,
-                  double scale, double *dot, double *total)
+INLINE double dot_as(bool capped, const float *x, const float *g, size_t n,
+                     const struct smx_exponents *by, double *dot, double *total)
 {
     vd sums[3 * VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        load_power(x + i, reference, scale, e, VECS);
+        load_power(capped, x + i, by, e, NULL, VECS);
         add_dot(sums, e, g + i);
     }
     if (i < n) {
         float last[BLOCK], upstream[BLOCK];
         pad(last, x + i, n - i, -__builtin_inff());
         pad(upstream, g + i, n - i, 0);
-        load_power(last, reference, scale, e, VECS);
+        load_power(capped, last, by, e, NULL, VECS);
         add_dot(sums, e, upstream);
     }
     *dot = block_sum(sums + VECS);
@@ -221,48 +264,66 @@ static double dot(const float *x, const float *g, size_t n, double reference,
     return block_sum(sums);
 }
 
-INLINE void vjp_block(bool log, const vd *e, const float *g, double factor,
-                      double other, float *out)
+static double dot(const float *x, const float *g, size_t n,
+                  const struct smx_exponents *from, double *dot, double *total)
+{
+    const struct smx_exponents by = *from;
+    return by.cap.possible ? dot_as(true, x, g, n, &by, dot, total)
+                           : dot_as(false, x, g, n, &by, dot, total);
+}
+
+INLINE void vjp_block(bool log, const vd *e, const vd *slope, const float *g,
+                      double factor, double other, float *out)
 {
     EACH (v, VECS) {
         vd d = vd_widen(g + v * LANES), p = e[v] * vd_all(factor);
         d = log ? d * vd_all(other) - p : p * (d - vd_all(other)) + vd_all(0);
+        if (slope)
+            d = d * slope[v] + vd_all(0);
         vh_store(out + v * LANES, vd_narrow(d));
     }
 }
 
-INLINE void store_vjp_as(bool log, const float *x, const float *g, size_t n,
-                         double reference, double scale, double factor,
-                         double other, float *out)
+INLINE void store_vjp_as(bool capped, bool log, const float *x, const float *g,
+                         size_t n, const struct smx_exponents *by,
+                         double factor, double other, float *out)
 {
-    vd e[WIDE];
+    vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
-        load_power(x + i, reference, scale, e, VECS);
-        vjp_block(log, e, g + i, factor, other, out + i);
+        load_power(capped, x + i, by, e, slope, VECS);
+        vjp_block(log, e, slope, g + i, factor, other, out + i);
     }
     if (i < n) {
         float last[BLOCK], upstream[BLOCK];
         pad(last, x + i, n - i, -__builtin_inff());
         pad(upstream, g + i, n - i, 0);
-        load_power(last, reference, scale, e, VECS);
-        vjp_block(log, e, upstream, factor, other, last);
+        load_power(capped, last, by, e, slope, VECS);
+        vjp_block(log, e, slope, upstream, factor, other, last);
         memcpy(out + i, last, (n - i) * sizeof *out);
     }
 }
 
 static void store_vjp(const float *x, const float *g, size_t n,
-                      double reference, double scale, double factor, double dot,
-                      float *out)
+                      const struct smx_exponents *from, double factor,
+                      double dot, float *out)
 {
-    store_vjp_as(false, x, g, n, reference, scale, factor, dot, out);
+    const struct smx_exponents by = *from;
+    if (by.cap.possible)
+        store_vjp_as(true, false, x, g, n, &by, factor, dot, out);
+    else
+        store_vjp_as(false, false, x, g, n, &by, factor, dot, out);
 }
 
 static void store_vjp_log(const float *x, const float *g, size_t n,
-                          double reference, double scale, double factor,
+                          const struct smx_exponents *from, double factor,
                           double share, float *out)
 {
-    store_vjp_as(true, x, g, n, reference, scale, factor, share, out);
+    const struct smx_exponents by = *from;
+    if (by.cap.possible)
+        store_vjp_as(true, true, x, g, n, &by, factor, share, out);
+    else
+        store_vjp_as(false, true, x, g, n, &by, factor, share, out);
 }
 
 /* ---- rows ------------------------------------------------------------- */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "softcap.h"
 
+#include <float.h>
+#include <math.h>
+
+#include "kernels.h"
 #include "simd/power.h"
 #include "sums.h"
 
@@ -14,4 +18,18 @@ struct smx_cap smx_cap_of(const struct smx_logits *z)
         cap.possible = cap.span <= SMX_UNSHIFTED;
     }
     return cap;
+}
+
+/* An infinite factor would make 0 * inf of the largest logit. */
+struct smx_exponents smx_exponents_of(const struct smx_logits *z)
+{
+    double t = z->temperature ? z->temperature : 1;
+    struct smx_exponents by = {.scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
+                               .nats = fmin(1 / t, DBL_MAX),
+                               .cap = smx_cap_of(z)};
+    if (by.cap.possible) {
+        by.scale = 1;
+        by.nats = 1 / SMX_POWER_NAT;
+    }
+    return by;
 }

@@ -24,19 +24,6 @@ INLINE void power(vd *t, int vectors)
     }
 }
 
-/** e = 2^((x - reference) scale / 16); x - 0 is not worth computing. */
-INLINE void load_power(const float *x, double reference, double scale, vd *e,
-                       int vectors)
-{
-    EACH (v, vectors) {
-        e[v] = vd_widen(x + v * LANES);
-        if (reference != 0)
-            e[v] -= vd_all(reference);
-        e[v] *= vd_all(scale);
-    }
-    power(e, vectors);
-}
-
 /** The last, partial block with a value behind it that counts nothing. */
 INLINE void pad(float block[BLOCK], const float *x, size_t n, float behind)
 {

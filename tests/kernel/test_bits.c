@@ -324,6 +324,26 @@ static uint64_t do_jacobian(struct smx_context *context, struct operands *o)
                        smx_jacobian(context, &o->logits, false, o->out, NULL));
 }
 
+/** All that a softcap changes, by labels and by targets. */
+static uint64_t do_capped(struct smx_context *context, struct operands *o)
+{
+    struct operands capped = *o;
+    uint64_t h = 0;
+
+    if (o->elements > 40000) /* float64 takes long */
+        return 0;
+    capped.logits.softcap = 5;
+    capped.logits.temperature = 0.75;
+    h += values_of(context, &capped, true);
+    h = 31 * h + do_summaries(context, &capped);
+    h = 31 * h + do_loss(context, &capped);
+    h = 31 * h + do_gradient(context, &capped);
+    h = 31 * h + do_gradient_none(context, &capped);
+    h = 31 * h + do_gradient_targets(context, &capped);
+    h = 31 * h + do_vjp(context, &capped);
+    return 31 * h + do_log_vjp(context, &capped);
+}
+
 static const struct {
     const char *name;
     operation *run;
@@ -331,6 +351,7 @@ static const struct {
     {"softmax", do_softmax},
     {"log_softmax", do_log_softmax},
     {"softmax_options", do_options},
+    {"capped", do_capped},
     {"summaries", do_summaries},
     {"top_k", do_top_k},
     {"chosen", do_chosen},

@@ -59,6 +59,7 @@ static void each_tier(const char *what, double exponent,
 static long double exponentials(enum smx_isa isa)
 {
     const struct smx_kernels *kernels = smx_kernels_of(isa);
+    const struct smx_exponents by = {.scale = SMX_POWER_NAT};
     static float x[N];
     static double e[N];
     long double worst = 0;
@@ -68,13 +69,43 @@ static long double exponentials(enum smx_isa isa)
 
         for (int i = 0; i < N; i++)
             x[i] = (float)(width * (random_unit(&seed) - 1));
-        kernels->exponentials(x, N, 0, SMX_POWER_NAT, e);
+        kernels->exponentials(x, N, &by, e);
         for (int i = 0; i < N;
              i++) /* the scale's own rounding is an argument */
             worst = worse(worst, e[i],
                           exp2l((long double)(x[i] * SMX_POWER_NAT) / 16));
     }
     return worst;
+}
+
+/* Of a softcap as wide as it may be, or less. */
+static long double capped_exponentials(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    static float x[N];
+    static double e[N];
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        struct smx_logits z = {.softcap = 550 * random_unit(&seed) + 0.5};
+        const struct smx_exponents by = smx_exponents_of(&z);
+
+        for (int i = 0; i < N; i++)
+            x[i] = (float)(2 * z.softcap * random_normal(&seed));
+        kernels->exponentials(x, N, &by, e);
+        for (int i = 0; i < N; i++) {
+            long double s = z.softcap;
+
+            worst = worse(worst, e[i], expl(s * tanhl(x[i] / s)));
+        }
+    }
+    return worst;
+}
+
+static void exponentials_of_a_softcap(void **state)
+{
+    (void)state;
+    each_tier("exponentials of a softcap", -28, capped_exponentials);
 }
 
 static void exponentials_in_double(void **state)
@@ -292,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exponentials_in_double),
+        cmocka_unit_test(exponentials_of_a_softcap),
         cmocka_unit_test(sums_of_split_float32),
         cmocka_unit_test(logarithms_of_a_loss),
         cmocka_unit_test(sums_of_double_double),

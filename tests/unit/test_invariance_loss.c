@@ -243,14 +243,15 @@ static void try_criterion(struct smx_context *context,
 static void a_loss_is_the_same_whatever_else_is_asked(void **state)
 {
     (void)state;
-    for (size_t s = 0; s < 2 * SHAPES; s++) {
+    for (size_t s = 0; s < 4 * SHAPES; s++) {
         const struct smx_logits logits = {.size = sizeof logits,
                                           .data = z,
                                           .dtype =
                                               s % 2 ? SMX_FLOAT64 : SMX_FLOAT32,
-                                          .outer = shapes[s / 2][0],
-                                          .classes = shapes[s / 2][1],
-                                          .inner = 1};
+                                          .outer = shapes[s / 4][0],
+                                          .classes = shapes[s / 4][1],
+                                          .inner = 1,
+                                          .softcap = s & 2 ? 30 : 0};
 
         fill(&logits);
         fill_criterion(&logits);
