@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What else is asked changes no bit of a value: summaries and a top-k beside
- * the values, a mask that leaves nothing out, the place of the class axis,
- * the number of rows; every instruction set. Of losses: test_invariance_loss.
+ * What else is asked changes no bit of a value: summaries, a top-k and chosen
+ * classes beside the values, a mask that leaves nothing out, the place of the
+ * class axis, the number of rows; every instruction set. Of losses:
+ * test_invariance_loss.
  */
 #include "../support/invariance.h"
 #include "../support/tiers.h"
@@ -88,6 +89,40 @@ static void in_order(struct smx_context *context,
     }
 }
 
+/* Some classes, the last first, with all that goes beside them. */
+static void chosen(struct smx_context *context, const struct smx_logits *logits,
+                   bool log)
+{
+    size_t n = logits->classes, k = n < 40 ? n : 40;
+    int64_t ids[40];
+    struct smx_softmax_out out = {.size = sizeof out,
+                                  .values = log ? other.logs : other.p,
+                                  .rank = other.top,
+                                  .logsumexp = other.lse,
+                                  .entropy = other.entropy,
+                                  .argmax = other.argmax};
+
+    for (size_t i = 0; i < k; i++)
+        ids[i] = (int64_t)((k - i) * n / k - 1);
+    assert_status(
+        smx_softmax(context, logits,
+                    OPTIONS(.log = log, .chosen = ids, .chosen_count = k), &out,
+                    NULL),
+        SMX_OK);
+    for (size_t i = 0; i < logits->outer * k; i++) {
+        size_t from = i / k * n + (size_t)ids[i % k];
+
+        assert_true(at(logits, out.values, i) ==
+                    at(logits, log ? plain.logs : plain.p, from));
+        if (other.top[i] == 0)
+            assert_int_equal(ids[i % k], plain.argmax[i / k]);
+    }
+    same(logits, plain.lse, other.lse, logits->outer);
+    same(logits, plain.entropy, other.entropy, logits->outer);
+    assert_memory_equal(plain.argmax, other.argmax,
+                        logits->outer * sizeof *plain.argmax);
+}
+
 static void class_axis_first(struct smx_context *context,
                              const struct smx_logits *logits)
 {
@@ -136,6 +171,8 @@ static void try_shape(struct smx_context *context, struct smx_logits logits)
     class_axis_first(context, &logits);
     row_by_row(context, &logits);
     in_order(context, &logits);
+    chosen(context, &logits, false);
+    chosen(context, &logits, true);
 }
 
 static void softmax_answers_each_question_alone(void **state)
