@@ -41,8 +41,8 @@ struct match routes_match(const struct routes *routes, bool admin,
             continue;
         const char *taken =
             route->method_of && !every ? route->method_of(path) : route->method;
-        get |= taken && strcmp(taken, "GET") == 0;
-        post |= taken && strcmp(taken, "POST") == 0;
+        get |= taken && taken[0] == 'G';
+        post |= taken && taken[0] == 'P';
         if (!every && strcmp(route->method, method) == 0) {
             match.route = route;
             match.number = i;

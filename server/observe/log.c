@@ -203,17 +203,24 @@ static void add_string(struct line *line, const char *text)
     add_bytes(line, text, strlen(text));
 }
 
+static void add_large_number(struct line *line, uint64_t number);
+
+/** Most are small. */
 static void add_number(struct line *line, uint64_t number)
 {
-    const char *decimals = line->log->decimals + 1;
+    size_t zeros = (size_t)(number < 100) + (number < 10);
     if (number >= 1000) {
-        add_number(line, number / 1000);
-        add_bytes(line, decimals + number % 1000 * 4, 3);
+        add_large_number(line, number);
         return;
     }
-    size_t zeros = (size_t)(number < 100) + (number < 10);
-    memcpy(line->end, decimals + number * 4 + zeros, 3);
+    memcpy(line->end, line->log->decimals + number * 4 + 1 + zeros, 3);
     line->end += 3 - zeros;
+}
+
+static void add_large_number(struct line *line, uint64_t number)
+{
+    add_number(line, number / 1000);
+    add_bytes(line, line->log->decimals + number % 1000 * 4 + 1, 3);
 }
 
 /** A point and three decimals. */
