@@ -278,6 +278,22 @@ static void strings_are_utf8(void **state)
 #undef BAD
 }
 
+static void values_in_text(void **state)
+{
+    (void)state;
+    char got[TEXT_ROOM];
+    struct writer *writer = writer_create();
+    assert_non_null(writer);
+    writer_format(writer, "%s", "");
+    writer_format(writer, "{\"a\":%s,\"b\":%zu,\"c\":%zu}", "x\"%s", (size_t)0,
+                  (size_t)INT64_MAX);
+    writer_format(writer, "no value");
+    write_all(writer, 64, got);
+    assert_string_equal(got, "\"\"{\"a\":\"x\\\"%s\",\"b\":0,"
+                             "\"c\":9223372036854775807}no value");
+    writer_free(writer);
+}
+
 static void text_of_any_length(void **state)
 {
     (void)state;
@@ -306,6 +322,7 @@ int main(void)
         cmocka_unit_test(pieces_keep_their_order),
         cmocka_unit_test(strings_are_escaped),
         cmocka_unit_test(strings_are_utf8),
+        cmocka_unit_test(values_in_text),
         cmocka_unit_test(text_of_any_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
