@@ -18,4 +18,4 @@ $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     cppcheck shellcheck gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user qemu-user-static docker.io docker-compose iptables debootstrap \
     python3-venv haproxy dpkg-dev debhelper prometheus libb64-0d chromium \
-    gcovr faketime zip unzip $more
+    faketime zip unzip $more
