@@ -35,3 +35,8 @@ fuzz-merge:
 	    $(B)/$(ARCH)-clang-fuzz/tests/fuzz/fuzz_$$target -set_cover_merge=1 -use_counters=0 -max_len=1024 \
 	        tests/fuzz/corpus/$$target $(B)/corpus/$$target || exit 1; \
 	done
+
+.PHONY: check-oss-fuzz
+## check-oss-fuzz: what OSS-Fuzz would build, and each target on its corpus
+check-oss-fuzz:
+	tests/fuzz/oss-fuzz/check.sh $(B)/oss-fuzz
