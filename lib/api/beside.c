@@ -2,14 +2,14 @@
 #include "beside.h"
 
 #include "arguments.h"
-#include "engine/lanes.h"
+#include "engine/plan.h"
 
 /* Rows that a softmax takes in lanes, but not this loss: its log-sum-exps could
  * differ in their last bit. */
 static bool lse_differs(const struct smx_logits *logits,
                         const struct smx_criterion *criterion)
 {
-    return smx_lanes_take(logits, NULL) && !smx_lanes_take(logits, criterion);
+    return smx_plan_lanes(logits, NULL) && !smx_plan_lanes(logits, criterion);
 }
 
 enum smx_status smx_beside_open(struct smx_beside *beside,

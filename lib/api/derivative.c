@@ -7,6 +7,7 @@
 #include "engine/f32_vjp.h"
 #include "engine/dd_row.h"
 #include "engine/lanes.h"
+#include "engine/plan.h"
 
 struct derivative_call {
     const struct smx_logits *logits;
@@ -140,7 +141,7 @@ static enum smx_status vjp_row(struct smx_context *context,
                                        .masked = true,
                                        .maxima = maxima,
                                        .slope = true};
-    if (!status && smx_lanes_take(logits, NULL)) {
+    if (!status && smx_plan_product(logits) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(logits);
         lanes.vjp_upstream = call->upstream;
         lanes.values = call->out;

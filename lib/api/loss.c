@@ -11,6 +11,7 @@
 #include "engine/divergence.h"
 #include "engine/f32_loss.h"
 #include "engine/lanes.h"
+#include "engine/plan.h"
 
 struct loss_call {
     const struct smx_logits *logits;
@@ -202,7 +203,8 @@ enum smx_status smx_loss_checked(struct smx_context *context,
                                                  criterion->z_loss != 0,
                                        .slope = also != NULL};
     enum smx_status status = SMX_OK;
-    if (smx_lanes_take(logits, criterion) && !call.factors.extended)
+    enum smx_way way = smx_plan_loss(logits, criterion, also != NULL);
+    if (way == SMX_WAY_DD_LANES && !call.factors.extended)
         run_in_lanes(context, &call, &work, &n);
     else
         status = smx_rows_run(context, logits, &work);

@@ -14,8 +14,8 @@
 #include "engine/load.h"
 #include "engine/narrow.h"
 #include "engine/f32_softmax.h"
+#include "engine/plan.h"
 #include "engine/rank.h"
-#include "engine/softcap.h"
 #include "engine/summary.h"
 #include "engine/top.h"
 
@@ -135,10 +135,8 @@ enum smx_status smx_softmax_open(struct smx_softmax_call *call)
     const struct smx_logits *z = call->logits;
     const struct smx_softmax_options *options = &call->options;
     call->rows = smx_rows_count(z);
-    call->f32_sums = z->dtype == SMX_FLOAT32 && !z->softcap;
-    call->f32 =
-        call->f32_sums || (z->dtype == SMX_FLOAT32 && smx_cap_of(z).possible &&
-                           z->classes > SMX_NARROW);
+    call->f32 = smx_way_is_f32(smx_plan_softmax(z, options->log, true));
+    call->f32_sums = call->f32 && !z->softcap;
     call->loaded = smx_load_needed(z);
     call->picked = options->top_k ? options->top_k : options->chosen_count;
     call->gathers = call->picked && !is_narrow(call);

@@ -3,8 +3,9 @@
 #include "dd_softmax.h"
 
 #include "dd_row.h"
-#include "f32_softmax.h"
 #include "lanes.h"
+#include "plan.h"
+#include "tuning.h"
 
 struct dd_call {
     const struct smx_logits *logits;
@@ -92,7 +93,7 @@ void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
         .logs = log || out->entropy,
         .logsum = log || out->entropy || out->logsumexp,
     };
-    if (smx_lanes_take(z, NULL) && !k) {
+    if (smx_plan_softmax(z, log, !k) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(z);
         lanes.values = out->values;
         lanes.log = log;

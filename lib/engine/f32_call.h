@@ -7,10 +7,8 @@
 
 #include "api/context.h"
 #include "lanes.h"
+#include "plan.h"
 #include "sums.h"
-
-/* Chunks of a row whose exponentials are kept between the sweeps. */
-#define SMX_F32_SHORT ((size_t)2)
 
 struct smx_f32_row {
     double total;         /* in-range sum; 0: out-of-range */
@@ -31,7 +29,8 @@ struct smx_f32_call {
     struct smx_exponents by;
     struct smx_split_exp split; /* not possible: no row is in range */
     atomic_bool out_of_range;   /* a logit is above the highest in range */
-    bool stream, narrow, pipelined;
+    enum smx_way way;
+    bool stream, pipelined;
     bool in_lanes; /* narrow rows that are not in range, and logarithms */
     struct smx_lanes lanes;
     double *totals; /* in-range sum of each row, 0: out-of-range; or NULL */

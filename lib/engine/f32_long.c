@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "f32_call.h"
+#include "tuning.h"
 #include "simd/power.h"
 
 #define ALIGNED __attribute__((aligned(64)))

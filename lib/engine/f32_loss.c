@@ -15,9 +15,10 @@
 #include "api/criterion.h"
 #include "load.h"
 #include "loss_call.h"
-#include "f32_softmax.h"
+#include "plan.h"
 #include "rows.h"
 #include "sums.h"
+#include "tuning.h"
 
 /* ---- first sweep: chunks ---------------------------------------------- */
 
@@ -185,7 +186,7 @@ static void store_f32_loss(const struct smx_loss_call *call)
 
 static bool at_once(const struct smx_loss_call *call)
 {
-    return call->narrow || call->cached || call->in_lanes;
+    return call->way != SMX_WAY_CHUNKS;
 }
 
 static size_t copied(const struct smx_loss_call *call)
@@ -308,9 +309,6 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
                              call);
 }
 
-/* Elements of the kept rows of a block. */
-#define CACHED ((size_t)2048)
-
 static void run_cached(struct smx_context *context, struct smx_loss_call *call)
 {
     size_t most = SMX_SMALL / (call->per_block * call->classes);
@@ -333,11 +331,11 @@ static void run_loss_tile(struct smx_context *context,
                           call->copy + call->most * call->classes);
     }
     smx_loss_summarise(context, call, first);
-    if (call->in_lanes)
+    if (call->way == SMX_WAY_LANES)
         smx_pool_for(context->pool, call->blocks, smx_loss_lanes, call);
-    else if (call->narrow)
+    else if (call->way == SMX_WAY_NARROW)
         smx_pool_for(context->pool, call->blocks, smx_loss_narrow, call);
-    else if (call->cached)
+    else if (call->way == SMX_WAY_RESIDENT)
         run_cached(context, call);
     else
         run_chunks(context, call);
@@ -364,22 +362,15 @@ static bool scan_loss_operands(struct smx_context *context,
 static enum smx_status run_f32_loss(struct smx_context *context,
                                     struct smx_loss_call *call)
 {
-    bool labels = call->mass.kind == SMX_MASS_NONE;
-    bool narrow = call->classes <= SMX_NARROW && !call->asked->row_weights &&
-                  call->asked->focal == 0;
-    size_t width = smx_blocks(call->classes);
+    size_t width = smx_blocks(call->classes), most = SMX_RESIDENT_ELEMENTS;
     call->per_block = SMX_BLOCK_ROWS;
-    call->narrow = narrow && labels && call->split.possible;
-    call->in_lanes = narrow && !call->narrow;
-    call->cached = !narrow && labels && call->gradients &&
-                   call->split.possible && call->classes <= SMX_CACHED;
-    if (call->cached)
-        call->per_block = width < CACHED ? CACHED / width : 1;
+    if (call->way == SMX_WAY_RESIDENT)
+        call->per_block = width < most ? most / width : 1;
     enum smx_status status = allocate_loss(call);
     if (status)
         goto out;
     count(call);
-    if (narrow)
+    if (call->way == SMX_WAY_NARROW || call->way == SMX_WAY_LANES)
         init_lanes(call);
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
@@ -408,6 +399,19 @@ static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
     return criterion->weights ? SMX_MASS_WEIGHTS : SMX_MASS_EVEN;
 }
 
+/* But for the targets, which the first sweep checks. z: class axis last. */
+static bool acceptable(struct smx_context *context, const struct smx_logits *z,
+                       const struct smx_criterion *criterion,
+                       const float *upstream)
+{
+    struct smx_logits checked = *z;
+    if (criterion->targets)
+        checked.outer = 0;
+    return !smx_criterion_check(context, &checked, criterion, NULL) &&
+           !smx_criterion_check_rows(z, criterion, NULL) &&
+           !smx_criterion_check_upstream(z, criterion, upstream, NULL);
+}
+
 bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_criterion *criterion, const float *upstream,
                   float *gradient, const struct smx_loss_out *out,
@@ -418,11 +422,14 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     last.inner = 1;
     last.stride = last.out_stride = logits->classes;
     last.mask = NULL;
-    if (!smx_f32_loss_takes(context, &last, criterion, upstream))
+    enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
+    if (!smx_way_is_f32(way) || !last.outer ||
+        !acceptable(context, &last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
     double t = logits->temperature ? logits->temperature : 1;
     struct smx_loss_call call = {.kernels = context->kernels,
+                                 .way = way,
                                  .logits = logits,
                                  .asked = criterion,
                                  .criterion = *criterion,

@@ -22,11 +22,4 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   float *gradient, const struct smx_loss_out *out,
                   struct smx_beside *beside, enum smx_status *status);
 
-/** Whether smx_f32_loss computes this, short of what only its first sweep
- * finds out. */
-bool smx_f32_loss_takes(struct smx_context *context,
-                        const struct smx_logits *logits,
-                        const struct smx_criterion *criterion,
-                        const float *upstream);
-
 #endif

@@ -15,26 +15,17 @@
 #include "api/arguments.h"
 #include "f32_call.h"
 #include "kernels.h"
+#include "plan.h"
 #include "rows.h"
 #include "sums.h"
+#include "tuning.h"
 
 #define ALIGNED __attribute__((aligned(64)))
 
-/* Elements beyond which the output of short rows, which takes one more copy
- * then, had better not pass through the cache. */
-#define STREAMED_SHORT ((size_t)8 << 20)
-
-bool smx_f32_takes(const struct smx_logits *z)
-{
-    return z->dtype == SMX_FLOAT32 && !smx_rows_moved(z) && !z->mask &&
-           (!z->softcap || smx_cap_of(z).possible);
-}
-
 /* ---- short rows ------------------------------------------------------- */
 
-/* Rows that are computed together, and about how many elements. */
+/* Rows that wait together, at most. */
 #define GROUP 8
-#define GROUP_ELEMENTS ((size_t)2048)
 
 union exponentials {
     double f64[SMX_F32_SHORT * SMX_CHUNK];
@@ -169,7 +160,7 @@ static bool cache_row(const struct smx_f32_call *call, size_t row,
 static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
                               union exponentials *e)
 {
-    size_t places = GROUP_ELEMENTS / call->classes;
+    size_t places = SMX_RESIDENT_ELEMENTS / call->classes;
     size_t width = smx_blocks(call->classes);
     struct cached cached[GROUP];
     places = places < GROUP ? places ? places : 1 : GROUP;
@@ -232,19 +223,20 @@ static void store_softmax_rows(void *argument, size_t slice)
     ALIGNED union exponentials e;
     size_t r = slice_start(call, slice), end = slice_start(call, slice + 1);
     size_t step = smx_narrow_rows(call->classes);
-    if (call->log && call->split.possible)
+    if (call->way == SMX_WAY_LOGS)
         store_log_rows(call, r, end, &e);
-    else if (!call->narrow && call->in_lanes)
+    else if (call->way == SMX_WAY_LANES)
         store_in_lanes(call, r, end);
-    else if (!call->narrow)
+    else if (call->way == SMX_WAY_RESIDENT)
         store_cached_rows(call, r, end, &e);
-    for (; call->narrow && r < end; r += step)
+    for (; call->way == SMX_WAY_NARROW && r < end; r += step)
         store_narrow_rows(call, r, end - r < step ? end - r : step, &e);
 }
 
 static void short_rows(struct smx_context *context, struct smx_f32_call *call)
 {
-    call->unit = call->narrow ? 16 : 1; /* slices begin with whole registers */
+    /* slices begin with whole registers */
+    call->unit = call->way == SMX_WAY_NARROW ? 16 : 1;
     call->slices = smx_pool_slices(context->pool,
                                    (call->rows + call->unit - 1) / call->unit,
                                    SMX_SMALL / call->classes / call->unit);
@@ -283,16 +275,16 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .chosen = chosen,
                                 .nonfinite = SIZE_MAX};
     size_t cached =
-        call.chunks <= SMX_F32_SHORT ? STREAMED_SHORT : SMX_STREAMED;
+        call.chunks <= SMX_F32_SHORT ? SMX_STREAMED_SHORT : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
     call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
-    call.split.possible &= !z->softcap && !(log && z->classes <= SMX_NARROW);
-    call.narrow = call.classes <= SMX_NARROW && call.split.possible;
-    call.in_lanes = smx_lanes_take(z, NULL);
+    call.split.possible = smx_plan_splits_softmax(z, log);
+    call.way = smx_plan_softmax(z, log, !k && values);
+    call.in_lanes = smx_plan_lanes(z, NULL);
     call.lanes = smx_lanes_of(z);
     call.lanes.values = values;
     call.lanes.log = log;
-    if (call.chunks <= SMX_F32_SHORT && !k && values) {
+    if (call.way != SMX_WAY_CHUNKS) {
         short_rows(context, &call);
     } else {
         smx_f32_place(&call, call.rows, call.chunks, workspace);

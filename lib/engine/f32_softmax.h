@@ -8,11 +8,6 @@
 
 #include "api/context.h"
 
-bool smx_f32_takes(const struct smx_logits *logits);
-
-/** Elements beyond which an output had better not pass through the cache. */
-#define SMX_STREAMED ((size_t)3 << 20)
-
 /** Bytes that so many rows of so many classes need beside their tensors. k: as
  *  in smx_f32_rows. */
 size_t smx_f32_workspace(size_t rows, size_t classes, size_t k);

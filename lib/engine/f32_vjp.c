@@ -10,13 +10,10 @@
 #include "lanes.h"
 #include "load.h"
 #include "loss_call.h"
-#include "f32_softmax.h"
+#include "plan.h"
 #include "simd/power.h"
 #include "rows.h"
 #include "sums.h"
-
-/* Temperatures whose powers with those of any float32 are doubles. */
-#define MOST_TEMPERATURE 0x1p100
 
 struct product { /* with one chunk, or with a row */
     double max, reference, sum;
@@ -271,21 +268,15 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
                  enum smx_status *status)
 {
     double t = logits->temperature ? logits->temperature : 1;
-    struct smx_logits last = *logits; /* as if the class axis were */
-    last.outer = smx_rows_count(logits);
-    last.inner = 1;
-    last.stride = last.out_stride = logits->classes;
-    last.mask = NULL;
-    bool in_lanes = last.dtype == SMX_FLOAT32 && smx_lanes_take(&last, NULL);
-    if ((!smx_f32_takes(&last) && !in_lanes) || !last.outer ||
-        t < 1 / MOST_TEMPERATURE || t > MOST_TEMPERATURE)
+    enum smx_way way = smx_plan_product(logits);
+    if (!smx_way_is_f32(way) || !smx_rows_count(logits))
         return false;
     struct vjp_call call = {.kernels = context->kernels,
                             .logits = logits,
                             .upstreams = upstream,
                             .gradients = gradient,
                             .log = log,
-                            .in_lanes = in_lanes,
+                            .in_lanes = way == SMX_WAY_LANES,
                             .classes = logits->classes,
                             .chunks = smx_chunks(logits->classes),
                             .inverse_temperature = 1 / t,

@@ -8,28 +8,6 @@
 #include "simd/elementary.h"
 #include "simd/power.h"
 
-/* Numbers whose products with others of a row leave no range. */
-static bool is_0_or_within(double x, double least, double most)
-{
-    return x == 0 || (x >= least && x <= most);
-}
-
-bool smx_lanes_take(const struct smx_logits *z, const struct smx_criterion *k)
-{
-    double t = smx_temperature_of(z);
-    if (z->classes > SMX_LANES_CLASSES ||
-        !is_0_or_within(t, 0x1p-100, 0x1p100) ||
-        !is_0_or_within(z->softcap, 0x1p-100, 0x1p100))
-        return false;
-    if (z->softcap && z->dtype == SMX_FLOAT32 && !smx_cap_of(z).possible)
-        return false;
-    double least = z->dtype == SMX_FLOAT64 ? 0x1p-300 : 0;
-    if (k && (k->row_weights || k->entropy_weight != 0 || k->focal != 0))
-        return false;
-    return !k || (is_0_or_within(k->z_loss, least, 0x1p100) &&
-                  is_0_or_within(k->label_smoothing, least, 1));
-}
-
 struct smx_lanes smx_lanes_of(const struct smx_logits *z)
 {
     double t = smx_temperature_of(z);

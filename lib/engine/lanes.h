@@ -54,11 +54,6 @@ struct smx_lanes_marks {
 typedef struct smx_lanes_marks smx_lanes_kernel(const struct smx_lanes *lanes,
                                                 size_t first, size_t count);
 
-/** Can lanes take all rows of these logits but those that decline? The
- *  shape and options alone decide. */
-bool smx_lanes_take(const struct smx_logits *logits,
-                    const struct smx_criterion *criterion);
-
 /** A call on logits that lanes take; the rest is the caller's to fill in. */
 struct smx_lanes smx_lanes_of(const struct smx_logits *logits);
 

@@ -8,6 +8,8 @@
 
 #include "api/context.h"
 #include "lanes.h"
+#include "plan.h"
+#include "tuning.h"
 #include "loss_kernels.h"
 
 /* Rows whose losses are added up at once. */
@@ -51,8 +53,7 @@ struct smx_loss_call {
     struct smx_split_exp split;
     double divisor, z_divisor, factor, z_factor;
     size_t counted;              /* rows not ignored */
-    bool in_lanes;               /* blocks of narrow rows are */
-    bool narrow, cached;         /* blocks of rows are computed at once */
+    enum smx_way way;            /* all but by chunks: blocks of rows at once */
     bool stream;                 /* the gradient past the cache */
     double *entropies, *squares; /* one a row of all */
     const float *upstreams;      /* as asked, like the next */
@@ -156,6 +157,6 @@ void smx_loss_narrow(void *argument, size_t block);
 void smx_loss_cached(void *argument, size_t slice);
 
 /* Classes of the longest of these rows. */
-#define SMX_CACHED (2 * SMX_CHUNK)
+#define SMX_CACHED (SMX_F32_SHORT * SMX_CHUNK)
 
 #endif

@@ -67,7 +67,7 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
     struct smx_summaries summaries = {0};
     if (!smx_loss_summarises(call))
         return;
-    if (out->logsumexp && call->logits->softcap && !call->in_lanes)
+    if (out->logsumexp && call->logits->softcap && call->way != SMX_WAY_LANES)
         capped_logsumexp(context, call, first);
     else if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
         summaries.logsumexp = (float *)out->logsumexp + first;

@@ -10,9 +10,7 @@
 #include "rows.h"
 #include "summary_kernels.h"
 #include "top.h"
-
-/* Chosen classes beyond which a row is sorted. */
-#define MANY ((size_t)4096)
+#include "tuning.h"
 
 struct rank_call {
     const struct smx_summary_kernels *kernels;
@@ -94,7 +92,7 @@ static void sort_rows(struct smx_context *context, const struct rank_call *call,
  * once in a row that another process writes to. */
 static bool is_sorted(size_t classes, size_t k)
 {
-    return k > MANY && classes > SMX_NARROW;
+    return k > SMX_SORTED && classes > SMX_NARROW;
 }
 
 /* The order of a row, and a row of places. */

@@ -9,6 +9,7 @@
 #include "dd_row.h"
 #include "lanes.h"
 #include "load.h"
+#include "tuning.h"
 
 size_t smx_rows_count(const struct smx_logits *z)
 {
@@ -196,12 +197,12 @@ enum smx_status smx_rows_scan_maxima(struct smx_context *context,
 
 size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
 {
-    const size_t least = (size_t)1 << 20;
     size_t rows = smx_rows_count(z);
     size_t workspace = rows * z->classes * sizeof(float) / 8;
     if (row_bytes == 0)
         return rows;
-    size_t tile = (workspace > least ? workspace : least) / row_bytes;
+    size_t tile =
+        (workspace > SMX_TILE_BYTES ? workspace : SMX_TILE_BYTES) / row_bytes;
     tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
     size_t moved = smx_rows_moved(z) ? SMX_ROWS_MOVED : 1;
     tile = tile > moved ? tile : moved;

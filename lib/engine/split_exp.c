@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "split_exp.h"
 
+#include "plan.h"
 #include "simd/power.h"
 
 /* Printed by scripts/exp_coefficients.py. */
@@ -31,16 +32,12 @@ static const double REST[16] = {
     -0x1.6ed6b9901151p-14,
 };
 
-/* Temperatures whose powers and those of a step are float32. */
-#define LEAST 0x1p-24
-#define MOST 0x1p24
-
 struct smx_split_exp smx_split_exp_of(double temperature)
 {
     double step = temperature / SMX_POWER_NAT;
     float leading = (float)step, high = smx_twelve_bits(leading);
     struct smx_split_exp split = {.possible = false};
-    if (!(temperature >= LEAST && temperature <= MOST))
+    if (!smx_plan_splits(temperature))
         return split;
     split = (struct smx_split_exp){
         .possible = true,

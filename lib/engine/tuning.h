@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/**
+ * Sizes at which another way through the engine is faster, and why. What a
+ * kernel needs to know as well stands beside it: SMX_NARROW and the rows of a
+ * call (split_exp.h), SMX_CHUNK (kernels.h), SMX_TILE (dd_row.h), SMX_SMALL
+ * (pool.h).
+ */
+#ifndef SMX_TUNING_H
+#define SMX_TUNING_H
+
+#include <stddef.h>
+
+/** Chunks of a row whose exponentials wait in the cache for their sum: both
+ *  halves of two chunks, 64 KiB, fit the second cache and the stack of a
+ *  call. */
+#define SMX_F32_SHORT ((size_t)2)
+
+/** Elements of rows that wait so together: what they take stays in the first
+ *  cache. */
+#define SMX_RESIDENT_ELEMENTS ((size_t)2048)
+
+/** Elements beyond which an output had better not pass through the cache: 12
+ *  MiB of float32 do not stay there until they are read. */
+#define SMX_STREAMED ((size_t)3 << 20)
+
+/** The same of short rows, which takes one more copy. */
+#define SMX_STREAMED_SHORT ((size_t)8 << 20)
+
+/** Chosen classes beyond which a row is sorted to rank them, not counted for
+ *  each. */
+#define SMX_SORTED ((size_t)4096)
+
+/** Bytes of a tile of rows, at least: less would divide what the pool shares
+ *  into parts too small for all threads. */
+#define SMX_TILE_BYTES ((size_t)1 << 20)
+
+#endif
