@@ -46,6 +46,18 @@ sidecar_answers() {
     grep -qF '[0.09003057,0.24472848,0.66524094]' "$work/answer"
 }
 
+# CONTAINER: until requests reach it since its last start, at most 20 s
+takes_part() {
+    since=$(docker inspect -f '{{.State.StartedAt}}' "$1")
+    tries=0
+    until docker logs --since "$since" "$1" 2>&1 |
+        grep -q 'endpoint="softmax"'; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || return 1
+        sleep 0.2
+    done
+}
+
 # Under load: kill one replica, start it again, stop the other, start it again.
 replicas_lose_nothing() {
     compose replicas up -d >/dev/null || return 1
@@ -55,18 +67,18 @@ replicas_lose_nothing() {
     one=$(compose replicas ps -q softmaxd-1)
     two=$(compose replicas ps -q softmaxd-2)
     {
-        sleep 1.5
-        docker kill "$one" >/dev/null
-        sleep 1.5
-        docker start "$one" >/dev/null
-        sleep 2
-        docker stop "$two" >/dev/null
-        sleep 1
-        docker start "$two" >/dev/null
-        sleep 2
-    } | timeout 60 tests/docker/load.py "$port" >"$work/count"
+        takes_part "$one" && takes_part "$two" &&
+            docker kill "$one" >/dev/null &&
+            sleep 1.5 && # some load on the other alone
+            docker start "$one" >/dev/null && takes_part "$one" &&
+            docker stop "$two" >/dev/null &&
+            sleep 1 && # likewise
+            docker start "$two" >/dev/null && takes_part "$two" &&
+            touch "$work/all_took_part"
+    } | timeout 120 tests/docker/load.py "$port" >"$work/count"
     read -r asked lost <"$work/count"
     echo "replicas: $asked requests, $lost lost"
+    [ -e "$work/all_took_part" ] || return 1
     for c in "$one" "$two"; do
         [ "$(docker inspect -f '{{.State.Running}}' "$c")" = true ] || return 1
     done

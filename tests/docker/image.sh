@@ -88,14 +88,32 @@ healthcheck() {
         unix:/run/softmaxd/http.sock
 }
 
+until_true() { # COMMAND...: at most 10 s
+    tries=0
+    until "$@"; do
+        tries=$((tries + 1))
+        [ $tries -lt 200 ] || return 1
+        sleep 0.05
+    done
+}
+
+# The request for the metrics is one of the two.
+body_begun() {
+    socket http://localhost/metrics | grep -q '^softmaxd_in_flight_requests 2'
+}
+
+draining() { docker logs smx-socket 2>&1 | grep -q 'drain:'; }
+
 # SIGTERM while a body is under way: the answer still arrives, exit 0
 drains() {
-    { printf '{"logits":['; sleep 1; printf '1,2,3]}'; } |
-        socket http://localhost/softmax -H "$json" -T - -X POST \
-            >"$work/answer" &
+    {
+        printf '{"logits":['
+        until_true draining
+        printf '1,2,3]}'
+    } | socket http://localhost/softmax -H "$json" -T - -X POST \
+        >"$work/answer" &
     request=$!
-    sleep 0.3
-    docker stop -t 20 smx-socket >/dev/null
+    until_true body_begun && docker stop -t 20 smx-socket >/dev/null
     wait $request
     grep -q probabilities "$work/answer" &&
         [ "$(docker inspect -f '{{.State.ExitCode}}' smx-socket)" = 0 ]

@@ -6,7 +6,7 @@ import multiprocessing
 import time
 
 from common import (Daemon, Tests, latencies, million, note, percentile,
-                    read_answer)
+                    read_answer, until)
 
 CLIENTS, SECONDS, P99_MS = 4, 8, 10
 
@@ -33,7 +33,8 @@ def main():
             daemon, request, end, done)) for _ in range(CLIENTS)]
         for pusher in pushers:
             pusher.start()
-        time.sleep(0.5)
+        tests.check("large ones are under way",
+                    until(lambda: daemon.metric("tensor_bytes") > 0))
         taken = latencies(daemon, SECONDS - 1)
         counts = []
         for pusher in pushers:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "http"))
 import daemon  # noqa: E402
-from daemon import PROGRAM, Tests  # noqa: E402,F401
+from daemon import PROGRAM, Tests, until  # noqa: E402,F401
 
 SMALL = (b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
          b"Content-Type: application/json\r\nContent-Length: 18\r\n\r\n"

@@ -12,7 +12,8 @@ import tempfile
 import threading
 import time
 
-from common import Daemon, RIGHT, SMALL, Tests, ask, note, stall
+from common import (Daemon, RIGHT, SMALL, Tests, ask, note, stall,
+                    until)
 
 CLIENTS, KILLS, STALL_SECONDS = 8, 10, 2
 
@@ -35,6 +36,14 @@ def configuration(front, first, second):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
+
+
+def serves(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
+            return ask(client) == (200, RIGHT)
+    except OSError:
+        return False
 
 
 class Client(threading.Thread):
@@ -63,7 +72,7 @@ class Client(threading.Thread):
                         self.answered += 1
             except OSError as error:
                 self.lost.append(error)
-                time.sleep(0.1)
+                time.sleep(0.1)  # how often it tries, not what it waits for
 
 
 def main():
@@ -79,19 +88,24 @@ def main():
         file.write(configuration(front, *ports))
         file.flush()
         proxy = subprocess.Popen([haproxy, "-q", "-f", file.name])
-        time.sleep(1)
+        up = until(lambda: serves(front))
         stop = threading.Event()
         clients = [Client(front, stop, i % 2 == 0) for i in range(CLIENTS)]
         for client in clients:
             client.start()
         for kill in range(KILLS):
+            # some load on both, then some on one of them
             time.sleep(0.4)
             victim = kill % 2
             daemons[victim].stop(signal.SIGKILL)
             time.sleep(0.3)
-            daemons[victim] = Daemon(port=ports[victim])
-            time.sleep(1)  # until the proxy has seen it
-        stall(daemons, STALL_SECONDS)
+            daemons[victim] = again = Daemon(port=ports[victim])
+            # the proxy has seen it once a request comes through
+            up = until(lambda: 'endpoint="softmax"' in again.text())
+            if not up:
+                break
+        if up:
+            stall(daemons, STALL_SECONDS)
         stop.set()
         for client in clients:
             client.join(60)
@@ -100,6 +114,7 @@ def main():
     answered = sum(client.answered for client in clients)
     lost = [loss for client in clients for loss in client.lost]
     note("behind haproxy", kills=KILLS, answered=answered, lost=len(lost))
+    tests.check("the proxy lets requests through to what starts", up)
     tests.check("kills, restarts and a stall behind HAProxy: nothing lost",
                 answered > 0 and not lost, str(lost[:3]))
     for daemon in daemons:

@@ -4,7 +4,7 @@
 or closed, nobody hangs, and afterwards all is as before."""
 import time
 
-from common import Daemon, Tests, ask, note
+from common import Daemon, Tests, ask, note, until
 
 FILES, CONNECTIONS = 200, 400
 
@@ -17,6 +17,14 @@ def try_one(daemon):
             return answer[0] if answer else 0
     except ConnectionError:
         return 0
+
+
+def connections(daemon):
+    """None while it still turns them away."""
+    try:
+        return daemon.metric("open_connections")
+    except (ConnectionError, TypeError):
+        return None
 
 
 def main():
@@ -43,7 +51,7 @@ def main():
         tests.check("who is connected is served on", good)
         for client in kept:
             client.close()
-        time.sleep(0.5)
+        until(lambda: connections(daemon) == 1)  # that which asks
         tests.check("and then everybody again",
                     all(try_one(daemon) == 200 for _ in range(50)))
         tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),

@@ -11,7 +11,7 @@ import sys
 import time
 
 from check_process import BODY, JSON, Process
-from daemon import DidNotStart, Tests
+from daemon import DidNotStart, Tests, until
 
 POST = (b"POST /softmax HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
         b"\r\nContent-Length: 18\r\n\r\n" + BODY)
@@ -50,9 +50,7 @@ def test_descriptors(tests):
         # as many again as there may be: each is held, or closed at once
         held = [connect(daemon) for _ in range(2 * files)]
         before = cpu_seconds(daemon)
-        end = time.monotonic() + 10
-        while "ok" not in get(daemon, "/healthz") and time.monotonic() < end:
-            time.sleep(0.1)  # nobody is idle yet
+        until(lambda: "ok" in get(daemon, "/healthz"))  # nobody is idle yet
         healthy = sum("ok" in get(daemon, "/healthz") for _ in range(5))
         busy = cpu_seconds(daemon) - before
         tests.check(f"{files} descriptors: probes are answered beside "
@@ -94,7 +92,7 @@ def test_stopped(tests):
     daemon.process.send_signal(signal.SIGSTOP)
     for client in clients:
         client.sendall(POST)
-    time.sleep(1.5)
+    time.sleep(1.5)  # longer than its timeouts, while it stands still
     daemon.process.send_signal(signal.SIGCONT)
     said = [client.recv(1000)[:12] for client in clients]
     tests.check("requests that waited for SIGCONT are answered",

@@ -10,11 +10,10 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 from check_connections import connect
 from check_process import Process
-from daemon import Tests
+from daemon import Tests, until
 
 UPLOAD = (b"POST /softmax HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
           b"\r\nContent-Length: 1000\r\n\r\n" b'{"logits":[1,2,')
@@ -26,13 +25,23 @@ ANSWER = (b"POST /gradient HTTP/1.1\r\nHost: x\r\nContent-Type: "
 CLIENTS = 5
 
 
-def counted(daemon):
-    """{status: requests} of the endpoints that are asked here."""
+def metrics(daemon):
     port = int(re.search(r"admin on http://127.0.0.1:(\d+)", daemon.line)[1])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
+    return text
+
+
+def under_way(daemon):
+    return int(re.search(r"(?m)^softmaxd_in_flight_requests (\d+)",
+                         metrics(daemon))[1])
+
+
+def counted(daemon):
+    """{status: requests} of the endpoints that are asked here."""
+    text = metrics(daemon)
     found = re.findall(r'softmaxd_requests_total\{endpoint="(?:softmax|gradient'
                        r')",status="(\d+)"\} (\d+)', text)
     sums = {}
@@ -54,9 +63,7 @@ def leave(client, how):
 
 
 def wait_for(daemon, count, status="499"):
-    end = time.monotonic() + 20
-    while counted(daemon).get(status, 0) < count and time.monotonic() < end:
-        time.sleep(0.05)
+    until(lambda: counted(daemon).get(status, 0) >= count)
     return counted(daemon)
 
 
@@ -67,7 +74,11 @@ def check(tests, name, daemon, opening, ways):
             clients = [opening() for _ in range(CLIENTS)]
             for client in clients:
                 client.sendall(request)
-            time.sleep(0.1)  # in the middle, as far as that goes
+            if request == ANSWER:
+                begun = all(client.recv(1) for client in clients)
+            else:  # the admin listener's own request counts too
+                begun = until(lambda: under_way(daemon) > CLIENTS)
+            tests.check(f"{name}: {what} has begun", begun)
             for client in clients:
                 leave(client, how)
             before += CLIENTS

@@ -7,8 +7,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 PROGRAM = os.environ.get("SOFTMAXD", "build/softmaxd")
+
+
+def until(condition, seconds=20):
+    """What condition() says as soon as that is true, or after the seconds."""
+    end = time.monotonic() + seconds
+    while not (said := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return said
 
 
 class DidNotStart(Exception):
