@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A loss in JAX whose value and gradient come from the daemon, in jit too; a
-# linear model trained with it ends where one trained with JAX's own ends.
+# A loss in JAX by the daemon, in jit too; training with it ends as with JAX's own.
 # Prints: True
 import os
 
@@ -19,16 +18,11 @@ def ask(z, y):
 
 
 def forward(z, y):  # the loss, and the gradient for the way back
-    shapes = jax.ShapeDtypeStruct((), "f4"), jax.ShapeDtypeStruct(z.shape, "f4")
-    return jax.pure_callback(ask, shapes, z, y)
+    return jax.pure_callback(ask, (jax.ShapeDtypeStruct((), z.dtype), z), z, y)
 
 
 cross_entropy = jax.custom_vjp(lambda z, y: forward(z, y)[0])
 cross_entropy.defvjp(forward, lambda gradient, up: (up * gradient, None))
-
-
-def local(z, y):
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], 1))
 
 
 def train(criterion):
@@ -37,9 +31,9 @@ def train(criterion):
     step = jax.jit(jax.value_and_grad(lambda w: criterion(x @ w, y)))
     w = jnp.zeros((8, 4))
     for _ in range(50):
-        loss, gradient = step(w)
-        w = w - 0.5 * gradient
-    return loss
+        w -= 0.5 * step(w)[1]
+    return step(w)[0]
 
 
-print(jnp.allclose(train(cross_entropy), train(local), rtol=1e-5))
+print(jnp.allclose(train(cross_entropy), train(
+    lambda z, y: -jax.nn.log_softmax(z)[jnp.arange(64), y].mean())))

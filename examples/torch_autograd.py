@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A loss in PyTorch whose value and gradient come from the daemon; a linear
-# model trained with it ends where one trained with torch's own loss ends.
+# A loss in PyTorch by the daemon; training with it ends where torch's own ends.
 # Prints: True
 import os
 
@@ -11,7 +10,7 @@ URL = os.environ.get("SOFTMAXD_URL", "http://127.0.0.1:8080")
 session = requests.Session()
 
 
-class CrossEntropy(torch.autograd.Function):
+class Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, logits, labels):
         answer = session.post(URL + "/gradient", timeout=10, json={
@@ -37,5 +36,4 @@ def train(criterion):
     return loss
 
 
-ours, theirs = train(CrossEntropy.apply), train(torch.nn.CrossEntropyLoss())
-print(torch.allclose(ours, theirs, rtol=1e-5))
+print(torch.allclose(train(Loss.apply), train(torch.nn.CrossEntropyLoss())))
