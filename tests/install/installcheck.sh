@@ -49,7 +49,14 @@ nm -D --defined-only "$root/lib/libsoftmax.so" | awk '{print $3}' | sort \
 ${CC:-cc} -E -P "$root/include/softmax.h" | grep -o 'smx_[a-z0-9_]*(' |
     tr -d '(' | sort -u >"$root/declared"
 diff "$root/declared" "$root/exported" || fail "exported is not declared"
-rm -f "$root/use" "$root/use.c" "$root/use-static" "$root/exported" \
+# and softmax(3) has it, and the constants; fields have a name of their own
+grep -o '\bSMX_[A-Z0-9_]*' "$root/include/softmax.h" |
+    grep -v -e '^SMX_FIELD' -e '^SMX_STATUSES$' -e '_H$' -e '^SMX_ENUM$' |
+    sort -u | cat - "$root/declared" | while read -r name; do
+    grep -qw "$name" lib/softmax.3 || echo "$name"
+done >"$root/unsaid"
+[ ! -s "$root/unsaid" ] || fail "not in softmax(3): $(cat "$root/unsaid")"
+rm -f "$root/unsaid" "$root/use" "$root/use.c" "$root/use-static" "$root/exported" \
     "$root/declared"
 make -s uninstall PREFIX="$root" >/dev/null
 left=$(find "$root" ! -type d)
