@@ -64,7 +64,7 @@ bench-deps:
 	$(BENCH_VENV)/bin/pip install -q torch numpy mpmath
 
 # Both programs run under qemu-user, which counts for both in the same way.
-COUNT_INSNS_OBJ := $(filter $(O)/server/number/%,$(SERVER_OBJ))
+COUNT_INSNS_OBJ := $(filter $(O)/server/number/% $(O)/tables/%,$(SERVER_OBJ))
 COUNT_INSNS_PLUGIN := $(B)/count_insns_plugin.so
 
 $(O)/count_insns: $(O)/tests/bench/count_insns.o $(COUNT_INSNS_OBJ) $(O)/libsoftmax.a

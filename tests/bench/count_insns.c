@@ -17,7 +17,8 @@ enum { COUNT = 32000, ROWS_MOST = COUNT / 10 };
 static float floats[COUNT];
 static double doubles[COUNT];
 static union {
-    double values[COUNT];
+    double doubles[COUNT];
+    float floats[COUNT];
     char text[(size_t)COUNT * NUMBER_MAX_TEXT];
 } out;
 static char text[SCAN_BEFORE + (size_t)COUNT * NUMBER_MAX_TEXT];
@@ -91,8 +92,8 @@ static size_t run_read(bool wide, size_t bytes)
         scanner->read(text + SCAN_BEFORE + at, bytes - at, &stretch);
         if (stretch.count == 0 || !stretch.plain)
             break;
-        count += wide ? scanner->float64s(&stretch, 0, out.values)
-                      : scanner->float32s(&stretch, 0, (float *)out.values);
+        count += wide ? scanner->float64s(&stretch, 0, out.doubles)
+                      : scanner->float32s(&stretch, 0, out.floats);
     }
     return count;
 }
