@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Go's standard library: go run client.go
+// Go's standard library, 1.22 or newer: go run client.go
 // Prints: [0.09003057 0.24472848 -0.33475906]
 package main
 
