@@ -31,8 +31,8 @@ struct smx_f32_call {
     atomic_bool out_of_range;   /* a logit is above the highest in range */
     enum smx_way way;
     bool stream, pipelined;
-    bool in_lanes; /* narrow rows that are not in range, and logarithms */
-    struct smx_lanes lanes;
+    struct smx_lanes lanes; /* of narrow rows that are not in range, and of
+                               logarithms */
     double *totals; /* in-range sum of each row, 0: out-of-range; or NULL */
     /* chosen classes of each row, which are answered alone; 0: all are */
     size_t k;

@@ -101,7 +101,7 @@ static void store_narrow_rows(struct smx_f32_call *call, size_t row,
     if (rows > 1) {
         store_narrow_rows(call, row, rows / 2, e);
         store_narrow_rows(call, row + rows / 2, rows - rows / 2, e);
-    } else if (call->in_lanes) {
+    } else if (smx_plan_lanes(call->lanes.logits, NULL)) {
         store_in_lanes(call, row, row + 1);
     } else {
         store_f64_row(call, row, e->f64);
@@ -280,8 +280,8 @@ enum smx_status smx_f32_rows(struct smx_context *context,
     call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
     call.split.possible = smx_plan_splits_softmax(z, log);
     call.way = smx_plan_softmax(z, log, !k && values);
-    call.in_lanes = smx_plan_lanes(z, NULL);
-    call.lanes = smx_lanes_of(z);
+    if (call.classes <= SMX_NARROW)
+        call.lanes = smx_lanes_of(z);
     call.lanes.values = values;
     call.lanes.log = log;
     if (call.way != SMX_WAY_CHUNKS) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-#include "dd_shift.h"
 #include "focal.h"
 #include "kernels.h"
 #include "tuning.h"
@@ -13,9 +12,10 @@
 /* The same of float64's, which are squared. */
 #define LEAST_DOUBLE 0x1p-300
 
-/* Temperatures whose powers and those of a step are float32. */
-#define LEAST_SPLIT 0x1p-24
-#define MOST_SPLIT 0x1p24
+static double planned_temperature(const struct smx_logits *z)
+{
+    return z->temperature ? z->temperature : 1;
+}
 
 static bool is_0_or_within(double x, double least, double most)
 {
@@ -28,14 +28,9 @@ static bool is_f32(const struct smx_logits *z)
     return z->dtype == SMX_FLOAT32 && (!z->softcap || smx_cap_of(z).possible);
 }
 
-bool smx_plan_splits(double temperature)
-{
-    return temperature >= LEAST_SPLIT && temperature <= MOST_SPLIT;
-}
-
 bool smx_plan_splits_softmax(const struct smx_logits *z, bool log)
 {
-    return smx_plan_splits(smx_temperature_of(z)) && !z->softcap &&
+    return smx_plan_splits(planned_temperature(z)) && !z->softcap &&
            !(log && z->classes <= SMX_NARROW);
 }
 
@@ -44,7 +39,7 @@ bool smx_plan_lanes(const struct smx_logits *z, const struct smx_criterion *k)
     bool wide = z->dtype == SMX_FLOAT64;
     double least = wide ? LEAST_DOUBLE : 0;
     if (z->classes > SMX_NARROW || !(wide || is_f32(z)) ||
-        !is_0_or_within(smx_temperature_of(z), LEAST, MOST) ||
+        !is_0_or_within(planned_temperature(z), LEAST, MOST) ||
         !is_0_or_within(z->softcap, LEAST, MOST))
         return false;
     if (k && (k->row_weights || k->entropy_weight != 0 || k->focal != 0))
@@ -71,7 +66,7 @@ enum smx_way smx_plan_softmax(const struct smx_logits *z, bool log, bool whole)
 static bool is_f32_loss(const struct smx_logits *z,
                         const struct smx_criterion *k)
 {
-    double t = smx_temperature_of(z);
+    double t = planned_temperature(z);
     return is_f32(z) && !k->labels != !k->targets && t >= LEAST && t <= MOST &&
            is_0_or_within(k->label_smoothing, LEAST_DOUBLE, 1) &&
            k->z_loss <= MOST && k->entropy_weight == 0 &&
@@ -84,7 +79,7 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
     if (!is_f32_loss(z, k))
         return smx_plan_lanes(z, k) ? SMX_WAY_DD_LANES : SMX_WAY_DD_ROWS;
     /* terms of both signs could leave less than the digits of in-range sums */
-    bool split = smx_plan_splits(smx_temperature_of(z)) && !k->targets &&
+    bool split = smx_plan_splits(planned_temperature(z)) && !k->targets &&
                  k->label_smoothing == 0 && k->z_loss == 0 && !z->softcap;
     if (z->classes <= SMX_NARROW && !k->row_weights && k->focal == 0)
         return split ? SMX_WAY_NARROW : SMX_WAY_LANES;
@@ -95,7 +90,7 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
 
 enum smx_way smx_plan_product(const struct smx_logits *z)
 {
-    double t = smx_temperature_of(z);
+    double t = planned_temperature(z);
     bool lanes = smx_plan_lanes(z, NULL);
     if (is_f32(z) && t >= LEAST && t <= MOST)
         return lanes ? SMX_WAY_LANES : SMX_WAY_CHUNKS;

@@ -28,8 +28,12 @@ static inline bool smx_way_is_f32(enum smx_way way)
     return way < SMX_WAY_DD_LANES;
 }
 
-/** Can float32 in two halves have this temperature (split_exp.h)? */
-bool smx_plan_splits(double temperature);
+/** Can float32 in two halves have this temperature: are its powers, and those
+ *  of a step, float32 (split_exp.h)? */
+static inline bool smx_plan_splits(double temperature)
+{
+    return temperature >= 0x1p-24 && temperature <= 0x1p24;
+}
 
 /** Can its exponentials be those of a softmax? */
 bool smx_plan_splits_softmax(const struct smx_logits *logits, bool log);
