@@ -40,14 +40,11 @@ INLINE struct vdd vdd_sum(vd a, vd b)
     return (struct vdd){s, (a - (s - t)) + (b - t)};
 }
 
-/** a * b exactly. */
+/** a * b, exactly unless lo is subnormal. */
 INLINE struct vdd vdd_product(vd a, vd b)
 {
-    vd p = a * b, s = vd_all(0x1.0000002p27) * a,
-       t = vd_all(0x1.0000002p27) * b;
-    vd a1 = s - (s - a), b1 = t - (t - b), a2 = a - a1, b2 = b - b1;
-    vd lo = ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2;
-    return (struct vdd){p, lo};
+    vd p = a * b;
+    return (struct vdd){p, vd_product_rest(a, b, p)};
 }
 
 /** a * b, relative error 2^-102. */

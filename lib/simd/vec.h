@@ -9,6 +9,7 @@
 #define SMX_VEC_H
 
 #include <float.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -88,6 +88,12 @@ INLINE vd vd_less_product(vd c, vd a, vd b)
     return (vd)_mm256_fnmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
 }
 
+#define vd_product_rest vd_product_rest
+INLINE vd vd_product_rest(vd a, vd b, vd p)
+{
+    return (vd)_mm256_fmsub_pd((__m256d)a, (__m256d)b, (__m256d)p);
+}
+
 #define vl_any vl_any
 INLINE bool vl_any(vl v)
 {

@@ -112,6 +112,12 @@ INLINE vd vd_less_product(vd c, vd a, vd b)
     return (vd)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 }
 
+#define vd_product_rest vd_product_rest
+INLINE vd vd_product_rest(vd a, vd b, vd p)
+{
+    return (vd)_mm512_fmsub_pd((__m512d)a, (__m512d)b, (__m512d)p);
+}
+
 #define vf_mul_above vf_mul_above
 INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
 {

@@ -128,4 +128,10 @@ INLINE vd narrow_neighbours(vd a, vd b)
     return (vd)vpaddq_f64((float64x2_t)a, (float64x2_t)b);
 }
 
+#define vd_product_rest vd_product_rest
+INLINE vd vd_product_rest(vd a, vd b, vd p)
+{
+    return (vd)vfmaq_f64((float64x2_t)-p, (float64x2_t)a, (float64x2_t)b);
+}
+
 #endif

@@ -192,6 +192,23 @@ INLINE bool vl_any(vl v)
 }
 #endif
 
+#ifndef vd_product_rest
+/** a * b - p, rounded once, p = a * b as doubles have it. In halves of 26 bits
+ *  (Dekker) but for the lanes where these leave the range. */
+INLINE vd vd_product_rest(vd a, vd b, vd p)
+{
+    const vd zero = vd_all(0), least = vd_all(0x1p-968);
+    vd s = vd_all(0x1.0000002p27) * a, t = vd_all(0x1.0000002p27) * b;
+    vd a1 = s - (s - a), b1 = t - (t - b), a2 = a - a1, b2 = b - b1;
+    vd rest = ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2;
+    vl small = (vl)(p < least) & (vl)(p > -least);
+    vl bad = (vl)(rest != rest) | (small & (vl)(a != zero) & (vl)(b != zero));
+    for (int i = 0; vl_any(bad) && i < LANES; i++)
+        rest[i] = fma(a[i], b[i], -p[i]);
+    return rest;
+}
+#endif
+
 #ifndef vd_sixteenths
 /** 2^(k/16); shifted is k + 1.5 * 2^52, so that k is in its low bits. */
 INLINE vd vd_sixteenths(vd shifted)
