@@ -267,7 +267,10 @@ struct smx_counts smx_criterion_count(const struct smx_logits *z,
     struct smx_dd divisor = {0, 0}, weights = {0, 0};
     size_t all = smx_rows_count(z);
     struct smx_counts counts = {.rows = 0};
-    for (size_t r = 0; r < all; r++) {
+    bool ones = !criterion->weights && !criterion->row_weights;
+    for (size_t r = 0; ones && r < all; r++)
+        counts.rows += !smx_criterion_ignores(criterion, r);
+    for (size_t r = 0; !ones && r < all; r++) {
         if (smx_criterion_ignores(criterion, r))
             continue;
         double row = smx_criterion_row_weight(criterion, z->dtype, r);
@@ -277,8 +280,8 @@ struct smx_counts smx_criterion_count(const struct smx_logits *z,
         dd_accumulate(&weights, (struct smx_dd){row, 0});
         counts.rows++;
     }
-    counts.divisor = dd_settle(divisor).hi;
-    counts.weight = dd_settle(weights).hi;
+    counts.divisor = ones ? (double)counts.rows : dd_settle(divisor).hi;
+    counts.weight = ones ? (double)counts.rows : dd_settle(weights).hi;
     return counts;
 }
 

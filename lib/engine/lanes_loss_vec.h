@@ -10,7 +10,9 @@
 
 /* What a loss needs of each row. */
 struct costs {
-    vd label; /* -1: none, or ignored */
+    bool single;      /* nothing but the label has mass */
+    vd label;         /* -1: none, or ignored */
+    int class[LANES]; /* the label; 0: none */
     vl ignored;
     struct vdd mass; /* the sum of it */
 };
@@ -18,14 +20,25 @@ struct costs {
 static struct costs load_labels(const struct group *g)
 {
     const struct smx_criterion *k = g->lanes->criterion;
-    struct costs costs = {.label = vd_all(-1)};
+    struct costs costs = {.single = k->labels && k->label_smoothing == 0,
+                          .label = vd_all(-1)};
     for (size_t r = 0; k->labels && r < LANES; r++) {
         size_t row = g->first + (r < g->count ? r : g->count - 1);
         bool ignored = k->ignore && k->labels[row] == k->ignore_index;
         costs.label[r] = ignored ? -1 : (double)k->labels[row];
+        costs.class[r] = ignored ? 0 : (int)k->labels[row];
         costs.ignored[r] = ignored ? -1 : 0;
     }
     return costs;
+}
+
+/* x of each row's label. */
+INLINE vd at_labels(lanes_array x, const struct costs *costs)
+{
+    vd y = vd_all(0);
+    EACH (r, LANES)
+        y[r] = x[costs->class[r]][r];
+    return y;
 }
 
 /* The target's probabilities. */
@@ -54,6 +67,20 @@ INLINE vl moderate_lanes(vd x)
     vd size = vd_max(x, -x);
     return (vl)(x == vd_all(0)) |
            ((vl)(size <= vd_all(LARGE)) & (vl)(size >= vd_all(TINY)));
+}
+
+/* v = w of the label, but 0 where p is 1, as it cancels there. */
+INLINE void weigh_labels(bool wide, struct group *g, struct costs *costs)
+{
+    vd v = vd_all(1);
+    if (g->lanes->criterion->weights)
+        EACH (r, LANES)
+            v[r] = weight_of_class(g, costs->class[r]);
+    v = (vd)((vl)v & ~costs->ignored);
+    if (wide)
+        g->declined |= ~moderate_lanes(v);
+    vl cancels = g->one_hot & (vl)(g->argmax == costs->label);
+    costs->mass.hi = (vd)((vl)v & ~cancels) + vd_all(0);
 }
 
 /* v = w ((1 - e) t + e / C), but 0 where p is 1, as it cancels there; mass is
@@ -90,28 +117,38 @@ INLINE void weigh_lanes(bool wide, struct group *g, struct costs *costs)
     g->declined |= ~moderate | ~(vl)(sum - sum == vd_all(0));
 }
 
-/* sum v (logsum - d) over v != 0: each term, of one sign for each v, is rounded
- * after the sum. */
-INLINE vd cost_of_group(bool wide, const struct group *g)
+/* v (logsum - d), 0 where v is: of one sign for each v. */
+INLINE struct vdd cost_of_class(bool wide, const struct group *g, vd v,
+                                struct vdd d)
 {
-    struct vdd sum = {vd_all(0), vd_all(0)};
+    vl counts = (vl)(v != vd_all(0));
+    struct vdd whole, term = {v * (g->logsum.hi - d.hi), vd_all(0)};
+    if (wide) {
+        whole = vdd_sum(g->logsum.hi, -d.hi);
+        whole.lo += g->logsum.lo - d.lo;
+        term = vdd_product(v, whole.hi);
+        term.lo = vdd_settle((struct vdd){term.hi, term.lo + v * whole.lo}).lo;
+    }
+    return (struct vdd){(vd)((vl)term.hi & counts), (vd)((vl)term.lo & counts)};
+}
+
+/* sum v (logsum - d) over v != 0: each term is rounded after the sum. */
+INLINE vd cost_of_group(bool wide, struct group *g, const struct costs *costs)
+{
+    struct vdd sum = {vd_all(0), vd_all(0)}, d = sum;
+    if (costs->single) {
+        d.hi = at_labels(g->hi, costs);
+        if (wide)
+            d.lo = at_labels(g->lo, costs);
+        d = cost_of_class(wide, g, costs->mass.hi, d);
+        return sum.hi + d.hi + d.lo;
+    }
     CLASSES(c, g)
     {
-        vd v = vd_load(g->mass[c]);
-        vl counts = (vl)(v != vd_all(0));
-        vd cost = g->logsum.hi - vd_load(g->hi[c]);
-        if (wide) {
-            struct vdd whole = vdd_sum(g->logsum.hi, -vd_load(g->hi[c]));
-            whole.lo += g->logsum.lo - vd_load(g->lo[c]);
-            struct vdd term = vdd_product(v, whole.hi);
-            term.lo =
-                vdd_settle((struct vdd){term.hi, term.lo + v * whole.lo}).lo;
-            term.hi = (vd)((vl)term.hi & counts);
-            term.lo = (vd)((vl)term.lo & counts);
-            vdd_accumulate(&sum, term);
-        } else {
-            sum.hi += (vd)((vl)(v * cost) & counts);
-        }
+        d.hi = vd_load(g->hi[c]);
+        if (wide)
+            d.lo = vd_load(g->lo[c]);
+        vdd_accumulate(&sum, cost_of_class(wide, g, vd_load(g->mass[c]), d));
     }
     return wide ? sum.hi + vdd_settle(sum).lo : sum.hi;
 }
@@ -119,7 +156,7 @@ INLINE vd cost_of_group(bool wide, const struct group *g)
 INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
-    vd cost = cost_of_group(wide, g), infinite = vd_all(INF);
+    vd cost = cost_of_group(wide, g, costs), infinite = vd_all(INF);
     vl some = (vl)(cost != vd_all(0));
     cost = vd_where((vl)(cost == cost) & ~(g->empty & some), cost, infinite);
     cost = (vd)((vl)cost & ~costs->ignored);
@@ -157,7 +194,6 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
     bool sloped = g->logits->softcap != 0;
-    bool single = l->criterion->labels && l->criterion->label_smoothing == 0;
     vd b = load_row_upstream(g) * vd_all(l->inverse_temperature);
     vd square = vd_all(2 * l->criterion->z_loss) * g->lse;
     square = (vd)((vl)square & ~g->empty) * vd_all(l->z_factor.hi) * b;
@@ -165,13 +201,15 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
     vd a = (costs->mass.hi * b + square) * g->inverse.hi;
     vd others = sum_without(false, g, costs->label).hi * g->inverse.hi;
     square *= g->inverse.hi;
+    vd own = at_labels(g->e, costs), v = costs->mass.hi;
+    own = vd_where(g->empty, a * own - v * b, square * own - v * b * others);
     CLASSES(c, g)
     {
-        vd e = vd_load(g->e[c]), v = vd_load(g->mass[c]);
-        vd d = a * e - v * b;
-        if (single)
-            d = vd_where((vl)(costs->label == vd_all(c)) & ~g->empty,
-                         square * e - v * b * others, d);
+        vd d = a * vd_load(g->e[c]);
+        if (costs->single)
+            d = vd_where((vl)(costs->label == vd_all(c)), own, d);
+        else
+            d -= vd_load(g->mass[c]) * b;
         if (sloped)
             d *= vd_load(g->slope[c]);
         d = (vd)((vl)(d + vd_all(0)) & ~costs->ignored);
@@ -182,21 +220,21 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
 /* (p down - q) slope, rounded once, and then times 2^-128 where q is 0, whose
  * down is 1. A slope is small enough to have fewer digits without its 2^128,
  * which therefore goes last. */
-INLINE vd round_grad(struct vdd p, struct vdd q, const double *slope)
+INLINE vd round_grad(struct vdd p, struct vdd q, bool sloped, vd slope)
 {
     const vd down = vd_all(0x1p-128);
     vl pure = (vl)(q.hi == vd_all(0));
     struct vdd d = vdd_sum(p.hi * down, -q.hi);
     d.hi = vd_where(pure, p.hi, d.hi);
     d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - q.lo));
-    if (slope) {
-        vd by = vd_load(slope), lo = d.lo * by;
-        d = vdd_product(d.hi, by);
+    if (sloped) {
+        vd lo = d.lo * slope;
+        d = vdd_product(d.hi, slope);
         d.lo += lo;
     }
     d.hi += vdd_settle(d).lo;
     d.hi = vd_where(pure, d.hi * down, d.hi);
-    return slope ? d.hi * down : d.hi;
+    return sloped ? d.hi * down : d.hi;
 }
 
 INLINE struct vdd times_dd(vd v, struct vdd factor)
@@ -206,10 +244,11 @@ INLINE struct vdd times_dd(vd v, struct vdd factor)
     return p;
 }
 
-static void store_dds_grad(struct group *g, const struct costs *costs)
+/* single and sloped are constants where this is inlined for most calls. */
+INLINE void store_dds_grad(struct group *g, const struct costs *costs,
+                           bool single, bool sloped)
 {
     const struct smx_lanes *l = g->lanes;
-    bool sloped = g->logits->softcap != 0;
     vd upstream = load_row_upstream(g);
     struct vdd scale = vdd_all(l->shift.inverse);
     struct vdd b = times_dd(upstream, scale), square, a;
@@ -224,13 +263,34 @@ static void store_dds_grad(struct group *g, const struct costs *costs)
     g->declined |= ~(moderate_lanes(b.hi) & moderate_lanes(costs->mass.hi) &
                      moderate_lanes(square.hi) & moderate_lanes(sum.hi));
     a = vdd_mul(sum, g->inverse);
+    const struct vdd none = {vd_all(0), vd_all(0)};
+    vd slope = sloped ? at_labels(g->slope, costs) : vd_all(1), own, d;
+    own = round_grad(times_dd(at_labels(g->e, costs), a),
+                     times_dd(costs->mass.hi, b), sloped, slope);
     CLASSES(c, g)
     {
         struct vdd p = times_dd(vd_load(g->e[c]), a);
-        struct vdd q = times_dd(vd_load(g->mass[c]), b);
-        vd d = round_grad(p, q, sloped ? g->slope[c] : NULL);
+        if (sloped)
+            slope = vd_load(g->slope[c]);
+        if (single)
+            d = vd_where((vl)(costs->label == vd_all(c)), own,
+                         round_grad(p, none, sloped, slope));
+        else
+            d = round_grad(p, times_dd(vd_load(g->mass[c]), b), sloped, slope);
         vd_store(g->out[c], (vd)((vl)d & ~costs->ignored));
     }
+}
+
+INLINE void store_gradients(bool wide, struct group *g,
+                            const struct costs *costs)
+{
+    bool sloped = g->logits->softcap != 0;
+    if (!wide)
+        store_doubles_grad(g, costs);
+    else if (costs->single && !sloped)
+        store_dds_grad(g, costs, true, false);
+    else
+        store_dds_grad(g, costs, costs->single, sloped);
 }
 
 INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
@@ -239,15 +299,19 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
     const struct smx_lanes *l = g->lanes;
     struct costs costs = load_labels(g);
     vd aim = costs.label, max;
-    load_targets_of_group(g, &costs);
+    if (!costs.single)
+        load_targets_of_group(g, &costs);
     if (l->criterion->targets)
         find_first_max(g, g->mass, &max, &aim);
     vl hit = (vl)(aim == g->argmax);
     for (size_t r = 0; r < g->count; r++)
         marks->hits |= (uint64_t)(hit[r] & 1) << (shift + r);
-    weigh_lanes(wide, g, &costs);
+    if (costs.single)
+        weigh_labels(wide, g, &costs);
+    else
+        weigh_lanes(wide, g, &costs);
     if (l->gradient)
-        wide ? store_dds_grad(g, &costs) : store_doubles_grad(g, &costs);
+        store_gradients(wide, g, &costs);
     if (l->losses)
         store_losses(wide, g, &costs);
     if (!l->gradient)
@@ -303,14 +367,15 @@ static void store_dds_vjp(struct group *g)
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]), e = vd_load(g->e[c]), d;
-        const double *slope = sloped ? g->slope[c] : NULL;
+        vd slope = sloped ? vd_load(g->slope[c]) : vd_all(1);
         if (l->log) {
             struct vdd own = times_dd(-x, share);
-            d = round_grad(times_dd(e, loss), own, slope);
+            d = round_grad(times_dd(e, loss), own, sloped, slope);
         } else {
             struct vdd f = vdd_sum(x, -mean.hi);
             f = vdd_fast(f.hi, f.lo - mean.lo);
-            d = round_grad(vdd_mul(times_dd(e, factor), f), none, slope);
+            d = round_grad(vdd_mul(times_dd(e, factor), f), none, sloped,
+                           slope);
         }
         vd_store(g->out[c], d);
     }
