@@ -96,6 +96,8 @@ static long double log_share(const struct row *a, const struct row *b,
     if (b->p[c] == 0)
         return -log1pl(-w);
     t = log_ratio(b, a, c);
+    if (t > 1000 && w > 0) /* e^t may be out of range */
+        return -t - logl(w + (1 - w) * expl(-t));
     return fabsl(t) < 1 || (t < 0 && w < 0.5L) ? -log1pl(w * expm1l(t))
                                                : -logl((1 - w) + w * expl(t));
 }
