@@ -257,8 +257,8 @@ static enum smx_status run_f32(struct smx_context *context,
     if (status)
         return status;
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
-                       tile->temperature, call->totals, summaries_scan(call),
-                       &summaries, call->workspace))
+                       smx_temperature_of(tile), call->totals,
+                       summaries_scan(call), &summaries, call->workspace))
         return smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS,
                              where);
     if (out->values && !call->totals)

@@ -3,12 +3,8 @@
 
 #include <math.h>
 
+#include "rows.h"
 #include "simd/elementary.h"
-
-double smx_temperature_of(const struct smx_logits *z)
-{
-    return z->temperature ? z->temperature : 1;
-}
 
 /* 1 / x, but no more than can be split for a product: 0 times it is 0. */
 static struct smx_dd bounded_inverse(double x)

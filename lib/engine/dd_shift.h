@@ -6,9 +6,6 @@
 
 #include "dd_kernels.h"
 
-/** Of the logits; 1 where none is set. */
-double smx_temperature_of(const struct smx_logits *logits);
-
 /** The power of two that keeps products of logits, temperature and softcap
  *  within range, given the largest logit. */
 double smx_shift_prescale(const struct smx_logits *logits, double largest);

@@ -427,7 +427,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
         !acceptable(context, &last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
-    double t = logits->temperature ? logits->temperature : 1;
+    double t = smx_temperature_of(logits);
     struct smx_loss_call call = {.kernels = context->kernels,
                                  .way = way,
                                  .logits = logits,

@@ -260,7 +260,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                              double *totals, void *workspace,
                              struct smx_where *where)
 {
-    double t = z->temperature ? z->temperature : 1;
+    double t = smx_temperature_of(z);
     struct smx_f32_call call = {.kernels = context->kernels,
                                 .logits = z->data,
                                 .values = values,

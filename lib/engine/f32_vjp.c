@@ -267,7 +267,7 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
                  bool log, const float *upstream, float *gradient,
                  enum smx_status *status)
 {
-    double t = logits->temperature ? logits->temperature : 1;
+    double t = smx_temperature_of(logits);
     enum smx_way way = smx_plan_product(logits);
     if (!smx_way_is_f32(way) || !smx_rows_count(logits))
         return false;

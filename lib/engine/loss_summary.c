@@ -77,7 +77,7 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
         summaries.argmax = call->ranks;
     call->found = summaries.argmax;
     smx_summarise(context, call->z, call->rows, call->classes,
-                  call->logits->temperature, NULL, false, &summaries,
+                  smx_temperature_of(call->logits), NULL, false, &summaries,
                   call->summaries);
     if (!out->accuracy)
         return;

@@ -3,6 +3,7 @@
 
 #include "focal.h"
 #include "kernels.h"
+#include "rows.h"
 #include "tuning.h"
 
 /* Numbers whose products with others of a row leave no range. */
@@ -11,11 +12,6 @@
 
 /* The same of float64's, which are squared. */
 #define LEAST_DOUBLE 0x1p-300
-
-static double planned_temperature(const struct smx_logits *z)
-{
-    return z->temperature ? z->temperature : 1;
-}
 
 static bool is_0_or_within(double x, double least, double most)
 {
@@ -30,7 +26,7 @@ static bool is_f32(const struct smx_logits *z)
 
 bool smx_plan_splits_softmax(const struct smx_logits *z, bool log)
 {
-    return smx_plan_splits(planned_temperature(z)) && !z->softcap &&
+    return smx_plan_splits(smx_temperature_of(z)) && !z->softcap &&
            !(log && z->classes <= SMX_NARROW);
 }
 
@@ -39,7 +35,7 @@ bool smx_plan_lanes(const struct smx_logits *z, const struct smx_criterion *k)
     bool wide = z->dtype == SMX_FLOAT64;
     double least = wide ? LEAST_DOUBLE : 0;
     if (z->classes > SMX_NARROW || !(wide || is_f32(z)) ||
-        !is_0_or_within(planned_temperature(z), LEAST, MOST) ||
+        !is_0_or_within(smx_temperature_of(z), LEAST, MOST) ||
         !is_0_or_within(z->softcap, LEAST, MOST))
         return false;
     if (k && (k->row_weights || k->entropy_weight != 0 || k->focal != 0))
@@ -66,7 +62,7 @@ enum smx_way smx_plan_softmax(const struct smx_logits *z, bool log, bool whole)
 static bool is_f32_loss(const struct smx_logits *z,
                         const struct smx_criterion *k)
 {
-    double t = planned_temperature(z);
+    double t = smx_temperature_of(z);
     return is_f32(z) && !k->labels != !k->targets && t >= LEAST && t <= MOST &&
            is_0_or_within(k->label_smoothing, LEAST_DOUBLE, 1) &&
            k->z_loss <= MOST && k->entropy_weight == 0 &&
@@ -79,7 +75,7 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
     if (!is_f32_loss(z, k))
         return smx_plan_lanes(z, k) ? SMX_WAY_DD_LANES : SMX_WAY_DD_ROWS;
     /* terms of both signs could leave less than the digits of in-range sums */
-    bool split = smx_plan_splits(planned_temperature(z)) && !k->targets &&
+    bool split = smx_plan_splits(smx_temperature_of(z)) && !k->targets &&
                  k->label_smoothing == 0 && k->z_loss == 0 && !z->softcap;
     if (z->classes <= SMX_NARROW && !k->row_weights && k->focal == 0)
         return split ? SMX_WAY_NARROW : SMX_WAY_LANES;
@@ -90,7 +86,7 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
 
 enum smx_way smx_plan_product(const struct smx_logits *z)
 {
-    double t = planned_temperature(z);
+    double t = smx_temperature_of(z);
     bool lanes = smx_plan_lanes(z, NULL);
     if (is_f32(z) && t >= LEAST && t <= MOST)
         return lanes ? SMX_WAY_LANES : SMX_WAY_CHUNKS;

@@ -23,6 +23,12 @@ static inline double smx_plus(double a, double b, double instead)
     return isnan(sum) ? instead : sum;
 }
 
+/** Of the logits; 1 where none is set. */
+static inline double smx_temperature_of(const struct smx_logits *logits)
+{
+    return logits->temperature != 0 ? logits->temperature : 1;
+}
+
 size_t smx_rows_count(const struct smx_logits *logits);
 
 /** Index of class c of row r in an input of the logits' shape, in an output. */

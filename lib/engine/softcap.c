@@ -5,12 +5,13 @@
 #include <math.h>
 
 #include "kernels.h"
+#include "rows.h"
 #include "simd/power.h"
 #include "sums.h"
 
 struct smx_cap smx_cap_of(const struct smx_logits *z)
 {
-    double t = z->temperature ? z->temperature : 1, s = z->softcap;
+    double t = smx_temperature_of(z), s = z->softcap;
     struct smx_cap cap = {.possible = s >= 0x1p-100 && t >= 0x1p-100};
     if (cap.possible) {
         cap.steep = -2 / s;
@@ -23,7 +24,7 @@ struct smx_cap smx_cap_of(const struct smx_logits *z)
 /* An infinite factor would make 0 * inf of the largest logit. */
 struct smx_exponents smx_exponents_of(const struct smx_logits *z)
 {
-    double t = z->temperature ? z->temperature : 1;
+    double t = smx_temperature_of(z);
     struct smx_exponents by = {.scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
                                .nats = fmin(1 / t, DBL_MAX),
                                .cap = smx_cap_of(z)};

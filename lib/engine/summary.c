@@ -396,15 +396,15 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                    size_t classes, double temperature, const double *totals,
                    bool scan, const struct smx_summaries *out, void *workspace)
 {
-    double t = temperature ? temperature : 1;
     struct summary_call call = {.kernels = context->kernels,
                                 .z = z,
                                 .rows = rows,
                                 .classes = classes,
                                 .chunks = smx_chunks(classes),
-                                .temperature = t,
-                                .scale = fmin(SMX_POWER_NAT / t, DBL_MAX),
-                                .split = smx_split_exp_of(t),
+                                .temperature = temperature,
+                                .scale =
+                                    fmin(SMX_POWER_NAT / temperature, DBL_MAX),
+                                .split = smx_split_exp_of(temperature),
                                 .totals = totals,
                                 .scan = scan,
                                 .out = *out};
