@@ -9,16 +9,6 @@
 #include "scan_block.h"
 #include "scan_gather_avx2.h"
 
-static inline unsigned trailing_zeros(uint64_t bits)
-{
-    return (unsigned)_tzcnt_u64(bits);
-}
-
-static inline int leading_zeros(uint64_t bits)
-{
-    return (int)_lzcnt_u64(bits);
-}
-
 static inline uint64_t mask64(__m256i low, __m256i high)
 {
     return (uint32_t)_mm256_movemask_epi8(low) |

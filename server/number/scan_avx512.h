@@ -9,16 +9,6 @@
 #include "scan_block.h"
 #include "scan_gather_avx2.h"
 
-static inline unsigned trailing_zeros(uint64_t bits)
-{
-    return (unsigned)_tzcnt_u64(bits);
-}
-
-static inline int leading_zeros(uint64_t bits)
-{
-    return (int)_lzcnt_u64(bits);
-}
-
 static inline uint64_t equal64(__m512i bytes, char byte)
 {
     return _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte));

@@ -17,4 +17,22 @@ struct classes {
     uint64_t minus;
 };
 
+/** 64 of 0; one instruction where the processor has it. */
+static inline unsigned trailing_zeros(uint64_t bits)
+{
+    return bits ? (unsigned)__builtin_ctzll(bits) : 64;
+}
+
+static inline int leading_zeros(uint64_t bits)
+{
+    return bits ? __builtin_clzll(bits) : 64;
+}
+
+/** 32 bytes from [n] on: byte i is set where i + n < 32 */
+static const uint8_t below_32[64] = {
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+};
+
 #endif

@@ -6,13 +6,7 @@
 #include <immintrin.h>
 
 #include "scan.h"
-
-/* 32 bytes from [n] on: byte i is set where i + n < 32 */
-static const uint8_t below_32[64] = {
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-};
+#include "scan_block.h"
 
 /* 32 digits, the last one of weight 1, as two numbers of 16. */
 static inline __m256i sum_digits(__m256i digits)

@@ -8,16 +8,6 @@
 #include "scan.h"
 #include "scan_block.h"
 
-static inline unsigned trailing_zeros(uint64_t bits)
-{
-    return bits ? (unsigned)__builtin_ctzll(bits) : 64;
-}
-
-static inline int leading_zeros(uint64_t bits)
-{
-    return bits ? __builtin_clzll(bits) : 64;
-}
-
 /* A bit each byte that is all ones; byte i of the text is byte i / 4 of
  * val[i % 4]. Each shift puts the bits of one vector beside the other's. */
 static inline uint64_t mask64(uint8x16x4_t set)
@@ -71,13 +61,6 @@ static inline void classify(const char *text, struct classes *classes)
     classes->point = equal64(bytes, '.');
     classes->minus = equal64(bytes, '-');
 }
-
-/* 32 bytes from [n] on: byte i is set where i + n < 32 */
-static const uint8_t below_32[64] = {
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-};
 
 /* 32 digits, the last one of weight 1, as two numbers of 16. */
 static inline uint64x2_t sum_digits(uint8x16_t a, uint8x16_t b)

@@ -6,16 +6,6 @@
 #include "scan.h"
 #include "scan_block.h"
 
-static inline unsigned trailing_zeros(uint64_t bits)
-{
-    return bits ? (unsigned)__builtin_ctzll(bits) : 64;
-}
-
-static inline int leading_zeros(uint64_t bits)
-{
-    return bits ? __builtin_clzll(bits) : 64;
-}
-
 static inline void classify(const char *text, struct classes *classes)
 {
     *classes = (struct classes){0};
