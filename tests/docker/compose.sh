@@ -26,36 +26,32 @@ compose_works() {
 
 # The application's user is not the daemon's: the group of the socket counts, and
 # that of an object in shared memory.
-sidecar_answers() {
-    compose sidecar up -d >/dev/null || return 1
-    tries=0
-    until compose sidecar exec -T app perl -MIO::Socket::UNIX -e '
+sidecar_asks() {
+    compose sidecar exec -T app perl -MIO::Socket::UNIX -e '
         $s = IO::Socket::UNIX->new($ENV{SOFTMAX_SOCKET}) or exit 1;
         $body = q({"logits":[1,2,3]});
         print $s "POST /softmax HTTP/1.1\r\nHost: localhost\r\n",
             "Content-Type: application/json\r\nConnection: close\r\n",
             "Content-Length: ", length $body, "\r\n\r\n", $body;
-        print while <$s>' >"$work/answer" </dev/null; do
-        tries=$((tries + 1))
-        [ $tries -lt 20 ] || return 1
-        sleep 0.2
-    done
+        print while <$s>' >"$work/answer" </dev/null
+}
+
+sidecar_answers() {
+    compose sidecar up -d >/dev/null && until_true 4 sidecar_asks || return 1
     compose sidecar exec -T app perl - <tests/docker/shared_memory.pl ||
         return 1
     compose sidecar down -v -t 5 >/dev/null
     grep -qF '[0.09003057,0.24472848,0.66524094]' "$work/answer"
 }
 
-# CONTAINER: until requests reach it since its last start, at most 20 s
+was_asked() { # CONTAINER SINCE
+    docker logs --since "$2" "$1" 2>&1 | grep -q 'endpoint="softmax"'
+}
+
+# CONTAINER: until requests reach it since its last start
 takes_part() {
-    since=$(docker inspect -f '{{.State.StartedAt}}' "$1")
-    tries=0
-    until docker logs --since "$since" "$1" 2>&1 |
-        grep -q 'endpoint="softmax"'; do
-        tries=$((tries + 1))
-        [ $tries -lt 100 ] || return 1
-        sleep 0.2
-    done
+    until_true 20 was_asked "$1" \
+        "$(docker inspect -f '{{.State.StartedAt}}' "$1")"
 }
 
 # Under load: kill one replica, start it again, stop the other, start it again.

@@ -38,13 +38,18 @@ locked="--read-only --cap-drop ALL --user 10001:10001
 json='Content-Type: application/json'
 socket() { curl -sf --max-time 10 --unix-socket "$work/run/http.sock" "$@"; }
 
-wait_for() { # CURL-ARGUMENTS...: until it answers, at most 5 s
-    tries=0
-    until curl -sf --max-time 1 -o /dev/null "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 250 ] || return 1
-        sleep 0.02
+until_true() { # SECONDS COMMAND...: gives up after so much waiting
+    tries=$(($1 * 20))
+    shift
+    until "$@"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        sleep 0.05
     done
+}
+
+wait_for() { # CURL-ARGUMENTS...: until it answers, at most 5 s
+    until_true 5 curl -sf --max-time 1 -o /dev/null "$@"
 }
 
 image_small() {
@@ -88,15 +93,6 @@ healthcheck() {
         unix:/run/softmaxd/http.sock
 }
 
-until_true() { # COMMAND...: at most 10 s
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        [ $tries -lt 200 ] || return 1
-        sleep 0.05
-    done
-}
-
 # The request for the metrics is one of the two.
 body_begun() {
     socket http://localhost/metrics | grep -q '^softmaxd_in_flight_requests 2'
@@ -108,12 +104,12 @@ draining() { docker logs smx-socket 2>&1 | grep -q 'drain:'; }
 drains() {
     {
         printf '{"logits":['
-        until_true draining
+        until_true 10 draining
         printf '1,2,3]}'
     } | socket http://localhost/softmax -H "$json" -T - -X POST \
         >"$work/answer" &
     request=$!
-    until_true body_begun && docker stop -t 20 smx-socket >/dev/null
+    until_true 10 body_begun && docker stop -t 20 smx-socket >/dev/null
     wait $request
     grep -q probabilities "$work/answer" &&
         [ "$(docker inspect -f '{{.State.ExitCode}}' smx-socket)" = 0 ]
