@@ -30,8 +30,8 @@ check-faults: all $(O)/failing_malloc.so
 	TEST_JOBS=1 tests/run.py $(FAULTS:%=tests/faults/%.py)
 
 .PHONY: soak
-## soak: SOAK_MINUTES (60) of restarts, reloads and bad clients behind HAProxy;
-##       build/soak.svg
+## soak: SOAK_MINUTES (60) of restarts, reloads and bad clients behind HAProxy,
+##       SOAK_RATE (3000) requests a second; build/soak.svg
 soak: $(O)/softmaxd
 	SOFTMAXD=$(O)/softmaxd tests/faults/soak.py $(B)/soak.svg
 
