@@ -24,7 +24,9 @@ MUTANTS = int(os.environ.get("MUTANTS", "40"))
 SEED = int(os.environ.get("SEED", "0"))
 MINUTES = float(os.environ.get("MINUTES", "10"))
 LEAST_KILLED = float(os.environ.get("LEAST_KILLED", "0"))
-TEST_SECONDS = 60
+# A test that a mutant keeps from ending is given up after so many times as long
+# as it took of the program itself, which may take this.
+TIMES_LONGER, MOST_SECONDS = 5, 600
 
 # Folder or file, and the tests of it: those most likely to notice first.
 ROOMS = {
@@ -119,14 +121,20 @@ def built(tree):
     return answer.stdout.strip()
 
 
+seconds_of = {}  # a test program of the unchanged tree
+
+
 def passes(tree, program):
+    begin = time.monotonic()
     try:
-        return subprocess.run([program], cwd=tree, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, check=False,
-                              timeout=TEST_SECONDS).returncode == 0
+        answer = subprocess.run(
+            [program], cwd=tree, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+            timeout=TIMES_LONGER * seconds_of.get(program, MOST_SECONDS) + 10)
     except subprocess.TimeoutExpired:
         return False
+    seconds_of.setdefault(program, time.monotonic() - begin)
+    return answer.returncode == 0
 
 
 def fate(tree, objects, path, log):
