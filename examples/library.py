@@ -20,7 +20,7 @@ class Out(ctypes.Structure):  # struct smx_softmax_out
     _fields_ = [("size", c_size_t), ("values", c_void_p),
                 ("indices", c_void_p), ("logsumexp", c_void_p),
                 ("entropy", c_void_p), ("argmax", c_void_p),
-                ("rank", c_void_p)]
+                ("rank", c_void_p), ("early", c_bool)]
 
 
 library.smx_softmax.argtypes = [c_void_p, POINTER(Logits), c_void_p,

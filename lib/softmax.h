@@ -65,9 +65,10 @@
  *              which more than 4096 ranks are asked; and 16 bytes a row of a
  *              loss.
  * Stack        128 KiB is enough for any call.
- * Errors       Outputs are untouched unless SMX_OK is returned; then struct
- *              smx_where tells the argument that is wrong. The library never
- *              prints, exits, aborts or reads the environment.
+ * Errors       Outputs are untouched unless SMX_OK is returned, or may be
+ *              written early (struct smx_softmax_out); then struct smx_where
+ *              tells the argument that is wrong. The library never prints,
+ *              exits, aborts or reads the environment.
  * Fork         A context does not live on in a child of fork(), which has none
  *              of its threads: create one there.
  */
@@ -315,6 +316,9 @@ struct smx_softmax_out {
     int64_t *rank;    /* outer x chosen_count x inner: how many classes come
                          before the chosen one in the order of a top-k; only
                          with chosen */
+    bool early;       /* outputs may be written before an error is found: after
+                         one they hold anything, the row it is about aside. The
+                         logits are then read once */
 };
 
 /**

@@ -21,29 +21,33 @@ enum smx_status smx_where_begin(struct smx_where *where)
     return smx_blame(SMX_OK, where, SMX_FIELD_NONE, 0);
 }
 
-/* A struct, which begins with the size it has for the caller. Members that the
- * library does not know yet must be 0. There is no older, smaller layout. */
-static bool read_struct(const void *given, void *own, size_t bytes)
+/* A struct, which begins with the size it has for the caller. Members that its
+ * layout does not have yet are 0, and those that the library does not know yet
+ * must be. oldest: bytes of the first layout. */
+static bool read_struct(const void *given, void *own, size_t oldest,
+                        size_t bytes)
 {
     size_t size = 0;
-    if (!given) {
-        memset(own, 0, bytes);
+    memset(own, 0, bytes);
+    if (!given)
         return true;
-    }
     memcpy(&size, given, sizeof size);
-    if (size < bytes)
+    if (size < oldest)
         return false;
     for (size_t i = bytes; i < size; i++)
         if (((const unsigned char *)given)[i])
             return false;
-    memcpy(own, given, bytes);
+    memcpy(own, given, size < bytes ? size : bytes);
     return true;
 }
 
-#define READ(given, own, where, field)                                         \
-    (read_struct(given, own, sizeof *(own))                                    \
+#define READ_SINCE(oldest, given, own, where, field)                           \
+    (read_struct(given, own, oldest, sizeof *(own))                            \
          ? SMX_OK                                                              \
          : smx_blame(SMX_EARGUMENT, where, field, 0))
+
+#define READ(given, own, where, field)                                         \
+    READ_SINCE(sizeof *(own), given, own, where, field)
 
 enum smx_status smx_read_criterion(const struct smx_criterion *given,
                                    struct smx_criterion *own,
@@ -69,7 +73,8 @@ enum smx_status smx_read_softmax_out(const struct smx_softmax_out *given,
                                      struct smx_softmax_out *own,
                                      struct smx_where *where)
 {
-    return READ(given, own, where, SMX_FIELD_OUT_SIZE);
+    return READ_SINCE(offsetof(struct smx_softmax_out, early), given, own,
+                      where, SMX_FIELD_OUT_SIZE);
 }
 
 enum smx_status smx_read_loss_out(const struct smx_loss_out *given,

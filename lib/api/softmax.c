@@ -250,10 +250,11 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->logsumexp : NULL,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
+    const bool early = out->early || call->looked;
     if (call->totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, call->totals,
-                              call->workspace, where);
+                              call->workspace, early, where);
     if (status)
         return status;
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
@@ -264,7 +265,7 @@ static enum smx_status run_f32(struct smx_context *context,
     if (out->values && !call->totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, NULL, call->workspace,
-                              where);
+                              early, where);
     return status;
 }
 
@@ -322,6 +323,8 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
     if (call->picks)
         pick_classes(context, call, &tile, first);
     status = run_engines(context, call, &tile, &out, where);
+    if (status && where)
+        where->index += first * z->classes;
     if (status)
         return status;
     if (call->picks)
@@ -334,14 +337,15 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
 
 /* ---- all of it ----------------------------------------------------------- */
 
-/* Nothing may be written before every logit has been looked at. Of a lone tile
- * the float32 engine does that by the way if it comes first: for values, or for
- * the totals that a log-sum-exp needs. */
+/* Unless it is early, nothing may be written before every logit has been looked
+ * at. Of a lone tile the float32 engine does that by the way if it comes first:
+ * for values, or for the totals that a log-sum-exp needs. */
 static bool looks_first(const struct smx_softmax_call *call)
 {
     bool first =
         call->totals || (call->out.values && !wants_summaries(&call->out));
-    return call->f32 && first && call->most == call->rows && !call->loaded &&
+    return call->f32 && first && !call->loaded &&
+           (call->out.early || call->most == call->rows) &&
            !(call->picked && is_narrow(call));
 }
 
@@ -350,7 +354,8 @@ static enum smx_status scan_logits(struct smx_context *context,
                                    struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    if (looks_first(call) || summaries_scan(call))
+    call->looked = !looks_first(call) && !summaries_scan(call);
+    if (!call->looked)
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
@@ -373,6 +378,7 @@ static enum smx_status run_tiles(struct smx_context *context,
 void smx_softmax_answer(struct smx_context *context,
                         struct smx_softmax_call *call)
 {
+    call->looked = true;
     run_tiles(context, call, NULL);
 }
 

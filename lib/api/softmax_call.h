@@ -18,6 +18,7 @@ struct smx_softmax_call {
     bool f32;          /* the float32 engine computes the values */
     bool f32_sums;     /* and log-sum-exp and entropy */
     bool loaded;
+    bool looked;   /* at every logit */
     size_t picked; /* classes a row that are asked for by name or by rank */
     bool gathers;  /* values are computed of these alone */
     struct smx_dd *maxima; /* smx_rows_scan_maxima; NULL: none */

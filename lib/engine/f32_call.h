@@ -31,6 +31,7 @@ struct smx_f32_call {
     atomic_bool out_of_range;   /* a logit is above the highest in range */
     enum smx_way way;
     bool stream, pipelined;
+    bool early; /* a row may be written before all have been looked at */
     struct smx_lanes lanes; /* of narrow rows that are not in range, and of
                                logarithms */
     double *totals; /* in-range sum of each row, 0: out-of-range; or NULL */

@@ -2,7 +2,8 @@
 /* Rows by chunks: one sweep sums the exponentials of each chunk of each row and
  * finds NaN and +INFINITY, then rows are put together from their chunks, and
  * then a sweep computes the exponentials again, which costs less than to store
- * and fetch them, or those of chosen classes alone. */
+ * and fetch them, or those of chosen classes alone. What may be written early
+ * is so row by row, while the row is in the cache. */
 #include <math.h>
 
 #include "f32_call.h"
@@ -107,11 +108,8 @@ static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
     return NAN;
 }
 
-static void sum_split_chunks(void *argument, size_t slice)
+static void sum_split_range(struct smx_f32_call *call, size_t i, size_t end)
 {
-    struct smx_f32_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++) {
         size_t chunk = i % call->chunks;
         size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
@@ -119,6 +117,14 @@ static void sum_split_chunks(void *argument, size_t slice)
             call, start, smx_chunk_classes(call->classes, chunk),
             &call->sums[i].max);
     }
+}
+
+static void sum_split_chunks(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
+    sum_split_range(call, i, end);
 }
 
 static void sum_f64_chunks(void *argument, size_t slice)
@@ -133,20 +139,26 @@ static void sum_f64_chunks(void *argument, size_t slice)
                 smx_f32_sum_chunk(call, i / call->chunks, i % call->chunks, e);
 }
 
-/* The sums of rows in range; are there others? */
-static bool merge_split_rows(struct smx_f32_call *call)
+/* The sum of a row; is it in range? */
+static bool merge_split_row(const struct smx_f32_call *call, size_t r)
+{
+    double sum = 0;
+    for (size_t k = 0; k < call->chunks; k++)
+        sum += call->split_sums[r * call->chunks + k];
+    bool in_range = smx_sum_in_range(sum, call->classes);
+    call->row[r].total = in_range ? sum : 0;
+    if (call->totals)
+        call->totals[r] = call->row[r].total;
+    return in_range;
+}
+
+/* The sums of rows in range, unless they are there; are there others? */
+static bool merge_split_rows(const struct smx_f32_call *call)
 {
     bool others = false;
-    for (size_t r = 0; r < call->rows; r++) {
-        double sum = 0;
-        for (size_t k = 0; k < call->chunks; k++)
-            sum += call->split_sums[r * call->chunks + k];
-        bool in_range = smx_sum_in_range(sum, call->classes);
-        call->row[r].total = in_range ? sum : 0;
-        if (call->totals)
-            call->totals[r] = call->row[r].total;
-        others |= !in_range;
-    }
+    for (size_t r = 0; r < call->rows; r++)
+        others |=
+            call->early ? call->row[r].total == 0 : !merge_split_row(call, r);
     return others;
 }
 
@@ -167,25 +179,40 @@ static void merge_row(struct smx_f32_call *call, size_t r)
         row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
 }
 
+/* Has the row been answered by itself? */
+static bool is_answered(const struct smx_f32_call *call, size_t r)
+{
+    return call->early && call->row[r].total != 0;
+}
+
 static void merge_rows(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
     size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
     for (; r < end; r++)
-        merge_row(call, r);
+        if (!is_answered(call, r))
+            merge_row(call, r);
 }
 
 /* ---- all classes ----------------------------------------------------------
  */
 
-static void store_f64_chunk(struct smx_f32_call *call, size_t i, size_t r,
-                            size_t chunk, double e[SMX_CHUNK])
+/* e: room for exponentials. */
+static void store_chunk(struct smx_f32_call *call, size_t r, size_t chunk,
+                        double e[SMX_CHUNK])
 {
     const struct smx_f32_row *row = &call->row[r];
+    size_t start = r * call->classes + chunk * SMX_CHUNK;
+    if (row->total != 0 && !call->log) {
+        call->kernels->split->put(
+            call->logits + start, smx_chunk_classes(call->classes, chunk),
+            &call->split, 1 / row->total, call->stream, call->values + start);
+        return;
+    }
     if (!call->log)
         smx_f32_sum_chunk(call, r, chunk, e);
-    smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
-                        row->logsum, e);
+    smx_f32_store_chunk(call, r, chunk, &call->sums[r * call->chunks + chunk],
+                        &row->whole, row->logsum, e);
 }
 
 static void store_softmax_chunks(void *argument, size_t slice)
@@ -194,16 +221,25 @@ static void store_softmax_chunks(void *argument, size_t slice)
     ALIGNED double e[SMX_CHUNK];
     size_t all = call->rows * call->chunks, end;
     size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++) {
-        size_t r = i / call->chunks, chunk = i % call->chunks;
-        size_t start = r * call->classes + chunk * SMX_CHUNK;
-        if (call->row[r].total != 0 && !call->log)
-            call->kernels->split->put(call->logits + start,
-                                      smx_chunk_classes(call->classes, chunk),
-                                      &call->split, 1 / call->row[r].total,
-                                      call->stream, call->values + start);
-        else
-            store_f64_chunk(call, i, r, chunk, e);
+    for (; i < end; i++)
+        if (!is_answered(call, i / call->chunks))
+            store_chunk(call, i / call->chunks, i % call->chunks, e);
+}
+
+/* Sums rows, and answers those in range. */
+static void answer_rows(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    ALIGNED double e[SMX_CHUNK];
+    size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
+    for (; r < end; r++) {
+        sum_split_range(call, r * call->chunks, (r + 1) * call->chunks);
+        if (!merge_split_row(call, r))
+            continue;
+        if (call->log)
+            merge_row(call, r);
+        for (size_t k = 0; k < call->chunks; k++)
+            store_chunk(call, r, k, e);
     }
 }
 
@@ -298,16 +334,21 @@ void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
     size_t chunk = call->chunks > 1 ? SMX_CHUNK : call->classes;
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
                                    SMX_SMALL / chunk);
-    smx_pool_for(context->pool, call->slices, sum_split_chunks, call);
+    call->row_slices = smx_pool_slices(context->pool, call->rows,
+                                       SMX_SMALL / call->classes + 1);
+    call->early &= call->values && !call->k &&
+                   call->rows >= smx_pool_threads(context->pool);
+    if (call->early)
+        smx_pool_for(context->pool, call->row_slices, answer_rows, call);
+    else
+        smx_pool_for(context->pool, call->slices, sum_split_chunks, call);
     if (call->nonfinite != SIZE_MAX)
         return;
     bool others = merge_split_rows(call);
-    if (!call->values)
+    if (!call->values || (call->early && !others))
         return;
     if (others)
         smx_pool_for(context->pool, call->slices, sum_f64_chunks, call);
-    call->row_slices = smx_pool_slices(context->pool, call->rows,
-                                       SMX_SMALL / call->classes + 1);
     if (others || call->log)
         smx_pool_for(context->pool, call->row_slices, merge_rows, call);
     if (call->k)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Nothing may be written before every logit has been looked at, and a logit
- * should be read from memory as seldom as possible. Short rows: one sweep
- * for NaN and +INFINITY, one that computes a row while it is in the cache.
- * Long rows: the first sweep sums the exponentials of each chunk too, the
- * second computes them again, which costs less than to store and fetch them.
+/* Unless it is early, nothing may be written before every logit has been looked
+ * at, and a logit should be read from memory as seldom as possible. Short rows:
+ * one sweep for NaN and +INFINITY, one that computes a row while it is in the
+ * cache, and alone finds them too. Long rows: the first sweep sums the
+ * exponentials of each chunk too, the second computes them again, which costs
+ * less than to store and fetch them.
  * Rows in range (split_exp.h) are computed in float32, others in double. */
 #include "f32_softmax.h"
 
@@ -62,6 +63,8 @@ static void store_f64_row(struct smx_f32_call *call, size_t row,
         call->totals[row] = 0;
     for (size_t k = 0; k < call->chunks; k++)
         sums[k] = smx_f32_sum_chunk(call, row, k, e + k * SMX_CHUNK);
+    if (call->nonfinite != SIZE_MAX)
+        return;
     struct smx_sum whole = smx_sum_merge(sums, call->chunks, call->by.scale);
     double offset = call->log && whole.sum > 0
                         ? smx_f32_log_sum(call, row, &whole, false)
@@ -131,13 +134,24 @@ static void divide_cached_rows(const struct smx_f32_call *call,
     }
 }
 
+/* The sum of a row whose largest logit is max; 0: it is out of range, and after
+ * one above the highest, others are expected. */
+static double sum_if_in_range(struct smx_f32_call *call, double sum, double max)
+{
+    if (max < call->split.highest)
+        return smx_sum_in_range(sum, call->classes) ? sum : 0;
+    call->out_of_range = true;
+    return 0;
+}
+
 /* The next row in its place, and meanwhile, what was there is divided; false
  * if the row is not in-range. */
-static bool cache_row(const struct smx_f32_call *call, size_t row,
+static bool cache_row(struct smx_f32_call *call, size_t row,
                       struct cached *cached)
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0;
+    float max = -INFINITY, top = -INFINITY;
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return false;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
@@ -145,11 +159,13 @@ static bool cache_row(const struct smx_f32_call *call, size_t row,
         struct smx_cached_exp before = {high, rest, cached->sum,
                                         call->values + cached->start + c};
         sum += call->kernels->split->keep(
-            z + c, smx_chunk_classes(call->classes, k), &call->split, NULL,
-            high, rest, cached->sum != 0 ? &before : NULL);
+            z + c, smx_chunk_classes(call->classes, k), &call->split,
+            call->early ? &top : NULL, high, rest,
+            cached->sum != 0 ? &before : NULL);
+        max = top > max ? top : max;
     }
     cached->start = row * call->classes;
-    cached->sum = smx_sum_in_range(sum, call->classes) ? sum : 0;
+    cached->sum = sum_if_in_range(call, sum, max);
     if (call->totals)
         call->totals[row] = cached->sum;
     return cached->sum != 0;
@@ -180,8 +196,7 @@ static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
 }
 
 /* The sum of a row in range, and its maximum; 0: it is out of range. */
-static double sum_split_row(const struct smx_f32_call *call, size_t row,
-                            double *max)
+static double sum_split_row(struct smx_f32_call *call, size_t row, double *max)
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0;
@@ -195,7 +210,7 @@ static double sum_split_row(const struct smx_f32_call *call, size_t row,
                                          &call->split, &top);
         *max = fmax(*max, top);
     }
-    return smx_sum_in_range(sum, call->classes) ? sum : 0;
+    return sum_if_in_range(call, sum, *max);
 }
 
 static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
@@ -240,7 +255,9 @@ static void short_rows(struct smx_context *context, struct smx_f32_call *call)
     call->slices = smx_pool_slices(context->pool,
                                    (call->rows + call->unit - 1) / call->unit,
                                    SMX_SMALL / call->classes / call->unit);
-    smx_pool_for_scan(context->pool, call->slices, check_rows, call);
+    bool alone = call->way == SMX_WAY_RESIDENT || call->way == SMX_WAY_LOGS;
+    if (!call->early || !alone)
+        smx_pool_for_scan(context->pool, call->slices, check_rows, call);
     if (call->nonfinite == SIZE_MAX)
         smx_pool_for_reverse(context->pool, call->slices, store_softmax_rows,
                              call);
@@ -257,7 +274,7 @@ size_t smx_f32_workspace(size_t rows, size_t classes, size_t k)
 enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *z, bool log, size_t k,
                              const int64_t *chosen, float *values,
-                             double *totals, void *workspace,
+                             double *totals, void *workspace, bool early,
                              struct smx_where *where)
 {
     double t = smx_temperature_of(z);
@@ -271,6 +288,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .by = smx_exponents_of(z),
                                 .split = smx_split_exp_of(t),
                                 .totals = totals,
+                                .early = early,
                                 .k = k,
                                 .chosen = chosen,
                                 .nonfinite = SIZE_MAX};

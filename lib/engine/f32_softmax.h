@@ -17,12 +17,13 @@ size_t smx_f32_workspace(size_t rows, size_t classes, size_t k);
  * then there are more than SMX_NARROW classes. values NULL: no more than the
  * totals, likewise. totals: the sum of each row's exponentials as split_exp.h
  * has them, 0 of a row that is not in range; or NULL. workspace: of that many
- * bytes, aligned for doubles. Nothing is written unless SMX_OK is returned, and
- * never SMX_ENOMEM is. */
+ * bytes, aligned for doubles. early: values and totals of rows without an error
+ * may be written although SMX_OK is not returned; else nothing is, and never
+ * SMX_ENOMEM is. */
 enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *logits, bool log,
                              size_t k, const int64_t *chosen, float *values,
-                             double *totals, void *workspace,
+                             double *totals, void *workspace, bool early,
                              struct smx_where *where);
 
 #endif

@@ -55,7 +55,7 @@ Chosen = _struct(
 SoftmaxOut = _struct(
     "SoftmaxOut", ("values", c_void_p), ("indices", c_void_p),
     ("logsumexp", c_void_p), ("entropy", c_void_p), ("argmax", c_void_p),
-    ("rank", c_void_p))
+    ("rank", c_void_p), ("early", c_bool))
 LossOut = _struct(
     "LossOut", ("loss", c_void_p), ("divisor", c_void_p), ("rows", c_void_p),
     ("logsumexp", c_void_p), ("argmax", c_void_p), ("accuracy", c_void_p),
@@ -289,7 +289,7 @@ class _Call:
         if classes is None:
             chosen.chosen_count = 0
             count = top_k or count
-        out = SoftmaxOut()
+        out = SoftmaxOut(early=True)
         if not options.get("statistics_only"):
             out.values = self.new("log_probabilities" if log else
                                   "probabilities", self.class_shape(count))

@@ -234,6 +234,7 @@ static enum smx_status run_softmax(struct run *run)
         .entropy = run->data[OUTPUT_ENTROPY],
         .argmax = run->data[OUTPUT_ARGMAX],
         .rank = run->data[OUTPUT_RANK],
+        .early = true,
     };
     return smx_softmax(run->compute, &run->logits, &options, &out, &run->where);
 }

@@ -38,7 +38,8 @@ static enum smx_status compute(struct peer_case *c)
                                       .teacher = c->teacher,
                                       .ignore = true,
                                       .ignore_index = -100};
-    struct smx_softmax_out softmax = {.size = sizeof softmax, .values = c->out};
+    struct smx_softmax_out softmax = {
+        .size = sizeof softmax, .values = c->out, .early = true};
     struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
 
     switch (c->op) {

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Outputs that may be written before an error is found: the same bits as those
+ * that may not, on every instruction set, in place or not; of an error the same
+ * status and place, and its row of logits as it was.
+ */
+#include "../support/expect.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/draw.h"
+#include "../support/effort.h"
+#include "../support/exact_row.h"
+#include "../support/tiers.h"
+
+static struct random seed;
+
+/* Narrow, short and long rows, few and many; of the last more than a tile. */
+static const size_t shapes[][2] = {{90, 7},    {40, 300},  {300, 1000},
+                                   {3, 8192},  {1, 10000}, {5, 9000},
+                                   {7, 70001}, {12000, 33}};
+
+enum { SHAPES = sizeof shapes / sizeof *shapes, PICKED = 3 };
+
+/* What is asked of a softmax, by its bits. */
+enum { LOG = 1, TOP = 2, SUMMARIES = 4, IN_PLACE = 8, ASKED = 16 };
+
+/* What a call writes. */
+struct answer {
+    enum smx_status status;
+    struct smx_where where;
+    float *values, *logsumexp;
+    int64_t *indices;
+    size_t rows, classes;
+};
+
+static struct answer answer_new(size_t rows, size_t classes)
+{
+    struct answer a = {.values = must(calloc(rows * classes, sizeof(float))),
+                       .logsumexp = must(calloc(rows, sizeof(float))),
+                       .indices = must(calloc(rows * PICKED, sizeof(int64_t))),
+                       .where.size = sizeof a.where,
+                       .rows = rows,
+                       .classes = classes};
+    return a;
+}
+
+static void answer_free(struct answer *a)
+{
+    free(a->values);
+    free(a->logsumexp);
+    free(a->indices);
+}
+
+static void ask(struct smx_context *context, const float *z, double temperature,
+                unsigned asked, bool early, struct answer *a)
+{
+    struct smx_logits logits = logits_float(z, a->rows, a->classes);
+    struct smx_softmax_out out = {
+        .size = sizeof out, .values = a->values, .early = early};
+
+    if (asked & TOP)
+        out.indices = a->indices;
+    if (asked & SUMMARIES)
+        out.logsumexp = a->logsumexp;
+    if (asked & IN_PLACE) {
+        memcpy(a->values, z, a->rows * a->classes * sizeof *z);
+        logits.data = a->values;
+    }
+    logits.temperature = temperature;
+    a->status = smx_softmax(
+        context, &logits,
+        OPTIONS(.log = asked & LOG, .top_k = asked & TOP ? PICKED : 0), &out,
+        &a->where);
+}
+
+static void assert_same(const struct answer *a, const struct answer *b)
+{
+    assert_int_equal(a->status, b->status);
+    assert_int_equal(a->where.field, b->where.field);
+    assert_int_equal(a->where.index, b->where.index);
+    if (a->status)
+        return;
+    assert_memory_equal(a->values, b->values,
+                        a->rows * a->classes * sizeof *a->values);
+    assert_memory_equal(a->logsumexp, b->logsumexp,
+                        a->rows * sizeof *a->logsumexp);
+    assert_memory_equal(a->indices, b->indices,
+                        a->rows * PICKED * sizeof *a->indices);
+}
+
+/* The row that an error is about, of logits that were answered in place. */
+static void assert_row_left(const struct answer *a, const float *z)
+{
+    size_t start = a->where.index / a->classes * a->classes;
+
+    assert_memory_equal(a->values + start, z + start, a->classes * sizeof *z);
+}
+
+/* Rows of many kinds side by side, in range and out of it. */
+static float *draw_rows(size_t rows, size_t classes)
+{
+    float *z = must(malloc(rows * classes * sizeof *z));
+
+    for (size_t r = 0; r < rows; r++) {
+        bool plain = random_below(&seed, 4) != 0;
+        enum draw_kind kind = (enum draw_kind)random_below(&seed, DRAW_KINDS);
+        float *row = z + r * classes;
+
+        draw_logits(&seed, plain ? DRAW_NORMAL : kind, SMX_FLOAT32, 1, classes,
+                    row);
+        if (random_once_in(&seed, 3)) { /* most of the mass: half in range */
+            float u = (float)random_unit(&seed);
+            row[random_below(&seed, classes)] = 15 + 400 * u * u * u * u;
+        }
+    }
+    return z;
+}
+
+static void each_tier(size_t rows, size_t classes, const float *z)
+{
+    unsigned asked = (unsigned)random_below(&seed, ASKED);
+    double temperature = random_once_in(&seed, 3) ? 0.7 : 0;
+
+    if (asked & TOP)
+        asked &= ~(unsigned)IN_PLACE;
+    for (int isa = 0; isa <= SMX_ISA_NEON; isa++) {
+        struct answer late = answer_new(rows, classes);
+        struct answer early = answer_new(rows, classes);
+
+        if (tiers[isa]) {
+            ask(tiers[isa], z, temperature, asked, false, &late);
+            ask(tiers[isa], z, temperature, asked, true, &early);
+            assert_same(&late, &early);
+            if (early.status && asked & IN_PLACE)
+                assert_row_left(&early, z);
+        }
+        answer_free(&late);
+        answer_free(&early);
+    }
+}
+
+static void the_same_bits(void **state)
+{
+    (void)state;
+    for (int i = 0; i < effort(160); i++) {
+        const size_t *shape = shapes[i % SHAPES];
+        float *z = draw_rows(shape[0], shape[1]);
+
+        each_tier(shape[0], shape[1], z);
+        free(z);
+    }
+}
+
+static void the_same_errors(void **state)
+{
+    (void)state;
+    for (int i = 0; i < effort(120); i++) {
+        const size_t *shape = shapes[i % SHAPES], n = shape[0] * shape[1];
+        float *z = draw_rows(shape[0], shape[1]);
+
+        for (size_t k = 1 + random_below(&seed, 3); k; k--)
+            z[random_below(&seed, n)] = k & 1 ? NAN : INFINITY;
+        each_tier(shape[0], shape[1], z);
+        free(z);
+    }
+}
+
+/* A caller whose struct does not have the member yet. */
+static void who_does_not_know_it_has_the_promise(void **state)
+{
+    float z[2][40] = {{1, 2, 3}}, p[2][40] = {{0}}, untouched[2][40] = {{0}};
+    struct smx_logits logits = logits_float(z[0], 2, 40);
+    struct smx_softmax_out out = {.size =
+                                      offsetof(struct smx_softmax_out, early),
+                                  .values = p,
+                                  .early = true};
+
+    (void)state;
+    z[1][39] = NAN;
+    for (int isa = 0; isa <= SMX_ISA_NEON; isa++) {
+        if (!tiers[isa])
+            continue;
+        assert_status(smx_softmax(tiers[isa], &logits, NULL, &out, NULL),
+                      SMX_ENONFINITE);
+        assert_memory_equal(p, untouched, sizeof p);
+    }
+    out.size -= 8;
+    assert_status(smx_softmax(tiers[SMX_ISA_BASE] ? tiers[SMX_ISA_BASE]
+                                                  : tiers[SMX_ISA_NEON],
+                              &logits, NULL, &out, NULL),
+                  SMX_EARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_bits),
+        cmocka_unit_test(the_same_errors),
+        cmocka_unit_test(who_does_not_know_it_has_the_promise),
+    };
+
+    random_seed(&seed);
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
+}
