@@ -25,6 +25,7 @@ endif
 ARCH := $(or $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1),$(shell uname -m))
 
 # One object folder a set of flags: SAN=asan, SAN=tsan, SAN=fuzz, CC=clang ...
+# SAN=cover is SAN=fuzz without what finds stray access: some ten times as fast.
 SAN ?=
 SANFLAGS :=
 ifeq ($(SAN),asan)
@@ -33,6 +34,8 @@ else ifeq ($(SAN),tsan)
 SANFLAGS := -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(SAN),fuzz)
 SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+else ifeq ($(SAN),cover)
+SANFLAGS := -fsanitize=fuzzer-no-link
 endif
 O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(shell echo '$(CFLAGS)' | cksum | cut -d' ' -f1))
 

@@ -6,11 +6,21 @@ set -u
 programs=$1 corpora=$2 dictionary=$3 seconds=$4
 shift 4
 total=0
+
+longest() { # TARGET: what it does not send back unread
+    case $1 in
+    write) echo 64 ;;
+    accept) echo 1024 ;;
+    number | numbers) echo 1199 ;;
+    *) echo 4096 ;;
+    esac
+}
+
 for target in "$@"; do
     mkdir -p "$corpora/$target"
     log=$corpora/$target.log
-    if ! "$programs/fuzz_$target" -max_total_time="$seconds" -max_len=4096 \
-        -timeout=10 -print_final_stats=1 -dict="$dictionary" \
+    if ! "$programs/fuzz_$target" -max_total_time="$seconds" \
+        -max_len="$(longest "$target")" -timeout=10 -print_final_stats=1 -dict="$dictionary" \
         -artifact_prefix="$corpora/crash-$target-" \
         "$corpora/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
         tail -n 60 "$log"
