@@ -84,6 +84,27 @@ static void refusals_wherever_slices_fall(void **state)
     }
 }
 
+static void a_wrong_character_is_named_where_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *got;
+        size_t offset;
+    } cases[] = {
+        {"{\"logits\":{\"base64\":\"AAAA!AAA\"}}", "got '!'", 25},
+        {"{\"logits\":{\"base64\":\"~AAA\"}}", "got '~'", 21},
+        {"{\"logits\":{\"base64\":\"A\x7f\"}}", "got byte 0x7f", 22},
+        {"{\"logits\":{\"base64\":\"AA A\"}}", "got byte 0x20", 23},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reading reading;
+        assert_false(reading_text(&reading, cases[i].body, 12));
+        assert_non_null(strstr(reading.problem.detail, cases[i].got));
+        assert_int_equal(reading.problem.offset, cases[i].offset);
+        reading_free(&reading);
+    }
+}
+
 /* What the writer puts into windows of any size is what the reader takes. */
 static void every_window_gives_the_same_text(void **state)
 {
@@ -158,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wherever_slices_fall),
         cmocka_unit_test(refusals_wherever_slices_fall),
+        cmocka_unit_test(a_wrong_character_is_named_where_it_is),
         cmocka_unit_test(every_window_gives_the_same_text),
         cmocka_unit_test(room_is_charged),
     };

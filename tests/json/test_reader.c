@@ -142,6 +142,12 @@ static const struct refusal {
     {"{\"a\":12e}", 400, "", "body: got the end of a number, must be a digit",
      8},
     {"{\"a\":truth}", 400, "", "body: got truth, must be a value", 5},
+    {"{\"a\":abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+     "abcdefghijklmnopqrstuvwxyz}",
+     400, "",
+     "body: got abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
+     "abcdefghijkl, must be a value",
+     5},
     {"{\"a\":\"b\\ud800\"}", 400, "",
      "body: got a backslash, must begin an escape of JSON", 7},
     {"{\"a\xff\":1}", 400, "", "body: got byte 0xff, must be UTF-8", 3},

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "../../server/json/reader.h"
+#include "../../server/json/small_text.h"
 
 static struct value *parse(const char *text, struct problem *problem)
 {
@@ -215,6 +216,24 @@ static void long_values_are_cut(void **state)
     value_free(document);
 }
 
+/* What lies outside its owner is charged while it does, however it grew. */
+static void long_text_is_charged_as_it_grows(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit = 10000};
+    struct problem problem = {0};
+    struct small_text text;
+    small_text_init(&text, &budget);
+    for (size_t i = 1; i <= 2000; i++) {
+        assert_true(small_text_append(&text, "x", 1, &problem));
+        assert_int_equal(strlen(text.data), i);
+        assert_int_equal(atomic_load(&budget.taken),
+                         text.data == text.first ? 0 : text.room);
+    }
+    small_text_free(&text);
+    assert_int_equal(atomic_load(&budget.taken), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +245,7 @@ int main(void)
         cmocka_unit_test(members_come_in_order),
         cmocka_unit_test(values_print_as_they_were_written),
         cmocka_unit_test(long_values_are_cut),
+        cmocka_unit_test(long_text_is_charged_as_it_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

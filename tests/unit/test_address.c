@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/un.h>
 #include <cmocka.h>
 
@@ -37,10 +38,47 @@ static void test_local(void **state)
     assert_true(address_is_local((struct sockaddr *)&un));
 }
 
+/* host NULL: it is no address. */
+static void test_split(void **state)
+{
+    static const struct {
+        const char *address, *host, *port;
+    } cases[] = {
+        {"127.0.0.1:8080", "127.0.0.1", "8080"},
+        {"[::1]:1", "::1", "1"},
+        {"a.example:0", "a.example", "0"},
+        {"a:65535", "a", "65535"},
+        {":80", "", "80"},
+        {"a:65536", NULL, NULL},
+        {"a:99999", NULL, NULL},
+        {"a:123456", NULL, NULL},
+        {"a:", NULL, NULL},
+        {"a", NULL, NULL},
+        {"a:8o", NULL, NULL},
+        {"::1:80", NULL, NULL},
+        {"[::1:80", NULL, NULL},
+        {"[:80", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char host[ADDRESS_HOST_BYTES], port[ADDRESS_PORT_BYTES];
+        memset(host, '7', sizeof host);
+        memset(port, '7', sizeof port);
+        bool split = address_split(cases[i].address, host, sizeof host, port,
+                                   sizeof port);
+        assert_int_equal(split, cases[i].host != NULL);
+        if (!split)
+            continue;
+        assert_string_equal(host, cases[i].host);
+        assert_string_equal(port, cases[i].port);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_local),
+        cmocka_unit_test(test_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

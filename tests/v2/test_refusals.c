@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../../server/api/request.h"
 #include "../support/inference.h"
 #include "../support/random.h"
 
@@ -184,6 +185,11 @@ static void duplicate_inputs_are_refused(void **state)
     strncat(json, "]}", sizeof json - strlen(json) - 1);
     assert_error(send_json(SOFTMAX, json), 400,
                  "inputs: got 17, must be at most 16");
+    snprintf(json, sizeof json, "{\"inputs\":[],\"outputs\":[{}");
+    for (int i = 0; i < OUTPUT_COUNT; i++)
+        strncat(json, ",{}", sizeof json - strlen(json) - 1);
+    strncat(json, "]}", sizeof json - strlen(json) - 1);
+    assert_error(send_json(SOFTMAX, json), 400, "outputs: got");
 }
 
 static void wrong_sizes_name_the_tensor_and_both_numbers(void **state)
