@@ -396,6 +396,8 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                    size_t classes, double temperature, const double *totals,
                    bool scan, const struct smx_summaries *out, void *workspace)
 {
+    if (!out->logsumexp && !out->entropy && !out->argmax)
+        return true;
     struct summary_call call = {.kernels = context->kernels,
                                 .z = z,
                                 .rows = rows,
@@ -408,8 +410,6 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                 .totals = totals,
                                 .scan = scan,
                                 .out = *out};
-    if (!out->logsumexp && !out->entropy && !out->argmax)
-        return true;
     if (call.chunks > 1) {
         call.moments = workspace;
         call.parts = (struct chunk *)(call.moments + rows * call.chunks);

@@ -9,6 +9,7 @@
 #include "../number/number.h"
 #include "../number/read.h"
 #include "nonfinite.h"
+#include "pointer.h"
 #include "token.h"
 
 static bool is(const char *text, size_t bytes, const char *word)
@@ -43,7 +44,8 @@ const char *element_buffer_rule(const struct element_buffer *buffer)
 }
 
 void element_buffer_init(struct element_buffer *buffer,
-                         const struct reader_destination *destination)
+                         const struct reader_destination *destination,
+                         const struct reader_path *path)
 {
     static const enum tensor_type types[] = {
         [READER_FLOAT32] = TENSOR_FLOAT32, [READER_FLOAT64] = TENSOR_FLOAT64,
@@ -52,6 +54,7 @@ void element_buffer_init(struct element_buffer *buffer,
     };
     *buffer = (struct element_buffer){.tensor = destination->tensor,
                                       .budget = destination->tensor->budget,
+                                      .path = path,
                                       .element = destination->element,
                                       .infinity = destination->infinity,
                                       .bare = destination->bare};
@@ -130,25 +133,26 @@ bool element_buffer_make_room(struct element_buffer *buffer, size_t elements,
     return tensor_reserve(tensor, element_buffer_room(needed), problem);
 }
 
-static bool refuse(const char *text, size_t bytes, const char *name,
-                   const char *rule, struct problem *problem)
+static bool refuse(const struct element_buffer *buffer, const char *text,
+                   size_t bytes, const char *rule, struct problem *problem)
 {
+    char name[sizeof problem->pointer];
     int shown = bytes > 64 ? 64 : (int)bytes;
+    pointer_text(buffer->path, name, sizeof name);
     return problem_set(problem, 422, NULL, "%s: got %.*s%s, must be %s", name,
                        shown, text, bytes > 64 ? "..." : "", rule);
 }
 
 /* A token that is no element here: JSON of another kind, or not JSON? */
 static bool refuse_token(struct element_buffer *buffer, const char *text,
-                         size_t bytes, const char *name,
-                         struct problem *problem)
+                         size_t bytes, struct problem *problem)
 {
     enum token token;
     const char *next = buffer->nested ? "',' or ']'" : "',' or '}'";
     if (!token_check(text, bytes, next, &token, &buffer->bad_bytes, problem))
         return false;
     bool hint = token == TOKEN_NULL && buffer->infinity && buffer->nested;
-    return refuse(text, bytes, name,
+    return refuse(buffer, text, bytes,
                   hint ? "a number or \"-Infinity\""
                        : element_buffer_rule(buffer),
                   problem);
@@ -196,26 +200,25 @@ static bool note_exceptions(struct element_buffer *buffer, const char *text,
 }
 
 static bool refuse_nonfinite(const struct element_buffer *buffer,
-                             const char *text, size_t bytes, const char *name,
+                             const char *text, size_t bytes,
                              struct problem *problem)
 {
-    return refuse(text, bytes, name,
+    return refuse(buffer, text, bytes,
                   buffer->infinity ? "finite or -Infinity" : "finite", problem);
 }
 
 static bool store_float64(struct element_buffer *buffer, const char *text,
-                          size_t bytes, const char *name,
-                          struct problem *problem)
+                          size_t bytes, struct problem *problem)
 {
     double wide;
     double *data = buffer->tensor->data;
     if (!number_read_float64(text, bytes, &wide)) {
         if (!nonfinite_read(text, bytes, &wide))
-            return refuse_token(buffer, text, bytes, name, problem);
+            return refuse_token(buffer, text, bytes, problem);
         if (!element_buffer_allows(buffer, wide))
-            return refuse_nonfinite(buffer, text, bytes, name, problem);
+            return refuse_nonfinite(buffer, text, bytes, problem);
     } else if (!element_buffer_allows(buffer, wide)) {
-        return refuse(text, bytes, name, "within the range of float64",
+        return refuse(buffer, text, bytes, "within the range of float64",
                       problem);
     } else if (undecided(buffer) &&
                !note_exceptions(buffer, text, bytes, wide, problem)) {
@@ -226,20 +229,19 @@ static bool store_float64(struct element_buffer *buffer, const char *text,
 }
 
 static bool store_float32(struct element_buffer *buffer, const char *text,
-                          size_t bytes, const char *name,
-                          struct problem *problem)
+                          size_t bytes, struct problem *problem)
 {
     double wide;
     float single;
     float *data = buffer->tensor->data;
     if (!number_read_float32(text, bytes, &single)) {
         if (!nonfinite_read(text, bytes, &wide))
-            return refuse_token(buffer, text, bytes, name, problem);
+            return refuse_token(buffer, text, bytes, problem);
         if (!element_buffer_allows(buffer, wide))
-            return refuse_nonfinite(buffer, text, bytes, name, problem);
+            return refuse_nonfinite(buffer, text, bytes, problem);
         single = -INFINITY;
     } else if (!element_buffer_allows(buffer, single)) {
-        return refuse(text, bytes, name, "within the range of float32",
+        return refuse(buffer, text, bytes, "within the range of float32",
                       problem);
     }
     data[buffer->count++] = single;
@@ -247,7 +249,7 @@ static bool store_float32(struct element_buffer *buffer, const char *text,
 }
 
 static bool store_int64(struct element_buffer *buffer, const char *text,
-                        size_t bytes, const char *name, struct problem *problem)
+                        size_t bytes, struct problem *problem)
 {
     int64_t *data = buffer->tensor->data;
     switch (number_read_int64(text, bytes, &data[buffer->count])) {
@@ -255,18 +257,18 @@ static bool store_int64(struct element_buffer *buffer, const char *text,
         buffer->count++;
         return true;
     case NUMBER_NOT_INTEGER:
-        return refuse(text, bytes, name, "an integer", problem);
+        return refuse(buffer, text, bytes, "an integer", problem);
     case NUMBER_OUT_OF_RANGE:
-        return refuse(text, bytes, name, "within the range of int64", problem);
+        return refuse(buffer, text, bytes, "within the range of int64",
+                      problem);
     case NUMBER_NOT_NUMBER:
         break;
     }
-    return refuse_token(buffer, text, bytes, name, problem);
+    return refuse_token(buffer, text, bytes, problem);
 }
 
 bool element_buffer_append(struct element_buffer *buffer, const char *text,
-                           size_t bytes, const char *name,
-                           struct problem *problem)
+                           size_t bytes, struct problem *problem)
 {
     struct tensor *tensor = buffer->tensor;
     if (buffer->element == READER_ANY && buffer->count == 0 && bytes > 0 &&
@@ -276,14 +278,14 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
         return false;
     switch (tensor->type) {
     case TENSOR_FLOAT64:
-        return store_float64(buffer, text, bytes, name, problem);
+        return store_float64(buffer, text, bytes, problem);
     case TENSOR_FLOAT32:
-        return store_float32(buffer, text, bytes, name, problem);
+        return store_float32(buffer, text, bytes, problem);
     case TENSOR_INT64:
-        return store_int64(buffer, text, bytes, name, problem);
+        return store_int64(buffer, text, bytes, problem);
     case TENSOR_BOOL:
         return store_boolean(buffer, text, bytes) ||
-               refuse_token(buffer, text, bytes, name, problem);
+               refuse_token(buffer, text, bytes, problem);
     case TENSOR_NONE:
         break;
     }
@@ -360,8 +362,8 @@ static bool is_whole(const char *text, size_t bytes)
 }
 
 bool element_buffer_take(struct element_buffer *buffer, const char *text,
-                         const struct stretch *stretch, const char *name,
-                         size_t *taken, struct problem *problem)
+                         const struct stretch *stretch, size_t *taken,
+                         struct problem *problem)
 {
     size_t i = 0;
     bool good = true;
@@ -376,8 +378,7 @@ bool element_buffer_take(struct element_buffer *buffer, const char *text,
         else if (done == 0 && !is_whole(token, bytes))
             break;
         else if (done == 0)
-            i += good =
-                element_buffer_append(buffer, token, bytes, name, problem);
+            i += good = element_buffer_append(buffer, token, bytes, problem);
     }
     *taken = i;
     return good;

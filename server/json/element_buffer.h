@@ -29,7 +29,8 @@ struct exception {
 
 struct element_buffer {
     struct tensor *tensor;
-    struct budget *budget; /* the tensor's */
+    struct budget *budget;          /* the tensor's */
+    const struct reader_path *path; /* to the value, while it is read */
     enum reader_element element;
     bool infinity;    /* -Infinity is an element */
     bool bare;        /* an element may stand without an array */
@@ -41,9 +42,10 @@ struct element_buffer {
     size_t exception_count, exception_room;
 };
 
-/** Give the tensor its type; it must be absent. */
+/** Give the tensor its type; it must be absent. The path is borrowed. */
 void element_buffer_init(struct element_buffer *buffer,
-                         const struct reader_destination *destination);
+                         const struct reader_destination *destination,
+                         const struct reader_path *path);
 
 /** The tensor is complete already, and has the type that its bytes had. */
 void element_buffer_init_whole(struct element_buffer *buffer,
@@ -72,12 +74,10 @@ const char *element_buffer_rule(const struct element_buffer *buffer);
 /**
  * Append the element that text is, a whole token.
  * @return false: a problem is set. 422: JSON but no element of this tensor;
- *         400: not JSON; name is that of the tensor, the pointer is left
- *         to the caller.
+ *         400: not JSON; the pointer is left to the caller.
  */
 bool element_buffer_append(struct element_buffer *buffer, const char *text,
-                           size_t bytes, const char *name,
-                           struct problem *problem);
+                           size_t bytes, struct problem *problem);
 
 /**
  * Append the tokens of a stretch of text, up to one that is not whole: there
@@ -85,8 +85,8 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
  * @return false: as element_buffer_append, of the next one.
  */
 bool element_buffer_take(struct element_buffer *buffer, const char *text,
-                         const struct stretch *stretch, const char *name,
-                         size_t *taken, struct problem *problem);
+                         const struct stretch *stretch, size_t *taken,
+                         struct problem *problem);
 
 /** Append an exception; its index is not before those that are there. */
 bool element_buffer_except(struct element_buffer *buffer,

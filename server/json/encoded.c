@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "../number/number.h"
+#include "pointer.h"
 #include "token.h"
 
 void encoded_begin(struct encoded *encoded,
                    const struct reader_destination *destination,
-                   const char *name, int depth, enum smx_isa isa)
+                   const struct reader_path *path, int depth, enum smx_isa isa)
 {
     *encoded = (struct encoded){
         .depth = depth, .isa = isa, .destination = *destination};
-    snprintf(encoded->name, sizeof encoded->name, "%s", name);
+    pointer_text(path, encoded->name, sizeof encoded->name);
 }
 
 /* "logits/dtype: got ..., must be RULE", pointing there. */

@@ -32,7 +32,7 @@ struct encoded {
 /** An object begins where destination's tensor, which is absent, may stand. */
 void encoded_begin(struct encoded *encoded,
                    const struct reader_destination *destination,
-                   const char *name, int depth, enum smx_isa isa);
+                   const struct reader_path *path, int depth, enum smx_isa isa);
 
 /**
  * A value begins with the byte first, under that name, in the object.

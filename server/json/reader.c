@@ -66,19 +66,18 @@ static const char *begin_tensor(struct reader *reader,
                                 const struct reader_destination *destination,
                                 const char *p, struct problem *problem)
 {
-    char name[sizeof reader->tensor.name - 1];
-    pointer_text(nesting_path(&reader->nesting), name, sizeof name);
+    const struct reader_path *path = nesting_path(&reader->nesting);
     if (destination->tensor->type != TENSOR_NONE) {
         reader_refuse_value(reader, "it twice", 8, "given once", problem);
         return NULL;
     }
     if (destination->encoded && *p == '{') {
-        encoded_begin(&reader->encoded, destination, name,
+        encoded_begin(&reader->encoded, destination, path,
                       reader->nesting.depth + 1, reader->client.isa);
         reader->ignored = false;
         return open_container(reader, p, problem);
     }
-    tensor_reader_begin(&reader->tensor, destination, name, &reader->source,
+    tensor_reader_begin(&reader->tensor, destination, path, &reader->source,
                         reader->client.jobs);
     reader->state = IN_TENSOR;
     return p;

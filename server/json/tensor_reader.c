@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pointer.h"
 #include "token.h"
 
 enum {
@@ -14,13 +15,10 @@ enum {
 
 void tensor_reader_begin(struct tensor_reader *reader,
                          const struct reader_destination *destination,
-                         const char *name, struct source *source,
+                         const struct reader_path *path, struct source *source,
                          struct jobs *jobs)
 {
-    element_buffer_init(&reader->buffer, destination);
-    size_t bytes = strnlen(name, sizeof reader->name - 1);
-    memcpy(reader->name, name, bytes);
-    reader->name[bytes] = '\0';
+    element_buffer_init(&reader->buffer, destination, path);
     reader->max_rank = destination->max_rank;
     reader->required = destination->required;
     reader->state.depth = 0;
@@ -38,7 +36,9 @@ void tensor_reader_begin(struct tensor_reader *reader,
 static void point(const struct tensor_reader *reader, int levels, char *pointer,
                   size_t pointer_bytes)
 {
-    size_t used = (size_t)snprintf(pointer, pointer_bytes, "/%s", reader->name);
+    pointer[0] = '/';
+    pointer_text(reader->buffer.path, pointer + 1, pointer_bytes - 1);
+    size_t used = strlen(pointer);
     for (int i = 0; i < levels && used < pointer_bytes; i++)
         used += (size_t)snprintf(pointer + used, pointer_bytes - used, "/%zu",
                                  reader->state.counts[i]);
@@ -56,10 +56,11 @@ static void point_at_element(const struct tensor_reader *reader,
 static bool misplaced(const struct tensor_reader *reader, const char *got,
                       const char *rule, struct problem *problem)
 {
-    char pointer[sizeof problem->pointer];
+    char pointer[sizeof problem->pointer], name[sizeof pointer];
     point(reader, reader->state.depth, pointer, sizeof pointer);
-    return problem_set(problem, 422, pointer, "%s: got %s, must be %s",
-                       reader->name, got, rule);
+    pointer_text(reader->buffer.path, name, sizeof name);
+    return problem_set(problem, 422, pointer, "%s: got %s, must be %s", name,
+                       got, rule);
 }
 
 static bool refuse_byte(const struct tensor_reader *reader, char c,
@@ -140,8 +141,7 @@ static bool element(struct tensor_reader *reader, const char *text,
     }
     if (reader->blocks) { /* others read it */
         reader->buffer.count++;
-    } else if (!element_buffer_append(&reader->buffer, text, bytes,
-                                      reader->name, problem)) {
+    } else if (!element_buffer_append(&reader->buffer, text, bytes, problem)) {
         point_at_element(reader, problem);
         return false;
     }
@@ -284,8 +284,8 @@ static const char *run(struct tensor_reader *reader, const char *p,
     else
         scan_copy(p, end, &stretch);
     size_t taken;
-    bool good = element_buffer_take(&reader->buffer, p, &stretch, reader->name,
-                                    &taken, problem);
+    bool good =
+        element_buffer_take(&reader->buffer, p, &stretch, &taken, problem);
     if (taken > 0) {
         reader->rank = reader->state.depth;
         reader->state.counts[reader->state.depth - 1] += taken;

@@ -12,7 +12,6 @@
 
 struct tensor_reader {
     struct element_buffer buffer;
-    char name[256]; /* of the value: "logits", "inputs/0/data" */
     int max_rank;
     bool required; /* null does not leave it absent */
     int rank;      /* -1: not known yet */
@@ -25,11 +24,12 @@ struct tensor_reader {
     bool quoted, escaped; /* the token is a string; behind a backslash */
 };
 
-/** A value begins; its tensor is absent. source: where in the body it is. The
- *  threads of jobs (which may be NULL) help with what is large. */
+/** A value begins; its tensor is absent. path: to it, borrowed. source: where
+ * in the body it is. The threads of jobs (which may be NULL) help with what is
+ * large. */
 void tensor_reader_begin(struct tensor_reader *reader,
                          const struct reader_destination *destination,
-                         const char *name, struct source *source,
+                         const struct reader_path *path, struct source *source,
                          struct jobs *jobs);
 
 /**

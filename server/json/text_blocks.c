@@ -26,7 +26,7 @@ static bool read_block_numbers(struct text_block *block, const char *p,
             return false;
         scan_get()->read_flat(p, (size_t)(end - p) + SCAN_BLOCK, &stretch);
         if (stretch.count == 0 || stretch.count > block->last - window->count ||
-            !element_buffer_take(window, p, &stretch, "", &taken, &problem) ||
+            !element_buffer_take(window, p, &stretch, &taken, &problem) ||
             taken < stretch.count)
             return false;
         after_value = stretch.after_value;
