@@ -49,7 +49,8 @@
  *              the answer does. But a probability or a slope below 2^-1100,
  *              and a power of 1 - p_y below 2^-1074, may count as 0; a row's
  *              loss that overflows with its weight makes a mean infinite; and
- *              factors of a divergence are multiplied as doubles are.
+ *              what a teacher is compared with, the distance of a logit from
+ *              the largest over the temperature, overflows as a double.
  * Determinism  The same bits for every instruction set, thread count,
  *              alignment and neighbour rows.
  * Threads      Every call may be made concurrently on one context. Who changes

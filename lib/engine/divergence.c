@@ -8,7 +8,7 @@
 
 #include "api/arguments.h"
 #include "api/beside.h"
-#include "api/criterion.h"
+#include "api/extended.h"
 #include "dd_shift.h"
 #include "divergence_rows.h"
 #include "load.h"
@@ -21,7 +21,7 @@ struct divergence_call {
     void *gradient; /* NULL: none */
     struct smx_divergence_rule rule;
     struct smx_logits side[2]; /* tensors as they were given */
-    struct smx_dd factor;      /* of all gradients */
+    struct smx_factors factors;
     double divisor;
     double *losses; /* one a row */
     void *copy[2];  /* of a tile of rows; NULL: in place */
@@ -43,16 +43,27 @@ static double row_weight(const struct divergence_call *call, size_t r)
     return smx_criterion_row_weight(call->criterion, call->logits->dtype, r);
 }
 
-static struct smx_dd grad_factor_of(const struct divergence_call *call,
-                                    size_t r)
+static void set_grad_factor(const struct divergence_call *call, size_t r,
+                            struct smx_divergence_row *row)
 {
-    bool none = call->criterion->reduction == SMX_REDUCTION_NONE;
-    struct smx_dd factor = call->factor;
-    struct smx_dd weight = {row_weight(call, r), 0}, g = {1, 0};
+    const struct smx_criterion *k = call->criterion;
+    const struct smx_factors *factors = &call->factors;
+    enum smx_dtype dtype = call->logits->dtype;
+    double g = 1, t = call->rule.side[0].temperature;
     if (call->upstream)
-        g.hi = smx_get(call->upstream, call->logits->dtype, none ? r : 0);
-    factor = dd_mul(dd_mul(factor, weight), g);
-    return smx_divide(factor, call->rule.side[0].temperature, 0);
+        g = smx_get(call->upstream, dtype,
+                    k->reduction == SMX_REDUCTION_NONE ? r : 0);
+    row->extended = smx_is_gradient_extended(k, factors, dtype, r);
+    if (row->extended) {
+        struct smx_ext all = ext_mul(ext_from(row->weight), ext_from(g));
+        all = ext_div(ext_mul(all, factors->factor), ext_from(t));
+        row->grad = all;
+        row->factor = ext_dd(all);
+    } else {
+        struct smx_dd weight = {row->weight, 0}, upstream = {g, 0};
+        row->factor = dd_mul(dd_mul(factors->f, weight), upstream);
+        row->factor = smx_divide(row->factor, t, 0);
+    }
 }
 
 /* Of row i of the tile, in the copy or in place. */
@@ -66,17 +77,16 @@ static void *place_of(const struct divergence_call *call, const void *tensor,
 
 static void run_row(struct divergence_call *call, size_t i)
 {
-    struct smx_divergence_row row = {.gradient = NULL};
     size_t r = call->first + i;
-    double weight = row_weight(call, r);
+    struct smx_divergence_row row = {.weight = row_weight(call, r)};
     for (int s = 0; s < 2; s++)
         row.x[s] = place_of(call, call->side[s].data, call->copy[s], i);
     if (call->gradient) {
         void *copy = smx_rows_moved(call->logits) ? call->copy[0] : NULL;
         row.gradient = place_of(call, call->gradient, copy, i);
-        row.factor = grad_factor_of(call, r);
+        set_grad_factor(call, r, &row);
     }
-    call->losses[r] = smx_times(weight, smx_divergence_row(&call->rule, &row));
+    call->losses[r] = smx_divergence_row(&call->rule, &row);
 }
 
 static void run_divergence_slice(void *argument, size_t slice)
@@ -145,7 +155,8 @@ static void put_loss(const struct divergence_call *call, void *loss)
     if (call->criterion->reduction == SMX_REDUCTION_NONE)
         return;
     sum = dd_settle(sum);
-    if (call->criterion->reduction == SMX_REDUCTION_MEAN)
+    if (call->criterion->reduction == SMX_REDUCTION_MEAN &&
+        !call->factors.extended)
         sum.hi = call->divisor == 0 ? 0 : smx_divide(sum, call->divisor, 0).hi;
     smx_set(loss, dtype, 0, isnan(sum.hi) ? INFINITY : sum.hi);
 }
@@ -203,16 +214,6 @@ static void put_sums(const struct divergence_call *call,
 /* ---- all of it ------------------------------------------------------------
  */
 
-static void count_divisor(struct divergence_call *call)
-{
-    struct smx_dd one = {1, 0}, zero = {0, 0};
-    call->divisor = smx_criterion_count(call->logits, call->criterion).divisor;
-    call->factor = one;
-    if (call->criterion->reduction == SMX_REDUCTION_MEAN)
-        call->factor =
-            call->divisor == 0 ? zero : smx_divide(one, call->divisor, 0);
-}
-
 /* Exponents beyond which the products of doubles could leave their range. */
 static bool fits_doubles(double x)
 {
@@ -229,6 +230,8 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
                                            context->kernels->divergence,
                                        .kind = k->divergence,
                                        .side = {call->side[0], call->side[1]},
+                                       .extended = call->factors.extended,
+                                       .share = call->factors.factor,
                                        .beta = k->beta,
                                        .z_loss = k->z_loss,
                                        .entropy_weight = k->entropy_weight,
@@ -286,12 +289,14 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
                                    .criterion = criterion,
                                    .upstream = upstream,
                                    .gradient = gradient};
+    struct smx_counts counts;
     enum smx_status status = check_divergence(context, &call, where);
     if (status)
         return status;
     place_sides(&call);
+    call.factors = smx_factors_of(logits, criterion, upstream, &counts);
+    call.divisor = counts.divisor;
     call.rule = rule_of(context, &call);
-    count_divisor(&call);
     status = allocate_losses(&call);
     if (!status && out)
         status = summarise(context, &call, out);

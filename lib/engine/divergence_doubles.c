@@ -121,7 +121,8 @@ static void add_options(const struct smx_divergence_rule *rule,
 
 /* A straight gradient of a row whose exponentials are not kept is computed from
  * those of split_exp.h, which take a third of the time, where both sides are in
- * range; false: it is not. */
+ * range and no factor makes a number of the lowest of them; false: it is not.
+ */
 static bool store_split_gradient(const struct smx_divergence_rule *rule,
                                  const struct smx_divergence_row *row,
                                  const struct doubles *d)
@@ -135,7 +136,7 @@ static bool store_split_gradient(const struct smx_divergence_rule *rule,
                   rule->divergence->power(d->pair.max[s] * d->pair.scale[s]);
         factor[s] = g / sum;
         if (!rule->split[s].possible || !smx_sum_in_range(sum, classes) ||
-            !(factor[s] > 0x1p-100 && factor[s] < 0x1p100))
+            !(factor[s] > 0x1p-100 && factor[s] * SMX_SPLIT_LEAST <= 1))
             return false;
     }
     CHUNKS(c, n, classes)

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "api/extended.h"
 #include "dd_shift.h"
-#include "dd_row.h"
 #include "simd/elementary.h"
 
 enum { STUDENT, TEACHER, SIDES };
@@ -31,6 +31,7 @@ struct wide_row {
     struct side side[SIDES];
     struct smx_divergence_tile tile;
     struct smx_divergence_value value;
+    struct smx_ext extended; /* the divergence */
     struct smx_dd divergence;
     double entropy, lse;
     size_t first, count;
@@ -204,29 +205,45 @@ static void find_offset(struct wide_row *w)
 /* ---- the row --------------------------------------------------------------
  */
 
-static double lse_of(const struct wide_row *w)
+/* The largest logit, after the softcap. */
+static struct smx_dd student_top(const struct wide_row *w)
 {
     const struct side *side = &w->side[STUDENT];
     const struct smx_shift *how = &side->shift;
     const struct smx_logits *z = &w->rule->side[STUDENT];
     struct smx_dd top = {side->top.hi, 0};
-    if (side->empty)
-        return -INFINITY;
     if (how->capped && fabs(how->top) * how->steep.hi > 0x1p-33)
         top = w->rule->row_kernels->cap(how->top, z->softcap, how);
-    top = smx_divide(top, z->temperature, 0);
+    return top;
+}
+
+static double lse_of(const struct wide_row *w)
+{
+    const struct side *side = &w->side[STUDENT];
+    if (side->empty)
+        return -INFINITY;
+    struct smx_dd top = student_top(w);
+    top = smx_divide(top, w->rule->side[STUDENT].temperature, 0);
     return isfinite(top.hi) ? dd_add(top, side->logsum).hi : top.hi;
 }
 
-static struct smx_dd dd_divergence_of(const struct wide_row *w)
+/* The same where it may leave the doubles; of a row that is not empty. */
+static struct smx_ext extended_lse_of(const struct wide_row *w)
 {
-    const struct smx_dd zero = {0, 0}, infinite = {INFINITY, 0};
+    struct smx_ext t = ext_from(w->rule->side[STUDENT].temperature);
+    return ext_add(ext_div(ext_of(student_top(w), 0), t),
+                   ext_of(w->side[STUDENT].logsum, 0));
+}
+
+static struct smx_ext dd_divergence_of(const struct wide_row *w)
+{
     const struct side *side = w->side;
     enum smx_divergence kind = w->rule->kind;
     int first = kind == SMX_DIVERGENCE_REVERSE_KL ? STUDENT : TEACHER;
     if (kind != SMX_DIVERGENCE_JSD && side[first].empty)
-        return zero;
-    return w->value.lost ? infinite : dd_scale(w->value.divergence, 0x1p-128);
+        return ext_from(0);
+    return w->value.lost ? ext_from(INFINITY)
+                         : ext_of(w->value.divergence, -128);
 }
 
 static double tile_entropy(const struct wide_row *w)
@@ -235,16 +252,49 @@ static double tile_entropy(const struct wide_row *w)
     return w->side[STUDENT].empty ? 0 : dd_add(w->side[STUDENT].logsum, sum).hi;
 }
 
-static void evaluate(struct wide_row *w)
+static void sum_values(struct wide_row *w)
 {
     TILES(w)
     {
         fill(w, NULL);
         w->rule->divergence->dd->value(&w->tile, &w->value);
     }
-    w->divergence = dd_divergence_of(w);
+}
+
+/* A divergence whose 2^128 fold leaves the doubles is one of logarithms like
+ * that: of shares 2^-256 times theirs nothing is lost. */
+static struct smx_ext large_divergence_of(struct wide_row *w)
+{
+    struct smx_divergence_value value = w->value;
+    struct smx_ext large;
+    for (int s = 0; s < SIDES; s++)
+        side_of(w, s)->inverse = dd_scale(side_of(w, s)->inverse, 0x1p-256);
+    w->value = (struct smx_divergence_value){.lost = false};
+    sum_values(w);
+    large = ext_of(w->value.divergence, 128);
+    for (int s = 0; s < SIDES; s++)
+        side_of(w, s)->inverse = dd_scale(side_of(w, s)->inverse, 0x1p256);
+    w->value = value;
+    return large;
+}
+
+static void evaluate(struct wide_row *w)
+{
+    sum_values(w);
+    w->extended = dd_divergence_of(w);
+    if (!isfinite(w->value.divergence.hi) && !w->value.lost)
+        w->extended = large_divergence_of(w);
+    w->divergence = ext_dd(w->extended);
     w->entropy = tile_entropy(w);
     w->lse = lse_of(w);
+}
+
+/* Do the row's own sums stay in range when they are multiplied? */
+static bool are_sums_moderate(const struct wide_row *w)
+{
+    bool square = w->rule->z_loss != 0 && !w->side[STUDENT].empty;
+    return (smx_is_moderate(w->divergence.hi) || isinf(w->divergence.hi)) &&
+           (!square || smx_is_moderate(w->lse));
 }
 
 static double wide_loss_of(const struct wide_row *w)
@@ -256,7 +306,24 @@ static double wide_loss_of(const struct wide_row *w)
     if (rule->entropy)
         loss = smx_plus(loss, -smx_times(rule->entropy_weight, w->entropy),
                         INFINITY);
-    return loss;
+    return smx_times(w->row->weight, loss);
+}
+
+static double extended_loss_of(const struct wide_row *w)
+{
+    const struct smx_divergence_rule *rule = w->rule;
+    struct smx_ext loss = w->extended, part;
+    if (rule->z_loss != 0 && !w->side[STUDENT].empty) {
+        part = extended_lse_of(w);
+        part = ext_mul(ext_from(rule->z_loss), ext_mul(part, part));
+        loss = ext_add(loss, part);
+    }
+    if (rule->entropy) {
+        part = ext_mul(ext_from(rule->entropy_weight), ext_from(w->entropy));
+        loss = ext_add(loss, ext_negate(part));
+    }
+    loss = ext_mul(loss, ext_from(w->row->weight));
+    return ext_get(rule->extended ? ext_mul(loss, rule->share) : loss);
 }
 
 static void put_tile(struct wide_row *w)
@@ -270,16 +337,23 @@ static void put_tile(struct wide_row *w)
         memcpy(d + w->first, w->z, w->count * sizeof *d);
 }
 
-static void put_wide_gradient(struct wide_row *w)
+/* What a divergence's own slopes come of. */
+static struct smx_divergence_descent descent_of(const struct wide_row *w)
 {
-    const struct smx_divergence_rule *rule = w->rule;
-    bool capped = w->side[STUDENT].shift.capped;
     struct smx_divergence_descent how = {
         .factor = w->row->factor,
-        .value = rule->kind == SMX_DIVERGENCE_JSD
+        .value = w->rule->kind == SMX_DIVERGENCE_JSD
                      ? dd_scale(w->value.log, 0x1p-128)
                      : w->divergence,
         .whole = w->side[TEACHER].empty ? 0 : 1};
+    return how;
+}
+
+static void put_wide_gradient(struct wide_row *w)
+{
+    const struct smx_divergence_rule *rule = w->rule;
+    double *slope = w->side[STUDENT].shift.capped ? w->slope : NULL;
+    struct smx_divergence_descent how = descent_of(w);
     if (rule->z_loss != 0 && !w->side[STUDENT].empty)
         how.level = dd_product(2 * rule->z_loss, w->lse);
     if (rule->entropy) { /* eta (log p + H) = eta (d - sum p d) */
@@ -290,9 +364,70 @@ static void put_wide_gradient(struct wide_row *w)
     }
     TILES(w)
     {
-        fill(w, capped ? w->slope : NULL);
-        rule->divergence->dd->descend(&w->tile, &how, capped ? w->slope : NULL,
-                                      w->z);
+        fill(w, slope);
+        rule->divergence->dd->descend(&w->tile, &how, slope, w->z);
+        put_tile(w);
+    }
+}
+
+/* p_c (log p_c - log q_c - KL), which has no bounds. */
+static struct smx_ext reverse_slope(const struct wide_row *w, size_t i,
+                                    struct smx_ext p)
+{
+    const struct smx_divergence_tile *tile = &w->tile;
+    struct smx_dd t = {tile->p.hi[i], tile->p.lo[i]};
+    struct smx_dd other = {-tile->q.hi[i], -tile->q.lo[i]};
+    if (!dd_finite(other.hi))
+        return ext_from(0);
+    t = dd_add(dd_add(t, other), tile->offset);
+    return ext_mul(p, ext_add(ext_of(t, 0), ext_negate(w->extended)));
+}
+
+/* (slope of the divergence + p_c (level + bend d_c)) of the softcap's slope */
+static double extended_element(const struct wide_row *w, size_t i,
+                               struct smx_ext level, struct smx_ext bend,
+                               struct smx_ext factor)
+{
+    const struct smx_divergence_side *side = &w->tile.p;
+    struct smx_dd e = {side->e_hi[i], side->e_lo[i]};
+    struct smx_ext p = ext_of(dd_mul(e, side->inverse), -128);
+    struct smx_ext sum = ext_of((struct smx_dd){w->z[i], 0}, -128);
+    if (p.m.hi != 0) {
+        struct smx_dd d = {side->hi[i], side->lo[i]};
+        if (w->rule->kind == SMX_DIVERGENCE_REVERSE_KL)
+            sum = reverse_slope(w, i, p);
+        level = ext_add(level, ext_mul(bend, ext_of(d, 0)));
+        sum = ext_add(sum, ext_mul(p, level));
+    }
+    if (w->side[STUDENT].shift.capped) {
+        struct smx_dd slope = {w->slope[i], 0};
+        sum = ext_mul(sum, ext_of(slope, -128));
+    }
+    double x = ext_get(ext_mul(sum, factor));
+    return isnan(x) ? 0 : x + 0.0; /* no negative zeros */
+}
+
+static void put_extended_gradient(struct wide_row *w)
+{
+    const struct smx_divergence_rule *rule = w->rule;
+    double *slope = w->side[STUDENT].shift.capped ? w->slope : NULL;
+    struct smx_divergence_descent how = descent_of(w);
+    struct smx_ext bend = ext_from(rule->entropy_weight);
+    struct smx_ext mean = ext_of(dd_negate(w->value.entropy), -128);
+    struct smx_ext level = ext_mul(bend, mean), two = ext_from(2);
+    struct smx_ext factor =
+        w->row->extended ? w->row->grad : ext_of(w->row->factor, 0);
+    if (rule->z_loss != 0 && !w->side[STUDENT].empty) {
+        two = ext_mul(two, ext_from(rule->z_loss));
+        level = ext_add(level, ext_mul(two, extended_lse_of(w)));
+    }
+    how.factor = (struct smx_dd){0x1p128, 0};
+    TILES(w)
+    {
+        fill(w, slope);
+        rule->divergence->dd->descend(&w->tile, &how, NULL, w->z);
+        for (size_t i = 0; i < w->count; i++)
+            w->z[i] = extended_element(w, i, level, bend, factor);
         put_tile(w);
     }
 }
@@ -322,18 +457,23 @@ static double wide_row(const struct smx_divergence_rule *rule,
     }
     find_offset(&w);
     evaluate(&w);
-    if (row->gradient)
+    bool moderate = are_sums_moderate(&w);
+    if (row->gradient && (row->extended || !moderate))
+        put_extended_gradient(&w);
+    else if (row->gradient)
         put_wide_gradient(&w);
-    return wide_loss_of(&w);
+    return rule->extended || !moderate ? extended_loss_of(&w)
+                                       : wide_loss_of(&w);
 }
 
 double smx_divergence_row(const struct smx_divergence_rule *rule,
                           const struct smx_divergence_row *row)
 {
     double loss;
-    if (rule->doubles && smx_divergence_row_doubles(rule, row, &loss))
-        return loss;
-    return wide_row(rule, row);
+    if (!rule->doubles || !smx_divergence_row_doubles(rule, row, &loss))
+        return wide_row(rule, row);
+    loss = smx_times(row->weight, loss);
+    return rule->extended ? loss * ext_get(rule->share) : loss;
 }
 
 /* beta g((1-beta) x) + (1-beta) g(-beta x), g(y) = (1 + y) log(1 + y) - y. */

@@ -6,6 +6,7 @@
 #include "divergence_kernels.h"
 #include "kernels.h"
 #include "dd_kernels.h"
+#include "simd/extended.h"
 
 /** What is the same for all rows. Sides: 0 the student, 1 the teacher. */
 struct smx_divergence_rule {
@@ -18,24 +19,30 @@ struct smx_divergence_rule {
     double beta;
     double series[SMX_DIVERGENCE_TERMS];
     double z_loss, entropy_weight;
-    bool doubles; /* may rows be computed in double? */
-    bool entropy; /* is the entropy needed? */
+    bool doubles;         /* may rows be computed in double? */
+    bool entropy;         /* is the entropy needed? */
+    bool extended;        /* factors may leave the doubles: losses are to be */
+    struct smx_ext share; /* times this */
 };
 
 struct smx_divergence_row {
     const void *x[2];     /* classes side by side */
     void *gradient;       /* may be one of them; NULL: none */
-    struct smx_dd factor; /* of the gradient, 1 / temperature among it */
+    double weight;        /* of its loss */
+    struct smx_dd factor; /* of the gradient, 1 / temperature among it; */
+    struct smx_ext grad;  /* where extended, the same, which may be beyond */
+    bool extended;        /* the doubles */
 };
 
 /** Coefficients of the series of a Jensen-Shannon divergence. */
 void smx_divergence_series(double beta, double series[SMX_DIVERGENCE_TERMS]);
 
-/** The loss of a row before its weight, and its gradient. */
+/** The loss of a row, and its gradient. */
 double smx_divergence_row(const struct smx_divergence_rule *rule,
                           const struct smx_divergence_row *row);
 
-/** The same in double; false: this row needs more, nothing is written. */
+/** The same in double, before weight and share; false: this row needs more,
+ *  nothing is written. */
 bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
                                 const struct smx_divergence_row *row,
                                 double *loss);

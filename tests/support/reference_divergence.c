@@ -31,21 +31,43 @@ static bool is_near(long double x, long double y)
     return fabsl(x - y) <= 1;
 }
 
-/* log a - log b of class c. Logits that are near each other have an exact
- * difference, which is small beside what is lost of their d. */
-static long double log_ratio(const struct row *a, const struct row *b, size_t c)
+/* Of class c, d of a less that of b. Logits that are near each other have an
+ * exact difference, which is small beside what is lost of their d. */
+static long double d_ratio(const struct row *a, const struct row *b, size_t c)
 {
     const struct smx_logits *l = a->logits, *m = b->logits;
     long double t = l->temperature ? l->temperature : 1;
-    long double d = a->d[c] - b->d[c];
 
     if (l->softcap == 0 && m->softcap == 0 &&
         l->temperature == m->temperature && is_near(a->logit[c], b->logit[c]) &&
         is_near(a->logit[a->argmax], b->logit[b->argmax]))
-        d = ((a->logit[c] - b->logit[c]) -
-             (a->logit[a->argmax] - b->logit[b->argmax])) /
-            t;
-    return d - (a->log_z - b->log_z);
+        return ((a->logit[c] - b->logit[c]) -
+                (a->logit[a->argmax] - b->logit[b->argmax])) /
+               t;
+    return a->d[c] - b->d[c];
+}
+
+/* log_z of a less that of b, which cancel where a and b nearly agree: then the
+ * log of sum p_b exp(d_a - d_b). */
+static long double offset_of(const struct row *a, const struct row *b)
+{
+    struct sum sum = {0, 0};
+
+    for (size_t c = 0; c < a->classes; c++) {
+        long double d = isinf(b->d[c]) ? 0 : d_ratio(a, b, c);
+
+        if (!(fabsl(d) < 1) || isinf(a->d[c]) != isinf(b->d[c]))
+            return a->log_z - b->log_z;
+        sum_add(&sum, b->p[c] * expm1l(d));
+    }
+    return log1pl(sum_get(&sum));
+}
+
+/* log a - log b of class c. */
+static long double log_ratio(const struct row *a, const struct row *b,
+                             long double offset, size_t c)
+{
+    return d_ratio(a, b, c) - offset;
 }
 
 /* exp(-t) - 1 + t */
@@ -66,6 +88,7 @@ static long double gap(long double t)
 static long double kl(const struct row *a, const struct row *b)
 {
     struct sum sum = {0, 0};
+    long double offset = offset_of(a, b);
 
     if (a->dead)
         return 0;
@@ -78,7 +101,7 @@ static long double kl(const struct row *a, const struct row *b)
         }
         if (isinf(b->d[c]))
             return INFINITY;
-        t = log_ratio(a, b, c);
+        t = log_ratio(a, b, offset, c);
         if (a->p[c] == 0 || t < -1)
             sum_add(&sum, b->p[c] + (a->p[c] == 0 ? 0 : a->p[c] * (t - 1)));
         else
@@ -89,13 +112,13 @@ static long double kl(const struct row *a, const struct row *b)
 
 /* log(a / m) of class c where m = w b + (1 - w) a. */
 static long double log_share(const struct row *a, const struct row *b,
-                             long double w, size_t c)
+                             long double offset, long double w, size_t c)
 {
     long double t;
 
     if (b->p[c] == 0)
         return -log1pl(-w);
-    t = log_ratio(b, a, c);
+    t = log_ratio(b, a, -offset, c);
     if (t > 1000 && w > 0) /* e^t may be out of range */
         return -t - logl(w + (1 - w) * expl(-t));
     return fabsl(t) < 1 || (t < 0 && w < 0.5L) ? -log1pl(w * expm1l(t))
@@ -115,13 +138,13 @@ static long double mixed_term(const struct row *p, const struct row *q,
 static void load_jsd(struct reference_divergence *d, const struct row *p)
 {
     const struct row *q = &d->teacher;
-    long double b = d->criterion->beta;
+    long double b = d->criterion->beta, offset = offset_of(p, q);
     struct sum mixed_p = {0, 0}, mixed_q = {0, 0};
     long double value; /* KL(p || m) */
 
     for (size_t c = 0; c < p->classes; c++) {
-        long double lp = p->p[c] == 0 ? 0 : log_share(p, q, b, c);
-        long double lq = q->p[c] == 0 ? 0 : log_share(q, p, 1 - b, c);
+        long double lp = p->p[c] == 0 ? 0 : log_share(p, q, offset, b, c);
+        long double lq = q->p[c] == 0 ? 0 : log_share(q, p, -offset, 1 - b, c);
 
         sum_add(&mixed_p, p->dead ? 0 : mixed_term(p, q, b, lp, c));
         sum_add(&mixed_q, q->dead ? 0 : mixed_term(q, p, 1 - b, lq, c));
@@ -153,11 +176,12 @@ static void load_forward(struct reference_divergence *d, const struct row *p)
 static void load_reverse(struct reference_divergence *d, const struct row *p)
 {
     const struct row *q = &d->teacher;
+    long double offset = offset_of(p, q);
 
     d->value = kl(p, q);
     for (size_t c = 0; c < p->classes; c++) {
         bool both = !isinf(p->d[c]) && !isinf(q->d[c]);
-        long double t = both ? log_ratio(p, q, c) : 0;
+        long double t = both ? log_ratio(p, q, offset, c) : 0;
 
         d->slope[c] = d->size[c] = 0;
         if (!both || p->p[c] == 0)

@@ -61,9 +61,13 @@ static void draw_factors(struct draw *d)
     bool deep =
         d->kind != DRAW_SMALL && d->kind != DRAW_EQUAL && d->kind != DRAW_HOLES;
 
-    if (deep) /* no probability or slope below the doubles: they count as 0 */
+    if (deep) { /* no probability or slope below the doubles: they count as 0 */
         draw_logits(&seed, DRAW_NORMAL, dtype, d->rows, d->logits.classes,
                     d->data);
+        if (d->teacher)
+            draw_logits(&seed, DRAW_NORMAL, dtype, d->rows, d->logits.classes,
+                        d->teacher);
+    }
     if (d->logits.softcap != 0)
         d->logits.softcap = fmax(d->logits.softcap, 1);
     if (all || which == 0)
@@ -82,13 +86,16 @@ static void draw_factors(struct draw *d)
         draw_coefficient(&k->label_smoothing, 1);
     if (which == 7)
         draw_coefficient(&d->logits.temperature, DBL_MAX);
+    if (d->teacher && which == 7) /* exponents of both sides are doubles */
+        d->logits.temperature = fmax(d->logits.temperature, 0x1p-1000);
+    if (d->teacher && which > 11)
+        k->teacher_temperature = ldexp(1, 100 - (int)random_below(&seed, 900));
 }
 
 static bool is_asked(const struct draw *d)
 {
-    /* a divergence has one factor, its coefficients aside; a power of 1 - p
-     * may be below the doubles by itself */
-    return !d->criterion.teacher && d->criterion.focal == 0;
+    /* a power of 1 - p may be below the doubles by itself */
+    return d->criterion.focal == 0;
 }
 
 /** A number beyond the type's range as the last one within. */
@@ -218,9 +225,33 @@ static void a_row_does_not_see_its_neighbours_factors(void **state)
     }
 }
 
+/* Rows long enough for every way that a float32 gradient is computed. */
+static void a_class_left_out_is_0_times_any_factor(void **state)
+{
+    enum { CLASSES = 9000 };
+    static float z[CLASSES], teacher[CLASSES], gradient[CLASSES];
+    const float upstream = 1e30F;
+    struct smx_criterion k = {.size = sizeof k, .teacher = teacher};
+    struct smx_logits logits = {.size = sizeof logits, .data = z, .outer = 1};
+
+    (void)state;
+    for (size_t n = 10; n <= CLASSES; n += n / 2) {
+        logits.classes = n;
+        draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT32, 1, n, z);
+        draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT32, 1, n, teacher);
+        z[n / 2] = teacher[n / 2] = -INFINITY;
+        z[n / 3] = teacher[n / 3] = -300;
+        assert_status(smx_gradient(expect_context, &logits, &k, &upstream,
+                                   gradient, NULL, NULL),
+                      SMX_OK);
+        assert_true(gradient[n / 2] == 0 && gradient[n / 3] == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_class_left_out_is_0_times_any_factor),
         cmocka_unit_test(only_what_is_answered_overflows),
         cmocka_unit_test(a_row_does_not_see_its_neighbours_factors),
     };
