@@ -38,32 +38,40 @@ static int fails(void)
     return 1;
 }
 
-/* glibc's own names for what it would have called */
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-void *__libc_memalign(size_t alignment, size_t bytes);
-void *malloc(size_t bytes);
-void *calloc(size_t count, size_t bytes);
-void *realloc(void *old, size_t bytes);
-void *aligned_alloc(size_t alignment, size_t bytes);
+/* What would have been called: glibc's, or a sanitizer's. */
+static void *next(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
 
 void *malloc(size_t bytes)
 {
-    return fails() ? NULL : __libc_malloc(bytes);
+    static void *(*call)(size_t);
+    if (!call)
+        *(void **)&call = next("malloc");
+    return fails() ? NULL : call(bytes);
 }
 
 void *calloc(size_t count, size_t bytes)
 {
-    return fails() ? NULL : __libc_calloc(count, bytes);
+    static void *(*call)(size_t, size_t);
+    if (!call)
+        *(void **)&call = next("calloc");
+    return fails() ? NULL : call(count, bytes);
 }
 
 void *realloc(void *old, size_t bytes)
 {
-    return fails() ? NULL : __libc_realloc(old, bytes);
+    static void *(*call)(void *, size_t);
+    if (!call)
+        *(void **)&call = next("realloc");
+    return fails() ? NULL : call(old, bytes);
 }
 
 void *aligned_alloc(size_t alignment, size_t bytes)
 {
-    return fails() ? NULL : __libc_memalign(alignment, bytes);
+    static void *(*call)(size_t, size_t);
+    if (!call)
+        *(void **)&call = next("aligned_alloc");
+    return fails() ? NULL : call(alignment, bytes);
 }
