@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-# page.c includes the pages as they stand, and what a browser may run of them.
+# page.c includes the pages in few bytes, and what a browser may run of them.
 PAGES := server/page/index.html server/page/docs.html
 
-$(O)/page_csp.h: $(PAGES) scripts/page_csp.py
-	@mkdir -p $(@D)
-	python3 scripts/page_csp.py $(PAGES) >$@
+$(O)/page/page_csp.h: $(PAGES) scripts/page.py
+	scripts/page.py $(@D) $(PAGES)
 
-$(O)/server/page/page.o: $(PAGES) $(O)/page_csp.h
-$(O)/server/page/page.o: FILE_CFLAGS = -I$(O)
+$(O)/server/page/page.o: $(O)/page/page_csp.h
+$(O)/server/page/page.o: FILE_CFLAGS = -I$(O)/page -DPAGE_FOLDER='"$(O)/page"'
+
+CHECK_SCRIPTS += tests/page/check_compact.py
 
 PAGE_NODE := $(B)/page-node
 

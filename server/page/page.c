@@ -3,14 +3,14 @@
 
 #include "page_csp.h"
 
-/* The pages as they stand, each with the NUL that makes it a string; page.mk
- * makes this file depend on them. */
+/* The pages that scripts/page.py made, each with the NUL that makes it a
+ * string; page.mk makes this file depend on them. */
 __asm__(".section .rodata\n"
         "page_index:\n"
-        ".incbin \"server/page/index.html\"\n"
+        ".incbin \"" PAGE_FOLDER "/index.html\"\n"
         ".byte 0\n"
         "page_docs:\n"
-        ".incbin \"server/page/docs.html\"\n"
+        ".incbin \"" PAGE_FOLDER "/docs.html\"\n"
         ".byte 0\n"
         ".previous\n");
 extern const char page_index[] __attribute__((visibility("hidden")));
