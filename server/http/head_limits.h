@@ -10,9 +10,9 @@
 #include "../problem.h"
 
 /** The memory of each connection, which libmicrohttpd clears for each request;
- *  half of it is a slice of a body. A quarter of it would make a small request
- *  a tenth faster, a large one a tenth slower, and not hold every head that is
- *  allowed. */
+ *  half of it is a slice of a body. Half as much would make a small request a
+ *  twentieth cheaper and a million logits a tenth dearer, and not hold every
+ *  head that is allowed. */
 enum { HEAD_LIMITS_CONNECTION_BYTES = 32 * 1024 };
 
 /** What libmicrohttpd keeps of a head. */

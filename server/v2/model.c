@@ -10,15 +10,6 @@ const struct model models[MODEL_COUNT] = {
 #undef MODEL_ROW
 };
 
-const struct model *model_find(const char *name, size_t bytes)
-{
-    for (size_t i = 0; i < MODEL_COUNT; i++)
-        if (strlen(models[i].name) == bytes &&
-            memcmp(models[i].name, name, bytes) == 0)
-            return &models[i];
-    return NULL;
-}
-
 void model_request(const struct model *model, struct request *request,
                    struct budget *budget)
 {
@@ -49,14 +40,6 @@ static size_t list_name_of(char *text, size_t used, const char *name)
         return used;
     return used + (size_t)snprintf(text + used, MODEL_LIST - used, "%s%s",
                                    used ? ", " : "", name);
-}
-
-const char *model_list(char text[static MODEL_LIST])
-{
-    size_t used = 0;
-    for (size_t i = 0; i < MODEL_COUNT; i++)
-        used = list_name_of(text, used, models[i].name);
-    return text;
 }
 
 const char *model_list_inputs(const struct model *model,
@@ -133,16 +116,28 @@ static bool skip(const char **at, const char *prefix)
     return true;
 }
 
+static const struct model *find_model(const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < MODEL_COUNT; i++)
+        if (strlen(models[i].name) == bytes &&
+            memcmp(models[i].name, name, bytes) == 0)
+            return &models[i];
+    return NULL;
+}
+
 static bool model_parse(struct target *target, const char **at,
                         struct problem *problem)
 {
     size_t bytes = strcspn(*at, "/");
-    target->model = model_find(*at, bytes);
+    target->model = find_model(*at, bytes);
     if (!target->model) {
         char list[MODEL_LIST];
-        return problem_set(
-            problem, 404, NULL, "model: got \"%.*s\", must be one of %s",
-            (int)(bytes < 100 ? bytes : 100), *at, model_list(list));
+        size_t used = 0;
+        for (size_t i = 0; i < MODEL_COUNT; i++)
+            used = list_name_of(list, used, models[i].name);
+        return problem_set(problem, 404, NULL,
+                           "model: got \"%.*s\", must be one of %s",
+                           (int)(bytes < 100 ? bytes : 100), *at, list);
     }
     *at += bytes;
     if (!skip(at, "/versions/"))

@@ -32,9 +32,6 @@ enum { MODEL_COUNT = 4 };
 
 extern const struct model models[MODEL_COUNT];
 
-/** The model of that name (bytes long); NULL: there is none. */
-const struct model *model_find(const char *name, size_t bytes);
-
 /** A request as it is before any input and parameter. */
 void model_request(const struct model *model, struct request *request,
                    struct budget *budget);
@@ -47,9 +44,6 @@ bool model_gives(const struct model *model, const struct output_kind *output);
 
 /** Room for every list. */
 enum { MODEL_LIST = 192 };
-
-/** "softmax, log_softmax": all of them. */
-const char *model_list(char text[static MODEL_LIST]);
 
 /** "logits, mask": what it takes, for messages. */
 const char *model_list_inputs(const struct model *model,
