@@ -2,7 +2,10 @@
 // unwind: 70
 /* The scanner at the end of a slice: a block of any classes and what is left of
  * one, in an object of just their size; the edges of any block in the room that
- * a stretch has for it; a token of any bytes between any two edges. */
+ * a stretch has for it; a token of any bytes between any two edges. Of split a
+ * block is proved, behind any other: that its edges take turns and none lies
+ * behind what is looked at. By induction the tokens of any text have two edges
+ * each, the second behind the first and within the text. */
 #include "prove.h"
 
 #define SMX_TIER base
@@ -18,9 +21,15 @@ static void classify(const char *text, struct classes *classes)
     volatile char read = text[0];
     read = text[SCAN_BLOCK - 1];
     (void)read;
-    *classes =
-        (struct classes){.comma = nondet_uint64(), .bracket = nondet_uint64()};
-    __CPROVER_assume((classes->comma & classes->bracket) == 0);
+    *classes = (struct classes){.comma = nondet_uint64(),
+                                .separator = nondet_uint64(),
+                                .bracket = nondet_uint64(),
+                                .digit = nondet_uint64(),
+                                .zero = nondet_uint64(),
+                                .point = nondet_uint64(),
+                                .minus = nondet_uint64()};
+    __CPROVER_assume((classes->comma & ~classes->separator) == 0);
+    __CPROVER_assume((classes->separator & classes->bracket) == 0);
 }
 #include "server/number/scan_tmpl.c"
 
@@ -51,6 +60,39 @@ static void any_edges(void)
     assert(write_edges(edges, nondet_uint64(), 0) <= edges + SCAN_BLOCK);
 }
 
+/* Inside a token or not, behind these edges; bit by bit, as a solver likes it.
+ */
+static uint64_t turned_by(uint64_t edges, uint64_t inside)
+{
+    for (int i = 0; i < SCAN_BLOCK; i++)
+        inside ^= edges >> i & 1;
+    return inside;
+}
+
+static void any_block(void)
+{
+    static const char text[SCAN_BLOCK];
+    struct classes classes;
+    struct carry carry = {.inside = nondet_uint64() & 1,
+                          .after = nondet_uint64() & 1,
+                          .digit = nondet_uint64() & 1,
+                          .point = nondet_uint64() & 1,
+                          .minus = nondet_uint64() & 1,
+                          .zero = nondet_uint64() & 1,
+                          .fraction = nondet_uint64() & 1};
+    uint64_t open = carry.inside;
+    classify(text, &classes);
+    uint64_t bracket = classes.bracket;
+    struct block block = split_block(&classes, &carry);
+    /* the bracket itself may end a token, and is where the next would begin */
+    if (bracket)
+        assert((block.edges & ~(bracket ^ (bracket - 1))) == 0);
+    /* each edge turns inside to outside or back */
+    uint64_t turned = turned_by(block.edges, open);
+    assert(carry.inside <= 1 && carry.after <= 1);
+    assert(bracket ? turned == 0 : turned == carry.inside);
+}
+
 static void any_token(void)
 {
     static struct stretch stretch;
@@ -69,6 +111,7 @@ int main(void)
 {
     any_text();
     any_edges();
+    any_block();
     any_token();
     return 0;
 }
