@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     roundtrip_do(&trip, fuzz_server(api_routes, api_route_count));
     if (trip.status == 200) {
-        json_t *answer = json_loads(trip.answer, 0, NULL);
+        /* sums beyond int64 are written as integers too */
+        json_t *answer = json_loads(trip.answer, JSON_DECODE_INT_AS_REAL, NULL);
         FUZZ_ASSERT(json_is_object(answer));
         json_decref(answer);
     } else {
