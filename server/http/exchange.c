@@ -191,12 +191,14 @@ static bool check_types(struct exchange *x)
 static bool open_body(struct exchange *x)
 {
     struct service *service = &x->server->service;
-    enum coding coding = coding_of_content(x->headers.content_encoding);
+    const struct field_lines *codings = &x->headers.content_encoding;
+    enum coding coding = coding_of_content(codings);
     if (coding == CODING_UNKNOWN)
         return problem_set(&x->problem, 415, NULL,
-                           "Content-Encoding: got %.100s, must be gzip, "
+                           "Content-Encoding: got %.100s%s, must be gzip, "
                            "deflate or identity",
-                           x->headers.content_encoding);
+                           codings->line[0],
+                           codings->count > 1 ? " and more" : "");
     if (!check_types(x))
         return false;
     if (x->headers.content_length != UINT64_MAX &&
@@ -372,7 +374,7 @@ static void add_headers(const struct exchange *x, struct response *response)
     if (reply->status == 503)
         response_header(response, "Retry-After", "1");
     if (reply->status == 415 &&
-        coding_of_content(x->headers.content_encoding) == CODING_UNKNOWN)
+        coding_of_content(&x->headers.content_encoding) == CODING_UNKNOWN)
         response_header(response, "Accept-Encoding", "gzip, deflate");
     if (x->close)
         response_header(response, "Connection", "close");

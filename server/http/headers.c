@@ -26,7 +26,7 @@ static const struct {
     FIELD("Accept", accept, FIELD_KNOWN, true),
     FIELD("Accept-Encoding", accept_encoding, FIELD_KNOWN, true),
     KNOWN("Authorization", authorization),
-    KNOWN("Content-Encoding", content_encoding),
+    FIELD("Content-Encoding", content_encoding, FIELD_KNOWN, true),
     KNOWN("Expect", expect),
     KNOWN("Inference-Header-Content-Length", inference_header_length),
     KNOWN("X-Request-Id", request_id),

@@ -23,8 +23,8 @@ enum field {
 struct headers {
     struct field_lines accept;
     struct field_lines accept_encoding;
+    struct field_lines content_encoding;
     const char *authorization;
-    const char *content_encoding;
     const char *content_length_text;
     const char *content_type;
     const char *expect;

@@ -34,14 +34,17 @@ static enum coding coding_named(const char *name, size_t bytes)
     return coding;
 }
 
-enum coding coding_of_content(const char *content_encoding)
+enum coding coding_of_content(const struct field_lines *lines)
 {
-    if (!content_encoding)
+    if (lines->count == 0)
         return CODING_IDENTITY;
-    size_t bytes = strlen(content_encoding);
-    while (bytes > 0 && strchr(BLANKS, content_encoding[bytes - 1]))
+    if (lines->count > 1) /* one upon the other */
+        return CODING_UNKNOWN;
+    const char *name = lines->line[0];
+    size_t bytes = strlen(name);
+    while (bytes > 0 && strchr(BLANKS, name[bytes - 1]))
         bytes--;
-    return coding_named(content_encoding, bytes);
+    return coding_named(name, bytes);
 }
 
 enum media media_of_content(const char *content_type)

@@ -12,15 +12,6 @@ enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE, CODING_UNKNOWN };
 /** "gzip" and so on, as Content-Encoding says it. */
 const char *coding_name(enum coding coding);
 
-/** The coding that a Content-Encoding names; NULL is identity. */
-enum coding coding_of_content(const char *content_encoding);
-
-enum media { MEDIA_JSON, MEDIA_NPY, MEDIA_UNKNOWN };
-
-/** What a Content-Type names: JSON by application/json, application/x+json;
- *  NULL is JSON. */
-enum media media_of_content(const char *content_type);
-
 enum { FIELD_MAX_LINES = 8 };
 
 /** The lines of a header that may stand several times: they are one list. */
@@ -28,6 +19,16 @@ struct field_lines {
     const char *line[FIELD_MAX_LINES];
     size_t count; /* of all that were sent; those beyond the most are lost */
 };
+
+/** The coding that a Content-Encoding names; none is identity, several are
+ *  unknown. */
+enum coding coding_of_content(const struct field_lines *lines);
+
+enum media { MEDIA_JSON, MEDIA_NPY, MEDIA_UNKNOWN };
+
+/** What a Content-Type names: JSON by application/json, application/x+json;
+ *  NULL is JSON. */
+enum media media_of_content(const char *content_type);
 
 /** How much an Accept wants each, in thousandths; 0: not at all. */
 struct accepted_media {

@@ -21,7 +21,7 @@ struct answer {
 static struct answer answer_to(const struct field_lines *lines)
 {
     return (struct answer){accepted_media(lines), accepted_coding(lines),
-                           coding_of_content(lines->line[0]),
+                           coding_of_content(lines),
                            media_of_content(lines->line[0])};
 }
 

@@ -100,6 +100,8 @@ static void test_bodies(void **state)
     check(gzip, bytes, "Content-Encoding: gzip", 200, ANSWER);
     check(gzip, bytes, "Content-Encoding: x-gzip", 200, ANSWER);
     check(gzip, bytes, "Content-Encoding: deflate", 400, "must be deflate");
+    check(gzip, bytes, "Content-Encoding: identity\r\nContent-Encoding: gzip",
+          415, "got identity and more, must be gzip");
     for (size_t n = 1; n < bytes; n++)
         check(gzip, n, "Content-Encoding: gzip", 400, "must be a whole one");
     free(gzip);

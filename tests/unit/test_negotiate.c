@@ -158,8 +158,14 @@ static void test_what_is_sent(void **state)
         {"br", CODING_UNKNOWN},        {"gzip, gzip", CODING_UNKNOWN},
         {"", CODING_UNKNOWN},
     };
-    for (size_t i = 0; i < sizeof codings / sizeof codings[0]; i++)
-        assert_int_equal(coding_of_content(codings[i].text), codings[i].coding);
+    for (size_t i = 0; i < sizeof codings / sizeof codings[0]; i++) {
+        const char *text = codings[i].text;
+        struct field_lines lines = {{text, "gzip"}, text ? 1 : 0};
+        assert_int_equal(coding_of_content(&lines), codings[i].coding);
+        lines.count = 2;
+        if (text)
+            assert_int_equal(coding_of_content(&lines), CODING_UNKNOWN);
+    }
     static const struct {
         const char *text;
         enum media media;
