@@ -48,7 +48,7 @@ BENCH_VENV := $(B)/bench-venv
 BENCH_PYTHON ?= $(or $(wildcard $(BENCH_VENV)/bin/python),python3)
 
 .PHONY: bench-kernels
-## bench-kernels: the compute core beside PyTorch, the oneDNN inside it and memcpy
+## bench-kernels: the compute core beside PyTorch, oneDNN, memcpy (BENCH_OPS=options: each)
 bench-kernels: $(PEERS)
 	BENCH_PYTHON=$(BENCH_PYTHON) python3 tests/bench/bench_kernels.py $(O) $(BENCH_OPS)
 

@@ -3,6 +3,7 @@
 """The compute core beside oneDNN, PyTorch and the speed of memory.
 
 usage: bench_kernels.py FOLDER [OP ...]    (FOLDER: where the peers are built)
+       bench_kernels.py FOLDER options [WORD ...]    (see bench_options.py)
 
 Every peer is a process of its own (see peer.h). For each case they take
 turns, ROUNDS times, so that what else the machine does meets all alike; a
@@ -18,6 +19,7 @@ import statistics
 import subprocess
 import sys
 
+import bench_options
 import kernels_svg
 
 SHAPES = [(1, 1000), (64, 1000), (65536, 10), (4096, 1000), (128, 8192),
@@ -55,6 +57,20 @@ class Peer:
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait()
+
+
+def start_option_peers(folder):
+    """softmaxd twice, and PyTorch where it is importable."""
+    python = os.environ.get("BENCH_PYTHON", sys.executable)
+    peers = [Peer(name, [f"{folder}/peer_softmaxd"])
+             for name in ("softmaxd", "plain")]
+    torch = Peer("pytorch", [python, f"{HERE}/peer_pytorch.py"])
+    torch.version = torch.process.stdout.readline().strip()
+    if torch.version:
+        peers.append(torch)
+    else:
+        print("without pytorch: not importable (make bench-deps)")
+    return peers
 
 
 def start_peers(folder):
@@ -131,8 +147,22 @@ def machine(peers):
     return ", ".join([f"{len(models)} cores of {models[0]}"] + versions)
 
 
+def finish(peers, name, rows):
+    for peer in peers:
+        peer.close()
+    os.makedirs("build", exist_ok=True)
+    with open(f"build/{name}.json", "w", encoding="utf-8") as file:
+        file.write("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+
+
 def main():
     folder, ops = sys.argv[1], sys.argv[2:] or OPS
+    if ops[0] == "options":
+        peers = start_option_peers(folder)
+        print(machine(peers))
+        rows = bench_options.run(peers, ops[1:])
+        finish(peers, "bench-options", rows)
+        return
     peers = start_peers(folder)
     print(machine(peers))
     print("ns an element; beside each peer how many times softmaxd's time it "
@@ -146,11 +176,7 @@ def main():
                     ns = measure(peers, op, dtype, shape, threads)
                     show(op, dtype, shape, threads, ns)
                     rows += rows_of(op, dtype, shape, threads, ns)
-    for peer in peers:
-        peer.close()
-    os.makedirs("build", exist_ok=True)
-    with open("build/bench-kernels.json", "w", encoding="utf-8") as file:
-        file.write("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    finish(peers, "bench-kernels", rows)
     if ops == OPS:
         with open(f"{HERE}/kernels.svg", "w", encoding="utf-8") as file:
             file.write(kernels_svg.draw(rows, machine(peers)))
