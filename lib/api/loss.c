@@ -150,7 +150,7 @@ static void run_in_lanes(struct smx_context *context, struct loss_call *call,
                          const struct smx_counts *n)
 {
     struct smx_lanes lanes = smx_lanes_of(call->logits);
-    smx_lanes_set_criterion(&lanes, call->criterion, n->divisor, n->rows);
+    smx_lanes_set_criterion(&lanes, call->criterion, n->divisor, n->weight);
     lanes.losses = call->losses;
     lanes.squares = call->squares;
     if (call->out) {

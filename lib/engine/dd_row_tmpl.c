@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "complement_vec.h"
+#include "focal_vec.h"
 #include "gradient_vec.h"
 #include "simd/log_vec.h"
 #include "simd/softcap_vec.h"
@@ -468,6 +468,12 @@ static struct smx_dd cap(double z, double softcap, const struct smx_shift *how)
 {
     struct vdd t = vdd_cap(vd_all(z), softcap, how);
     return (struct smx_dd){t.hi[0], t.lo[0]};
+}
+
+static struct smx_complement complement_power(struct smx_dd log, double power)
+{
+    const struct complement c = vdd_complement(vdd_all(log), power, 1);
+    return (struct smx_complement){c.power[0], c.base[0], c.p[0]};
 }
 
 const struct smx_row_kernels TIER(row_kernels) = {

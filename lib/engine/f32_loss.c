@@ -273,7 +273,7 @@ static void init_lanes(struct smx_loss_call *call)
     call->tile.mask = NULL;
     call->lanes = smx_lanes_of(&call->tile);
     smx_lanes_set_criterion(&call->lanes, &call->criterion, call->divisor,
-                            call->counted);
+                            call->z_divisor);
 }
 
 static void place_loss_tile(struct smx_loss_call *call, size_t first)

@@ -22,7 +22,7 @@ struct smx_lanes smx_lanes_of(const struct smx_logits *z)
 
 void smx_lanes_set_criterion(struct smx_lanes *lanes,
                              const struct smx_criterion *criterion,
-                             double divisor, size_t counted)
+                             double divisor, double z_divisor)
 {
     const struct smx_dd one = {1, 0}, zero = {0, 0};
     double classes = (double)lanes->logits->classes;
@@ -36,7 +36,7 @@ void smx_lanes_set_criterion(struct smx_lanes *lanes,
         lanes->factor = lanes->z_factor = zero;
     else if (mean) {
         lanes->factor = smx_divide(one, divisor, 0);
-        lanes->z_factor = smx_divide(one, (double)counted, 0);
+        lanes->z_factor = smx_divide(one, z_divisor, 0);
     }
 }
 

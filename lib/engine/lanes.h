@@ -57,10 +57,10 @@ typedef struct smx_lanes_marks smx_lanes_kernel(const struct smx_lanes *lanes,
 /** A call on logits that lanes take; the rest is the caller's to fill in. */
 struct smx_lanes smx_lanes_of(const struct smx_logits *logits);
 
-/** keep, share and the factors of a criterion. */
+/** keep, share and the factors of a criterion; what a mean divides by. */
 void smx_lanes_set_criterion(struct smx_lanes *lanes,
                              const struct smx_criterion *criterion,
-                             double divisor, size_t counted);
+                             double divisor, double z_divisor);
 
 /** All rows, over the pool; those that decline by the work. Returns the hits of
  *  a loss. */

@@ -4,6 +4,7 @@
 #ifndef SMX_LANES_LOSS_VEC_H
 #define SMX_LANES_LOSS_VEC_H
 
+#include "focal_vec.h"
 #include "lanes_vec.h"
 
 /* ---- the loss ------------------------------------------------------------ */
@@ -15,13 +16,29 @@ struct costs {
     int class[LANES]; /* the label; 0: none */
     vl ignored;
     struct vdd mass; /* the sum of it */
+    vd loss_mass;    /* of a single label; what focal makes of mass differs */
+    vd weight;       /* of the row */
 };
+
+/* One number a row; x NULL: all 1. */
+static vd load_row_numbers(const struct group *g, const void *x)
+{
+    vd numbers = vd_all(1);
+    for (size_t r = 0; x && r < LANES; r++) {
+        size_t row = g->first + (r < g->count ? r : g->count - 1);
+        numbers[r] = g->logits->dtype == SMX_FLOAT32
+                         ? (double)((const float *)x)[row]
+                         : ((const double *)x)[row];
+    }
+    return numbers;
+}
 
 static struct costs load_labels(const struct group *g)
 {
     const struct smx_criterion *k = g->lanes->criterion;
     struct costs costs = {.single = k->labels && k->label_smoothing == 0,
-                          .label = vd_all(-1)};
+                          .label = vd_all(-1),
+                          .weight = load_row_numbers(g, k->row_weights)};
     for (size_t r = 0; k->labels && r < LANES; r++) {
         size_t row = g->first + (r < g->count ? r : g->count - 1);
         bool ignored = k->ignore && k->labels[row] == k->ignore_index;
@@ -69,6 +86,47 @@ INLINE vl moderate_lanes(vd x)
            ((vl)(size <= vd_all(LARGE)) & (vl)(size >= vd_all(TINY)));
 }
 
+/* Numbers of which three can be multiplied with one that is moderate. */
+INLINE vl near_one(vd x)
+{
+    return (vl)(x == vd_all(0)) |
+           ((vl)(x <= vd_all(0x1p100)) & (vl)(x >= vd_all(0x1p-100)));
+}
+
+/* -log p of the labels. */
+INLINE struct vdd nats_of_labels(bool wide, struct group *g,
+                                 const struct costs *costs)
+{
+    struct vdd nats = {g->logsum.hi - at_labels(g->hi, costs), vd_all(0)};
+    if (!wide)
+        return nats;
+    nats = vdd_sum(g->logsum.hi, -at_labels(g->hi, costs));
+    nats =
+        vdd_fast(nats.hi, nats.lo + (g->logsum.lo - at_labels(g->lo, costs)));
+    return vdd_settle(nats);
+}
+
+/* What a focal exponent makes of the labels' mass. */
+INLINE void focus_labels(bool wide, struct group *g, struct costs *costs)
+{
+    double focal = g->lanes->criterion->focal;
+    struct vdd nats = nats_of_labels(wide, g, costs);
+    struct label_focus by;
+    if (wide) {
+        const struct vdd log = {-nats.hi, -nats.lo};
+        struct complement c = vdd_complement(log, focal, LANES);
+        vd more = vd_all(focal) * c.p * nats.hi / c.base;
+        more = (vd)((vl)more & (vl)(c.p != vd_all(0)));
+        more = vd_where((vl)(c.base == vd_all(0)), vd_all(focal), more);
+        by = (struct label_focus){c.power, c.power * (vd_all(1) + more)};
+        g->declined |= ~moderate_lanes(by.loss) & ~g->empty;
+    } else {
+        by = vd_focus(nats.hi, focal);
+    }
+    costs->loss_mass = costs->mass.hi * vd_where(g->empty, vd_all(1), by.loss);
+    costs->mass.hi *= vd_where(g->empty, vd_all(1), by.gradient);
+}
+
 /* v = w of the label, but 0 where p is 1, as it cancels there. */
 INLINE void weigh_labels(bool wide, struct group *g, struct costs *costs)
 {
@@ -81,6 +139,9 @@ INLINE void weigh_labels(bool wide, struct group *g, struct costs *costs)
         g->declined |= ~moderate_lanes(v);
     vl cancels = g->one_hot & (vl)(g->argmax == costs->label);
     costs->mass.hi = (vd)((vl)v & ~cancels) + vd_all(0);
+    costs->loss_mass = costs->mass.hi;
+    if (g->lanes->criterion->focal != 0)
+        focus_labels(wide, g, costs);
 }
 
 /* v = w ((1 - e) t + e / C), but 0 where p is 1, as it cancels there; mass is
@@ -140,7 +201,7 @@ INLINE vd cost_of_group(bool wide, struct group *g, const struct costs *costs)
         d.hi = at_labels(g->hi, costs);
         if (wide)
             d.lo = at_labels(g->lo, costs);
-        d = cost_of_class(wide, g, costs->mass.hi, d);
+        d = cost_of_class(wide, g, costs->loss_mass, d);
         return sum.hi + d.hi + d.lo;
     }
     CLASSES(c, g)
@@ -162,6 +223,11 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
     cost = (vd)((vl)cost & ~costs->ignored);
     vd square = vd_all(l->criterion->z_loss) * g->lse * g->lse;
     square = (vd)((vl)square & ~(costs->ignored | g->empty));
+    if (l->criterion->row_weights) { /* 0 times an infinity is 0 */
+        vl counts = (vl)(costs->weight != vd_all(0));
+        cost = (vd)((vl)(costs->weight * cost) & counts);
+        square = (vd)((vl)(costs->weight * square) & counts);
+    }
     for (size_t r = 0; r < g->count; r++) {
         if (g->declined[r])
             continue;
@@ -175,17 +241,10 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
 
 static vd load_row_upstream(const struct group *g)
 {
-    const struct smx_lanes *l = g->lanes;
-    bool none = l->criterion->reduction == SMX_REDUCTION_NONE;
-    vd upstream = vd_all(1);
-    for (size_t r = 0; l->upstream && r < LANES; r++) {
-        size_t row = g->first + (r < g->count ? r : g->count - 1);
-        row = none ? row : 0;
-        upstream[r] = g->logits->dtype == SMX_FLOAT32
-                          ? ((const float *)l->upstream)[row]
-                          : ((const double *)l->upstream)[row];
-    }
-    return upstream;
+    const void *upstream = g->lanes->upstream;
+    if (g->lanes->criterion->reduction == SMX_REDUCTION_NONE)
+        return load_row_numbers(g, upstream);
+    return vd_all(upstream ? smx_get(upstream, g->logits->dtype, 0) : 1);
 }
 
 /* Where the label has all the mass, what its class loses is what the others
@@ -194,7 +253,8 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
     bool sloped = g->logits->softcap != 0;
-    vd b = load_row_upstream(g) * vd_all(l->inverse_temperature);
+    vd b = load_row_upstream(g) * costs->weight;
+    b *= vd_all(l->inverse_temperature);
     vd square = vd_all(2 * l->criterion->z_loss) * g->lse;
     square = (vd)((vl)square & ~g->empty) * vd_all(l->z_factor.hi) * b;
     b *= vd_all(l->factor.hi);
@@ -252,6 +312,11 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     vd upstream = load_row_upstream(g);
     struct vdd scale = vdd_all(l->shift.inverse);
     struct vdd b = times_dd(upstream, scale), square, a;
+    if (l->criterion->row_weights) {
+        b = vdd_mul(vdd_product(upstream, costs->weight), scale);
+        g->declined |=
+            ~near_one(costs->weight) | ~near_one(vd_max(upstream, -upstream));
+    }
     square = vdd_product(vd_all(2 * l->criterion->z_loss),
                          (vd)((vl)g->lse & ~g->empty));
     square = vdd_mul(vdd_mul(square, vdd_all(l->z_factor)), b);

@@ -81,6 +81,11 @@ struct smx_loss_kernels {
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);
 
+    /** What a focal exponent makes of the mass of a label in the loss and in
+     *  the gradient (focal_vec.h), given its -log p. */
+    void (*focus)(const double *nats, size_t n, double focal, double *loss,
+                  double *gradient);
+
     /** Sum of x[i]. */
     double (*total)(const double *x, size_t n);
 };

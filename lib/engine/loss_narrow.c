@@ -16,10 +16,10 @@
 struct rows {
     size_t first, n;
     bool in_range[SMX_NARROW_ROWS];
-    size_t label[SMX_NARROW_ROWS]; /* its element among the rows', or NONE */
-    double own[SMX_NARROW_ROWS];   /* the label's exponential */
-    double mass[SMX_NARROW_ROWS];  /* its v (criterion.h); 0: ignored */
-    double rest[SMX_NARROW_ROWS];
+    size_t label[SMX_NARROW_ROWS];  /* its element among the rows', or NONE */
+    double own[SMX_NARROW_ROWS];    /* the label's exponential */
+    double mass[SMX_NARROW_ROWS];   /* its v (criterion.h); 0: ignored */
+    double nats[SMX_NARROW_ROWS];   /* -log p of the label */
     double factor[SMX_NARROW_ROWS]; /* exponential to gradient */
     struct smx_narrow narrow;       /* of out-of-range rows nonsense */
 };
@@ -75,10 +75,23 @@ static void finish_split_sums(const struct smx_loss_call *call,
         double sum = rows->narrow.sums[r] + rows->own[r];
         double a = call->factor * rows->mass[r];
         double g = smx_loss_upstream(call, rows->first + r);
-        rows->rest[r] = rows->narrow.sums[r] / rows->own[r];
+        double rest = rows->narrow.sums[r] / rows->own[r];
+        rows->nats[r] = rest;
         rows->factor[r] = a * (g * call->inverse_temperature) / sum;
         rows->in_range[r] &= smx_sum_in_range(sum, call->classes) &&
-                             (rows->rest[r] >= LEAST || rows->mass[r] == 0);
+                             (rest >= LEAST || rows->mass[r] == 0);
+    }
+    call->kernels->loss->log1p(rows->nats, rows->n);
+}
+
+static void focus_rows(const struct smx_loss_call *call, struct rows *rows)
+{
+    double loss[SMX_NARROW_ROWS], gradient[SMX_NARROW_ROWS];
+    call->kernels->loss->focus(rows->nats, rows->n, call->criterion.focal, loss,
+                               gradient);
+    for (size_t r = 0; r < rows->n; r++) {
+        rows->mass[r] *= loss[r];
+        rows->factor[r] *= gradient[r];
     }
 }
 
@@ -96,6 +109,8 @@ static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
     tile.data = z;
     tile.outer = 1;
     criterion.labels += row;
+    if (criterion.row_weights)
+        criterion.row_weights = (const float *)criterion.row_weights + row;
     lanes.logits = &tile;
     lanes.criterion = &criterion;
     lanes.losses = lanes.squares = NULL;
@@ -143,9 +158,12 @@ static void loss_in_range(struct smx_loss_call *call, struct rows *rows)
     take_out_labels(call, rows);
     kernels->narrow_sum(&rows->narrow, rows->n, call->classes);
     finish_split_sums(call, rows);
-    kernels->log1p(rows->rest, rows->n);
+    if (call->criterion.focal != 0)
+        focus_rows(call, rows);
     for (size_t r = 0; r < rows->n; r++)
-        call->entropy[rows->first + r] = rows->mass[r] * rows->rest[r];
+        call->entropy[rows->first + r] =
+            smx_loss_row_weight(call, rows->first + r) * rows->mass[r] *
+            rows->nats[r];
     if (call->gradient)
         store_split_grads(call, rows);
 }

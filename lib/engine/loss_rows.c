@@ -2,7 +2,6 @@
 /* From the parts of a row to its loss and what its gradient needs. */
 #include "api/criterion.h"
 #include "loss_call.h"
-#include "focal.h"
 #include "rows.h"
 #include "sums.h"
 
@@ -134,38 +133,41 @@ static double logit_at(const struct smx_loss_call *call, size_t row, size_t c,
                      slope);
 }
 
-/* -log p of the label's class. */
+/* -log p of the label's class; INFINITY where there is none. */
 static double nats_of(const struct smx_loss_call *call, size_t row,
                       const struct smx_part *whole, double logsum)
 {
-    size_t label = (size_t)call->criterion.labels[row];
-    double z = logit_at(call, row, label, NULL);
+    const int64_t *labels = call->criterion.labels;
+    if (!labels || whole->max == -INFINITY ||
+        smx_criterion_ignores(&call->criterion, row))
+        return INFINITY;
+    double z = logit_at(call, row, (size_t)labels[row], NULL);
     return (whole->max - z) * call->by.nats + logsum;
 }
 
-/* Where there is no focal exponent, 1. */
-static struct smx_focal loss_focus(const struct smx_loss_call *call,
-                                   double nats)
-{
-    const struct smx_focal none = {1, 1};
-    double focal = call->criterion.focal;
-    return focal == 0 ? none : smx_focal_of(nats, focal);
-}
+/* A row whose parts have been put together. */
+struct loss_row {
+    const struct smx_part *whole;
+    double logsum;
+    double nats;         /* -log p of the label, or INFINITY */
+    double focus, slope; /* what a focal exponent makes of the label's mass in
+                            the loss, in the gradient */
+};
 
 static double entropy_of(const struct smx_loss_call *call, size_t row,
-                         const struct smx_part *whole, double logsum)
+                         const struct loss_row *from)
 {
     const int64_t *labels = call->criterion.labels;
+    const struct smx_part *whole = from->whole;
     double cost = 0, share = labels ? call->share : 1;
     bool empty = whole->max == -INFINITY;
     if (call->mass.kind != SMX_MASS_NONE)
-        cost = whole->cost * call->by.nats + whole->mass * logsum;
+        cost = whole->cost * call->by.nats + whole->mass * from->logsum;
     cost *= share;
     if (labels) {
         double v = call->keep * smx_loss_weight(call, labels[row]);
-        double nats = empty ? INFINITY : nats_of(call, row, whole, logsum);
         if (v != 0)
-            cost += smx_times(v * loss_focus(call, nats).loss, nats);
+            cost += smx_times(v * from->focus, from->nats);
     }
     if (empty)
         return cost != 0 ? INFINITY : 0;
@@ -207,19 +209,17 @@ static void set_top(const struct smx_loss_call *call, size_t row,
 }
 
 static struct smx_grad part_grad_of(const struct smx_loss_call *call,
-                                    size_t row, const struct smx_part *whole,
-                                    double logsum, double lse)
+                                    size_t row, const struct loss_row *from,
+                                    double lse)
 {
     const int64_t *labels = call->criterion.labels;
+    const struct smx_part *whole = from->whole;
     bool single = call->mass.kind == SMX_MASS_NONE;
     double g = smx_loss_upstream(call, row);
     double label = 0, mass = whole->mass * (labels ? call->share : 1);
     g *= call->inverse_temperature;
-    double nats = single ? nats_of(call, row, whole, logsum) : INFINITY;
     if (labels)
-        label = call->keep * smx_loss_weight(call, labels[row]);
-    if (single && whole->sum > 0)
-        label *= loss_focus(call, nats).gradient;
+        label = call->keep * smx_loss_weight(call, labels[row]) * from->slope;
     struct smx_grad d = {.reference = whole->reference,
                          .share = call->factor * g * (labels ? call->share : 1),
                          .label = call->factor * g * label,
@@ -229,8 +229,8 @@ static struct smx_grad part_grad_of(const struct smx_loss_call *call,
         square = call->z_factor * 2 * call->criterion.z_loss * lse;
     d.factor = whole->sum > 0 ? (a + square) * g / whole->sum : 0;
     d.square = whole->sum > 0 ? square * g / whole->sum : 0;
-    d.nats = nats;
-    if (!single && whole->sum > 0 && logsum == 0)
+    d.nats = single ? from->nats : INFINITY;
+    if (!single && whole->sum > 0 && from->logsum == 0)
         set_top(call, row, whole, g, &d);
     /* both halves of the factor as float32; no negative zeros; what counts as
      * the lowest comes to nothing still */
@@ -241,22 +241,22 @@ static struct smx_grad part_grad_of(const struct smx_loss_call *call,
 
 /* d: may be NULL. */
 static void finish_loss_row(struct smx_loss_call *call, size_t row,
-                            const struct smx_part *whole, double logsum,
-                            struct smx_grad *d)
+                            const struct loss_row *from, struct smx_grad *d)
 {
     bool ignored = smx_criterion_ignores(&call->criterion, row);
-    double lse = whole->max * call->by.nats + logsum;
+    const struct smx_part *whole = from->whole;
+    double lse = whole->max * call->by.nats + from->logsum;
     double weight = smx_loss_row_weight(call, row);
     double square = weight * call->criterion.z_loss * lse * lse;
     call->entropy[row] =
-        ignored ? 0 : smx_times(weight, entropy_of(call, row, whole, logsum));
+        ignored ? 0 : smx_times(weight, entropy_of(call, row, from));
     if (call->square)
         call->square[row] = ignored || whole->sum == 0 ? 0 : square;
     if (d && ignored)
         *d =
             (struct smx_grad){.reference = whole->reference, .top = SMX_NO_TOP};
     else if (d)
-        *d = part_grad_of(call, row, whole, logsum, lse);
+        *d = part_grad_of(call, row, from, lse);
 }
 
 /* Up to this loss of a label p - 1 has lost digits that the loss has. */
@@ -290,15 +290,25 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
                    struct smx_part *parts, struct smx_grad *grads)
 {
     struct smx_part whole[SMX_BLOCK_ROWS];
-    double logsum[SMX_BLOCK_ROWS];
+    double logsum[SMX_BLOCK_ROWS], nats[SMX_BLOCK_ROWS];
+    double focus[SMX_BLOCK_ROWS], slope[SMX_BLOCK_ROWS];
+    bool focal = call->criterion.focal != 0;
     for (size_t r = 0; r < n; r++) {
         whole[r] = merge_parts(call, start + r, parts + r * call->chunks);
         logsum[r] = rest_of_parts(call, start + r, &whole[r]);
     }
     call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)
-        finish_loss_row(call, start + r, &whole[r], logsum[r],
-                        grads ? &grads[r] : NULL);
+        nats[r] = nats_of(call, start + r, &whole[r], logsum[r]);
+    if (focal)
+        call->kernels->loss->focus(nats, n, call->criterion.focal, focus,
+                                   slope);
+    for (size_t r = 0; r < n; r++) {
+        const struct loss_row row = {&whole[r], logsum[r], nats[r],
+                                     focal ? focus[r] : 1,
+                                     focal ? slope[r] : 1};
+        finish_loss_row(call, start + r, &row, grads ? &grads[r] : NULL);
+    }
 }
 
 void smx_loss_block(void *argument, size_t block)

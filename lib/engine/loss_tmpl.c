@@ -2,8 +2,8 @@
 /* The loss kernels, compiled once an instruction set (loss_kernels.h says
  * what each does), in double as those of kernel_tmpl.c. */
 #include "exponents_vec.h"
+#include "focal_vec.h"
 #include "loss_kernels.h"
-#include "simd/log_vec.h"
 
 extern const struct smx_loss_kernels TIER(loss_kernels);
 extern void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
@@ -341,6 +341,21 @@ static void log1p_all(double *x, size_t n)
     }
 }
 
+static void focus_all(const double *nats, size_t n, double focal, double *loss,
+                      double *gradient)
+{
+    for (size_t i = 0; i < n; i += LANES) {
+        size_t bytes = (n - i < LANES ? n - i : LANES) * sizeof *nats;
+        double some[LANES] = {0};
+        memcpy(some, nats + i, bytes);
+        const struct label_focus focus = vd_focus(vd_load(some), focal);
+        vd_store(some, focus.loss);
+        memcpy(loss + i, some, bytes);
+        vd_store(some, focus.gradient);
+        memcpy(gradient + i, some, bytes);
+    }
+}
+
 static double sum_doubles(const double *x, size_t n)
 {
     vd sum[VECS] = {{0}};
@@ -366,5 +381,6 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .vjp = store_vjp,
     .vjp_log = store_vjp_log,
     .log1p = log1p_all,
+    .focus = focus_all,
     .total = sum_doubles,
 };

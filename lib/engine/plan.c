@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "plan.h"
 
-#include "focal.h"
 #include "kernels.h"
 #include "rows.h"
 #include "tuning.h"
@@ -12,6 +11,9 @@
 
 /* The same of float64's, which are squared. */
 #define LEAST_DOUBLE 0x1p-300
+
+/* The largest focal exponent for which doubles are near enough for float32. */
+#define MOST_FOCAL 4.0
 
 static bool is_0_or_within(double x, double least, double most)
 {
@@ -38,7 +40,7 @@ bool smx_plan_lanes(const struct smx_logits *z, const struct smx_criterion *k)
         !is_0_or_within(smx_temperature_of(z), LEAST, MOST) ||
         !is_0_or_within(z->softcap, LEAST, MOST))
         return false;
-    if (k && (k->row_weights || k->entropy_weight != 0 || k->focal != 0))
+    if (k && (k->entropy_weight != 0 || (!wide && k->focal > MOST_FOCAL)))
         return false;
     return !k || (is_0_or_within(k->z_loss, least, MOST) &&
                   is_0_or_within(k->label_smoothing, least, 1));
@@ -66,7 +68,7 @@ static bool is_f32_loss(const struct smx_logits *z,
     return is_f32(z) && !k->labels != !k->targets && t >= LEAST && t <= MOST &&
            is_0_or_within(k->label_smoothing, LEAST_DOUBLE, 1) &&
            k->z_loss <= MOST && k->entropy_weight == 0 &&
-           k->focal <= SMX_FOCAL_MOST;
+           k->focal <= MOST_FOCAL;
 }
 
 enum smx_way smx_plan_loss(const struct smx_logits *z,
@@ -77,7 +79,7 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
     /* terms of both signs could leave less than the digits of in-range sums */
     bool split = smx_plan_splits(smx_temperature_of(z)) && !k->targets &&
                  k->label_smoothing == 0 && k->z_loss == 0 && !z->softcap;
-    if (z->classes <= SMX_NARROW && !k->row_weights && k->focal == 0)
+    if (z->classes <= SMX_NARROW)
         return split ? SMX_WAY_NARROW : SMX_WAY_LANES;
     return split && gradient && smx_chunks(z->classes) <= SMX_F32_SHORT
                ? SMX_WAY_RESIDENT

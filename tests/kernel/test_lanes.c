@@ -21,6 +21,8 @@ struct narrow {
     size_t classes;
     double z[ROWS * MOST], t[ROWS * MOST], g[ROWS * MOST], w[MOST];
     double out[ROWS * MOST], loss[ROWS];
+    double r[ROWS]; /* weights of rows */
+    int64_t y[ROWS];
 };
 
 static void put(const struct narrow *n, void *to, size_t i, double x)
@@ -55,9 +57,26 @@ static void narrow_init(struct narrow *n, enum smx_dtype dtype, size_t classes)
     }
     for (size_t c = 0; c < classes; c++)
         put(n, n->w, c, c == 1 ? 1 / far : 1 + (double)c);
+    for (size_t r = 0; r < ROWS; r++) {
+        put(n, n->r, r,
+            r % 8 == 3   ? far
+            : r % 8 == 6 ? 1 / far
+                         : (double)(r % 5));
+        n->y[r] = r % 6 == 5 ? -100 : (int64_t)(r % classes);
+    }
 }
 
-enum { SOFTMAX, LOG, LOSS, SMOOTH, PRODUCT, LOG_PRODUCT, OPERATIONS };
+enum {
+    SOFTMAX,
+    LOG,
+    LOSS,
+    SMOOTH,
+    WEIGHED,
+    FOCAL,
+    PRODUCT,
+    LOG_PRODUCT,
+    OPERATIONS
+};
 
 static void run(struct smx_context *context, struct narrow *n, int operation,
                 double softcap, size_t first, size_t rows, bool inner,
@@ -82,12 +101,20 @@ static void run(struct smx_context *context, struct narrow *n, int operation,
                               .z_loss = operation == SMOOTH ? 0.25 : 0,
                               .label_smoothing = operation == SMOOTH ? 0.1 : 0,
                               .reduction = SMX_REDUCTION_NONE};
+    if (operation == WEIGHED || operation == FOCAL) {
+        k.targets = NULL;
+        k.labels = n->y + first;
+        k.ignore = true;
+        k.ignore_index = -100;
+        k.row_weights = (char *)n->r + first * element;
+        k.focal = operation == FOCAL ? 1.5 : 0;
+    }
     struct smx_loss_out losses = {.size = sizeof losses, .loss = loss};
 
     if (operation <= LOG)
         assert_status(smx_softmax(context, &z, &options, &values, NULL),
                       SMX_OK);
-    else if (operation <= SMOOTH)
+    else if (operation <= FOCAL)
         assert_status(smx_gradient(context, &z, &k, NULL, out, &losses, NULL),
                       SMX_OK);
     else
@@ -122,7 +149,7 @@ static void compare(struct smx_context *context, struct narrow *n,
     for (size_t r = 0; r < ROWS; r++) {
         run(context, n, operation, softcap, r, 1, false, one, loss);
         assert_memory_equal(one, (char *)n->out + r * row, row);
-        if (operation == LOSS || operation == SMOOTH)
+        if (operation >= LOSS && operation <= FOCAL)
             assert_memory_equal(loss, (char *)n->loss + r * element, element);
     }
     other = *n;
