@@ -20,7 +20,7 @@ struct label_focus {
 
 /**
  * In double, given -log p, >= 0 and maybe infinite, and focal <= 4: relative
- * error 2^-31, beside focal + 1 times that of -log p. log(1 - p) is
+ * error 2^-36, beside focal + 1 times that of -log p. log(1 - p) is
  * -log(1 + x), x = 1 / (1 - p) - 1: only its absolute error counts.
  */
 INLINE struct label_focus vd_focus(vd nats, double focal)

@@ -9,11 +9,9 @@
 #include <stdio.h>
 
 #include "../support/random.h"
-#include "../support/reference.h"
-#include "../support/tiers.h"
-#include "../support/ulp.h"
 #include "engine/kernels.h"
 #include "engine/loss_kernels.h"
+#include "engine/summary_kernels.h"
 #include "engine/dd_kernels.h"
 #include "engine/sums.h"
 #include "simd/power.h"
@@ -42,16 +40,6 @@ static long double worse(long double worst, long double got, long double want)
     long double error = fabsl(got - want) / want;
 
     return error > worst ? error : worst;
-}
-
-/** A kernel's number for each instruction set of the machine. */
-static void each_tier(const char *what, double exponent,
-                      long double (*worst_of)(enum smx_isa isa))
-{
-    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
-        if (smx_isa_available((enum smx_isa)isa))
-            within(what, (enum smx_isa)isa, worst_of((enum smx_isa)isa),
-                   exponent);
 }
 
 /* ---- float32 ------------------------------------------------------------- */
@@ -102,18 +90,6 @@ static long double capped_exponentials(enum smx_isa isa)
     return worst;
 }
 
-static void exponentials_of_a_softcap(void **state)
-{
-    (void)state;
-    each_tier("exponentials of a softcap", -28, capped_exponentials);
-}
-
-static void exponentials_in_double(void **state)
-{
-    (void)state;
-    each_tier("exponentials", -28.6, exponentials);
-}
-
 static long double split_sum(enum smx_isa isa)
 {
     const struct smx_kernels *kernels = smx_kernels_of(isa);
@@ -140,12 +116,6 @@ static long double split_sum(enum smx_isa isa)
     return worst;
 }
 
-static void sums_of_split_float32(void **state)
-{
-    (void)state;
-    each_tier("split-float32 sums", -26.5, split_sum);
-}
-
 static long double loss_log(enum smx_isa isa)
 {
     const struct smx_kernels *kernels = smx_kernels_of(isa);
@@ -164,19 +134,187 @@ static long double loss_log(enum smx_isa isa)
     return worst;
 }
 
-static void logarithms_of_a_loss(void **state)
+/* Its own function, for all instruction sets. */
+static long double loss_log_of_one(enum smx_isa isa)
 {
     long double worst = 0;
 
-    (void)state;
-    each_tier("log1p of the loss", -32, loss_log);
+    (void)isa;
     for (int i = 0; i < N * TRIALS; i++) {
         double x =
             ldexp(1 + random_unit(&seed), (int)random_below(&seed, 90) - 60);
 
         worst = worse(worst, smx_log1p_fast(x), log1pl(x));
     }
-    within("log1p, one number", SMX_ISA_BASE, worst, -50);
+    return worst;
+}
+
+/* Of a softcap's slope, 1 - tanh^2. */
+static long double slopes(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        struct smx_logits z = {.softcap = 550 * random_unit(&seed) + 0.5};
+        const struct smx_exponents by = smx_exponents_of(&z);
+        float x[16];
+        double capped[16], slope[16];
+
+        for (int i = 0; i < 16; i++)
+            x[i] = (float)(2 * z.softcap * random_normal(&seed));
+        kernels->cap(x, 16, &by.cap, capped, slope);
+        for (int i = 0; i < 16; i++) {
+            long double c = coshl(x[i] / (long double)z.softcap);
+
+            worst = worse(worst, slope[i], 1 / (c * c));
+        }
+    }
+    return worst;
+}
+
+/* What a loss, a product and an entropy add up: all of it positive. */
+static long double sums_in_double(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    const struct smx_exponents by = {.scale = SMX_POWER_NAT};
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        double width = 600 * random_unit(&seed), dot, total;
+        long double sum = 0, product = 0, moment = 0;
+        float x[N], g[N], max = 0;
+
+        for (int i = 0; i < N; i++) {
+            x[i] = i ? (float)(width * (random_unit(&seed) - 1)) : max;
+            g[i] = (float)random_unit(&seed);
+            long double e = exp2l((long double)(x[i] * SMX_POWER_NAT) / 16);
+
+            sum += e;
+            product += e * g[i];
+            moment += e * -x[i];
+        }
+        worst = worse(worst, kernels->loss->sum(x, N, &by), sum);
+        worst =
+            worse(worst, kernels->loss->dot(x, g, N, &by, &dot, &total), sum);
+        worst = worse(worst, dot, product);
+        struct smx_moments m =
+            kernels->summary->moments(x, N, max, SMX_POWER_NAT);
+        worst = worse(worst, m.below + m.equal, sum);
+        worst = worse(worst, m.moment, moment);
+    }
+    return worst;
+}
+
+/* As many rows as the kernels take at once. */
+static long double narrow_sums(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    const struct smx_split_exp split = smx_split_exp_of(1);
+    static struct smx_narrow narrow;
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        size_t classes = 1 + random_below(&seed, SMX_NARROW);
+        size_t rows = smx_narrow_rows(classes);
+        static float x[SMX_NARROW_PLACES];
+
+        for (size_t i = 0; i < rows * classes; i++)
+            x[i] = (float)(8 * random_normal(&seed));
+        kernels->loss->narrow_keep(x, rows, classes, &split, &narrow);
+        kernels->loss->narrow_sum(&narrow, rows, classes);
+        for (size_t r = 0; r < rows; r++) {
+            long double exact = 0;
+
+            for (size_t c = 0; c < classes; c++)
+                exact += expl(x[r * classes + c]);
+            if (kernels->split->below(x + r * classes, classes, split.highest))
+                worst = worse(worst, narrow.sums[r] * SMX_SPLIT_UNIT, exact);
+        }
+    }
+    return worst;
+}
+
+/* What is stored as float32 is rounded once. */
+static long double stored(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    const struct smx_exponents by = {.scale = SMX_POWER_NAT};
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        double factor = random_unit(&seed) + 0.5, e[N];
+        float x[N], out[N];
+
+        for (int i = 0; i < N; i++) {
+            e[i] = random_unit(&seed) + 0x1p-40;
+            x[i] = (float)-e[i];
+        }
+        kernels->scale(e, N, factor, out);
+        for (int i = 0; i < N; i++)
+            worst = worse(worst, out[i], (long double)e[i] * factor);
+        kernels->shift(x, N, &by, factor, 3, out);
+        for (int i = 0; i < N; i++)
+            worst = worse(worst, -out[i], 3 - (long double)x[i] * factor);
+    }
+    return worst;
+}
+
+/* ---- focal exponents ------------------------------------------------------
+ */
+
+/* (1 - p)^focal and 1 + focal p nats / (1 - p) of p = exp(-nats). */
+static void focus_exactly(long double nats, double focal, long double *power,
+                          long double *more)
+{
+    long double others = -expm1l(-nats);
+
+    *power = powl(others, focal);
+    *more = 1 + focal * expl(-nats) * nats / others;
+}
+
+static long double focus(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    long double worst = 0, power, more;
+
+    for (int t = 0; t < TRIALS; t++) {
+        double nats[N], loss[N], gradient[N], focal = 4 * random_unit(&seed);
+
+        for (int i = 0; i < N; i++)
+            nats[i] = ldexp(1 + random_unit(&seed),
+                            (int)random_below(&seed, 70) - 64);
+        kernels->loss->focus(nats, N, focal, loss, gradient);
+        for (int i = 0; i < N; i++) {
+            focus_exactly(nats[i], focal, &power, &more);
+            worst = worse(worst, loss[i], power);
+            worst = worse(worst, gradient[i], power * more);
+        }
+    }
+    return worst;
+}
+
+/* log p in 64 bits, as long double has it. */
+static long double complement(enum smx_isa isa)
+{
+    const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
+    long double worst = 0, power, more;
+
+    for (int t = 0; t < 20 * TRIALS; t++) {
+        double focal = 8 * random_unit(&seed), nats;
+        struct smx_dd log;
+
+        nats = ldexp(1 + random_unit(&seed), (int)random_below(&seed, 38) - 32);
+        log = (struct smx_dd){-nats, ldexp(nats, -63)};
+        long double exact = nats - (long double)log.lo;
+        struct smx_complement c = kernels->complement_power(log, focal);
+
+        focus_exactly(exact, focal, &power, &more);
+        worst = worse(worst, c.power, power);
+        worst = worse(worst, c.base, -expm1l(-exact));
+        worst = worse(worst, c.p, expl(-exact));
+    }
+    return worst;
 }
 
 /* ---- double-double ------------------------------------------------------- */
@@ -228,13 +366,6 @@ static long double row_inverse(enum smx_isa isa)
     return worst;
 }
 
-static void sums_of_double_double(void **state)
-{
-    (void)state;
-    each_tier("log1p, double-double", -57, row_log);
-    each_tier("1 / (1 + x)", -100, row_inverse);
-}
-
 static long double row_exponentials(enum smx_isa isa)
 {
     const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
@@ -261,76 +392,79 @@ static long double row_exponentials(enum smx_isa isa)
     return worst;
 }
 
-/* One rounding to double, 2^-53, is all that shows. */
-static void exponentials_of_double_double(void **state)
+/* keep mass + share, and e factor. */
+static long double row_products(enum smx_isa isa)
 {
-    (void)state;
-    each_tier("exp, double-double", -52.75, row_exponentials);
-}
+    const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
+    long double worst = 0;
 
-/* ---- element by element ---------------------------------------------------
- */
+    for (int t = 0; t < TRIALS; t++) {
+        double e = random_unit(&seed) / 2, x[N], mass[N], out[N];
+        const struct smx_dd keep = {1 - e, -0x1p-60}, share = {e, 0x1p-60};
 
-enum { ROWS = 400, MOST = 200 };
+        for (int i = 0; i < N; i++)
+            x[i] = mass[i] = random_unit(&seed);
+        kernels->smooth(mass, N, keep, share);
+        kernels->scale(x, N, e, false, out);
+        for (int i = 0; i < N; i++) {
+            quad exact = ((quad)keep.hi + keep.lo) * x[i];
 
-/* A row whose label leads by up to 12 or trails. */
-static void draw_row(float *z, size_t n, size_t label)
-{
-    for (size_t c = 0; c < n; c++)
-        z[c] = (float)random_normal(&seed);
-    z[label] += (float)(12 * random_unit(&seed) - 2);
-}
-
-static double worst_element(struct smx_context *context)
-{
-    double worst = 0;
-
-    for (int r = 0; r < ROWS; r++) {
-        float z[MOST], got[MOST];
-        long double exact[MOST], scale[MOST];
-        size_t n = 2 + random_below(&seed, MOST - 1);
-        int64_t label = (int64_t)random_below(&seed, n);
-        struct smx_logits logits = logits_float(z, 1, n);
-        struct smx_criterion k = {.size = sizeof k, .labels = &label};
-
-        draw_row(z, n, (size_t)label);
-        reference_gradient(&logits, &k, NULL, exact, scale);
-        assert_status(smx_gradient(context, &logits, &k, NULL, got, NULL, NULL),
-                      SMX_OK);
-        for (size_t c = 0; c < n; c++) {
-            double error = ulp_error(SMX_FLOAT32, got[c], exact[c], 0);
-            worst = error > worst ? error : worst;
+            exact += (quad)share.hi + share.lo;
+            worst = worse(worst, mass[i], (long double)exact);
+            worst = worse(worst, ldexp(out[i], 128), (long double)x[i] * e);
         }
     }
     return worst;
 }
 
-/* By labels even p - 1 keeps its digits: it comes from the loss. */
-static void gradients_by_labels_hold_their_own_ulp(void **state)
-{
-    (void)state;
-    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
-        if (tiers[isa]) {
-            double worst = worst_element(tiers[isa]);
+/* ---- all of them -----------------------------------------------------------
+ */
 
-            printf("gradient by labels, %s: %.3f ulp of the element\n",
-                   smx_isa_name((enum smx_isa)isa), worst);
-            assert_true(worst <= 0.8);
-        }
+/* A kernel's relative error, as a power of 2, and what measures it. A rounding
+ * to float32 is one of 2^-24, a rounding to float64 one of 2^-53. */
+static const struct bound {
+    const char *what;
+    double exponent;
+    long double (*worst_of)(enum smx_isa isa);
+} BOUNDS[] = {
+    {"exponentials", -28.6, exponentials},
+    {"exponentials_of_a_softcap", -28, capped_exponentials},
+    {"slopes_of_a_softcap", -40, slopes},
+    {"sums_dots_and_moments", -28.6, sums_in_double},
+    {"split_float32_sums", -26.5, split_sum},
+    {"sums_of_narrow_rows", -26.5, narrow_sums},
+    {"scale_and_shift", -23.99, stored},
+    {"log1p_of_the_loss", -32, loss_log},
+    {"log1p_of_one_number", -50, loss_log_of_one},
+    {"focal_exponents", -36, focus},
+    {"dd_focal_exponents", -52, complement},
+    {"dd_log1p", -57, row_log},
+    {"dd_inverse", -100, row_inverse},
+    {"dd_exponentials", -52.75, row_exponentials},
+    {"dd_smooth_and_scale", -52.99, row_products},
+};
+
+enum { COUNT = sizeof BOUNDS / sizeof *BOUNDS };
+
+static void kernel_holds_its_bound(void **state)
+{
+    const struct bound *bound = *state;
+
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        if (smx_isa_available((enum smx_isa)isa))
+            within(bound->what, (enum smx_isa)isa,
+                   bound->worst_of((enum smx_isa)isa), bound->exponent);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exponentials_in_double),
-        cmocka_unit_test(exponentials_of_a_softcap),
-        cmocka_unit_test(sums_of_split_float32),
-        cmocka_unit_test(logarithms_of_a_loss),
-        cmocka_unit_test(sums_of_double_double),
-        cmocka_unit_test(exponentials_of_double_double),
-        cmocka_unit_test(gradients_by_labels_hold_their_own_ulp),
-    };
+    struct CMUnitTest tests[COUNT];
 
+    for (size_t i = 0; i < COUNT; i++)
+        tests[i] =
+            (struct CMUnitTest){.name = BOUNDS[i].what,
+                                .test_func = kernel_holds_its_bound,
+                                .initial_state = (void *)(uintptr_t)&BOUNDS[i]};
     random_seed(&seed);
-    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,11 @@
 #include "../support/expect.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "../support/draw.h"
+#include "../support/reference.h"
+#include "../support/tiers.h"
 #include "../support/ulp.h"
 #include "engine/dd_kernels.h"
 #include "engine/kernels.h"
@@ -53,12 +56,61 @@ static void one_rounding(void **state)
             try_products(smx_kernels_of((enum smx_isa)isa)->dd);
 }
 
+enum { ROWS = 400, MOST = 200 };
+
+/* A row whose label leads by up to 12 or trails. */
+static void draw_row(float *z, size_t n, size_t label)
+{
+    for (size_t c = 0; c < n; c++)
+        z[c] = (float)random_normal(&seed);
+    z[label] += (float)(12 * random_unit(&seed) - 2);
+}
+
+static double worst_element(struct smx_context *context)
+{
+    double worst = 0;
+
+    for (int r = 0; r < ROWS; r++) {
+        float z[MOST], got[MOST];
+        long double exact[MOST], scale[MOST];
+        size_t n = 2 + random_below(&seed, MOST - 1);
+        int64_t label = (int64_t)random_below(&seed, n);
+        struct smx_logits logits = logits_float(z, 1, n);
+        struct smx_criterion k = {.size = sizeof k, .labels = &label};
+
+        draw_row(z, n, (size_t)label);
+        reference_gradient(&logits, &k, NULL, exact, scale);
+        assert_status(smx_gradient(context, &logits, &k, NULL, got, NULL, NULL),
+                      SMX_OK);
+        for (size_t c = 0; c < n; c++) {
+            double error = ulp_error(SMX_FLOAT32, got[c], exact[c], 0);
+            worst = error > worst ? error : worst;
+        }
+    }
+    return worst;
+}
+
+/* By labels even p - 1 keeps its digits: it comes from the loss. */
+static void gradients_by_labels_hold_their_own_ulp(void **state)
+{
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        if (tiers[isa]) {
+            double worst = worst_element(tiers[isa]);
+
+            printf("gradient by labels, %s: %.3f ulp of the element\n",
+                   smx_isa_name((enum smx_isa)isa), worst);
+            assert_true(worst <= 0.8);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_rounding),
+        cmocka_unit_test(gradients_by_labels_hold_their_own_ulp),
     };
 
     random_seed(&seed);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
 }
