@@ -28,17 +28,20 @@ struct move {
 
 /* ---- squares ------------------------------------------------------------- */
 
-typedef float four __attribute__((vector_size(16)));
+#define INLINED static inline __attribute__((always_inline))
 
-/* Square [i][j] to [j][i]. */
-static inline __attribute__((always_inline)) void turn_four(const float *from,
-                                                            float *to)
+typedef float four __attribute__((vector_size(16)));
+typedef double two __attribute__((vector_size(16)));
+
+/* Square [i][j] to [j][i]; strides between the lines. */
+INLINED void turn_floats(const float *from, size_t from_stride, float *to,
+                         size_t to_stride)
 {
     four a, b, c, d, low, high;
     memcpy(&a, from, sizeof a);
-    memcpy(&b, from + SIDE, sizeof b);
-    memcpy(&c, from + 2 * SIDE, sizeof c);
-    memcpy(&d, from + 3 * SIDE, sizeof d);
+    memcpy(&b, from + from_stride, sizeof b);
+    memcpy(&c, from + 2 * from_stride, sizeof c);
+    memcpy(&d, from + 3 * from_stride, sizeof d);
     low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
     high = __builtin_shufflevector(c, d, 0, 4, 1, 5);
     a = __builtin_shufflevector(a, b, 2, 6, 3, 7);
@@ -46,64 +49,96 @@ static inline __attribute__((always_inline)) void turn_four(const float *from,
     b = __builtin_shufflevector(low, high, 0, 1, 4, 5);
     memcpy(to, &b, sizeof b);
     b = __builtin_shufflevector(low, high, 2, 3, 6, 7);
-    memcpy(to + SIDE, &b, sizeof b);
+    memcpy(to + to_stride, &b, sizeof b);
     b = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-    memcpy(to + 2 * SIDE, &b, sizeof b);
+    memcpy(to + 2 * to_stride, &b, sizeof b);
     b = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-    memcpy(to + 3 * SIDE, &b, sizeof b);
+    memcpy(to + 3 * to_stride, &b, sizeof b);
 }
 
-/* Short lines are not worth a call. */
-static inline __attribute__((always_inline)) void
-copy_line(float *to, const float *from, size_t n)
+INLINED void turn_doubles(const double *from, size_t from_stride, double *to,
+                          size_t to_stride)
 {
-    if (n == SIDE) {
-        memcpy(to, from, SIDE * sizeof *to);
+    two a, b, c;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + from_stride, sizeof b);
+    c = __builtin_shufflevector(a, b, 0, 2);
+    memcpy(to, &c, sizeof c);
+    c = __builtin_shufflevector(a, b, 1, 3);
+    memcpy(to + to_stride, &c, sizeof c);
+}
+
+/* Where the square after that at i begins: the last one ends with the line. */
+INLINED size_t next_square(size_t i, size_t side, size_t n)
+{
+    return i + 2 * side <= n || i + side == n ? i + side : n - side;
+}
+
+/* Lines of columns to columns of lines. */
+INLINED void turn_lines(bool floats, const void *from, size_t from_stride,
+                        size_t lines, void *to, size_t to_stride,
+                        size_t columns)
+{
+    const float *f = from;
+    const double *d = from;
+    size_t side = floats ? 4 : 2;
+    if (lines < side || columns < side) {
+        for (size_t i = 0; i < lines; i++)
+            for (size_t j = 0; j < columns; j++)
+                if (floats)
+                    ((float *)to)[j * to_stride + i] = f[i * from_stride + j];
+                else
+                    ((double *)to)[j * to_stride + i] = d[i * from_stride + j];
         return;
     }
-    for (; n >= 4; n -= 4, to += 4, from += 4)
-        memcpy(to, from, 4 * sizeof *to);
-    while (n--)
-        *to++ = *from++;
+    for (size_t i = 0; i < lines; i = next_square(i, side, lines))
+        for (size_t j = 0; j < columns; j = next_square(j, side, columns)) {
+            size_t at = i * from_stride + j, there = j * to_stride + i;
+            if (floats)
+                turn_floats(f + at, from_stride, (float *)to + there,
+                            to_stride);
+            else
+                turn_doubles(d + at, from_stride, (double *)to + there,
+                             to_stride);
+        }
 }
 
-/* A square of at most SIDE x SIDE; strides between its lines. Every cache
- * line is touched once, however the strides collide. */
-static void transpose_floats(const float *from, size_t from_stride,
-                             size_t lines, float *to, size_t to_stride,
-                             size_t columns)
+/* At most SIDE classes of SIDE rows between the tensor and the copy: the lines
+ * of the tensor, whose strides may collide in the cache, are touched once. */
+INLINED void move_full(bool floats, bool back, const char *from,
+                       size_t from_stride, char *to, size_t to_stride,
+                       size_t classes)
 {
-    float square[SIDE * SIDE], turned[SIDE * SIDE];
-    for (size_t i = 0; i < lines; i++)
-        copy_line(square + i * SIDE, from + i * from_stride, columns);
-    for (size_t i = 0; i < lines; i += 4)
-        for (size_t j = 0; j < columns; j += 4)
-            turn_four(square + i * SIDE + j, turned + j * SIDE + i);
-    for (size_t j = 0; j < columns; j++)
-        copy_line(to + j * to_stride, turned + j * SIDE, lines);
-}
-
-static void transpose_doubles(const double *from, size_t from_stride,
-                              size_t lines, double *to, size_t to_stride,
-                              size_t columns)
-{
-    double square[SIDE][SIDE];
-    for (size_t i = 0; i < lines; i++)
-        memcpy(square[i], from + i * from_stride, columns * sizeof *from);
-    for (size_t j = 0; j < columns; j++)
-        for (size_t i = 0; i < lines; i++)
-            to[j * to_stride + i] = square[i][j];
+    size_t element = floats ? sizeof(float) : sizeof(double);
+    char lines[SIDE * SIDE * sizeof(double)];
+    if (back)
+        turn_lines(floats, from, from_stride, SIDE, lines, SIDE, classes);
+    for (size_t c = 0; c < classes; c++)
+        memcpy(back ? to + c * to_stride * element : lines + c * SIDE * element,
+               back ? lines + c * SIDE * element
+                    : from + c * from_stride * element,
+               SIDE * element);
+    if (!back)
+        turn_lines(floats, lines, SIDE, classes, to, to_stride, SIDE);
 }
 
 static void transpose(const struct move *move, size_t from, size_t from_stride,
-                      size_t lines, size_t to, size_t to_stride, size_t columns)
+                      size_t to, size_t to_stride, size_t rows, size_t classes)
 {
-    if (move->shape->dtype == SMX_FLOAT32)
-        transpose_floats((const float *)move->from + from, from_stride, lines,
-                         (float *)move->to + to, to_stride, columns);
+    bool floats = move->shape->dtype == SMX_FLOAT32, back = move->back;
+    size_t element = floats ? sizeof(float) : sizeof(double);
+    const char *source = (const char *)move->from + from * element;
+    char *target = (char *)move->to + to * element;
+    if (rows == SIDE && floats)
+        move_full(true, back, source, from_stride, target, to_stride, classes);
+    else if (rows == SIDE)
+        move_full(false, back, source, from_stride, target, to_stride, classes);
+    else if (floats)
+        turn_lines(true, source, from_stride, back ? rows : classes, target,
+                   to_stride, back ? classes : rows);
     else
-        transpose_doubles((const double *)move->from + from, from_stride, lines,
-                          (double *)move->to + to, to_stride, columns);
+        turn_lines(false, source, from_stride, back ? rows : classes, target,
+                   to_stride, back ? classes : rows);
 }
 
 /* ---- a class axis that is not the last ---------------------------------- */
@@ -135,19 +170,37 @@ static void move_square(const struct move *move, size_t row, size_t count,
     size_t there = place_moved(move, row, class);
     size_t here = (row - move->first) * z->classes + class;
     if (move->back)
-        transpose(move, here, z->classes, count, there, z->inner, n);
+        transpose(move, here, z->classes, there, z->inner, count, n);
     else
-        transpose(move, there, z->inner, n, here, z->classes, count);
+        transpose(move, there, z->inner, here, z->classes, count, n);
+}
+
+/* The lines of the tensor that the next squares need are on their way while
+ * these are turned: strides are too long for the processor to see them. */
+static void fetch_squares(const struct move *move, size_t row, size_t count,
+                          size_t class, size_t end)
+{
+    size_t element = smx_dtype_bytes(move->shape->dtype);
+    const char *tensor = move->back ? move->to : move->from;
+    end = end - class < SIDE ? end : class + SIDE;
+    for (; class < end; class ++) {
+        const char *line = tensor + place_moved(move, row, class) * element;
+        for (size_t i = 0; i < count * element; i += 64)
+            __builtin_prefetch(line + i);
+    }
 }
 
 /* count <= GROUP rows that differ in the last index only. */
 static void move_rows(const struct move *move, size_t row, size_t count,
                       size_t class, size_t end)
 {
-    for (size_t c = class; c < end; c += SIDE)
+    for (size_t c = class; c < end; c += SIDE) {
+        if (end - c > SIDE)
+            fetch_squares(move, row, count, c + SIDE, end);
         for (size_t r = 0; r < count; r += SIDE)
             move_square(move, row + r, count - r < SIDE ? count - r : SIDE, c,
                         end - c < SIDE ? end - c : SIDE);
+    }
 }
 
 static void move_piece(void *argument, size_t i)
