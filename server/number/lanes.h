@@ -41,6 +41,17 @@ INLINE u64s u64_all(uint64_t x)
     return x - (u64s){0};
 }
 
+/** bytes of what p points to, at most all lanes; zeros behind them. */
+INLINE u64s first_lanes(const void *p, size_t bytes)
+{
+    u64s lanes = {0};
+    if (bytes == sizeof lanes)
+        memcpy(&lanes, p, sizeof lanes);
+    else
+        memcpy(&lanes, p, bytes);
+    return lanes;
+}
+
 /** The low 32 bits of each lane multiplied. */
 INLINE u64s mul32(u64s a, u64s b)
 {

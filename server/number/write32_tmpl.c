@@ -144,26 +144,31 @@ static char *put_rows32(char *text, const struct group32 *group,
     return text;
 }
 
+/* A group is put while the next is prepared, so that what waits for numbers
+ * does not stand in the way of what computes others. */
 size_t TIER(write_float32)(char *text, const float *values, size_t count,
                            struct number_rows rows)
 {
-    struct group32 group;
-    u64s in;
+    struct group32 groups[2];
     char *end = text;
-    for (; count >= FLOATS; count -= FLOATS, values += FLOATS) {
-        memcpy(&in, values, sizeof in);
-        prepare32(&group, in);
-        if (rows.left <= FLOATS || any(group.special)) {
-            end = put_rows32(end, &group, values, FLOATS, &rows);
-            continue;
-        }
-        rows.left -= FLOATS;
+    size_t before = 0; /* numbers of the group that is to be put */
+    for (size_t which = 0; count + before > 0; which ^= 1) {
+        const struct group32 *group = &groups[which ^ 1];
+        size_t now = count < FLOATS ? count : FLOATS;
+        if (now > 0)
+            prepare32(&groups[which],
+                      first_lanes(values, now * sizeof *values));
+        if (before < FLOATS || rows.left <= FLOATS || any(group->special)) {
+            end = put_rows32(end, group, values - before, before, &rows);
+        } else {
+            rows.left -= FLOATS;
 #pragma GCC unroll 16
-        for (size_t i = 0; i < FLOATS; i++)
-            end = put32(end, &group, i);
+            for (size_t i = 0; i < FLOATS; i++)
+                end = put32(end, group, i);
+        }
+        values += now;
+        count -= now;
+        before = now;
     }
-    in = (u64s){0};
-    memcpy(&in, values, count * sizeof *values);
-    prepare32(&group, in);
-    return (size_t)(put_rows32(end, &group, values, count, &rows) - text);
+    return (size_t)(end - text);
 }

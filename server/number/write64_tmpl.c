@@ -200,29 +200,30 @@ static char *put_rows64(char *text, const struct group64 *group,
     return text;
 }
 
+/* As write_float32: a group is put while the next is prepared. */
 size_t TIER(write_float64)(char *text, const double *values, size_t count,
                            struct number_rows rows)
 {
-    struct group64 group;
+    struct group64 groups[2];
     char *end = text;
-    while (count > 0) {
-        u64s bits = {0};
+    size_t before = 0; /* numbers of the group that is to be put */
+    for (size_t which = 0; count + before > 0; which ^= 1) {
+        const struct group64 *group = &groups[which ^ 1];
         size_t now = count < LANES ? count : LANES;
-        if (now == LANES)
-            memcpy(&bits, values, sizeof bits);
-        else
-            memcpy(&bits, values, now * sizeof *values);
-        prepare64(&group, bits);
-        if (rows.left <= now || now < LANES || any((u32s)group.special)) {
-            end = put_rows64(end, &group, values, now, &rows);
+        if (now > 0)
+            prepare64(&groups[which],
+                      first_lanes(values, now * sizeof *values));
+        if (before < LANES || rows.left <= LANES || any((u32s)group->special)) {
+            end = put_rows64(end, group, values - before, before, &rows);
         } else {
             rows.left -= LANES;
 #pragma GCC unroll 8
             for (size_t i = 0; i < LANES; i++)
-                end = put64(end, &group, i);
+                end = put64(end, group, i);
         }
-        count -= now;
         values += now;
+        count -= now;
+        before = now;
     }
     return (size_t)(end - text);
 }
