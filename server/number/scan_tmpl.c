@@ -16,14 +16,18 @@
 
 #if defined(SMX_TIER_AVX512)
 #include "scan_avx512.h"
+#include "scan_edges_avx512.h"
 #include "scan_round_avx512.h"
 #elif defined(SMX_TIER_AVX2)
 #include "scan_avx2.h"
+#include "scan_edges_plain.h"
 #include "scan_round.h"
 #elif defined(SMX_TIER_NEON)
+#include "scan_edges_plain.h"
 #include "scan_neon.h"
 #include "scan_round.h"
 #else
+#include "scan_edges_plain.h"
 #include "scan_plain.h"
 #include "scan_round.h"
 #endif
@@ -115,18 +119,6 @@ static inline struct block split_block(struct classes *c, struct carry *carry)
     carry->after = (carry->after ^ turns) & 1;
     carry->inside = token >> 63;
     return block;
-}
-
-static inline uint32_t *write_edges(uint32_t *edges, uint64_t bits,
-                                    uint32_t offset)
-{
-    unsigned count = (unsigned)__builtin_popcountll(bits);
-    for (unsigned done = 0; done < count; done += 8)
-        for (unsigned i = 0; i < 8; i++) {
-            edges[done + i] = offset + trailing_zeros(bits);
-            bits &= bits - 1;
-        }
-    return edges + count;
 }
 
 /* So far ahead is text asked for; the passes behind split take their time. */
