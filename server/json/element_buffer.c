@@ -43,6 +43,16 @@ const char *element_buffer_rule(const struct element_buffer *buffer)
     return numbers[which];
 }
 
+static void set_destination(struct element_buffer *buffer,
+                            const struct reader_destination *destination)
+{
+    *buffer = (struct element_buffer){.tensor = destination->tensor,
+                                      .budget = destination->tensor->budget,
+                                      .element = destination->element,
+                                      .infinity = destination->infinity,
+                                      .bare = destination->bare};
+}
+
 void element_buffer_init(struct element_buffer *buffer,
                          const struct reader_destination *destination,
                          const struct reader_path *path)
@@ -52,25 +62,17 @@ void element_buffer_init(struct element_buffer *buffer,
         [READER_FLOAT] = TENSOR_FLOAT64,   [READER_INT64] = TENSOR_INT64,
         [READER_BOOL] = TENSOR_BOOL,       [READER_ANY] = TENSOR_FLOAT64,
     };
-    *buffer = (struct element_buffer){.tensor = destination->tensor,
-                                      .budget = destination->tensor->budget,
-                                      .path = path,
-                                      .element = destination->element,
-                                      .infinity = destination->infinity,
-                                      .bare = destination->bare};
+    set_destination(buffer, destination);
+    buffer->path = path;
     buffer->tensor->type = types[destination->element];
 }
 
 void element_buffer_init_whole(struct element_buffer *buffer,
                                const struct reader_destination *destination)
 {
-    *buffer = (struct element_buffer){.tensor = destination->tensor,
-                                      .budget = destination->tensor->budget,
-                                      .element = destination->element,
-                                      .infinity = destination->infinity,
-                                      .bare = destination->bare,
-                                      .encoded = true,
-                                      .count = destination->tensor->count};
+    set_destination(buffer, destination);
+    buffer->encoded = true;
+    buffer->count = destination->tensor->count;
 }
 
 static bool undecided(const struct element_buffer *buffer)
@@ -394,11 +396,6 @@ bool element_buffer_finish(struct element_buffer *buffer,
     return tensor_reserve(tensor, needed, problem);
 }
 
-void element_buffer_free(struct element_buffer *buffer)
-{
-    element_buffer_drop_exceptions(buffer);
-}
-
 bool element_buffers_add(struct element_buffers *buffers,
                          const struct element_buffer *buffer)
 {
@@ -420,5 +417,5 @@ struct element_buffer *element_buffers_find(struct element_buffers *buffers,
 void element_buffers_free(struct element_buffers *buffers)
 {
     for (size_t i = 0; i < buffers->count; i++)
-        element_buffer_free(&buffers->buffer[i]);
+        element_buffer_drop_exceptions(&buffers->buffer[i]);
 }

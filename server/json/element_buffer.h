@@ -107,11 +107,9 @@ static inline bool element_buffer_allows(const struct element_buffer *buffer,
     return isfinite(value) || (buffer->infinity && value == -INFINITY);
 }
 
-/** What the elements' doubles do not tell is needed no more. */
+/** What the elements' doubles do not tell is needed no more. It is all that a
+ *  buffer owns. */
 void element_buffer_drop_exceptions(struct element_buffer *buffer);
-
-/** The tensor stays with its owner. */
-void element_buffer_free(struct element_buffer *buffer);
 
 /** Buffers whose tensors are complete but may not have their type yet; no
  *  request has more. */

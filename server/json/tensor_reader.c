@@ -494,5 +494,5 @@ bool tensor_reader_flush(struct tensor_reader *reader, struct problem *problem)
 void tensor_reader_free(struct tensor_reader *reader)
 {
     text_blocks_free(reader->blocks);
-    element_buffer_free(&reader->buffer);
+    element_buffer_drop_exceptions(&reader->buffer);
 }
