@@ -123,6 +123,7 @@ const cases = {
       assert.match(await text(page, '#sum'), /loss L 0\.4402/);
       assert.match(await text(page, '#with-g'), /0\.6439 − 1 = −0\.3561/);
       assert.equal(await page.locator('#jacobian button').count(), 16);
+      assert.doesNotMatch(await text(page, '#jacobian'), /−0\.00/);
       await page.locator('#jacobian button').nth(1).hover();
       assert.match(await text(page, '#cell'), /a0\(δ − a1\) = .* = −0\.02064/);
       await page.screenshot({path: join(pictures, 'explore.png'), fullPage: true});
@@ -292,6 +293,13 @@ const cases = {
         await page.screenshot({path: join(pictures, `narrow-${tab}.png`), fullPage: true});
       });
   },
+  async dark_is_dark() {
+    await visit(base, {colorScheme: 'dark'}, async page => {
+      await drawn(page);
+      assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(20, 24, 28)');
+      await page.screenshot({path: join(pictures, 'dark.png'), fullPage: true});
+    });
+  },
   async forced_colours_keep_the_bars() {
     await visit(base, {forcedColors: 'active'}, async page => {
       await drawn(page);
@@ -299,6 +307,9 @@ const cases = {
       assert.notEqual(await colour('#classes .fill'), await colour('#classes .track'));
       assert.notEqual(await page.evaluate(() => getComputedStyle(document.querySelector('#tab-explore')).color),
         await page.evaluate(() => getComputedStyle(document.querySelector('#tab-raw')).color));
+      const line = selector => page.evaluate(s => getComputedStyle(document.querySelector(s)).borderBottomColor, selector);
+      assert.equal(await line('#tab-raw'), await colour('body'));
+      assert.notEqual(await line('#tab-explore'), await colour('body'));
       await page.screenshot({path: join(pictures, 'forced.png'), fullPage: true});
     });
   },
