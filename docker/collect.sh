@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Lay out the root of the image: the program, the shared libraries that it
-# loads, the loader, and a folder for sockets; stripped, with fixed times.
+# loads, the loader, which packages those are from (SPDX and CycloneDX), and a
+# folder for sockets; stripped, with fixed times.
 # usage: collect.sh PROGRAM FOLDER
 set -eu
 program=$1 root=$2
@@ -14,6 +15,7 @@ ldd "$program" | tr -s '[:blank:]' '\n' | grep '^/' | sort -u |
         mkdir -p "$root$(dirname "$library")"
         cp -L "$library" "$root$library"
     done
+"$(dirname "$0")/../scripts/sbom.py" "$root/usr/share/sbom" "$root/softmaxd"
 # a new volume mounted here takes over this owner
 chown 10001:10001 "$root/run/softmaxd"
 chmod 770 "$root/run/softmaxd"

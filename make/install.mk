@@ -134,7 +134,7 @@ SBOM_VENV := $(B)/sbom-venv
 .PHONY: sbom
 ## sbom: what the daemon runs with, SPDX and CycloneDX: build/sbom
 sbom: $(O)/softmaxd
-	scripts/sbom.py $(VERSION) $(B)/sbom $<
+	scripts/sbom.py $(B)/sbom $<
 
 $(SBOM_VENV)/ready: make/install.mk
 	python3 -m venv $(@D)
@@ -144,7 +144,7 @@ $(SBOM_VENV)/ready: make/install.mk
 .PHONY: check-sbom
 ## check-sbom: hold it to the schemas of SPDX and CycloneDX, and to ldd (PyPI)
 check-sbom: sbom $(SBOM_VENV)/ready
-	$(SBOM_VENV)/bin/python tests/install/check_sbom.py $(O)/softmaxd $(B)/sbom
+	$(SBOM_VENV)/bin/python tests/install/check_sbom.py $(B)/sbom $(O)/softmaxd
 
 .PHONY: check-deb
 ## check-deb: build, install, run and purge the packages in a fresh root (root)

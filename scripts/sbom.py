@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What runs when softmaxd runs, as SPDX 2.3 and CycloneDX 1.6: the program, and
 the Debian package and version of each shared library that it is linked with on
-this machine, which is what packages built here depend on and what an image
-built from here holds.
+this machine, which is what packages built here depend on and what the image
+holds; docker/collect.sh writes the image's.
 
-usage: sbom.py VERSION FOLDER PROGRAM   (writes FOLDER/softmaxd.spdx.json and
+usage: sbom.py FOLDER PROGRAM   (writes FOLDER/softmaxd.spdx.json and
        FOLDER/softmaxd.cdx.json)
 """
 import datetime
@@ -15,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import uuid
 
 
@@ -23,13 +24,10 @@ def run(*command):
                           check=True).stdout
 
 
-def libraries(programs):
+def libraries(program):
     """Paths of the shared libraries, the loader too."""
-    found = set()
-    for program in programs:
-        for path in re.findall(r"(/\S+) \(0x", run("ldd", program)):
-            found.add(os.path.realpath(path))
-    return sorted(found)
+    return sorted({os.path.realpath(path) for path in
+                   re.findall(r"(/\S+) \(0x", run("ldd", program))})
 
 
 def package_of(path):
@@ -43,26 +41,23 @@ def package_of(path):
     raise SystemExit(f"sbom: {path}: no package owns it")
 
 
-def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
-
-
 def describe(package):
     fields = "${Package}\\t${Version}\\t${Architecture}\\t${source:Package}\\t" \
              "${Homepage}"
     name, version, arch, source, home = run(
         "dpkg-query", "-W", "-f", fields, package).split("\t")
     with open("/etc/os-release", encoding="utf-8") as file:
-        distribution = dict(line.rstrip().split("=", 1) for line in file
-                            if "=" in line)["ID"].strip('"')
+        system = {key: value.strip('"') for key, _, value in
+                  (line.rstrip().partition("=") for line in file)}
+    # testing has no number
+    release = f"{system['ID']}-{system.get('VERSION_ID', 'sid')}"
     return {"name": name, "version": version, "home": home,
-            "purl": f"pkg:deb/{distribution}/{name}@"
+            "purl": f"pkg:deb/{system['ID']}/{name}@"
                     f"{version.replace('+', '%2B').replace(':', '%3A')}"
-                    f"?arch={arch}", "source": source}
+                    f"?arch={arch}&distro={release}", "source": source}
 
 
-def spdx(version, parts, files, now):
+def spdx(version, parts, digest, name_of_all, now):
     def package(identifier, name, number, purl, license_, home="", **more):
         return {"SPDXID": f"SPDXRef-{identifier}", "name": name,
                 "versionInfo": number, "downloadLocation": "NOASSERTION",
@@ -72,11 +67,10 @@ def spdx(version, parts, files, now):
                 "externalRefs": [{"referenceCategory": "PACKAGE-MANAGER",
                                   "referenceType": "purl",
                                   "referenceLocator": purl}], **more}
-    digests = [{"algorithm": "SHA256", "checksumValue": digest}
-               for _, digest in files]
     mine = package("softmaxd", "softmaxd", version,
                    f"pkg:generic/softmaxd@{version}", "MIT",
-                   checksums=digests[:1])
+                   checksums=[{"algorithm": "SHA256",
+                               "checksumValue": digest}])
     packages, relations = [mine], [
         {"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
          "relatedSpdxElement": "SPDXRef-softmaxd"}]
@@ -91,23 +85,22 @@ def spdx(version, parts, files, now):
                           "relatedSpdxElement": f"SPDXRef-{identifier}"})
     return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0",
             "SPDXID": "SPDXRef-DOCUMENT", "name": f"softmaxd-{version}",
-            "documentNamespace": f"https://softmaxd.invalid/spdx/{uuid.uuid4()}",
+            "documentNamespace": f"https://softmaxd.invalid/spdx/{name_of_all}",
             "creationInfo": {"created": now,
                              "creators": ["Tool: softmaxd-sbom"]},
             "packages": packages, "relationships": relations}
 
 
-def cyclonedx(version, parts, files, now):
+def cyclonedx(version, parts, digest, name_of_all, now):
     mine = f"pkg:generic/softmaxd@{version}"
     components = [{"type": "library", "bom-ref": part["purl"],
                    "name": part["name"], "version": part["version"],
                    "purl": part["purl"]} for part in parts]
-    components += [{"type": "file", "bom-ref": f"file:{os.path.basename(path)}",
-                    "name": os.path.basename(path),
-                    "hashes": [{"alg": "SHA-256", "content": digest}]}
-                   for path, digest in files]
+    components.append({"type": "file", "bom-ref": "file:softmaxd",
+                       "name": "softmaxd",
+                       "hashes": [{"alg": "SHA-256", "content": digest}]})
     return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
-            "serialNumber": f"urn:uuid:{uuid.uuid4()}",
+            "serialNumber": f"urn:uuid:{name_of_all}",
             "metadata": {"timestamp": now, "component": {
                 "type": "application", "bom-ref": mine, "name": "softmaxd",
                 "version": version, "purl": mine,
@@ -119,20 +112,24 @@ def cyclonedx(version, parts, files, now):
 
 
 def main():
-    version, folder, *programs = sys.argv[1:]
+    folder, program = sys.argv[1:]
+    version = run(program, "--version").split()[1]
     # SOURCE_DATE_EPOCH: the same document from the same source
-    when = int(os.environ.get("SOURCE_DATE_EPOCH", 0)) or None
-    now = (datetime.datetime.fromtimestamp(when, datetime.timezone.utc) if when
-           else datetime.datetime.now(datetime.timezone.utc)) \
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = os.environ.get("SOURCE_DATE_EPOCH")
+    now = datetime.datetime.fromtimestamp(
+        int(when) if when else time.time(), datetime.timezone.utc
+    ).strftime("%Y-%m-%dT%H:%M:%SZ")
     parts = [describe(package) for package in
-             sorted({package_of(path) for path in libraries(programs)})]
-    files = [(path, sha256(path)) for path in programs]
+             sorted({package_of(path) for path in libraries(program)})]
+    with open(program, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    name_of_all = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([parts, digest, now]))
     os.makedirs(folder, exist_ok=True)
     for name, make in ("cdx", cyclonedx), ("spdx", spdx):
         path = os.path.join(folder, f"softmaxd.{name}.json")
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(make(version, parts, files, now), file, indent=2)
+            json.dump(make(version, parts, digest, name_of_all, now), file,
+                      indent=2)
             file.write("\n")
 
 

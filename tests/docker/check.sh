@@ -137,6 +137,7 @@ check build docker build -q --network host -f docker/Dockerfile \
 [ $failed -eq 0 ] || exit 1
 check "at most 15 MB" image_small
 check "no shell" no_shell
+check "lists the packages it is from" says_what_it_holds
 check "hardened as what make builds" hardened
 check "user 10001" user_10001
 check "the same layers twice" repeatable

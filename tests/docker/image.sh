@@ -70,6 +70,12 @@ no_shell() {
         ! grep -E '(^|/)([bd]a)?sh$|busybox' "$work/files"
 }
 
+# Needs the list and the container that no_shell left.
+says_what_it_holds() {
+    docker cp -q smx-files:/usr/share/sbom "$work/sbom" &&
+        python3 tests/install/check_sbom.py "$work/sbom" --image "$work/files"
+}
+
 over_socket() {
     mkdir -p "$work/run"
     chmod 777 "$work/run"
