@@ -162,6 +162,11 @@ RELEASES ?= bookworm trixie
 check-fresh:
 	for r in $(RELEASES); do tests/install/fresh_root.sh $$r || exit 1; done
 
+.PHONY: check-newcomer
+## check-newcomer: README's way from git clone to three answers in a fresh root
+check-newcomer:
+	tests/install/newcomer.sh
+
 CHECK_SCRIPTS += tests/install/check_confined.py
 
 .PHONY: check-confined

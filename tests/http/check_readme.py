@@ -115,4 +115,5 @@ def main():
     return tests.failed > 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
