@@ -214,9 +214,13 @@ struct run {
     struct smx_where where;
 };
 
+/* Outputs of the daemon's own may be written before an error is found, those
+ * that lie at a client's may not. */
 static enum smx_status run_softmax(struct run *run)
 {
     const bool log = run->request->log;
+    const enum output_id id =
+        log ? OUTPUT_LOG_PROBABILITIES : OUTPUT_PROBABILITIES;
     const struct smx_softmax_options options = {
         .size = sizeof options,
         .log = log,
@@ -227,14 +231,13 @@ static enum smx_status run_softmax(struct run *run)
     };
     const struct smx_softmax_out out = {
         .size = sizeof out,
-        .values =
-            run->data[log ? OUTPUT_LOG_PROBABILITIES : OUTPUT_PROBABILITIES],
+        .values = run->data[id],
         .indices = run->data[OUTPUT_INDICES],
         .logsumexp = run->data[OUTPUT_LOGSUMEXP],
         .entropy = run->data[OUTPUT_ENTROPY],
         .argmax = run->data[OUTPUT_ARGMAX],
         .rank = run->data[OUTPUT_RANK],
-        .early = true,
+        .early = !run->request->places[id],
     };
     return smx_softmax(run->compute, &run->logits, &options, &out, &run->where);
 }

@@ -2,6 +2,7 @@
 /* Tensors in shared memory, over /v2: the bits of JSON, whatever the datatype,
  * and an answer whatever the client does to its regions. */
 #include <setjmp.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -223,6 +224,31 @@ static void the_same_bits_as_json(void **state)
     shared_close();
 }
 
+static void a_refused_request_writes_nothing(void **state)
+{
+    (void)state;
+    enum { ROWS = 300, CLASSES = 100, BYTES = ROWS * CLASSES * sizeof(float) };
+    const float bad_logit = NAN;
+    shared_open();
+    memset(shared_bytes, 0, BYTES);
+    memcpy(shared_bytes + BYTES - sizeof bad_logit, &bad_logit,
+           sizeof bad_logit);
+    memset(shared_bytes + SHARED_OUT, 0xa5, BYTES);
+    char body[600];
+    snprintf(body, sizeof body,
+             "{\"inputs\":[{\"name\":\"logits\",\"shape\":[%d,%d],"
+             "\"datatype\":\"FP32\"," SHARED(
+                 "0", "%zu") "}],\"outputs\":[{\"name\":"
+                             "\"probabilities\"," SHARED("%d", "%zu") "}]}",
+             ROWS, CLASSES, (size_t)BYTES, (int)SHARED_OUT, (size_t)BYTES);
+    assert_error(send_json(SOFTMAX, body), 400,
+                 "got NaN, must be finite or -Infinity, at /logits/299/99");
+    for (size_t i = 0; i < BYTES; i++)
+        if (shared_bytes[SHARED_OUT + i] != 0xa5)
+            fail_msg("byte %zu is written", i);
+    shared_close();
+}
+
 static void every_datatype_is_taken(void **state)
 {
     (void)state;
@@ -364,6 +390,7 @@ int main(void)
         cmocka_unit_test(cuda_has_no_regions),
         cmocka_unit_test(off_until_it_is_asked_for),
         cmocka_unit_test(the_same_bits_as_json),
+        cmocka_unit_test(a_refused_request_writes_nothing),
         cmocka_unit_test(every_datatype_is_taken),
         cmocka_unit_test(what_is_wrong_with_a_tensor_is_said),
     };
