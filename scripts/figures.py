@@ -54,16 +54,27 @@ def times(rows):
 
 
 def bench_kernels(rows):
-    """How far ahead, over the shapes that the plot shows one by one."""
+    """How far ahead, over the shapes that the plot shows one by one, and in
+    brackets over those and the options of bench_options.py."""
     columns = [("onednn", "float32"), ("pytorch", "float32"),
                ("pytorch", "float64"), ("memcpy", "float32")]
     titles = {"softmax": "softmax", "loss": "loss",
               "gradient": "loss and gradient"}
-    lines = [[title] + [times([row for row in rows if row["op"] == op and
-                               (row["peer"], row["dtype"]) == column])
-                        for column in columns]
-             for op, title in titles.items()]
-    return table(["`make bench-kernels`, peer's time ÷ ours"] +
+
+    def cell(op, column, option):
+        return times([row for row in rows if row["op"] == op and
+                      (row.get("peer"), row["dtype"]) == column and
+                      ("option" in row) == option])
+
+    lines = []
+    for op, title in titles.items():
+        plain = [{"ratio": row["plain"]} for row in rows
+                 if row["op"] == op and "option" in row]
+        lines.append([f"{title} ({times(plain)} the plain call)"] + [
+            cell(op, column, False) + (f" ({cell(op, column, True)})"
+                                       if column[0] == "pytorch" else "")
+            for column in columns])
+    return table(["`make bench-kernels`, peer's time ÷ ours (with one option)"] +
                  [f"{NAMES[peer]}, {dtype}" for peer, dtype in columns], lines)
 
 
@@ -133,9 +144,9 @@ def forms(rows):
                  lines)
 
 
-# A table's name: what writes it, and the file that it is made of.
+# A table's name: what writes it, and the files that it is made of.
 WRITERS = {"bench-json": (bench_json, "bench-json"),
-           "bench-kernels": (bench_kernels, "bench-kernels"),
+           "bench-kernels": (bench_kernels, "bench-kernels", "bench-options"),
            "bench-http": (bench_http, "bench-http"),
            "sizing": (sizing, "bench-http"), "forms": (forms, "bench-binary")}
 
@@ -143,12 +154,14 @@ WRITERS = {"bench-json": (bench_json, "bench-json"),
 def write_tables(folder, path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    for name, (write, source) in WRITERS.items():
+    for name, (write, *sources) in WRITERS.items():
         if f"<!-- {name} -->" not in text:
             continue
+        rows = []
         try:
-            with open(f"{folder}/{source}.json", encoding="utf-8") as file:
-                rows = json.load(file)
+            for source in sources:
+                with open(f"{folder}/{source}.json", encoding="utf-8") as file:
+                    rows += json.load(file)
         except FileNotFoundError:
             print(f"{source}.json is not there, table {name} stays")
             continue
