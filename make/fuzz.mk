@@ -37,6 +37,6 @@ fuzz-merge:
 	done
 
 .PHONY: check-oss-fuzz
-## check-oss-fuzz: what OSS-Fuzz would build, and each target on its corpus
+## check-oss-fuzz: what OSS-Fuzz would build, each target for FUZZ_SECONDS
 check-oss-fuzz:
-	tests/fuzz/oss-fuzz/check.sh $(B)/oss-fuzz
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/oss-fuzz/check.sh $(B)/oss-fuzz
