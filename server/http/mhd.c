@@ -18,11 +18,10 @@
 
 enum { BLOCK_BYTES = 32 * 1024 }; /* for an answer of known length */
 
-/* How strictly libmicrohttpd reads a head. 0.9.75 refuses a blank before the
- * colon only at -1, the level that it calls lenient; framing.h checks the rest.
- * Later versions refuse at 1 all that RFC 9112 wants refused. */
-#define OLD (MHD_VERSION < 0x00097701)
-#define STRICTNESS (OLD ? -1 : 1)
+/* 0.9.75 refuses a blank before the colon only at -1, the level that it calls
+ * lenient; framing.h checks the rest. Later ones refuse at 1 all that RFC 9112
+ * wants refused. One soname has both: the library at hand tells. */
+static _Atomic bool is_old;
 
 /* ---- the answer ------------------------------------------------------- */
 
@@ -188,7 +187,7 @@ static bool read_head(struct connection *connection, const char *method,
     struct head_reader reader = {.headers = &x->headers};
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
         connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    framing_begin(&reader.framing, version, OLD);
+    framing_begin(&reader.framing, version, is_old);
     MHD_get_connection_values_n(connection->mhd,
                                 MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit,
                                 &reader);
@@ -475,6 +474,7 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
          (void *)(intptr_t)tls_retrieve},
         {MHD_OPTION_END, 0, NULL},
     };
+    is_old = mhd_is_old(MHD_get_version());
     return MHD_start_daemon(
         flags, 0, accept_connection, list, handle, list,
         MHD_OPTION_EXTERNAL_LOGGER, note, list, MHD_OPTION_LISTEN_SOCKET, fd,
@@ -484,7 +484,7 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
         MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HEAD_LIMITS_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
-        STRICTNESS, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        is_old ? -1 : 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 void mhd_quiesce(struct MHD_Daemon *mhd)

@@ -7,10 +7,18 @@
 #define MHD_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "connection.h"
 
 struct MHD_Daemon;
+
+/** Is this libmicrohttpd, as MHD_get_version has it, one that takes a level of
+ *  strictness the other way round? */
+static inline bool mhd_is_old(const char *version)
+{
+    return strverscmp(version, "0.9.77") <= 0;
+}
 
 /** Serve a listening socket in event loops of its own. tls: speak the TLS of
  *  the list. NULL: they could not be started. */

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "../../server/http/mhd.h"
 #include "../support/daemon_fixture.h"
 
 static struct fixture fixture;
@@ -278,9 +279,23 @@ static int stop(void **state)
     return 0;
 }
 
+/* A binary may meet another library of its soname: what it was compiled with
+ * says nothing of how that reads. */
+static void test_levels_follow_the_library_at_hand(void **state)
+{
+    (void)state;
+    static const char *const old[] = {"0.9.75", "0.9.77", "0.9.7", "0.8.90"};
+    static const char *const later[] = {"0.9.78", "0.10.0", "1.0.1", "1.0.1.2"};
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        assert_true(mhd_is_old(old[i]));
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        assert_false(mhd_is_old(later[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_levels_follow_the_library_at_hand),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_ambiguous_framing),
