@@ -3,6 +3,7 @@
 
 BENCH_JSON := $(O)/tests/bench/bench_json
 BENCH_JSON_NEEDS := simdjson.h fmt/compile.h jansson.h
+BENCH_JSON_YYJSON := $(wildcard /usr/include/yyjson.h)
 ROUNDS ?= 15
 
 # Today's crates, linked in where cargo is there; their versions stand in
@@ -17,15 +18,16 @@ $(B)/json_peers/target/release/libjson_peers.a: $(wildcard tests/bench/json_peer
 	@touch $@
 
 $(BENCH_JSON): $(BENCH_JSON).o $(O)/tests/bench/bench_json_codec.o $(JSON_PEERS) $(O)/libserver.a $(O)/libsoftmax.a
-	$(CXX) $(ALL_LDFLAGS) -o $@ $^ -lsimdjson -lfmt -ldl $(ALL_LIBS)
+	$(CXX) $(ALL_LDFLAGS) -o $@ $^ -lsimdjson -lfmt $(if $(BENCH_JSON_YYJSON),-lyyjson) -ldl $(ALL_LIBS)
 $(BENCH_JSON).o: tests/bench/bench_json.cpp
 	@mkdir -p $(@D)
 	$(CXX) -std=c++17 -Wall -Wextra -MMD -MP -O2 -g $(if $(JSON_PEERS),-DRUST_PEERS) -c -o $@ $<
 
 .PHONY: bench-json
-## bench-json: numbers to and from JSON beside simdjson, zmij, sonic-rs, ryu, fmt ...
+## bench-json: numbers to and from JSON beside simdjson, yyjson, zmij, sonic-rs, ryu ...
 bench-json:
 	@command -v cargo >/dev/null || echo "skipped: Rust's crates, no cargo"
+	@$(if $(BENCH_JSON_YYJSON),:,echo "skipped: yyjson, no yyjson.h (libyyjson-dev of Debian 13)")
 	@for header in $(BENCH_JSON_NEEDS); do \
 	    echo "#include <$$header>" | $(CXX) -std=c++17 -E -xc++ - >/dev/null 2>&1 || \
 	    { echo "skipped: no $$header (libsimdjson-dev libfmt-dev libjansson-dev)"; exit 0; }; \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// JSON numbers: softmaxd beside simdjson, Jansson, strtof, std::to_chars, fmt
-// and printf, and with RUST_PEERS beside Rust's crates (json_peers/). One
-// thread; every contestant once a round, the median of all rounds. Prints a
-// table and writes the ratios to the file that is named.
+// JSON numbers: softmaxd beside simdjson, Jansson, yyjson, strtof,
+// std::to_chars, fmt and printf, and with RUST_PEERS beside Rust's crates
+// (json_peers/). One thread; every contestant once a round, the median of all
+// rounds. Prints a table and writes the ratios to the file that is named.
 #include "bench_json.h"
 
 #include <algorithm>
@@ -22,6 +22,10 @@
 #include <simdjson.h>
 #include <string>
 #include <vector>
+
+#if __has_include(<yyjson.h>)
+#include <yyjson.h>
+#endif
 
 #ifdef RUST_PEERS
 extern "C" {
@@ -82,6 +86,9 @@ edition edition_of(const std::string &name)
         {"to_chars", "gcc " + dotted(__GNUC__, __GNUC_MINOR__, 0)},
         {"strtof", std::string("glibc ") + gnu_get_libc_version()},
         {"printf", std::string("glibc ") + gnu_get_libc_version()},
+#ifdef YYJSON_VERSION_STRING
+        {"yyjson", YYJSON_VERSION_STRING},
+#endif
         {"zmij", "1.0.23"},
         {"ryu", "1.0.23"},
         {"sonic-rs", "0.5.10"},
@@ -89,12 +96,13 @@ edition edition_of(const std::string &name)
         {"fast-float2", "0.2.4"},
         {"lexical-core", "1.0.6"}};
     static const std::map<std::string, std::string> years = {
-        {"simdjson 3.0.1", "2022"},    {"fmt 9.1.0", "2022"},
-        {"jansson 2.14", "2021"},      {"to_chars gcc 12.2.0", "2022"},
-        {"strtof glibc 2.36", "2022"}, {"printf glibc 2.36", "2022"},
-        {"zmij 1.0.23", "2026"},       {"ryu 1.0.23", "2026"},
-        {"sonic-rs 0.5.10", "2026"},   {"simd-json 0.19.0", "2026"},
-        {"fast-float2 0.2.4", "2026"}, {"lexical-core 1.0.6", "2025"}};
+        {"simdjson 3.0.1", "2022"},      {"fmt 9.1.0", "2022"},
+        {"yyjson 0.10.0", "2024"},       {"jansson 2.14", "2021"},
+        {"to_chars gcc 12.2.0", "2022"}, {"strtof glibc 2.36", "2022"},
+        {"printf glibc 2.36", "2022"},   {"zmij 1.0.23", "2026"},
+        {"ryu 1.0.23", "2026"},          {"sonic-rs 0.5.10", "2026"},
+        {"simd-json 0.19.0", "2026"},    {"fast-float2 0.2.4", "2026"},
+        {"lexical-core 1.0.6", "2025"}};
     auto version = versions.find(name);
     if (version == versions.end())
         return {"", ""};
@@ -148,6 +156,32 @@ size_t read_jansson(const std::string &text, float *values)
     return n;
 }
 
+#ifdef YYJSON_VERSION_STRING
+size_t read_yyjson(const std::string &text, float *values)
+{
+    yyjson_doc *document = yyjson_read(text.data(), text.size(), 0);
+    yyjson_val *row, *value;
+    size_t i, k, rows, columns, n = 0;
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(document), "logits"),
+                       i, rows, row) yyjson_arr_foreach(row, k, columns, value)
+        values[n++] = (float)yyjson_get_num(value);
+    yyjson_doc_free(document);
+    return n;
+}
+
+size_t write_yyjson(const std::vector<double> &values)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(nullptr);
+    yyjson_mut_doc_set_root(
+        document,
+        yyjson_mut_arr_with_real(document, values.data(), values.size()));
+    size_t bytes = 0;
+    free(yyjson_mut_write(document, 0, &bytes));
+    yyjson_mut_doc_free(document);
+    return bytes;
+}
+#endif
+
 size_t read_strtof(const std::string &text, float *values)
 {
     size_t n = 0;
@@ -190,6 +224,10 @@ void add_readers(std::vector<contestant> &all, const std::string &data,
     all.push_back({"read", data, "jansson",
                    [&text, values] { return read_jansson(text, values); },
                    true});
+#ifdef YYJSON_VERSION_STRING
+    all.push_back({"read", data, "yyjson",
+                   [&text, values] { return read_yyjson(text, values); }});
+#endif
 #ifdef RUST_PEERS
     static constexpr struct {
         const char *name;
@@ -407,6 +445,10 @@ int main(int argc, char **argv)
     add_writers(all, "float64", doubles, [&] {
         return codec_write_float64(doubles.data(), ROWS, CLASSES, nullptr);
     });
+#ifdef YYJSON_VERSION_STRING
+    all.push_back({"write", "float64", "yyjson",
+                   [&doubles] { return write_yyjson(doubles); }});
+#endif
     measure(all, (int)strtol(argv[1], nullptr, 10));
     report(all, argv[2]);
     return 0;
