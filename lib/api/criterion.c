@@ -114,9 +114,6 @@ enum smx_status smx_criterion_check(struct smx_context *context,
     else if (criterion->targets)
         status = smx_rows_scan(context, z, criterion->targets,
                                SMX_FIELD_TARGETS, where);
-    else if (criterion->teacher)
-        status = smx_rows_scan(context, z, criterion->teacher,
-                               SMX_FIELD_TEACHER, where);
     if (!status && criterion->weights)
         status = smx_rows_finite(criterion->weights, z->dtype, z->classes,
                                  SMX_FIELD_WEIGHTS, where);

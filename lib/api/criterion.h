@@ -9,7 +9,8 @@
 
 #include "engine/dd_row.h"
 
-/** Checks options, then labels, targets and weights element by element. */
+/** Checks options, then labels, targets and weights element by element; the
+ *  teacher's are for its rows' largest to be found with (divergence.c). */
 enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_logits *logits,
                                     const struct smx_criterion *criterion,

@@ -13,6 +13,7 @@
 #include "divergence_rows.h"
 #include "load.h"
 #include "simd/elementary.h"
+#include "tuning.h"
 
 struct divergence_call {
     const struct smx_logits *logits;
@@ -22,6 +23,9 @@ struct divergence_call {
     struct smx_divergence_rule rule;
     struct smx_logits side[2]; /* tensors as they were given */
     struct smx_factors factors;
+    bool even;                       /* have rows the same factors? */
+    struct smx_divergence_row alike; /* these, where a gradient is wanted */
+    struct smx_dd *tops[2];          /* smx_rows_scan_tops; NULL: none */
     double divisor;
     double *losses; /* one a row */
     void *copy[2];  /* of a tile of rows; NULL: in place */
@@ -41,6 +45,13 @@ static size_t element_bytes(const struct divergence_call *call)
 static double row_weight(const struct divergence_call *call, size_t r)
 {
     return smx_criterion_row_weight(call->criterion, call->logits->dtype, r);
+}
+
+/* A division takes as long as a hundred classes. */
+static bool are_rows_even(const struct divergence_call *call)
+{
+    bool none = call->criterion->reduction == SMX_REDUCTION_NONE;
+    return !call->criterion->row_weights && !(call->upstream && none);
 }
 
 static void set_grad_factor(const struct divergence_call *call, size_t r,
@@ -78,13 +89,17 @@ static void *place_of(const struct divergence_call *call, const void *tensor,
 static void run_row(struct divergence_call *call, size_t i)
 {
     size_t r = call->first + i;
-    struct smx_divergence_row row = {.weight = row_weight(call, r)};
-    for (int s = 0; s < 2; s++)
+    struct smx_divergence_row row = call->alike;
+    row.weight = row_weight(call, r);
+    for (int s = 0; s < 2; s++) {
         row.x[s] = place_of(call, call->side[s].data, call->copy[s], i);
+        row.top[s] = call->tops[s] ? &call->tops[s][r] : NULL;
+    }
     if (call->gradient) {
         void *copy = smx_rows_moved(call->logits) ? call->copy[0] : NULL;
         row.gradient = place_of(call, call->gradient, copy, i);
-        set_grad_factor(call, r, &row);
+        if (!call->even)
+            set_grad_factor(call, r, &row);
     }
     call->losses[r] = smx_divergence_row(&call->rule, &row);
 }
@@ -109,7 +124,8 @@ static void run_tile(struct smx_context *context, struct divergence_call *call)
             smx_load_tile(context, z, call->side[s].data, call->first,
                           call->rows, SMX_MASKED_INFINITE, call->copy[s]);
     call->slices = smx_pool_slices(context->pool, call->rows, most);
-    smx_pool_for(context->pool, call->slices, run_divergence_slice, call);
+    smx_pool_for_reverse(context->pool, call->slices, run_divergence_slice,
+                         call);
     if (call->gradient && smx_rows_moved(z))
         smx_store_tile(context, z, call->copy[0], call->first, call->rows,
                        SMX_MASKED_KEPT, call->gradient);
@@ -220,6 +236,13 @@ static bool fits_doubles(double x)
     return x >= 0x1p-100 && x <= 0x1p100;
 }
 
+static bool streams_gradient(const struct divergence_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return call->gradient && call->gradient != z->data && !smx_load_needed(z) &&
+           smx_rows_count(z) * z->classes >= SMX_STREAMED;
+}
+
 static struct smx_divergence_rule rule_of(const struct smx_context *context,
                                           const struct divergence_call *call)
 {
@@ -235,7 +258,8 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
                                        .beta = k->beta,
                                        .z_loss = k->z_loss,
                                        .entropy_weight = k->entropy_weight,
-                                       .entropy = k->entropy_weight != 0};
+                                       .entropy = k->entropy_weight != 0,
+                                       .stream = streams_gradient(call)};
     if (rule.kind == SMX_DIVERGENCE_JSD && (k->beta == 0 || k->beta == 1))
         rule.kind = k->beta == 0 ? SMX_DIVERGENCE_FORWARD_KL
                                  : SMX_DIVERGENCE_REVERSE_KL;
@@ -265,14 +289,17 @@ static void place_sides(struct divergence_call *call)
 }
 
 static enum smx_status check_divergence(struct smx_context *context,
-                                        const struct divergence_call *call,
+                                        struct divergence_call *call,
                                         struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    enum smx_status status =
-        smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
+    enum smx_status status = smx_rows_scan_tops(
+        context, z, z->data, SMX_FIELD_LOGITS, &call->tops[0], where);
     if (!status)
         status = smx_criterion_check(context, z, call->criterion, where);
+    if (!status)
+        status = smx_rows_scan_tops(context, z, call->criterion->teacher,
+                                    SMX_FIELD_TEACHER, &call->tops[1], where);
     if (!status)
         status = smx_criterion_check_upstream(z, call->criterion,
                                               call->upstream, where);
@@ -292,11 +319,15 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     struct smx_counts counts;
     enum smx_status status = check_divergence(context, &call, where);
     if (status)
-        return status;
+        goto out;
     place_sides(&call);
     call.factors = smx_factors_of(logits, criterion, upstream, &counts);
     call.divisor = counts.divisor;
     call.rule = rule_of(context, &call);
+    call.even = are_rows_even(&call);
+    call.alike.weight = 1;
+    if (gradient && call.even && smx_rows_count(logits))
+        set_grad_factor(&call, 0, &call.alike);
     status = allocate_losses(&call);
     if (!status && out)
         status = summarise(context, &call, out);
@@ -306,6 +337,9 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     }
     if (!status && out)
         put_sums(&call, out);
+out:
+    free(call.tops[0]);
+    free(call.tops[1]);
     free(call.losses);
     free(call.copy[0]);
     free(call.copy[1]);

@@ -40,19 +40,27 @@ struct doubles {
          (count = (classes)-c < SMX_CHUNK ? (classes)-c : SMX_CHUNK, true);    \
          c += SMX_CHUNK)
 
+static double search_max(const struct smx_divergence_rule *rule,
+                         const struct smx_divergence_row *row, int side)
+{
+    const float *x = row->x[side];
+    double top = -INFINITY;
+    CHUNKS(c, n, rule->side[side].classes)
+    {
+        float max;
+        rule->kernels->row_max(x + c, n, &max);
+        top = max > top ? max : top;
+    }
+    return top;
+}
+
 static bool measure(const struct smx_divergence_rule *rule,
                     const struct smx_divergence_row *row, struct doubles *d)
 {
     for (int s = 0; s < 2; s++) {
-        const float *x = d->pair.x[s] = row->x[s];
-        double top = -INFINITY;
-        CHUNKS(c, n, rule->side[s].classes)
-        {
-            float max;
-            rule->kernels->row_max(x + c, n, &max);
-            top = max > top ? max : top;
-        }
-        d->pair.max[s] = top;
+        d->pair.x[s] = row->x[s];
+        d->pair.max[s] =
+            row->top[s] ? row->top[s]->hi : search_max(rule, row, s);
         d->pair.scale[s] = SMX_POWER_NAT / rule->side[s].temperature;
     }
     return d->pair.max[0] > -INFINITY && d->pair.max[1] > -INFINITY;
@@ -143,6 +151,7 @@ static bool store_split_gradient(const struct smx_divergence_rule *rule,
     {
         const float *x[2] = {d->pair.x[0] + c, d->pair.x[1] + c};
         rule->kernels->split->difference(x, n, rule->split, factor,
+                                         rule->stream,
                                          (float *)row->gradient + c);
     }
     return true;
@@ -156,7 +165,7 @@ static void store_slope(const struct smx_divergence_rule *rule,
     bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
     CHUNKS(c, n, rule->side[0].classes)
     rule->divergence->slope(&d->pair, c, n, jsd ? &d->mix : NULL, slope,
-                            row->gradient);
+                            rule->stream, row->gradient);
 }
 
 static void put_double_gradient(const struct smx_divergence_rule *rule,
@@ -193,7 +202,7 @@ bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
                                 const struct smx_divergence_row *row,
                                 double *loss)
 {
-    __attribute__((aligned(64))) double kept[2][KEPT];
+    __attribute__((aligned(64))) double kept[2][KEPT + 16];
     struct doubles d = {.loss = 0};
     bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
     if ((row->gradient || jsd) && smx_blocks(rule->side[0].classes) <= KEPT) {

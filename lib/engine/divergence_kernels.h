@@ -23,8 +23,8 @@ struct smx_divergence_pair {
     const float *x[2];
     double max[2];   /* finite */
     double scale[2]; /* SMX_POWER_NAT / temperature */
-    double *kept[2]; /* whole blocks, where sums leaves e for what follows it;
-                        NULL: they are computed again */
+    double *kept[2]; /* whole blocks and one more, where sums leaves e for what
+                        follows it; NULL: they are computed again */
 };
 
 /** Sums over the classes of a pair; u: t of the divergence's first distribution
@@ -129,10 +129,11 @@ struct smx_divergence_kernels {
                   double *both);
 
     /** mix: NULL unless it is a JSD's; out: of the row, may be one of the
-     *  pair. */
+     *  pair; stream: past the cache. */
     void (*slope)(const struct smx_divergence_pair *pair, size_t first,
                   size_t n, const struct smx_divergence_mix *mix,
-                  const struct smx_divergence_slope *slope, float *out);
+                  const struct smx_divergence_slope *slope, bool stream,
+                  float *out);
 
     /** e of t. */
     double (*power)(double t);

@@ -80,17 +80,24 @@ static void load_side(struct wide_row *w, int s)
 /* ---- shifted logits -------------------------------------------------------
  */
 
-static void find_side_top(struct wide_row *w, int s)
+static struct smx_dd search_top(struct wide_row *w, int s)
 {
-    struct side *side = &w->side[s];
-    side->top = (struct smx_dd){-INFINITY, 0};
+    struct smx_dd top = {-INFINITY, 0};
     TILES(w)
     {
         load_side(w, s);
-        side->top = smx_row_larger(
-            side->top,
-            smx_row_tile_max(w->rule->row_kernels, w->z, w->first, w->count));
+        top = smx_row_larger(top, smx_row_tile_max(w->rule->row_kernels, w->z,
+                                                   w->first, w->count));
     }
+    return top;
+}
+
+static void find_side_top(struct wide_row *w, int s)
+{
+    struct side *side = &w->side[s];
+    const struct smx_dd *top = w->row->top[s];
+    bool known = top && w->rule->side[s].dtype == SMX_FLOAT64;
+    side->top = known ? *top : search_top(w, s);
     side->empty = side->top.hi == -INFINITY;
     side->shift = (struct smx_shift){.capped = w->rule->side[s].softcap != 0};
     if (!side->empty)

@@ -21,17 +21,21 @@ struct smx_divergence_rule {
     double z_loss, entropy_weight;
     bool doubles;         /* may rows be computed in double? */
     bool entropy;         /* is the entropy needed? */
+    bool stream;          /* do gradients of float32 pass the caches by? */
     bool extended;        /* factors may leave the doubles: losses are to be */
     struct smx_ext share; /* times this */
 };
 
 struct smx_divergence_row {
-    const void *x[2];     /* classes side by side */
-    void *gradient;       /* may be one of them; NULL: none */
-    double weight;        /* of its loss */
-    struct smx_dd factor; /* of the gradient, 1 / temperature among it; */
-    struct smx_ext grad;  /* where extended, the same, which may be beyond */
-    bool extended;        /* the doubles */
+    const void *x[2];            /* classes side by side */
+    const struct smx_dd *top[2]; /* of smx_rows_scan_tops; NULL: to be found */
+    void *gradient;              /* may be one of them; NULL: none */
+    double weight;               /* of its loss */
+    /* factor of the gradient, 1 / temperature among it; where extended, grad,
+       which may be beyond the doubles */
+    struct smx_dd factor;
+    struct smx_ext grad;
+    bool extended;
 };
 
 /** Coefficients of the series of a Jensen-Shannon divergence. */

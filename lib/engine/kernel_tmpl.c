@@ -25,6 +25,8 @@ static bool row_max(const float *x, size_t n, float *max)
     for (; i + 4 * FLOATS <= n; i += 4 * FLOATS)
         EACH (v, 4) {
             vf z = vf_load(x + i + v * FLOATS);
+            if (v * FLOATS % BLOCK == 0)
+                fetch_ahead(x + i + v * FLOATS);
             nonfinite |= vf_nonfinite(z);
             top[v] = vf_max(z, top[v]);
         }

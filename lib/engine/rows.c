@@ -117,35 +117,58 @@ enum smx_status smx_rows_scan(struct smx_context *context,
     return smx_blame(SMX_ENONFINITE, where, what, scan.nonfinite);
 }
 
-/* ---- the largest of long rows -------------------------------------------- */
+/* ---- the largest of each row --------------------------------------------- */
 
 struct maxima {
-    const struct smx_row_kernels *kernels;
+    const struct smx_kernels *kernels;
     const struct smx_logits *logits;
+    const void *data;
     size_t pieces; /* of a row */
+    size_t count, slices;
     struct smx_dd *top;
 };
 
-/* Of a piece, NaN where it is refused; each tile is looked at twice, but
- * fetched once. */
-static void find_top(void *argument, size_t i)
+/* Of n logits; NaN where one is refused. */
+static struct smx_dd find_top_float(const struct maxima *maxima, const float *z,
+                                    size_t n)
+{
+    float top;
+    bool fine = maxima->kernels->row_max(z, n, &top);
+    return (struct smx_dd){fine ? (double)top : NAN, 0};
+}
+
+/* Of those from class c to end, and its class; each tile is looked at twice,
+ * but fetched once. */
+static struct smx_dd find_top_double(const struct maxima *maxima,
+                                     const double *z, size_t c, size_t end)
+{
+    const struct smx_row_kernels *kernels = maxima->kernels->dd;
+    struct smx_dd top = {-INFINITY, (double)c};
+    for (size_t n; c < end; c += n, z += n) {
+        n = end - c < SMX_TILE ? end - c : SMX_TILE;
+        if (kernels->nonfinite_double(z, n, true) < n)
+            return (struct smx_dd){NAN, 0};
+        top = smx_row_larger(top, smx_row_tile_max(kernels, z, c, n));
+    }
+    return top;
+}
+
+static void find_tops(void *argument, size_t slice)
 {
     const struct maxima *maxima = argument;
-    size_t classes = maxima->logits->classes, r = i / maxima->pieces;
-    size_t c = i % maxima->pieces * SMX_SMALL, end = c + SMX_SMALL, n;
-    const double *z = maxima->logits->data;
-    z += r * maxima->logits->stride;
-    struct smx_dd top = {-INFINITY, (double)c};
-    for (; c < end && c < classes; c += n) {
-        n = classes - c < SMX_TILE ? classes - c : SMX_TILE;
-        if (maxima->kernels->nonfinite_double(z + c, n, true) < n) {
-            top.hi = NAN;
-            break;
-        }
-        top =
-            smx_row_larger(top, smx_row_tile_max(maxima->kernels, z + c, c, n));
+    const struct smx_logits *z = maxima->logits;
+    const float *f = maxima->data;
+    const double *d = maxima->data;
+    size_t last,
+        i = smx_pool_slice(maxima->count, maxima->slices, slice, &last);
+    for (; i < last; i++) {
+        size_t c = i % maxima->pieces * SMX_SMALL, end = c + SMX_SMALL;
+        size_t at = i / maxima->pieces * z->stride + c;
+        end = end < z->classes ? end : z->classes;
+        maxima->top[i] = z->dtype == SMX_FLOAT32
+                             ? find_top_float(maxima, f + at, end - c)
+                             : find_top_double(maxima, d + at, c, end);
     }
-    maxima->top[i] = top;
 }
 
 /* From those of pieces those of rows; false where one was refused. */
@@ -163,33 +186,43 @@ static bool join_maxima(const struct maxima *maxima)
     return true;
 }
 
-/* Elsewhere rows find it near enough; without memory, too. */
-static bool is_worth_maxima(const struct smx_logits *z)
+enum smx_status smx_rows_scan_tops(struct smx_context *context,
+                                   const struct smx_logits *z, const void *data,
+                                   enum smx_field what, struct smx_dd **tops,
+                                   struct smx_where *where)
 {
-    return z->dtype == SMX_FLOAT64 && z->inner == 1 && !z->mask &&
-           z->classes > SMX_TILE && smx_rows_count(z);
-}
-
-enum smx_status smx_rows_scan_maxima(struct smx_context *context,
-                                     const struct smx_logits *z,
-                                     struct smx_dd **row_maxima,
-                                     struct smx_where *where)
-{
-    struct maxima maxima = {.kernels = context->kernels->dd,
+    struct maxima maxima = {.kernels = context->kernels,
                             .logits = z,
+                            .data = data,
                             .pieces = (z->classes - 1) / SMX_SMALL + 1};
-    size_t count = smx_rows_count(z) * maxima.pieces;
-    *row_maxima = NULL;
-    if (is_worth_maxima(z))
-        maxima.top = malloc(count * sizeof *maxima.top);
+    size_t piece = z->classes < SMX_SMALL ? z->classes : SMX_SMALL;
+    maxima.count = smx_rows_count(z) * maxima.pieces;
+    maxima.slices =
+        smx_pool_slices(context->pool, maxima.count, SMX_SMALL / piece);
+    *tops = NULL;
+    if (z->inner == 1 && !z->mask && maxima.count)
+        maxima.top = reallocarray(NULL, maxima.count, sizeof *maxima.top);
     if (maxima.top) {
-        smx_pool_for(context->pool, count, find_top, &maxima);
+        smx_pool_for_scan(context->pool, maxima.slices, find_tops, &maxima);
         if (join_maxima(&maxima)) {
-            *row_maxima = maxima.top;
+            *tops = maxima.top;
             return SMX_OK;
         }
         free(maxima.top);
     }
+    return smx_rows_scan(context, z, data, what, where);
+}
+
+enum smx_status smx_rows_scan_maxima(struct smx_context *context,
+                                     const struct smx_logits *z,
+                                     struct smx_dd **maxima,
+                                     struct smx_where *where)
+{
+    *maxima = NULL;
+    /* elsewhere rows find it near enough */
+    if (z->dtype == SMX_FLOAT64 && z->classes > SMX_TILE)
+        return smx_rows_scan_tops(context, z, z->data, SMX_FIELD_LOGITS, maxima,
+                                  where);
     return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
 }
 

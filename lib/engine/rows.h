@@ -67,8 +67,17 @@ enum smx_status smx_rows_scan(struct smx_context *context,
                               const struct smx_logits *logits, const void *data,
                               enum smx_field what, struct smx_where *where);
 
-/** smx_rows_scan of the logits, which may come by their largest: *maxima is new
- *  and for smx_rows_work, or NULL. */
+/** smx_rows_scan, which comes by the largest of each row: *tops is new, or NULL
+ *  where rows do not lie side by side or there is no memory. hi: the logit; lo:
+ *  of float64, its first class. */
+enum smx_status smx_rows_scan_tops(struct smx_context *context,
+                                   const struct smx_logits *logits,
+                                   const void *data, enum smx_field what,
+                                   struct smx_dd **tops,
+                                   struct smx_where *where);
+
+/** The same of the logits, where it pays: *maxima is for smx_rows_work, or
+ *  NULL. */
 enum smx_status smx_rows_scan_maxima(struct smx_context *context,
                                      const struct smx_logits *logits,
                                      struct smx_dd **maxima,

@@ -126,10 +126,10 @@ struct smx_split_kernels {
                 double factor, bool stream, float *out);
 
     /** out[i] = factor[0] * exponential of x[0][i] less that of the other;
-     *  out may be one of x. */
+     *  out may be one of x; stream: past the cache. */
     void (*difference)(const float *const x[2], size_t n,
                        const struct smx_split_exp split[2],
-                       const double factor[2], float *out);
+                       const double factor[2], bool stream, float *out);
 
     /** A copy, past the cache. */
     void (*stream)(const float *x, size_t n, float *out);

@@ -310,7 +310,8 @@ static void store_split(const float *x, size_t n,
 
 /* n elements, at most count registers of them. */
 INLINE void put_differences(const float *const x[2], size_t i, size_t n,
-                            int count, const struct scaled by[2], float *out)
+                            int count, const struct scaled by[2], bool stream,
+                            float *out)
 {
     struct parts e[2];
     EACH (s, 2) {
@@ -331,7 +332,9 @@ INLINE void put_differences(const float *const x[2], size_t i, size_t n,
         size_t at = (size_t)v * FLOATS;
         vf d = (e[0].s[v] - e[1].s[v]) + (e[0].rest[v] - e[1].rest[v]);
         d += vf_all(0); /* no negative zeros */
-        if (n >= at + FLOATS)
+        if (stream)
+            vf_stream(out + i + at, d);
+        else if (n >= at + FLOATS)
             vf_store(out + i + at, d);
         else if (n > at)
             vf_store_part(out + i + at, d, n - at);
@@ -340,16 +343,26 @@ INLINE void put_differences(const float *const x[2], size_t i, size_t n,
 
 static void store_differences(const float *const x[2], size_t n,
                               const struct smx_split_exp split[2],
-                              const double factor[2], float *out)
+                              const double factor[2], bool stream, float *out)
 {
     const struct scaled by[2] = {scaled_by(&split[0], factor[0]),
                                  scaled_by(&split[1], factor[1])};
     const size_t some = STEP / 2;
-    size_t i = 0;
-    for (; n - i >= some; i += some)
-        put_differences(x, i, some, WIDE / 2, by, out);
+    size_t i = stream ? before_line(out, sizeof *out, n) : 0;
+    if (i)
+        put_differences(x, 0, i, PARTS, by, false, out);
+    for (; n - i >= some; i += some) {
+        for (size_t b = 0; b < some; b += BLOCK)
+            EACH (s, 2)
+                fetch_ahead(x[s] + i + b);
+        if (stream)
+            put_differences(x, i, some, WIDE / 2, by, true, out);
+        else
+            put_differences(x, i, some, WIDE / 2, by, false, out);
+    }
     for (; i < n; i += BLOCK)
-        put_differences(x, i, n - i < BLOCK ? n - i : BLOCK, PARTS, by, out);
+        put_differences(x, i, n - i < BLOCK ? n - i : BLOCK, PARTS, by, false,
+                        out);
 }
 
 static bool below(const float *x, size_t n, float highest)

@@ -40,6 +40,12 @@ INLINE void vf_stream(float *p, vf v)
     _mm512_stream_ps(p, (__m512)v);
 }
 
+#define vh_stream vh_stream
+INLINE void vh_stream(float *p, vh v)
+{
+    _mm256_stream_ps(p, (__m256)v);
+}
+
 #define vd_widen vd_widen
 INLINE vd vd_widen(const float *p)
 {

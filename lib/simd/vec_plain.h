@@ -59,6 +59,14 @@ INLINE void vf_stream(float *p, vf v)
 }
 #endif
 
+#ifndef vh_stream
+/** The same of half as many; a line's vectors one after the other. */
+INLINE void vh_stream(float *p, vh v)
+{
+    *(vh_there *)p = v;
+}
+#endif
+
 #ifndef vd_widen
 /** LANES floats as doubles. */
 INLINE vd vd_widen(const float *p)
