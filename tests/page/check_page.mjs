@@ -151,7 +151,7 @@ const cases = {
   async every_knob_reaches_the_daemon() {
     await visit(base, {}, async page => {
       await drawn(page);
-      for (const [nth, gives] of [[0, 'temperature'], [1, 'label_smoothing'], [2, 'softcap'], [3, 'z_loss']]) {
+      for (const [nth, gives] of [[0, 'temperature'], [1, 'label_smoothing'], [2, 'softcap'], [3, 'z_loss'], [4, 'entropy_weight']]) {
         await page.locator('#code-path').selectOption('loss');
         const before = await text(page, '#sum');
         await page.locator('#knobs input').nth(nth).focus();
@@ -164,6 +164,36 @@ const cases = {
       await becomes(page, '#classes tr:nth-child(1) td:nth-child(6)', '^0$');
       await becomes(page, '#classes tr:nth-child(1) td:nth-child(8)', '^0$');
       assert.equal(await text(page, '#live'), '');
+    });
+  },
+  async a_teacher_takes_the_place_of_the_label() {
+    const loss = async () => +/loss L (\S+?) *p of/.exec(await text(page, '#sum'))[1];
+    let page, link;
+    await visit(base + '#e=0.1', {}, async shown => {
+      page = shown;
+      await drawn(page);
+      await page.locator('#code-path').selectOption('gradient');
+      await page.locator('#teacher').fill('0,1,2,3');
+      await becomes(page, '#with-l', '^L = forward_kl');
+      const code = await text(page, '#code');
+      assert.match(code, /"teacher":\[0,1,2,3\],"divergence":"forward_kl"/);
+      assert.doesNotMatch(code, /labels|smoothing/);
+      const forward = await loss();
+      assert.ok(forward > 0);
+      await page.locator('#divergence').selectOption('jsd');
+      await becomes(page, '#with-l', '^L = jsd');
+      assert.ok(await loss() > 0 && await loss() < forward);
+      link = await page.evaluate(() => location.href);
+      await page.locator('#teacher').fill('0,1');
+      await becomes(page, '#live', 'teacher: got shape \\[2\\], must be shape \\[4\\]');
+    });
+    await visit(link, {}, async shown => {
+      page = shown;
+      await becomes(page, '#with-l', '^L = jsd');
+      await page.locator('#teacher').fill('1,2,3,0');
+      await page.waitForFunction(() => /loss L 0p of/.test(document.querySelector('#sum').textContent));
+      await page.locator('#teacher').fill('');
+      await becomes(page, '#with-l', 'ln a2');
     });
   },
   async the_keyboard_is_enough() {
