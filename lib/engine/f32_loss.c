@@ -90,7 +90,7 @@ static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
                                   call->gradient + start);
     else
         call->kernels->loss->grad_store(call->z + start, n, &by, d->factor,
-                                        &mass, d->share,
+                                        d->bend, &mass, d->share,
                                         call->gradient + start);
     if (y < n)
         call->gradient[start + y] = own;
@@ -209,7 +209,8 @@ static size_t most_rows(const struct smx_loss_call *call)
 
 static enum smx_status allocate_loss(struct smx_loss_call *call)
 {
-    bool square = call->asked->z_loss != 0, parts = !at_once(call);
+    bool square = call->asked->z_loss != 0 || call->asked->entropy_weight != 0;
+    bool parts = !at_once(call);
     bool grads = parts && call->gradients, copy = copied(call);
     size_t most = call->most = most_rows(call), ranks = smx_loss_ranks(call);
     size_t summaries = smx_loss_summary_bytes(call, most);
@@ -453,8 +454,8 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                   .keep = call.keep,
                                   .share = call.share};
     /* terms of both signs could leave less than the digits of in-range sums */
-    call.split.possible &=
-        !criterion->targets && criterion->z_loss == 0 && !logits->softcap;
+    call.split.possible &= !criterion->targets && criterion->z_loss == 0 &&
+                           criterion->entropy_weight == 0 && !logits->softcap;
     *status = run_f32_loss(context, &call);
     return !call.nonfinite;
 }

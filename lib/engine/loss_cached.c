@@ -67,7 +67,7 @@ static void finish_cached_row(const struct smx_loss_call *call, size_t row,
         return;
     }
     const struct smx_exponents by = smx_relative_to(&call->by, d->reference);
-    call->kernels->loss->grad_store(call->z + start, n, &by, d->factor,
+    call->kernels->loss->grad_store(call->z + start, n, &by, d->factor, d->bend,
                                     &call->mass, d->share, out);
     end_row(wait);
 }

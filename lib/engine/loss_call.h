@@ -21,16 +21,19 @@
 struct smx_part {  /* of a row: one of its chunks, or all of it */
     bool in_range; /* split_exp.h; of a chunk: if its row is */
     double max, reference, sum;
-    double mass; /* sum of v */
-    double cost; /* sum of v (anchor - z), anchor: max, or 0 if all masked */
+    double mass;   /* sum of v */
+    double cost;   /* sum of v (anchor - z), anchor: max, or 0 if all masked */
+    double spread; /* sum of exp(z - max) (max - z), of an entropy */
 };
 
-struct smx_grad { /* d_c = factor exp(z_c - reference) - share v_c */
+/* d_c = (factor + bend (z_c - reference)) exp(z_c - reference) - share v_c */
+struct smx_grad {
     bool in_range;
     double reference, factor, share;
+    double bend;   /* of an entropy */
     double label;  /* what the label's class loses beside that */
     double nats;   /* its -log p, where it has all the mass */
-    double square; /* the z-loss's part of the factor */
+    double square; /* the part of z-loss and entropy of the factor */
     size_t top;    /* the class with p = 1, whose d is d_top; or SMX_NO_TOP */
     double d_top;
 };
@@ -52,11 +55,12 @@ struct smx_loss_call {
     struct smx_exponents by;
     struct smx_split_exp split;
     double divisor, z_divisor, factor, z_factor;
-    size_t counted;              /* rows not ignored */
-    enum smx_way way;            /* all but by chunks: blocks of rows at once */
-    bool stream;                 /* the gradient past the cache */
-    double *entropies, *squares; /* one a row of all */
-    const float *upstreams;      /* as asked, like the next */
+    size_t counted;         /* rows not ignored */
+    enum smx_way way;       /* all but by chunks: blocks of rows at once */
+    bool stream;            /* the gradient past the cache */
+    double *entropies;      /* the cross-entropies, one a row of all */
+    double *squares;        /* z-loss and entropy, likewise; NULL: none */
+    const float *upstreams; /* as asked, like the next */
     float *gradients;
     size_t most;            /* rows of a tile */
     struct smx_part *parts; /* of a tile; not of few classes, */

@@ -31,6 +31,10 @@ struct smx_loss_kernels {
      */
     double (*sum)(const float *x, size_t n, const struct smx_exponents *by);
 
+    /** The same, and *spread = the sum of these times (reference - z[i]). */
+    double (*spread)(const float *x, size_t n, const struct smx_exponents *by,
+                     double *spread);
+
     /**
      * *cost = sum of v[i] (reference - z[i]) over v[i] != 0, returns sum of
      * v[i], which is NaN or infinite if one of the targets is.
@@ -39,12 +43,12 @@ struct smx_loss_kernels {
                    const struct smx_mass *mass, double *cost);
 
     /**
-     * out[i] = factor * exponential of x[i] - share * v[i], with a softcap
-     * times its slope, rounded once. out may be x.
+     * out[i] = (factor + bend (z[i] - reference)) * exponential of x[i] -
+     * share * v[i], with a softcap times its slope, rounded once. out may be x.
      */
     void (*grad_store)(const float *x, size_t n, const struct smx_exponents *by,
-                       double factor, const struct smx_mass *mass, double share,
-                       float *out);
+                       double factor, double bend, const struct smx_mass *mass,
+                       double share, float *out);
 
     /**
      * Of at most smx_narrow_rows rows, all below the highest in-range: their

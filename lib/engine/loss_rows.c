@@ -5,6 +5,14 @@
 #include "rows.h"
 #include "sums.h"
 
+/* An entropy's terms are multiples of max - z. */
+static double reference_of(const struct smx_loss_call *call, double max)
+{
+    return call->asked->entropy_weight != 0
+               ? max
+               : smx_loss_reference(max, call->by.scale);
+}
+
 static void sum_part_out_of_range(const struct smx_loss_call *call,
                                   const float *z, size_t n,
                                   struct smx_part *part)
@@ -13,9 +21,12 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
     part->reference = part->sum = 0;
     if (part->max == -INFINITY)
         return;
-    part->reference = smx_loss_reference(part->max, call->by.scale);
+    part->reference = reference_of(call, part->max);
     const struct smx_exponents by = smx_relative_to(&call->by, part->reference);
-    part->sum = call->kernels->loss->sum(z, n, &by);
+    if (call->asked->entropy_weight != 0)
+        part->sum = call->kernels->loss->spread(z, n, &by, &part->spread);
+    else
+        part->sum = call->kernels->loss->sum(z, n, &by);
 }
 
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
@@ -81,12 +92,13 @@ static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
         whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
     bool empty = whole.max == -INFINITY;
     double anchor = empty ? 0 : whole.max;
-    whole.reference = empty ? 0 : smx_loss_reference(whole.max, call->by.scale);
+    whole.reference = empty ? 0 : reference_of(call, whole.max);
     for (size_t k = 0; k < call->chunks; k++) {
         double t = (parts[k].reference - whole.reference) * call->by.scale;
         double below = anchor - (parts[k].max == -INFINITY ? 0 : parts[k].max);
-        if (parts[k].sum > 0)
-            whole.sum += parts[k].sum * smx_power(t);
+        double weight = parts[k].sum > 0 ? smx_power(t) : 0;
+        whole.sum += parts[k].sum * weight;
+        whole.spread += (parts[k].spread + parts[k].sum * below) * weight;
         whole.mass += parts[k].mass;
         whole.cost += parts[k].cost;
         whole.cost += parts[k].mass * below;
@@ -208,6 +220,19 @@ static void set_top(const struct smx_loss_call *call, size_t row,
     d->d_top = (call->factor * d->d_top * g + d->square * whole->sum) * slope;
 }
 
+/* The part of p's factor that an entropy adds, z_factor eta (log p + H), is a
+ * multiple of z - max + spread / sum. g: upstream / temperature. */
+static void add_entropy_grad(const struct smx_loss_call *call,
+                             const struct smx_part *whole, double g,
+                             struct smx_grad *d)
+{
+    double eta = call->z_factor * call->criterion.entropy_weight;
+    d->bend = eta * call->by.nats * g / whole->sum;
+    double level = d->bend * (whole->spread / whole->sum);
+    d->factor += level;
+    d->square += level;
+}
+
 static struct smx_grad part_grad_of(const struct smx_loss_call *call,
                                     size_t row, const struct loss_row *from,
                                     double lse)
@@ -229,6 +254,8 @@ static struct smx_grad part_grad_of(const struct smx_loss_call *call,
         square = call->z_factor * 2 * call->criterion.z_loss * lse;
     d.factor = whole->sum > 0 ? (a + square) * g / whole->sum : 0;
     d.square = whole->sum > 0 ? square * g / whole->sum : 0;
+    if (call->criterion.entropy_weight != 0 && whole->sum > 0)
+        add_entropy_grad(call, whole, g, &d);
     d.nats = single ? from->nats : INFINITY;
     if (!single && whole->sum > 0 && from->logsum == 0)
         set_top(call, row, whole, g, &d);
@@ -248,6 +275,9 @@ static void finish_loss_row(struct smx_loss_call *call, size_t row,
     double lse = whole->max * call->by.nats + from->logsum;
     double weight = smx_loss_row_weight(call, row);
     double square = weight * call->criterion.z_loss * lse * lse;
+    if (call->criterion.entropy_weight != 0 && whole->sum > 0)
+        square -= weight * call->criterion.entropy_weight *
+                  (from->logsum + whole->spread * call->by.nats / whole->sum);
     call->entropy[row] =
         ignored ? 0 : smx_times(weight, entropy_of(call, row, from));
     if (call->square)
@@ -278,12 +308,13 @@ float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
     int64_t label = call->criterion.labels[row];
     double slope, z = logit_at(call, row, (size_t)label, &slope);
     double e = smx_power((z - d->reference) * call->by.scale);
+    double bent = e > 0 ? e * (d->bend * (z - d->reference)) : 0;
     if (d->nats < CONFIDENT)
-        return (float)((e * d->square - d->label * complement(d->nats)) *
+        return (float)((e * d->square + bent - d->label * complement(d->nats)) *
                        slope);
     double v =
         call->mass.kind == SMX_MASS_NONE ? 0 : smx_loss_weight(call, label);
-    return (float)((e * d->factor - d->share * v - d->label) * slope);
+    return (float)((e * d->factor + bent - d->share * v - d->label) * slope);
 }
 
 void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,

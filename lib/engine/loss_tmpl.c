@@ -52,6 +52,47 @@ static double sum_f64(const float *x, size_t n,
                              : sum_powers_of(false, x, n, &by);
 }
 
+INLINE void add_spread(bool capped, const vd *e, const float *x,
+                       const struct smx_exponents *by, vd sums[2 * VECS])
+{
+    EACH (v, VECS) {
+        vd d = vd_all(by->reference) -
+               load_logits(capped, x + v * LANES, &by->cap, NULL);
+        sums[v] += e[v];
+        sums[VECS + v] += (vd)((vl)(e[v] * d) & (vl)(e[v] > vd_all(0)));
+    }
+}
+
+INLINE double spread_as(bool capped, const float *x, size_t n,
+                        const struct smx_exponents *by, double *spread)
+{
+    vd sums[2 * VECS] = {{0}}, e[WIDE];
+    size_t i = 0;
+    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
+        fetch_chunk(x + i);
+        fetch_chunk(x + i + BLOCK);
+        load_power(capped, x + i, by, e, NULL, WIDE);
+        add_spread(capped, e, x + i, by, sums);
+        add_spread(capped, e + VECS, x + i + BLOCK, by, sums);
+    }
+    for (; i < n; i += BLOCK) {
+        float block[BLOCK];
+        pad(block, x + i, n - i, -__builtin_inff());
+        load_power(capped, block, by, e, NULL, VECS);
+        add_spread(capped, e, block, by, sums);
+    }
+    *spread = block_sum(sums + VECS);
+    return block_sum(sums);
+}
+
+static double spread_f64(const float *x, size_t n,
+                         const struct smx_exponents *from, double *spread)
+{
+    const struct smx_exponents by = *from;
+    return by.cap.possible ? spread_as(true, x, n, &by, spread)
+                           : spread_as(false, x, n, &by, spread);
+}
+
 /* ---- the mass --------------------------------------------------------- */
 
 /* kind is a constant where this is inlined. */
@@ -151,15 +192,38 @@ static double mass(const float *x, size_t n, const struct smx_exponents *from,
 
 /* ---- the gradient ----------------------------------------------------- */
 
+/* What exponentials are multiplied with. */
+struct rise {
+    double factor, bend; /* times z - reference */
+};
+
+/* e times that; of x that are -INFINITY 0. bent: is there a bend? */
+INLINE void raise(bool capped, bool bent, const float *x,
+                  const struct smx_exponents *by, struct rise rise, vd *e,
+                  int vectors)
+{
+    EACH (v, vectors) {
+        vd factor = vd_all(rise.factor);
+        if (bent)
+            factor += (load_logits(capped, x + v * LANES, &by->cap, NULL) -
+                       vd_all(by->reference)) *
+                      vd_all(rise.bend);
+        vl some = (vl)(e[v] > vd_all(0));
+        e[v] *= factor;
+        if (bent)
+            e[v] = (vd)((vl)e[v] & some);
+    }
+}
+
 /* No negative zeros where nothing is taken away. slope: NULL, or a softcap's.
  */
 INLINE void grad_store_block(enum smx_mass_kind kind, const vd *e,
-                             const vd *slope, int vectors, double factor,
+                             const vd *slope, int vectors,
                              const struct smx_mass *m, size_t i, double share,
                              float *out)
 {
     EACH (v, vectors) {
-        vd d = e[v] * vd_all(factor);
+        vd d = e[v];
         if (kind != SMX_MASS_NONE)
             d -= mass_at(m, kind, i + v * LANES) * vd_all(share);
         if (slope)
@@ -170,34 +234,36 @@ INLINE void grad_store_block(enum smx_mass_kind kind, const vd *e,
     }
 }
 
-INLINE void grad_store_as(bool capped, enum smx_mass_kind kind, const float *x,
-                          size_t n, const struct smx_exponents *by,
-                          double factor, const struct smx_mass *m, double share,
-                          float *out)
+INLINE void grad_store_as(bool capped, bool bent, enum smx_mass_kind kind,
+                          const float *x, size_t n,
+                          const struct smx_exponents *by, struct rise rise,
+                          const struct smx_mass *m, double share, float *out)
 {
     vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
         load_power(capped, x + i, by, e, slope, WIDE);
-        grad_store_block(kind, e, slope, WIDE, factor, m, i, share, out + i);
+        raise(capped, bent, x + i, by, rise, e, WIDE);
+        grad_store_block(kind, e, slope, WIDE, m, i, share, out + i);
     }
     for (; i < n; i += BLOCK) {
         struct padded p;
         float last[BLOCK];
         pad_mass(&p, m, kind, x, i, n);
         load_power(capped, p.x, by, e, slope, VECS);
-        grad_store_block(kind, e, slope, VECS, factor, &p.mass, 0, share, last);
+        raise(capped, bent, p.x, by, rise, e, VECS);
+        grad_store_block(kind, e, slope, VECS, &p.mass, 0, share, last);
         memcpy(out + i, last, (n - i < BLOCK ? n - i : BLOCK) * sizeof *out);
     }
 }
 
 INLINE void grad_store_of(bool capped, const float *x, size_t n,
-                          const struct smx_exponents *by, double factor,
+                          const struct smx_exponents *by, struct rise rise,
                           const struct smx_mass *m, double share, float *out)
 {
 #define AS(kind)                                                               \
     case kind:                                                                 \
-        grad_store_as(capped, kind, x, n, by, factor, m, share, out);          \
+        grad_store_as(capped, false, kind, x, n, by, rise, m, share, out);     \
         break
     switch (m->kind) {
         AS(SMX_MASS_NONE);
@@ -209,26 +275,45 @@ INLINE void grad_store_of(bool capped, const float *x, size_t n,
 #undef AS
 }
 
-/* Apart, so that its registers cost the others nothing. */
+/* Apart, so that their registers cost the others nothing. */
 static __attribute__((noinline)) void
 store_capped_grad(const float *x, size_t n, const struct smx_exponents *from,
-                  double factor, const struct smx_mass *m, double share,
+                  struct rise rise, const struct smx_mass *m, double share,
                   float *out)
 {
     const struct smx_exponents by = *from;
-    grad_store_of(true, x, n, &by, factor, m, share, out);
+    grad_store_of(true, x, n, &by, rise, m, share, out);
+}
+
+static __attribute__((noinline)) void
+store_bent_grad(const float *x, size_t n, const struct smx_exponents *from,
+                struct rise rise, const struct smx_mass *m, double share,
+                float *out)
+{
+    const struct smx_exponents by = *from;
+    if (by.cap.possible)
+        grad_store_as(true, true, m->kind, x, n, &by, rise, m, share, out);
+    else if (m->kind == SMX_MASS_NONE)
+        grad_store_as(false, true, SMX_MASS_NONE, x, n, &by, rise, m, share,
+                      out);
+    else
+        grad_store_as(false, true, m->kind, x, n, &by, rise, m, share, out);
 }
 
 static void store_grad(const float *x, size_t n,
                        const struct smx_exponents *from, double factor,
-                       const struct smx_mass *m, double share, float *out)
+                       double bend, const struct smx_mass *m, double share,
+                       float *out)
 {
     const struct smx_exponents by = {.reference = from->reference,
                                      .scale = from->scale};
-    if (from->cap.possible)
-        store_capped_grad(x, n, from, factor, m, share, out);
+    const struct rise rise = {factor, bend};
+    if (bend != 0)
+        store_bent_grad(x, n, from, rise, m, share, out);
+    else if (from->cap.possible)
+        store_capped_grad(x, n, from, rise, m, share, out);
     else
-        grad_store_of(false, x, n, &by, factor, m, share, out);
+        grad_store_of(false, x, n, &by, rise, m, share, out);
 }
 
 /* ---- the product with the Jacobian --------------------------------------- */
@@ -372,6 +457,7 @@ static double sum_doubles(const double *x, size_t n)
 
 const struct smx_loss_kernels TIER(loss_kernels) = {
     .sum = sum_f64,
+    .spread = spread_f64,
     .mass = mass,
     .grad_store = store_grad,
     .narrow_keep = TIER(narrow_keep),

@@ -67,7 +67,8 @@ static bool is_f32_loss(const struct smx_logits *z,
     double t = smx_temperature_of(z);
     return is_f32(z) && !k->labels != !k->targets && t >= LEAST && t <= MOST &&
            is_0_or_within(k->label_smoothing, LEAST_DOUBLE, 1) &&
-           k->z_loss <= MOST && k->entropy_weight == 0 &&
+           k->z_loss <= MOST &&
+           is_0_or_within(k->entropy_weight, LEAST, MOST) &&
            k->focal <= MOST_FOCAL;
 }
 
@@ -78,8 +79,9 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
         return smx_plan_lanes(z, k) ? SMX_WAY_DD_LANES : SMX_WAY_DD_ROWS;
     /* terms of both signs could leave less than the digits of in-range sums */
     bool split = smx_plan_splits(smx_temperature_of(z)) && !k->targets &&
-                 k->label_smoothing == 0 && k->z_loss == 0 && !z->softcap;
-    if (z->classes <= SMX_NARROW)
+                 k->label_smoothing == 0 && k->z_loss == 0 &&
+                 k->entropy_weight == 0 && !z->softcap;
+    if (z->classes <= SMX_NARROW && k->entropy_weight == 0)
         return split ? SMX_WAY_NARROW : SMX_WAY_LANES;
     return split && gradient && smx_chunks(z->classes) <= SMX_F32_SHORT
                ? SMX_WAY_RESIDENT
