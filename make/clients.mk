@@ -33,10 +33,10 @@ lint-openapi: $(GENERATORS)/node_modules/ready
 	    -r tests/generators/spectral.yaml openapi.yaml
 	tests/generators/redocly.sh $(GENERATORS)/node_modules/.bin/redocly
 
-EXAMPLES_VENV := $(B)/examples-venv
+# That of check-elsewhere, which has PyTorch, JAX and tritonclient already.
+EXAMPLES_VENV := $(B)/elsewhere/venv
 
-$(EXAMPLES_VENV)/ready: tests/examples/requirements.txt
-	python3 -m venv $(@D)
+$(EXAMPLES_VENV)/examples: tests/examples/requirements.txt $(EXAMPLES_VENV)/ready
 	$(@D)/bin/pip install -q -r $<
 	@touch $@
 
@@ -48,6 +48,6 @@ check: export SANFLAGS := $(SANFLAGS)
 .PHONY: check-examples
 ## check-examples: run all of examples/ against a daemon (needs PyPI, crates.io)
 check-examples: export LIBSOFTMAX = $(SHARED)
-check-examples: all shared $(EXAMPLES_VENV)/ready
+check-examples: all shared $(EXAMPLES_VENV)/examples
 	SOFTMAXD=$(B)/softmaxd tests/examples/check_examples.py $(B)/examples \
 	    $(EXAMPLES_VENV)
