@@ -250,6 +250,8 @@ const cases = {
       await page.locator('#go').click();
       await becomes(page, '#plot', 'the ten largest of 10000');
       assert.match(await page.locator('#plot .bars').first().textContent(), /^\[7777\]/);
+      const [question, answer] = await page.locator('#raw .grid section').all();
+      assert.equal((await question.boundingBox()).y, (await answer.boundingBox()).y);
     });
   },
   async a_table_in_and_out() {
