@@ -12,7 +12,8 @@ static bool lse_differs(const struct smx_logits *logits,
     return smx_plan_lanes(logits, NULL) && !smx_plan_lanes(logits, criterion);
 }
 
-enum smx_status smx_beside_open(struct smx_beside *beside,
+enum smx_status smx_beside_open(const struct smx_context *context,
+                                struct smx_beside *beside,
                                 const struct smx_logits *logits,
                                 const struct smx_criterion *criterion,
                                 struct smx_loss_out *out,
@@ -38,9 +39,9 @@ enum smx_status smx_beside_open(struct smx_beside *beside,
         out->logsumexp = NULL;
     }
     if (out->log_probabilities || out->entropy || beside->values.out.logsumexp)
-        status = smx_softmax_open(&beside->values);
+        status = smx_softmax_open(context, &beside->values);
     if (!status && out->rank)
-        status = smx_softmax_open(&beside->ranks);
+        status = smx_softmax_open(context, &beside->ranks);
     beside->wanted = beside->values.most || beside->ranks.most;
     return status;
 }

@@ -212,7 +212,7 @@ enum smx_status smx_gradient(struct smx_context *context,
     if (!status && z.outer && !gradient)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
     if (!status)
-        status = smx_beside_open(&beside, &z, &k, &wanted, where);
+        status = smx_beside_open(context, &beside, &z, &k, &wanted, where);
     if (!status)
         status =
             gradient_of(context, &call, loss ? &wanted : NULL, &beside, where);

@@ -255,7 +255,7 @@ enum smx_status smx_loss(struct smx_context *context,
     if (!status)
         status = smx_read_loss_out(out, &wanted, where);
     if (!status)
-        status = smx_beside_open(&beside, &z, &k, &wanted, where);
+        status = smx_beside_open(context, &beside, &z, &k, &wanted, where);
     if (!status)
         status = loss_of(context, &z, &k, out ? &wanted : NULL, &beside, where);
     smx_beside_close(&beside);

@@ -108,7 +108,8 @@ static struct row_bytes bytes_of(const struct smx_softmax_call *call)
     return bytes;
 }
 
-static size_t tile_rows(const struct smx_softmax_call *call,
+static size_t tile_rows(const struct smx_context *context,
+                        const struct smx_softmax_call *call,
                         const struct row_bytes *row)
 {
     const struct smx_logits *z = call->logits;
@@ -118,8 +119,9 @@ static size_t tile_rows(const struct smx_softmax_call *call,
     bool tiled = row->copied || row->picks ||
                  (call->f32_sums && wants_summaries(&call->out));
     if (!tiled)
-        return smx_rows_tile(z, 0);
-    return smx_rows_tile(z, bytes ? bytes : z->classes * sizeof(float));
+        return smx_rows_tile(context, z, 0);
+    return smx_rows_tile(context, z,
+                         bytes ? bytes : z->classes * sizeof(float));
 }
 
 /* Nothing of no bytes, which is not out of memory. */
@@ -130,7 +132,8 @@ static bool allocate(void *place, size_t rows, size_t bytes)
     return data || !bytes;
 }
 
-enum smx_status smx_softmax_open(struct smx_softmax_call *call)
+enum smx_status smx_softmax_open(const struct smx_context *context,
+                                 struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     const struct smx_softmax_options *options = &call->options;
@@ -143,7 +146,7 @@ enum smx_status smx_softmax_open(struct smx_softmax_call *call)
     if (call->rows == 0)
         return SMX_OK;
     const struct row_bytes row = bytes_of(call);
-    call->most = tile_rows(call, &row);
+    call->most = tile_rows(context, call, &row);
     if (!allocate(&call->copy, call->most, row.copied) ||
         !allocate(&call->values, call->most, row.values) ||
         !allocate(&call->picks, call->most, row.picks) ||
@@ -309,6 +312,7 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
     const struct smx_softmax_out out = tile_out(call, first);
     struct smx_logits tile = *z;
     enum smx_status status = SMX_OK;
+    atomic_bool nonfinite = false;
     tile.data =
         (const char *)z->data + first * z->classes * smx_dtype_bytes(z->dtype);
     tile.outer = count;
@@ -317,9 +321,11 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
     tile.mask = NULL;
     if (call->loaded) {
         smx_load_tile(context, z, z->data, first, count, SMX_MASKED_INFINITE,
-                      call->copy);
+                      call->copy, &nonfinite);
         tile.data = call->copy;
     }
+    if (nonfinite && !call->looked)
+        return SMX_ENONFINITE;
     if (call->picks)
         pick_classes(context, call, &tile, first);
     status = run_engines(context, call, &tile, &out, where);
@@ -344,8 +350,8 @@ static bool looks_first(const struct smx_softmax_call *call)
 {
     bool first =
         call->totals || (call->out.values && !wants_summaries(&call->out));
-    return call->f32 && first && !call->loaded &&
-           (call->out.early || call->most == call->rows) &&
+    return call->f32 && first &&
+           (call->out.early || (!call->loaded && call->most == call->rows)) &&
            !(call->picked && is_narrow(call));
 }
 
@@ -386,11 +392,14 @@ static enum smx_status softmax_of(struct smx_context *context,
                                   struct smx_softmax_call *call,
                                   struct smx_where *where)
 {
-    enum smx_status status = smx_softmax_open(call);
+    enum smx_status status = smx_softmax_open(context, call);
     if (!status && call->rows)
         status = scan_logits(context, call, where);
     if (!status)
         status = run_tiles(context, call, where);
+    if (status == SMX_ENONFINITE && call->loaded && !call->looked)
+        status = smx_rows_scan(context, call->logits, call->logits->data,
+                               SMX_FIELD_LOGITS, where); /* where it is */
     smx_softmax_close(call);
     return status;
 }

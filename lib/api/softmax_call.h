@@ -34,7 +34,8 @@ struct smx_softmax_call {
 /** Of operands that have been checked, short of the logits' elements, and of
  *  logits, ignore, options and out. SMX_ENOMEM or SMX_OK; to be closed either
  *  way. */
-enum smx_status smx_softmax_open(struct smx_softmax_call *call);
+enum smx_status smx_softmax_open(const struct smx_context *context,
+                                 struct smx_softmax_call *call);
 
 /** Of logits that have been looked at. */
 void smx_softmax_answer(struct smx_context *context,

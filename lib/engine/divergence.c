@@ -122,7 +122,7 @@ static void run_tile(struct smx_context *context, struct divergence_call *call)
     for (int s = 0; s < 2; s++)
         if (call->copy[s])
             smx_load_tile(context, z, call->side[s].data, call->first,
-                          call->rows, SMX_MASKED_INFINITE, call->copy[s]);
+                          call->rows, SMX_MASKED_INFINITE, call->copy[s], NULL);
     call->slices = smx_pool_slices(context->pool, call->rows, most);
     smx_pool_for_reverse(context->pool, call->slices, run_divergence_slice,
                          call);
@@ -131,12 +131,13 @@ static void run_tile(struct smx_context *context, struct divergence_call *call)
                        SMX_MASKED_KEPT, call->gradient);
 }
 
-static enum smx_status allocate_losses(struct divergence_call *call)
+static enum smx_status allocate_losses(const struct smx_context *context,
+                                       struct divergence_call *call)
 {
     size_t row = call->logits->classes * element_bytes(call);
     size_t all = smx_rows_count(call->logits);
     bool copies = smx_load_needed(call->logits);
-    call->most = copies ? smx_rows_tile(call->logits, 2 * row) : all;
+    call->most = copies ? smx_rows_tile(context, call->logits, 2 * row) : all;
     call->losses = reallocarray(NULL, all + 1, sizeof *call->losses);
     for (int s = 0; s < 2 && copies; s++)
         call->copy[s] = reallocarray(NULL, call->most + 1, row);
@@ -328,7 +329,7 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     call.alike.weight = 1;
     if (gradient && call.even && smx_rows_count(logits))
         set_grad_factor(&call, 0, &call.alike);
-    status = allocate_losses(&call);
+    status = allocate_losses(context, &call);
     if (!status && out)
         status = summarise(context, &call, out);
     if (!status) {

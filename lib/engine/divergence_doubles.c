@@ -9,10 +9,7 @@
 #include "divergence_rows.h"
 #include "simd/power.h"
 #include "sums.h"
-
-/* Rows whose exponentials are kept from their sum to the gradient: they fit
- * the first cache and the stack. */
-#define KEPT ((size_t)2048)
+#include "tuning.h"
 
 /* Of terms that hold 2^-42 a divergence must be so much to hold 2^-26. */
 #define LEAST 0x1p-16
@@ -202,10 +199,11 @@ bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
                                 const struct smx_divergence_row *row,
                                 double *loss)
 {
-    __attribute__((aligned(64))) double kept[2][KEPT + 16];
+    __attribute__((aligned(64))) double kept[2][SMX_DIVERGENCE_KEPT + 16];
     struct doubles d = {.loss = 0};
     bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
-    if ((row->gradient || jsd) && smx_blocks(rule->side[0].classes) <= KEPT) {
+    if ((row->gradient || jsd) &&
+        smx_blocks(rule->side[0].classes) <= SMX_DIVERGENCE_KEPT) {
         d.pair.kept[0] = kept[0];
         d.pair.kept[1] = kept[1];
     }

@@ -197,22 +197,25 @@ static size_t copied(const struct smx_loss_call *call)
     return targets ? 2 * call->classes : call->classes;
 }
 
-static size_t most_rows(const struct smx_loss_call *call)
+static size_t most_rows(const struct smx_context *context,
+                        const struct smx_loss_call *call)
 {
     size_t row = copied(call) * sizeof *call->copy;
     row += smx_loss_ranks(call) * sizeof *call->ranks +
            smx_loss_summary_bytes(call, 1);
     if (!at_once(call))
         row += call->chunks * sizeof *call->parts + sizeof *call->grads;
-    return smx_rows_tile(call->logits, row);
+    return smx_rows_tile(context, call->logits, row);
 }
 
-static enum smx_status allocate_loss(struct smx_loss_call *call)
+static enum smx_status allocate_loss(const struct smx_context *context,
+                                     struct smx_loss_call *call)
 {
     bool square = call->asked->z_loss != 0 || call->asked->entropy_weight != 0;
     bool parts = !at_once(call);
     bool grads = parts && call->gradients, copy = copied(call);
-    size_t most = call->most = most_rows(call), ranks = smx_loss_ranks(call);
+    size_t most = call->most = most_rows(context, call),
+           ranks = smx_loss_ranks(call);
     size_t summaries = smx_loss_summary_bytes(call, most);
     call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
     if (square)
@@ -325,12 +328,14 @@ static void run_loss_tile(struct smx_context *context,
     place_loss_tile(call, first);
     if (call->copy) {
         smx_load_tile(context, z, z->data, first, call->rows,
-                      SMX_MASKED_INFINITE, call->copy);
+                      SMX_MASKED_INFINITE, call->copy, &call->nonfinite);
         if (targets)
             smx_load_tile(context, z, targets, first, call->rows,
                           SMX_MASKED_KEPT,
-                          call->copy + call->most * call->classes);
+                          call->copy + call->most * call->classes, NULL);
     }
+    if (call->nonfinite)
+        return;
     smx_loss_summarise(context, call, first);
     if (call->way == SMX_WAY_LANES)
         smx_pool_for(context->pool, call->blocks, smx_loss_lanes, call);
@@ -352,7 +357,7 @@ static bool scan_loss_operands(struct smx_context *context,
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
-    if (!z->mask && !smx_loss_summarises(call) && !call->beside->wanted &&
+    if (!smx_loss_summarises(call) && !call->beside->wanted &&
         (!call->gradients || (!at_once(call) && call->most == call->all)))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
@@ -367,7 +372,7 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     call->per_block = SMX_BLOCK_ROWS;
     if (call->way == SMX_WAY_RESIDENT)
         call->per_block = width < most ? most / width : 1;
-    enum smx_status status = allocate_loss(call);
+    enum smx_status status = allocate_loss(context, call);
     if (status)
         goto out;
     count(call);

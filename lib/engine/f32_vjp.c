@@ -210,9 +210,9 @@ static void load_vjp_tile(struct smx_context *context,
     const struct smx_logits *z = call->logits;
     float *upstream = call->copy + call->most * call->classes;
     smx_load_tile(context, z, z->data, first, call->rows, SMX_MASKED_INFINITE,
-                  call->copy);
+                  call->copy, NULL);
     smx_load_tile(context, z, call->upstreams, first, call->rows,
-                  SMX_MASKED_ZERO, upstream);
+                  SMX_MASKED_ZERO, upstream, NULL);
 }
 
 static void run_vjp_tile(struct smx_context *context, struct vjp_call *call,
@@ -245,7 +245,7 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
     size_t bytes = parts * sizeof *call->products;
     size_t copied = smx_load_needed(call->logits) ? 2 * call->classes : 0;
     bytes += copied * sizeof *call->copy;
-    call->most = smx_rows_tile(call->logits, bytes);
+    call->most = smx_rows_tile(context, call->logits, bytes);
     call->products = reallocarray(NULL, call->most, bytes);
     if (!call->products)
         return SMX_ENOMEM;

@@ -239,17 +239,21 @@ struct masking {
     double instead;
     const void *from;
     void *to;
+    atomic_bool *nonfinite; /* NULL: nobody asks */
 };
 
 static void mask_elements(const struct masking *job, size_t at, size_t n,
                           const uint8_t *mask)
 {
-    if (job->shape->dtype == SMX_FLOAT32)
-        job->kernels->mask_floats((const float *)job->from + at, mask, n,
-                                  (float)job->instead, (float *)job->to + at);
-    else
-        job->kernels->mask_doubles((const double *)job->from + at, mask, n,
-                                   job->instead, (double *)job->to + at);
+    bool below = job->shape->dtype == SMX_FLOAT32
+                     ? job->kernels->mask_floats((const float *)job->from + at,
+                                                 mask, n, (float)job->instead,
+                                                 (float *)job->to + at)
+                     : job->kernels->mask_doubles(
+                           (const double *)job->from + at, mask, n,
+                           job->instead, (double *)job->to + at);
+    if (!below && job->nonfinite)
+        *job->nonfinite = true;
 }
 
 /* Elements at to end of the tile, by a mask that begins again with each row.
@@ -305,7 +309,7 @@ static void mask_slice(void *argument, size_t slice)
 
 static void mask_rows(struct smx_context *context, const struct smx_logits *z,
                       size_t first, size_t count, enum smx_masked masked,
-                      const void *from, void *to)
+                      const void *from, void *to, atomic_bool *nonfinite)
 {
     struct masking job = {.kernels = context->kernels->load,
                           .shape = z,
@@ -313,7 +317,8 @@ static void mask_rows(struct smx_context *context, const struct smx_logits *z,
                           .count = count,
                           .instead = masked == SMX_MASKED_ZERO ? 0 : -INFINITY,
                           .from = from,
-                          .to = to};
+                          .to = to,
+                          .nonfinite = nonfinite};
     size_t slices = (count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
     smx_pool_for(context->pool, slices, mask_slice, &job);
 }
@@ -330,7 +335,7 @@ void *smx_place_tile(const struct smx_logits *z, void *tensor, size_t first,
 const void *smx_load_tile(struct smx_context *context,
                           const struct smx_logits *z, const void *tensor,
                           size_t first, size_t count, enum smx_masked masked,
-                          void *copy)
+                          void *copy, atomic_bool *nonfinite)
 {
     const void *from = smx_place_tile(z, (void *)tensor, first, copy);
     if (smx_rows_moved(z))
@@ -341,7 +346,7 @@ const void *smx_load_tile(struct smx_context *context,
                                             .count = count});
     if (!z->mask || masked == SMX_MASKED_KEPT)
         return from;
-    mask_rows(context, z, first, count, masked, from, copy);
+    mask_rows(context, z, first, count, masked, from, copy, nonfinite);
     return copy;
 }
 
@@ -350,7 +355,7 @@ void smx_store_tile(struct smx_context *context, const struct smx_logits *z,
                     enum smx_masked masked, void *tensor)
 {
     if (z->mask && masked != SMX_MASKED_KEPT)
-        mask_rows(context, z, first, count, masked, rows, rows);
+        mask_rows(context, z, first, count, masked, rows, rows, NULL);
     if (smx_rows_moved(z))
         move_squares(context, (struct move){.shape = z,
                                             .from = rows,

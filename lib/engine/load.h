@@ -7,14 +7,16 @@
 #ifndef SMX_LOAD_H
 #define SMX_LOAD_H
 
+#include <stdatomic.h>
+
 #include "rows.h"
 
 /** Kernels of one instruction set: x where the mask is not 0, else instead;
- *  out may be x. */
+ *  out may be x. Are all of x, also those left out, below +INFINITY? */
 struct smx_load_kernels {
-    void (*mask_floats)(const float *x, const uint8_t *mask, size_t n,
+    bool (*mask_floats)(const float *x, const uint8_t *mask, size_t n,
                         float instead, float *out);
-    void (*mask_doubles)(const double *x, const uint8_t *mask, size_t n,
+    bool (*mask_doubles)(const double *x, const uint8_t *mask, size_t n,
                          double instead, double *out);
 };
 
@@ -32,11 +34,14 @@ void *smx_place_tile(const struct smx_logits *logits, void *tensor,
                      size_t first, void *copy);
 
 /** Rows first to first + count of a tensor of the logits' shape and type, side
- *  by side: in it, or in the copy where it has to be one. Returns which. */
+ *  by side: in it, or in the copy where it has to be one. Returns which.
+ *  nonfinite, unless NULL, is set where the mask is applied to NaN or
+ * +INFINITY.
+ */
 const void *smx_load_tile(struct smx_context *context,
                           const struct smx_logits *logits, const void *tensor,
                           size_t first, size_t count, enum smx_masked masked,
-                          void *copy);
+                          void *copy, atomic_bool *nonfinite);
 
 /** The way back, from where smx_place_tile says. */
 void smx_store_tile(struct smx_context *context,

@@ -6,32 +6,44 @@
 
 extern const struct smx_load_kernels TIER(load_kernels);
 
-static void mask_floats(const float *x, const uint8_t *mask, size_t n,
+static bool mask_floats(const float *x, const uint8_t *mask, size_t n,
                         float instead, float *out)
 {
+    vi nonfinite = {0};
     const vi other = (vi)vf_all(instead);
     size_t i = 0;
     for (; n - i >= FLOATS; i += FLOATS) {
         vi counts = (vi)(vi_bytes(mask + i) != 0);
-        vi bits = ((vi)vf_load(x + i) & counts) | (other & ~counts);
-        vf_store(out + i, (vf)bits);
+        vf z = vf_load(x + i);
+        nonfinite |= vf_nonfinite(z);
+        vf_store(out + i, (vf)(((vi)z & counts) | (other & ~counts)));
     }
-    for (; i < n; i++)
+    bool below = !vi_any(nonfinite);
+    for (; i < n; i++) {
+        below &= x[i] < __builtin_inff();
         out[i] = mask[i] ? x[i] : instead;
+    }
+    return below;
 }
 
-static void mask_doubles(const double *x, const uint8_t *mask, size_t n,
+static bool mask_doubles(const double *x, const uint8_t *mask, size_t n,
                          double instead, double *out)
 {
+    vl fine = ~(vl){0};
     const vl other = (vl)vd_all(instead);
     size_t i = 0;
     for (; n - i >= LANES; i += LANES) {
         vl counts = (vl)(vl_bytes(mask + i) != 0);
-        vl bits = ((vl)vd_load(x + i) & counts) | (other & ~counts);
-        vd_store(out + i, (vd)bits);
+        vd z = vd_load(x + i);
+        fine &= (vl)(z < vd_all(__builtin_inf()));
+        vd_store(out + i, (vd)(((vl)z & counts) | (other & ~counts)));
     }
-    for (; i < n; i++)
+    bool below = !vl_any(~fine);
+    for (; i < n; i++) {
+        below &= x[i] < __builtin_inf();
         out[i] = mask[i] ? x[i] : instead;
+    }
+    return below;
 }
 
 const struct smx_load_kernels TIER(load_kernels) = {

@@ -228,14 +228,16 @@ enum smx_status smx_rows_scan_maxima(struct smx_context *context,
 
 /* ---- tiles --------------------------------------------------------------- */
 
-size_t smx_rows_tile(const struct smx_logits *z, size_t row_bytes)
+size_t smx_rows_tile(const struct smx_context *context,
+                     const struct smx_logits *z, size_t row_bytes)
 {
     size_t rows = smx_rows_count(z);
-    size_t workspace = rows * z->classes * sizeof(float) / 8;
+    size_t bytes = rows * z->classes * sizeof(float) / 8;
+    size_t most = SMX_TILE_BYTES * smx_pool_threads(context->pool);
     if (row_bytes == 0)
         return rows;
-    size_t tile =
-        (workspace > SMX_TILE_BYTES ? workspace : SMX_TILE_BYTES) / row_bytes;
+    bytes = bytes > SMX_TILE_BYTES ? bytes : SMX_TILE_BYTES;
+    size_t tile = (bytes < most ? bytes : most) / row_bytes;
     tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
     size_t moved = smx_rows_moved(z) ? SMX_ROWS_MOVED : 1;
     tile = tile > moved ? tile : moved;
@@ -350,15 +352,16 @@ static void run_loaded(struct smx_context *context, const struct smx_logits *z,
     struct smx_logits tile = *z;
     struct smx_rows_work on = *work;
     tile.data = smx_load_tile(context, z, z->data, first, count,
-                              SMX_MASKED_INFINITE, copy);
+                              SMX_MASKED_INFINITE, copy, NULL);
     tile.outer = count;
     tile.inner = 1;
     tile.stride = tile.out_stride = z->classes;
     tile.mask = NULL;
     if (work->input)
-        on.input = smx_load_tile(
-            context, z, work->input, first, count,
-            work->masked ? SMX_MASKED_ZERO : SMX_MASKED_KEPT, copy + bytes);
+        on.input =
+            smx_load_tile(context, z, work->input, first, count,
+                          work->masked ? SMX_MASKED_ZERO : SMX_MASKED_KEPT,
+                          copy + bytes, NULL);
     on.output = smx_place_tile(z, work->output, first, copy);
     run_rows(context, &tile, &on, first);
     if (work->output)
@@ -376,7 +379,7 @@ enum smx_status smx_rows_run(struct smx_context *context,
         return SMX_OK;
     }
     size_t bytes = copies_of(z, work) * z->classes * smx_dtype_bytes(z->dtype);
-    size_t most = smx_rows_tile(z, bytes);
+    size_t most = smx_rows_tile(context, z, bytes);
     char *copy = reallocarray(NULL, most, bytes);
     if (!copy)
         return SMX_ENOMEM;

@@ -90,8 +90,10 @@ size_t smx_rows_slice(const struct smx_logits *logits);
 #define SMX_ROWS_MOVED ((size_t)32)
 
 /** Rows to work on at a time where each takes row_bytes beside the operands:
- *  what fits a megabyte or an eighth of the bytes of float32 logits. */
-size_t smx_rows_tile(const struct smx_logits *logits, size_t row_bytes);
+ *  what fits a megabyte a thread, yet not more than one or an eighth of the
+ *  bytes of float32 logits. */
+size_t smx_rows_tile(const struct smx_context *context,
+                     const struct smx_logits *logits, size_t row_bytes);
 
 /* What is to be done with each row, and what is wanted of it beside its
  * exponentials. */

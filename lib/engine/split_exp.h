@@ -142,14 +142,6 @@ struct smx_split_kernels {
                    const struct smx_split_exp *split, float *out, double *sums);
 };
 
-/** Is a row to be divided while the next one in its place is summed? That pays
- *  where what is written is not in the nearest caches, for rows of more than a
- *  few steps of the kernel. */
-static inline bool smx_is_pipelined(size_t rows, size_t classes)
-{
-    return classes >= 128 && rows * classes >= (size_t)1 << 17;
-}
-
 /** Is x worth a sum? Where some are out-of-range, one look more is better than
  * a sum in vain. */
 static inline bool smx_expect_in_range(const struct smx_split_kernels *kernels,

@@ -18,6 +18,7 @@
 #include "loss_kernels.h"
 #include "simd/power.h"
 #include "summary_kernels.h"
+#include "tuning.h"
 
 /* Rows whose logarithms are found at once. */
 #define BATCH SMX_NARROW_ROWS
@@ -221,13 +222,13 @@ static void summarise_batch(const struct summary_call *call, size_t first,
             entropy_of_moments(call, max[r], &moments[r], logs[r]);
 }
 
-/* Rows of a batch: they stay in the nearest cache between sweeps. */
+/* Rows of a batch. */
 static size_t batch_of(size_t classes)
 {
     size_t rows = smx_narrow_rows(classes);
-    return classes <= SMX_NARROW ? rows
-           : classes < 1024      ? 1024 / classes + 1
-                                 : 1;
+    return classes <= SMX_NARROW            ? rows
+           : classes < SMX_SUMMARY_ELEMENTS ? SMX_SUMMARY_ELEMENTS / classes + 1
+                                            : 1;
 }
 
 static void summarise_slice(void *argument, size_t slice)

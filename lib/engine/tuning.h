@@ -8,6 +8,7 @@
 #ifndef SMX_TUNING_H
 #define SMX_TUNING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** Chunks of a row whose exponentials wait in the cache for their sum: both
@@ -18,6 +19,22 @@
 /** Elements of rows that wait so together: what they take stays in the first
  *  cache. */
 #define SMX_RESIDENT_ELEMENTS ((size_t)2048)
+
+/** Is a row to be divided while the next one in its place is summed? That pays
+ *  where what is written is not in the nearest caches, for rows of more than a
+ *  few steps of the kernel. */
+static inline bool smx_is_pipelined(size_t rows, size_t classes)
+{
+    return classes >= 128 && rows * classes >= (size_t)1 << 17;
+}
+
+/** Elements of rows that are summarised together: they stay in the first cache
+ *  between the sweeps. */
+#define SMX_SUMMARY_ELEMENTS ((size_t)1024)
+
+/** Classes of a row beside a teacher whose exponentials are kept from their sum
+ *  to the gradient: both rows' fit the first cache and the stack. */
+#define SMX_DIVERGENCE_KEPT ((size_t)2048)
 
 /** Elements beyond which an output had better not pass through the cache: 12
  *  MiB of float32 do not stay there until they are read. */
@@ -30,8 +47,9 @@
  *  each. */
 #define SMX_SORTED ((size_t)4096)
 
-/** Bytes of a tile of rows, at least: less would divide what the pool shares
- *  into parts too small for all threads. */
+/** Bytes of a tile of rows, for each thread: what is loaded is read and
+ * answered from the second cache. Less would divide what the pool shares into
+ * parts too small for all threads. */
 #define SMX_TILE_BYTES ((size_t)1 << 20)
 
 #endif

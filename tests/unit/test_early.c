@@ -26,7 +26,15 @@ static const size_t shapes[][2] = {{90, 7},    {40, 300},  {300, 1000},
 enum { SHAPES = sizeof shapes / sizeof *shapes, PICKED = 3 };
 
 /* What is asked of a softmax, by its bits. */
-enum { LOG = 1, TOP = 2, SUMMARIES = 4, IN_PLACE = 8, ASKED = 16 };
+enum {
+    LOG = 1,
+    TOP = 2,
+    SUMMARIES = 4,
+    IN_PLACE = 8,
+    MASK = 16,
+    INNER = 32, /* the classes go slowest */
+    ASKED = 64
+};
 
 /* What a call writes. */
 struct answer {
@@ -35,6 +43,7 @@ struct answer {
     float *values, *logsumexp;
     int64_t *indices;
     size_t rows, classes;
+    const uint8_t *mask;
 };
 
 static struct answer answer_new(size_t rows, size_t classes)
@@ -71,6 +80,12 @@ static void ask(struct smx_context *context, const float *z, double temperature,
         logits.data = a->values;
     }
     logits.temperature = temperature;
+    if (asked & MASK)
+        logits.mask = a->mask;
+    if (asked & INNER) {
+        logits.outer = 1;
+        logits.inner = a->rows;
+    }
     a->status = smx_softmax(
         context, &logits,
         OPTIONS(.log = asked & LOG, .top_k = asked & TOP ? PICKED : 0), &out,
@@ -93,11 +108,23 @@ static void assert_same(const struct answer *a, const struct answer *b)
 }
 
 /* The row that an error is about, of logits that were answered in place. */
-static void assert_row_left(const struct answer *a, const float *z)
+static void assert_row_left(const struct answer *a, const float *z, bool inner)
 {
-    size_t start = a->where.index / a->classes * a->classes;
+    size_t row = inner ? a->where.index % a->rows : a->where.index / a->classes;
+    size_t step = inner ? a->rows : 1, at = inner ? row : row * a->classes;
 
-    assert_memory_equal(a->values + start, z + start, a->classes * sizeof *z);
+    for (size_t c = 0; c < a->classes; c++, at += step)
+        assert_memory_equal(a->values + at, z + at, sizeof *z);
+}
+
+/* Most classes count. */
+static uint8_t *draw_mask(size_t n)
+{
+    uint8_t *mask = must(malloc(n));
+
+    for (size_t i = 0; i < n; i++)
+        mask[i] = !random_once_in(&seed, 5);
+    return mask;
 }
 
 /* Rows of many kinds side by side, in range and out of it. */
@@ -124,6 +151,7 @@ static void each_tier(size_t rows, size_t classes, const float *z)
 {
     unsigned asked = (unsigned)random_below(&seed, ASKED);
     double temperature = random_once_in(&seed, 3) ? 0.7 : 0;
+    uint8_t *mask = draw_mask(rows * classes);
 
     if (asked & TOP)
         asked &= ~(unsigned)IN_PLACE;
@@ -131,16 +159,18 @@ static void each_tier(size_t rows, size_t classes, const float *z)
         struct answer late = answer_new(rows, classes);
         struct answer early = answer_new(rows, classes);
 
+        late.mask = early.mask = mask;
         if (tiers[isa]) {
             ask(tiers[isa], z, temperature, asked, false, &late);
             ask(tiers[isa], z, temperature, asked, true, &early);
             assert_same(&late, &early);
             if (early.status && asked & IN_PLACE)
-                assert_row_left(&early, z);
+                assert_row_left(&early, z, asked & INNER);
         }
         answer_free(&late);
         answer_free(&early);
     }
+    free(mask);
 }
 
 static void the_same_bits(void **state)

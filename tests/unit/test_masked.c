@@ -344,6 +344,39 @@ static void masses_of_both_signs_on_masked_classes_cost_infinity(void **state)
     }
 }
 
+/* On the last row of narrow, short and long ones. */
+static void a_logit_that_is_left_out_is_refused_all_the_same(void **state)
+{
+    const size_t shapes[][2] = {{9, 5}, {3, 300}, {2, 9000}};
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        size_t rows = shapes[i % 3][0], classes = shapes[i % 3][1];
+        size_t n = rows * classes, at = n - 1 - i;
+        float *z = must(calloc(n, sizeof *z)), loss = 7;
+        uint8_t *mask = must(malloc(n));
+        int64_t labels[9] = {0};
+        struct smx_logits logits = logits_float(z, rows, classes);
+        struct smx_criterion criterion = {.size = sizeof criterion,
+                                          .labels = labels};
+        const struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
+        struct smx_where where = {.size = sizeof where};
+
+        memset(mask, 1, n);
+        mask[at] = 0;
+        z[at] = i < 3 ? NAN : INF;
+        logits.mask = mask;
+        assert_status(
+            smx_loss(expect_context, &logits, &criterion, &out, &where),
+            SMX_ENONFINITE);
+        assert_int_equal(where.field, SMX_FIELD_LOGITS);
+        assert_int_equal(where.index, at);
+        assert_true(loss == 7);
+        free(mask);
+        free(z);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +389,7 @@ int main(void)
         cmocka_unit_test(gradient_at_minus_infinity_is_that_of_the_log),
         cmocka_unit_test(class_alone_costs_nothing_and_has_no_gradient),
         cmocka_unit_test(masses_of_both_signs_on_masked_classes_cost_infinity),
+        cmocka_unit_test(a_logit_that_is_left_out_is_refused_all_the_same),
     };
 
     random_seed(&seed);
