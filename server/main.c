@@ -2,6 +2,7 @@
 /* softmaxd: options, start, wait for a signal, drain, exit. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +152,16 @@ static bool open_standard_streams(void)
     return fd >= 0 && close(fd) == 0;
 }
 
+/** The allocator would raise its thresholds to what it once was asked for: each
+ *  thread's arena then keeps megabytes, and whatever lies above them holds
+ * them. Larger blocks are mapped and given back at once; the rest waits for the
+ * next request, as to trim after every one costs more than to answer it. */
+static void bound_kept_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -158,6 +169,7 @@ int main(int argc, char **argv)
     int status = EXIT_SUCCESS;
     if (!open_standard_streams())
         return EXIT_FAILURE;
+    bound_kept_memory();
     if (!options_parse(&options, argc, argv, &error)) {
         options_free(&options);
         return complain(error.text, EXIT_USAGE);

@@ -3,9 +3,38 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "clock.h"
+
+/** What the blocks lie in, one after the other, again and again. */
+struct ring {
+    size_t bytes;
+    _Alignas(max_align_t) char blocks[];
+};
+
+/* The ring of the last pipeline that ended waits for the next: to have its
+ * pages mapped and cleared costs a fifth of a request of a hundred thousand
+ * numbers. One is kept, however many there were at a time. */
+static _Atomic(struct ring *) kept_ring;
+
+static struct ring *ring_take(size_t bytes)
+{
+    struct ring *ring = atomic_exchange(&kept_ring, NULL);
+    if (ring && ring->bytes >= bytes)
+        return ring;
+    free(ring);
+    ring = malloc(sizeof *ring + bytes);
+    if (ring)
+        ring->bytes = bytes;
+    return ring;
+}
+
+static void ring_give(struct ring *ring)
+{
+    free(atomic_exchange(&kept_ring, ring));
+}
 
 struct pipeline {
     pthread_mutex_t lock;
@@ -14,7 +43,7 @@ struct pipeline {
     void (*work)(void *block);
     struct budget *budget;
     size_t charged;
-    char *blocks; /* a ring */
+    struct ring *ring;
     size_t block_bytes;
     size_t collected, begun; /* blocks so far */
     atomic_size_t posted;
@@ -33,11 +62,11 @@ struct pipeline *pipeline_create(struct jobs *jobs, size_t block_bytes,
     if (!jobs || jobs_threads(jobs) < 2 || !budget_take(budget, bytes))
         return NULL;
     struct pipeline *pipeline = calloc(1, sizeof *pipeline);
-    char *blocks = malloc(bytes);
-    if (!pipeline || !blocks) {
+    struct ring *ring = ring_take(bytes);
+    if (!pipeline || !ring) {
         budget_give(budget, bytes);
         free(pipeline);
-        free(blocks);
+        free(ring);
         return NULL;
     }
     pthread_mutex_init(&pipeline->lock, NULL);
@@ -46,7 +75,7 @@ struct pipeline *pipeline_create(struct jobs *jobs, size_t block_bytes,
     pipeline->work = work;
     pipeline->budget = budget;
     pipeline->charged = bytes;
-    pipeline->blocks = blocks;
+    pipeline->ring = ring;
     pipeline->block_bytes = block_bytes;
     jobs_enter(jobs);
     return pipeline;
@@ -61,7 +90,8 @@ static void pipeline_destroy(struct pipeline *pipeline)
 
 static void *block_at(const struct pipeline *pipeline, size_t number)
 {
-    return pipeline->blocks + number % PIPELINE_BLOCKS * pipeline->block_bytes;
+    return pipeline->ring->blocks +
+           number % PIPELINE_BLOCKS * pipeline->block_bytes;
 }
 
 /* Work on the oldest block that nobody has begun, with the lock left
@@ -170,7 +200,7 @@ void pipeline_free(struct pipeline *pipeline)
         return;
     pipeline_end(pipeline);
     pthread_mutex_lock(&pipeline->lock);
-    free(pipeline->blocks);
+    ring_give(pipeline->ring);
     pipeline->left = true;
     bool last = pipeline->helpers == 0;
     pthread_mutex_unlock(&pipeline->lock);

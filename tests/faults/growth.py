@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A million requests, good and bad, of several formats and sizes: the first
 tenth warms up, after the others resident memory, descriptors and threads are as
-after it. Sanitizers, whose memory grows by design, get fewer."""
+after it. Large bodies, whole and broken off, leave little behind. Sanitizers, whose memory grows by design, get fewer."""
 import base64
 import gzip
 import json
@@ -11,10 +11,14 @@ import re
 import struct
 import threading
 
-from common import SANITIZED, SMALL, Daemon, Tests, note, post, until
+from common import SANITIZED, SMALL, Daemon, Tests, ask, note, post, until
 
 REQUESTS = int(os.environ.get("REQUESTS", "20000" if SANITIZED else "1000000"))
 CLIENTS, BATCH, SLACK = 4, 50, 1 << 20
+# What large ones leave: a ring of blocks, some slack in each of four arenas, and
+# the memory of the clients that stay.
+LARGE = post("/softmax", b'{"logits":[' + b"1," * 2000000 + b"1]}")
+LARGE_ROUNDS, LARGE_SLACK = 8, 6 << 20
 LENGTH = re.compile(rb"^content-length: *(\d+)", re.I | re.M)
 
 
@@ -85,30 +89,57 @@ def work(daemon, requests):
             read_answers(client)
 
 
-def run(daemon, requests):
-    clients = [threading.Thread(target=work, args=(daemon,
-                                                   requests // CLIENTS))
+def work_large(daemon, kept):
+    """Bodies, every third of which breaks off. In the middle of each another
+    client comes to stay: what it needs lies above what the body needs."""
+    for done in range(LARGE_ROUNDS):
+        with daemon.connect(60) as client:
+            client.sendall(LARGE[:len(LARGE) // 2])
+            kept.append(daemon.connect())
+            ask(kept[-1])
+            if done % 3 != 0:
+                ask(client, LARGE[len(LARGE) // 2:])
+
+
+def run(daemon, task, argument):
+    clients = [threading.Thread(target=task, args=(daemon, argument))
                for _ in range(CLIENTS)]
     for client in clients:
         client.start()
     for client in clients:
         client.join()
-    until(lambda: daemon.metric("open_connections") == 1)  # that which asks
 
 
 def measure(daemon):
     """Resident bytes, descriptors, threads."""
+    until(lambda: daemon.metric("open_connections") == 1)  # that which asks
     process = f"/proc/{daemon.process.pid}"
     return (daemon.resident(), len(os.listdir(f"{process}/fd")),
             len(os.listdir(f"{process}/task")))
 
 
+def check_large(tests):
+    with Daemon("--log-level", "warn", "--io-threads", "2",
+                "--compute-threads", "2") as daemon:
+        kept = []
+        before = daemon.resident()
+        run(daemon, work_large, kept)
+        until(lambda: daemon.metric("open_connections") == len(kept) + 1)
+        left = daemon.resident() - before
+        note("large bodies", left_KiB=left // 1024, clients=len(kept))
+        tests.check("large bodies leave little behind",
+                    SANITIZED or left <= LARGE_SLACK, f"{left} bytes")
+        for client in kept:
+            client.close()
+
+
 def main():
     tests = Tests()
+    check_large(tests)
     with Daemon("--log-level", "warn") as daemon:
-        run(daemon, REQUESTS // 10)
+        run(daemon, work, REQUESTS // 10 // CLIENTS)
         before = measure(daemon)
-        run(daemon, REQUESTS * 9 // 10)
+        run(daemon, work, REQUESTS * 9 // 10 // CLIENTS)
         after = measure(daemon)
         note("resident KiB, descriptors, threads", requests=REQUESTS,
              before=(before[0] // 1024, *before[1:]),

@@ -157,6 +157,27 @@ static void one_thread_or_no_memory_is_no_pipeline(void **state)
     jobs_free(two);
 }
 
+/* A smaller one too; of two at a time each has its own. */
+static void the_blocks_of_the_last_are_used_again(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit = SIZE_MAX};
+    struct jobs *jobs = jobs_create(2);
+    struct pipeline *last = pipeline_create(jobs, 4096, add_up, &budget);
+    assert_non_null(last);
+    void *block = pipeline_next(last);
+    pipeline_free(last);
+    struct pipeline *next = pipeline_create(jobs, 1024, add_up, &budget),
+                    *other = pipeline_create(jobs, 1024, add_up, &budget);
+    assert_non_null(next);
+    assert_non_null(other);
+    assert_ptr_equal(pipeline_next(next), block);
+    assert_ptr_not_equal(pipeline_next(other), block);
+    pipeline_free(next);
+    pipeline_free(other);
+    jobs_free(jobs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +186,7 @@ int main(void)
         cmocka_unit_test(an_owner_leaves_in_the_middle),
         cmocka_unit_test(owners_share_what_is_to_spare),
         cmocka_unit_test(one_thread_or_no_memory_is_no_pipeline),
+        cmocka_unit_test(the_blocks_of_the_last_are_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
