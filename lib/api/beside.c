@@ -42,13 +42,31 @@ enum smx_status smx_beside_open(const struct smx_context *context,
         status = smx_softmax_open(context, &beside->values);
     if (!status && out->rank)
         status = smx_softmax_open(context, &beside->ranks);
-    beside->wanted = beside->values.most || beside->ranks.most;
     return status;
+}
+
+static bool wants_values(const struct smx_beside *beside)
+{
+    const struct smx_softmax_out *out = &beside->values.out;
+    return beside->values.most &&
+           (out->values || out->entropy || out->logsumexp);
+}
+
+bool smx_beside_wants(const struct smx_beside *beside)
+{
+    return wants_values(beside) || beside->ranks.most;
+}
+
+void *smx_beside_take_entropy(struct smx_beside *beside)
+{
+    void *entropy = beside->values.out.entropy;
+    beside->values.out.entropy = NULL;
+    return entropy;
 }
 
 void smx_beside_answer(struct smx_context *context, struct smx_beside *beside)
 {
-    if (beside->values.most)
+    if (wants_values(beside))
         smx_softmax_answer(context, &beside->values);
     if (beside->ranks.most)
         smx_softmax_answer(context, &beside->ranks);

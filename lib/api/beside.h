@@ -10,7 +10,6 @@
 #include "softmax_call.h"
 
 struct smx_beside {
-    bool wanted;
     struct smx_softmax_call values, ranks; /* ranks are of other classes */
 };
 
@@ -22,6 +21,12 @@ enum smx_status smx_beside_open(const struct smx_context *context,
                                 const struct smx_criterion *criterion,
                                 struct smx_loss_out *out,
                                 struct smx_where *where);
+
+/** Is anything left to be answered here? */
+bool smx_beside_wants(const struct smx_beside *beside);
+
+/** Where the entropy goes, which is not answered here then; or NULL. */
+void *smx_beside_take_entropy(struct smx_beside *beside);
 
 /** Of operands that have been checked, each element. */
 void smx_beside_answer(struct smx_context *context, struct smx_beside *beside);

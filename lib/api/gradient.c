@@ -197,7 +197,7 @@ enum smx_status smx_gradient(struct smx_context *context,
     struct smx_logits z = {0};
     struct smx_criterion k;
     struct smx_loss_out wanted;
-    struct smx_beside beside = {.wanted = false};
+    struct smx_beside beside = {0};
     struct gradient_call call = {.logits = &z,
                                  .criterion = &k,
                                  .upstream = upstream,

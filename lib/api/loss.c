@@ -246,7 +246,7 @@ enum smx_status smx_loss(struct smx_context *context,
     struct smx_logits z;
     struct smx_criterion k;
     struct smx_loss_out wanted;
-    struct smx_beside beside = {.wanted = false};
+    struct smx_beside beside = {0};
     enum smx_status status = smx_where_begin(where);
     if (!status)
         status = smx_read_logits(logits, &z, where);

@@ -252,6 +252,7 @@ static enum smx_status run_f32(struct smx_context *context,
     const struct smx_summaries summaries = {
         call->f32_sums ? out->logsumexp : NULL,
         call->f32_sums ? out->entropy : NULL, out->argmax};
+    const struct smx_seen seen = {.totals = call->totals};
     enum smx_status status = SMX_OK;
     const bool early = out->early || call->looked;
     if (call->totals)
@@ -261,8 +262,8 @@ static enum smx_status run_f32(struct smx_context *context,
     if (status)
         return status;
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
-                       smx_temperature_of(tile), call->totals,
-                       summaries_scan(call), &summaries, call->workspace))
+                       smx_temperature_of(tile), &seen, &summaries,
+                       call->workspace))
         return smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS,
                              where);
     if (out->values && !call->totals)

@@ -98,7 +98,7 @@ static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
     float max = INFINITY;
     double sum = NAN;
     if (smx_f32_expects(call, start, n))
-        sum = call->kernels->split->sum(z, n, &call->split, &max);
+        sum = call->kernels->split->sum(z, n, &call->split, &max, NULL);
     *row_max = max;
     if (max < call->split.highest && !isnan(sum))
         return sum;

@@ -232,6 +232,7 @@ static enum smx_status allocate_loss(const struct smx_context *context,
         call->ranks = reallocarray(NULL, most * ranks, sizeof *call->ranks);
     if (summaries)
         call->summaries = malloc(summaries);
+    smx_loss_place_seen(call);
     return call->entropies && (call->squares || !square) &&
                    (call->ranks || !ranks) && (call->summaries || !summaries) &&
                    (call->parts || !parts) && (call->grads || !grads) &&
@@ -299,7 +300,8 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
     place_lanes(call, first);
 }
 
-static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
+static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
+                       size_t first)
 {
     size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
@@ -308,6 +310,7 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call)
     if (call->nonfinite)
         return;
     smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
+    smx_loss_summarise(context, call, first);
     if (call->gradient)
         smx_pool_for_reverse(context->pool, call->slices, store_grad_chunks,
                              call);
@@ -336,7 +339,8 @@ static void run_loss_tile(struct smx_context *context,
     }
     if (call->nonfinite)
         return;
-    smx_loss_summarise(context, call, first);
+    if (at_once(call))
+        smx_loss_summarise(context, call, first);
     if (call->way == SMX_WAY_LANES)
         smx_pool_for(context->pool, call->blocks, smx_loss_lanes, call);
     else if (call->way == SMX_WAY_NARROW)
@@ -344,21 +348,22 @@ static void run_loss_tile(struct smx_context *context,
     else if (call->way == SMX_WAY_RESIDENT)
         run_cached(context, call);
     else
-        run_chunks(context, call);
+        run_chunks(context, call, first);
     if (call->gradients && !call->nonfinite)
         smx_store_tile(context, z, call->gradient, first, call->rows,
                        SMX_MASKED_ZERO, call->gradients);
 }
 
-/* Nothing may be written before all has been looked at: what a tile writes,
- * those before it and rows that are computed at once. */
+/* Nothing may be written before all has been looked at, as the sweep of a lone
+ * tile by chunks does. */
 static bool scan_loss_operands(struct smx_context *context,
                                const struct smx_loss_call *call)
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
-    if (!smx_loss_summarises(call) && !call->beside->wanted &&
-        (!call->gradients || (!at_once(call) && call->most == call->all)))
+    bool writes = call->gradients || smx_loss_summarises(call);
+    bool looks = !at_once(call) && call->most == call->all;
+    if (!smx_beside_wants(call->beside) && (!writes || looks))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
            (!targets ||
@@ -461,6 +466,9 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     /* terms of both signs could leave less than the digits of in-range sums */
     call.split.possible &= !criterion->targets && criterion->z_loss == 0 &&
                            criterion->entropy_weight == 0 && !logits->softcap;
+    call.entropy_out = logits->softcap ? NULL : smx_beside_take_entropy(beside);
     *status = run_f32_loss(context, &call);
+    if (call.nonfinite)
+        beside->values.out.entropy = call.entropy_out;
     return !call.nonfinite;
 }

@@ -207,7 +207,7 @@ static double sum_split_row(struct smx_f32_call *call, size_t row, double *max)
     for (size_t k = 0; k < call->chunks; k++) {
         sum += call->kernels->split->sum(z + k * SMX_CHUNK,
                                          smx_chunk_classes(call->classes, k),
-                                         &call->split, &top);
+                                         &call->split, &top, NULL);
         *max = fmax(*max, top);
     }
     return sum_if_in_range(call, sum, *max);

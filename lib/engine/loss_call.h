@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "tuning.h"
 #include "loss_kernels.h"
+#include "summary.h"
 
 /* Rows whose losses are added up at once. */
 #define SMX_BLOCK_ROWS SMX_NARROW_ROWS
@@ -23,7 +24,8 @@ struct smx_part {  /* of a row: one of its chunks, or all of it */
     double max, reference, sum;
     double mass;   /* sum of v */
     double cost;   /* sum of v (anchor - z), anchor: max, or 0 if all masked */
-    double spread; /* sum of exp(z - max) (max - z), of an entropy */
+    double spread; /* sum of exp(z - max) (max - z), of an entropy's weight */
+    double moment; /* of the sum (split_exp.h), of an entropy */
 };
 
 /* d_c = (factor + bend (z_c - reference)) exp(z_c - reference) - share v_c */
@@ -69,8 +71,10 @@ struct smx_loss_call {
     atomic_bool nonfinite;
     atomic_bool out_of_range; /* a chunk is */
     size_t hits;
-    int64_t *ranks;  /* see smx_loss_ranks */
-    void *summaries; /* room for summary.h */
+    int64_t *ranks;       /* see smx_loss_ranks */
+    void *summaries;      /* room for summary.h */
+    struct smx_seen seen; /* what the loss shares with it, of a tile's rows */
+    float *entropy_out; /* of the softmax, one a row of all; NULL: not asked */
 
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices, blocks, per_block;
@@ -135,6 +139,9 @@ bool smx_loss_summarises(const struct smx_loss_call *call);
  *  for all that is asked beside the loss. */
 size_t smx_loss_ranks(const struct smx_loss_call *call);
 size_t smx_loss_summary_bytes(const struct smx_loss_call *call, size_t rows);
+
+/** Where the loss notes the sums that it shares with that. */
+void smx_loss_place_seen(struct smx_loss_call *call);
 
 /** All of that, of the tile that begins with row first, before the gradient
  *  may overwrite it. */

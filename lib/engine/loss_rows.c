@@ -35,16 +35,18 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
 {
     const struct smx_split_kernels *kernels = call->kernels->split;
     float max = INFINITY;
-    double sum = 0;
+    double sum = 0, moment = 0;
     if (smx_expect_in_range(kernels, &call->split, call->out_of_range, z, n))
         sum = rest ? kernels->keep(z, n, &call->split, &max, high, rest, before)
-                   : kernels->sum(z, n, &call->split, &max);
+                   : kernels->sum(z, n, &call->split, &max,
+                                  call->seen.moments ? &moment : NULL);
     else if (before)
         kernels->divide(before, n);
     *part =
         (struct smx_part){.in_range = max < call->split.highest, .max = max};
     if (part->in_range) {
         part->sum = sum * SMX_SPLIT_UNIT;
+        part->moment = moment * SMX_SPLIT_UNIT;
         return !isnan(sum);
     }
     if (!call->kernels->row_max(z, n, &max))
@@ -99,6 +101,7 @@ static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
         double weight = parts[k].sum > 0 ? smx_power(t) : 0;
         whole.sum += parts[k].sum * weight;
         whole.spread += (parts[k].spread + parts[k].sum * below) * weight;
+        whole.moment += parts[k].moment;
         whole.mass += parts[k].mass;
         whole.cost += parts[k].cost;
         whole.cost += parts[k].mass * below;
@@ -317,6 +320,20 @@ float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
     return (float)((e * d->factor + bent - d->share * v - d->label) * slope);
 }
 
+/* For what is asked beside the loss. */
+static void note_sums(const struct smx_loss_call *call, size_t row,
+                      const struct smx_part *whole)
+{
+    const struct smx_seen *seen = &call->seen;
+    double unit = whole->in_range ? 1 / SMX_SPLIT_UNIT : 0;
+    if (!seen->maxima)
+        return;
+    seen->maxima[row] = (float)whole->max;
+    seen->totals[row] = whole->sum * unit;
+    if (seen->moments)
+        seen->moments[row] = whole->moment * unit;
+}
+
 void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
                    struct smx_part *parts, struct smx_grad *grads)
 {
@@ -327,6 +344,7 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
     for (size_t r = 0; r < n; r++) {
         whole[r] = merge_parts(call, start + r, parts + r * call->chunks);
         logsum[r] = rest_of_parts(call, start + r, &whole[r]);
+        note_sums(call, start + r, &whole[r]);
     }
     call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)

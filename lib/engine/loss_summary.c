@@ -8,7 +8,14 @@
 bool smx_loss_summarises(const struct smx_loss_call *call)
 {
     const struct smx_loss_out *out = call->out;
-    return out && (out->logsumexp || out->argmax || out->accuracy);
+    return call->entropy_out ||
+           (out && (out->logsumexp || out->argmax || out->accuracy));
+}
+
+/* The sums of in-range rows, which the loss has found by chunks. */
+static bool shares_sums(const struct smx_loss_call *call)
+{
+    return call->way == SMX_WAY_CHUNKS && call->split.possible;
 }
 
 /* Of the accuracy: the classes found, unless they are answered themselves, and
@@ -24,7 +31,19 @@ size_t smx_loss_summary_bytes(const struct smx_loss_call *call, size_t rows)
 {
     if (!smx_loss_summarises(call))
         return 0;
-    return smx_summary_bytes(rows, call->classes);
+    size_t seen = shares_sums(call) ? 3 * sizeof(double) : 0;
+    return smx_summary_bytes(rows, call->classes) + rows * seen;
+}
+
+void smx_loss_place_seen(struct smx_loss_call *call)
+{
+    if (!call->summaries || !shares_sums(call))
+        return;
+    size_t bytes = smx_summary_bytes(call->most, call->classes);
+    double *totals = (double *)((char *)call->summaries + bytes);
+    call->seen = (struct smx_seen){
+        totals, call->entropy_out ? totals + call->most : NULL,
+        (float *)(totals + 2 * call->most)};
 }
 
 static void find_aims(struct smx_context *context, struct smx_loss_call *call)
@@ -32,7 +51,7 @@ static void find_aims(struct smx_context *context, struct smx_loss_call *call)
     const struct smx_summaries aims = {
         .argmax = call->ranks + (call->out->argmax ? 0 : call->most)};
     smx_summarise(context, call->mass.targets, call->rows, call->classes, 1,
-                  NULL, false, &aims, call->summaries);
+                  NULL, &aims, call->summaries);
     for (size_t r = 0; r < call->rows; r++)
         call->hits += aims.argmax[r] == call->found[r];
 }
@@ -67,6 +86,8 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
     struct smx_summaries summaries = {0};
     if (!smx_loss_summarises(call))
         return;
+    if (call->entropy_out)
+        summaries.entropy = call->entropy_out + first;
     if (out->logsumexp && call->logits->softcap && call->way != SMX_WAY_LANES)
         capped_logsumexp(context, call, first);
     else if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
@@ -77,7 +98,7 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
         summaries.argmax = call->ranks;
     call->found = summaries.argmax;
     smx_summarise(context, call->z, call->rows, call->classes,
-                  smx_temperature_of(call->logits), NULL, false, &summaries,
+                  smx_temperature_of(call->logits), &call->seen, &summaries,
                   call->summaries);
     if (!out->accuracy)
         return;

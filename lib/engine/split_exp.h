@@ -40,6 +40,9 @@
 /* Adding it to t leaves k in the low bits of a float32, and 16 * 54 more. */
 #define SMX_SPLIT_MAGIC (0x1.8p23f + 864)
 
+/* Above every k of a row in range, and by less than 2^12. */
+#define SMX_SPLIT_ABOVE 1064.0f
+
 /** What the kernels need to know of a temperature. */
 struct smx_split_exp {
     bool possible;
@@ -106,9 +109,10 @@ struct smx_split_kernels {
 
     /** Sum of the exponentials of x and the largest of x, any floats. If that
      *  is below highest, the sum is NaN where x has one, else its relative
-     *  error is below 2^-26.5. Fetches into the cache what lies behind. */
+     *  error is below 2^-26.5. moment: NULL, or where the sum of these times t
+     *  is put. Fetches into the cache what lies behind. */
     double (*sum)(const float *x, size_t n, const struct smx_split_exp *split,
-                  float *max);
+                  float *max, double *moment);
 
     /** The same, and both halves of every exponential; rest: whole blocks
      *  of 16; max: NULL if it is not wanted. before: n others to divide

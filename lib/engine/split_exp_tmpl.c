@@ -22,6 +22,10 @@ struct sums {
     vd rest[VECS];
     vf run[PARTS];
     vf top;
+    struct moments {
+        vd even[PARTS], odd[PARTS], rest[VECS];
+        vf run[PARTS];
+    } moments;
 };
 
 INLINE void add_pairs(struct sums *sums, int v, vf s, vf rest)
@@ -31,15 +35,34 @@ INLINE void add_pairs(struct sums *sums, int v, vf s, vf rest)
     sums->run[v] += rest;
 }
 
-INLINE void end_run(struct sums *sums)
+/* e t with t = k + f: s (SMX_SPLIT_ABOVE - k), both of 12 bits, is exact, and
+ * positive; what is left of it is small enough for float32. */
+INLINE void add_moment(struct moments *sums, int v, vf x, const struct parts *e,
+                       float scale)
 {
-    float run[BLOCK];
+    vf s = e->s[v], below = s * (vf_all(SMX_SPLIT_ABOVE) - e->k[v]);
+    sums->even[v % PARTS] += narrow_even(below);
+    sums->odd[v % PARTS] += narrow_odd(below);
+    sums->run[v % PARTS] +=
+        s * (e->f[v] * vf_all(scale)) + e->rest[v] * (x * vf_all(scale));
+}
+
+INLINE void end_run(vf run[PARTS], vd rest[VECS])
+{
+    float lanes[BLOCK];
     EACH (v, PARTS) {
-        vf_store(run + v * FLOATS, sums->run[v]);
-        sums->run[v] = vf_all(0);
+        vf_store(lanes + v * FLOATS, run[v]);
+        run[v] = vf_all(0);
     }
     EACH (v, VECS)
-        sums->rest[v] += vd_widen(run + v * LANES);
+        rest[v] += vd_widen(lanes + v * LANES);
+}
+
+INLINE void end_runs(struct sums *sums, bool moment)
+{
+    end_run(sums->run, sums->rest);
+    if (moment)
+        end_run(sums->moments.run, sums->moments.rest);
 }
 
 /* Neighbours, then pair i + pair i + 4, down to one. */
@@ -49,6 +72,17 @@ INLINE double sum_of(const struct sums *sums)
     EACH (v, PARTS)
         pairs[v] = (sums->even[v] + sums->odd[v]) * vd_all(VF_HALVES);
     return vd_sum(vd_fold(pairs, PARTS)) + block_sum(sums->rest);
+}
+
+INLINE double moment_of(const struct sums *sums)
+{
+    const struct moments *m = &sums->moments;
+    vd pairs[PARTS];
+    EACH (v, PARTS)
+        pairs[v] = ((sums->even[v] + sums->odd[v]) * vd_all(SMX_SPLIT_ABOVE) -
+                    (m->even[v] + m->odd[v])) *
+                   vd_all(VF_HALVES);
+    return vd_sum(vd_fold(pairs, PARTS)) + block_sum(m->rest);
 }
 
 /* What lies so far ahead arrives while this step is computed. Not past the
@@ -63,8 +97,8 @@ INLINE void fetch_split(const float *x, size_t ahead)
 /* n elements, count registers of them, the last in part; high and rest: where
  * they are kept, or NULL. */
 INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
-                     const struct smx_split_exp *split, bool top, float *high,
-                     float *rest)
+                     const struct smx_split_exp *split, bool top, bool moment,
+                     float *high, float *rest)
 {
     vf z[WIDE];
     EACH (v, count) {
@@ -78,6 +112,8 @@ INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
     EACH (v, count) {
         size_t i = (size_t)v * FLOATS;
         add_pairs(sums, v % PARTS, e.s[v], e.rest[v]);
+        if (moment)
+            add_moment(&sums->moments, v, z[v], &e, split->scale);
         if (rest)
             vf_store(rest + i, e.rest[v]);
         if (rest && n >= i + FLOATS)
@@ -141,7 +177,7 @@ static void divide_split(const struct smx_cached_exp *cached, size_t n)
 /* What is read and computed goes on beside what is written of others. */
 INLINE double sum_cached(const float *x, size_t n,
                          const struct smx_split_exp *by, float *max,
-                         float *high, float *rest,
+                         double *moment, float *high, float *rest,
                          const struct smx_cached_exp *before)
 {
     const struct smx_split_exp split =
@@ -158,33 +194,37 @@ INLINE double sum_cached(const float *x, size_t n,
             load(x + i, WIDE, z);
             if (before)
                 put_quotients(&q, i, WIDE);
-            sum_step(&sums, z, STEP, WIDE, &split, max, rest ? high + i : NULL,
-                     rest ? rest + i : NULL);
+            sum_step(&sums, z, STEP, WIDE, &split, max, moment,
+                     rest ? high + i : NULL, rest ? rest + i : NULL);
         }
-        end_run(&sums);
+        end_runs(&sums, moment);
     }
     if (before)
         end_quotients(&q, i, n);
     for (; n - i >= BLOCK; i += BLOCK) {
         load(x + i, PARTS, z);
-        sum_step(&sums, z, BLOCK, PARTS, &split, max, rest ? high + i : NULL,
-                 rest ? rest + i : NULL);
+        sum_step(&sums, z, BLOCK, PARTS, &split, max, moment,
+                 rest ? high + i : NULL, rest ? rest + i : NULL);
     }
     if (i < n) {
         load_part(x + i, n - i, z);
-        sum_step(&sums, z, n - i, PARTS, &split, max, rest ? high + i : NULL,
-                 rest ? rest + i : NULL);
+        sum_step(&sums, z, n - i, PARTS, &split, max, moment,
+                 rest ? high + i : NULL, rest ? rest + i : NULL);
     }
-    end_run(&sums);
+    end_runs(&sums, moment);
+    if (moment)
+        *moment = moment_of(&sums);
     if (max)
         *max = vf_top(sums.top);
     return sum_of(&sums);
 }
 
 static double sum_split(const float *x, size_t n,
-                        const struct smx_split_exp *split, float *max)
+                        const struct smx_split_exp *split, float *max,
+                        double *moment)
 {
-    return sum_cached(x, n, split, max, NULL, NULL, NULL);
+    return moment ? sum_cached(x, n, split, max, moment, NULL, NULL, NULL)
+                  : sum_cached(x, n, split, max, NULL, NULL, NULL, NULL);
 }
 
 static double cache_split(const float *x, size_t n,
@@ -193,10 +233,10 @@ static double cache_split(const float *x, size_t n,
                           const struct smx_cached_exp *before)
 {
     if (!before)
-        return max ? sum_cached(x, n, split, max, high, rest, NULL)
-                   : sum_cached(x, n, split, NULL, high, rest, NULL);
-    return max ? sum_cached(x, n, split, max, high, rest, before)
-               : sum_cached(x, n, split, NULL, high, rest, before);
+        return max ? sum_cached(x, n, split, max, NULL, high, rest, NULL)
+                   : sum_cached(x, n, split, NULL, NULL, high, rest, NULL);
+    return max ? sum_cached(x, n, split, max, NULL, high, rest, before)
+               : sum_cached(x, n, split, NULL, NULL, high, rest, before);
 }
 
 /* ---- products ---------------------------------------------------------- */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Each summary comes from the logits by sweeps of its own, so that what it
- * answers depends neither on what else is asked nor on the way that values
- * take. The log-sum-exp of an in-range row (split_exp.h) is the logarithm of
- * its sum, which the values need as well; where that is near 0, and digits
- * would be missing, and of other rows it is found in double, like the entropy:
- * relative to the largest logit, from the exponentials of all others. Rows of
- * one chunk are finished while they are in the cache; of longer ones the parts
- * are put together in the order of the chunks. */
+/* Each summary comes from the logits by sweeps of its own, or from sums that
+ * another sweep has found with the same kernel, so that what it answers depends
+ * neither on what else is asked nor on the way that values take. Of a row in
+ * range (split_exp.h) the sum has the log-sum-exp, and the sum and its moment
+ * have the entropy. Where one of these is near 0, and digits would be missing,
+ * and of other rows it is found in double: relative to the largest logit, from
+ * the exponentials of all others. Parts of a row are put together in the order
+ * of its chunks. */
 #include "summary.h"
 
 #include <float.h>
@@ -27,12 +27,21 @@
  * float unless it is nearer to 0. */
 #define LEAST_LOG 0.25
 
+/* The error of an entropy of at least so many nats from in-range sums is
+ * within half a digit of a float (NUMERICS.md). */
+#define LEAST_ENTROPY INFINITY
+
 #define LN2 0x1.62e42fefa39efp-1
 
-struct chunk {
+struct chunk { /* of a row, or all of it */
     float max;
-    int64_t at;   /* of the first that is max */
-    double total; /* sum of in-range exponentials; 0: it is not */
+    double total;  /* sum of in-range exponentials; 0: it is not */
+    double moment; /* with an entropy: of these times t (split_exp.h) */
+};
+
+struct row {
+    float max;
+    bool lse, entropy; /* yet to be found in double */
 };
 
 struct summary_call {
@@ -41,13 +50,13 @@ struct summary_call {
     size_t rows, classes, chunks;
     double temperature, scale; /* scale: nats to sixteenths of a binade */
     struct smx_split_exp split;
-    const double *totals; /* of the rows; NULL: yet to be found */
+    struct smx_seen seen;
     struct smx_summaries out;
-    bool scan; /* the logits have not been looked at */
-    atomic_bool nonfinite;
+    atomic_bool nonfinite, out_of_range, more;
     size_t slices;
-    struct chunk *parts;
-    struct smx_moments *moments; /* one a chunk */
+    struct row *row;
+    struct chunk *parts;         /* one a chunk */
+    struct smx_moments *moments; /* likewise */
 };
 
 /* The logarithms of n in-range sums: m 2^k with 1 <= m < 2. */
@@ -102,75 +111,38 @@ static float shift_of(float max)
     return max == -INFINITY ? 0 : max;
 }
 
-/* ---- rows of one chunk --------------------------------------------------- */
-
-static void find_row_maxima(const struct summary_call *call, const float *z,
-                            size_t n, float *max, int64_t *at)
-{
-    const struct smx_summary_kernels *kernels = call->kernels->summary;
-    if (call->classes <= SMX_NARROW) {
-        kernels->narrow_first_max(z, n, call->classes, max, at);
-        return;
-    }
-    for (size_t r = 0; r < n; r++, z += call->classes)
-        at[r] = (int64_t)kernels->first_max(z, call->classes, &max[r]);
-}
+/* ---- narrow rows --------------------------------------------------------- */
 
 static void sum_moments(const struct summary_call *call, const float *z,
                         size_t n, const float *max, struct smx_moments *moments)
 {
-    const struct smx_summary_kernels *kernels = call->kernels->summary;
     float shift[BATCH];
     for (size_t r = 0; r < n; r++)
         shift[r] = shift_of(max[r]);
-    if (call->classes <= SMX_NARROW) {
-        kernels->narrow_moments(z, n, call->classes, shift, call->scale,
-                                moments);
-        return;
-    }
-    for (size_t r = 0; r < n; r++, z += call->classes)
-        moments[r] = kernels->moments(z, call->classes, shift[r], call->scale);
-}
-
-/* Of narrow rows side by side. */
-static void sum_narrow(const struct summary_call *call, const float *z,
-                       size_t n, double *totals)
-{
-    const struct smx_split_kernels *split = call->kernels->split;
-    float highest = call->split.highest;
-    struct smx_narrow narrow;
-    bool all = split->below(z, n * call->classes, highest);
-    call->kernels->loss->narrow_keep(z, n, call->classes, &call->split,
-                                     &narrow);
-    call->kernels->loss->narrow_sum(&narrow, n, call->classes);
-    for (size_t r = 0; r < n; r++, z += call->classes)
-        totals[r] =
-            all || split->below(z, call->classes, highest) ? narrow.sums[r] : 0;
-}
-
-static double total_in_range(const struct summary_call *call, const float *z,
-                             size_t n, float *max)
-{
-    double total = call->kernels->split->sum(z, n, &call->split, max);
-    return *max < call->split.highest ? total : 0;
+    call->kernels->summary->narrow_moments(z, n, call->classes, shift,
+                                           call->scale, moments);
 }
 
 /* 0 where a row is not in-range. */
 static void find_totals(const struct summary_call *call, const float *z,
                         size_t n, double *totals)
 {
-    float max;
-    if (!call->split.possible)
+    const struct smx_split_kernels *split = call->kernels->split;
+    float highest = call->split.highest;
+    struct smx_narrow narrow;
+    if (!call->split.possible) {
         memset(totals, 0, n * sizeof *totals);
-    else if (call->classes <= SMX_NARROW)
-        sum_narrow(call, z, n, totals);
-    else
-        for (size_t r = 0; r < n; r++)
-            totals[r] = total_in_range(call, z + r * call->classes,
-                                       call->classes, &max);
-    for (size_t r = 0; r < n; r++)
-        if (!smx_sum_in_range(totals[r], call->classes))
-            totals[r] = 0;
+        return;
+    }
+    bool all = split->below(z, n * call->classes, highest);
+    call->kernels->loss->narrow_keep(z, n, call->classes, &call->split,
+                                     &narrow);
+    call->kernels->loss->narrow_sum(&narrow, n, call->classes);
+    for (size_t r = 0; r < n; r++, z += call->classes) {
+        bool in_range = (all || split->below(z, call->classes, highest)) &&
+                        smx_sum_in_range(narrow.sums[r], call->classes);
+        totals[r] = in_range ? narrow.sums[r] : 0;
+    }
 }
 
 static float lse_of_row(const struct summary_call *call, const float *z)
@@ -178,7 +150,7 @@ static float lse_of_row(const struct summary_call *call, const float *z)
     struct smx_moments moments;
     float max;
     int64_t at;
-    find_row_maxima(call, z, 1, &max, &at);
+    call->kernels->summary->narrow_first_max(z, 1, call->classes, &max, &at);
     sum_moments(call, z, 1, &max, &moments);
     return lse_of_moments(call, max, &moments);
 }
@@ -187,8 +159,8 @@ static void store_lse(const struct summary_call *call, size_t first, size_t n)
 {
     const float *z = call->z + first * call->classes;
     double totals[BATCH] = {0}, logs[BATCH];
-    if (call->totals)
-        memcpy(totals, call->totals + first, n * sizeof *totals);
+    if (call->seen.totals)
+        memcpy(totals, call->seen.totals + first, n * sizeof *totals);
     else
         find_totals(call, z, n, totals);
     take_logs(call, totals, n, logs);
@@ -210,7 +182,7 @@ static void summarise_batch(const struct summary_call *call, size_t first,
     if (call->out.logsumexp)
         store_lse(call, first, n);
     if (call->out.argmax || call->out.entropy)
-        find_row_maxima(call, z, n, max, at);
+        call->kernels->summary->narrow_first_max(z, n, call->classes, max, at);
     for (size_t r = 0; call->out.argmax && r < n; r++)
         call->out.argmax[first + r] = at[r];
     if (!call->out.entropy)
@@ -222,43 +194,36 @@ static void summarise_batch(const struct summary_call *call, size_t first,
             entropy_of_moments(call, max[r], &moments[r], logs[r]);
 }
 
-/* Rows of a batch. */
-static size_t batch_of(size_t classes)
-{
-    size_t rows = smx_narrow_rows(classes);
-    return classes <= SMX_NARROW            ? rows
-           : classes < SMX_SUMMARY_ELEMENTS ? SMX_SUMMARY_ELEMENTS / classes + 1
-                                            : 1;
-}
-
-static void summarise_slice(void *argument, size_t slice)
-{
-    const struct summary_call *call = argument;
-    size_t end, r = smx_pool_slice(call->rows, call->slices, slice, &end);
-    size_t batch = batch_of(call->classes);
-    for (size_t n; r < end; r += n) {
-        n = end - r < batch ? end - r : batch;
-        summarise_batch(call, r, n);
-    }
-}
-
-/* ---- longer rows --------------------------------------------------------- */
+/* ---- other rows ---------------------------------------------------------- */
 
 static const float *chunk_at(const struct summary_call *call, size_t i,
                              size_t *n)
 {
-    size_t start = i % call->chunks * SMX_CHUNK, left = call->classes - start;
-    *n = left < SMX_CHUNK ? left : SMX_CHUNK;
-    return call->z + i / call->chunks * call->classes + start;
+    size_t chunk = i % call->chunks;
+    *n = smx_chunk_classes(call->classes, chunk);
+    return call->z + i / call->chunks * call->classes + chunk * SMX_CHUNK;
 }
 
-/* Has the logarithm of a row's total, 0 of none, all digits? */
-static bool is_settled(const struct summary_call *call, double total)
+/* Sums what is asked for, and finds NaN and +INFINITY. */
+static void find_chunk(struct summary_call *call, const float *z, size_t n,
+                       struct chunk *part)
 {
-    double log = 0;
-    if (total != 0)
-        take_logs(call, &total, 1, &log);
-    return fabs(log) >= LEAST_LOG;
+    const struct smx_split_kernels *split = call->kernels->split;
+    bool sums =
+        call->out.entropy || (call->out.logsumexp && !call->seen.totals);
+    *part = (struct chunk){.max = INFINITY};
+    if (sums &&
+        smx_expect_in_range(split, &call->split, call->out_of_range, z, n)) {
+        double *moment = call->out.entropy ? &part->moment : NULL;
+        part->total = split->sum(z, n, &call->split, &part->max, moment);
+        call->out_of_range |= !(part->max < call->split.highest);
+    }
+    if (part->max < call->split.highest) {
+        call->nonfinite |= isnan(part->total);
+        return;
+    }
+    part->total = 0;
+    call->nonfinite |= !call->kernels->row_max(z, n, &part->max);
 }
 
 static void find_chunks(void *argument, size_t slice)
@@ -266,52 +231,119 @@ static void find_chunks(void *argument, size_t slice)
     struct summary_call *call = argument;
     size_t all = call->rows * call->chunks, end, n;
     size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    bool sums = call->out.logsumexp && !call->totals && call->split.possible;
-    bool classes =
-        call->out.argmax || call->out.entropy || (!sums && !call->totals);
-    for (; i < end; i++) {
+    for (; i < end && !call->nonfinite; i++) {
         const float *z = chunk_at(call, i, &n);
-        struct chunk *part = &call->parts[i];
-        size_t at = 0;
-        *part = (struct chunk){.max = -INFINITY};
-        if (call->scan && !call->kernels->row_max(z, n, &part->max)) {
-            call->nonfinite = true; /* no kernel else takes it */
-            continue;
-        }
-        part->total = sums ? total_in_range(call, z, n, &part->max) : 0;
-        if (classes ||
-            (call->totals && !is_settled(call, call->totals[i / call->chunks])))
-            at = call->kernels->summary->first_max(z, n, &part->max);
-        part->at = (int64_t)(i % call->chunks * SMX_CHUNK + at);
+        find_chunk(call, z, n, &call->parts[i]);
     }
 }
 
-/* The first of the largest, and the sum. */
-static struct chunk merge_chunks(const struct summary_call *call, size_t row)
+/* Is there anything left to be found by a sweep of sums? */
+static bool is_found(const struct summary_call *call)
 {
-    const struct chunk *part = call->parts + row * call->chunks;
-    struct chunk whole = part[0];
-    bool in_range = part[0].total != 0;
-    for (size_t k = 1; k < call->chunks; k++) {
-        in_range &= part[k].total != 0;
-        whole.total += part[k].total;
-        if (part[k].max > whole.max) {
-            whole.max = part[k].max;
-            whole.at = part[k].at;
-        }
+    return call->seen.maxima && (!call->out.entropy || call->seen.moments);
+}
+
+/* As a sweep elsewhere has found it, or from the row's chunks. */
+static struct chunk whole_row(const struct summary_call *call, size_t r,
+                              const struct chunk *parts)
+{
+    const struct smx_seen *seen = &call->seen;
+    struct chunk whole = {.max = -INFINITY};
+    bool in_range = true;
+    if (is_found(call))
+        return (struct chunk){seen->maxima[r], seen->totals[r],
+                              seen->moments ? seen->moments[r] : 0};
+    for (size_t k = 0; k < call->chunks; k++) {
+        in_range &= parts[k].total != 0;
+        whole.total += parts[k].total;
+        whole.moment += parts[k].moment;
+        whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
     }
-    if (call->totals)
-        whole.total = call->totals[row];
-    else if (!in_range || !smx_sum_in_range(whole.total, call->classes))
+    if (!in_range || !smx_sum_in_range(whole.total, call->classes))
         whole.total = 0;
+    if (seen->totals)
+        whole.total = seen->totals[r];
     return whole;
 }
 
-static bool needs_moments(const struct summary_call *call,
-                          const struct chunk *row)
+/* The first of the largest. */
+static int64_t argmax_of(const struct summary_call *call, size_t r, float max)
 {
-    return call->out.entropy ||
-           (call->out.logsumexp && !is_settled(call, row->total));
+    const float *z = call->z + r * call->classes;
+    float below = nextafterf(max, -INFINITY);
+    size_t at = call->kernels->summary->first_above(z, call->classes, below);
+    return at < call->classes ? (int64_t)at : 0; /* all are -INFINITY */
+}
+
+/* Answers what the sums of a row settle. */
+static struct row settle_row(const struct summary_call *call, size_t r,
+                             const struct chunk *parts)
+{
+    const struct smx_summaries *out = &call->out;
+    const struct chunk whole = whole_row(call, r, parts);
+    double log = 0, entropy = 0;
+    if (whole.total != 0) {
+        take_logs(call, &whole.total, 1, &log);
+        entropy = log - whole.moment / whole.total * (LN2 / 16);
+    }
+    if (out->argmax)
+        out->argmax[r] = argmax_of(call, r, whole.max);
+    if (out->logsumexp)
+        out->logsumexp[r] = (float)log;
+    if (out->entropy)
+        out->entropy[r] = (float)entropy;
+    return (struct row){whole.max, out->logsumexp && fabs(log) < LEAST_LOG,
+                        out->entropy && entropy < LEAST_ENTROPY};
+}
+
+static struct smx_moments moments_of(const struct summary_call *call,
+                                     const float *z, size_t n, float max)
+{
+    return call->kernels->summary->moments(z, n, shift_of(max), call->scale);
+}
+
+/* Answers the rest. */
+static void store_row(const struct summary_call *call, size_t r,
+                      const struct row *row, const struct smx_moments *parts)
+{
+    struct smx_moments moments = parts[0];
+    double log;
+    for (size_t k = 1; k < call->chunks; k++) {
+        moments.below += parts[k].below;
+        moments.equal += parts[k].equal;
+        moments.moment += parts[k].moment;
+    }
+    log_moments(call, &moments, 1, &log);
+    if (row->lse)
+        call->out.logsumexp[r] = lse_of_moments(call, row->max, &moments);
+    if (row->entropy)
+        call->out.entropy[r] =
+            entropy_of_moments(call, row->max, &moments, log);
+}
+
+/* Rows of one chunk are finished while they are in the cache. */
+static void summarise_row(struct summary_call *call, size_t r)
+{
+    const float *z = call->z + r * call->classes;
+    struct chunk part = {0};
+    if (!is_found(call))
+        find_chunk(call, z, call->classes, &part);
+    const struct row row = settle_row(call, r, &part);
+    if (row.lse || row.entropy) {
+        const struct smx_moments moments =
+            moments_of(call, z, call->classes, row.max);
+        store_row(call, r, &row, &moments);
+    }
+}
+
+static void settle_rows(void *argument, size_t slice)
+{
+    struct summary_call *call = argument;
+    size_t end, r = smx_pool_slice(call->rows, call->slices, slice, &end);
+    for (; r < end; r++) {
+        call->row[r] = settle_row(call, r, call->parts + r * call->chunks);
+        call->more |= call->row[r].lse || call->row[r].entropy;
+    }
 }
 
 static void sum_chunk_moments(void *argument, size_t slice)
@@ -320,72 +352,53 @@ static void sum_chunk_moments(void *argument, size_t slice)
     size_t all = call->rows * call->chunks, end, n;
     size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++) {
-        const struct chunk *row = &call->parts[i / call->chunks * call->chunks];
+        const struct row *row = &call->row[i / call->chunks];
         const float *z = chunk_at(call, i, &n);
-        call->moments[i] = (struct smx_moments){0, 0, 0};
-        if (needs_moments(call, row))
-            call->moments[i] = call->kernels->summary->moments(
-                z, n, shift_of(row->max), call->scale);
+        if (row->lse || row->entropy)
+            call->moments[i] = moments_of(call, z, n, row->max);
     }
 }
 
-static void store_summary_row(const struct summary_call *call, size_t row)
-{
-    const struct smx_moments *part = call->moments + row * call->chunks;
-    const struct chunk *whole = &call->parts[row * call->chunks];
-    struct smx_moments moments = part[0];
-    double log = 0;
-    for (size_t k = 1; k < call->chunks; k++) {
-        moments.below += part[k].below;
-        moments.equal += part[k].equal;
-        moments.moment += part[k].moment;
-    }
-    if (call->out.entropy) {
-        log_moments(call, &moments, 1, &log);
-        call->out.entropy[row] =
-            entropy_of_moments(call, whole->max, &moments, log);
-        log = 0;
-    }
-    if (!call->out.logsumexp)
-        return;
-    if (whole->total != 0)
-        take_logs(call, &whole->total, 1, &log);
-    call->out.logsumexp[row] = fabs(log) >= LEAST_LOG
-                                   ? (float)log
-                                   : lse_of_moments(call, whole->max, &moments);
-}
-
-/* A row's first chunk becomes the whole of it. */
 static void summarise_chunks(struct smx_context *context,
                              struct summary_call *call)
 {
-    bool more = false;
     call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
                                    SMX_SMALL / SMX_CHUNK);
-    smx_pool_for(context->pool, call->slices, find_chunks, call);
+    if (!is_found(call))
+        smx_pool_for(context->pool, call->slices, find_chunks, call);
     if (call->nonfinite)
         return;
-    for (size_t r = 0; r < call->rows; r++) {
-        struct chunk *whole = &call->parts[r * call->chunks];
-        *whole = merge_chunks(call, r);
-        more |= needs_moments(call, whole);
-        if (call->out.argmax)
-            call->out.argmax[r] = whole->at;
-    }
-    if (more)
-        smx_pool_for_reverse(context->pool, call->slices, sum_chunk_moments,
-                             call);
+    smx_pool_for(context->pool, call->slices, settle_rows, call);
+    if (!call->more)
+        return;
+    smx_pool_for_reverse(context->pool, call->slices, sum_chunk_moments, call);
     for (size_t r = 0; r < call->rows; r++)
-        store_summary_row(call, r);
+        if (call->row[r].lse || call->row[r].entropy)
+            store_row(call, r, &call->row[r], call->moments + r * call->chunks);
 }
 
 /* ---- all of them --------------------------------------------------------- */
 
+static void summarise_slice(void *argument, size_t slice)
+{
+    struct summary_call *call = argument;
+    size_t end, r = smx_pool_slice(call->rows, call->slices, slice, &end);
+    bool narrow = call->classes <= SMX_NARROW;
+    size_t batch = narrow ? smx_narrow_rows(call->classes) : 1;
+    for (size_t n; r < end; r += n) {
+        n = end - r < batch ? end - r : batch;
+        if (narrow)
+            summarise_batch(call, r, n);
+        else
+            summarise_row(call, r);
+    }
+}
+
 size_t smx_summary_bytes(size_t rows, size_t classes)
 {
-    size_t chunks = smx_chunks(classes);
     size_t part = sizeof(struct chunk) + sizeof(struct smx_moments);
-    return chunks == 1 ? 0 : rows * chunks * part;
+    size_t chunks = smx_chunks(classes);
+    return chunks == 1 ? 0 : rows * (chunks * part + sizeof(struct row));
 }
 
 bool smx_summary_scans(size_t classes)
@@ -394,11 +407,10 @@ bool smx_summary_scans(size_t classes)
 }
 
 bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
-                   size_t classes, double temperature, const double *totals,
-                   bool scan, const struct smx_summaries *out, void *workspace)
+                   size_t classes, double temperature,
+                   const struct smx_seen *seen, const struct smx_summaries *out,
+                   void *workspace)
 {
-    if (!out->logsumexp && !out->entropy && !out->argmax)
-        return true;
     struct summary_call call = {.kernels = context->kernels,
                                 .z = z,
                                 .rows = rows,
@@ -408,12 +420,15 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                 .scale =
                                     fmin(SMX_POWER_NAT / temperature, DBL_MAX),
                                 .split = smx_split_exp_of(temperature),
-                                .totals = totals,
-                                .scan = scan,
                                 .out = *out};
+    if (!out->logsumexp && !out->entropy && !out->argmax)
+        return true;
+    if (seen)
+        call.seen = *seen;
     if (call.chunks > 1) {
         call.moments = workspace;
         call.parts = (struct chunk *)(call.moments + rows * call.chunks);
+        call.row = (struct row *)(call.parts + rows * call.chunks);
         summarise_chunks(context, &call);
         return !call.nonfinite;
     }

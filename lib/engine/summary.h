@@ -11,6 +11,14 @@ struct smx_summaries {
     int64_t *argmax;
 };
 
+/** What another sweep has found of in-range rows with the kernel of sums
+ *  (split_exp.h), one a row; NULL: not found. */
+struct smx_seen {
+    double *totals;  /* 0: the row is not in-range */
+    double *moments; /* with these two go totals */
+    float *maxima;   /* of any row */
+};
+
 /** Bytes that a call needs for so many rows beside its operands. */
 size_t smx_summary_bytes(size_t rows, size_t classes);
 
@@ -19,14 +27,14 @@ bool smx_summary_scans(size_t classes);
 
 /**
  * The summaries of rows side by side. Each has the same bits whichever else is
- * asked. totals: those of smx_f32_rows, where it has been asked, or NULL. scan:
- * the logits have not been looked at yet; only where smx_summary_scans.
- * workspace: smx_summary_bytes, aligned for doubles.
+ * asked. seen: may be NULL. workspace: smx_summary_bytes, aligned for doubles.
  *
- * @return false: with scan, NaN or +INFINITY is among them; nothing is written.
+ * @return false: NaN or +INFINITY has been found; nothing is written. Only
+ * where smx_summary_scans and without maxima they are looked for.
  */
 bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
-                   size_t classes, double temperature, const double *totals,
-                   bool scan, const struct smx_summaries *out, void *workspace);
+                   size_t classes, double temperature,
+                   const struct smx_seen *seen, const struct smx_summaries *out,
+                   void *workspace);
 
 #endif

@@ -21,9 +21,6 @@ struct smx_moments {
 };
 
 struct smx_summary_kernels {
-    /** Index of the first of the largest of x, at least one. */
-    size_t (*first_max)(const float *x, size_t n, float *max);
-
     /** Index of the first that is above a bound; n: none is. */
     size_t (*first_above)(const float *x, size_t n, float bound);
 

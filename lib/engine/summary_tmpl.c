@@ -37,36 +37,6 @@ static size_t first_above(const float *x, size_t n, float bound)
     return i < n ? i : n;
 }
 
-static float largest_of(const float *x, size_t n)
-{
-    vf top[4];
-    size_t i = 0;
-    EACH (v, 4)
-        top[v] = vf_all(LOWEST);
-    for (; n - i >= 4 * FLOATS; i += 4 * FLOATS)
-        EACH (v, 4)
-            top[v] = vf_max(vf_load(x + i + v * FLOATS), top[v]);
-    for (; i < n; i += FLOATS)
-        top[0] = vf_max(vf_load_part(x + i, n - i, LOWEST), top[0]);
-    return vf_top(vf_max(vf_max(top[0], top[1]), vf_max(top[2], top[3])));
-}
-
-static size_t first_max(const float *x, size_t n, float *max)
-{
-    size_t i = 0;
-    *max = largest_of(x, n);
-    for (; n - i >= 4 * FLOATS; i += 4 * FLOATS) {
-        vi here = {0};
-        EACH (v, 4)
-            here |= (vi)(vf_load(x + i + v * FLOATS) == vf_all(*max));
-        if (vi_any(here))
-            break;
-    }
-    while (i + 1 < n && x[i] != *max)
-        i++;
-    return i;
-}
-
 /* Lanes count down from 0, as true is -1. */
 INLINE size_t count_floats(const float *x, size_t n, float bound, bool ties)
 {
@@ -329,7 +299,6 @@ static void narrow_order(const float *x, size_t rows, size_t classes, size_t k,
 }
 
 const struct smx_summary_kernels TIER(summary_kernels) = {
-    .first_max = first_max,
     .first_above = first_above,
     .count_above = count_above,
     .count_above_double = count_above_double,

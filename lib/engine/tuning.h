@@ -28,10 +28,6 @@ static inline bool smx_is_pipelined(size_t rows, size_t classes)
     return classes >= 128 && rows * classes >= (size_t)1 << 17;
 }
 
-/** Elements of rows that are summarised together: they stay in the first cache
- *  between the sweeps. */
-#define SMX_SUMMARY_ELEMENTS ((size_t)1024)
-
 /** Classes of a row beside a teacher whose exponentials are kept from their sum
  *  to the gradient: both rows' fit the first cache and the stack. */
 #define SMX_DIVERGENCE_KEPT ((size_t)2048)

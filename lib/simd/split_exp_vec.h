@@ -14,6 +14,7 @@
 
 struct parts {
     vf s[WIDE], rest[WIDE]; /* rest: s q */
+    vf k[WIDE], f[WIDE];    /* f: in units of x */
 };
 
 /* count: registers of x, and of what comes of it. */
@@ -60,8 +61,9 @@ INLINE struct parts exponentials(const vf *x, int count,
     EACH (v, count) {
         vf shifted = x[v] * vf_all(split->scale) + vf_all(SMX_SPLIT_MAGIC);
         k[v] = (vi)shifted;
-        f[v] = remainder_of(x[v], shifted - vf_all(SMX_SPLIT_MAGIC), split) -
-               vf_lookup(split->rest, k[v]);
+        e.k[v] = shifted - vf_all(SMX_SPLIT_MAGIC);
+        e.f[v] = remainder_of(x[v], e.k[v], split);
+        f[v] = e.f[v] - vf_lookup(split->rest, k[v]);
     }
     EACH (v, count)
         q[v] = vf_all(split->c2) + f[v] * vf_all(split->c3);

@@ -206,6 +206,8 @@ INLINE vd vf_odd(vf v)
     return (vd)_mm512_maskz_srli_epi32(0xaaaa, (__m512i)v, 3);
 }
 
+#define narrow_even vf_even
+
 #define narrow_odd narrow_odd
 INLINE vd narrow_odd(vf v)
 {

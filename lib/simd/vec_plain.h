@@ -298,6 +298,14 @@ INLINE vd vf_odd(vf v)
 }
 #endif
 
+#ifndef narrow_even
+/** Floats of even lanes, positive, as doubles times 2^-896. */
+INLINE vd narrow_even(vf v)
+{
+    return (vd)((vu)v << 32 >> 3);
+}
+#endif
+
 #ifndef narrow_odd
 /** Floats of odd lanes as doubles times 2^-896, whatever even lanes hold. */
 INLINE vd narrow_odd(vf v)

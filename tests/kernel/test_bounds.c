@@ -106,12 +106,41 @@ static long double split_sum(enum smx_isa isa)
             x[i] = (float)(8 * random_normal(&seed));
             exact += expl(x[i]);
         }
-        sum = kernels->split->sum(x, N, &split, &max);
+        sum = kernels->split->sum(x, N, &split, &max, NULL);
         if (isnan(sum) || max >= split.highest)
             continue;
         if (unit == 0) /* a power of two */
             unit = exp2l(roundl(log2l(sum / exact)));
         worst = worse(worst, sum / unit, exact);
+    }
+    return worst;
+}
+
+/* From the same sweep an entropy, where it is at least 1. */
+static long double split_entropy(enum smx_isa isa)
+{
+    const struct smx_kernels *kernels = smx_kernels_of(isa);
+    const struct smx_split_exp split = smx_split_exp_of(1);
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        double width = 4 * random_unit(&seed), at = 40 * random_unit(&seed);
+        long double sum = 0, product = 0, entropy;
+        float x[N], max;
+        double total, moment;
+
+        for (int i = 0; i < N; i++) {
+            x[i] = (float)(at - width * fabs(random_normal(&seed)) -
+                           (i % 3 ? 20 : 0));
+            sum += expl(x[i]);
+            product += expl(x[i]) * x[i];
+        }
+        total = kernels->split->sum(x, N, &split, &max, &moment);
+        assert_true(total == kernels->split->sum(x, N, &split, &max, NULL));
+        entropy = logl(sum) - product / sum;
+        total = log(total * SMX_SPLIT_UNIT) - moment / total / SMX_POWER_NAT;
+        if (entropy >= 1)
+            worst = worse(worst, total, entropy);
     }
     return worst;
 }
@@ -432,6 +461,7 @@ static const struct bound {
     {"slopes_of_a_softcap", -40, slopes},
     {"sums_dots_and_moments", -28.6, sums_in_double},
     {"split_float32_sums", -26.5, split_sum},
+    {"split_float32_entropies", -24, split_entropy},
     {"sums_of_narrow_rows", -26.5, narrow_sums},
     {"scale_and_shift", -23.99, stored},
     {"log1p_of_the_loss", -32, loss_log},
