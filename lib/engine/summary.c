@@ -29,7 +29,7 @@
 
 /* The error of an entropy of at least so many nats from in-range sums is
  * within half a digit of a float (NUMERICS.md). */
-#define LEAST_ENTROPY INFINITY
+#define LEAST_ENTROPY 1.0
 
 #define LN2 0x1.62e42fefa39efp-1
 
