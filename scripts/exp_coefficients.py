@@ -40,8 +40,13 @@ def quotient(f):
 def interpolate(nodes, values):
     """Coefficients, lowest first, of the polynomial through the points."""
     n = len(nodes)
-    rows = [[x ** k if k else Decimal(1) for k in range(n)] + [y]
-            for x, y in zip(nodes, values)]
+    return solve([[x ** k if k else Decimal(1) for k in range(n)] + [y]
+                  for x, y in zip(nodes, values)])
+
+
+def solve(rows):
+    """Of linear equations, each its factors and the right side."""
+    n = len(rows)
     for i in range(n):
         pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
         rows[i], rows[pivot] = rows[pivot], rows[i]
@@ -109,6 +114,46 @@ def split_table():
         print(f"{entry.hex()}f, {rest.hex()}")
 
 
+# The largest |y| whose tanh a softcap takes from a quotient.
+NEAR = Decimal("1.375")
+
+
+def softcap():
+    """tanh(y) / y = p(v) / q(v), v = y^2, |y| <= NEAR, both of degree 3, the last
+    coefficient of q being 1; and 2^(f/16) as main has it, by two degrees
+    more."""
+    def tanh(y):
+        return 1 - 2 / ((2 * y).exp() + 1)
+
+    nodes = [NEAR * NEAR * (1 + cosine(PI * (2 * i + 1) / 14)) / 2
+             for i in range(7)]
+    ratios = [tanh(v.sqrt()) / v.sqrt() for v in nodes]
+    rows = [[v ** k if k else Decimal(1) for k in range(4)] +
+            [-r * v ** k if k else -r for k in range(3)] + [r * v ** 3]
+            for v, r in zip(nodes, ratios)]
+    c = [float(x) for x in solve(rows)]
+    worst = Decimal(0)
+    for i in range(1, 1001):
+        v = (NEAR * i / 1000) ** 2
+        p, q = (sum(Decimal(x) * (v ** k if k else 1) for k, x in enumerate(part))
+                for part in (c[:4], c[4:] + [1.0]))
+        worst = max(worst, abs(v.sqrt() * p / q - tanh(v.sqrt())))
+    for x in c:
+        print(f"    {x.hex()},")
+    print(f"/* error 2^{worst.ln() / LN2:.2f} */")
+    nodes = [cosine(PI * (2 * i + 1) / 10) / 2 for i in range(5)]
+    c = [float(v) for v in interpolate(nodes, [quotient(x) for x in nodes])]
+    worst = Decimal(0)
+    for i in range(-1000, 1001):
+        f = Decimal(i) / 2000
+        p = 1 + sum(Decimal(v) * f * (f ** k if k else 1)
+                    for k, v in enumerate(c))
+        worst = max(worst, abs(p / (STEP * f).exp() - 1))
+    for k, v in enumerate(c, 1):
+        print(f"#define FAR_C{k} {v.hex()}")
+    print(f"/* relative error 2^{worst.ln() / LN2:.2f} */")
+
+
 def main():
     nodes = [cosine(PI * (2 * i + 1) / 6) / 2 for i in range(3)]
     c = [float(v) for v in interpolate(nodes, [quotient(x) for x in nodes])]
@@ -127,6 +172,7 @@ def main():
     split_table()
     twofold()
     rise()
+    softcap()
 
 
 NUMBER = re.compile(r"-?0x[01](?:\.[0-9a-f]+)?p[+-]?\d+|0x[0-9a-f]{16}\b")

@@ -15,10 +15,7 @@ INLINE vd load_logits(bool capped, const float *x, const struct smx_cap *cap,
                       vd *slope)
 {
     vd v = vd_widen(x);
-    if (!capped)
-        return v;
-    return vd_where((vl)(v > vd_all(-__builtin_inf())),
-                    vd_capped(v, cap, slope), v);
+    return capped ? vd_capped(v, cap, slope) : v;
 }
 
 /** e: of so many vectors; slope: as many, or NULL. z - 0 is not worth
@@ -27,9 +24,11 @@ INLINE void load_power(bool capped, const float *x,
                        const struct smx_exponents *by, vd *e, vd *slope,
                        int vectors)
 {
+    EACH (v, vectors)
+        e[v] = vd_widen(x + v * LANES);
+    if (capped)
+        cap_vectors(&by->cap, e, slope, vectors);
     EACH (v, vectors) {
-        e[v] = load_logits(capped, x + v * LANES, &by->cap,
-                           slope ? &slope[v] : NULL);
         if (by->reference != 0)
             e[v] -= vd_all(by->reference);
         if (!capped)

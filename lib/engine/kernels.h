@@ -77,8 +77,7 @@ struct smx_kernels {
 
     /**
      * e[i] = the exponential of x[i]; returns their sum. A zero below 2^-1000;
-     * relative error below 2^-28.6, with a softcap 2^-28. The result must not
-     * exceed 2^1000.
+     * relative error below 2^-28.6. The result must not exceed 2^1000.
      */
     double (*exponentials)(const float *x, size_t n,
                            const struct smx_exponents *by, double *e);

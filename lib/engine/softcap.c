@@ -9,14 +9,22 @@
 #include "simd/power.h"
 #include "sums.h"
 
+/* The numerator of tanh(y) / y in y^2 (cap_vec.h):
+ * scripts/exp_coefficients.py prints it. */
+static const double NUMERATOR[SMX_CAP_TERMS] = {
+    0x1.3335fbee95bc3p+12, 0x1.3a8006e4166b9p+9, 0x1.b3cffd49809ffp+3,
+    0x1.200b5247c0a7fp-5};
+
 struct smx_cap smx_cap_of(const struct smx_logits *z)
 {
     double t = smx_temperature_of(z), s = z->softcap;
     struct smx_cap cap = {.possible = s >= 0x1p-100 && t >= 0x1p-100};
     if (cap.possible) {
-        cap.steep = -2 / s;
+        cap.inverse = 1 / s;
         cap.span = SMX_POWER_NAT * (s / t);
         cap.possible = cap.span <= SMX_UNSHIFTED;
+        for (int k = 0; k < SMX_CAP_TERMS; k++)
+            cap.near[k] = cap.span * NUMERATOR[k];
     }
     return cap;
 }

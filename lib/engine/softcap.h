@@ -7,10 +7,14 @@
 
 #include "softmax.h"
 
+/* Coefficients of tanh's numerator. */
+#define SMX_CAP_TERMS 4
+
 struct smx_cap {
     bool possible;
-    double steep; /* -2 / s */
-    double span;  /* 16 log2(e) s / temperature, at most SMX_UNSHIFTED */
+    double inverse; /* 1 / s */
+    double span;    /* 16 log2(e) s / temperature, at most SMX_UNSHIFTED */
+    double near[SMX_CAP_TERMS]; /* span times that */
 };
 
 /** Of logits with a softcap. Not possible: it needs double-double. */
