@@ -7,7 +7,7 @@
 
 #include "scan.h"
 #include "scan_block.h"
-#include "scan_gather_avx2.h"
+#include "scan_gather_avx512.h"
 
 static inline uint64_t equal64(__m512i bytes, char byte)
 {

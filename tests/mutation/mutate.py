@@ -44,6 +44,8 @@ ROOMS = {
     "server/number/scan_avx512.h": ["number/scan_twins", "number/test_scan"],
     "server/number/scan_gather_avx2.h": ["number/scan_twins",
                                          "number/test_scan"],
+    "server/number/scan_gather_avx512.h": ["number/scan_twins",
+                                           "number/test_scan"],
     "server/number/base64_avx2.h": ["number/base64_twins",
                                     "number/test_base64"],
     "server/number/base64_avx512.h": ["number/base64_twins",
