@@ -14,13 +14,23 @@ static inline uint64_t equal64(__m512i bytes, char byte)
     return _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(byte));
 }
 
+/* Bytes, each at the place of its low four bits, in each lane. */
+#define FOUR_LANES(...)                                                        \
+    {                                                                          \
+        __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__                     \
+    }
+
+static const _Alignas(64) char separator_table[64] =
+    FOUR_LANES(' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, ',', '\r', 0, 0);
+static const _Alignas(64) char bracket_table[64] = FOUR_LANES(1, 0, 0, 0, 0, 0,
+                                                              0, 0, 0, 0, 0,
+                                                              '[', 0, ']', 0,
+                                                              0);
+
 static inline void classify(const char *text, struct classes *classes)
 {
-    /* each at the place of its low four bits */
-    const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(
-        ' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, ',', '\r', 0, 0));
-    const __m512i brackets = _mm512_broadcast_i32x4(
-        _mm_setr_epi8(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '[', 0, ']', 0, 0));
+    const __m512i table = _mm512_load_si512(separator_table);
+    const __m512i brackets = _mm512_load_si512(bracket_table);
     __m512i bytes = _mm512_loadu_si512(text);
     classes->comma = equal64(bytes, ',');
     classes->separator =

@@ -41,11 +41,10 @@
 struct carry {
     uint64_t inside;   /* the last byte was in a token */
     uint64_t after;    /* in or behind a token; 0: a value is expected */
-    uint64_t digit;    /* the last byte was a digit */
-    uint64_t point;    /* ... a point */
-    uint64_t minus;    /* ... a minus */
+    uint64_t sign;     /* the last byte was a minus */
+    uint64_t mark;     /* ... a minus or a point */
     uint64_t zero;     /* ... a 0 that begins a number */
-    uint64_t fraction; /* ... a digit behind a point */
+    uint64_t fraction; /* ... a point or a digit behind one */
     bool plain;        /* every token so far */
 };
 
@@ -57,38 +56,39 @@ static inline uint64_t prefix_xor(uint64_t bits)
     return bits;
 }
 
+/* Each bit moves on by one byte, the last one to *carry. */
+static inline uint64_t behind(uint64_t bits, uint64_t *carry)
+{
+    uint64_t moved = bits << 1 | *carry;
+    *carry = bits >> 63;
+    return moved;
+}
+
 /* Is each token of the block -?(0|[1-9][0-9]*)(.[0-9]+)? */
 static inline bool is_plain(const struct classes *c, struct carry *carry,
                             uint64_t token, uint64_t begins)
 {
-    uint64_t behind_digit = c->digit << 1 | carry->digit;
-    uint64_t behind_point = c->point << 1 | carry->point;
-    uint64_t behind_minus = c->minus << 1 | carry->minus;
-    uint64_t zero = c->zero & (begins | behind_minus);
-    uint64_t behind_zero = zero << 1 | carry->zero;
-    /* the addition moves the bit behind a point to where the digits end */
-    unsigned long long fraction_end;
-    bool goes_on = __builtin_uaddll_overflow(behind_point | carry->fraction,
-                                             c->digit, &fraction_end);
-    uint64_t wrong = (token & ~(c->digit | c->point | c->minus)) |
-                     (c->minus & ~begins) | (c->point & ~behind_digit) |
-                     ((behind_minus | behind_point) & ~c->digit) |
-                     (behind_zero & c->digit) | (fraction_end & c->point);
-    carry->digit = c->digit >> 63;
-    carry->point = c->point >> 63;
-    carry->minus = c->minus >> 63;
-    carry->zero = zero >> 63;
+    uint64_t number = c->digit | c->point, mark = c->minus | c->point;
+    uint64_t zero = c->zero & (begins | behind(c->minus, &carry->sign));
+    /* a sum carries from each point to where its number ends; at a second
+     * point it leaves a bit */
+    unsigned long long second;
+    bool goes_on =
+        __builtin_uaddll_overflow(c->point + carry->fraction, number, &second);
+    uint64_t wrong = (token & ~(number | c->minus)) | (c->minus & ~begins) |
+                     (c->point & (begins | second)) |
+                     (behind(mark, &carry->mark) & ~c->digit) |
+                     (behind(zero, &carry->zero) & c->digit);
     carry->fraction = goes_on;
     return wrong == 0;
 }
 
-/* Values and commas take turns, a comma right behind each token or not. */
-static inline bool in_turn(const struct carry *carry, uint64_t comma,
-                           uint64_t space, uint64_t begins, uint64_t ends)
+/* Values and commas take turns. */
+static inline bool in_turn(struct carry *carry, uint64_t begins, uint64_t comma)
 {
-    if ((space == 0) & (carry->inside == carry->after))
-        return comma == ends;
     uint64_t value = prefix_xor(begins | comma) ^ -carry->after;
+    uint64_t turns = (uint64_t)__builtin_popcountll(begins | comma);
+    carry->after = (carry->after ^ turns) & 1;
     return (value & (begins | comma)) == begins;
 }
 
@@ -101,23 +101,27 @@ struct block {
 
 static inline struct block split_block(struct classes *c, struct carry *carry)
 {
-    uint64_t within = (c->bracket & -c->bracket) - 1;
-    uint64_t comma = c->comma & within;
-    uint64_t space = (c->separator ^ c->comma) & within;
-    uint64_t token = ~c->separator & within;
-    uint64_t before = token << 1 | carry->inside;
-    uint64_t begins = token & ~before, ends = ~token & before;
-    c->digit &= within;
-    c->point &= within;
-    c->minus &= within;
+    uint64_t space = c->separator ^ c->comma, token = ~c->separator;
+    if (c->bracket) {
+        uint64_t within = (c->bracket & -c->bracket) - 1;
+        token &= within;
+        c->comma &= within;
+        c->digit &= within;
+        c->point &= within;
+        c->minus &= within;
+    }
+    uint64_t inside = carry->inside, before = behind(token, &carry->inside);
+    uint64_t begins = token & ~before, ends = before & ~token;
     struct block block = {
         .edges = token ^ before,
-        .in_turn = in_turn(carry, comma, space, begins, ends & within),
         .plain = is_plain(c, carry, token, begins),
     };
-    uint64_t turns = (uint64_t)__builtin_popcountll(begins | comma);
-    carry->after = (carry->after ^ turns) & 1;
-    carry->inside = token >> 63;
+    if ((space | c->bracket) == 0 && inside == carry->after) {
+        block.in_turn = c->comma == ends; /* a comma right behind each */
+        carry->after = carry->inside;
+    } else {
+        block.in_turn = in_turn(carry, begins, c->comma);
+    }
     return block;
 }
 

@@ -75,9 +75,8 @@ static void any_block(void)
     struct classes classes;
     struct carry carry = {.inside = nondet_uint64() & 1,
                           .after = nondet_uint64() & 1,
-                          .digit = nondet_uint64() & 1,
-                          .point = nondet_uint64() & 1,
-                          .minus = nondet_uint64() & 1,
+                          .sign = nondet_uint64() & 1,
+                          .mark = nondet_uint64() & 1,
                           .zero = nondet_uint64() & 1,
                           .fraction = nondet_uint64() & 1};
     uint64_t open = carry.inside;
