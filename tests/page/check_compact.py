@@ -27,6 +27,11 @@ CASES = {
     "preformatted text as it stands": (
         "a\n  <pre>\n  1\n // 2\n</pre>\n\n b\n",
         "a\n<pre>\n  1\n // 2\n</pre>\nb\n"),
+    "blanks in a style sheet": (
+        "<style>a b { c: d, \"e f\"; }\n@media (g: 1) {\n  h > i :j { k: 1 / 2; }"
+        "\n}\n</style>\n p { q: r; }\n",
+        '<style>a b{c:d,"e f"}@media (g:1){h>i :j{k:1 / 2}}</style>\n'
+        "p { q: r; }\n"),
 }
 
 

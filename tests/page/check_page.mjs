@@ -183,6 +183,7 @@ const cases = {
       await page.locator('#divergence').selectOption('jsd');
       await becomes(page, '#with-l', '^L = jsd');
       assert.ok(await loss() > 0 && await loss() < forward);
+      await page.waitForURL(/d=jsd/);
       link = await page.evaluate(() => location.href);
       await page.locator('#teacher').fill('0,1');
       await becomes(page, '#live', 'teacher: got shape \\[2\\], must be shape \\[4\\]');
@@ -220,6 +221,7 @@ const cases = {
       await page.locator('#classes input[type=number]').nth(4).fill('2.5');
       await page.locator('#classes input[type=radio]').nth(4).check();
       await becomes(page, '#with-l', 'a4');
+      await page.waitForURL(/2\.5&y=4/);
       link = await page.evaluate(() => location.href);
       sum = await text(page, '#sum');
     });
@@ -308,6 +310,38 @@ const cases = {
       await becomes(page, '#answer', '0.26894143');
       await page.waitForTimeout(1800); // longer than the first is held
       assert.match(await text(page, '#answer'), /0\.26894143/);
+    });
+  },
+  async an_answer_is_drawn_with_its_question() {
+    await visit(base, {}, async page => {
+      await drawn(page);
+      await page.evaluate(async () => {
+        const mine = flight = depart();
+        state.y = 0;
+        await land(mine);
+      });
+      assert.match(await text(page, '#sum'), /loss L 0\.4402p of the label 0\.6439/);
+      assert.match(await text(page, '#with-l'), /ln a2/);
+    });
+  },
+  async a_drag_is_followed() {
+    await visit(base, {}, async page => {
+      await drawn(page);
+      const [seen, kept] = await page.evaluate(async () => {
+        const range = document.querySelector('#classes input[type=range]'), shown = new Set();
+        let kept = 0;
+        const was = history.replaceState;
+        history.replaceState = (...all) => { kept++; was.apply(history, all); };
+        for (let i = 0; i < 60; i++) {
+          range.value = i / 10;
+          range.dispatchEvent(new Event('input'));
+          await new Promise(done => setTimeout(done, 10));
+          shown.add(document.querySelector('#classes tr td:nth-child(6)').textContent);
+        }
+        return [shown.size, kept];
+      });
+      assert.ok(seen > 3, `${seen} numbers seen`);
+      assert.ok(kept < 4, `the address changed ${kept} times`);
     });
   },
   async a_slow_daemon_does_not_hide_the_page() {
