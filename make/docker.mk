@@ -24,6 +24,6 @@ $(KUBERNETES_VENV)/bin/helm: $(KUBERNETES_VENV)/bin/kubernetes-validate tests/do
 ## check-kubernetes: hold manifests and chart to the schemas of Kubernetes, KServe
 check-kubernetes: $(KUBERNETES_VENV)/bin/helm
 	tests/docker/kubernetes.sh $(<D)
-	$(<D)/python tests/docker/check_chart.py $<
+	$(<D)/python tests/docker/check_chart.py $(<D)
 	$(<D)/python tests/docker/check_kserve.py docker/kubernetes/kserve.yaml \
 	    docker/kubernetes/graph.yaml

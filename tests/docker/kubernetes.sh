@@ -59,12 +59,6 @@ render options "$bin/helm" template other $chart --set tlsSecret=tls \
     --set networkPolicy.enabled=false,nodeSelector.disk=ssd
 check "the chart's defaults are the base" \
     same_objects "$work/base.yaml" "$work/chart.yaml"
-check "the sidecar can be probed and scraped" awk '
-    /name: SOFTMAXD_ADMIN_LISTEN/ { getline; listens = /:8081/ }
-    /containerPort: 8081/ { port = 1 }
-    /port: softmaxd-admin/ { probes++ }
-    /prometheus.io\/port: "8081"/ { scraped = 1 }
-    END { exit !(listens && port && probes == 3 && scraped) }' "$work/example.yaml"
 check "the sidecar and the application share memory" awk '
     /name: SOFTMAXD_SHARED_MEMORY/ { getline; switched = /"?on"?$/ }
     /mountPath: \/dev\/shm/ { getline; mounts += /name: softmaxd-memory/ }
