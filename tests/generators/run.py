@@ -11,6 +11,7 @@ generators (make check-generators).
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -190,16 +191,33 @@ def oapi_codegen(shop):
 
 def openapi_fetch(shop):
     work = shop.fresh("openapi-fetch")
+    return typescript(shop, work, "schema",
+                      shop.caller("openapi_fetch.ts", f"{work}/call.ts"))
+
+
+def typescript(shop, work, types, source):
+    """Compile it beside the types that openapi-typescript makes."""
     modules = shop.tool("node_modules")
     run(["node", f"{modules}/openapi-typescript/bin/cli.js", SPECIFICATION,
-         "-o", f"{work}/schema.d.ts"], shop.build)
-    source = shop.caller("openapi_fetch.ts", f"{work}/call.ts")
+         "-o", f"{work}/{types}.d.ts"], shop.build)
     with open(f"{work}/package.json", "w", encoding="ascii") as file:
         file.write('{"type": "module"}\n')
     run(["node", f"{modules}/typescript/bin/tsc", "--strict", "--target",
          "es2022", "--lib", "es2022,dom", "--module", "nodenext", "--types",
          "node", "--skipLibCheck", source], work)
     return ["node", f"{work}/call.js"]
+
+
+def guide_fault(shop, daemon):
+    """What is wrong with the program in TypeScript of docs/guide.md, or ""."""
+    work = shop.fresh("guide")
+    with open("docs/guide.md", encoding="utf-8") as file:
+        program = re.search(r"^```ts\n(.*?)^```", file.read(), re.M | re.S).group(1)
+    with open(f"{work}/call.ts", "w", encoding="utf-8") as file:
+        file.write(program.replace(":8080", f":{daemon.port}"))
+    said = run(typescript(shop, work, "softmaxd", f"{work}/call.ts"), work)
+    want = re.search(r"console\.log\(.*// (.*)", program).group(1)
+    return "" if said.strip() == want else f"got {said}, want {want}"
 
 
 GENERATORS = {
@@ -242,6 +260,12 @@ def main(build, *names):
                     subprocess.TimeoutExpired) as failure:
                 why = str(failure)
             tests.check(name, not why, why)
+        if "openapi-fetch" in (names or GENERATORS):
+            try:
+                why = guide_fault(shop, daemon)
+            except (Failure, OSError, subprocess.TimeoutExpired) as failure:
+                why = str(failure)
+            tests.check("docs/guide.md in TypeScript", not why, why)
     return tests.failed > 0
 
 
