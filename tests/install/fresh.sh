@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=sh
 # Sourced, by scripts that run in the tree's root and have $what to report: a
-# Debian root of $release (else this machine's) in $root that has only git and
-# make, and in /src a clone of this tree.
+# Debian root of $release (else this machine's) in $root that has only
+# $packages.
 # shellcheck disable=SC2154
 work=$(mktemp -d)
+: >"$work/log"
 . tests/docker/engine.sh
 root=$work/root
 server=
@@ -19,19 +20,19 @@ trap 'exit 1' INT TERM
 
 ok() { echo "[       OK ] $what: $*"; }
 skip() { echo "[  SKIPPED ] $what: $*"; exit 0; }
-fail() { echo "[  FAILED  ] $what: $*"; exit 1; }
+fail() { echo "[  FAILED  ] $what: $*"; tail -n 20 "$work/log"; exit 1; }
 fresh() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
     DEBIAN_FRONTEND=noninteractive "$@"; }
+add() { fresh apt-get install -q -y --no-install-recommends "$@"; }
 
 [ "$(id -u)" = 0 ] || skip "not root"
 command -v debootstrap >/dev/null || skip "debootstrap is not installed"
 debian_root "$root" || fail "debootstrap"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 mount -t proc proc "$root/proc" || skip "cannot mount in a new root"
-{ fresh apt-get update -q &&
-    fresh apt-get install -q -y --no-install-recommends git make; } \
-    >"$work/log" 2>&1 || fail "git and make: $(tail -n 3 "$work/log")"
-git clone -q . "$root/src" || fail "git clone"
+# shellcheck disable=SC2086
+{ fresh apt-get update -q && add $packages; } >"$work/log" 2>&1 ||
+    fail "$packages"
 
 # A server in the root by the command, until it answers on its default port,
 # which is the host's too: refuses to test somebody else's.
@@ -46,7 +47,7 @@ serve() { # COMMAND...
     until curl -sf -o /dev/null --max-time 2 http://127.0.0.1:8080/readyz; do
         tries=$((tries + 1))
         if [ $tries -gt 3000 ] || ! kill -0 $server 2>/dev/null; then
-            fail "$*: $(tail -n 20 "$work/log")"
+            fail "$*"
         fi
         sleep 0.2
     done

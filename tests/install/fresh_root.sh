@@ -6,10 +6,12 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 release=${1:-}
 what="fresh ${release:+$release }root"
+packages="git make"
 . tests/install/fresh.sh
+git clone -q . "$root/src" || fail "git clone"
 
 fresh make -j2 -C /src deps check >"$work/log" 2>&1 ||
-    fail "make deps check: $(tail -n 20 "$work/log")"
+    fail "make deps check"
 grep '^[0-9]* passed' "$work/log"
 ok "make deps check"
 

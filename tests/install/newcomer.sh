@@ -7,7 +7,9 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 release=${1:-}
 what="newcomer${release:+ on $release}"
+packages="git make"
 . tests/install/fresh.sh
+git clone -q . "$root/src" || fail "git clone"
 begin=$(date +%s)
 readme() { python3 tests/install/readme_steps.py README.md "$@"; }
 
@@ -20,15 +22,14 @@ copy() { # LANGUAGE FILE COMMAND...: what README.md shows has to say its answers
     shift 2
     packages=$(readme packages "$language") || fail "$language: no block"
     # shellcheck disable=SC2086
-    [ -z "$packages" ] ||
-        fresh apt-get install -q -y --no-install-recommends $packages \
-            >"$work/log" 2>&1 || fail "apt install $packages"
+    [ -z "$packages" ] || add $packages >"$work/log" 2>&1 ||
+        fail "apt install $packages"
     readme program "$language" >"$root/root/$file"
     readme answers "$language" >"$work/want"
     fresh timeout 60 "$@" "/root/$file" >"$work/got" 2>"$work/log" ||
-        fail "$language: $(tail -n 5 "$work/log")"
+        fail "$language"
     diff "$work/want" "$work/got" >"$work/log" ||
-        fail "$language: $(cat "$work/log")"
+        fail "$language answers otherwise"
     ok "$language answers what README.md says"
 }
 
