@@ -421,12 +421,12 @@ static void put_extended_gradient(struct wide_row *w)
     struct smx_divergence_descent how = descent_of(w);
     struct smx_ext bend = ext_from(rule->entropy_weight);
     struct smx_ext mean = ext_of(dd_negate(w->value.entropy), -128);
-    struct smx_ext level = ext_mul(bend, mean), two = ext_from(2);
+    struct smx_ext level = ext_mul(bend, mean);
     struct smx_ext factor =
         w->row->extended ? w->row->grad : ext_of(w->row->factor, 0);
     if (rule->z_loss != 0 && !w->side[STUDENT].empty) {
-        two = ext_mul(two, ext_from(rule->z_loss));
-        level = ext_add(level, ext_mul(two, extended_lse_of(w)));
+        struct smx_ext twice = ext_mul(ext_from(2), ext_from(rule->z_loss));
+        level = ext_add(level, ext_mul(twice, extended_lse_of(w)));
     }
     how.factor = (struct smx_dd){0x1p128, 0};
     TILES(w)
