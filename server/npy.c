@@ -90,11 +90,12 @@ static bool take_order(const char **at, struct npy_header *header,
     return true;
 }
 
-/* What is beyond the range is the largest size, which no body can hold. */
+/* What is beyond the range is the largest size, which no body can hold. As in
+ * Python, no number but 0 begins with 0. */
 static bool take_size(const char **at, size_t *size)
 {
     size_t digits = strspn(*at, "0123456789");
-    bool over = false;
+    bool over = false, zero_first = **at == '0';
     *size = 0;
     for (size_t i = 0; i < digits; i++)
         over |= __builtin_mul_overflow(*size, (size_t)10, size) ||
@@ -102,7 +103,7 @@ static bool take_size(const char **at, size_t *size)
     if (over)
         *size = SIZE_MAX;
     *at += digits;
-    return digits > 0;
+    return digits > 0 && !(zero_first && *size > 0);
 }
 
 /* A tuple: (), (3,), (2, 3). */

@@ -308,6 +308,8 @@ static void arrays_not_taken(void **state)
         {HEADER("<f4", "(2.0,)"), 400, GRAMMAR},
         {HEADER("<f4", "(,)"), 400, GRAMMAR},
         {HEADER("<f4", "(2,,)"), 400, GRAMMAR},
+        {HEADER("<f4", "(02,)"), 400, GRAMMAR},
+        {HEADER("<f4", "(1, 002)"), 400, GRAMMAR},
         {HEADER("<f4", "(2 2)"), 400, GRAMMAR},
         {HEADER("<f4", "(2,)") " x", 400, GRAMMAR},
         {"{'descr': '<f4", 422, "descr: got '<f4"},
