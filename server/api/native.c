@@ -76,6 +76,10 @@ static bool begin_body(struct call *call, const struct head *head,
                        struct problem *problem)
 {
     enum smx_isa isa = smx_context_isa(call->service->compute);
+    const char *document =
+        head->variant == OPERATION_SOFTMAX
+            ? "an object such as {\"logits\":[1,2,3]}"
+            : "an object such as {\"logits\":[1,2,3],\"labels\":0}";
     size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
     if (head->npy) {
         npy_begin(&call->npy, request_logits(&call->request), head->body_bytes,
@@ -86,6 +90,7 @@ static bool begin_body(struct call *call, const struct head *head,
         reader_create(&(struct reader_client){.begin = choose_destination,
                                               .scalar = end_scalar,
                                               .cls = call,
+                                              .document = document,
                                               .isa = isa,
                                               .jobs = call->service->jobs},
                       &call->budget);

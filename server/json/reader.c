@@ -298,11 +298,12 @@ struct value *reader_finish(struct reader *reader, struct problem *problem)
     if (reader->failed || !finish_document(reader, problem))
         return NULL;
     struct value *root = tree_take(&reader->tree, problem);
-    if (root && reader->client.begin && value_kind(root) != VALUE_OBJECT) {
+    const char *rule = reader->client.document;
+    if (root && rule && value_kind(root) != VALUE_OBJECT) {
         value_print(root, got, sizeof got);
         value_free(root);
         root = NULL;
-        problem_set(problem, 422, NULL, "body: got %s, must be an object", got);
+        problem_set(problem, 422, NULL, "body: got %s, must be %s", got, rule);
     }
     return root;
 }

@@ -67,6 +67,9 @@ struct reader_client {
     void (*scalar)(void *cls, const struct reader_path *path, const char *text,
                    size_t bytes);
     void *cls;
+    /** The rule of the whole document, which has to be an object: with an
+     *  example. NULL: any value will do. */
+    const char *document;
     enum smx_isa isa;  /* to widen the elements of encoded tensors with */
     struct jobs *jobs; /* whose threads help with large tensors; NULL: none. The
                           tensors must outlive the reader */

@@ -46,7 +46,9 @@ const char *reader_rule(const struct reader *reader)
         [IN_TENSOR] = "the rest of an array",
         [IN_BASE64] = "'\"'",
     };
-    return rules[reader->state];
+    bool whole = reader->state == EXPECT_VALUE && reader->nesting.depth == 0;
+    return whole && reader->client.document ? reader->client.document
+                                            : rules[reader->state];
 }
 
 /* ---- the tree ----------------------------------------------------------- */

@@ -86,8 +86,7 @@ static bool value_begins(void *cls, const struct reader_path *path,
     destination->tensor = &input->data;
     destination->element = input->seen ? input->seen->element : READER_ANY;
     destination->max_rank = TENSOR_MAX_RANK;
-    destination->infinity =
-        true; /* request_run refuses it where it makes no sense */
+    destination->infinity = true; /* request_run refuses it where wrong */
     return true;
 }
 
@@ -102,6 +101,10 @@ static void scalar_ends(void *cls, const struct reader_path *path,
     input->unknown = !input->seen;
 }
 
+static const char message_rule[] =
+    "an object such as {\"inputs\":[{\"name\":\"logits\",\"shape\":[3],"
+    "\"datatype\":\"FP32\",\"data\":[1,2,3]}]}";
+
 bool message_init(struct message *message, const struct model *model,
                   const struct service *service, struct budget *budget,
                   struct problem *problem)
@@ -110,22 +113,22 @@ bool message_init(struct message *message, const struct model *model,
         .model = model, .regions = service->regions, .list = inputs_list};
     for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         message->input[i].data.budget = budget;
-    message->reader =
-        reader_create(&(struct reader_client){.begin = value_begins,
-                                              .scalar = scalar_ends,
-                                              .cls = message,
-                                              .jobs = service->jobs},
-                      budget);
+    const struct reader_client client = {.begin = value_begins,
+                                         .scalar = scalar_ends,
+                                         .cls = message,
+                                         .document = message_rule,
+                                         .jobs = service->jobs};
+    message->reader = reader_create(&client, budget);
     return message->reader || problem_memory(problem);
 }
 
 void message_free(struct message *message)
 {
     reader_free(message->reader);
-    for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
+    for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++) {
         tensor_free(&message->input[i].data);
-    for (size_t i = 0; i < MESSAGE_MAX_INPUTS; i++)
         region_release(message->input[i].shared.region);
+    }
     for (size_t i = 0; i < OUTPUT_COUNT; i++)
         region_release(message->output[i].shared.region);
     value_free(message->document);

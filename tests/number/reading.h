@@ -74,6 +74,7 @@ static inline void reading_begin_within(struct reading *reading, size_t limit)
     struct reader_client client = {.begin = reading_offer,
                                    .scalar = reading_scalar,
                                    .cls = reading,
+                                   .document = "an object",
                                    .jobs = reading_jobs};
     reading->reader = reader_create(&client, &reading->budget);
 }

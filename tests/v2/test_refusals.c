@@ -27,7 +27,8 @@ static const struct {
     {SOFTMAX, "{\"inputs\":[",
      "body: got end of file, must be a value or ']', at byte 11 (line 1, "
      "column 12)"},
-    {SOFTMAX, "[]", "must be an object"},
+    {SOFTMAX, "[]",
+     "body: got [], must be an object such as {\\\"inputs\\\":[{\\\"name\\\":"},
     {SOFTMAX, "{}", "inputs: got nothing, must be an array"},
     {SOFTMAX, "{\"inputs\":[]}", "logits: got nothing"},
     {SOFTMAX, "{\"inputs\":[3]}", "inputs[0]: got 3, must be an object"},
