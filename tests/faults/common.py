@@ -20,7 +20,7 @@ SMALL = (b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
 RIGHT = b'{"probabilities":[0.09003057,0.24472848,0.66524094]}\n'
 REPORT = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|"
                     r"runtime error:")
-SANITIZED = any(name in PROGRAM for name in ("-asan", "-tsan"))
+SANITIZED = daemon.is_sanitized()
 
 
 class Daemon(daemon.Daemon):

@@ -12,6 +12,13 @@ import time
 PROGRAM = os.environ.get("SOFTMAXD", "build/softmaxd")
 
 
+def is_sanitized():
+    """Whatever the folder that it was built in is called."""
+    with open(PROGRAM, "rb") as file:
+        program = file.read()
+    return b"__asan_init" in program or b"__tsan_init" in program
+
+
 def until(condition, seconds=20):
     """What condition() says as soon as that is true, or after the seconds."""
     end = time.monotonic() + seconds

@@ -18,7 +18,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, os.pardir, os.pardir)
 sys.path.insert(0, os.path.join(HERE, os.pardir, "http"))
-from daemon import Tests  # noqa: E402
+from daemon import Tests, is_sanitized  # noqa: E402
 
 PROFILE = os.path.join(ROOT, "docker", "seccomp.json")
 UNIT = os.path.join(ROOT, "server", "softmaxd.service")
@@ -101,7 +101,7 @@ def main(suites):
         else:
             tests.check(f"exposed by {level}, at most {most}", level <= most)
     good, why = can_confine()
-    if any(name in os.environ["SOFTMAXD"] for name in ("-asan", "-tsan")):
+    if is_sanitized():
         print("[  SKIPPED ] confined: a sanitizer asks for more")
     elif not good:
         print(f"[  SKIPPED ] confined: {why.strip().splitlines()[-1]}")

@@ -16,12 +16,12 @@ import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "http"))
-from daemon import PROGRAM, Daemon, Tests  # noqa: E402
+from daemon import Daemon, Tests, is_sanitized  # noqa: E402
 
 CLASSES = 4096
 BOUND_A_LOGIT, BOUND_UNDECIDED, BOUND_MORE = 1.5 * 4, 8, 4 << 20
 DTYPE = b'"dtype":"float32",'
-SANITIZED = any(name in PROGRAM for name in ("-asan", "-tsan"))
+SANITIZED = is_sanitized()
 
 
 def row(style):
