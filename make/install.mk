@@ -167,7 +167,7 @@ check-fresh:
 check-newcomer:
 	tests/install/newcomer.sh
 
-CHECK_SCRIPTS += tests/install/check_confined.py
+CHECK_SCRIPTS += tests/install/check_confined.py tests/install/check_units.py
 
 .PHONY: check-confined
 ## check-confined: the daemon's tests under docker/seccomp.json (a minute)

@@ -3,7 +3,7 @@
 # Install what continuous integration needs beyond scripts/deps.sh: a second
 # compiler, the linters, the arm64 cross build and qemu, packaging, an
 # engine for images, a library of Triton's load generator, coverage, another
-# clock, lintian; Node and a Java for the generators of clients, Go and R for the
+# clock, lintian, systemd for the units; Node and a Java for the generators of clients, Go and R for the
 # examples, unless some are here already.
 set -eu
 sudo=
@@ -20,4 +20,4 @@ $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
     cppcheck shellcheck gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
     qemu-user qemu-user-static docker.io docker-compose iptables debootstrap \
     python3-venv haproxy dpkg-dev debhelper prometheus libb64-0d chromium \
-    faketime zip unzip lintian $more
+    faketime zip unzip lintian systemd $more

@@ -238,7 +238,7 @@ bool listener_adopt(struct listener_list *list, size_t number, bool tls,
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     struct listener *listener = &list->one[list->count++];
-    *listener = (struct listener){.fd = fd};
+    *listener = (struct listener){.fd = fd, .inherited = true};
     describe_address(listener, tls);
     return true;
 }
@@ -246,7 +246,7 @@ bool listener_adopt(struct listener_list *list, size_t number, bool tls,
 void listener_hold(struct listener *listener)
 {
     listener_unlink(listener);
-    if (listener->local)
+    if (listener->local || listener->inherited)
         return;
     /* Drop segments with SYN and without ACK: a client that has no connection
      * yet gets none and tries again, one that is in the middle gets through.
@@ -273,7 +273,8 @@ bool listener_empty(const struct listener *listener)
 
 void listener_shut(struct listener *listener)
 {
-    shutdown(listener->fd, SHUT_RDWR);
+    if (!listener->inherited)
+        shutdown(listener->fd, SHUT_RDWR);
 }
 
 void listener_unlink(struct listener *listener)

@@ -16,6 +16,7 @@ enum { LISTENER_URL_BYTES = 160 };
 struct listener {
     int fd;                       /* -1: none */
     bool local;                   /* a Unix socket */
+    bool inherited;               /* the service manager goes on listening */
     char path[108];               /* of it, to be removed; "": not ours */
     char url[LISTENER_URL_BYTES]; /* "http://127.0.0.1:8080" */
     struct MHD_Daemon *mhd;       /* that accepts from it */
@@ -50,14 +51,17 @@ bool listener_adopt(struct listener_list *list, size_t number, bool tls,
 
 /**
  * Stop taking new connections so that none is lost that a client believes to
- * have: first drop new handshakes, which leaves the queue to drain...
+ * have: first drop new handshakes, which leaves the queue to drain... An
+ * inherited socket stays as it is: who comes now waits in the queue for the
+ * process that the service manager starts next.
  */
 void listener_hold(struct listener *listener);
 
 /** Is the queue of connections to be accepted empty? */
 bool listener_empty(const struct listener *listener);
 
-/** ...then refuse everybody. The file descriptor stays open. */
+/** ...then refuse everybody, but at an inherited socket. The file descriptor
+ *  stays open. */
 void listener_shut(struct listener *listener);
 
 /** Remove a Unix socket from the file system. */

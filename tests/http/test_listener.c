@@ -175,6 +175,27 @@ static void test_nobody_gets_in_at_the_end(void **state)
     close_all();
 }
 
+/* To shut it, or to leave a filter at it, would end socket activation until the
+ * service manager itself is restarted. */
+static void test_an_inherited_socket_goes_on_listening(void **state)
+{
+    (void)state;
+    assert_true(open_one("127.0.0.1:0"));
+    assert_int_equal(dup2(list.one[0].fd, 3), 3);
+    struct listener_list adopted = {.count = 0};
+    assert_true(listener_adopt(&adopted, 0, false, &error));
+    listener_hold(&adopted.one[0]);
+    listener_shut(&adopted.one[0]);
+    int late = begin_to_connect();
+    assert_true(is_settled(late, 5000) && errno == 0);
+    int accepted = accept(list.one[0].fd, NULL, NULL);
+    assert_true(accepted >= 0);
+    close(accepted);
+    close(late);
+    close_all();
+    close(3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_what_the_machine_lacks),
         cmocka_unit_test(test_one_of_them_in_use),
         cmocka_unit_test(test_nobody_gets_in_at_the_end),
+        cmocka_unit_test(test_an_inherited_socket_goes_on_listening),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
