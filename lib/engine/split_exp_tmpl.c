@@ -86,7 +86,10 @@ INLINE double moment_of(const struct sums *sums)
 }
 
 /* What lies so far ahead arrives while this step is computed. Not past the
- * caches (prefetchnta): Intel's take twice as long for it. */
+ * caches (prefetchnta): Intel's take twice as long for it. How far is not asked
+ * of the machine's caches at start: rows of 128,256 take as long as here, or up
+ * to 22 % longer, at 1/4, 1/2, 2, 4 and 8 times as far, 58 % without; shorter
+ * ones gain 4 % at most (Xeon, 2 MiB second cache, one thread). */
 INLINE void fetch_split(const float *x, size_t ahead)
 {
     EACH (i, (int)(STEP / BLOCK))
