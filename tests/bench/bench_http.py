@@ -223,7 +223,7 @@ def measure_all(servers):
     body = million()
     large, large_cost = in_turn(computing, lambda s: s.large(body))
     rows = rows_of("10 logits, 16 connections", "requests/s", rate, "more")
-    rows += rows_of("10 logits, the server's CPU time", "us a request", cost,
+    rows += rows_of("10 logits, the server's CPU time", "µs a request", cost,
                     "less")
     rows += rows_of("1,048,576 logits as JSON, one request", "ms", large,
                     "less")

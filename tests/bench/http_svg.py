@@ -4,7 +4,7 @@
 COLOURS = {"softmaxd": "#1a9850", "softmaxd, /softmax": "#1a9850",
            "bare echo": "#9aa4ad",
            "nginx, return 200": "#2f74c0", "FastAPI + PyTorch": "#e0662f"}
-WIDTH, LEFT, BAR, STEP, TOP, RIGHT = 760, 150, 16, 22, 44, 110
+WIDTH, LEFT, BAR, STEP, TOP, RIGHT = 760, 150, 16, 22, 88, 110
 
 
 def text(x, y, words, size=12, anchor="start", weight=400):
@@ -40,7 +40,10 @@ def draw(rows, path):
     cases = {}
     for row in rows:
         cases.setdefault(row["case"], []).append(row)
-    out, y = [], TOP
+    out = [text(20, 32, "Over HTTP", 18, weight=600),
+           text(20, 52, "make bench-http: loopback, the load from the same cores, "
+                "medians (/v2: the least)")]
+    y = TOP
     for case in cases.values():
         elements, y = panel(case, y)
         out += elements

@@ -20,6 +20,7 @@ IN_FULL = {
 VERSIONS = {
     'lib/softmax.h': r'#define SMX_VERSION "(.*)"',
     'openapi.yaml': r'^ +version: (\d\S*)$',
+    'lib/softmax.3': r'^\.TH .*"libsoftmax (.*?)"',
     'server/softmaxd.8': r'^\.TH .*"softmaxd (.*?)"',
     'debian/changelog': r'\A\S+ \((.*?)\)',
     'CHANGELOG.md': r'\A(?:.|\n)*?^## \[(\d.*?)\]',
