@@ -3,14 +3,16 @@
 # Install what continuous integration needs beyond scripts/deps.sh: a second
 # compiler, the linters, the arm64 cross build and qemu, packaging, an
 # engine for images, a library of Triton's load generator, coverage, another
-# clock, lintian, systemd for the units; Node and a Java for the generators of clients, Go and R for the
-# examples, unless some are here already.
+# clock, lintian, systemd for the units; Node and a Java for the generators of
+# clients, a JDK, Go, Rust (as new as browsers want it) and R for the examples,
+# unless some are here already.
 set -eu
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
 more=
 command -v npm >/dev/null || more="$more nodejs npm"
-command -v java >/dev/null || more="$more default-jre-headless"
+command -v javac >/dev/null || more="$more default-jdk-headless"
+command -v cargo >/dev/null || more="$more cargo-web"
 command -v go >/dev/null || more="$more golang-go"
 command -v Rscript >/dev/null || more="$more r-base-core r-cran-httr2"
 $sudo apt-get update -q
