@@ -121,7 +121,7 @@ const cases = {
       assert.deepEqual(order, ['bars', 'frame', 'rest']);
       assert.match(await text(page, '#classes'), /0\.6439/);
       assert.match(await text(page, '#sum'), /loss L 0\.4402/);
-      assert.match(await text(page, '#with-g'), /0\.6439 − 1 = −0\.3561/);
+      assert.match(await text(page, '#with-g'), /\(0\.6439 − 1\) = −0\.3561/);
       assert.equal(await page.locator('#jacobian button').count(), 16);
       assert.doesNotMatch(await text(page, '#jacobian'), /−0\.00/);
       await page.locator('#jacobian button').nth(1).hover();
@@ -194,7 +194,7 @@ const cases = {
       await page.locator('#teacher').fill('1,2,3,0');
       await page.waitForFunction(() => /loss L 0p of/.test(document.querySelector('#sum').textContent));
       await page.locator('#teacher').fill('');
-      await becomes(page, '#with-l', 'ln a2');
+      await becomes(page, '#with-l', 'y ln a');
     });
   },
   async the_keyboard_is_enough() {
@@ -323,6 +323,23 @@ const cases = {
       assert.match(await text(page, '#sum'), /loss L 0\.4402p of the label 0\.6439/);
       assert.match(await text(page, '#with-l'), /ln a2/);
     });
+  },
+  async equations_hold() {
+    // Each line of the derivation as JavaScript reads it: what stands left of the last = is its right.
+    const number = part => Function(`return ${part.replaceAll('−', '-').replaceAll('·', '*').replaceAll('∞', 'Infinity')
+      .replace(/e\^(-?[0-9.e-]+)/g, 'Math.exp($1)').replace(/ln ([0-9.e-]+)/g, 'Math.log($1)')}`)();
+    let numeric = 0;
+    for (const knobs of ['', '&t=0.5', '&s=2', '&e=0.1', '&t=2&s=3&e=0.3', '&l=0.1', '&h=0.5&t=3', '&out=0', '&out=0&s=2', '&q=1,2,3,4&t=2'])
+      await visit(`${base}#z=2,1,0.5,-1&y=0${knobs}`, {}, async page => {
+        await drawn(page);
+        for (const id of ['a', 'l', 'j', 'g']) {
+          const line = await text(page, '#with-' + id), [from, to] = line.split(' = ').slice(-2);
+          if (/[∂∑ληL_]|ln a|^a/.test(from)) continue;
+          numeric++;
+          assert.ok(number(from) === number(to) || Math.abs(number(from) - number(to)) <= 2e-3 * Math.abs(number(to)) + 2e-4, `${knobs}: ${line}`);
+        }
+      });
+    assert.ok(numeric >= 24, `${numeric} equations with numbers alone`);
   },
   async a_drag_is_followed() {
     await visit(base, {}, async page => {
