@@ -161,6 +161,14 @@ static bool too_large(struct exchange *x)
                           x->server->service.max_body);
 }
 
+/** Of a page too, which has no use for a body. */
+static bool check_body_bytes(struct exchange *x)
+{
+    uint64_t bytes = x->headers.content_length;
+    return bytes == UINT64_MAX || bytes <= x->server->service.max_body ||
+           too_large(x);
+}
+
 static bool check_types(struct exchange *x)
 {
     const struct headers *h = &x->headers;
@@ -201,9 +209,6 @@ static bool open_body(struct exchange *x)
                            codings->count > 1 ? " and more" : "");
     if (!check_types(x))
         return false;
-    if (x->headers.content_length != UINT64_MAX &&
-        x->headers.content_length > service->max_body)
-        return too_large(x);
     if (coding != CODING_IDENTITY) {
         x->inflater = inflater_create(coding, &service->budget);
         if (!x->inflater)
@@ -223,7 +228,7 @@ static bool admit(struct exchange *x)
                                                      memory_order_relaxed);
     x->counted = true;
     return check_framing(x) && check_route(x) &&
-           check_admission(x, in_flight) &&
+           check_admission(x, in_flight) && check_body_bytes(x) &&
            (!x->route || !x->route->endpoint || open_body(x));
 }
 
@@ -291,7 +296,7 @@ static bool feed_endpoint(void *cls, const char *bytes, size_t count,
     if (count > x->server->service.max_body - x->decoded)
         return too_large(x);
     x->decoded += count;
-    return x->endpoint->feed(x->call, bytes, count, problem);
+    return !x->endpoint || x->endpoint->feed(x->call, bytes, count, problem);
 }
 
 enum exchange_next exchange_feed(struct exchange *x, const char *data,
@@ -300,8 +305,7 @@ enum exchange_next exchange_feed(struct exchange *x, const char *data,
     x->received += bytes;
     if (x->stage == STAGE_DISCARD)
         x->discarded += bytes;
-    else if (x->endpoint &&
-             !(x->inflater ? inflater_feed(x->inflater, data, bytes,
+    else if (!(x->inflater ? inflater_feed(x->inflater, data, bytes,
                                            feed_endpoint, x, &x->problem)
                            : feed_endpoint(x, data, bytes, &x->problem)))
         x->stage = STAGE_DISCARD;

@@ -134,6 +134,15 @@ static const struct refusal {
      0,
      0,
      "gzip, deflate"},
+    {{.method = "GET",
+      .path = "/healthz",
+      .field = {{"Content-Length", "1048577"}}},
+     413,
+     "body: got more than it may have",
+     0,
+     0,
+     0,
+     0},
     {{.path = "/softmax", .body = THREE, .over = true},
      503,
      "connections: got one more",
@@ -172,7 +181,9 @@ static void each_error_has_its_headers_once(void **state)
         assert_header(&trip, "WWW-Authenticate", r->authenticate);
         assert_header(&trip, "Accept-Encoding", r->accept_encoding);
         assert_header(&trip, "Connection",
-                      r->asked.over || r->asked.fault ? "close" : NULL);
+                      r->asked.over || r->asked.fault || r->status == 413
+                          ? "close"
+                          : NULL);
         assert_non_null(roundtrip_header(&trip, "X-Request-Id"));
         roundtrip_free(&trip);
     }
