@@ -56,6 +56,7 @@ struct connection {
     atomic_bool gone;        /* the client left: its work is not wanted */
     uint64_t left_state;     /* the state in which it seemed to have */
     atomic_int refused_with; /* the keeper's status; 0: none */
+    const char *target_end; /* of the request line, in libmicrohttpd's memory */
     struct pace pace;
     struct connection *next;      /* in the list, under its lock */
     struct connection **previous; /* what points here */

@@ -19,6 +19,16 @@ void framing_begin(struct framing *framing, const char *version, bool gapless)
                                 .end = (uintptr_t)version + strlen(version)};
 }
 
+void framing_line(struct framing *framing, const char *method,
+                  const char *target, const char *target_end,
+                  const char *version)
+{
+    const char *blank = method + strlen(method) + 1;
+    if (framing->gapless &&
+        (blank + strspn(blank, " ") != target || target_end + 1 != version))
+        blame(framing, "a request line with a NUL");
+}
+
 enum { VALUE = 1, TOKEN = 2, HOST = 4, NOT_HOST = VALUE | TOKEN, ALL = 7 };
 
 /** Which bytes may stand in a value (RFC 9110, 5.5: no control character but

@@ -30,6 +30,12 @@ struct framing {
 /** version: the last word of the request line, where it stands in the head. */
 void framing_begin(struct framing *framing, const char *version, bool gapless);
 
+/** The words of the request line, where they stand in the head; target_end:
+ *  where the string of the target ends. */
+void framing_line(struct framing *framing, const char *method,
+                  const char *target, const char *target_end,
+                  const char *version);
+
 /** The next field, where it stands in the head. A NUL follows the value. */
 void framing_field(struct framing *framing, enum field field, const char *name,
                    size_t name_bytes, const char *value, size_t value_bytes);

@@ -180,14 +180,15 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
 }
 
 /** false: the exchange's problem or fault is set. */
-static bool read_head(struct connection *connection, const char *method,
-                      const char *version)
+static bool read_head(struct connection *connection, const char *url,
+                      const char *method, const char *version)
 {
     struct exchange *x = &connection->exchange;
     struct head_reader reader = {.headers = &x->headers};
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(
         connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     framing_begin(&reader.framing, version, is_old);
+    framing_line(&reader.framing, method, url, connection->target_end, version);
     MHD_get_connection_values_n(connection->mhd,
                                 MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit,
                                 &reader);
@@ -214,7 +215,7 @@ static enum MHD_Result begin(struct connection *connection, const char *url,
                              const char *method, const char *version)
 {
     struct exchange *x = &connection->exchange;
-    if (!read_head(connection, method, version)) {
+    if (!read_head(connection, url, method, version)) {
         x->method = method;
         x->head.path = url;
         refuse_request(connection);
@@ -321,6 +322,7 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     x->local = connection->local;
     x->admin = list->admin;
     connection->queued = connection->sent = false;
+    connection->target_end = uri + strlen(uri);
     if (!head_limits_line(uri, &x->problem)) {
         refuse_request(connection);
         /* Whatever libmicrohttpd has to say of the rest stays here. */
@@ -445,10 +447,8 @@ static size_t unescape(void *cls, struct MHD_Connection *mhd, char *text)
                                                      : MHD_http_unescape(text);
 }
 
-static void note(void *cls, const char *format, va_list arguments)
-    __attribute__((format(printf, 2, 0)));
-
-static void note(void *cls, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+note(void *cls, const char *format, va_list arguments)
 {
     const struct connection_list *list = cls;
     char text[256];

@@ -107,14 +107,34 @@ static void test_ambiguous_framing(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof ambiguous / sizeof ambiguous[0]; i++)
         expect_refusal(ambiguous[i], 400);
-    static const char nul[] = GET "Content-Length: 37\0 5\r\n\r\n" GET "\r\n";
-    int fd = fixture_connect(&fixture);
-    char answer[64] = "";
-    assert_int_equal(send(fd, nul, sizeof nul - 1, MSG_NOSIGNAL),
-                     sizeof nul - 1);
-    assert_true(recv(fd, answer, sizeof answer - 1, 0) > 0);
-    assert_int_equal(strncmp(answer, "HTTP/1.1 400 ", 13), 0);
-    close(fd);
+}
+
+static void test_a_nul_hides_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t bytes;
+    } requests[] = {
+#define WITH_NUL(text) {text, sizeof text - 1}
+        WITH_NUL(GET "Content-Length: 37\0 5\r\n\r\n" GET "\r\n"),
+        WITH_NUL("GET /healthz\0/x HTTP/1.1\r\nHost: x\r\n\r\n"),
+        WITH_NUL("GET /healthz?a=1\0&b HTTP/1.1\r\nHost: x\r\n\r\n"),
+        WITH_NUL("GET /healthz HTTP/1.1\0\r\nHost: x\r\n\r\n"),
+        WITH_NUL("GET\0 /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+    };
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = fixture_connect(&fixture);
+        char answer[64] = "";
+        ssize_t bytes = (ssize_t)requests[i].bytes;
+        assert_int_equal(
+            send(fd, requests[i].text, requests[i].bytes, MSG_NOSIGNAL), bytes);
+        assert_true(recv(fd, answer, sizeof answer - 1, 0) > 0);
+        if (strncmp(answer, "HTTP/1.1 400 ", 13) != 0)
+            fail_msg("no 400 for %zu (%s) but: %s", i, requests[i].text,
+                     answer);
+        close(fd);
+    }
 }
 
 static void test_odd_but_clear_framing(void **state)
@@ -299,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_ambiguous_framing),
+        cmocka_unit_test(test_a_nul_hides_nothing),
         cmocka_unit_test(test_odd_but_clear_framing),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_more_than_fits),
