@@ -10,7 +10,8 @@ $(O)/server/http/pages.o: FILE_CFLAGS = -DOPENAPI_JSON='"$(O)/openapi.json"'
 
 # heads.py is short here, and runs for HEADS_MINUTES in check-faults.
 CHECK_SCRIPTS += tests/http/check_process.py tests/http/check_connections.py \
-	tests/http/check_leaving.py tests/http/check_metrics.py tests/faults/heads.py
+	tests/http/check_leaving.py tests/http/check_metrics.py tests/faults/heads.py \
+	tests/faults/memory.py
 
 FAULTS := heads many_clients big_bodies drain failover files memory exposition growth \
 	mixed
@@ -18,6 +19,9 @@ FAULTS := heads many_clients big_bodies drain failover files memory exposition g
 $(O)/failing_malloc.so: tests/faults/failing_malloc.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
+
+CHECK_NEEDS += $(O)/failing_malloc.so
+check: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
 
 .PHONY: check-faults
 ## check-faults: load, bad clients, kills, full disks (SAN=..., DURATION=30 s,

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The k-th allocation fails while a request is served, for k = 1, 2, 3 ...
 until none is left to fail: the client gets its answer, a 503, or at worst a
-closed connection; nobody else notices; nothing leaks."""
+closed connection; nobody else notices; nothing leaks. So, too, while it starts:
+it says what it lacks and exits, or serves. Not with TLS: libtasn1 and GMP, with
+which GnuTLS reads certificates and computes, crash where they have no memory."""
+import collections
+import gzip
 import mmap
 import os
 import struct
@@ -10,6 +14,8 @@ import sys
 import tempfile
 
 from common import Daemon, RIGHT, SMALL, Tests, note, post, read_answer
+from daemon import DidNotStart
+from growth import as_type, floats, npy, texts, v2_binary
 
 PRELOAD = os.environ.get("FAILING_MALLOC_SO", "build/failing_malloc.so")
 MOST = 400
@@ -25,10 +31,30 @@ CASES = {
         "/v2/models/softmax/infer",
         b'{"inputs":[{"name":"logits","datatype":"FP32","shape":[1,3],'
         b'"data":[1,2,3]}]}'),
+    "a teacher": post("/gradient", b'{"logits":[[1,2,3]],"teacher":[[3,2,1]],'
+                                   b'"divergence":"jsd","row_weights":[2]}'),
+    "chosen classes": post("/softmax", b'{"logits":[[1,2,3],[3,2,1]],'
+                                       b'"classes":[2,0],"include":["rank"]}'),
+    "base64": post("/softmax", b'{"logits":{"base64":"AACAPwAAAEA=",'
+                               b'"dtype":"float32","shape":[2]},'
+                               b'"encoding":"base64"}'),
+    "a .npy": as_type(post("/softmax", npy(300)), b"application/x-npy"),
+    "gzip": post("/softmax", gzip.compress(texts(2000)),
+                 "Content-Encoding: gzip", "Accept-Encoding: gzip"),
+    "binary tensors": as_type(v2_binary(200), b"application/octet-stream"),
+    "a region": post("/v2/systemsharedmemory/region/a/register",
+                     b'{"key":"/none","offset":0,"byte_size":8}'),
+    "an index": post("/v2/repository/index", b'{"ready":true}'),
+    "metadata": b"GET /v2/models/loss HTTP/1.1\r\nHost: x\r\n\r\n",
     "metrics": b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
     "a large answer": post(
         "/softmax", b'{"logits":[' + b",".join([b"1"] * 40000) + b"]}"),
 }
+
+
+THREADS = ("--io-threads", "1", "--compute-threads", "2")
+PLAIN = ("--shared-memory", "--compress", "--admin-listen", "127.0.0.1:0",
+         "--log-format", "json")
 
 
 def try_once(daemon, request):
@@ -66,6 +92,28 @@ def walk(tests, daemon, counter, name, request):
                 healthy and unused and daemon.metric("tensor_bytes") == 0)
 
 
+def walk_start(tests, counter, environment):
+    """Fail each allocation of the start in turn: what it ends with."""
+    ends = collections.Counter()
+    unused = False
+    for k in range(1, MOST):
+        counter[:] = struct.pack("q", k)
+        try:
+            daemon = Daemon(*THREADS, *PLAIN, environment=environment)
+            unused = struct.unpack("q", counter[:])[0] > 0
+            counter[:] = struct.pack("q", 0)
+            ends["served" if daemon.stop() == 0 else "ended ill"] += 1
+        except DidNotStart as error:
+            status, text = error.args
+            said = text.startswith("softmaxd: ") and status == 1
+            ends["said" if said else f"{status}: {text}"] += 1
+        if unused:
+            break
+    note("a start", failed=k - 1, ends=dict(ends))
+    tests.check("the k-th allocation of a start fails",
+                unused and set(ends) <= {"served", "said"}, str(ends))
+
+
 def main():
     tests = Tests()
     if not os.path.exists(PRELOAD):
@@ -79,14 +127,14 @@ def main():
                        "FAILING_MALLOC": file.name,
                        # a sanitizer's library would be the first otherwise
                        "ASAN_OPTIONS": "verify_asan_link_order=0"}
-        with Daemon("--io-threads", "1", "--compute-threads", "1",
-                    environment=environment) as daemon:
+        with Daemon(*THREADS, *PLAIN, environment=environment) as daemon:
             for name, request in CASES.items():
                 walk(tests, daemon, counter, name, request)
                 if not daemon.alive():
                     sys.exit(1)
             tests.check("and it ends well", daemon.stop() == 0 and
                         daemon.clean(), daemon.complaint())
+        walk_start(tests, counter, environment)
     tests.end()
 
 
