@@ -83,6 +83,7 @@ static void bytes_are_those_of_one_thread(void **state)
         size_t shape[5];
     } cases[] = {
         {TENSOR_FLOAT32, 1, {50000}},
+        {TENSOR_FLOAT32, 1, {10 * 4096 + 1}}, /* a block of one */
         {TENSOR_FLOAT32, 2, {3300, 10}},
         {TENSOR_FLOAT32, 5, {2, 5, 3, 7, 331}},
         {TENSOR_FLOAT64, 3, {40000, 1, 1}},

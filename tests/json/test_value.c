@@ -9,6 +9,7 @@
 
 #include "../../server/json/reader.h"
 #include "../../server/json/small_text.h"
+#include "../number/reading.h"
 
 static struct value *parse(const char *text, struct problem *problem)
 {
@@ -234,6 +235,24 @@ static void long_text_is_charged_as_it_grows(void **state)
     assert_int_equal(atomic_load(&budget.taken), 0);
 }
 
+/* Of what is in no tensor; quotes that open are not counted. */
+static void just_65536_bytes_are_read_beside_tensors(void **state)
+{
+    (void)state;
+    static char body[65536 + 3];
+    for (size_t bytes = 65536 + 2; bytes <= sizeof body; bytes++) {
+        struct reading reading;
+        memset(body, 'x', bytes);
+        memcpy(body, "{\"a\":\"", 6);
+        memcpy(body + bytes - 2, "\"}", 2);
+        reading_begin(&reading);
+        bool good = reader_feed(reading.reader, body, bytes, &reading.problem);
+        assert_int_equal(good, bytes == 65536 + 2);
+        assert_int_equal(reading.problem.status, good ? 0 : 413);
+        reading_free(&reading);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(values_print_as_they_were_written),
         cmocka_unit_test(long_values_are_cut),
         cmocka_unit_test(long_text_is_charged_as_it_grows),
+        cmocka_unit_test(just_65536_bytes_are_read_beside_tensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * The allocator fails at its k-th call, k = 0, 1, 2 ... until an answer is
- * built: each time the writer says so and keeps nothing.
+ * built: each time the writer says so and keeps nothing. So does text.
  *
  * The functions below take the place of libc's for the whole program.
  * Sanitizers bring their own; there is nothing to run then.
  */
 #include "../../server/freelist.h"
+#include "../../server/json/small_text.h"
 #include "../../server/json/writer.h"
 
 #include <setjmp.h>
@@ -112,10 +113,37 @@ static void every_allocation_fails_once(void **state)
     assert_true(k > 8);
 }
 
+static void text_that_cannot_grow_is_not_charged(void **state)
+{
+    (void)state;
+    if (!REPLACED)
+        skip();
+    struct budget budget = {.limit = 1 << 20};
+    struct problem problem = {0};
+    struct small_text text;
+    small_text_init(&text, &budget);
+    size_t kept = 0;
+    for (int i = 0; i < 5000; i++) {
+        size_t room = text.room;
+        calls_left = 0;
+        bool added = small_text_append(&text, "x", 1, &problem);
+        calls_left = -1;
+        assert_true(added || problem.status == 503);
+        assert_int_equal(text.room, room);
+        assert_int_equal(budget.taken, kept);
+        if (!added)
+            assert_true(small_text_append(&text, "x", 1, &problem));
+        kept = budget.taken;
+    }
+    small_text_free(&text);
+    assert_int_equal(budget.taken, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(text_that_cannot_grow_is_not_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,8 @@ LEAST_KILLED = float(os.environ.get("LEAST_KILLED", "0"))
 # A test that a mutant keeps from ending is given up after so many times as long
 # as it took of the program itself, which may take this.
 TIMES_LONGER, MOST_SECONDS = 5, 600
+# A mutant need not be fast; what it leaks is noticed, as by make check SAN=asan.
+FLAGS = ["CFLAGS=-O1 -fsanitize=leak", "LDFLAGS=-fsanitize=leak", "HARDENING="]
 
 # Folder or file, and the tests of it: those most likely to notice first.
 ROOMS = {
@@ -133,17 +135,15 @@ def sources():
 
 
 def make(tree, targets, log):
-    # one object folder; a mutant need not be fast
     return subprocess.run(
-        ["make", "-s", "-j2", "CFLAGS=-O1", "HARDENING=", *targets], cwd=tree,
+        ["make", "-s", "-j2", *FLAGS, *targets], cwd=tree,
         stdout=log, stderr=subprocess.STDOUT, check=False).returncode == 0
 
 
 def built(tree):
     """The object folder that make uses for these flags."""
     answer = subprocess.run(
-        ["make", "-s", "CFLAGS=-O1", "HARDENING=", "-f", "Makefile", "-f", "-",
-         "folder"], cwd=tree, input="folder:\n\t@echo $(O)\n", text=True,
+        ["make", "-s", *FLAGS, "-f", "Makefile", "-f", "-", "folder"], cwd=tree, input="folder:\n\t@echo $(O)\n", text=True,
         capture_output=True, check=True)
     return answer.stdout.strip()
 

@@ -25,7 +25,8 @@ static unsigned random_below(unsigned n)
     return (unsigned)((state >> 33) % n);
 }
 
-/* Numbers of up to 35 bytes; in one of wrong bytes is any that JSON has. */
+/* Numbers of up to 35 bytes; in one of wrong bytes is any that JSON has, or any
+ * at all. */
 static void fill_text(unsigned wrong)
 {
     static const char any[] = "0123456789.-,, \t\n\r[]eE+\"";
@@ -37,7 +38,9 @@ static void fill_text(unsigned wrong)
                      random_below(1000000000) * (random_below(2) ? 1e-9 : 1e6),
                      random_below(5) ? "," : " ,\n ");
         if (wrong && random_below(wrong) == 0)
-            at[-1 - (int)random_below(4)] = any[random_below(sizeof any - 1)];
+            at[-1 - (int)random_below(4)] =
+                random_below(2) ? any[random_below(sizeof any - 1)]
+                                : (char)random_below(256);
     }
     memset(at, ' ', (size_t)(text + sizeof text - at));
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -117,6 +119,44 @@ static void grammar_is_that_of_json(void **state)
                          NUMBER_NOT_NUMBER);
         assert_true(single == 42 && wide == 42 && integer == 42);
     }
+}
+
+/* What follows the text may not be read: here nobody may. */
+static void nothing_behind_the_text_is_read(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "-12.50e-17",
+        "1E+5",
+        "0.125",
+        "-0",
+        "1e",
+        "12345678901234567890.5",
+        "9007199254740992.9e+0000000000001",
+    };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        for (size_t bytes = 0; bytes <= strlen(texts[i]); bytes++) {
+            char *text = pages + page - bytes, prefix[64] = "";
+            float single[2] = {42, 42};
+            double wide[2] = {42, 42};
+            int64_t integer[2] = {42, 42};
+            memcpy(text, texts[i], bytes);
+            memcpy(prefix, texts[i], bytes);
+            assert_int_equal(number_read_float32(text, bytes, &single[0]),
+                             number_read_float32(prefix, bytes, &single[1]));
+            assert_int_equal(number_read_float64(text, bytes, &wide[0]),
+                             number_read_float64(prefix, bytes, &wide[1]));
+            assert_int_equal(number_read_int64(text, bytes, &integer[0]),
+                             number_read_int64(prefix, bytes, &integer[1]));
+            assert_true(single[0] == single[1] && wide[0] == wide[1] &&
+                        integer[0] == integer[1]);
+        }
+    munmap(pages, 2 * page);
 }
 
 /* A double or float in text, its last digits moved about. */
@@ -257,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(edges_are_those_of_strtod),
         cmocka_unit_test(grammar_is_that_of_json),
+        cmocka_unit_test(nothing_behind_the_text_is_read),
         cmocka_unit_test(random_values_are_those_of_strtod),
         cmocka_unit_test(short_decimals_are_those_of_strtod),
         cmocka_unit_test(midpoints_round_to_even),

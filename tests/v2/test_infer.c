@@ -396,6 +396,41 @@ static void null_is_absent_and_sizes_may_have_a_point(void **state)
 }
 
 /* Where the native form has a bare number, shape [1] and shape [] are one. */
+/* Even numbers that no type holds, wherever no member is known. */
+static void unknown_members_may_be_any_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        bool good;
+    } cases[] = {
+#define LOGITS                                                                 \
+    "\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\",\"data\":[1,2,3]"
+#define ANY "[1e999,{\"y\":[-1e999]}]"
+        {"{\"x\":" ANY ",\"inputs\":[{" LOGITS "}]}", true},
+        {"{\"inputs\":[{\"x\":" ANY "," LOGITS "}]}", true},
+        {"{\"inputs\":[{" LOGITS ",\"x\":{\"x\":" ANY "}}]}", true},
+        {"{\"inputs\":[{" LOGITS ",\"id\":1e999}]}", true},
+        {"{\"inputs\":[{" LOGITS "}],\"data\":1e999}", true},
+        {"{\"id\":1e999,\"inputs\":[{" LOGITS "}]}", false},
+        {"{\"parameters\":{\"temperature\":1e999},\"inputs\":[{" LOGITS "}]}",
+         false},
+        {"{\"inputs\":[{" LOGITS ",\"parameters\":{\"x\":1e999}}]}", false},
+        {"{\"inputs\":[{" LOGITS "}],\"outputs\":[{\"name\":1e999}]}", false},
+        {"{\"inputs\":[{" LOGITS "}],\"outputs\":[{\"name\":"
+         "\"probabilities\",\"x\":1e999}]}",
+         true},
+#undef LOGITS
+#undef ANY
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct roundtrip trip = send_json(SOFTMAX, cases[i].json);
+        if ((trip.status == 200) != cases[i].good)
+            fail_msg("%s: %d %s", cases[i].json, trip.status, trip.answer);
+        roundtrip_free(&trip);
+    }
+}
+
 static void scalars_are_tensors_of_one_element(void **state)
 {
     (void)state;
@@ -455,6 +490,7 @@ int main(void)
         cmocka_unit_test(options_are_parameters),
         cmocka_unit_test(log_is_a_parameter_too),
         cmocka_unit_test(null_is_absent_and_sizes_may_have_a_point),
+        cmocka_unit_test(unknown_members_may_be_any_json),
         cmocka_unit_test(scalars_are_tensors_of_one_element),
         cmocka_unit_test(gradients_of_softmax_itself),
     };
