@@ -130,7 +130,7 @@ $(TABLES:.c=.o): %.o: %.c Makefile
 define tier_rule
 $(O)/%_tmpl.$(1).o: %_tmpl.c Makefile
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(TIER_FLAGS_$(1)) -c -o $$@ $$<
+	$$(CC) $$(ALL_CFLAGS) $$(FILE_CFLAGS) $$(TIER_FLAGS_$(1)) -c -o $$@ $$<
 endef
 $(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
 

@@ -6,12 +6,11 @@ $(O)/openapi.json: openapi.yaml scripts/yaml2json.py
 	python3 scripts/yaml2json.py $< >$@
 
 $(O)/server/http/pages.o: openapi.yaml $(O)/openapi.json
-$(O)/server/http/pages.o: FILE_CFLAGS = -DOPENAPI_JSON='"$(O)/openapi.json"'
+$(O)/server/http/pages.o: FILE_CFLAGS += -DOPENAPI_JSON='"$(O)/openapi.json"'
 
 # heads.py is short here, and runs for HEADS_MINUTES in check-faults.
 CHECK_SCRIPTS += tests/http/check_process.py tests/http/check_connections.py \
-	tests/http/check_leaving.py tests/http/check_metrics.py tests/faults/heads.py \
-	tests/faults/memory.py
+	tests/http/check_leaving.py tests/http/check_metrics.py tests/faults/heads.py
 
 FAULTS := heads many_clients big_bodies drain failover files memory exposition growth \
 	mixed
@@ -20,7 +19,10 @@ $(O)/failing_malloc.so: tests/faults/failing_malloc.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
 
+ifeq ($(SAN),)
 CHECK_NEEDS += $(O)/failing_malloc.so
+CHECK_SCRIPTS += tests/faults/memory.py
+endif
 check: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
 
 .PHONY: check-faults

@@ -11,14 +11,44 @@ $(GCOVR):
 	python3 -m venv $(B)/gcovr-venv
 	$(B)/gcovr-venv/bin/pip install -q 'gcovr>=6'
 
+# Counters take time: with less, a long program is given up, and has none then.
+COVERAGE_TIMEOUT := 1200
+
 # Its own object folder; the counters of an earlier run would add up.
 .PHONY: coverage
 ## coverage: lines and branches by folder that make check reaches
 coverage: $(GCOVR)
 	find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || true
-	$(MAKE) B=$(B)/coverage CFLAGS="-O1 -g --coverage" \
-	    LDFLAGS=--coverage HARDENING= check
+	TEST_TIMEOUT=$(COVERAGE_TIMEOUT) $(MAKE) B=$(B)/coverage \
+	    CFLAGS="-O1 -g --coverage" LDFLAGS=--coverage HARDENING= check || \
+	    echo "coverage: of a run that failed, which takes what it had reached"
 	$(GCOVR) --root . --filter 'lib/' --filter 'server/' --json-summary \
 	    $(B)/coverage/summary.json --object-directory $(B)/coverage \
 	    --exclude-throw-branches --merge-mode-functions=separate $(B)/coverage
 	scripts/coverage.py $(B)/coverage/summary.json
+
+# Does each condition of a decision, alone, change what is decided? By the tests
+# of these rooms; GCC 14 is the first to count it.
+MCDC_ROOMS := json number http
+MCDC_BIN = $(filter $(patsubst %,$(O)/tests/%/%,$(MCDC_ROOMS) v2) %/test_negotiate %/test_address,$(TEST_BIN))
+MCDC_SCRIPTS := tests/fuzz/check_corpora.sh tests/faults/memory.py \
+	$(patsubst %,tests/http/check_%.py,process connections leaving metrics)
+ifneq ($(MCDC),)
+$(patsubst %,$(O)/server/%/%.o,$(MCDC_ROOMS)): FILE_CFLAGS += --coverage -fcondition-coverage
+endif
+
+.PHONY: coverage-mcdc mcdc-run
+## coverage-mcdc: modified condition/decision coverage of json, number and http
+coverage-mcdc:
+ifeq ($(call accepted,-fcondition-coverage),)
+	@echo "coverage-mcdc: skipped, $(CC) is older than GCC 14"
+else
+	find $(B)/mcdc -name '*.gcda' -delete 2>/dev/null || true
+	TEST_TIMEOUT=$(COVERAGE_TIMEOUT) $(MAKE) B=$(B)/mcdc MCDC=1 \
+	    CFLAGS=-O1 LDFLAGS=--coverage HARDENING= mcdc-run
+	scripts/mcdc.py $(B)/mcdc
+endif
+mcdc-run: export SOFTMAXD = $(O)/softmaxd
+mcdc-run: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
+mcdc-run: $(MCDC_BIN) $(REPLAY) $(O)/softmaxd $(O)/failing_malloc.so
+	tests/run.py $(MCDC_BIN) $(MCDC_SCRIPTS)

@@ -13,7 +13,7 @@ import struct
 import sys
 import tempfile
 
-from common import Daemon, RIGHT, SMALL, Tests, note, post, read_answer
+from common import Daemon, RIGHT, SANITIZED, SMALL, Tests, note, post, read_answer
 from daemon import DidNotStart
 from growth import as_type, floats, npy, texts, v2_binary
 
@@ -134,7 +134,8 @@ def main():
                     sys.exit(1)
             tests.check("and it ends well", daemon.stop() == 0 and
                         daemon.clean(), daemon.complaint())
-        walk_start(tests, counter, environment)
+        if not SANITIZED:  # whose own start has no way to fail
+            walk_start(tests, counter, environment)
     tests.end()
 
 
