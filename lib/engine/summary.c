@@ -411,6 +411,8 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                    const struct smx_seen *seen, const struct smx_summaries *out,
                    void *workspace)
 {
+    if (!out->logsumexp && !out->entropy && !out->argmax)
+        return true;
     struct summary_call call = {.kernels = context->kernels,
                                 .z = z,
                                 .rows = rows,
@@ -421,8 +423,6 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                     fmin(SMX_POWER_NAT / temperature, DBL_MAX),
                                 .split = smx_split_exp_of(temperature),
                                 .out = *out};
-    if (!out->logsumexp && !out->entropy && !out->argmax)
-        return true;
     if (seen)
         call.seen = *seen;
     if (call.chunks > 1) {
