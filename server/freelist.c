@@ -14,7 +14,7 @@
 #define SANITIZED 0
 #endif
 
-enum { KEPT_BLOCKS = 8 }; /* by a thread, at most */
+enum { KEPT_BLOCKS = 16 }; /* by a thread, at most */
 
 struct free_block {
     struct free_block *next;

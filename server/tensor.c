@@ -7,12 +7,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "freelist.h"
+
 /* From MAPPED_BYTES on data is mapped: it grows by remapping, which copies
  * nothing, and goes back to the system when freed. Below it comes from the
  * heap. From TENSOR_HUGE_PAGE on it asks for huge pages, as clearing and
  * mapping so many small ones takes a fifth of a request; they lie at multiples
  * of their size. */
-enum { MAPPED_BYTES = 128 * 1024, ALIGNMENT = 64, PAGE_BYTES = 4096 };
+enum {
+    SMALL_BYTES = 512,
+    MAPPED_BYTES = 128 * 1024,
+    ALIGNMENT = 64,
+    PAGE_BYTES = 4096
+};
 
 size_t tensor_element_bytes(enum tensor_type type)
 {
@@ -64,11 +71,13 @@ static void *with_huge_pages(void *data, size_t bytes)
     return data;
 }
 
-/* From malloc, whose small blocks cost less than aligned_alloc's: the block
- * is noted in the gap before the data, which is never smaller. */
+/* From malloc, whose small blocks cost less than aligned_alloc's, or for what
+ * every small request has, from the free list: the block is noted in the gap
+ * before the data, which is never smaller. */
 static void *heap_allocate(size_t bytes)
 {
-    char *block = malloc(bytes + ALIGNMENT);
+    char *block = bytes <= SMALL_BYTES ? freelist_take(SMALL_BYTES + ALIGNMENT)
+                                       : malloc(bytes + ALIGNMENT);
     if (!block)
         return NULL;
     char *data = block + ALIGNMENT - (uintptr_t)block % ALIGNMENT;
@@ -76,11 +85,14 @@ static void *heap_allocate(size_t bytes)
     return data;
 }
 
-static void heap_release(void *data)
+static void heap_release(void *data, size_t bytes)
 {
     char *block;
     memcpy(&block, (char *)data - sizeof block, sizeof block);
-    free(block);
+    if (bytes <= SMALL_BYTES)
+        freelist_give(block);
+    else
+        free(block);
 }
 
 static void *data_allocate(size_t bytes)
@@ -95,7 +107,7 @@ static void *data_allocate(size_t bytes)
 static void data_release(void *data, size_t bytes)
 {
     if (bytes < MAPPED_BYTES)
-        heap_release(data);
+        heap_release(data, bytes);
     else
         munmap(data, bytes);
 }
