@@ -118,10 +118,13 @@ struct region {
 
 static void region_free(struct region *region)
 {
-    if (region->data)
-        munmap((void *)region->mapping->begin, region->mapping->bytes);
+    /* The next mapping may lie there: let go of the place before. */
+    void *begin = region->data ? (void *)region->mapping->begin : NULL;
+    size_t bytes = begin ? region->mapping->bytes : 0;
     if (region->mapping)
         mapping_give(region->mapping);
+    if (begin)
+        munmap(begin, bytes);
     if (region->fd >= 0)
         close(region->fd);
     free(region);
