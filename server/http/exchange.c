@@ -299,15 +299,24 @@ static bool feed_endpoint(void *cls, const char *bytes, size_t count,
     return !x->endpoint || x->endpoint->feed(x->call, bytes, count, problem);
 }
 
+/** Both as it is sent and inflated it has the limit: a stream may inflate to
+ *  next to nothing. */
+static bool feed_body(struct exchange *x, const char *data, size_t bytes)
+{
+    if (x->received > x->server->service.max_body)
+        return too_large(x);
+    return x->inflater ? inflater_feed(x->inflater, data, bytes, feed_endpoint,
+                                       x, &x->problem)
+                       : feed_endpoint(x, data, bytes, &x->problem);
+}
+
 enum exchange_next exchange_feed(struct exchange *x, const char *data,
                                  size_t bytes)
 {
     x->received += bytes;
     if (x->stage == STAGE_DISCARD)
         x->discarded += bytes;
-    else if (!(x->inflater ? inflater_feed(x->inflater, data, bytes,
-                                           feed_endpoint, x, &x->problem)
-                           : feed_endpoint(x, data, bytes, &x->problem)))
+    else if (!feed_body(x, data, bytes))
         x->stage = STAGE_DISCARD;
     return x->stage == STAGE_BODY || may_discard(x) ? EXCHANGE_READ
                                                     : break_off(x);

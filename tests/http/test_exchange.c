@@ -314,6 +314,29 @@ static void a_short_rest_is_dropped_a_long_one_closes(void **state)
     free(body);
 }
 
+/* Members of gzip that hold nothing may follow one another without an end. */
+static void a_stream_of_nothing_is_limited(void **state)
+{
+    (void)state;
+    static const char empty[] = "\x1f\x8b\x08\0\0\0\0\0\0\x03"
+                                "\x03\0\0\0\0\0\0\0\0";
+    size_t bytes = server.service.max_body + 4 * sizeof empty;
+    char *body = malloc(bytes);
+    assert_non_null(body);
+    for (size_t i = 0; i < bytes; i++)
+        body[i] = empty[i % sizeof empty];
+    struct roundtrip trip =
+        ask((struct roundtrip){.path = "/softmax",
+                               .body = body,
+                               .bytes = bytes / sizeof empty * sizeof empty,
+                               .slice = 4096,
+                               .field = {{"Content-Encoding", "gzip"},
+                                         {"Transfer-Encoding", "chunked"}}});
+    assert_int_equal(trip.status, 413);
+    roundtrip_free(&trip);
+    free(body);
+}
+
 static void who_waits_for_a_continue_is_told_at_once(void **state)
 {
     (void)state;
@@ -457,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_token_is_asked_for),
         cmocka_unit_test(the_metrics_follow_from_the_cause),
         cmocka_unit_test(a_short_rest_is_dropped_a_long_one_closes),
+        cmocka_unit_test(a_stream_of_nothing_is_limited),
         cmocka_unit_test(who_waits_for_a_continue_is_told_at_once),
         cmocka_unit_test(every_answer_closes_while_draining),
         cmocka_unit_test(head_has_the_length_and_no_body),
