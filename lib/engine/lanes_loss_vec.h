@@ -7,6 +7,39 @@
 #include "focal_vec.h"
 #include "lanes_vec.h"
 
+/* ---- the entropy --------------------------------------------------------- */
+
+/* -sum p d, with 0 * log 0 = 0: what of an entropy is not log S. */
+INLINE struct vdd spread_of_group(bool wide, const struct group *g)
+{
+    struct vdd sum = {vd_all(0), vd_all(0)};
+    CLASSES(c, g)
+    {
+        vd e = vd_load(g->e[c]), d = vd_load(g->hi[c]);
+        if (wide)
+            d += vd_load(g->lo[c]);
+        vd term = (vd)((vl)(e * -d) & (vl)(e > vd_all(0)));
+        if (wide)
+            vdd_accumulate(&sum, (struct vdd){term, vd_all(0)});
+        else
+            sum.hi += term;
+    }
+    if (!wide)
+        return (struct vdd){sum.hi * g->inverse.hi, vd_all(0)};
+    sum.hi *= vd_all(0x1p-128);
+    sum.lo *= vd_all(0x1p-128);
+    return vdd_mul(sum, g->inverse);
+}
+
+INLINE vd entropy_of_group(bool wide, const struct group *g)
+{
+    struct vdd spread = spread_of_group(wide, g);
+    if (!wide)
+        return (vd)((vl)(g->logsum.hi + spread.hi) & ~g->empty);
+    struct vdd h = vdd_sum(g->logsum.hi, spread.hi);
+    return (vd)((vl)(h.hi + (h.lo + (g->logsum.lo + spread.lo))) & ~g->empty);
+}
+
 /* ---- the loss ------------------------------------------------------------ */
 
 /* What a loss needs of each row. */
@@ -222,6 +255,9 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
     cost = vd_where((vl)(cost == cost) & ~(g->empty & some), cost, infinite);
     cost = (vd)((vl)cost & ~costs->ignored);
     vd square = vd_all(l->criterion->z_loss) * g->lse * g->lse;
+    if (l->criterion->entropy_weight != 0)
+        square -=
+            vd_all(l->criterion->entropy_weight) * entropy_of_group(wide, g);
     square = (vd)((vl)square & ~(costs->ignored | g->empty));
     if (l->criterion->row_weights) { /* 0 times an infinity is 0 */
         vl counts = (vl)(costs->weight != vd_all(0));
@@ -247,6 +283,12 @@ static vd load_row_upstream(const struct group *g)
     return vd_all(upstream ? smx_get(upstream, g->logits->dtype, 0) : 1);
 }
 
+/* Of an entropy's weight, bend p (log p + H): both relative to the largest. */
+INLINE vd bent(vd e, vd d, vd bend, vd spread)
+{
+    return (vd)((vl)(e * (bend * (d + spread))) & (vl)(e > vd_all(0)));
+}
+
 /* Where the label has all the mass, what its class loses is what the others
  * take: no digit of p - 1 is lost. */
 static void store_doubles_grad(struct group *g, const struct costs *costs)
@@ -257,15 +299,24 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
     b *= vd_all(l->inverse_temperature);
     vd square = vd_all(2 * l->criterion->z_loss) * g->lse;
     square = (vd)((vl)square & ~g->empty) * vd_all(l->z_factor.hi) * b;
+    bool bends = l->criterion->entropy_weight != 0;
+    vd spread = bends ? spread_of_group(false, g).hi : vd_all(0);
+    vd bend = vd_all(l->criterion->entropy_weight * l->z_factor.hi) * b;
+    bend *= g->inverse.hi;
     b *= vd_all(l->factor.hi);
     vd a = (costs->mass.hi * b + square) * g->inverse.hi;
     vd others = sum_without(false, g, costs->label).hi * g->inverse.hi;
     square *= g->inverse.hi;
     vd own = at_labels(g->e, costs), v = costs->mass.hi;
+    vd bow = bent(own, at_labels(g->hi, costs), bend, spread);
     own = vd_where(g->empty, a * own - v * b, square * own - v * b * others);
+    if (bends)
+        own += bow;
     CLASSES(c, g)
     {
         vd d = a * vd_load(g->e[c]);
+        if (bends)
+            d += bent(vd_load(g->e[c]), vd_load(g->hi[c]), bend, spread);
         if (costs->single)
             d = vd_where((vl)(costs->label == vd_all(c)), own, d);
         else

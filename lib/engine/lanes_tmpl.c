@@ -24,30 +24,6 @@ INLINE void store_values(bool wide, struct group *g)
     scatter(g, g->lanes->values);
 }
 
-/* H = log S - sum p d, with 0 * log 0 = 0. */
-INLINE vd entropy_of_group(bool wide, const struct group *g)
-{
-    struct vdd sum = {vd_all(0), vd_all(0)};
-    CLASSES(c, g)
-    {
-        vd e = vd_load(g->e[c]), d = vd_load(g->hi[c]);
-        if (wide)
-            d += vd_load(g->lo[c]);
-        vd term = (vd)((vl)(e * d) & (vl)(e > vd_all(0)));
-        if (wide)
-            vdd_accumulate(&sum, (struct vdd){term, vd_all(0)});
-        else
-            sum.hi += term;
-    }
-    if (!wide)
-        return (vd)((vl)(g->logsum.hi - sum.hi * g->inverse.hi) & ~g->empty);
-    sum.hi *= vd_all(0x1p-128);
-    sum.lo *= vd_all(0x1p-128);
-    sum = vdd_mul(sum, g->inverse);
-    struct vdd h = vdd_sum(g->logsum.hi, -sum.hi);
-    return (vd)((vl)(h.hi + (h.lo + (g->logsum.lo - sum.lo))) & ~g->empty);
-}
-
 INLINE void store_summaries(bool wide, const struct group *g)
 {
     const struct smx_lanes *l = g->lanes;

@@ -40,9 +40,10 @@ bool smx_plan_lanes(const struct smx_logits *z, const struct smx_criterion *k)
         !is_0_or_within(smx_temperature_of(z), LEAST, MOST) ||
         !is_0_or_within(z->softcap, LEAST, MOST))
         return false;
-    if (k && (k->entropy_weight != 0 || (!wide && k->focal > MOST_FOCAL)))
+    if (k && (wide ? k->entropy_weight != 0 : k->focal > MOST_FOCAL))
         return false;
     return !k || (is_0_or_within(k->z_loss, least, MOST) &&
+                  is_0_or_within(k->entropy_weight, LEAST, MOST) &&
                   is_0_or_within(k->label_smoothing, least, 1));
 }
 
@@ -81,7 +82,7 @@ enum smx_way smx_plan_loss(const struct smx_logits *z,
     bool split = smx_plan_splits(smx_temperature_of(z)) && !k->targets &&
                  k->label_smoothing == 0 && k->z_loss == 0 &&
                  k->entropy_weight == 0 && !z->softcap;
-    if (z->classes <= SMX_NARROW && k->entropy_weight == 0)
+    if (z->classes <= SMX_NARROW)
         return split ? SMX_WAY_NARROW : SMX_WAY_LANES;
     return split && gradient && smx_chunks(z->classes) <= SMX_F32_SHORT
                ? SMX_WAY_RESIDENT
