@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel of lanes.h, compiled once an instruction set. */
-#include "lanes_loss_vec.h"
+#include "lanes_product_vec.h"
 
 extern smx_lanes_kernel TIER(lanes);
 
