@@ -354,6 +354,19 @@ INLINE struct vdd times_dd(vd v, struct vdd factor)
     return p;
 }
 
+/* What a class's exponential is multiplied with: a, and of an entropy's weight
+ * bend (d + spread). */
+INLINE struct vdd bent_dd(struct vdd a, vd e, struct vdd d, struct vdd bend,
+                          struct vdd spread)
+{
+    vl some = (vl)(e > vd_all(0));
+    vd lo = (vd)((vl)d.lo & some) + spread.lo;
+    d = vdd_sum((vd)((vl)d.hi & some), spread.hi);
+    d = vdd_mul(vdd_fast(d.hi, d.lo + lo), bend);
+    struct vdd sum = vdd_sum(a.hi, d.hi);
+    return vdd_fast(sum.hi, sum.lo + (a.lo + d.lo));
+}
+
 /* single and sloped are constants where this is inlined for most calls. */
 INLINE void store_dds_grad(struct group *g, const struct costs *costs,
                            bool single, bool sloped)
@@ -370,6 +383,14 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     square = vdd_product(vd_all(2 * l->criterion->z_loss),
                          (vd)((vl)g->lse & ~g->empty));
     square = vdd_mul(vdd_mul(square, vdd_all(l->z_factor)), b);
+    bool bends = l->criterion->entropy_weight != 0;
+    struct vdd bend = b, spread = b;
+    if (bends) {
+        bend = times_dd(vd_all(l->criterion->entropy_weight), b);
+        bend = vdd_mul(vdd_mul(bend, vdd_all(l->z_factor)), g->inverse);
+        spread = spread_of_group(true, g);
+        g->declined |= ~moderate_lanes(bend.hi);
+    }
     b = vdd_mul(b, vdd_all(l->factor));
     a = vdd_mul(costs->mass, b);
     struct vdd sum = vdd_sum(a.hi, square.hi);
@@ -380,11 +401,19 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     a = vdd_mul(sum, g->inverse);
     const struct vdd none = {vd_all(0), vd_all(0)};
     vd slope = sloped ? at_labels(g->slope, costs) : vd_all(1), own, d;
-    own = round_grad(times_dd(at_labels(g->e, costs), a),
-                     times_dd(costs->mass.hi, b), sloped, slope);
+    vd e = at_labels(g->e, costs);
+    struct vdd by = a, low = {at_labels(g->hi, costs), at_labels(g->lo, costs)};
+    if (bends)
+        by = bent_dd(a, e, low, bend, spread);
+    own =
+        round_grad(times_dd(e, by), times_dd(costs->mass.hi, b), sloped, slope);
     CLASSES(c, g)
     {
-        struct vdd p = times_dd(vd_load(g->e[c]), a);
+        e = vd_load(g->e[c]);
+        low = (struct vdd){vd_load(g->hi[c]), vd_load(g->lo[c])};
+        if (bends)
+            by = bent_dd(a, e, low, bend, spread);
+        struct vdd p = times_dd(e, by);
         if (sloped)
             slope = vd_load(g->slope[c]);
         if (single)

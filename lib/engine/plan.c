@@ -40,7 +40,7 @@ bool smx_plan_lanes(const struct smx_logits *z, const struct smx_criterion *k)
         !is_0_or_within(smx_temperature_of(z), LEAST, MOST) ||
         !is_0_or_within(z->softcap, LEAST, MOST))
         return false;
-    if (k && (wide ? k->entropy_weight != 0 : k->focal > MOST_FOCAL))
+    if (k && !wide && k->focal > MOST_FOCAL)
         return false;
     return !k || (is_0_or_within(k->z_loss, least, MOST) &&
                   is_0_or_within(k->entropy_weight, LEAST, MOST) &&
