@@ -51,4 +51,12 @@ static inline void classify(const char *text, struct classes *classes)
     classes->minus = equal64(low, high, '-');
 }
 
+static inline bool gather(const char *text, struct stretch *stretch)
+{
+    struct extent extent = {0, 0};
+    for (size_t i = 0; i < stretch->count; i++)
+        gather_one(text, stretch, i, &extent);
+    return fits(&extent);
+}
+
 #endif

@@ -20,41 +20,47 @@ static inline __m256i sum_digits(__m256i digits)
         _mm256_srli_epi64(eight, 32));
 }
 
-static inline bool gather(const char *text, struct stretch *stretch)
+/* Of the tokens so far, each at least as much as the most. */
+struct extent {
+    uint64_t length;
+    uint64_t high; /* the digits before the last 16 */
+};
+
+/* 1024 * 10^16 is less than 2^64. */
+static inline bool fits(const struct extent *extent)
 {
-    uint64_t longest = 0, largest = 0;
-    for (size_t i = 0; i < stretch->count; i++) {
-        uint32_t begin = stretch->edges[2 * i];
-        uint32_t end = stretch->edges[2 * i + 1];
-        uint32_t length = end - begin;
-        const char *last = text + end;
-        __m256i bytes = _mm256_loadu_si256((const __m256i *)(last - 32));
-        __m256i shifted = _mm256_loadu_si256((const __m256i *)(last - 33));
-        uint32_t point = (uint32_t)_mm256_movemask_epi8(
-            _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('.')));
-        point &= (uint32_t)(0xffffffff00000000 >> (length & 63));
-        uint32_t decimals = _lzcnt_u32(point); /* 32: no point */
-        uint32_t count = length - (point != 0);
-        __m256i moved =
-            _mm256_loadu_si256((const __m256i *)(below_32 + decimals));
-        __m256i unused =
-            _mm256_loadu_si256((const __m256i *)(below_32 + (count & 31)));
-        /* saturated, a minus counts as 0 */
-        __m256i digits = _mm256_subs_epu8(
-            _mm256_blendv_epi8(bytes, shifted, moved), _mm256_set1_epi8('0'));
-        __m256i sums = sum_digits(_mm256_andnot_si256(unused, digits));
-        uint64_t high =
-            (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(sums));
-        uint64_t low =
-            (uint64_t)_mm_cvtsi128_si64(_mm256_extracti128_si256(sums, 1));
-        longest |= length;
-        largest |= high;
-        stretch->digits[i] = high * 10000000000000000 + low;
-        stretch->decimals[i] = decimals & 31;
-        stretch->first[i] = text[begin];
-    }
-    /* 1024 * 10^16 is less than 2^64 */
-    return (longest < 32) & (largest < 1024);
+    return (extent->length < 32) & (extent->high < 1024);
+}
+
+static inline void gather_one(const char *text, struct stretch *stretch,
+                              size_t i, struct extent *extent)
+{
+    uint32_t begin = stretch->edges[2 * i];
+    uint32_t end = stretch->edges[2 * i + 1];
+    uint32_t length = end - begin;
+    const char *last = text + end;
+    __m256i bytes = _mm256_loadu_si256((const __m256i *)(last - 32));
+    __m256i shifted = _mm256_loadu_si256((const __m256i *)(last - 33));
+    uint32_t point = (uint32_t)_mm256_movemask_epi8(
+        _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('.')));
+    point &= (uint32_t)(0xffffffff00000000 >> (length & 63));
+    uint32_t decimals = _lzcnt_u32(point); /* 32: no point */
+    uint32_t count = length - (point != 0);
+    __m256i moved = _mm256_loadu_si256((const __m256i *)(below_32 + decimals));
+    __m256i unused =
+        _mm256_loadu_si256((const __m256i *)(below_32 + (count & 31)));
+    /* saturated, a minus counts as 0 */
+    __m256i digits = _mm256_subs_epu8(_mm256_blendv_epi8(bytes, shifted, moved),
+                                      _mm256_set1_epi8('0'));
+    __m256i sums = sum_digits(_mm256_andnot_si256(unused, digits));
+    uint64_t high = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(sums));
+    uint64_t low =
+        (uint64_t)_mm_cvtsi128_si64(_mm256_extracti128_si256(sums, 1));
+    extent->length |= length;
+    extent->high |= high;
+    stretch->digits[i] = high * 10000000000000000 + low;
+    stretch->decimals[i] = decimals & 31;
+    stretch->first[i] = text[begin];
 }
 
 #endif

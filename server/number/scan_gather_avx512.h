@@ -4,10 +4,10 @@
 #define SCAN_GATHER_AVX512_H
 
 #include <immintrin.h>
-#include <string.h>
 
 #include "scan.h"
 #include "scan_block.h"
+#include "scan_gather_avx2.h"
 
 /* 32 bytes before one place, then those before the other. */
 static inline __m512i load_two(const char *a, const char *b)
@@ -19,7 +19,7 @@ static inline __m512i load_two(const char *a, const char *b)
 
 /* The digits of tokens i and k by their weight, by fours. */
 static inline __m512i gather_two(const char *text, struct stretch *stretch,
-                                 size_t i, size_t k, uint32_t *longest)
+                                 size_t i, size_t k, struct extent *extent)
 {
     const uint64_t all = UINT32_MAX;
     const uint32_t *edges = stretch->edges;
@@ -42,7 +42,7 @@ static inline __m512i gather_two(const char *text, struct stretch *stretch,
     __m512i digits = _mm512_maskz_subs_epu8(
         used, _mm512_mask_blend_epi8(moved, bytes, shifted),
         _mm512_set1_epi8('0'));
-    *longest |= length_i | length_k;
+    extent->length |= length_i | length_k;
     stretch->decimals[i] = decimals_i & 31;
     stretch->decimals[k] = decimals_k & 31;
     stretch->first[i] = text[edges[2 * i]];
@@ -76,23 +76,21 @@ static inline __m256i sum_four(__m512i tokens02, __m512i tokens13,
 
 static inline bool gather(const char *text, struct stretch *stretch)
 {
-    uint32_t longest = 0;
-    __m256i largest = _mm256_setzero_si256();
-    size_t count = stretch->count;
-    for (size_t i = count; count > 0 && i % 4 != 0; i++)
-        memcpy(stretch->edges + 2 * i, stretch->edges + 2 * (count - 1),
-               2 * sizeof *stretch->edges);
-    for (size_t i = 0; i < count; i += 4) {
-        __m512i tokens02 = gather_two(text, stretch, i, i + 2, &longest);
-        __m512i tokens13 = gather_two(text, stretch, i + 1, i + 3, &longest);
+    struct extent extent = {0, 0};
+    __m256i highs = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 4 <= stretch->count; i += 4) {
+        __m512i tokens02 = gather_two(text, stretch, i, i + 2, &extent);
+        __m512i tokens13 = gather_two(text, stretch, i + 1, i + 3, &extent);
         __m256i high;
         _mm256_storeu_si256((__m256i *)(stretch->digits + i),
                             sum_four(tokens02, tokens13, &high));
-        largest = _mm256_or_si256(largest, high);
+        highs = _mm256_or_si256(highs, high);
     }
-    /* 1024 * 10^16 is less than 2^64 */
-    __mmask8 large = _mm256_cmpgt_epu64_mask(largest, _mm256_set1_epi64x(1023));
-    return (longest < 32) & (large == 0);
+    for (; i < stretch->count; i++)
+        gather_one(text, stretch, i, &extent);
+    __mmask8 large = _mm256_cmpgt_epu64_mask(highs, _mm256_set1_epi64x(1023));
+    return fits(&extent) & (large == 0);
 }
 
 #endif
