@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <microhttpd.h>
 
 #include "../../server/http/mhd.h"
 #include "../support/daemon_fixture.h"
@@ -129,8 +130,10 @@ static void test_a_nul_hides_nothing(void **state)
         ssize_t bytes = (ssize_t)requests[i].bytes;
         assert_int_equal(
             send(fd, requests[i].text, requests[i].bytes, MSG_NOSIGNAL), bytes);
-        assert_true(recv(fd, answer, sizeof answer - 1, 0) > 0);
-        if (strncmp(answer, "HTTP/1.1 400 ", 13) != 0)
+        /* 1.0 closes without a word where it is in the request line. */
+        bool silent = recv(fd, answer, sizeof answer - 1, 0) <= 0 && i > 0 &&
+                      !mhd_is_old(MHD_get_version());
+        if (!silent && strncmp(answer, "HTTP/1.1 400 ", 13) != 0)
             fail_msg("no 400 for %zu (%s) but: %s", i, requests[i].text,
                      answer);
         close(fd);
