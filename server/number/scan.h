@@ -27,8 +27,10 @@ struct stretch {
     size_t bytes;     /* looked at; an unfinished token is not */
     bool after_value; /* it ends behind a token, else behind a comma */
     /**
-     * Each token is -?(0|[1-9][0-9]*)(.[0-9]+)? of at most 31 bytes and 19
-     * digits (behind leading zeros), and read: sign digits / 10^decimals.
+     * Each token is -?(0|[1-9][0-9]*)(.[0-9]+)? of at most 31 bytes, and read:
+     * sign digits / 10^decimals. The plain code takes at most 19 digits, the
+     * vectors what is less than 1024 * 10^16; the rest is left to the caller,
+     * who reads the same values.
      */
     bool plain;
     uint32_t edges[2 * SCAN_ROOM]; /* token i is [edges[2i], edges[2i + 1]) */
