@@ -17,6 +17,10 @@ $(GENERATORS)/node_modules/ready: tests/generators/package.json
 	cd $(GENERATORS) && npm install --silent --no-audit --no-fund
 	@touch $@
 
+# Its own Node: Redocly refuses that of Debian 12.
+check-generators lint-openapi: export PATH := \
+	$(abspath $(GENERATORS))/node_modules/.bin:$(PATH)
+
 .PHONY: check-generators check-generators-quick
 ## check-generators: generate clients from openapi.yaml, compile, call (network)
 check-generators: $(B)/softmaxd $(GENERATORS)/venv/ready $(GENERATORS)/node_modules/ready
