@@ -7,7 +7,7 @@
 
 #include "../../server/jobs.h"
 
-enum { BODY_ROOM = 2 << 20 };
+enum { BODY_ROOM = 12 << 20 };
 
 struct body {
     const char *member;
@@ -38,14 +38,15 @@ static void add_number(struct body *body, struct random *random)
         add(body, "%.*g", random_once_in(random, 50) ? 17 : 7, value);
 }
 
-/* 60,000 numbers or so, in rows of that many. */
-static void body_init(struct body *body, struct random *random,
-                      const char *member, size_t row, const char *comma)
+/* So many numbers or so, in rows of that many. */
+static void body_of(struct body *body, struct random *random,
+                    const char *member, size_t numbers, size_t row,
+                    const char *comma)
 {
     *body = (struct body){.member = member, .text = malloc(BODY_ROOM)};
     assert_non_null(body->text);
     add(body, "{\"%s\":\n[", member);
-    for (size_t i = 0; i < 60000 / row; i++) {
+    for (size_t i = 0; i < numbers / row; i++) {
         add(body, "%s[", i ? comma : "");
         for (size_t k = 0; k < row; k++) {
             add(body, "%s", k ? comma : "");
@@ -54,6 +55,12 @@ static void body_init(struct body *body, struct random *random,
         add(body, "]");
     }
     add(body, "]\n}");
+}
+
+static void body_init(struct body *body, struct random *random,
+                      const char *member, size_t row, const char *comma)
+{
+    body_of(body, random, member, 60000, row, comma);
 }
 
 struct outcome {
@@ -147,6 +154,19 @@ static void elements_are_those_of_one_thread(void **state)
             free(body.text);
             jobs_free(jobs);
         }
+}
+
+/* More than all blocks hold at a time. */
+static void blocks_are_filled_again(void **state)
+{
+    (void)state;
+    struct random random = {.state = 17};
+    struct jobs *jobs = jobs_create(2);
+    struct body body;
+    body_of(&body, &random, "logits", 1000000, 100, ",");
+    expect_as_alone(&body, body.bytes, BODY_ROOM, jobs);
+    free(body.text);
+    jobs_free(jobs);
 }
 
 /* Overwrite some bytes somewhere behind the first elements. */
@@ -251,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elements_are_those_of_one_thread),
+        cmocka_unit_test(blocks_are_filled_again),
         cmocka_unit_test(problems_are_those_of_one_thread),
         cmocka_unit_test(memory_may_run_out_anywhere),
         cmocka_unit_test(a_reader_may_be_freed_anywhere),

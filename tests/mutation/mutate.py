@@ -66,8 +66,8 @@ ROOMS = {
                                 "http/test_protocol"],
     "server/v2/model.c": ["v2/test_metadata", "v2/test_infer",
                           "v2/test_probes"],
-    "server/v2/message.c": ["v2/test_oip", "v2/test_infer", "v2/test_refusals",
-                            "v2/test_shared_memory"],
+    "server/v2/message.c": ["v2/test_oip", "v2/test_infer", "v2/test_selection",
+                            "v2/test_refusals", "v2/test_shared_memory"],
     "server/address.c": ["unit/test_address", "unit/test_options",
                          "http/test_listener"],
 }

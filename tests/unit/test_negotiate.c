@@ -136,6 +136,7 @@ static void test_accepted_coding(void **state)
         {" , ,gzip ,", CODING_GZIP},
         {"gzip;q=x, deflate", CODING_DEFLATE},
         {"gzipp", CODING_IDENTITY},
+        {"fzip, hzip", CODING_IDENTITY},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char copy[256];

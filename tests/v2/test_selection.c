@@ -136,6 +136,33 @@ static void a_loss_is_asked_for_more(void **state)
     roundtrip_free(&gradient);
 }
 
+/* An output that is named is in the form of all, unless it says otherwise. */
+static void a_named_output_is_in_the_form_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *parameters;
+        size_t bytes; /* of tensors after the text */
+    } cases[] = {
+        {"},{\"name\":\"argmax\"}", 24 + 16},
+        {",\"parameters\":{\"binary_data\":true}},{\"name\":\"argmax\"}",
+         24 + 16},
+        {",\"parameters\":{\"binary_data\":false}},{\"name\":\"argmax\"}", 16},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char json[512];
+        snprintf(json, sizeof json,
+                 "{\"inputs\":[" LOGITS
+                 "],\"outputs\":[{\"name\":\"probabilities\"%s],"
+                 "\"parameters\":{\"binary_data_output\":true}}",
+                 cases[i].parameters);
+        struct roundtrip trip = send_json(SOFTMAX, json);
+        assert_int_equal(trip.status, 200);
+        assert_int_equal(trip.answer_bytes - trip.text_bytes, cases[i].bytes);
+        roundtrip_free(&trip);
+    }
+}
+
 static void another_models_classes_choose_nothing(void **state)
 {
     (void)state;
@@ -179,6 +206,7 @@ int main(void)
         cmocka_unit_test(they_come_as_bytes),
         cmocka_unit_test(statistics_leave_the_probabilities_out),
         cmocka_unit_test(a_loss_is_asked_for_more),
+        cmocka_unit_test(a_named_output_is_in_the_form_asked_for),
         cmocka_unit_test(another_models_classes_choose_nothing),
         cmocka_unit_test(wrong_ones_are_named),
     };
