@@ -340,14 +340,17 @@ static void a_stream_of_nothing_is_limited(void **state)
 static void who_waits_for_a_continue_is_told_at_once(void **state)
 {
     (void)state;
-    struct roundtrip trip =
-        ask((struct roundtrip){.path = "/none",
-                               .body = THREE,
-                               .field = {{"Expect", "100-Continue "}}});
-    assert_int_equal(trip.status, 404);
-    assert_true(trip.early);
-    assert_header(&trip, "Connection", "close");
-    roundtrip_free(&trip);
+    static const char *const bodies[] = {THREE, "x"}; /* however small */
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        struct roundtrip trip =
+            ask((struct roundtrip){.path = "/none",
+                                   .body = bodies[i],
+                                   .field = {{"Expect", "100-Continue "}}});
+        assert_int_equal(trip.status, 404);
+        assert_true(trip.early);
+        assert_header(&trip, "Connection", "close");
+        roundtrip_free(&trip);
+    }
 }
 
 static void every_answer_closes_while_draining(void **state)
