@@ -118,13 +118,14 @@ struct region {
 
 static void region_free(struct region *region)
 {
-    /* The next mapping may lie there: let go of the place before. */
-    void *begin = region->data ? (void *)region->mapping->begin : NULL;
-    size_t bytes = begin ? region->mapping->bytes : 0;
-    if (region->mapping)
+    if (region->mapping) {
+        void *begin = (void *)region->mapping->begin;
+        size_t bytes = region->mapping->bytes;
+        /* The next mapping may lie there: let go of the place before. */
         mapping_give(region->mapping);
-    if (begin)
-        munmap(begin, bytes);
+        if (region->data)
+            munmap(begin, bytes);
+    }
     if (region->fd >= 0)
         close(region->fd);
     free(region);

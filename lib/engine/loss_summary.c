@@ -40,10 +40,10 @@ void smx_loss_place_seen(struct smx_loss_call *call)
     if (!call->summaries || !shares_sums(call))
         return;
     size_t bytes = smx_summary_bytes(call->most, call->classes);
-    double *totals = (double *)((char *)call->summaries + bytes);
+    double *totals = (void *)((char *)call->summaries + bytes);
     call->seen = (struct smx_seen){
         totals, call->entropy_out ? totals + call->most : NULL,
-        (float *)(totals + 2 * call->most)};
+        (void *)(totals + 2 * call->most)};
 }
 
 static void find_aims(struct smx_context *context, struct smx_loss_call *call)
