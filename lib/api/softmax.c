@@ -29,19 +29,19 @@ static bool is_narrow(const struct smx_softmax_call *call)
     return call->logits->classes <= SMX_NARROW;
 }
 
-/* Values share the sums that they need with the log-sum-exp, unless they take
- * the place of the logits, which that may need as well. */
+/* Values share the sums that they need with what is asked beside them, unless
+ * they take the place of the logits, which that may need as well. */
 static bool shares_totals(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_out *out = &call->out;
     bool apart = call->picked
                      ? call->gathers || !call->loaded
                      : !call->loaded && out->values != call->logits->data;
-    if (!call->f32_sums || !out->logsumexp)
+    if (!call->f32_sums || !wants_summaries(out))
         return false;
     if (is_narrow(call))
-        return out->values && apart && !call->options.log;
-    return !out->values || apart;
+        return out->values && out->logsumexp && apart && !call->options.log;
+    return out->values ? apart : out->logsumexp && !out->entropy;
 }
 
 /* Where nothing but summaries is wanted of a lone tile, the first sweep for
@@ -49,7 +49,7 @@ static bool shares_totals(const struct smx_softmax_call *call)
 static bool summaries_scan(const struct smx_softmax_call *call)
 {
     return call->f32_sums && wants_summaries(&call->out) && !call->out.values &&
-           !call->totals && !call->picked && !call->loaded &&
+           !call->seen.totals && !call->picked && !call->loaded &&
            call->most == call->rows && smx_summary_scans(call->logits->classes);
 }
 
@@ -104,7 +104,7 @@ static struct row_bytes bytes_of(const struct smx_softmax_call *call)
     if (call->out.rank)
         bytes.ranks = call->picked * sizeof *call->ranks;
     if (shares_totals(call))
-        bytes.total = sizeof *call->totals;
+        bytes.total = is_narrow(call) ? sizeof(double) : 3 * sizeof(double);
     return bytes;
 }
 
@@ -151,9 +151,13 @@ enum smx_status smx_softmax_open(const struct smx_context *context,
         !allocate(&call->values, call->most, row.values) ||
         !allocate(&call->picks, call->most, row.picks) ||
         !allocate(&call->ranks, call->most, row.ranks) ||
-        !allocate(&call->totals, call->most, row.total) ||
+        !allocate(&call->seen.totals, call->most, row.total) ||
         !allocate(&call->workspace, 1, engine_bytes(call, call->most)))
         return SMX_ENOMEM;
+    if (call->seen.totals && !is_narrow(call)) {
+        call->seen.moments = call->seen.totals + call->most;
+        call->seen.maxima = (float *)(call->seen.moments + call->most);
+    }
     return SMX_OK;
 }
 
@@ -163,7 +167,7 @@ void smx_softmax_close(struct smx_softmax_call *call)
     free(call->values);
     free(call->picks);
     free(call->ranks);
-    free(call->totals);
+    free(call->seen.totals);
     free(call->workspace);
     free(call->maxima);
 }
@@ -252,21 +256,20 @@ static enum smx_status run_f32(struct smx_context *context,
     const struct smx_summaries summaries = {
         call->f32_sums ? out->logsumexp : NULL,
         call->f32_sums ? out->entropy : NULL, out->argmax};
-    const struct smx_seen seen = {.totals = call->totals};
     enum smx_status status = SMX_OK;
     const bool early = out->early || call->looked;
-    if (call->totals)
+    if (call->seen.totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
-                              call->picks, out->values, call->totals,
+                              call->picks, out->values, &call->seen,
                               call->workspace, early, where);
     if (status)
         return status;
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
-                       smx_temperature_of(tile), &seen, &summaries,
+                       smx_temperature_of(tile), &call->seen, &summaries,
                        call->workspace))
         return smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS,
                              where);
-    if (out->values && !call->totals)
+    if (out->values && !call->seen.totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, NULL, call->workspace,
                               early, where);
@@ -346,11 +349,11 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
 
 /* Unless it is early, nothing may be written before every logit has been looked
  * at. Of a lone tile the float32 engine does that by the way if it comes first:
- * for values, or for the totals that a log-sum-exp needs. */
+ * for values, or for the sums that a log-sum-exp needs. */
 static bool looks_first(const struct smx_softmax_call *call)
 {
     bool first =
-        call->totals || (call->out.values && !wants_summaries(&call->out));
+        call->seen.totals || (call->out.values && !wants_summaries(&call->out));
     return call->f32 && first &&
            (call->out.early || (!call->loaded && call->most == call->rows)) &&
            !(call->picked && is_narrow(call));

@@ -6,6 +6,7 @@
 
 #include "api/context.h"
 #include "engine/rows.h"
+#include "engine/summary.h"
 
 struct smx_softmax_call {
     const struct smx_logits *logits;
@@ -26,7 +27,7 @@ struct smx_softmax_call {
     void *values;          /* of a tile, where they do not stay and cannot take
                               the place of the copy */
     void *workspace;       /* of the float32 engine, or of the ranks */
-    double *totals;        /* of a tile, see smx_f32_rows; NULL: not asked */
+    struct smx_seen seen;  /* of a tile, see smx_f32_rows */
     int64_t *picks;        /* of a tile: the classes picked */
     int64_t *ranks;        /* of a tile: theirs */
 };

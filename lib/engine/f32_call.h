@@ -8,6 +8,7 @@
 #include "api/context.h"
 #include "lanes.h"
 #include "plan.h"
+#include "summary.h"
 #include "sums.h"
 
 struct smx_f32_row {
@@ -34,12 +35,13 @@ struct smx_f32_call {
     bool early; /* a row may be written before all have been looked at */
     struct smx_lanes lanes; /* of narrow rows that are not in range, and of
                                logarithms */
-    double *totals; /* in-range sum of each row, 0: out-of-range; or NULL */
+    struct smx_seen seen;   /* what is to be told of each row */
     /* chosen classes of each row, which are answered alone; 0: all are */
     size_t k;
     const int64_t *chosen;
     /* of long rows, and of those with chosen classes: */
     double *split_sums;   /* one a chunk; NaN: out-of-range */
+    double *moments;      /* likewise, where they are asked for */
     struct smx_sum *sums; /* one a chunk; in range the maximum alone */
     struct smx_f32_row *row;
     atomic_size_t nonfinite; /* first bad logit; SIZE_MAX: none */
@@ -50,6 +52,18 @@ static inline bool smx_f32_expects(const struct smx_f32_call *call,
 {
     return smx_expect_in_range(call->kernels->split, &call->split,
                                call->out_of_range, call->logits + start, n);
+}
+
+/** Tells of a row its in-range sum, 0: out-of-range, and its largest logit. */
+static inline void smx_f32_tell(const struct smx_f32_call *call, size_t row,
+                                double total, double moment, double max)
+{
+    if (call->seen.totals)
+        call->seen.totals[row] = total;
+    if (call->seen.maxima) {
+        call->seen.moments[row] = moment;
+        call->seen.maxima[row] = (float)max;
+    }
 }
 
 /** Notes the first of n that is not below +INFINITY. */

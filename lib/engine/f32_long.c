@@ -90,20 +90,24 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
 /* ---- sums -----------------------------------------------------------------
  */
 
-/* NaN: out of range. After the first of those, others are expected. */
+/* NaN: out of range. After the first of those, others are expected. moment: may
+ * be NULL. */
 static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
-                              double *row_max)
+                              double *row_max, double *moment)
 {
     const float *z = call->logits + start;
     float max = INFINITY;
     double sum = NAN;
+    if (moment)
+        *moment = 0;
     if (smx_f32_expects(call, start, n))
-        sum = call->kernels->split->sum(z, n, &call->split, &max, NULL);
+        sum = call->kernels->split->sum(z, n, &call->split, &max, moment);
     *row_max = max;
     if (max < call->split.highest && !isnan(sum))
         return sum;
     if (!call->kernels->row_max(z, n, &max))
         smx_f32_note_nonfinite(call, start, n);
+    *row_max = max;
     call->out_of_range = true;
     return NAN;
 }
@@ -115,7 +119,7 @@ static void sum_split_range(struct smx_f32_call *call, size_t i, size_t end)
         size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
         call->split_sums[i] = sum_split_chunk(
             call, start, smx_chunk_classes(call->classes, chunk),
-            &call->sums[i].max);
+            &call->sums[i].max, call->seen.moments ? &call->moments[i] : NULL);
     }
 }
 
@@ -142,13 +146,15 @@ static void sum_f64_chunks(void *argument, size_t slice)
 /* The sum of a row; is it in range? */
 static bool merge_split_row(const struct smx_f32_call *call, size_t r)
 {
-    double sum = 0;
-    for (size_t k = 0; k < call->chunks; k++)
-        sum += call->split_sums[r * call->chunks + k];
+    double sum = 0, moment = 0, max = -INFINITY;
+    for (size_t k = r * call->chunks, n = call->chunks; n; n--, k++) {
+        sum += call->split_sums[k];
+        moment += call->seen.moments ? call->moments[k] : 0;
+        max = fmax(max, call->sums[k].max);
+    }
     bool in_range = smx_sum_in_range(sum, call->classes);
     call->row[r].total = in_range ? sum : 0;
-    if (call->totals)
-        call->totals[r] = call->row[r].total;
+    smx_f32_tell(call, r, call->row[r].total, moment, max);
     return in_range;
 }
 
@@ -274,7 +280,8 @@ static void store_chosen_split(const struct smx_f32_call *call, const float *x,
         call->kernels->split->put(x, n, &call->split, 1 / total, false, out);
         return;
     }
-    call->kernels->split->keep(x, n, &call->split, NULL, high, rest, NULL);
+    call->kernels->split->keep(x, n, &call->split, NULL, NULL, high, rest,
+                               NULL);
     const struct smx_cached_exp exponentials = {high, rest, total, out};
     call->kernels->split->divide(&exponentials, n);
 }
@@ -324,8 +331,9 @@ size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
         call->sums = workspace;
         call->row = (struct smx_f32_row *)(call->sums + all);
         call->split_sums = (double *)(call->row + rows);
+        call->moments = call->split_sums + all;
     }
-    return all * (sizeof *call->sums + sizeof *call->split_sums) +
+    return all * (sizeof *call->sums + 2 * sizeof *call->split_sums) +
            rows * sizeof *call->row;
 }
 

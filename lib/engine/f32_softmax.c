@@ -59,13 +59,12 @@ static void store_f64_row(struct smx_f32_call *call, size_t row,
                           double e[SMX_F32_SHORT * SMX_CHUNK])
 {
     struct smx_sum sums[SMX_F32_SHORT];
-    if (call->totals)
-        call->totals[row] = 0;
     for (size_t k = 0; k < call->chunks; k++)
         sums[k] = smx_f32_sum_chunk(call, row, k, e + k * SMX_CHUNK);
     if (call->nonfinite != SIZE_MAX)
         return;
     struct smx_sum whole = smx_sum_merge(sums, call->chunks, call->by.scale);
+    smx_f32_tell(call, row, 0, 0, whole.max);
     double offset = call->log && whole.sum > 0
                         ? smx_f32_log_sum(call, row, &whole, false)
                         : 0;
@@ -79,8 +78,8 @@ static void store_in_lanes(struct smx_f32_call *call, size_t row, size_t end)
     for (size_t n; row < end; row += n) {
         n = end - row < SMX_LANES_ROWS ? end - row : SMX_LANES_ROWS;
         call->kernels->lanes(&call->lanes, row, n);
-        for (size_t r = 0; call->totals && r < n; r++)
-            call->totals[row + r] = 0;
+        for (size_t r = 0; call->seen.totals && r < n; r++)
+            call->seen.totals[row + r] = 0;
     }
 }
 
@@ -96,7 +95,7 @@ static void store_narrow_rows(struct smx_f32_call *call, size_t row,
     if (smx_f32_expects(call, start, n) &&
         call->kernels->split->narrow(
             call->logits + start, rows, call->classes, &call->split, out,
-            call->totals ? call->totals + row : NULL)) {
+            call->seen.totals ? call->seen.totals + row : NULL)) {
         if (call->stream)
             call->kernels->split->stream(out, n, call->values + start);
         return;
@@ -150,8 +149,9 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
                       struct cached *cached)
 {
     const float *z = call->logits + row * call->classes;
-    double sum = 0;
+    double sum = 0, moment = 0, part = 0;
     float max = -INFINITY, top = -INFINITY;
+    bool told = call->seen.maxima;
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return false;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
@@ -160,14 +160,14 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
                                         call->values + cached->start + c};
         sum += call->kernels->split->keep(
             z + c, smx_chunk_classes(call->classes, k), &call->split,
-            call->early ? &top : NULL, high, rest,
+            call->early || told ? &top : NULL, told ? &part : NULL, high, rest,
             cached->sum != 0 ? &before : NULL);
+        moment += part;
         max = top > max ? top : max;
     }
     cached->start = row * call->classes;
     cached->sum = sum_if_in_range(call, sum, max);
-    if (call->totals)
-        call->totals[row] = cached->sum;
+    smx_f32_tell(call, row, cached->sum, moment, max);
     return cached->sum != 0;
 }
 
@@ -199,18 +199,21 @@ static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
 static double sum_split_row(struct smx_f32_call *call, size_t row, double *max)
 {
     const float *z = call->logits + row * call->classes;
-    double sum = 0;
+    double sum = 0, moment = 0, part = 0;
     float top;
     *max = -INFINITY;
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return 0;
     for (size_t k = 0; k < call->chunks; k++) {
-        sum += call->kernels->split->sum(z + k * SMX_CHUNK,
-                                         smx_chunk_classes(call->classes, k),
-                                         &call->split, &top, NULL);
+        sum += call->kernels->split->sum(
+            z + k * SMX_CHUNK, smx_chunk_classes(call->classes, k),
+            &call->split, &top, call->seen.moments ? &part : NULL);
+        moment += part;
         *max = fmax(*max, top);
     }
-    return sum_if_in_range(call, sum, *max);
+    sum = sum_if_in_range(call, sum, *max);
+    smx_f32_tell(call, row, sum, moment, *max);
+    return sum;
 }
 
 static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
@@ -219,8 +222,6 @@ static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
     for (; row < end; row++) {
         struct smx_sum sum = {0, 0, 0};
         sum.sum = sum_split_row(call, row, &sum.max);
-        if (call->totals)
-            call->totals[row] = sum.sum;
         sum.sum *= SMX_SPLIT_UNIT;
         if (sum.sum == 0) {
             store_f64_row(call, row, e->f64);
@@ -274,8 +275,8 @@ size_t smx_f32_workspace(size_t rows, size_t classes, size_t k)
 enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *z, bool log, size_t k,
                              const int64_t *chosen, float *values,
-                             double *totals, void *workspace, bool early,
-                             struct smx_where *where)
+                             const struct smx_seen *seen, void *workspace,
+                             bool early, struct smx_where *where)
 {
     double t = smx_temperature_of(z);
     struct smx_f32_call call = {.kernels = context->kernels,
@@ -287,7 +288,6 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .log = log,
                                 .by = smx_exponents_of(z),
                                 .split = smx_split_exp_of(t),
-                                .totals = totals,
                                 .early = early,
                                 .k = k,
                                 .chosen = chosen,
@@ -297,6 +297,8 @@ enum smx_status smx_f32_rows(struct smx_context *context,
     call.stream = call.rows * call.classes >= cached && values != z->data;
     call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
     call.split.possible = smx_plan_splits_softmax(z, log);
+    if (seen)
+        call.seen = *seen;
     call.way = smx_plan_softmax(z, log, !k && values);
     if (call.classes <= SMX_NARROW)
         call.lanes = smx_lanes_of(z);

@@ -7,6 +7,7 @@
 #define SMX_F32_H
 
 #include "api/context.h"
+#include "summary.h"
 
 /** Bytes that so many rows of so many classes need beside their tensors. k: as
  *  in smx_f32_rows. */
@@ -14,16 +15,16 @@ size_t smx_f32_workspace(size_t rows, size_t classes, size_t k);
 
 /** values of smx_softmax, of logits that need not have been looked at: of all
  * classes or, where k is not 0, of k chosen ones of each row, side by side;
- * then there are more than SMX_NARROW classes. values NULL: no more than the
- * totals, likewise. totals: the sum of each row's exponentials as split_exp.h
- * has them, 0 of a row that is not in range; or NULL. workspace: of that many
- * bytes, aligned for doubles. early: values and totals of rows without an error
+ * then there are more than SMX_NARROW classes. values NULL: no more than what
+ * is seen, likewise. seen: what is to be found beside, of rows of more classes
+ * all or nothing, else totals alone; or NULL. workspace: of that many bytes,
+ * aligned for doubles. early: values and what is seen of rows without an error
  * may be written although SMX_OK is not returned; else nothing is, and never
  * SMX_ENOMEM is. */
 enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *logits, bool log,
                              size_t k, const int64_t *chosen, float *values,
-                             double *totals, void *workspace, bool early,
-                             struct smx_where *where);
+                             const struct smx_seen *seen, void *workspace,
+                             bool early, struct smx_where *where);
 
 #endif

@@ -37,7 +37,8 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
     float max = INFINITY;
     double sum = 0, moment = 0;
     if (smx_expect_in_range(kernels, &call->split, call->out_of_range, z, n))
-        sum = rest ? kernels->keep(z, n, &call->split, &max, high, rest, before)
+        sum = rest ? kernels->keep(z, n, &call->split, &max, NULL, high, rest,
+                                   before)
                    : kernels->sum(z, n, &call->split, &max,
                                   call->seen.moments ? &moment : NULL);
     else if (before)

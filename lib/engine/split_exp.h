@@ -115,10 +115,11 @@ struct smx_split_kernels {
                   float *max, double *moment);
 
     /** The same, and both halves of every exponential; rest: whole blocks
-     *  of 16; max: NULL if it is not wanted. before: n others to divide
-     *  meanwhile, which may lie in high and rest themselves; or NULL. */
+     *  of 16; max: NULL if it is not wanted, nor the moment. before: n others
+     * to divide meanwhile, which may lie in high and rest themselves; or NULL.
+     */
     double (*keep)(const float *x, size_t n, const struct smx_split_exp *split,
-                   float *max, float *high, float *rest,
+                   float *max, double *moment, float *high, float *rest,
                    const struct smx_cached_exp *before);
 
     /** out[i] = (high[i] + rest[i]) / sum. */

@@ -232,9 +232,12 @@ static double sum_split(const float *x, size_t n,
 
 static double cache_split(const float *x, size_t n,
                           const struct smx_split_exp *split, float *max,
-                          float *high, float *rest,
+                          double *moment, float *high, float *rest,
                           const struct smx_cached_exp *before)
 {
+    if (moment)
+        return before ? sum_cached(x, n, split, max, moment, high, rest, before)
+                      : sum_cached(x, n, split, max, moment, high, rest, NULL);
     if (!before)
         return max ? sum_cached(x, n, split, max, NULL, high, rest, NULL)
                    : sum_cached(x, n, split, NULL, NULL, high, rest, NULL);
