@@ -154,6 +154,28 @@ def softcap():
     print(f"/* relative error 2^{worst.ln() / LN2:.2f} */")
 
 
+def close_tail():
+    """(2 tanh(x / 2) / x - 1 + x^2 / 12) / x^4 in x^2, |x| <= 0.6, and -1/12."""
+    def tail(v):
+        x = v.sqrt()
+        return (2 * (1 - 2 / (x.exp() + 1)) / x - 1 + v / 12) / (v * v)
+
+    nodes = [Decimal("0.18") * (1 + cosine(PI * (2 * i + 1) / 16))
+             for i in range(8)]
+    c = [float(v) for v in interpolate(nodes, [tail(v) for v in nodes])]
+    worst = Decimal(0)
+    for i in range(1, 1001):
+        v = (Decimal("0.6") * i / 1000) ** 2
+        p = sum(Decimal(x) * (v ** k if k else 1) for k, x in enumerate(c))
+        worst = max(worst, abs(p - tail(v)) * v * v * v.sqrt())
+    for x in c:
+        print(f"    {x.hex()},")
+    print(f"/* error 2^{worst.ln() / LN2:.2f} */")
+    twelfth = Decimal(-1) / 12
+    print(f"{float(twelfth).hex()}, "
+          f"{float(twelfth - Decimal(float(twelfth))).hex()}")
+
+
 def main():
     nodes = [cosine(PI * (2 * i + 1) / 6) / 2 for i in range(3)]
     c = [float(v) for v in interpolate(nodes, [quotient(x) for x in nodes])]
@@ -173,6 +195,7 @@ def main():
     twofold()
     rise()
     softcap()
+    close_tail()
 
 
 NUMBER = re.compile(r"-?0x[01](?:\.[0-9a-f]+)?p[+-]?\d+|0x[0-9a-f]{16}\b")

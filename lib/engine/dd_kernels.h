@@ -15,6 +15,10 @@
 #include "softmax.h"
 #include "simd/dd.h"
 
+/** A softcap over the temperature up to which the absolute error of capped
+ *  logits is small enough (softcap_vec.h). */
+#define SMX_CAP_MOST 64.0
+
 /** How d = z' - max z' comes from the logits z of a row. */
 struct smx_shift {
     double top;    /* the largest logit, times before */
@@ -26,6 +30,9 @@ struct smx_shift {
     struct smx_dd steep; /* 2 / (s before) */
     struct smx_dd span;  /* 2 s / temperature, less a power of two */
     double span_power;   /* that power */
+    bool
+        close; /* s / temperature is at most SMX_CAP_MOST, both in the middle */
+    struct smx_dd half; /* then: s / (2 temperature) */
 };
 
 /* Rows that are taken at once, if their tiles fit one. */

@@ -163,7 +163,7 @@ INLINE struct vdd shift_tile(enum course course, size_t i, const double *z,
     if (course == LINE)
         d = straight(d, how);
     else if (course == BEND)
-        d = bend(x, d, s, how, slope);
+        d = how->close ? bend_close(x, s, slope) : bend(x, d, s, how, slope);
     else
         d = bend_narrow(x, d, s, how, slope);
     if (out->hi) {

@@ -321,7 +321,11 @@ INLINE void fill_dds(struct group *g, bool capped)
     {
         vd z = vd_load(g->z[c]);
         struct vdd d = vdd_sum(z, -g->top);
-        d = capped ? bend(z, d, &s, &how, g->slope[c]) : straight(d, &how);
+        if (!capped)
+            d = straight(d, &how);
+        else
+            d = how.close ? bend_close(z, &s, g->slope[c])
+                          : bend(z, d, &s, &how, g->slope[c]);
         vd_store(g->hi[c], d.hi);
         vd_store(g->lo[c], vdd_settle(d).lo);
         vd_store(g->e[c], vdd_exp(d));
