@@ -152,12 +152,21 @@ def ask():
 
 # ---- outside ---------------------------------------------------------------
 
+def hierarchy():
+    """Where control groups of version 2 are mounted; "": nowhere."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        places = [line.split()[4] for line in file if " cgroup2 " in line]
+    return places[0] if places else ""
+
+
 def missing():
     """Why it cannot be tried here; None: it can."""
     if not os.access(SYSTEMD, os.X_OK):
         return "no systemd"
     if any(name in os.environ["O"] for name in ("-asan", "-tsan")):
         return "a sanitizer asks for more than the unit allows"
+    if not os.access(hierarchy(), os.W_OK):
+        return "no control groups of version 2 that can be written"
     tried = subprocess.run(
         [*NAMESPACES, "mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"],
         capture_output=True, text=True, check=False)
@@ -165,13 +174,11 @@ def missing():
 
 
 class ControlGroup:
-    """A group of the version 2 hierarchy, wherever that is mounted, and with it
-    all that systemd makes below."""
+    """A group of the version 2 hierarchy, and with it all that systemd makes
+    below."""
 
     def __enter__(self):
-        with open("/proc/self/mountinfo", encoding="utf-8") as file:
-            places = [line.split()[4] for line in file if " cgroup2 " in line]
-        self.folder = f"{places[0]}/check_units.{os.getpid()}"
+        self.folder = f"{hierarchy()}/check_units.{os.getpid()}"
         os.mkdir(self.folder)
         return self
 
