@@ -155,8 +155,9 @@ enum smx_status smx_softmax_open(const struct smx_context *context,
         !allocate(&call->workspace, 1, engine_bytes(call, call->most)))
         return SMX_ENOMEM;
     if (call->seen.totals && !is_narrow(call)) {
-        call->seen.moments = call->seen.totals + call->most;
-        call->seen.maxima = (float *)(call->seen.moments + call->most);
+        double *moments = call->seen.totals + call->most;
+        call->seen.moments = call->out.entropy ? moments : NULL;
+        call->seen.maxima = (float *)(moments + call->most);
     }
     return SMX_OK;
 }

@@ -60,10 +60,10 @@ static inline void smx_f32_tell(const struct smx_f32_call *call, size_t row,
 {
     if (call->seen.totals)
         call->seen.totals[row] = total;
-    if (call->seen.maxima) {
+    if (call->seen.moments)
         call->seen.moments[row] = moment;
+    if (call->seen.maxima)
         call->seen.maxima[row] = (float)max;
-    }
 }
 
 /** Notes the first of n that is not below +INFINITY. */

@@ -160,7 +160,8 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
                                         call->values + cached->start + c};
         sum += call->kernels->split->keep(
             z + c, smx_chunk_classes(call->classes, k), &call->split,
-            call->early || told ? &top : NULL, told ? &part : NULL, high, rest,
+            call->early || told ? &top : NULL,
+            call->seen.moments ? &part : NULL, high, rest,
             cached->sum != 0 ? &before : NULL);
         moment += part;
         max = top > max ? top : max;
