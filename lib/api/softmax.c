@@ -157,7 +157,7 @@ enum smx_status smx_softmax_open(const struct smx_context *context,
     if (call->seen.totals && !is_narrow(call)) {
         double *moments = call->seen.totals + call->most;
         call->seen.moments = call->out.entropy ? moments : NULL;
-        call->seen.maxima = (float *)(moments + call->most);
+        call->seen.maxima = (void *)(moments + call->most);
     }
     return SMX_OK;
 }
