@@ -153,9 +153,9 @@ static bool open_standard_streams(void)
 }
 
 /** The allocator would raise its thresholds to what it once was asked for: each
- *  thread's arena then keeps megabytes, and whatever lies above them holds
- * them. Larger blocks are mapped and given back at once; the rest waits for the
- * next request, as to trim after every one costs more than to answer it. */
+ *  thread's arena then keeps megabytes, and whatever lies above holds them.
+ *  Larger blocks are mapped and given back at once; the rest waits for the next
+ *  request, as to trim after every one costs more than to answer it. */
 static void bound_kept_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);

@@ -30,8 +30,8 @@ struct smx_shift {
     struct smx_dd steep; /* 2 / (s before) */
     struct smx_dd span;  /* 2 s / temperature, less a power of two */
     double span_power;   /* that power */
-    bool
-        close; /* s / temperature is at most SMX_CAP_MOST, both in the middle */
+    /* s / temperature is at most SMX_CAP_MOST, and neither is extreme. */
+    bool close;
     struct smx_dd half; /* then: s / (2 temperature) */
 };
 

@@ -395,7 +395,6 @@ static void null_is_absent_and_sizes_may_have_a_point(void **state)
     roundtrip_free(&trip);
 }
 
-/* Where the native form has a bare number, shape [1] and shape [] are one. */
 /* Even numbers that no type holds, wherever no member is known. */
 static void unknown_members_may_be_any_json(void **state)
 {
@@ -431,6 +430,7 @@ static void unknown_members_may_be_any_json(void **state)
     }
 }
 
+/* Where the native form has a bare number, shape [1] and shape [] are one. */
 static void scalars_are_tensors_of_one_element(void **state)
 {
     (void)state;
