@@ -2,7 +2,8 @@
 # The library's own tests and benchmark.
 CHECK_SCRIPTS += tests/vectors/check_random.sh tests/kernel/check_constants.sh
 ifeq ($(SAN),)
-CHECK_SCRIPTS += tests/unit/check_header.sh tests/kernel/check_aarch64.sh
+CHECK_SCRIPTS += tests/unit/check_header.sh tests/kernel/check_aarch64.sh \
+    tests/kernel/check_times.sh
 endif
 # What has one thread races with nobody; test_bits and test_pool bring the others.
 ifeq ($(SAN),tsan)
@@ -51,6 +52,11 @@ BENCH_PYTHON ?= $(or $(wildcard $(BENCH_VENV)/bin/python),python3)
 ## bench-kernels: the compute core beside PyTorch, oneDNN, memcpy (BENCH_OPS=options: each)
 bench-kernels: $(PEERS)
 	BENCH_PYTHON=$(BENCH_PYTHON) python3 tests/bench/bench_kernels.py $(O) $(BENCH_OPS)
+
+.PHONY: bench-bounds
+## bench-bounds: ns an element of each kernel on each instruction set, beside its bound
+bench-bounds: $(O)/tests/kernel/test_bounds $(O)/tests/kernel/test_dd_bounds
+	for t in $^; do BENCH=1 $$t >$$t.times || exit 1; grep -E 'bound|element' $$t.times; done
 
 .PHONY: bench-selection
 ## bench-selection: chosen classes and statistics beside the loss of a label
