@@ -18,6 +18,7 @@
 #include "engine/rank.h"
 #include "engine/summary.h"
 #include "engine/top.h"
+#include "picked.h"
 
 static bool wants_summaries(const struct smx_softmax_out *out)
 {
@@ -99,7 +100,7 @@ static struct row_bytes bytes_of(const struct smx_softmax_call *call)
         bytes.values = call->picked * element;
     else if (call->out.values && call->picked && !call->loaded)
         bytes.values = z->classes * element;
-    if (wants_picks(call))
+    if (wants_picks(call) && !smx_picked_stay(call))
         bytes.picks = call->picked * sizeof *call->picks;
     if (call->out.rank)
         bytes.ranks = call->picked * sizeof *call->ranks;
@@ -116,7 +117,7 @@ static size_t tile_rows(const struct smx_context *context,
     size_t engine = engine_bytes(call, 1);
     size_t bytes = row->copied + row->values + row->picks + row->ranks +
                    row->total + engine;
-    bool tiled = row->copied || row->picks ||
+    bool tiled = row->copied || wants_picks(call) ||
                  (call->f32_sums && wants_summaries(&call->out));
     if (!tiled)
         return smx_rows_tile(context, z, 0);
@@ -186,31 +187,6 @@ static void take_chosen(const struct smx_softmax_call *call, size_t first,
         int64_t class = options->chosen[from];
         call->picks[i] =
             call->ignore && class == call->ignore_index ? -1 : class;
-    }
-}
-
-/* What is asked of those picked of a tile, to its place. */
-static void store_picked(const struct smx_softmax_call *call, size_t first,
-                         size_t count)
-{
-    const struct smx_softmax_out *out = &call->out;
-    struct smx_logits shape = *call->logits;
-    size_t k = call->picked, at = 0;
-    const void *values = call->values ? call->values : call->copy;
-    shape.stride = k * shape.inner;
-    for (size_t r = 0; r < count; r++) {
-        size_t to = smx_rows_index(&shape, first + r, 0);
-        for (size_t i = 0; i < k; i++, at++, to += shape.inner) {
-            size_t from = r * shape.classes + (size_t)call->picks[at];
-            if (out->indices)
-                out->indices[to] = call->picks[at];
-            if (out->rank)
-                out->rank[to] = call->ranks[at];
-            if (out->values)
-                smx_set(
-                    out->values, shape.dtype, to,
-                    smx_get(values, shape.dtype, call->gathers ? at : from));
-        }
     }
 }
 
@@ -331,15 +307,15 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
     }
     if (nonfinite && !call->looked)
         return SMX_ENONFINITE;
-    if (call->picks)
+    if (wants_picks(call))
         pick_classes(context, call, &tile, first);
     status = run_engines(context, call, &tile, &out, where);
     if (status && where)
         where->index += first * z->classes;
     if (status)
         return status;
-    if (call->picks)
-        store_picked(call, first, count);
+    if (wants_picks(call))
+        smx_picked_store(call, first, count);
     else if (out.values)
         smx_store_tile(context, z, out.values, first, count, SMX_MASKED_KEPT,
                        call->out.values);
@@ -374,11 +350,14 @@ static enum smx_status scan_logits(struct smx_context *context,
 }
 
 static enum smx_status run_tiles(struct smx_context *context,
-                                 const struct smx_softmax_call *call,
+                                 const struct smx_softmax_call *asked,
                                  struct smx_where *where)
 {
     enum smx_status status = SMX_OK;
+    struct smx_softmax_call tile = *asked, *call = &tile;
     for (size_t r = 0; r < call->rows && !status; r += call->most) {
+        if (wants_picks(call) && smx_picked_stay(call))
+            call->picks = call->out.indices + r * call->picked;
         size_t left = call->rows - r;
         status = run_softmax_tile(context, call, r,
                                   left < call->most ? left : call->most, where);

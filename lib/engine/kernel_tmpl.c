@@ -10,6 +10,8 @@ extern const struct smx_divergence_kernels TIER(divergence_kernels);
 extern const struct smx_load_kernels TIER(load_kernels);
 extern struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes,
                                           size_t first, size_t count);
+extern void TIER(lanes_order)(const struct smx_logits *rows, size_t first,
+                              size_t count, size_t k, int64_t *order);
 extern const struct smx_loss_kernels TIER(loss_kernels);
 extern const struct smx_row_kernels TIER(row_kernels);
 extern const struct smx_summary_kernels TIER(summary_kernels);
@@ -173,6 +175,7 @@ const struct smx_kernels TIER(kernels) = {
     .scale = scale_f64,
     .shift = shift_logs,
     .lanes = TIER(lanes),
+    .order = TIER(lanes_order),
     .load = &TIER(load_kernels),
     .loss = &TIER(loss_kernels),
     .summary = &TIER(summary_kernels),

@@ -96,6 +96,10 @@ struct smx_kernels {
     struct smx_lanes_marks (*lanes)(const struct smx_lanes *lanes, size_t first,
                                     size_t count);
 
+    /** The largest classes of such rows (likewise). */
+    void (*order)(const struct smx_logits *rows, size_t first, size_t count,
+                  size_t k, int64_t *order);
+
     /** Those that load rows, of the loss, of summaries, of in-range rows, of
      *  rows in double-double, and of divergences. */
     const struct smx_load_kernels *load;

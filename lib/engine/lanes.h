@@ -54,6 +54,11 @@ struct smx_lanes_marks {
 typedef struct smx_lanes_marks smx_lanes_kernel(const struct smx_lanes *lanes,
                                                 size_t first, size_t count);
 
+/** Of rows first to first + count of any type, side by side, without a mask:
+ *  the classes of the k largest logits, largest first, ties by lower class. */
+typedef void smx_lanes_order_kernel(const struct smx_logits *rows, size_t first,
+                                    size_t count, size_t k, int64_t *order);
+
 /** A call on logits that lanes take; the rest is the caller's to fill in. */
 struct smx_lanes smx_lanes_of(const struct smx_logits *logits);
 

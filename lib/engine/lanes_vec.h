@@ -13,7 +13,9 @@
 #include "simd/power_vec.h"
 #include "simd/softcap_vec.h"
 
-typedef double lanes_array[SMX_LANES_CLASSES][LANES];
+/* Registers that lie across two cache lines would take twice as long. */
+#define LINES __attribute__((aligned(64)))
+typedef double lanes_array[SMX_LANES_CLASSES][LANES] LINES;
 
 /* As many rows as a register has lanes; the last one again where there are
  * less. */
@@ -151,7 +153,8 @@ INLINE bool are_together(const struct group *g, const size_t at[LANES])
            at[LANES - 1] == at[0] + LANES - 1;
 }
 
-static void gather(const struct group *g, const void *tensor, lanes_array out)
+static inline void gather(const struct group *g, const void *tensor,
+                          lanes_array out)
 {
     size_t step = g->logits->inner;
     const float *f = tensor;
@@ -176,7 +179,7 @@ static void gather(const struct group *g, const void *tensor, lanes_array out)
 
 /* out to the tensor; rows that decline, or that are not there, are not
  * written. */
-static void scatter(const struct group *g, void *tensor)
+static inline void scatter(const struct group *g, void *tensor)
 {
     size_t step = g->logits->inner;
     float *f = tensor;
@@ -204,7 +207,8 @@ static void scatter(const struct group *g, void *tensor)
 }
 
 /* One number a row. */
-static void scatter_numbers(const struct group *g, vd numbers, void *tensor)
+static inline void scatter_numbers(const struct group *g, vd numbers,
+                                   void *tensor)
 {
     float *f = tensor;
     double *d = tensor;
@@ -217,7 +221,7 @@ static void scatter_numbers(const struct group *g, vd numbers, void *tensor)
             d[g->first + r] = numbers[r];
 }
 
-static void place_rows(struct group *g, size_t first, size_t count)
+static inline void place_rows(struct group *g, size_t first, size_t count)
 {
     const struct smx_logits *z = g->logits;
     g->first = first;
@@ -232,7 +236,7 @@ static void place_rows(struct group *g, size_t first, size_t count)
     }
 }
 
-static void load_mask(struct group *g)
+static inline void load_mask(struct group *g)
 {
     const struct smx_logits *z = g->logits;
     EACH (r, LANES) {
@@ -250,7 +254,7 @@ static void load_mask(struct group *g)
 }
 
 /* What the mask leaves out has no part in it. */
-static void zero_masked(struct group *g, lanes_array x)
+static inline void zero_masked(struct group *g, lanes_array x)
 {
     if (g->logits->mask)
         CLASSES(c, g)
@@ -275,7 +279,7 @@ INLINE void find_first_max(const struct group *g, lanes_array x, vd *max,
 }
 
 /* Those with NaN or +INFINITY. */
-static vl nonfinite_rows(const struct group *g)
+static inline vl nonfinite_rows(const struct group *g)
 {
     vl fine = ~(vl){0};
     CLASSES(c, g)

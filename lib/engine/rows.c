@@ -233,7 +233,8 @@ size_t smx_rows_tile(const struct smx_context *context,
 {
     size_t rows = smx_rows_count(z);
     size_t bytes = rows * z->classes * sizeof(float) / 8;
-    size_t most = SMX_TILE_BYTES * smx_pool_threads(context->pool);
+    size_t threads = smx_pool_threads(context->pool);
+    size_t most = threads > 1 ? SMX_TILE_BYTES * threads : SMX_TILE_BYTES_ALONE;
     if (row_bytes == 0)
         return rows;
     bytes = bytes > SMX_TILE_BYTES ? bytes : SMX_TILE_BYTES;

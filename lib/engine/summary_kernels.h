@@ -40,11 +40,6 @@ struct smx_summary_kernels {
     void (*narrow_moments)(const float *x, size_t rows, size_t classes,
                            const float *max, double scale,
                            struct smx_moments *moments);
-
-    /** Of each such row its classes, largest logit first, ties by lower
-     *  class, as far as k. */
-    void (*narrow_order)(const float *x, size_t rows, size_t classes, size_t k,
-                         int64_t *order);
 };
 
 #endif

@@ -242,62 +242,6 @@ static void narrow_moments(const float *x, size_t rows, size_t classes,
         narrow_moments_of(2, x, rows, classes, max, scale, out);
 }
 
-/* The place of each class: how many are larger. */
-INLINE void find_places(int parts, const vf *z, const float *x, size_t classes,
-                        int32_t place[2 * BLOCK])
-{
-    vi places[2 * PARTS] = {{0}};
-    for (size_t c = 0; c < classes; c++)
-        EACH (v, parts)
-            places[v] -= (vi)(vf_all(x[c]) > z[v]);
-    memcpy(place, places, (size_t)(parts * FLOATS) * sizeof *place);
-}
-
-/* Of equal classes each goes behind those before it: the places that were left
- * for them are filled. */
-static void part_equals(const float *x, size_t classes, int32_t *place)
-{
-    for (size_t c = classes; c--;)
-        for (size_t b = 0; b < c; b++)
-            place[c] += x[b] == x[c];
-}
-
-INLINE void narrow_order_of(int parts, const float *x, size_t rows,
-                            size_t classes, size_t k, int64_t *order)
-{
-    vi used[2 * PARTS];
-    size_t left = rows * classes;
-    find_used(classes, parts, used);
-    for (size_t r = 0; r < rows; r++, x += classes, left -= classes) {
-        int32_t place[2 * BLOCK], sorted[2 * BLOCK], least = 0;
-        vf z[2 * PARTS];
-        load_row(x, classes, left, parts, used, z);
-        find_places(parts, z, x, classes, place);
-        for (size_t i = 0; i < k; i++)
-            sorted[i] = -1;
-        for (size_t c = classes; c--;) /* of equals the first stays */
-            sorted[place[c]] = (int32_t)c;
-        for (size_t i = 0; i < k; i++)
-            least = sorted[i] < least ? sorted[i] : least;
-        if (least < 0) {
-            part_equals(x, classes, place);
-            for (size_t c = 0; c < classes; c++)
-                sorted[place[c]] = (int32_t)c;
-        }
-        for (size_t i = 0; i < k; i++)
-            order[r * k + i] = sorted[i];
-    }
-}
-
-static void narrow_order(const float *x, size_t rows, size_t classes, size_t k,
-                         int64_t *order)
-{
-    if (classes <= BLOCK)
-        narrow_order_of(PARTS, x, rows, classes, k, order);
-    else
-        narrow_order_of(2 * PARTS, x, rows, classes, k, order);
-}
-
 const struct smx_summary_kernels TIER(summary_kernels) = {
     .first_above = first_above,
     .count_above = count_above,
@@ -305,5 +249,4 @@ const struct smx_summary_kernels TIER(summary_kernels) = {
     .moments = moments,
     .narrow_first_max = narrow_first_max,
     .narrow_moments = narrow_moments,
-    .narrow_order = narrow_order,
 };

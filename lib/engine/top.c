@@ -90,9 +90,8 @@ static void find_slice(void *argument, size_t slice)
     size_t row = z->classes * smx_dtype_bytes(z->dtype);
     const char *data = (const char *)z->data + r * row;
     int64_t *classes = call->classes + r * call->k;
-    if (z->dtype == SMX_FLOAT32 && z->classes <= SMX_NARROW) {
-        call->kernels->summary->narrow_order((const void *)data, end - r,
-                                             z->classes, call->k, classes);
+    if (z->classes <= SMX_NARROW) {
+        call->kernels->order(z, r, end - r, call->k, classes);
         return;
     }
     for (; r < end; r++, data += row, classes += call->k) {

@@ -48,4 +48,8 @@ static inline bool smx_is_pipelined(size_t rows, size_t classes)
  * parts too small for all threads. */
 #define SMX_TILE_BYTES ((size_t)1 << 20)
 
+/** The same of one thread, which shares nothing: its memory is new in each
+ *  call, and the fewer its pages the less time they take to be given. */
+#define SMX_TILE_BYTES_ALONE ((size_t)1 << 18)
+
 #endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The largest classes of narrow rows, beside a count of what precedes each:
+ * few different numbers, so that most classes have equals, of every number of
+ * classes, rows that fill no group, every k and every instruction set. */
+#include "../support/expect.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "../support/random.h"
+#include "../support/tiers.h"
+#include "softmax.h"
+
+enum { ROWS = 19, MOST = 32, UNTOUCHED = -7 };
+
+static double z[ROWS * MOST];
+static float narrow[ROWS * MOST];
+static double values[ROWS * MOST];
+static int64_t order[ROWS * MOST + 16];
+
+static void fill(enum smx_dtype dtype, size_t classes, struct random *seed)
+{
+    static const double some[2][8] = {
+        {-INFINITY, -FLT_MAX, FLT_MAX, 0, -0.0, FLT_TRUE_MIN, -FLT_TRUE_MIN, 1},
+        {-INFINITY, -DBL_MAX, DBL_MAX, 0, -0.0, DBL_TRUE_MIN, -DBL_TRUE_MIN,
+         1 + DBL_EPSILON}};
+
+    for (size_t i = 0; i < ROWS * classes; i++) {
+        double x = random_once_in(seed, 3)
+                       ? (double)random_below(seed, 5) - 2
+                       : some[dtype == SMX_FLOAT64][random_below(seed, 8)];
+
+        narrow[i] = (float)x;
+        z[i] = dtype == SMX_FLOAT32 ? (double)narrow[i] : x;
+    }
+}
+
+/* How many classes precede one. */
+static size_t place(const double *row, size_t classes, size_t class)
+{
+    size_t before = 0;
+
+    for (size_t c = 0; c < classes; c++)
+        before += c < class ? row[c] >= row[class] : row[c] > row[class];
+    return before;
+}
+
+static void expect_order(size_t classes, size_t k)
+{
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < classes; c++) {
+            size_t i = place(z + r * classes, classes, c);
+
+            if (i < k)
+                assert_int_equal(order[r * k + i], c);
+        }
+    assert_int_equal(order[ROWS * k], UNTOUCHED);
+}
+
+static void try_order(struct smx_context *context, enum smx_dtype dtype,
+                      size_t classes, size_t k)
+{
+    struct smx_logits logits = dtype == SMX_FLOAT32
+                                   ? logits_float(narrow, ROWS, classes)
+                                   : logits_double(z, ROWS, classes);
+    struct smx_softmax_out out = {.size = sizeof out, .indices = order};
+
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        order[i] = UNTOUCHED;
+    assert_status(
+        smx_softmax(context, &logits, OPTIONS(.top_k = k), &out, NULL), SMX_OK);
+    expect_order(classes, k);
+    out.values = values; /* beside which the order is the same */
+    assert_status(
+        smx_softmax(context, &logits, OPTIONS(.top_k = k), &out, NULL), SMX_OK);
+    expect_order(classes, k);
+}
+
+static void largest_come_first(void **state)
+{
+    struct random seed = {7};
+
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        for (size_t classes = 1; tiers[isa] && classes <= MOST; classes++)
+            for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++)
+                for (size_t k = 1; k <= classes; k++) {
+                    fill((enum smx_dtype)dtype, classes, &seed);
+                    try_order(tiers[isa], (enum smx_dtype)dtype, classes, k);
+                }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(largest_come_first),
+    };
+
+    return cmocka_run_group_tests(tests, tiers_open, tiers_close);
+}
