@@ -4,6 +4,7 @@ CHECK_SCRIPTS += tests/vectors/check_random.sh tests/kernel/check_constants.sh
 ifeq ($(SAN),)
 CHECK_SCRIPTS += tests/unit/check_header.sh tests/kernel/check_aarch64.sh \
     tests/kernel/check_times.sh
+CHECK_SCRIPTS += tests/unit/check_report.py
 endif
 # What has one thread races with nobody; test_bits and test_pool bring the others.
 ifeq ($(SAN),tsan)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Run test programs, several at once, and report them in the order given.
+"""Run test programs, several at once, and report them in the order given. After
+the sum stands what failed, so that the end of a log tells it.
 
 usage: tests/run.py PROGRAM...
 
@@ -22,6 +23,7 @@ import time
 TIMEOUT = float(os.environ.get("TEST_TIMEOUT", "300"))
 ALONE = os.environ.get("TEST_ALONE", "").split()
 LINES_OF_A_FAILURE = 60
+LINES_AT_THE_END = 8
 
 running = set()
 Result = collections.namedtuple("Result", "status seconds log")
@@ -65,19 +67,36 @@ def run(program):
     return Result(status, time.monotonic() - begin, text)
 
 
-def names(kind, log):
-    """Tests that a log reports so; cmocka names some again in its sum."""
-    found = re.findall(rf"^\[ *{kind} *\] (.*)$", log, re.MULTILINE)
+def skips(log):
+    """Tests that were skipped; cmocka names some again in its sum."""
+    found = re.findall(r"^\[ *SKIPPED *\] (.*)$", log, re.MULTILINE)
     return list(dict.fromkeys(n for n in found if "test(s)" not in n))
 
 
+def failures(result):
+    """{test that failed: the lines before it}; a program that ended early, by
+    a signal or without a failed test, is one more, after its last test."""
+    found, before, last = {}, [], "its start"
+    for line in result.log.splitlines():
+        mark = re.match(r"\[ *(RUN|OK|SKIPPED|FAILED) *\] (.*)", line)
+        if not mark:
+            before.append(line)
+            continue
+        if mark[1] == "FAILED" and "test(s)" not in mark[2]:
+            found.setdefault(mark[2], before)
+        before, last = [], mark[2]
+    killed = isinstance(result.status, str) or result.status < 0
+    if killed or result.status and not found:
+        found[f"ended by {result.status} after {last}"] = before
+    return found
+
+
 def report(program, result, totals):
+    """What of it failed."""
     passed = len(re.findall(r"^\[ *OK *\]", result.log, re.MULTILINE))
-    failed = len(names("FAILED", result.log))
-    skipped = names("SKIPPED", result.log)
-    if result.status != 0 and not failed:
-        failed = 1
-    totals.update(passed=passed, failed=failed, skipped=len(skipped))
+    failed = failures(result)
+    skipped = skips(result.log)
+    totals.update(passed=passed, failed=len(failed), skipped=len(skipped))
     if failed:
         print(f"FAIL {program} (exit {result.status}, {result.seconds:.1f} s)")
         print("\n".join(result.log.splitlines()[-LINES_OF_A_FAILURE:]))
@@ -89,24 +108,34 @@ def report(program, result, totals):
     for name in skipped:
         print(f"skip {program}: {name}")
     sys.stdout.flush()
+    return {f"{program}: {name}": lines for name, lines in failed.items()}
+
+
+def finish(totals, failed):
+    print("{passed} passed, {failed} failed, {skipped} skipped".format(**totals))
+    for name, lines in failed.items():
+        print(f"failed {name}")
+        for line in lines[-LINES_AT_THE_END:]:
+            print(f"    {line[:500]}")
+    return 0 if totals["passed"] and not failed else 1
 
 
 def main(programs):
     totals = collections.Counter(passed=0, failed=0, skipped=0)
+    failed = {}
     with concurrent.futures.ThreadPoolExecutor(jobs()) as pool:
         beside = {p: pool.submit(run, p) for p in programs if not alone(p)}
         try:
             for program, future in beside.items():
-                report(program, future.result(), totals)
+                failed |= report(program, future.result(), totals)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for session in list(running):
                 end(session)
             return 130
     for program in filter(alone, programs):
-        report(program, run(program), totals)
-    print("{passed} passed, {failed} failed, {skipped} skipped".format(**totals))
-    return 0 if totals["passed"] and not totals["failed"] else 1
+        failed |= report(program, run(program), totals)
+    return finish(totals, failed)
 
 
 if __name__ == "__main__":

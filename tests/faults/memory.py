@@ -10,7 +10,6 @@ import gzip
 import mmap
 import os
 import struct
-import sys
 import tempfile
 
 from common import Daemon, RIGHT, SANITIZED, SMALL, Tests, note, post, read_answer
@@ -64,10 +63,13 @@ def try_once(daemon, request):
             return read_answer(client)
     except ConnectionError:
         return None
+    except TimeoutError:
+        return "late", b""
 
 
 def walk(tests, daemon, counter, name, request):
     """Fail each allocation in turn; the statuses seen."""
+    counter[:] = struct.pack("q", 0)
     expected = try_once(daemon, request)
     seen = {}
     for k in range(1, MOST):
@@ -81,8 +83,8 @@ def walk(tests, daemon, counter, name, request):
         right = status in (0, 500, 503) or (
             status == expected[0] and answer[1][-8:] == expected[1][-8:])
         if not daemon.alive() or not right:
-            tests.check(name, False, f"k = {k}: {answer}, "
-                        f"alive: {daemon.alive()}")
+            tests.check(name, False, f"k = {k}: {answer}, alive: "
+                        f"{daemon.alive()}, {daemon.complaint()}")
             return
         if unused:
             break
@@ -90,6 +92,22 @@ def walk(tests, daemon, counter, name, request):
     note(name, failed=k - 1, statuses=seen)
     tests.check(f"the k-th allocation of {name} fails",
                 healthy and unused and daemon.metric("tensor_bytes") == 0)
+
+
+def walk_all(tests, counter, environment):
+    """With one daemon, which serves them all; a dead one is a failed test."""
+    def start():
+        counter[:] = struct.pack("q", 0)
+        return Daemon(*THREADS, *PLAIN, environment=environment)
+
+    daemon = start()
+    for name, request in CASES.items():
+        with tests.part(name):
+            walk(tests, daemon, counter, name, request)
+        if not daemon.alive():
+            daemon = start()
+    tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
+                daemon.complaint())
 
 
 def walk_start(tests, counter, environment):
@@ -127,15 +145,9 @@ def main():
                        "FAILING_MALLOC": file.name,
                        # a sanitizer's library would be the first otherwise
                        "ASAN_OPTIONS": "verify_asan_link_order=0"}
-        with Daemon(*THREADS, *PLAIN, environment=environment) as daemon:
-            for name, request in CASES.items():
-                walk(tests, daemon, counter, name, request)
-                if not daemon.alive():
-                    sys.exit(1)
-            tests.check("and it ends well", daemon.stop() == 0 and
-                        daemon.clean(), daemon.complaint())
+        tests.run(walk_all, counter, environment)
         if not SANITIZED:  # whose own start has no way to fail
-            walk_start(tests, counter, environment)
+            tests.run(walk_start, counter, environment)
     tests.end()
 
 

@@ -7,7 +7,6 @@ import re
 import resource
 import signal
 import socket
-import sys
 import time
 
 from check_process import BODY, JSON, Process
@@ -130,8 +129,8 @@ def main():
     tests = Tests()
     for name, test in sorted(globals().items()):
         if name.startswith("test_"):
-            test(tests)
-    sys.exit(tests.failed != 0)
+            tests.run(test)
+    tests.end()
 
 
 if __name__ == "__main__":

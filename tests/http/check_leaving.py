@@ -8,7 +8,6 @@ import re
 import ssl
 import struct
 import subprocess
-import sys
 import tempfile
 
 from check_connections import connect
@@ -67,26 +66,30 @@ def wait_for(daemon, count, status="499"):
     return counted(daemon)
 
 
+def check_way(tests, name, daemon, opening, request, what, how):
+    expected = counted(daemon).get("499", 0) + CLIENTS
+    clients = [opening() for _ in range(CLIENTS)]
+    for client in clients:
+        client.sendall(request)
+    if request == ANSWER:
+        begun = all(client.recv(1) for client in clients)
+    else:  # the admin listener's own request counts too
+        begun = until(lambda: under_way(daemon) > CLIENTS)
+    tests.check(f"{name}: {what} has begun", begun)
+    for client in clients:
+        leave(client, how)
+    got = wait_for(daemon, expected)
+    tests.check(f"{name}: {how} in {what} is a 499",
+                got.get("499") == expected and
+                not any(status[0] in "45" and status != "499"
+                        for status in got), str(got))
+
+
 def check(tests, name, daemon, opening, ways):
-    before = 0
     for request, what in (UPLOAD, "an upload"), (ANSWER, "an answer"):
         for how in ways:
-            clients = [opening() for _ in range(CLIENTS)]
-            for client in clients:
-                client.sendall(request)
-            if request == ANSWER:
-                begun = all(client.recv(1) for client in clients)
-            else:  # the admin listener's own request counts too
-                begun = until(lambda: under_way(daemon) > CLIENTS)
-            tests.check(f"{name}: {what} has begun", begun)
-            for client in clients:
-                leave(client, how)
-            before += CLIENTS
-            got = wait_for(daemon, before)
-            tests.check(f"{name}: {how} in {what} is a 499",
-                        got.get("499") == before and
-                        not any(status[0] in "45" and status != "499"
-                                for status in got), str(got))
+            with tests.part(f"{name}: {how} in {what}"):
+                check_way(tests, name, daemon, opening, request, what, how)
     tests.check(f"{name}: it ends", daemon.stop() == 0)
 
 
@@ -115,10 +118,12 @@ def main():
     tests = Tests()
     admin = ("--admin-listen", "127.0.0.1:0")
     hasty = (*admin, "--request-timeout", "1")
-    daemon = Process(*admin)
-    check(tests, "plain", daemon, lambda: connect(daemon), ("FIN", "RST"))
-    late = Process(*hasty)
-    check_late(tests, "plain", late, lambda: connect(late), b"HTTP/1.1 408")
+    with tests.part("plain"):
+        daemon = Process(*admin)
+        check(tests, "plain", daemon, lambda: connect(daemon), ("FIN", "RST"))
+    with tests.part("plain: late"):
+        late = Process(*hasty)
+        check_late(tests, "plain", late, lambda: connect(late), b"HTTP/1.1 408")
     with tempfile.TemporaryDirectory() as folder:
         key, cert = os.path.join(folder, "key"), os.path.join(folder, "cert")
         subprocess.run(
@@ -128,13 +133,15 @@ def main():
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         tls = ("--tls-cert", cert, "--tls-key", key)
-        secure = Process(*tls, *admin)
-        check(tests, "TLS", secure, lambda: context.wrap_socket(
-            connect(secure)), ("FIN", "RST", "close_notify"))
-        slow = Process(*tls, *hasty)
-        check_late(tests, "TLS", slow, lambda: context.wrap_socket(
-            connect(slow)), b"")
-    sys.exit(tests.failed != 0)
+        with tests.part("TLS"):
+            secure = Process(*tls, *admin)
+            check(tests, "TLS", secure, lambda: context.wrap_socket(
+                connect(secure)), ("FIN", "RST", "close_notify"))
+        with tests.part("TLS: late"):
+            slow = Process(*tls, *hasty)
+            check_late(tests, "TLS", slow, lambda: context.wrap_socket(
+                connect(slow)), b"")
+    tests.end()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -223,18 +222,18 @@ def main():
     asked = {"the dashboard": list(expressions(dashboard)),
              "every alert": rules(),
              "docs/operations.md": NAME.findall(documented)}
-    with Daemon() as daemon:
+    with tests.part("one daemon"), Daemon() as daemon:
         count_up(daemon)
         samples = check_counters(tests, daemon)
-        check_durations(tests, samples)
-        check_process(tests, daemon, samples)
-        check_names(tests, samples, asked)
-        check_with_promtool(tests, read(daemon), asked)
-    check_regions(tests)
+        tests.run(check_durations, samples)
+        tests.run(check_process, daemon, samples)
+        tests.run(check_names, samples, asked)
+        tests.run(check_with_promtool, read(daemon), asked)
+    tests.run(check_regions)
     untested = alerts_are_tested()
     tests.check("each alert is tested to fire and not to", not untested,
                 str(untested))
-    sys.exit(tests.failed != 0)
+    tests.end()
 
 
 if __name__ == "__main__":

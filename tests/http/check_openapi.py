@@ -233,20 +233,25 @@ class Walk:
         good = next((e["value"] for e in examples.values()), None)
         for status, response in operation["responses"].items():
             name = f"{method} {path} {status}"
-            answer = provoke(self.daemons, method, path, int(status), good)
-            if answer is None:
-                self.tests.check(name, False, "nobody provokes this status")
-                continue
-            got, headers, body = answer
-            fault = None if got == int(status) else f"got {got} {body[:300]}"
-            fault = fault or media_fault(self.schemas, follow(response),
-                                         headers, body)
-            self.tests.check(name, not fault, fault)
-            self.said.append(body)
+            with self.tests.part(name):
+                answer = provoke(self.daemons, method, path, int(status), good)
+                self.status(name, int(status), follow(response), answer)
         answers = follow(operation["responses"]["200"]).get("content")
         for name, example in examples.items() if answers else ():
-            self.example(f"{method} {path}", example["value"],
-                         media["schema"], answers["application/json"], name)
+            with self.tests.part(f"{method} {path}: {name}"):
+                self.example(f"{method} {path}", example["value"],
+                             media["schema"], answers["application/json"],
+                             name)
+
+    def status(self, name, status, response, answer):
+        if answer is None:
+            self.tests.check(name, False, "nobody provokes this status")
+            return
+        got, headers, body = answer
+        fault = None if got == status else f"got {got} {body[:300]}"
+        fault = fault or media_fault(self.schemas, response, headers, body)
+        self.tests.check(name, not fault, fault)
+        self.said.append(body)
 
     def example(self, operation, value, schema, media, name):
         method, path = operation.split()
@@ -292,13 +297,17 @@ def main():
             path = walk.resolve(path, item)
             for method in METHODS:
                 if method in item:
-                    walk.operation(path, method, item[method])
-        walk.examples()
-        with open("openapi.yaml", "rb") as file:
+                    with tests.part(f"{method} {path}"):
+                        walk.operation(path, method, item[method])
+        with tests.part("examples"):
+            walk.examples()
+        with tests.part("served as it stands"), \
+                open("openapi.yaml", "rb") as file:
             served = daemons.plain.ask("GET", "/openapi.yaml")[2]
             tests.check("served as it stands", served == file.read())
-        served = json.loads(daemons.plain.ask("GET", "/openapi.json")[2])
-        tests.check("the same as JSON", served == document)
+        with tests.part("the same as JSON"):
+            served = json.loads(daemons.plain.ask("GET", "/openapi.json")[2])
+            tests.check("the same as JSON", served == document)
     return tests.failed > 0
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The daemon as a process: its line, exit statuses, signals, log, manager."""
+import faulthandler
 import http.client
 import json
 import os
@@ -9,9 +10,7 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 
 from daemon import PROGRAM, Daemon, Tests
@@ -321,11 +320,10 @@ def main():
     tests = Tests()
     for name, test in sorted(globals().items()):
         if name.startswith("test_"):
-            watchdog = threading.Timer(120, lambda: os._exit(1))
-            watchdog.start()
-            test(tests)
-            watchdog.cancel()
-    sys.exit(tests.failed != 0)
+            faulthandler.dump_traceback_later(120, exit=True)
+            tests.run(test)
+            faulthandler.cancel_dump_traceback_later()
+    tests.end()
 
 
 if __name__ == "__main__":

@@ -101,16 +101,18 @@ def main():
             for command, want in commands(text):
                 found += 1
                 name = command.splitlines()[0].replace(here, ADDRESS)
-                check(tests, f"{page}: {name[:70]}",
-                      output(["sh", "-c", command]), want)
+                name = f"{page}: {name[:70]}"
+                with tests.part(name):
+                    check(tests, name, output(["sh", "-c", command]), want)
             for language, (need, there, run) in LANGUAGES.items():
                 for i, program in enumerate(blocks(text, language)):
                     name = f"{page}: {language} {i + 1}"
                     if not there():
                         print(f"no {need}\n[  SKIPPED ] {name}")
                         continue
-                    check(tests, name, run(program, folder),
-                          promised(program))
+                    with tests.part(name):
+                        check(tests, name, run(program, folder),
+                              promised(program))
     tests.check("the pages have commands to run", found >= 15)
     return tests.failed > 0
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A softmaxd of one's own, for every script that needs one."""
+import contextlib
 import http.client
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 PROGRAM = os.environ.get("SOFTMAXD", "build/softmaxd")
 
@@ -98,8 +100,29 @@ class Tests:
             self.failed += 1
             print(f"{why}\n[  FAILED  ] {name}", flush=True)
 
+    @contextlib.contextmanager
+    def part(self, name):
+        """What raises in it is a failed test of that name, and no more."""
+        try:
+            yield
+        except Exception:
+            self.check(name, False, traceback.format_exc().rstrip())
+
+    def run(self, test, *arguments):
+        with self.part(test.__name__):
+            test(self, *arguments)
+
     def skip(self, name, why):
         print(f"{why}\n[  SKIPPED ] {name}", flush=True)
 
     def end(self):
         sys.exit(self.failed != 0)
+
+
+def name_what_ends_the_program(kind, error, trace):
+    """Not only that a test failed: which, for the sum of them all."""
+    traceback.print_exception(kind, error, trace, file=sys.stdout)
+    print(f"[  FAILED  ] {kind.__name__} outside of every test", flush=True)
+
+
+sys.excepthook = name_what_ends_the_program

@@ -104,18 +104,20 @@ def forget_peak(daemon):
 
 def check(tests, name, count, path, body, answer, bound=BOUND_A_LOGIT):
     """answer: bytes that it has at least; bound: bytes a logit."""
-    with Daemon("--max-body", "4294967296", "--log-level", "error") as daemon:
+    name = f"memory of {count} logits, {name}"
+    with tests.part(name), \
+            Daemon("--max-body", "4294967296", "--log-level", "error") as daemon:
         daemon.ask("POST", "/softmax", b'{"logits":[1,2,3]}',
                    {"Content-Type": "application/json"})
         forget_peak(daemon)
         idle = status_bytes(daemon, "VmRSS")
         answered = exchange(daemon.port, path, body)
         more = status_bytes(daemon, "VmHWM") - idle
-    bound = count * bound + BOUND_MORE
-    print(f"{more} bytes above idle, {100 * more / bound:.0f} % of the bound")
-    tests.check(f"memory of {count} logits, {name}",
-                answered >= answer and 0 < more <= bound,
-                f"{answered} bytes of answer, {more} > {bound:.0f}")
+        bound = count * bound + BOUND_MORE
+        print(f"{more} bytes above idle, {100 * more / bound:.0f} % of the "
+              "bound")
+        tests.check(name, answered >= answer and 0 < more <= bound,
+                    f"{answered} bytes of answer, {more} > {bound:.0f}")
 
 
 def check_text(tests, count, style, head):
