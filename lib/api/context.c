@@ -58,6 +58,7 @@ enum smx_status smx_context_create(struct smx_context **out,
         return SMX_ENOMEM;
     context->isa = isa == SMX_ISA_BEST ? smx_best_isa() : isa;
     context->kernels = smx_kernels_of(context->isa);
+    context->third_cache = smx_cpu_third_cache();
     enum smx_status status = smx_pool_create(&context->pool, threads);
     if (status) {
         free(context);

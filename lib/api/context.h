@@ -10,6 +10,7 @@ struct smx_context {
     const struct smx_kernels *kernels;
     enum smx_isa isa;
     struct smx_pool *pool;
+    size_t third_cache; /* bytes; 0: not known */
 };
 
 /** The one that SMX_ISA_BEST stands for. */

@@ -293,8 +293,9 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .k = k,
                                 .chosen = chosen,
                                 .nonfinite = SIZE_MAX};
-    size_t cached =
-        call.chunks <= SMX_F32_SHORT ? SMX_STREAMED_SHORT : SMX_STREAMED;
+    size_t cached = call.chunks <= SMX_F32_SHORT
+                        ? smx_streamed_short(context->third_cache)
+                        : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
     call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
     call.split.possible = smx_plan_splits_softmax(z, log);

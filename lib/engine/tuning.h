@@ -36,8 +36,18 @@ static inline bool smx_is_pipelined(size_t rows, size_t classes)
  *  MiB of float32 do not stay there until they are read. */
 #define SMX_STREAMED ((size_t)3 << 20)
 
-/** The same of short rows, which takes one more copy. */
+/** The same of short rows, which takes one more copy, where there is a large
+ *  third cache. */
 #define SMX_STREAMED_SHORT ((size_t)8 << 20)
+
+/** The same beside any, of so many bytes; 0: its size is not known. An element
+ *  is read, fetched and overwritten, 12 bytes: what is beyond it waits for
+ *  memory. */
+static inline size_t smx_streamed_short(size_t third_cache)
+{
+    size_t held = third_cache / 12;
+    return held && held < SMX_STREAMED_SHORT ? held : SMX_STREAMED_SHORT;
+}
 
 /** Chosen classes beyond which a row is sorted to rank them, not counted for
  *  each. */

@@ -82,10 +82,45 @@ bool smx_cpu_avx512(void)
     static atomic_int known;
     return has_once(&known, LEAF7_AVX512, STATE_AVX512);
 }
+
+/* Caches, one a subleaf: Intel's leaf, and AMD's in the same form. */
+#define INTEL_CACHES 4u
+#define AMD_CACHES 0x8000001du
+#define MOST_CACHES 16u
+
+static size_t third_cache_of(uint32_t leaf)
+{
+    uint32_t a, b, c, d;
+    for (uint32_t i = 0; i < MOST_CACHES; i++) {
+        if (!__get_cpuid_count(leaf, i, &a, &b, &c, &d) || (a & 0x1f) == 0)
+            break;
+        if ((a >> 5 & 7) == 3) /* ways, partitions, bytes of a line, sets */
+            return ((size_t)(b >> 22) + 1) * ((b >> 12 & 0x3ff) + 1) *
+                   ((b & 0xfff) + 1) * ((size_t)c + 1);
+    }
+    return 0;
+}
+
+size_t smx_cpu_third_cache(void)
+{
+    static atomic_size_t known = SIZE_MAX; /* asked once, see has_once */
+    size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
+    if (bytes == SIZE_MAX) {
+        bytes = third_cache_of(INTEL_CACHES);
+        bytes = bytes ? bytes : third_cache_of(AMD_CACHES);
+        atomic_store_explicit(&known, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
 #else
 bool smx_cpu_avx2(void)
 {
     return false;
+}
+
+size_t smx_cpu_third_cache(void)
+{
+    return 0;
 }
 
 bool smx_cpu_avx512(void)

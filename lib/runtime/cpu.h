@@ -12,4 +12,7 @@ size_t smx_cpu_count(void);
 bool smx_cpu_avx2(void);
 bool smx_cpu_avx512(void);
 
+/** Bytes of the third cache; 0: the processor tells of none. */
+size_t smx_cpu_third_cache(void);
+
 #endif
