@@ -442,11 +442,11 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
 {
     const struct smx_lanes *l = g->lanes;
     struct costs costs = load_labels(g);
-    vd aim = costs.label, max;
+    vd aim = costs.label;
     if (!costs.single)
         load_targets_of_group(g, &costs);
     if (l->criterion->targets)
-        find_first_max(g, g->mass, &max, &aim);
+        aim = find_argmax(g, g->mass, find_max(g, g->mass));
     vl hit = (vl)(aim == g->argmax);
     for (size_t r = 0; r < g->count; r++)
         marks->hits |= (uint64_t)(hit[r] & 1) << (shift + r);

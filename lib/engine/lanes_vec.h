@@ -32,12 +32,14 @@ struct group {
     lanes_array slope;           /* dz'/dz, of a softcap */
     lanes_array mass;            /* of the target; or upstream of a product */
     lanes_array out;
-    vd top, argmax; /* of z */
-    vl empty;       /* every class is left out */
-    vl one_hot;     /* p is 1 at the argmax and 0 elsewhere */
+    vd top;
+    vd argmax;  /* of z; of doubles where it is asked for, or a loss is */
+    vl empty;   /* every class is left out */
+    vl one_hot; /* p is 1 at the argmax and 0 elsewhere */
     vl declined;
     struct vdd capped_top; /* the largest z' times the temperature, or in
                               sixteenths */
+    struct vdd rest;       /* sum of e but for the argmax; of doubles */
     struct vdd inverse;    /* 1 / (1 + rest) */
     struct vdd logsum;     /* log(1 + rest) */
     vd lse;
@@ -266,16 +268,21 @@ static inline void zero_masked(struct group *g, lanes_array x)
 
 /* ---- exponentials and their sum ------------------------------------------ */
 
-INLINE void find_first_max(const struct group *g, lanes_array x, vd *max,
-                           vd *at)
+INLINE vd find_max(const struct group *g, lanes_array x)
 {
-    vd top = vd_all(-INF), class = vd_all(0);
+    vd top = vd_all(-INF);
     CLASSES(c, g)
     top = vd_max(vd_load(x[c]), top);
+    return top;
+}
+
+/* The first class of x that is the largest. */
+INLINE vd find_argmax(const struct group *g, lanes_array x, vd max)
+{
+    vd class = vd_all(0);
     for (int c = g->classes; c--;)
-        class = vd_where((vl)(vd_load(x[c]) == top), vd_all(c), class);
-    *max = top;
-    *at = class;
+        class = vd_where((vl)(vd_load(x[c]) == max), vd_all(c), class);
+    return class;
 }
 
 /* Those with NaN or +INFINITY. */
@@ -287,28 +294,45 @@ static inline vl nonfinite_rows(const struct group *g)
     return ~fine;
 }
 
-INLINE void fill_doubles(struct group *g, bool capped)
+/* Are logarithms wanted of probabilities, or shifted logits? */
+INLINE bool wants_logs(const struct smx_lanes *l)
+{
+    return l->criterion || l->logsumexp || l->entropy ||
+           (l->log && !l->vjp_upstream);
+}
+
+/* The sum of all but the first largest is added up on the way. */
+INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
 {
     const struct smx_lanes *l = g->lanes;
+    const bool logs = wants_logs(l);
     const vd nats = vd_all(1 / SMX_POWER_NAT);
     vd top = capped ? vd_capped(g->top, &l->cap, NULL) : g->top;
+    vd rest = vd_all(0);
+    vl before = ~(vl){0}; /* no class so far was the largest */
     g->capped_top.hi = top;
     CLASSES(c, g)
     {
         vd z = vd_load(g->z[c]), slope, t;
-        vl left_out = (vl)(z == vd_all(-INF));
+        vl left_out = (vl)(z == vd_all(-INF)), less = (vl)(z != g->top);
         if (capped) {
-            t = vd_capped(z, &l->cap, &slope) - top;
+            t = vd_capped(z, &l->cap, sloped ? &slope : NULL) - top;
             t = vd_where(left_out, vd_all(-INF), t);
-            vd_store(g->slope[c], slope);
-            vd_store(g->hi[c], t * nats);
+            if (sloped)
+                vd_store(g->slope[c], slope);
+            if (logs)
+                vd_store(g->hi[c], t * nats);
         } else {
             t = (z - top) * vd_all(l->scale);
-            vd_store(g->hi[c], (z - top) * vd_all(l->inverse_temperature));
+            if (logs)
+                vd_store(g->hi[c], (z - top) * vd_all(l->inverse_temperature));
         }
         power(&t, 1);
         vd_store(g->e[c], t);
+        rest += (vd)((vl)t & (less | ~before));
+        before &= less;
     }
+    g->rest.hi = rest;
 }
 
 INLINE void fill_dds(struct group *g, bool capped)
@@ -359,7 +383,7 @@ INLINE void finish_sum(bool wide, struct group *g)
 {
     const struct smx_lanes *l = g->lanes;
     const struct vdd one = {vd_all(1), vd_all(0)};
-    struct vdd rest = sum_without(wide, g, g->argmax), lse;
+    struct vdd rest = wide ? sum_without(wide, g, g->argmax) : g->rest, lse;
     g->one_hot = (vl)(rest.hi == vd_all(0)) & ~g->empty;
     if (wide) {
         struct vdd sum = vdd_sum(one.hi, rest.hi);
@@ -374,6 +398,8 @@ INLINE void finish_sum(bool wide, struct group *g)
         bool capped = g->logits->softcap != 0;
         double unit = capped ? 1 / SMX_POWER_NAT : l->inverse_temperature;
         g->inverse.hi = one.hi / (one.hi + rest.hi);
+        if (!wants_logs(l))
+            return;
         g->logsum.hi = vd_log1p(rest.hi);
         g->lse = g->capped_top.hi * vd_all(unit) + g->logsum.hi;
     }
@@ -387,7 +413,9 @@ INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
     gather(g, z->data, g->z);
     if (z->mask)
         load_mask(g);
-    find_first_max(g, g->z, &g->top, &g->argmax);
+    g->top = find_max(g, g->z);
+    if (wide || g->lanes->criterion || g->lanes->argmax)
+        g->argmax = find_argmax(g, g->z, g->top);
     g->empty = (vl)(g->top == vd_all(-INF));
     g->top = (vd)((vl)g->top & ~g->empty);
     g->declined = (vl){0};
@@ -403,7 +431,10 @@ INLINE void fill_group(bool wide, struct group *g)
     if (wide)
         capped ? fill_dds(g, true) : fill_dds(g, false);
     else
-        capped ? fill_doubles(g, true) : fill_doubles(g, false);
+        !capped ? fill_doubles(g, false, false)
+        : g->lanes->gradient || g->lanes->vjp_upstream
+            ? fill_doubles(g, true, true)
+            : fill_doubles(g, true, false);
 }
 
 #endif

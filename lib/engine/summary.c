@@ -113,16 +113,6 @@ static float shift_of(float max)
 
 /* ---- narrow rows --------------------------------------------------------- */
 
-static void sum_moments(const struct summary_call *call, const float *z,
-                        size_t n, const float *max, struct smx_moments *moments)
-{
-    float shift[BATCH];
-    for (size_t r = 0; r < n; r++)
-        shift[r] = shift_of(max[r]);
-    call->kernels->summary->narrow_moments(z, n, call->classes, shift,
-                                           call->scale, moments);
-}
-
 /* 0 where a row is not in-range. */
 static void find_totals(const struct summary_call *call, const float *z,
                         size_t n, double *totals)
@@ -145,17 +135,8 @@ static void find_totals(const struct summary_call *call, const float *z,
     }
 }
 
-static float lse_of_row(const struct summary_call *call, const float *z)
-{
-    struct smx_moments moments;
-    float max;
-    int64_t at;
-    call->kernels->summary->narrow_first_max(z, 1, call->classes, &max, &at);
-    sum_moments(call, z, 1, &max, &moments);
-    return lse_of_moments(call, max, &moments);
-}
-
-static void store_lse(const struct summary_call *call, size_t first, size_t n)
+static void store_narrow_lse(const struct summary_call *call, size_t first,
+                             size_t n)
 {
     const float *z = call->z + first * call->classes;
     double totals[BATCH] = {0}, logs[BATCH];
@@ -164,34 +145,31 @@ static void store_lse(const struct summary_call *call, size_t first, size_t n)
     else
         find_totals(call, z, n, totals);
     take_logs(call, totals, n, logs);
-    for (size_t r = 0; r < n; r++) {
-        bool fine = totals[r] != 0 && fabs(logs[r]) >= LEAST_LOG;
-        call->out.logsumexp[first + r] =
-            fine ? (float)logs[r] : lse_of_row(call, z + r * call->classes);
+    for (size_t r = 0; r < n; r++, z += call->classes) {
+        float *lse = call->out.logsumexp + first + r;
+        const struct smx_summaries out = {.logsumexp = lse};
+        *lse = (float)logs[r];
+        if (totals[r] == 0 || fabs(logs[r]) < LEAST_LOG)
+            call->kernels->summary->narrow_logs(z, 1, call->classes,
+                                                call->temperature, &out);
     }
 }
 
 static void summarise_batch(const struct summary_call *call, size_t first,
                             size_t n)
 {
+    const struct smx_summary_kernels *kernels = call->kernels->summary;
     const float *z = call->z + first * call->classes;
     float max[BATCH];
-    int64_t at[BATCH];
-    double logs[BATCH];
-    struct smx_moments moments[BATCH];
     if (call->out.logsumexp)
-        store_lse(call, first, n);
-    if (call->out.argmax || call->out.entropy)
-        call->kernels->summary->narrow_first_max(z, n, call->classes, max, at);
-    for (size_t r = 0; call->out.argmax && r < n; r++)
-        call->out.argmax[first + r] = at[r];
-    if (!call->out.entropy)
-        return;
-    sum_moments(call, z, n, max, moments);
-    log_moments(call, moments, n, logs);
-    for (size_t r = 0; r < n; r++)
-        call->out.entropy[first + r] =
-            entropy_of_moments(call, max[r], &moments[r], logs[r]);
+        store_narrow_lse(call, first, n);
+    if (call->out.argmax)
+        kernels->narrow_first_max(z, n, call->classes, max,
+                                  call->out.argmax + first);
+    if (call->out.entropy) {
+        const struct smx_summaries out = {.entropy = call->out.entropy + first};
+        kernels->narrow_logs(z, n, call->classes, call->temperature, &out);
+    }
 }
 
 /* ---- other rows ---------------------------------------------------------- */

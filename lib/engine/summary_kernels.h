@@ -20,6 +20,8 @@ struct smx_moments {
     double moment; /* sum of e (max - x) */
 };
 
+struct smx_summaries;
+
 struct smx_summary_kernels {
     /** Index of the first that is above a bound; n: none is. */
     size_t (*first_above)(const float *x, size_t n, float bound);
@@ -34,12 +36,14 @@ struct smx_summary_kernels {
     struct smx_moments (*moments)(const float *x, size_t n, double max,
                                   double scale);
 
-    /** The same of side-by-side rows of at most SMX_NARROW classes. */
+    /** The largest of side-by-side rows of at most SMX_NARROW classes. */
     void (*narrow_first_max)(const float *x, size_t rows, size_t classes,
                              float *max, int64_t *at);
-    void (*narrow_moments)(const float *x, size_t rows, size_t classes,
-                           const float *max, double scale,
-                           struct smx_moments *moments);
+
+    /** Log-sum-exps and entropies of such rows, from the moments that the
+     *  kernel of one row finds. */
+    void (*narrow_logs)(const float *x, size_t rows, size_t classes,
+                        double temperature, const struct smx_summaries *out);
 };
 
 #endif

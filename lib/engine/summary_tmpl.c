@@ -3,10 +3,12 @@
 #include "summary_kernels.h"
 
 #include "kernels.h"
-#include "simd/narrow_vec.h"
 #include "simd/power_vec.h"
 
 extern const struct smx_summary_kernels TIER(summary_kernels);
+extern void TIER(lanes_summarise)(const float *x, size_t rows, size_t classes,
+                                  double temperature,
+                                  const struct smx_summaries *out);
 
 #define PARTS (BLOCK / FLOATS) /* registers of floats in a block */
 #define LOWEST (-__builtin_inff())
@@ -192,61 +194,11 @@ static void narrow_first_max(const float *x, size_t rows, size_t classes,
         narrow_first_max_of(2 * PARTS, x, rows, classes, max, at);
 }
 
-/* One of a group of LANES rows: its sums wait in registers for the others'. */
-INLINE void add_row(int blocks, const vf *z, float max, double scale, vd *below,
-                    vd *moment)
-{
-    struct lanes sums = {{{0}}, {{0}}, {{0}}};
-    float row[2 * BLOCK];
-    EACH (v, blocks * PARTS)
-        vf_store(row + v * FLOATS, z[v]);
-    EACH (b, blocks)
-        add_block(&sums, row + b * BLOCK, max, scale);
-    *below = vd_fold(sums.below, VECS);
-    *moment = vd_fold(sums.moment, VECS);
-}
-
-INLINE void narrow_moments_of(int blocks, const float *x, size_t rows,
-                              size_t classes, const float *max, double scale,
-                              struct smx_moments *out)
-{
-    vi used[2 * PARTS];
-    size_t left = rows * classes;
-    find_used(classes, blocks * PARTS, used);
-    for (size_t r = 0; r < rows; r += LANES) {
-        size_t count = rows - r < LANES ? rows - r : LANES;
-        vd below[LANES] = {{0}}, moment[LANES] = {{0}}, sums[2];
-        uint32_t equal[LANES] = {0};
-        for (size_t k = 0; k < count; k++, x += classes, left -= classes) {
-            vf z[2 * PARTS];
-            load_row(x, classes, left, blocks * PARTS, used, z);
-            EACH (v, blocks * PARTS)
-                equal[k] += (uint32_t)__builtin_popcount(
-                    vi_bits((vi)(z[v] == vf_all(max[r + k]))));
-            add_row(blocks, z, max[r + k], scale, &below[k], &moment[k]);
-        }
-        sums[0] = narrow_sums(below);
-        sums[1] = narrow_sums(moment);
-        for (size_t k = 0; k < count; k++)
-            out[r + k] = (struct smx_moments){sums[0][k], equal[k], sums[1][k]};
-    }
-}
-
-static void narrow_moments(const float *x, size_t rows, size_t classes,
-                           const float *max, double scale,
-                           struct smx_moments *out)
-{
-    if (classes <= BLOCK)
-        narrow_moments_of(1, x, rows, classes, max, scale, out);
-    else
-        narrow_moments_of(2, x, rows, classes, max, scale, out);
-}
-
 const struct smx_summary_kernels TIER(summary_kernels) = {
     .first_above = first_above,
     .count_above = count_above,
     .count_above_double = count_above_double,
     .moments = moments,
     .narrow_first_max = narrow_first_max,
-    .narrow_moments = narrow_moments,
+    .narrow_logs = TIER(lanes_summarise),
 };
