@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "scan.h"
 
-#include "scan_tiers.h"
-
 static const struct scanner *const scanners[] = {
 #define SCANNER(isa, name) [isa] = &scan_##name,
     NUMBER_TIERS(SCANNER)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "softmax.h"
+#include "isa.h"
 
 enum {
     SCAN_BLOCK = 64,   /* bytes that are looked at together */
@@ -63,6 +63,11 @@ struct scanner {
                        double *out);
     size_t (*float32s)(const struct stretch *stretch, size_t first, float *out);
 };
+
+/** Those that scan_tmpl.c gives on this architecture. */
+#define SCAN_DECLARE(isa, name) extern const struct scanner scan_##name;
+NUMBER_TIERS(SCAN_DECLARE)
+#undef SCAN_DECLARE
 
 /** That of number_isa. */
 const struct scanner *scan_get(void);

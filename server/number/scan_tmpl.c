@@ -12,7 +12,7 @@
  * round   digits * 10^-decimals from 64 bits of 10^-decimals, correctly
  *         unless a rounding boundary is within the error (see number_read.c).
  */
-#include "scan_tiers.h"
+#include "scan.h"
 
 #if defined(SMX_TIER_AVX512)
 #include "scan_avx512.h"
