@@ -112,11 +112,6 @@ void writer_bytes(struct writer *writer, const char *text, size_t bytes)
     last->bytes += bytes;
 }
 
-void writer_text(struct writer *writer, const char *text)
-{
-    writer_bytes(writer, text, strlen(text));
-}
-
 static void add_escape(struct writer *writer, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef", plain[] = "\"\\\b\f\n\r\t",

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "../jobs.h"
 #include "../tensor.h"
@@ -27,8 +28,13 @@ void writer_free(struct writer *writer);
  */
 
 /** Literal text, copied; any bytes, NUL among them. */
-void writer_text(struct writer *writer, const char *text);
 void writer_bytes(struct writer *writer, const char *text, size_t bytes);
+
+/** The same of a string; that of a constant is measured by the compiler. */
+static inline void writer_text(struct writer *writer, const char *text)
+{
+    writer_bytes(writer, text, strlen(text));
+}
 
 /** A JSON string with its quotes and escapes; what is not UTF-8 becomes
  *  U+FFFD, a byte each. */
