@@ -15,8 +15,10 @@ struct smx_lanes smx_lanes_of(const struct smx_logits *z)
                               .inverse_temperature = 1 / t,
                               .scale = SMX_POWER_NAT / t,
                               .cap = smx_cap_of(z)};
-    lanes.shift.capped = z->softcap != 0;
-    smx_shift_measure(&lanes.shift, z, 0);
+    if (z->dtype == SMX_FLOAT64) {
+        lanes.shift.capped = z->softcap != 0;
+        smx_shift_measure(&lanes.shift, z, 0);
+    }
     return lanes;
 }
 
