@@ -165,7 +165,8 @@ static void rule_of(const struct option_row *row, char *rule, size_t bytes)
     } else if (row->kind == OCTAL) {
         snprintf(rule, bytes, "octal from 0 to %lo", (unsigned long)row->most);
     } else {
-        snprintf(rule, bytes, "a whole number from %lu to %lu%s",
+        snprintf(rule, bytes, "a whole number %sfrom %lu to %lu%s",
+                 row->kind == SECONDS ? "of seconds " : "",
                  (unsigned long)row->least, (unsigned long)row->most,
                  row->kind == BYTES ? ", alone or with K, M, G or T" : "");
     }

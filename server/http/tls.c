@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tls.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -105,6 +106,13 @@ static int check_pair(struct tls_identity *identity)
     return code;
 }
 
+/** GnuTLS knows that a file cannot be read, the C library why. */
+static const char *reason_of(int code)
+{
+    return code == GNUTLS_E_FILE_ERROR && errno ? strerror(errno)
+                                                : gnutls_strerror(code);
+}
+
 static struct tls_identity *identity_create(const struct options *options,
                                             struct error *error)
 {
@@ -114,6 +122,7 @@ static struct tls_identity *identity_create(const struct options *options,
         return NULL;
     }
     identity->users = 1;
+    errno = 0;
     const char *flag = "--tls-cert", *file = options->tls_cert;
     int code = read_chain(identity, file);
     if (code >= 0) {
@@ -128,7 +137,7 @@ static struct tls_identity *identity_create(const struct options *options,
     }
     if (code >= 0)
         return identity;
-    error_set(error, "%s: %s: %s", flag, file, gnutls_strerror(code));
+    error_set(error, "%s: %s: %s", flag, file, reason_of(code));
     identity_free(identity);
     return NULL;
 }

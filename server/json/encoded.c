@@ -190,7 +190,7 @@ static bool read_shape(const struct encoded *encoded, const struct value *shape,
                        struct tensor *tensor, size_t *bytes,
                        struct problem *problem)
 {
-    char got[64] = "nothing", rule[64];
+    char got[64] = "nothing", rule[96];
     size_t rank = shape ? value_size(shape) : 0;
     bool good = shape && value_kind(shape) == VALUE_ARRAY &&
                 rank <= (size_t)encoded->destination.max_rank;
@@ -206,7 +206,8 @@ static bool read_shape(const struct encoded *encoded, const struct value *shape,
     }
     if (shape)
         value_print(shape, got, sizeof got);
-    snprintf(rule, sizeof rule, "an array of at most %d sizes",
+    snprintf(rule, sizeof rule,
+             "an array of at most %d integers from 0, for less than 2^64 bytes",
              encoded->destination.max_rank);
     return refuse_member(encoded, "shape", got, rule, problem);
 }

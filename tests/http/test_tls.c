@@ -176,7 +176,16 @@ static void test_unreadable_tls_files(void **state)
     (void)state;
     fixture_refuses(FLAGS("--listen=127.0.0.1:0", "--tls-cert=/nowhere",
                           scratch_flag("--tls-key", scratch[KEY])),
-                    "--tls-cert: /nowhere: ");
+                    "--tls-cert: /nowhere: No such file or directory");
+    fixture_refuses(FLAGS("--listen=127.0.0.1:0",
+                          scratch_flag("--tls-cert", scratch[CERT]),
+                          "--tls-key=/tmp"),
+                    "--tls-key: /tmp: Is a directory");
+    fixture_refuses(FLAGS("--listen=127.0.0.1:0",
+                          scratch_flag("--tls-cert", scratch[CERT]),
+                          scratch_flag("--tls-key", scratch[KEY]),
+                          "--tls-client-ca=/nowhere"),
+                    "--tls-client-ca: /nowhere: No such file or directory");
     fixture_refuses(FLAGS("--listen=127.0.0.1:0",
                           scratch_flag("--tls-cert", scratch[CERT]),
                           scratch_flag("--tls-key", scratch[CERT])),

@@ -167,6 +167,7 @@ static void test_refused(void **state)
         {"--io-threads=0", "must be a whole number from 1 to 1024"},
         {"--io-threads=2K", "got 2K"},
         {"--idle-timeout=1.5", "got 1.5"},
+        {"--idle-timeout=75s", "got 75s, must be a whole number of seconds"},
         {"--socket-mode=0888", "must be octal"},
         {"--socket-mode=1777", "must be octal"},
         {"--isa=mmx", "got mmx, must be one of best, base, avx2"},
