@@ -94,10 +94,11 @@ static void test_max_connections(void **state)
     (void)state;
     start((const char *const[]){"--max-connections=3", NULL});
     int fd[3];
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++) { /* under way: none of them gives way */
         fd[i] = fixture_connect(&fixture);
-        free(converse(fd[i], "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "ok"));
+        send_text(fd[i], HEAD("/softmax", "18") "{");
     }
+    fixture_wait_in_flight(&fixture, 3);
     struct http_answer answer = http_post(fixture.url, "/softmax", BODY);
     char text[16];
     assert_int_equal(answer.status, 503);
