@@ -15,4 +15,15 @@ for corpus in "$here"/corpus/*; do
         status=1
     fi
 done
+# A second run of a target harms none beside it, as of "make check" elsewhere.
+name=two_runs_of_regions_at_once
+timeout 100 "$O/tests/fuzz/replay_regions" "$here/corpus/regions" &
+other=$!
+if timeout 100 "$O/tests/fuzz/replay_regions" "$here/corpus/regions" &&
+    wait "$other"; then
+    echo "[       OK ] $name"
+else
+    echo "[  FAILED  ] $name"
+    status=1
+fi
 exit $status

@@ -2,7 +2,8 @@
 /*
  * Any bytes as the registration of a region of shared memory, "r", and, behind
  * the first NUL, as an inference request that may use it. The first byte picks
- * the length of the slices, and whether the object shrinks in between.
+ * the length of the slices, and whether the object shrinks in between. The
+ * object that they call KEY is this process's own, as others may run beside it.
  *
  * Nothing is written but into the region, as its status tells it, and the
  * budget is as before.
@@ -26,17 +27,30 @@
 /* Enough for tensors that are used in place. */
 enum { OBJECT_BYTES = 192 * 1024, FEW_BYTES = 5000 };
 
+enum { INPUT_BYTES = 4096, DIGITS = 4 };
+
 static int object = -1;
 static unsigned char *memory, before[OBJECT_BYTES];
+static char own_key[] = KEY; /* the process instead of the last characters */
 
 static void forget_object(void)
 {
-    shm_unlink(KEY);
+    shm_unlink(own_key);
+}
+
+static void name_object(void)
+{
+    static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ+_";
+    unsigned pid = (unsigned)getpid();
+    for (size_t i = 0; i < DIGITS; i++, pid /= 64)
+        own_key[sizeof own_key - 2 - i] = digits[pid % 64];
 }
 
 static void make_object(void)
 {
-    object = shm_open(KEY, O_RDWR | O_CREAT, 0600);
+    name_object();
+    object = shm_open(own_key, O_RDWR | O_CREAT, 0600);
     FUZZ_ASSERT(object >= 0 && ftruncate(object, OBJECT_BYTES) == 0);
     memory =
         mmap(NULL, OBJECT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
@@ -102,12 +116,23 @@ static bool is_as_before(size_t begin, size_t end)
            memcmp(memory + begin, before + begin, end - begin) == 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void copy_with_own_key(uint8_t *copy, const uint8_t *input, size_t size)
 {
-    size_t begin, end, slice = size ? data[0] / 2 : 0;
-    if (size < 1 || size > 4096)
+    enum { KEY_BYTES = sizeof KEY - 1 };
+    memcpy(copy, input, size);
+    for (uint8_t *at = copy;
+         (at = memmem(at, (size_t)(copy + size - at), KEY, KEY_BYTES));)
+        memcpy(at, own_key, KEY_BYTES);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+    uint8_t data[INPUT_BYTES];
+    if (size < 1 || size > sizeof data)
         return 0;
     server_get();
+    copy_with_own_key(data, input, size);
+    size_t begin, end, slice = data[0] / 2;
     FUZZ_ASSERT(ftruncate(object, OBJECT_BYTES) == 0);
     memcpy(memory, before, OBJECT_BYTES);
     const uint8_t *nul = memchr(data + 1, 0, size - 1);

@@ -109,6 +109,7 @@ def slow(daemon, method, path):
 
 def ask_shared(daemon, verb, path, body):
     """With the region of the path registered, if not by this request."""
+    shared_object().close()  # another run of this may have unlinked it
     daemon.ask("POST", f"{SHARED}/unregister")
     if not path.endswith("/register"):
         daemon.ask("POST", f"{SHARED}/region/logits/register", json.dumps(

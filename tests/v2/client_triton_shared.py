@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: MIT
 """Triton's client with tensors in shared memory, as its example programs use
 it."""
+import os
+
 import numpy as np
 
 from asking import (LABELS, LOGITS, native, same_bits, triton, triton_client,
                     triton_input)
+
+
+def key(name):
+    """Of this process alone: another run of this may be beside it."""
+    return f"{name}_{os.getpid()}"
+
 
 def triton_shared_memory(address):
     """What Triton's simple_http_shm_client.py does, in its order."""
@@ -13,12 +21,12 @@ def triton_shared_memory(address):
     client, size = triton_client(address), LOGITS.nbytes
     client.unregister_system_shared_memory()
     client.unregister_cuda_shared_memory()
-    output = shm.create_shared_memory_region("output_data", "/smx_out", size)
-    client.register_system_shared_memory("output_data", "/smx_out", size)
-    data = shm.create_shared_memory_region("input_data", "/smx_in", 2 * size)
+    output = shm.create_shared_memory_region("output_data", key("/smx_out"), size)
+    client.register_system_shared_memory("output_data", key("/smx_out"), size)
+    data = shm.create_shared_memory_region("input_data", key("/smx_in"), 2 * size)
     shm.set_shared_memory_region(data, [LOGITS])
     shm.set_shared_memory_region(data, [LOGITS * 2], offset=size)
-    client.register_system_shared_memory("input_data", "/smx_in", 2 * size)
+    client.register_system_shared_memory("input_data", key("/smx_in"), 2 * size)
     for offset, factor in ((0, 1), (size, 2)):
         logits = triton().InferInput("logits", LOGITS.shape, "FP32")
         logits.set_shared_memory("input_data", size, offset=offset)
@@ -36,7 +44,7 @@ def triton_shared_memory(address):
     assert [(r["name"], r["byte_size"]) for r in status] == [
         ("output_data", size), ("input_data", 2 * size)], status
     status = client.get_system_shared_memory_status("input_data")
-    assert status[0]["key"].endswith("smx_in"), status
+    assert status[0]["key"].endswith(key("smx_in")), status
     assert client.get_cuda_shared_memory_status() == []
     client.unregister_system_shared_memory("input_data")
     assert len(client.get_system_shared_memory_status()) == 1
@@ -52,10 +60,10 @@ def triton_shared_memory_mixed(address):
     import tritonclient.utils.shared_memory as shm
     client = triton_client(address)
     half = LOGITS.astype(np.float16)
-    data = shm.create_shared_memory_region("mixed", "smx_mixed",
+    data = shm.create_shared_memory_region("mixed", key("smx_mixed"),
                                            half.nbytes + 4 * 64)
     shm.set_shared_memory_region(data, [half])
-    client.register_system_shared_memory("mixed", "smx_mixed",
+    client.register_system_shared_memory("mixed", key("smx_mixed"),
                                          half.nbytes + 4 * 64)
     logits = triton().InferInput("logits", LOGITS.shape, "FP16")
     logits.set_shared_memory("mixed", half.nbytes)
@@ -90,10 +98,10 @@ def triton_shared_memory_refusals(address):
     refused(client.register_system_shared_memory, "none", "/smx_nowhere", 64)
     refused(client.get_system_shared_memory_status, "none")
     refused(client.register_cuda_shared_memory, "gpu", b"handle", 0, 64)
-    data = shm.create_shared_memory_region("small", "/smx_small", 64)
-    refused(client.register_system_shared_memory, "small", "/smx_small", 65)
-    client.register_system_shared_memory("small", "/smx_small", 64)
-    refused(client.register_system_shared_memory, "small", "/smx_small", 64)
+    data = shm.create_shared_memory_region("small", key("/smx_small"), 64)
+    refused(client.register_system_shared_memory, "small", key("/smx_small"), 65)
+    client.register_system_shared_memory("small", key("/smx_small"), 64)
+    refused(client.register_system_shared_memory, "small", key("/smx_small"), 64)
     logits = triton().InferInput("logits", [2, 8], "FP32")
     for offset in (4, 2**63 - 1):
         logits.set_shared_memory("small", 64, offset=offset)
