@@ -31,9 +31,9 @@ static bool are_factors_moderate(const struct smx_logits *z,
            are_moderate(k->row_weights, z->dtype, mean ? smx_rows_count(z) : 0);
 }
 
-static double upstream_of(const struct smx_criterion *k,
-                          const struct smx_factors *factors,
-                          enum smx_dtype dtype, size_t r)
+double smx_upstream_of(const struct smx_criterion *k,
+                       const struct smx_factors *factors, enum smx_dtype dtype,
+                       size_t r)
 {
     size_t at = k->reduction == SMX_REDUCTION_NONE ? r : 0;
     return factors->upstream ? smx_get(factors->upstream, dtype, at) : 1;
@@ -45,7 +45,7 @@ bool smx_is_gradient_extended(const struct smx_criterion *k,
 {
     return factors->extended ||
            !is_factor_moderate(smx_criterion_row_weight(k, dtype, r)) ||
-           !is_factor_moderate(upstream_of(k, factors, dtype, r));
+           !is_factor_moderate(smx_upstream_of(k, factors, dtype, r));
 }
 
 static struct smx_ext weight_of(const struct smx_logits *z,
@@ -202,7 +202,7 @@ static struct extended_grad extended_grad_of(const struct smx_criterion *k,
         d.bend = ext_mul(ext_from(k->entropy_weight), factors->z_factor);
         d.mean = smx_row_mean(row);
     }
-    d.g = ext_from(upstream_of(k, factors, z->dtype, row->r));
+    d.g = ext_from(smx_upstream_of(k, factors, z->dtype, row->r));
     d.g = ext_mul(d.g, row_weight_of(z, k, row->r));
     d.g = ext_div(d.g, ext_from(smx_temperature_of(z)));
     return d;

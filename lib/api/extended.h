@@ -25,6 +25,11 @@ struct smx_factors smx_factors_of(const struct smx_logits *logits,
                                   const void *upstream,
                                   struct smx_counts *counts);
 
+/** What a row's gradient is multiplied with; 1 where nothing is given. */
+double smx_upstream_of(const struct smx_criterion *criterion,
+                       const struct smx_factors *factors, enum smx_dtype dtype,
+                       size_t r);
+
 /** Has the gradient of this row to be computed here? A row's own factors do not
  *  move others. */
 bool smx_is_gradient_extended(const struct smx_criterion *criterion,

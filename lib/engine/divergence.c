@@ -60,10 +60,8 @@ static void set_grad_factor(const struct divergence_call *call, size_t r,
     const struct smx_criterion *k = call->criterion;
     const struct smx_factors *factors = &call->factors;
     enum smx_dtype dtype = call->logits->dtype;
-    double g = 1, t = call->rule.side[0].temperature;
-    if (call->upstream)
-        g = smx_get(call->upstream, dtype,
-                    k->reduction == SMX_REDUCTION_NONE ? r : 0);
+    double t = call->rule.side[0].temperature;
+    double g = smx_upstream_of(k, factors, dtype, r);
     row->extended = smx_is_gradient_extended(k, factors, dtype, r);
     if (row->extended) {
         struct smx_ext all = ext_mul(ext_from(row->weight), ext_from(g));

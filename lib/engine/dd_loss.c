@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/* Row losses, then their reduction in the order of rows; and
+ * dL/dz_c = (sum_k v_k) p_c - v_c [+ 2 L lse p_c], v as in criterion.h. */
+#include "dd_loss.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/extended.h"
+#include "lanes.h"
+#include "plan.h"
+#include "simd/elementary.h"
+
+struct dd_loss {
+    const struct smx_logits *logits;
+    const struct smx_criterion *criterion;
+    const struct smx_loss_out *out; /* NULL: none */
+    void *gradient;                 /* NULL: none */
+    struct smx_factors factors;
+    bool sums; /* a row's loss is a sum, whose terms can leave the doubles */
+    double *losses, *squares; /* one a row: -sum v log p, and the rest */
+    atomic_size_t hits;
+};
+
+/* ---- a row's loss -------------------------------------------------------- */
+
+static struct smx_dd peak_of_targets(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    smx_row_get(row, row->mass);
+    return smx_row_tile_max(row->kernels, row->mass, row->first, row->count);
+}
+
+static size_t first_target(struct smx_row *row)
+{
+    struct smx_dd top = smx_row_sweep(row, SMX_ROW_PLACE, peak_of_targets, NULL,
+                                      smx_row_larger);
+    return (size_t)top.lo;
+}
+
+static bool hits(const struct smx_criterion *criterion, struct smx_row *row)
+{
+    size_t class = criterion->labels ? (size_t)criterion->labels[row->r]
+                                     : first_target(row);
+    return class == row->argmax;
+}
+
+/* What does not depend on the label. */
+static double regularizers(const struct smx_criterion *criterion,
+                           struct smx_row *row, double lse)
+{
+    double sum = criterion->z_loss * lse * lse;
+    if (criterion->entropy_weight != 0)
+        sum -= criterion->entropy_weight * smx_row_entropy(row);
+    return sum;
+}
+
+static void add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    double weight = smx_criterion_row_weight(criterion, call->logits->dtype, r);
+    bool square = criterion->z_loss != 0 && !row->empty;
+    call->losses[r] = call->squares[r] = 0;
+    if (smx_criterion_ignores(criterion, r))
+        return;
+    if (call->out->accuracy)
+        call->hits += hits(criterion, row);
+    if (weight == 0) /* 0 times an infinity is 0 */
+        return;
+    double lse = square ? smx_row_lse(row) : 0;
+    double loss = smx_criterion_loss(criterion, row);
+    if (call->factors.extended || (square && !smx_is_moderate(lse)) ||
+        (call->sums && !smx_is_moderate(loss))) {
+        call->losses[r] = smx_extended_loss(criterion, &call->factors, row,
+                                            &call->squares[r]);
+        return;
+    }
+    call->losses[r] = weight * loss;
+    call->squares[r] = weight * regularizers(criterion, row, lse);
+}
+
+/* ---- a row's gradient ---------------------------------------------------- */
+
+static struct smx_dd add_tile_mass(const void *argument, struct smx_row *row)
+{
+    smx_criterion_mass(argument, row);
+    return row->kernels->sum(row->mass, row->n);
+}
+
+/* sum_k v_k */
+static struct smx_dd tile_mass(const struct smx_criterion *criterion,
+                               struct smx_row *row)
+{
+    size_t class;
+    struct smx_dd mass = {0, 0};
+    if (smx_criterion_single(criterion, row, &class, &mass.hi))
+        return mass;
+    return smx_row_sweep(row, SMX_ROW_PLACE, add_tile_mass, criterion, dd_add);
+}
+
+/* d_c = (a + bend d_c) p_c - b v_c, before the slope; the entropy's part is
+ * eta p_c (log p_c + H) = eta p_c (d_c - sum_k p_k d_k). */
+static struct smx_row_grad row_grad_of(const struct dd_loss *call,
+                                       struct smx_row *row, struct smx_dd mass,
+                                       double lse)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    const struct smx_factors *factors = &call->factors;
+    enum smx_dtype dtype = call->logits->dtype;
+    struct smx_dd b = factors->f, a = dd_mul(mass, b);
+    struct smx_dd z_factor = factors->z_f;
+    struct smx_dd bend = {0, 0}, g;
+    if (lse != 0)
+        a = dd_add(a, dd_mul(dd_product(2 * criterion->z_loss, lse), z_factor));
+    if (!row->empty && criterion->entropy_weight != 0) {
+        bend.hi = criterion->entropy_weight;
+        bend = dd_mul(bend, z_factor);
+        a = dd_plus(a, dd_negate(dd_mul(bend, smx_row_mean(row))), 0);
+    }
+    g = dd_product(smx_upstream_of(criterion, factors, dtype, row->r),
+                   smx_criterion_row_weight(criterion, dtype, row->r));
+    return smx_row_grad_of(row, dd_mul(a, g), dd_mul(bend, g), dd_mul(b, g));
+}
+
+struct grad {
+    const struct dd_loss *call;
+    struct smx_row_grad how;
+};
+
+/* how, for the tile from its element i on. */
+static struct smx_row_grad grad_from(const struct grad *d,
+                                     const struct smx_row *row, size_t i)
+{
+    struct smx_row_grad how = d->how;
+    if (d->call->criterion->entropy_weight != 0) {
+        how.hi = row->tile.hi + i;
+        how.lo = row->tile.lo + i;
+    }
+    return how;
+}
+
+/* Where only class y has mass, that is computed again. */
+static void grad_store_single(const struct grad *d, struct smx_row *row,
+                              size_t y, double v, double *out)
+{
+    const double *slope = row->tile.slope;
+    struct smx_row_grad how = grad_from(d, row, 0);
+    row->kernels->grad_store(row->tile.e, NULL, slope, row->count, &how, out);
+    if (y - row->first >= row->count) /* wraps below it */
+        return;
+    size_t i = y - row->first;
+    how = grad_from(d, row, i);
+    row->kernels->grad_store(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
+                             &how, out + i);
+}
+
+static struct smx_dd store_tile_gradient(const void *argument,
+                                         struct smx_row *row)
+{
+    const struct grad *d = argument;
+    double v, *out = smx_row_out(row);
+    size_t y;
+    if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
+        grad_store_single(d, row, y, v, out);
+    } else {
+        struct smx_row_grad how = grad_from(d, row, 0);
+        smx_criterion_mass(d->call->criterion, row);
+        row->kernels->grad_store(row->tile.e, row->mass, row->tile.slope,
+                                 row->count, &how, out);
+    }
+    smx_row_put(row, out);
+    return (struct smx_dd){0, 0};
+}
+
+static struct smx_dd put_zeros(const void *argument, struct smx_row *row)
+{
+    double *out = smx_row_out(row);
+    (void)argument;
+    memset(out, 0, row->count * sizeof *out);
+    smx_row_put(row, out);
+    return (struct smx_dd){0, 0};
+}
+
+static void store_gradient_row(const struct dd_loss *call, struct smx_row *row)
+{
+    const struct smx_criterion *criterion = call->criterion;
+    const struct smx_factors *factors = &call->factors;
+    bool square = criterion->z_loss != 0 && !row->empty;
+    if (smx_criterion_ignores(criterion, row->r)) {
+        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
+        return;
+    }
+    smx_criterion_focus(criterion, row);
+    struct smx_dd mass = tile_mass(criterion, row);
+    double lse = square ? smx_row_lse(row) : 0;
+    if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
+                                 row->r) ||
+        !smx_is_moderate(mass.hi) || !smx_is_moderate(lse)) {
+        smx_extended_gradient(criterion, factors, row);
+    } else {
+        struct grad d = {call, row_grad_of(call, row, mass, lse)};
+        smx_row_sweep(row, SMX_ROW_E, store_tile_gradient, &d, NULL);
+    }
+}
+
+/* ---- all rows ------------------------------------------------------------ */
+
+static void run_loss_row(void *argument, struct smx_row *row, size_t r)
+{
+    struct dd_loss *call = argument;
+    const struct smx_loss_out *out = call->out;
+    if (out)
+        add_loss(call, row, r);
+    if (out && out->logsumexp)
+        smx_set(out->logsumexp, call->logits->dtype, r, smx_row_lse(row));
+    if (out && out->argmax)
+        out->argmax[r] = (int64_t)row->argmax;
+    if (call->gradient)
+        store_gradient_row(call, row);
+}
+
+/* ---- the reduction ------------------------------------------------------- */
+
+/* Of numbers, not traps: infinities of both signs make one. */
+static double add_rows_up(const double *rows, size_t count, size_t per_part)
+{
+    struct smx_dd sum = {0, 0};
+    for (size_t r = 0; r < count;) {
+        size_t end = count - r < per_part ? count : r + per_part;
+        struct smx_dd part = {0, 0};
+        for (; r < end; r++)
+            dd_accumulate(&part, (struct smx_dd){rows[r], 0});
+        dd_accumulate(&sum, part);
+    }
+    double all = dd_settle(sum).hi;
+    return isnan(all) ? INFINITY : all;
+}
+
+static void store_dd_loss(const struct dd_loss *call,
+                          const struct smx_counts *n)
+{
+    enum smx_dtype dtype = call->logits->dtype;
+    size_t rows = smx_rows_count(call->logits);
+    if (call->criterion->reduction == SMX_REDUCTION_NONE) {
+        for (size_t r = 0; r < rows; r++)
+            smx_set(call->out->loss, dtype, r,
+                    smx_plus(call->losses[r], call->squares[r], INFINITY));
+        return;
+    }
+    size_t per_part = smx_rows_slice(call->logits);
+    double entropy = add_rows_up(call->losses, rows, per_part);
+    double square = add_rows_up(call->squares, rows, per_part);
+    if (call->criterion->reduction == SMX_REDUCTION_MEAN &&
+        !call->factors.extended) {
+        entropy = n->divisor == 0 ? 0 : entropy / n->divisor;
+        square = n->divisor == 0 ? 0 : square / n->weight;
+    }
+    smx_set(call->out->loss, dtype, 0, smx_plus(entropy, square, INFINITY));
+}
+
+static void store_loss_out(const struct dd_loss *call,
+                           const struct smx_counts *n)
+{
+    const struct smx_loss_out *out = call->out;
+    if (out->loss)
+        store_dd_loss(call, n);
+    if (out->divisor)
+        *out->divisor = n->divisor;
+    if (out->rows)
+        *out->rows = n->rows;
+    if (out->accuracy)
+        *out->accuracy = n->rows ? (double)call->hits / (double)n->rows : 0;
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
+                         const struct smx_rows_work *work,
+                         const struct smx_counts *n)
+{
+    struct smx_lanes lanes = smx_lanes_of(call->logits);
+    smx_lanes_set_criterion(&lanes, call->criterion, n->divisor, n->weight);
+    lanes.losses = call->losses;
+    lanes.squares = call->squares;
+    if (call->out) {
+        lanes.logsumexp = call->out->logsumexp;
+        lanes.argmax = call->out->argmax;
+    }
+    lanes.gradient = call->gradient;
+    lanes.upstream = call->factors.upstream;
+    size_t hits = smx_lanes_run(context, &lanes, work);
+    call->hits = hits; /* of all rows, in place of those that declined */
+}
+
+enum smx_status
+smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
+            const struct smx_dd *maxima, const struct smx_criterion *criterion,
+            const void *upstream, void *gradient,
+            const struct smx_loss_out *out, struct smx_beside *beside)
+{
+    size_t rows = smx_rows_count(logits);
+    struct dd_loss call = {.logits = logits,
+                           .criterion = criterion,
+                           .out = out,
+                           .gradient = gradient,
+                           .sums = !smx_criterion_is_single(criterion)};
+    struct smx_counts n;
+    call.factors = smx_factors_of(logits, criterion, upstream, &n);
+    if (out) {
+        call.losses = calloc(rows + 1, 2 * sizeof *call.losses);
+        if (!call.losses)
+            return SMX_ENOMEM;
+        call.squares = call.losses + rows;
+    }
+    smx_beside_answer(context, beside);
+    /* a softcap's shifted logits are worth keeping even for one of them */
+    bool logs = call.sums || logits->softcap != 0;
+    bool entropy = criterion->entropy_weight != 0;
+    bool nats = out || criterion->focal != 0;
+    const struct smx_rows_work work = {.run = run_loss_row,
+                                       .argument = &call,
+                                       .input = criterion->targets,
+                                       .output = gradient,
+                                       .maxima = maxima,
+                                       .logs = (nats && logs) || entropy,
+                                       .logsum = nats || entropy ||
+                                                 criterion->z_loss != 0,
+                                       .slope = gradient != NULL};
+    enum smx_status status = SMX_OK;
+    enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
+    if (way == SMX_WAY_DD_LANES && !call.factors.extended)
+        run_in_lanes(context, &call, &work, &n);
+    else
+        status = smx_rows_run(context, logits, &work);
+    if (out && !status)
+        store_loss_out(&call, &n);
+    free(call.losses);
+    return status;
+}
