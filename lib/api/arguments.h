@@ -4,39 +4,41 @@
 #ifndef SMX_ARGUMENTS_H
 #define SMX_ARGUMENTS_H
 
+#include <math.h>
+
 #include "softmax.h"
 
 /** status, having said in *where, unless it is NULL, what it is about. */
 enum smx_status smx_blame(enum smx_status status, struct smx_where *where,
                           enum smx_field field, size_t index);
 
-/** Can where be written? Then it says "no argument" until something is. */
-enum smx_status smx_where_begin(struct smx_where *where);
+/** A struct of the caller's, which begins with the size that it has there, into
+ *  the library's, of so many bytes. Members that its layout does not have yet
+ *  are 0, and those that the library does not know yet must be. given NULL: all
+ *  are 0. oldest: bytes of the first layout. SMX_EARGUMENT: about the field. */
+enum smx_status smx_read(const void *given, void *own, size_t oldest,
+                         size_t bytes, struct smx_where *where,
+                         enum smx_field field);
 
-/** Sizes and options are checked, elements are not. inner, stride and
- *  out_stride are those in use, not 0. */
+/** The same of structs of one type, whose layout is the first one or began to
+ *  grow with a member. */
+#define SMX_READ_SINCE(oldest, given, own, where, field)                       \
+    ((void)sizeof((given) == (own)),                                           \
+     smx_read(given, own, oldest, sizeof *(own), where, field))
+#define SMX_READ(given, own, where, field)                                     \
+    SMX_READ_SINCE(sizeof *(own), given, own, where, field)
+
+/** What every call reads first: from here on where says "no argument" until
+ *  something is. Sizes and options are checked, elements are not. inner, stride
+ *  and out_stride are those in use, not 0. */
 enum smx_status smx_read_logits(const struct smx_logits *given,
                                 struct smx_logits *own,
                                 struct smx_where *where);
 
-/** Not checked but for its size. */
-enum smx_status smx_read_criterion(const struct smx_criterion *given,
-                                   struct smx_criterion *own,
-                                   struct smx_where *where);
-
-/** NULL given: all defaults. */
-enum smx_status smx_read_options(const struct smx_softmax_options *given,
-                                 struct smx_softmax_options *own,
-                                 struct smx_where *where);
-enum smx_status smx_read_config(const struct smx_config *given,
-                                struct smx_config *own);
-
-/** NULL given: nothing is wanted. */
-enum smx_status smx_read_softmax_out(const struct smx_softmax_out *given,
-                                     struct smx_softmax_out *own,
-                                     struct smx_where *where);
-enum smx_status smx_read_loss_out(const struct smx_loss_out *given,
-                                  struct smx_loss_out *own,
-                                  struct smx_where *where);
+/** Not negative, finite. */
+static inline bool smx_is_size(double x)
+{
+    return x >= 0 && !isinf(x);
+}
 
 #endif

@@ -45,7 +45,7 @@ enum smx_status smx_context_create(struct smx_context **out,
 {
     struct smx_config own;
     *out = NULL;
-    if (smx_read_config(config, &own))
+    if (SMX_READ(config, &own, NULL, SMX_FIELD_NONE))
         return SMX_EARGUMENT;
     enum smx_isa isa = own.isa;
     size_t threads = own.threads;

@@ -22,23 +22,17 @@ static enum smx_status check_labels(const struct smx_logits *z,
     return SMX_OK;
 }
 
-/* Not negative, finite. */
-static bool is_coefficient(double x)
-{
-    return x >= 0 && !isinf(x);
-}
-
 static enum smx_status check_options(const struct smx_criterion *criterion,
                                      struct smx_where *where)
 {
     double e = criterion->label_smoothing;
     if (!(e >= 0 && e <= 1))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABEL_SMOOTHING, 0);
-    if (!is_coefficient(criterion->z_loss))
+    if (!smx_is_size(criterion->z_loss))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_Z_LOSS, 0);
-    if (!is_coefficient(criterion->entropy_weight))
+    if (!smx_is_size(criterion->entropy_weight))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_ENTROPY_WEIGHT, 0);
-    if (!is_coefficient(criterion->focal) ||
+    if (!smx_is_size(criterion->focal) ||
         (criterion->focal != 0 && (!criterion->labels || e != 0)))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_FOCAL, 0);
     if ((unsigned)criterion->reduction > SMX_REDUCTION_NONE)
@@ -57,7 +51,7 @@ static enum smx_status check_teacher(const struct smx_criterion *criterion,
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_DIVERGENCE, 0);
     if (!(beta >= 0 && beta <= 1) || (beta != 0 && kind != SMX_DIVERGENCE_JSD))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_BETA, 0);
-    if (!is_coefficient(t) || (t != 0 && !teacher))
+    if (!smx_is_size(t) || (t != 0 && !teacher))
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TEACHER_TEMPERATURE,
                          0);
     if (teacher && criterion->weights)

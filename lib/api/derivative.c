@@ -161,9 +161,7 @@ enum smx_status smx_vjp(struct smx_context *context,
 {
     struct smx_logits z;
     struct derivative_call call = {&z, log, upstream, gradient};
-    enum smx_status status = smx_where_begin(where);
-    if (!status)
-        status = smx_read_logits(logits, &z, where);
+    enum smx_status status = smx_read_logits(logits, &z, where);
     if (!status && z.outer && !upstream)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_UPSTREAM, 0);
     if (!status && z.outer && !gradient)
@@ -201,8 +199,6 @@ enum smx_status smx_jacobian(struct smx_context *context,
 {
     struct smx_logits z;
     struct derivative_call call = {&z, log, NULL, jacobian};
-    enum smx_status status = smx_where_begin(where);
-    if (!status)
-        status = smx_read_logits(logits, &z, where);
+    enum smx_status status = smx_read_logits(logits, &z, where);
     return status ? status : jacobian_of(context, &call, where);
 }

@@ -58,13 +58,11 @@ answer_loss(struct smx_context *context, const struct smx_logits *logits,
     struct smx_criterion k;
     struct smx_loss_out wanted;
     struct smx_beside beside = {0};
-    enum smx_status status = smx_where_begin(where);
+    enum smx_status status = smx_read_logits(logits, &z, where);
     if (!status)
-        status = smx_read_logits(logits, &z, where);
+        status = SMX_READ(criterion, &k, where, SMX_FIELD_CRITERION_SIZE);
     if (!status)
-        status = smx_read_criterion(criterion, &k, where);
-    if (!status)
-        status = smx_read_loss_out(out, &wanted, where);
+        status = SMX_READ(out, &wanted, where, SMX_FIELD_OUT_SIZE);
     if (!status && descends && z.outer && !gradient)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
     if (!status)

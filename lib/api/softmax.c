@@ -424,13 +424,13 @@ enum smx_status smx_softmax(struct smx_context *context,
 {
     struct smx_logits z = {0};
     struct smx_softmax_call call = {.logits = &z};
-    enum smx_status status = smx_where_begin(where);
+    enum smx_status status = smx_read_logits(logits, &z, where);
     if (!status)
-        status = smx_read_logits(logits, &z, where);
+        status =
+            SMX_READ(options, &call.options, where, SMX_FIELD_OPTIONS_SIZE);
     if (!status)
-        status = smx_read_options(options, &call.options, where);
-    if (!status)
-        status = smx_read_softmax_out(out, &call.out, where);
+        status = SMX_READ_SINCE(offsetof(struct smx_softmax_out, early), out,
+                                &call.out, where, SMX_FIELD_OUT_SIZE);
     if (!status && call.options.top_k > z.classes)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
     if (!status)
