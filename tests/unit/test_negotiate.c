@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "../../server/http/negotiate.h"
@@ -188,12 +190,35 @@ static void test_what_is_sent(void **state)
         assert_int_equal(media_of_content(types[i].text), types[i].media);
 }
 
+/* Nothing before the value is read: a page that nobody may read lies there. */
+static void test_blanks_alone(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(mprotect(pages, page, PROT_NONE), 0);
+    char *text = pages + page;
+    static const char *const blanks[] = {"", " ", "\t \t"};
+    for (size_t i = 0; i < sizeof blanks / sizeof blanks[0]; i++) {
+        memcpy(text, blanks[i], strlen(blanks[i]) + 1);
+        struct field_lines lines = {{text}, 1};
+        assert_int_equal(coding_of_content(&lines), CODING_UNKNOWN);
+        assert_int_equal(media_of_content(text), MEDIA_UNKNOWN);
+        accepted_coding(&lines);
+        accepted_media(&lines);
+    }
+    munmap(pages, 2 * page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepted_media),
         cmocka_unit_test(test_accepted_coding),
         cmocka_unit_test(test_what_is_sent),
+        cmocka_unit_test(test_blanks_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
