@@ -15,15 +15,18 @@ CHECK_SCRIPTS += tests/http/check_process.py tests/http/check_connections.py \
 FAULTS := heads many_clients big_bodies drain failover files memory exposition growth \
 	mixed
 
-$(O)/failing_malloc.so: tests/faults/failing_malloc.c
+FAILING := $(O)/failing_malloc.so $(O)/failing_calls.so
+
+$(FAILING): $(O)/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
 	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -shared -o $@ $<
 
 ifeq ($(SAN),)
-CHECK_NEEDS += $(O)/failing_malloc.so
-CHECK_SCRIPTS += tests/faults/memory.py
+CHECK_NEEDS += $(FAILING)
+CHECK_SCRIPTS += tests/faults/memory.py tests/faults/calls.py
 endif
 check: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
+check: export FAILING_CALLS_SO = $(O)/failing_calls.so
 
 .PHONY: check-faults
 ## check-faults: load, bad clients, kills, full disks (SAN=..., DURATION=30 s,

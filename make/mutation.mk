@@ -32,7 +32,7 @@ coverage: $(GCOVR)
 MCDC_ROOMS := json number http
 MCDC_BIN = $(filter $(patsubst %,$(O)/tests/%/%,$(MCDC_ROOMS) v2) %/test_negotiate %/test_address,$(TEST_BIN))
 MCDC_SCRIPTS := tests/fuzz/check_corpora.sh tests/faults/memory.py \
-	$(patsubst %,tests/http/check_%.py,process connections leaving metrics)
+	tests/faults/calls.py $(patsubst %,tests/http/check_%.py,process connections leaving metrics)
 ifneq ($(MCDC),)
 $(patsubst %,$(O)/server/%/%.o,$(MCDC_ROOMS)): FILE_CFLAGS += --coverage -fcondition-coverage
 endif
@@ -52,5 +52,6 @@ endif
 mcdc-run: export O := $(O)
 mcdc-run: export SOFTMAXD = $(O)/softmaxd
 mcdc-run: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
-mcdc-run: $(MCDC_BIN) $(REPLAY) $(O)/softmaxd $(O)/failing_malloc.so
+mcdc-run: export FAILING_CALLS_SO = $(O)/failing_calls.so
+mcdc-run: $(MCDC_BIN) $(REPLAY) $(O)/softmaxd $(FAILING)
 	tests/run.py $(MCDC_BIN) $(MCDC_SCRIPTS)

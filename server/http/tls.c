@@ -146,8 +146,9 @@ static bool read_priority(struct tls *tls, const char *text,
                           struct error *error)
 {
     const char *wrong = NULL;
-    int code = gnutls_priority_init(&tls->priority,
-                                    text ? text : standard_priority, &wrong);
+    if (!text)
+        text = standard_priority;
+    int code = gnutls_priority_init(&tls->priority, text, &wrong);
     if (code >= 0)
         return true;
     tls->priority = NULL;

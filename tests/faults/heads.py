@@ -14,14 +14,13 @@ carries.
 import os
 import random
 import socket
-import ssl
-import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from common import RIGHT, SMALL, Daemon, Tests, note, read_answer, read_to_end
+from daemon import certificate, trusting
 
 SECONDS = 60 * float(os.environ.get("HEADS_MINUTES", "0")) or 4
 TIMEOUT = 1  # of a request and of an idle connection, seconds
@@ -346,15 +345,6 @@ def run_case(target, seed, case):
     return None
 
 
-def certificate(folder):
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-days",
-         "2", "-keyout", f"{folder}/key", "-out", f"{folder}/cert"],
-        capture_output=True, check=False)
-    return made.returncode == 0
-
-
 def targets(folder):
     tokens = os.path.join(folder, "tokens")
     with open(tokens, "w", encoding="ascii") as file:
@@ -362,11 +352,8 @@ def targets(folder):
     os.chmod(tokens, 0o600)
     yield Target("plain")
     yield Target("token", "--token-file", tokens)
-    if certificate(folder):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        yield Target("tls", "--tls-cert", f"{folder}/cert", "--tls-key",
-                     f"{folder}/key", tls=context)
+    cert, key = certificate(folder)
+    yield Target("tls", "--tls-cert", cert, "--tls-key", key, tls=trusting())
 
 
 def run_seed(all_targets, seed, seconds):

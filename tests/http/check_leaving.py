@@ -3,16 +3,13 @@
 """Clients that leave in the middle, over plain TCP and TLS, with FIN, RST and
 close_notify: each is counted once, as 499, and never as the daemon's fault. And bodies that are late, as 408."""
 import http.client
-import os
 import re
-import ssl
 import struct
-import subprocess
 import tempfile
 
 from check_connections import connect
 from check_process import Process
-from daemon import Tests, until
+from daemon import Tests, certificate, trusting, until
 
 UPLOAD = (b"POST /softmax HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
           b"\r\nContent-Length: 1000\r\n\r\n" b'{"logits":[1,2,')
@@ -125,13 +122,8 @@ def main():
         late = Process(*hasty)
         check_late(tests, "plain", late, lambda: connect(late), b"HTTP/1.1 408")
     with tempfile.TemporaryDirectory() as folder:
-        key, cert = os.path.join(folder, "key"), os.path.join(folder, "cert")
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
-             "-keyout", key, "-out", cert], capture_output=True, check=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        cert, key = certificate(folder)
+        context = trusting()
         tls = ("--tls-cert", cert, "--tls-key", key)
         with tests.part("TLS"):
             secure = Process(*tls, *admin)

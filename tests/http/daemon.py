@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,25 @@ def until(condition, seconds=20):
     while not (said := condition()) and time.monotonic() < end:
         time.sleep(0.02)
     return said
+
+
+def certificate(folder, name="server"):
+    """Files of one that vouches for itself, and of its key."""
+    cert, key = os.path.join(folder, f"{name}.crt"), os.path.join(
+        folder, f"{name}.key")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-keyout", key, "-out", cert],
+        capture_output=True, check=True)
+    return cert, key
+
+
+def trusting():
+    """Of a client that takes any certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class DidNotStart(Exception):

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+/*
+ * To be preloaded: calls fail as the plans say in the file that FAILING_CALLS
+ * names, which the test maps, too. What they are preloaded into
+ * goes through here for what it calls in other libraries, and those for what
+ * they call in the C library, but not that library itself.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+enum {
+    PLANS = 2,
+    NAME_BYTES = 48,
+    OPEN_READ_WRITE = 2,
+    MAP_READ_WRITE = 3,
+    SHARED = 1
+};
+
+/* An errno, or what the call returns where it is one that returns errors; 0:
+ * it does not fail, but takes one byte only. */
+static struct plan {
+    _Atomic int64_t first; /* the call that fails, from 1; 0: none */
+    _Atomic int64_t seen;  /* so many calls of that name so far */
+    int64_t last;
+    int32_t error;
+    int32_t fd; /* only calls on it, -1: on any */
+    char name[NAME_BYTES];
+} * plans;
+
+/* Its header declares what has other parameters here. */
+long syscall(long number, ...);
+
+/* Not open() and mmap(), which fail here. */
+__attribute__((constructor)) static void begin(void)
+{
+    const char *path = getenv("FAILING_CALLS");
+    long fd = path ? syscall(SYS_openat, -100, path, OPEN_READ_WRITE) : -1;
+    if (fd < 0)
+        return;
+    long map = syscall(SYS_mmap, 0L, PLANS * sizeof *plans, MAP_READ_WRITE,
+                       SHARED, fd, 0);
+    syscall(SYS_close, fd);
+    if (map > 0)
+        plans = (void *)map;
+}
+
+/* The plan by which this call fails; NULL: it does not. */
+static const struct plan *failing(const char *name, long fd)
+{
+    for (struct plan *plan = plans; plan && plan < plans + PLANS; plan++) {
+        if (plan->first == 0 || strcmp(name, plan->name) != 0 ||
+            (plan->fd >= 0 && plan->fd != fd))
+            continue;
+        int64_t number = atomic_fetch_add(&plan->seen, 1) + 1;
+        if (number >= plan->first && number <= plan->last)
+            return plan;
+    }
+    return NULL;
+}
+
+/* Eight words are what any of these calls takes; those of fewer leave the
+ * others alone. */
+#define WORDS long a, long b, long c, long d, long e, long f, long g, long h
+
+#define CALL(name, failure)                                                    \
+    long name(WORDS);                                                          \
+    long name(WORDS)                                                           \
+    {                                                                          \
+        static long (*call)(WORDS);                                            \
+        if (!call)                                                             \
+            *(void **)&call = dlsym(RTLD_NEXT, #name);                         \
+        const struct plan *plan = failing(#name, a);                           \
+        if (plan) {                                                            \
+            failure;                                                           \
+        }                                                                      \
+        return call(a, b, c, d, e, f, g, h);                                   \
+    }
+
+#define MINUS(name) CALL(name, errno = plan->error; return -1)
+#define ZERO(name) CALL(name, errno = plan->error; return 0)
+#define CODE(name) CALL(name, return plan->error)
+#define BYTES(name)                                                            \
+    CALL(                                                                      \
+        name, if (plan->error) {                                               \
+            errno = plan->error;                                               \
+            return -1;                                                         \
+        } c = c > 1)
+
+/* The C library. */
+MINUS(accept4)
+MINUS(bind)
+MINUS(chmod)
+MINUS(connect)
+MINUS(epoll_create1)
+MINUS(epoll_ctl)
+MINUS(epoll_wait)
+MINUS(eventfd)
+MINUS(fcntl)
+ZERO(fopen)
+MINUS(fstat)
+CODE(getaddrinfo)
+MINUS(getpeername)
+MINUS(getrandom)
+MINUS(getrlimit)
+MINUS(getrusage)
+MINUS(getsockname)
+MINUS(getsockopt)
+MINUS(listen)
+MINUS(lstat)
+MINUS(mmap)
+MINUS(mremap)
+MINUS(open)
+ZERO(open_memstream)
+ZERO(opendir)
+MINUS(poll)
+CODE(pthread_create)
+CODE(pthread_key_create)
+CODE(pthread_setspecific)
+MINUS(recv)
+MINUS(sched_getaffinity)
+MINUS(send)
+MINUS(sendmsg)
+MINUS(setrlimit)
+MINUS(setsockopt)
+MINUS(shm_open)
+MINUS(shutdown)
+MINUS(sigwaitinfo)
+MINUS(socket)
+MINUS(sysconf)
+MINUS(unlink)
+BYTES(write)
+
+/* zlib. */
+CODE(deflate)
+CODE(deflateInit2_)
+CODE(inflate)
+CODE(inflateInit2_)
+
+/* libmicrohttpd. */
+ZERO(MHD_add_response_header)
+ZERO(MHD_create_response_from_buffer)
+ZERO(MHD_create_response_from_callback)
+ZERO(MHD_create_response_from_iovec)
+ZERO(MHD_queue_response)
+ZERO(MHD_start_daemon)
+
+/* GnuTLS. */
+CODE(gnutls_certificate_allocate_credentials)
+CODE(gnutls_credentials_set)
+CODE(gnutls_handshake)
+CODE(gnutls_init)
+CODE(gnutls_load_file)
+CODE(gnutls_pcert_list_import_x509_raw)
+CODE(gnutls_priority_init)
+CODE(gnutls_privkey_import_x509_raw)
+CODE(gnutls_privkey_init)
+CODE(gnutls_pubkey_get_key_id)
+CODE(gnutls_pubkey_import_privkey)
+CODE(gnutls_pubkey_init)
+CODE(gnutls_record_recv)
+CODE(gnutls_record_send)
+CODE(gnutls_set_default_priority)
+CODE(gnutls_x509_crt_import)
+CODE(gnutls_x509_crt_init)
+CODE(gnutls_x509_trust_list_init)
+CODE(gnutls_x509_trust_list_verify_crt)
