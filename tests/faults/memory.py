@@ -41,6 +41,27 @@ CASES = {
     "gzip": post("/softmax", gzip.compress(texts(2000)),
                  "Content-Encoding: gzip", "Accept-Encoding: gzip"),
     "binary tensors": as_type(v2_binary(200), b"application/octet-stream"),
+    "names of any length": post(
+        "/softmax", b'{"log\\u0069ts":[1,2],"' + b"x" * 300 + b'":1}'),
+    "numbers of all kinds": post(
+        "/loss", b'{"logits":[[16777217,0.1,9007199254740993],[1e39,2,3]],'
+                 b'"labels":[9007199254740993,1],"dtype":"float64",'
+                 b'"ignore_index":9007199254740993}'),
+    "a tensor that grows": post(
+        "/loss", b'{"logits":[' + b",".join([b"0.1"] * 3000) +
+        b'],"labels":0,"dtype":"float64","mask":[' +
+        b",".join([b"true"] * 3000) + b"]}"),
+    "base64 whose type comes last": post(
+        "/softmax", b'{"logits":{"shape":[1],"base64":"AAAAAAAA8D8=",'
+                    b'"dtype":"float64"},"dtype":"float64"}'),
+    "the protocol with all it has": post(
+        "/v2/models/loss/infer",
+        b'{"id":"a","x":{"y":[1,{"z":null}]},"parameters":{"include":'
+        b'"logsumexp,entropy","label_smoothing":0.1},"inputs":[{"name":'
+        b'"logits","datatype":"FP64","shape":[1,3],"data":[1,2,3]},{"name":'
+        b'"labels","datatype":"INT64","shape":[1],"data":[2]}],"outputs":'
+        b'[{"name":"loss"},{"name":"logsumexp","parameters":'
+        b'{"binary_data":true}}]}'),
     "a region": post("/v2/systemsharedmemory/region/a/register",
                      b'{"key":"/none","offset":0,"byte_size":8}'),
     "an index": post("/v2/repository/index", b'{"ready":true}'),
