@@ -27,6 +27,12 @@ coverage: $(GCOVR)
 	    --exclude-throw-branches --merge-mode-functions=separate $(B)/coverage
 	scripts/coverage.py $(B)/coverage/summary.json
 
+# What ends by _exit would leave no counters behind.
+ifneq ($(filter --coverage,$(LDFLAGS)),)
+$(O)/softmaxd: $(O)/tests/mutation/counters_at_exit.o
+$(O)/softmaxd: ALL_LDFLAGS += -Wl,--wrap=_exit
+endif
+
 # Does each condition of a decision, alone, change what is decided? By the tests
 # of these rooms; GCC 14 is the first to count it.
 MCDC_ROOMS := json number http
