@@ -177,8 +177,9 @@ static void statistics_are_of_one_service(void **state)
 static void repository_lists_the_models(void **state)
 {
     (void)state;
-    static const char *const questions[] = {"", "{}", "{\"ready\":true}"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const questions[] = {"", "{}", "{\"ready\":true}",
+                                            "{\"ready\":false}"};
+    for (size_t i = 0; i < 4; i++) {
         struct roundtrip trip =
             ask("POST", "/v2/repository/index", questions[i]);
         assert_int_equal(trip.status, 200);
@@ -190,9 +191,14 @@ static void repository_lists_the_models(void **state)
     ready = false;
     struct roundtrip none =
         ask("POST", "/v2/repository/index", "{\"ready\":true}");
+    struct roundtrip all =
+        ask("POST", "/v2/repository/index", "{\"ready\":false}");
     ready = true;
     assert_string_equal(none.answer, "[]");
+    assert_non_null(strstr(all.answer, "\"state\":\"UNAVAILABLE\""));
+    assert_null(strstr(all.answer, "\"state\":\"READY\""));
     roundtrip_free(&none);
+    roundtrip_free(&all);
     static const char *const bad[][2] = {
         {"{\"ready\":1}", "ready: got 1, must be true or false"},
         {"[null]", "body: got [null], must be an object"},
@@ -203,6 +209,13 @@ static void repository_lists_the_models(void **state)
         assert_non_null(strstr(trip.answer, bad[i][1]));
         roundtrip_free(&trip);
     }
+    char blanks[1026] = "";
+    memset(blanks, ' ', sizeof blanks - 1);
+    struct roundtrip large = ask("POST", "/v2/repository/index", blanks);
+    assert_int_equal(large.status, 413);
+    assert_non_null(
+        strstr(large.answer, "body: got more, must be at most 1024 bytes"));
+    roundtrip_free(&large);
 }
 
 static void unknown_things_are_a_404(void **state)

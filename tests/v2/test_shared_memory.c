@@ -106,6 +106,26 @@ static void what_is_wrong_with_a_registration_is_said(void **state)
     shared_close();
 }
 
+/* The longest has 255 bytes, and is the name of no region but its own. */
+static void long_names_are_refused(void **state)
+{
+    (void)state;
+    shared_open();
+    char name[257], path[400];
+    memset(name, 'x', 256);
+    name[256] = '\0';
+    snprintf(path, sizeof path, REGION("%s/register"), name);
+    assert_error(shared_send("POST", path, "{\"key\":\"k\",\"byte_size\":8}"),
+                 400, "region: got a name of 256 bytes, must be at most 255");
+    snprintf(path, sizeof path, REGION("%s/status"), name);
+    assert_error(shared_send("GET", path, NULL), 404,
+                 "Unable to find system shared memory region");
+    snprintf(path, sizeof path, REGION("%s/register"), name + 1);
+    assert_error(shared_send("POST", path, "{\"key\":\"k\",\"byte_size\":8}"),
+                 400, "Unable to open shared memory region");
+    shared_close();
+}
+
 /* As a server without CUDA, which every example of Triton's asks first. */
 static void cuda_has_no_regions(void **state)
 {
@@ -387,6 +407,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registered_regions_are_listed),
         cmocka_unit_test(what_is_wrong_with_a_registration_is_said),
+        cmocka_unit_test(long_names_are_refused),
         cmocka_unit_test(cuda_has_no_regions),
         cmocka_unit_test(off_until_it_is_asked_for),
         cmocka_unit_test(the_same_bits_as_json),
