@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# R with httr2: Rscript client.R
+# R with httr2 and jsonlite: Rscript client.R
 # Prints: 0.09003057 0.2447285 0.6652409
 # Prints: 0.9076059
 library(httr2)

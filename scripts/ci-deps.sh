@@ -14,7 +14,7 @@ command -v npm >/dev/null || more="$more nodejs npm"
 command -v javac >/dev/null || more="$more default-jdk-headless"
 command -v cargo >/dev/null || more="$more cargo-web"
 command -v go >/dev/null || more="$more golang-go"
-command -v Rscript >/dev/null || more="$more r-base-core r-cran-httr2"
+command -v Rscript >/dev/null || more="$more r-base-core r-cran-httr2 r-cran-jsonlite"
 $sudo apt-get update -q
 # shellcheck disable=SC2086
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
