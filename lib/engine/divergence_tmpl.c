@@ -4,8 +4,8 @@
  * divergence is the difference of sums of them. */
 #include "divergence_kernels.h"
 
+#include "simd/log_vec.h"
 #include "simd/power_vec.h"
-#include "simd/dd_vec.h"
 
 extern const struct smx_divergence_kernels TIER(divergence_kernels);
 extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
@@ -157,24 +157,6 @@ static double others(const struct smx_divergence_pair *pair, int side,
 
 /* ---- mixtures ------------------------------------------------------------ */
 
-/** log(1 + y) of x = 1 + y > 0, relative error 2^-46: 2^k m = x as in
- *  vd_log1p; where k = 0 nothing of y is lost. */
-INLINE vd log_of_one_more(vd x, vd y)
-{
-    static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd, BIAS = 1024;
-    static const double inverse[8] = {1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9,
-                                      1.0 / 7,  1.0 / 5,  1.0 / 3,  1};
-    vu k = ((vu)x + ((BIAS << 52) - ROOT_HALF - (vu){0})) >> 52;
-    vl whole = (vl)(k == (BIAS - (vu){0}));
-    vd u = (vd)((vu)x - (k << 52) + ((BIAS << 52) - (vu){0})) - vd_all(1);
-    u = vd_where(whole, y, u);
-    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(1.0 / 17);
-    EACH (n, 8)
-        p = p * q + vd_all(inverse[n]);
-    vd exponent = (vd)(k | (vu)vd_all(0x1p52)) - vd_all(0x1p52 + 1024);
-    return vd_all(2) * s * p + exponent * vd_all(0x1.62e42fefa39efp-1);
-}
-
 /** The parts of m, and times these log(p / m), log(q / m). */
 struct mixed {
     vd part[2], cost[2];
@@ -197,7 +179,7 @@ INLINE struct mixed mix_both(const struct smx_divergence_mix *mix,
     vd less =
         vd_where(led, share[0], share[1]) / vd_where(led, share[1], share[0]);
     less *= weight;
-    vd y = -log_of_one_more(vd_where(led, least, most) + less, less - weight);
+    vd y = -vd_log_of_sum(vd_where(led, least, most) + less, less - weight);
     vd t = (b->t[1] - b->t[0]) * vd_all(SMX_POWER_C1) - vd_all(mix->offset);
     log[0] = vd_where(led, y - t, y);
     log[1] = vd_where(led, y, y + t);

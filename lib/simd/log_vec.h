@@ -53,27 +53,38 @@ INLINE struct vdd vdd_log1p(struct vdd x)
     return vdd_fast(log.hi, log.lo);
 }
 
-/** log(1 + x), x >= 0, relative error 2^-32: 1 + x = 2^k m, m in [sqrt(1/2),
- * sqrt(2)): log = k log 2 + 2 atanh(s), s = u / (2 + u), u = m - 1. Where k =
- * 0, u = x: nothing of it is lost. */
-INLINE vd vd_log1p(vd x)
+/** log(1 + y) = k log 2 + 2 atanh(s) of x = 1 + y = 2^k m, m in [sqrt(1/2),
+ * sqrt(2)), s = u / (2 + u), u = m - 1; where k = 0, u = y: nothing of it is
+ * lost. Of atanh's series so many terms, at most 9, and the exponent of x at
+ * least -least: constants where this is inlined. */
+INLINE vd log_of_sum(vd x, vd y, int terms, uint64_t least)
 {
     static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd;
-    static const uint64_t TWO52 = 0x4330000000000000;
-    vd y = vd_all(1) + x;
-    vu k = ((vu)y - (ROOT_HALF - (vu){0})) >> 52;
-    vd m = (vd)((vu)y - (k << 52)), u = m - vd_all(1);
-    vl whole = (vl)(k == (vu){0});
-    u = (vd)(((vl)x & whole) | ((vl)u & ~whole));
-    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(1.0 / 13);
-    p = p * q + vd_all(1.0 / 11);
-    p = p * q + vd_all(1.0 / 9);
-    p = p * q + vd_all(1.0 / 7);
-    p = p * q + vd_all(1.0 / 5);
-    p = p * q + vd_all(1.0 / 3);
-    p = p * q + vd_all(1);
-    vd exponent = (vd)(k | (TWO52 - (vu){0})) - vd_all(0x1p52);
+    static const double inverse[9] = {1,        1.0 / 3,  1.0 / 5,
+                                      1.0 / 7,  1.0 / 9,  1.0 / 11,
+                                      1.0 / 13, 1.0 / 15, 1.0 / 17};
+    const vu bias = (least << 52) - (vu){0};
+    vu k = ((vu)x + (bias - ROOT_HALF)) >> 52;
+    vl whole = (vl)(k == (least - (vu){0}));
+    vd u = (vd)((vu)x - (k << 52) + bias) - vd_all(1);
+    u = vd_where(whole, y, u);
+    vd s = u / (vd_all(2) + u), q = s * s, p = vd_all(inverse[terms - 1]);
+    EACH (n, terms - 1)
+        p = p * q + vd_all(inverse[terms - 2 - n]);
+    vd exponent = (vd)(k | (vu)vd_all(0x1p52)) - vd_all(0x1p52 + (double)least);
     return vd_all(2) * s * p + exponent * vd_all(0x1.62e42fefa39efp-1);
+}
+
+/** log(1 + x), x >= 0, relative error 2^-32. */
+INLINE vd vd_log1p(vd x)
+{
+    return log_of_sum(vd_all(1) + x, x, 7, 0);
+}
+
+/** log(x), x = 1 + y > 0, relative error 2^-46. */
+INLINE vd vd_log_of_sum(vd x, vd y)
+{
+    return log_of_sum(x, y, 9, 1024);
 }
 
 #endif
