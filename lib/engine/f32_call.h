@@ -69,7 +69,7 @@ static inline void smx_f32_tell(const struct smx_f32_call *call, size_t row,
 /** Notes the first of n that is not below +INFINITY. */
 void smx_f32_note_nonfinite(struct smx_f32_call *call, size_t i, size_t n);
 
-/** max and sum of one chunk; e: its exponentials. */
+/** max and sum of one chunk; e: its exponentials, or NULL. */
 struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
                                  size_t chunk, double *e);
 
@@ -77,7 +77,8 @@ struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
 double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
                        const struct smx_sum *sum, bool in_range);
 
-/** One chunk of the answer. e: the exponentials of the chunk. */
+/** One chunk of the answer. e: the exponentials of the chunk; NULL: they are
+ *  computed again. */
 void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
                          size_t chunk, const struct smx_sum *part,
                          const struct smx_sum *whole, double offset,

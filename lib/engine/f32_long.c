@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "f32_call.h"
+#include "loss_kernels.h"
 #include "tuning.h"
 #include "simd/power.h"
 
@@ -35,10 +36,14 @@ struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
         smx_f32_note_nonfinite(call, start, n);
     } else if (max != -INFINITY) {
         sum.max = smx_logit(call->kernels, &call->by, max, NULL);
+        if (!call->values)
+            return sum; /* the summaries have their own */
         sum.reference = smx_reference(sum.max, call->by.scale);
         const struct smx_exponents by =
             smx_relative_to(&call->by, sum.reference);
-        sum.sum = call->kernels->exponentials(call->logits + start, n, &by, e);
+        sum.sum =
+            e ? call->kernels->exponentials(call->logits + start, n, &by, e)
+              : call->kernels->loss->sum(call->logits + start, n, &by);
     }
     return sum;
 }
@@ -75,14 +80,17 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
+    const float *z = call->logits + start;
     float *out = call->values + start;
-    const struct smx_exponents by = smx_relative_to(&call->by, whole->max);
+    const struct smx_exponents by =
+        smx_relative_to(&call->by, call->log ? whole->max : part->reference);
+    double weight = smx_sum_weight(part, whole, call->by.scale);
     if (call->log && whole->sum > 0)
-        call->kernels->shift(call->logits + start, n, &by, by.nats, offset,
-                             out);
+        call->kernels->shift(z, n, &by, by.nats, offset, out);
+    else if (part->sum > 0 && e)
+        call->kernels->scale(e, n, weight, out);
     else if (part->sum > 0)
-        call->kernels->scale(e, n, smx_sum_weight(part, whole, call->by.scale),
-                             out);
+        call->kernels->put(z, n, &by, weight, call->stream, out);
     else
         fill_value(out, n, call->log ? -INFINITY : 0);
 }
@@ -90,57 +98,53 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
 /* ---- sums -----------------------------------------------------------------
  */
 
-/* NaN: out of range. After the first of those, others are expected. moment: may
- * be NULL. */
-static double sum_split_chunk(struct smx_f32_call *call, size_t start, size_t n,
-                              double *row_max, double *moment)
+/* A chunk that is out of range is summed in double at once: its row is, too.
+ * After the first of those, others are expected. */
+static void sum_chunk(struct smx_f32_call *call, size_t row, size_t chunk)
 {
-    const float *z = call->logits + start;
-    float max = INFINITY;
+    size_t i = row * call->chunks + chunk;
+    size_t start = row * call->classes + chunk * SMX_CHUNK;
+    size_t n = smx_chunk_classes(call->classes, chunk);
+    double *moment = call->seen.moments ? &call->moments[i] : NULL;
     double sum = NAN;
+    float max = INFINITY;
     if (moment)
         *moment = 0;
     if (smx_f32_expects(call, start, n))
-        sum = call->kernels->split->sum(z, n, &call->split, &max, moment);
-    *row_max = max;
-    if (max < call->split.highest && !isnan(sum))
-        return sum;
-    if (!call->kernels->row_max(z, n, &max))
-        smx_f32_note_nonfinite(call, start, n);
-    *row_max = max;
+        sum = call->kernels->split->sum(call->logits + start, n, &call->split,
+                                        &max, moment);
+    call->split_sums[i] = max < call->split.highest ? sum : NAN;
+    call->sums[i].max = max;
+    if (!isnan(call->split_sums[i]))
+        return;
+    call->sums[i] = smx_f32_sum_chunk(call, row, chunk, NULL);
     call->out_of_range = true;
-    return NAN;
 }
 
-static void sum_split_range(struct smx_f32_call *call, size_t i, size_t end)
-{
-    for (; i < end; i++) {
-        size_t chunk = i % call->chunks;
-        size_t start = i / call->chunks * call->classes + chunk * SMX_CHUNK;
-        call->split_sums[i] = sum_split_chunk(
-            call, start, smx_chunk_classes(call->classes, chunk),
-            &call->sums[i].max, call->seen.moments ? &call->moments[i] : NULL);
-    }
-}
-
-static void sum_split_chunks(void *argument, size_t slice)
+static void sum_chunks(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    sum_split_range(call, i, end);
-}
-
-static void sum_f64_chunks(void *argument, size_t slice)
-{
-    struct smx_f32_call *call = argument;
-    ALIGNED double e[SMX_CHUNK];
     size_t all = call->rows * call->chunks, end;
     size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
-        if (call->row[i / call->chunks].total == 0)
-            call->sums[i] =
-                smx_f32_sum_chunk(call, i / call->chunks, i % call->chunks, e);
+        sum_chunk(call, i / call->chunks, i % call->chunks);
+}
+
+/* In double what is yet to be: chunks in range of a row that is not. */
+static void sum_chunk_again(struct smx_f32_call *call, size_t row, size_t chunk)
+{
+    size_t i = row * call->chunks + chunk;
+    if (call->row[row].total == 0 && !isnan(call->split_sums[i]))
+        call->sums[i] = smx_f32_sum_chunk(call, row, chunk, NULL);
+}
+
+static void sum_chunks_again(void *argument, size_t slice)
+{
+    struct smx_f32_call *call = argument;
+    size_t all = call->rows * call->chunks, end;
+    size_t i = smx_pool_slice(all, call->slices, slice, &end);
+    for (; i < end; i++)
+        sum_chunk_again(call, i / call->chunks, i % call->chunks);
 }
 
 /* The sum of a row; is it in range? */
@@ -158,13 +162,12 @@ static bool merge_split_row(const struct smx_f32_call *call, size_t r)
     return in_range;
 }
 
-/* The sums of rows in range, unless they are there; are there others? */
+/* The sums of rows in range; are there others? */
 static bool merge_split_rows(const struct smx_f32_call *call)
 {
     bool others = false;
     for (size_t r = 0; r < call->rows; r++)
-        others |=
-            call->early ? call->row[r].total == 0 : !merge_split_row(call, r);
+        others |= !merge_split_row(call, r);
     return others;
 }
 
@@ -185,67 +188,57 @@ static void merge_row(struct smx_f32_call *call, size_t r)
         row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
 }
 
-/* Has the row been answered by itself? */
-static bool is_answered(const struct smx_f32_call *call, size_t r)
-{
-    return call->early && call->row[r].total != 0;
-}
-
 static void merge_rows(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
     size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
     for (; r < end; r++)
-        if (!is_answered(call, r))
-            merge_row(call, r);
+        merge_row(call, r);
 }
 
 /* ---- all classes ----------------------------------------------------------
  */
 
-/* e: room for exponentials. */
-static void store_chunk(struct smx_f32_call *call, size_t r, size_t chunk,
-                        double e[SMX_CHUNK])
+static void store_chunk(const struct smx_f32_call *call, size_t r, size_t chunk)
 {
     const struct smx_f32_row *row = &call->row[r];
     size_t start = r * call->classes + chunk * SMX_CHUNK;
-    if (row->total != 0 && !call->log) {
+    if (row->total != 0 && !call->log)
         call->kernels->split->put(
             call->logits + start, smx_chunk_classes(call->classes, chunk),
             &call->split, 1 / row->total, call->stream, call->values + start);
-        return;
-    }
-    if (!call->log)
-        smx_f32_sum_chunk(call, r, chunk, e);
-    smx_f32_store_chunk(call, r, chunk, &call->sums[r * call->chunks + chunk],
-                        &row->whole, row->logsum, e);
+    else
+        smx_f32_store_chunk(call, r, chunk,
+                            &call->sums[r * call->chunks + chunk], &row->whole,
+                            row->logsum, NULL);
 }
 
 static void store_softmax_chunks(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
-    ALIGNED double e[SMX_CHUNK];
     size_t all = call->rows * call->chunks, end;
     size_t i = smx_pool_slice(all, call->slices, slice, &end);
     for (; i < end; i++)
-        if (!is_answered(call, i / call->chunks))
-            store_chunk(call, i / call->chunks, i % call->chunks, e);
+        store_chunk(call, i / call->chunks, i % call->chunks);
 }
 
-/* Sums rows, and answers those in range. */
+/* Row by row, while it is in the cache. What is refused is looked for to the
+ * end, as the first is told. */
 static void answer_rows(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
-    ALIGNED double e[SMX_CHUNK];
     size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
     for (; r < end; r++) {
-        sum_split_range(call, r * call->chunks, (r + 1) * call->chunks);
-        if (!merge_split_row(call, r))
-            continue;
-        if (call->log)
-            merge_row(call, r);
         for (size_t k = 0; k < call->chunks; k++)
-            store_chunk(call, r, k, e);
+            sum_chunk(call, r, k);
+        if (call->nonfinite != SIZE_MAX)
+            continue;
+        merge_split_row(call, r);
+        for (size_t k = 0; k < call->chunks; k++)
+            sum_chunk_again(call, r, k);
+        merge_row(call, r);
+        for (size_t k = 0; k < call->chunks; k++)
+            store_chunk(call, r, k);
     }
 }
 
@@ -346,17 +339,18 @@ void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
                                        SMX_SMALL / call->classes + 1);
     call->early &= call->values && !call->k &&
                    call->rows >= smx_pool_threads(context->pool);
-    if (call->early)
+    if (call->early) {
         smx_pool_for(context->pool, call->row_slices, answer_rows, call);
-    else
-        smx_pool_for(context->pool, call->slices, sum_split_chunks, call);
+        return;
+    }
+    smx_pool_for(context->pool, call->slices, sum_chunks, call);
     if (call->nonfinite != SIZE_MAX)
         return;
     bool others = merge_split_rows(call);
-    if (!call->values || (call->early && !others))
+    if (!call->values)
         return;
     if (others)
-        smx_pool_for(context->pool, call->slices, sum_f64_chunks, call);
+        smx_pool_for(context->pool, call->slices, sum_chunks_again, call);
     if (others || call->log)
         smx_pool_for(context->pool, call->row_slices, merge_rows, call);
     if (call->k)

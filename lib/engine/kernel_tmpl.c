@@ -119,6 +119,19 @@ static void cap_logits(const float *x, size_t n, const struct smx_cap *cap,
     memcpy(slope, slopes, n * sizeof *slope);
 }
 
+INLINE void scale_vectors(const vd *e, int vectors, double factor, bool stream,
+                          float *out)
+{
+    vh p[WIDE];
+    EACH (v, vectors)
+        p[v] = vd_narrow(e[v] * vd_all(factor));
+    EACH (v, vectors)
+        if (stream)
+            vh_stream(out + v * LANES, p[v]);
+        else
+            vh_store(out + v * LANES, p[v]);
+}
+
 static void scale_f64(const double *e, size_t n, double factor, float *out)
 {
     size_t i = 0;
@@ -128,6 +141,39 @@ static void scale_f64(const double *e, size_t n, double factor, float *out)
         vd p = vd_load_part(e + i, n - i) * vd_all(factor);
         vh_store_part(out + i, vd_narrow(p), n - i);
     }
+}
+
+INLINE void put_powers(bool capped, const float *x, size_t n,
+                       const struct smx_exponents *by, double factor,
+                       bool stream, float *out)
+{
+    vd e[WIDE];
+    size_t i = 0, first = stream ? before_line(out, sizeof *out, n) : 0;
+    for (size_t end; i < n; i = end) {
+        float block[BLOCK];
+        end = i < first ? first : n;
+        for (; end - i >= 2 * BLOCK; i += 2 * BLOCK) {
+            load_power(capped, x + i, by, e, NULL, WIDE);
+            scale_vectors(e, WIDE, factor, stream, out + i);
+        }
+        for (size_t some; i < end; i += some) {
+            some = end - i < BLOCK ? end - i : BLOCK;
+            pad(block, x + i, some, -__builtin_inff());
+            load_power(capped, block, by, e, NULL, VECS);
+            scale_vectors(e, VECS, factor, false, block);
+            memcpy(out + i, block, some * sizeof *out);
+        }
+    }
+}
+
+static void put_f64(const float *x, size_t n, const struct smx_exponents *from,
+                    double factor, bool stream, float *out)
+{
+    const struct smx_exponents by = *from;
+    if (by.cap.possible)
+        put_powers(true, x, n, &by, factor, stream, out);
+    else
+        put_powers(false, x, n, &by, factor, stream, out);
 }
 
 INLINE void shift_block(bool capped, const float *x,
@@ -173,6 +219,7 @@ const struct smx_kernels TIER(kernels) = {
     .exponentials = f64_exponentials,
     .rest = rest_f64,
     .scale = scale_f64,
+    .put = put_f64,
     .shift = shift_logs,
     .lanes = TIER(lanes),
     .order = TIER(lanes_order),

@@ -88,6 +88,11 @@ struct smx_kernels {
     /** out[i] = e[i] * factor, rounded once. */
     void (*scale)(const double *e, size_t n, double factor, float *out);
 
+    /** The same of the exponentials of x, without a place for them. stream:
+     *  past the cache. out may be x. */
+    void (*put)(const float *x, size_t n, const struct smx_exponents *by,
+                double factor, bool stream, float *out);
+
     /** out[i] = (z[i] - reference) * factor - offset, rounded once. */
     void (*shift)(const float *x, size_t n, const struct smx_exponents *by,
                   double factor, double offset, float *out);
