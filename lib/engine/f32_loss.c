@@ -20,6 +20,12 @@
 #include "sums.h"
 #include "tuning.h"
 
+#define ALIGNED __attribute__((aligned(64)))
+
+/* For a chunk, and for what kernels fetch into the cache behind it: where no
+ * memory is that takes long, and is in vain. */
+#define ROOM (2 * SMX_CHUNK)
+
 /* ---- first sweep: chunks ---------------------------------------------- */
 
 static struct smx_mass chunk_mass(const struct smx_loss_call *call, size_t row,
@@ -37,9 +43,11 @@ static struct smx_mass chunk_mass(const struct smx_loss_call *call, size_t row,
 static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
                            struct smx_part *part)
 {
-    const float *z = call->z + row * call->classes + chunk * SMX_CHUNK;
+    ALIGNED float copy[ROOM];
+    const float *z;
     size_t n = smx_chunk_classes(call->classes, chunk);
-    if (!smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
+    if (!smx_loss_chunk(call, row, chunk, copy, &z) ||
+        !smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
         return false;
     if (call->mass.kind != SMX_MASS_NONE) {
         struct smx_mass mass = chunk_mass(call, row, chunk);
@@ -192,7 +200,7 @@ static bool at_once(const struct smx_loss_call *call)
 static size_t copied(const struct smx_loss_call *call)
 {
     bool targets = call->asked->targets && smx_rows_moved(call->logits);
-    if (!smx_load_needed(call->logits))
+    if (!smx_load_needed(call->logits) || call->masks)
         return 0;
     return targets ? 2 * call->classes : call->classes;
 }
@@ -255,12 +263,9 @@ static void place_loss_tensors(struct smx_loss_call *call, size_t first)
             moved ? call->copy + call->most * call->classes : targets + start;
 }
 
-/* Of the tile, for rows in lanes. */
 static void place_lanes(struct smx_loss_call *call, size_t first)
 {
     const struct smx_loss_out *out = call->out;
-    call->tile.data = call->z;
-    call->tile.outer = call->rows;
     call->criterion.targets = call->mass.targets;
     call->lanes.upstream = call->upstream;
     call->lanes.gradient = call->gradient;
@@ -270,12 +275,15 @@ static void place_lanes(struct smx_loss_call *call, size_t first)
         call->lanes.logsumexp = (float *)out->logsumexp + first;
 }
 
-static void init_lanes(struct smx_loss_call *call)
+static void init_tile(struct smx_loss_call *call)
 {
     call->tile = *call->logits;
     call->tile.inner = 1;
     call->tile.stride = call->tile.out_stride = call->classes;
-    call->tile.mask = NULL;
+    if (!call->masks)
+        call->tile.mask = NULL;
+    if (call->classes > SMX_NARROW)
+        return;
     call->lanes = smx_lanes_of(&call->tile);
     smx_lanes_set_criterion(&call->lanes, &call->criterion, call->divisor,
                             call->z_divisor);
@@ -288,6 +296,10 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
     call->rows = left < call->most ? left : call->most;
     call->blocks = (call->rows + call->per_block - 1) / call->per_block;
     place_loss_tensors(call, first);
+    call->tile.data = call->z;
+    call->tile.outer = call->rows;
+    if (call->masks && !call->tile.mask_per_class)
+        call->tile.mask = call->logits->mask + first * call->classes;
     if (asked->labels)
         call->criterion.labels = asked->labels + first;
     if (asked->row_weights)
@@ -381,8 +393,7 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     if (status)
         goto out;
     count(call);
-    if (call->way == SMX_WAY_NARROW || call->way == SMX_WAY_LANES)
-        init_lanes(call);
+    init_tile(call);
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
         smx_beside_answer(context, call->beside);
@@ -467,6 +478,8 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     call.split.possible &= !criterion->targets && criterion->z_loss == 0 &&
                            criterion->entropy_weight == 0 && !logits->softcap;
     call.entropy_out = logits->softcap ? NULL : smx_beside_take_entropy(beside);
+    call.masks = way == SMX_WAY_CHUNKS && logits->mask && !gradient &&
+                 !smx_rows_moved(logits) && !smx_loss_summarises(&call);
     *status = run_f32_loss(context, &call);
     if (call.nonfinite)
         beside->values.out.entropy = call.entropy_out;

@@ -323,6 +323,21 @@ static void mask_rows(struct smx_context *context, const struct smx_logits *z,
     smx_pool_for(context->pool, slices, mask_slice, &job);
 }
 
+/* ---- chunks -------------------------------------------------------------- */
+
+bool smx_load_chunk(const struct smx_kernels *kernels,
+                    const struct smx_logits *z, size_t row, size_t class,
+                    size_t n, float *copy, const float **chunk)
+{
+    *chunk = (const float *)z->data + row * z->classes + class;
+    if (!z->mask)
+        return true;
+    const float *x = *chunk;
+    size_t at = z->mask_per_class ? class : row * z->classes + class;
+    *chunk = copy;
+    return kernels->load->mask_floats(x, z->mask + at, n, -INFINITY, copy);
+}
+
 /* ---- tiles --------------------------------------------------------------- */
 
 void *smx_place_tile(const struct smx_logits *z, void *tensor, size_t first,

@@ -43,6 +43,13 @@ const void *smx_load_tile(struct smx_context *context,
                           size_t first, size_t count, enum smx_masked masked,
                           void *copy, atomic_bool *nonfinite);
 
+/** n classes of a row, at most a chunk, from class on, of logits that do not
+ *  have to be moved: in their place, or thinned by the mask in the copy. false:
+ *  NaN or +INFINITY is among those that the mask is applied to. */
+bool smx_load_chunk(const struct smx_kernels *kernels,
+                    const struct smx_logits *logits, size_t row, size_t class,
+                    size_t n, float *copy, const float **chunk);
+
 /** The way back, from where smx_place_tile says. */
 void smx_store_tile(struct smx_context *context,
                     const struct smx_logits *logits, void *rows, size_t first,

@@ -68,6 +68,7 @@ struct smx_loss_call {
     struct smx_part *parts; /* of a tile; not of few classes, */
     struct smx_grad *grads; /* nor these */
     float *copy;            /* where rows do not lie side by side */
+    bool masks; /* the mask is applied chunk by chunk, to no copy of the rows */
     atomic_bool nonfinite;
     atomic_bool out_of_range; /* a chunk is */
     size_t hits;
@@ -79,7 +80,7 @@ struct smx_loss_call {
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices, blocks, per_block;
     struct smx_criterion criterion;
-    struct smx_logits tile; /* side by side, without a mask */
+    struct smx_logits tile; /* side by side, without a mask but for chunks */
     struct smx_lanes lanes; /* of it */
     const float *z, *upstream;
     float *gradient;
@@ -121,6 +122,12 @@ static inline size_t smx_loss_rows(const struct smx_loss_call *call,
     size_t left = call->rows - block * call->per_block;
     return left < call->per_block ? left : call->per_block;
 }
+
+/** A chunk of a row of the tile, in its place or in the copy, which is as long
+ *  as one; false: NaN or +INFINITY has been found. */
+bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,
+                    float *copy, const float **z);
+
 /** d at the label's class, before the logits are overwritten. */
 float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
                           const struct smx_grad *grad);

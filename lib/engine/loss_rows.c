@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* From the parts of a row to its loss and what its gradient needs. */
 #include "api/criterion.h"
+#include "load.h"
 #include "loss_call.h"
 #include "rows.h"
 #include "sums.h"
+
+/* Of functions with room for a chunk, which only one of them at a time may take
+ * of the stack (softmax.h). */
+#define NOINLINE __attribute__((noinline))
 
 /* An entropy's terms are multiples of max - z. */
 static double reference_of(const struct smx_loss_call *call, double max)
@@ -27,6 +32,13 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
         part->sum = call->kernels->loss->spread(z, n, &by, &part->spread);
     else
         part->sum = call->kernels->loss->sum(z, n, &by);
+}
+
+bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,
+                    float *copy, const float **z)
+{
+    return smx_load_chunk(call->kernels, &call->tile, row, chunk * SMX_CHUNK,
+                          smx_chunk_classes(call->classes, chunk), copy, z);
 }
 
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
@@ -59,15 +71,17 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
 }
 
 /* The sums of a row's in-range chunks, when the row as a whole is not. */
-static void sum_again(const struct smx_loss_call *call, size_t row,
-                      struct smx_part *parts)
+static NOINLINE void sum_again(const struct smx_loss_call *call, size_t row,
+                               struct smx_part *parts)
 {
-    const float *z = call->z + row * call->classes;
+    float copy[SMX_CHUNK];
+    const float *z;
     for (size_t k = 0; k < call->chunks; k++)
-        if (parts[k].in_range)
-            sum_part_out_of_range(call, z + k * SMX_CHUNK,
-                                  smx_chunk_classes(call->classes, k),
+        if (parts[k].in_range) {
+            smx_loss_chunk(call, row, k, copy, &z);
+            sum_part_out_of_range(call, z, smx_chunk_classes(call->classes, k),
                                   &parts[k]);
+        }
 }
 
 static bool is_in_range(const struct smx_loss_call *call,
@@ -110,6 +124,21 @@ static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
     return whole;
 }
 
+static NOINLINE double rest_again(const struct smx_loss_call *call, size_t row,
+                                  double max)
+{
+    const struct smx_exponents by = smx_relative_to(&call->by, max);
+    float copy[SMX_CHUNK];
+    const float *z;
+    double rest = 0;
+    for (size_t k = 0; k < call->chunks; k++) {
+        smx_loss_chunk(call, row, k, copy, &z);
+        rest +=
+            call->kernels->rest(z, smx_chunk_classes(call->classes, k), &by);
+    }
+    return rest;
+}
+
 /* The sum relative to the maximum, less the maximum itself. Its exponential
  * leaves the sum with the very bits it came in with, but for an in-range row,
  * where it has others; a rest that is lost in the sum is added up again. */
@@ -122,13 +151,7 @@ static double rest_of_parts(const struct smx_loss_call *call, size_t row,
     double rest = (whole->sum - top) / top;
     if (rest >= (whole->in_range ? 0.25 : 0x1p-20))
         return rest;
-    const float *z = call->z + row * call->classes;
-    const struct smx_exponents by = smx_relative_to(&call->by, whole->max);
-    rest = 0;
-    for (size_t k = 0; k < call->chunks; k++)
-        rest += call->kernels->rest(z + k * SMX_CHUNK,
-                                    smx_chunk_classes(call->classes, k), &by);
-    return rest;
+    return rest_again(call, row, whole->max);
 }
 
 /* v of a class, as the kernels have it. */
@@ -145,8 +168,10 @@ static double mass_of_class(const struct smx_loss_call *call, size_t row,
 static double logit_at(const struct smx_loss_call *call, size_t row, size_t c,
                        double *slope)
 {
-    return smx_logit(call->kernels, &call->by, call->z[row * call->classes + c],
-                     slope);
+    float z = smx_rows_masked(&call->tile, row, c)
+                  ? -INFINITY
+                  : call->z[row * call->classes + c];
+    return smx_logit(call->kernels, &call->by, z, slope);
 }
 
 /* -log p of the label's class; INFINITY where there is none. */
