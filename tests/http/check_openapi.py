@@ -55,7 +55,7 @@ class Daemons:
             "busy": Daemon("--max-in-flight", "1"),
             "hasty": Daemon("--request-timeout", "1"),
             "locked": Daemon("--token-file", tokens.name),
-            "leaving": Daemon("--drain-delay", "20"),
+            "leaving": Daemon("--drain-delay", "3600"),
             "shared": Daemon("--shared-memory"),
         }
         self.object = shared_object()

@@ -195,10 +195,11 @@ def test_log_that_cannot_be_written(tests):
     daemon = Process(log=os.fdopen(writing, "wb"))
     connection = daemon.connect()
     good = True
-    for _ in range(6000):  # more lines than pipe and buffer hold
-        connection.request("POST", "/softmax", BODY, JSON)
+    # more than pipe and buffers hold, in lines of 1 KB
+    for path, status in [("/" + "x" * 1000, 404)] * 900 + [("/softmax", 200)]:
+        connection.request("POST", path, BODY, JSON)
         answer = connection.getresponse()
-        good &= answer.status == 200
+        good &= answer.status == status
         answer.read()
     connection.request("GET", "/metrics")
     metrics = connection.getresponse().read().decode()
