@@ -59,6 +59,19 @@ static void expect_post(const char *path, const char *body, int status)
     http_answer_free(&answer);
 }
 
+/** An answer is here before its request is counted. */
+static void expect_metric(const char *line)
+{
+    bool found = false;
+    for (int i = 0; i < 1000 && !found; i++) {
+        struct http_answer answer = http_get(fixture.url, "/metrics");
+        found = strstr(answer.body, line) != NULL;
+        http_answer_free(&answer);
+        fixture_sleep_ms(found ? 0 : 5);
+    }
+    assert_true(found);
+}
+
 /* ---- admission -------------------------------------------------------- */
 
 static void test_max_in_flight(void **state)
@@ -78,10 +91,7 @@ static void test_max_in_flight(void **state)
     http_answer_free(&answer);
     expect_get("/healthz", 200);
     expect_get("/readyz", 200);
-    answer = http_get(fixture.url, "/metrics");
-    assert_non_null(
-        strstr(answer.body, "softmaxd_rejected_total{reason=\"in_flight\"} 1"));
-    http_answer_free(&answer);
+    expect_metric("softmaxd_rejected_total{reason=\"in_flight\"} 1\n");
     fixture_wait_in_flight(&fixture, 0);
     expect_post("/softmax", BODY, 200);
     close(fd[0]);
@@ -160,6 +170,7 @@ static void test_memory_limit(void **state)
     expect_post("/test/big", "500000", 200);
     expect_post("/gradient", "{\"of\":\"softmax\",\"logits\":[" ZEROS_600 "]}",
                 413);
+    fixture_wait_in_flight(&fixture, 0); /* else they still have some of it */
     struct budget *budget = &daemon_service(fixture.daemon)->budget;
     assert_true(budget_take(budget, 1000000));
     expect_post("/gradient", "{\"of\":\"softmax\",\"logits\":[" ZEROS_300 "]}",
