@@ -238,7 +238,9 @@ def test_requests(tests, plan):
     with Daemon(*THREADS, "--compress", environment=plan.environment) as daemon:
         for what, request, allowed, calls in REQUESTS:
             for call in calls:
-                walk_request(tests, daemon, plan, what, request, allowed, call)
+                with tests.part(f"{what} whose {call[0]} fails ({call[1]})"):
+                    walk_request(tests, daemon, plan, what, request, allowed,
+                                 call)
                 if not daemon.alive():
                     return
         tests.check("and it ends well", daemon.stop() == 0)
@@ -388,13 +390,13 @@ def main():
     plan = Plan()
     with tempfile.TemporaryDirectory() as folder:
         cert, key = certificate(folder)
-        test_starts(tests, folder, cert, key)
-        test_requests(tests, plan)
-        test_regions(tests, plan)
-        test_tls(tests, plan, folder, cert, key)
-        test_healthchecks(tests, plan, cert, key)
-        test_log(tests, plan)
-        test_harmless(tests, plan)
+        tests.run(test_starts, folder, cert, key)
+        tests.run(test_requests, plan)
+        tests.run(test_regions, plan)
+        tests.run(test_tls, plan, folder, cert, key)
+        tests.run(test_healthchecks, plan, cert, key)
+        tests.run(test_log, plan)
+        tests.run(test_harmless, plan)
     tests.end()
 
 
