@@ -75,6 +75,10 @@ static const struct {
     {"application/json;profile=\"\\\";q=0\";q=1", true},
     {"application/json;version=2;q=0, */*", true},
     {"text/plain;a=\"application/json\"", false},
+    {"text/plain;a=\"b\"", false},
+    {"text/plain;a=\"\\\"\"", false},
+    {"text/plain;a=\"\\\\\"", false},
+    {"text/plain;a=\"\\", true},
     {"text/plain;q=0.5;ext", false},
     {"text/plain;;q=1", false},
     /* what is odd gets an answer */
