@@ -107,6 +107,11 @@ def test_healthcheck(tests):
     tests.check("healthcheck asks the first address", done.returncode == 0)
     done = run("--healthcheck", env={"SOFTMAXD_LISTEN": address})
     tests.check("healthcheck reads the environment", done.returncode == 0)
+    # where only one of the families listens
+    for host in "0.0.0.0", "[::]", "":
+        done = run("--healthcheck", f"{host}:{daemon.port}")
+        tests.check(f"healthcheck asks {host or 'any'} on a loopback address",
+                    done.returncode == 0, str(done))
     daemon.stop()
     done = run("--healthcheck", address)
     tests.check("healthcheck of nobody exits 1", done.returncode == 1 and
@@ -300,6 +305,36 @@ def test_inherited_socket(tests):
     connection.close()
     process.terminate()
     tests.check("and it ends", process.wait(timeout=30) == 0)
+
+
+def inherit(stream, pid="$$"):
+    """What a start ends with that is given the stream as its listener."""
+    return subprocess.run(
+        ["sh", "-c", f"exec 3<&{stream.fileno()}; LISTEN_PID={pid} "
+         f"LISTEN_FDS=1 exec {PROGRAM} --listen unix:/nowhere/http.sock"],
+        pass_fds=[stream.fileno()], capture_output=True, text=True,
+        timeout=30, check=False)
+
+
+def test_what_is_no_listener(tests):
+    with open("/dev/null", "rb") as null, socket.socket() as silent:
+        for stream, pid, said in [
+                (null, "$$", "inherited socket 3: Socket operation on "
+                 "non-socket"),
+                (silent, "$$", "inherited socket 3: it does not listen"),
+                # it is another process's
+                (silent, "1", "unix:/nowhere/http.sock: No such file or "
+                 "directory")]:
+            done = inherit(stream, pid)
+            tests.check(f"{said} exits 1", done.returncode == 1 and done.stderr
+                        == f"softmaxd: cannot listen on {said}\n", str(done))
+    long = "unix:/" + "x" * 200
+    for flag, said in [("--listen", f"cannot listen on {long}"),
+                       ("--healthcheck", long)]:
+        done = run(flag, long)
+        tests.check(f"a path too long for {flag} exits 1",
+                    done.returncode == 1 and done.stderr ==
+                    f"softmaxd: {said}: File name too long\n", str(done))
 
 
 def test_start_is_quick(tests):

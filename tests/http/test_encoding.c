@@ -108,6 +108,11 @@ static void test_bodies(void **state)
     char *zlib = squeeze(BODY, strlen(BODY), 15, &bytes);
     check(zlib, bytes, "Content-Encoding: deflate", 200, ANSWER);
     check(zlib, bytes, "Content-Encoding: gzip", 400, "must be gzip");
+    char more[512];
+    assert_true(bytes < sizeof more);
+    memcpy(more, zlib, bytes);
+    more[bytes] = 'x'; /* a stream of it ends where it ends */
+    check(more, bytes + 1, "Content-Encoding: deflate", 400, "must be deflate");
     zlib[bytes - 1] ^= 1;
     check(zlib, bytes, "Content-Encoding: deflate", 400, "must be deflate");
     free(zlib);
