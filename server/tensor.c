@@ -120,8 +120,7 @@ static void data_release(void *data, size_t bytes)
  * pages. */
 static void *grow_aligned(void *data, size_t before, size_t after)
 {
-    if (before >= TENSOR_HUGE_PAGE &&
-        mremap(data, before, after, 0) != MAP_FAILED)
+    if (mremap(data, before, after, 0) != MAP_FAILED)
         return data;
     void *fresh = map_aligned(after);
     if (fresh && mremap(data, before, after, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -134,7 +133,7 @@ static void *grow_aligned(void *data, size_t before, size_t after)
 
 static void *remap(void *data, size_t before, size_t after)
 {
-    if (after > before && after >= TENSOR_HUGE_PAGE)
+    if (after > before && before >= TENSOR_HUGE_PAGE)
         return with_huge_pages(grow_aligned(data, before, after), after);
     void *moved = mremap(data, before, after, MREMAP_MAYMOVE);
     return moved == MAP_FAILED ? NULL : moved;
@@ -144,7 +143,9 @@ static void *remap(void *data, size_t before, size_t after)
 static void *data_resize(void *data, size_t before, size_t after)
 {
 #ifndef __SANITIZE_THREAD__
-    if (before >= MAPPED_BYTES && after >= MAPPED_BYTES)
+    /* Small pages that move stay small: the first huge page is copied into. */
+    bool copied = before < TENSOR_HUGE_PAGE && after >= TENSOR_HUGE_PAGE;
+    if (before >= MAPPED_BYTES && after >= MAPPED_BYTES && !copied)
         return remap(data, before, after);
 #endif
     void *fresh = data_allocate(after);

@@ -67,6 +67,13 @@ element_buffer_lacks_room(const struct element_buffer *buffer)
     return buffer->count * tensor_element_bytes(tensor->type) > tensor->bytes;
 }
 
+/** Elements to make room for beyond those, where all threads wait for it: as
+ *  many again, until huge pages come. */
+static inline size_t element_buffer_ahead(const struct element_buffer *buffer)
+{
+    return buffer->tensor->bytes < TENSOR_HUGE_PAGE ? buffer->count : 0;
+}
+
 /** What an element must be: "a number", "an integer", "true or false"; before
  *  an array has begun, what the whole must be: "an array of numbers". */
 const char *element_buffer_rule(const struct element_buffer *buffer);

@@ -336,7 +336,8 @@ static bool close_block(struct tensor_reader *reader, const char *p,
     if (!text_blocks_copy(blocks, p) ||
         (element_buffer_lacks_room(buffer) &&
          (!collect_all(reader) ||
-          !element_buffer_make_room(buffer, 0, &blocks->doubt))))
+          !element_buffer_make_room(buffer, element_buffer_ahead(buffer),
+                                    &blocks->doubt))))
         return false;
     text_blocks_post(blocks, buffer, after_value);
     return true;
