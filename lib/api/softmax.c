@@ -11,6 +11,7 @@
 
 #include "arguments.h"
 #include "engine/dd_softmax.h"
+#include "engine/f32_columns.h"
 #include "engine/load.h"
 #include "engine/narrow.h"
 #include "engine/f32_softmax.h"
@@ -372,10 +373,21 @@ void smx_softmax_answer(struct smx_context *context,
     run_tiles(context, call, NULL);
 }
 
+/* Nothing but probabilities, which need not be loaded. */
+static bool takes_columns(const struct smx_softmax_call *call)
+{
+    return call->out.values && !wants_summaries(&call->out) &&
+           !call->options.top_k && !call->options.chosen_count &&
+           smx_columns_take(call->logits, call->options.log);
+}
+
 static enum smx_status softmax_of(struct smx_context *context,
                                   struct smx_softmax_call *call,
                                   struct smx_where *where)
 {
+    if (takes_columns(call))
+        return smx_columns_softmax(context, call->logits, call->out.values,
+                                   call->out.early, where);
     enum smx_status status = smx_softmax_open(context, call);
     if (!status && call->rows)
         status = scan_logits(context, call, where);

@@ -145,6 +145,12 @@ struct smx_split_kernels {
      */
     bool (*narrow)(const float *x, size_t rows, size_t classes,
                    const struct smx_split_exp *split, float *out, double *sums);
+
+    /** The same of rows that lie side by side, their classes step elements
+     *  apart; returns how many have been written: all, or those before some of
+     *  which one is not in range. */
+    size_t (*columns)(const float *x, size_t step, size_t rows, size_t classes,
+                      const struct smx_split_exp *split, float *out);
 };
 
 /** Is x worth a sum? Where some are out-of-range, one look more is better than

@@ -6,6 +6,10 @@
 #include "simd/split_exp_vec.h"
 
 extern const struct smx_split_kernels TIER(split_kernels);
+extern size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
+                                   size_t classes,
+                                   const struct smx_split_exp *split,
+                                   float *out);
 extern bool TIER(narrow_softmax)(const float *x, size_t rows, size_t classes,
                                  const struct smx_split_exp *split, float *out,
                                  double *sums);
@@ -434,4 +438,5 @@ const struct smx_split_kernels TIER(split_kernels) = {
     .difference = store_differences,
     .stream = stream,
     .narrow = TIER(narrow_softmax),
+    .columns = TIER(narrow_columns),
 };

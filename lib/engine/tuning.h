@@ -62,4 +62,8 @@ static inline size_t smx_streamed_short(size_t third_cache)
  *  call, and the fewer its pages the less time they take to be given. */
 #define SMX_TILE_BYTES_ALONE ((size_t)1 << 18)
 
+/** Rows side by side, class by class, that are worth reading so: a register of
+ *  AVX-512. */
+#define SMX_COLUMNS ((size_t)16)
+
 #endif
