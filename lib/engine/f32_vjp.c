@@ -171,6 +171,25 @@ static void place_vjp_tile(struct vjp_call *call, size_t first, size_t left)
         call->gradient = call->copy;
 }
 
+/* Lanes read rows side by side, class by class, as fast as they lie in a copy.
+ */
+static bool stays_in_place(const struct vjp_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return call->in_lanes && !z->mask &&
+           (z->inner == 1 || z->inner >= SMX_COLUMNS);
+}
+
+static void run_vjp_in_place(struct smx_context *context,
+                             const struct vjp_call *call)
+{
+    struct smx_lanes lanes = smx_lanes_of(call->logits);
+    lanes.vjp_upstream = call->upstreams;
+    lanes.values = call->gradients;
+    lanes.log = call->log;
+    smx_lanes_run(context, &lanes, NULL);
+}
+
 static void run_vjp_lanes(struct smx_context *context, struct vjp_call *call)
 {
     struct smx_logits tile = *call->logits;
@@ -243,7 +262,8 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
     size_t all = smx_rows_count(call->logits);
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
     size_t bytes = parts * sizeof *call->products;
-    size_t copied = smx_load_needed(call->logits) ? 2 * call->classes : 0;
+    bool loads = smx_load_needed(call->logits) && !stays_in_place(call);
+    size_t copied = loads ? 2 * call->classes : 0;
     bytes += copied * sizeof *call->copy;
     call->most = smx_rows_tile(context, call->logits, bytes);
     call->products = reallocarray(NULL, call->most, bytes);
@@ -255,6 +275,10 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
     /* what the mask leaves out is not loaded, but refused all the same */
     bool hides = call->most < all || call->logits->mask || call->in_lanes;
     call->nonfinite = hides && !scan_vjp_operands(context, call);
+    if (!call->nonfinite && stays_in_place(call)) {
+        run_vjp_in_place(context, call);
+        all = 0;
+    }
     for (size_t r = 0; r < all && !call->nonfinite; r += call->most) {
         place_vjp_tile(call, r, all - r);
         run_vjp_tile(context, call, r);
