@@ -338,9 +338,10 @@ INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
 INLINE void fill_dds(struct group *g, bool capped)
 {
     const struct smx_shift how = g->lanes->shift;
+    const bool logs = wants_logs(g->lanes);
     struct summit s = climb(&how, g->top);
     g->capped_top = (struct vdd){g->top, vd_all(0)};
-    if (capped && vl_any(~s.flat)) {
+    if (logs && capped && vl_any(~s.flat)) {
         struct vdd top = vdd_cap(g->top, g->logits->softcap, &how);
         g->capped_top.hi = vd_where(s.flat, g->top, top.hi);
         g->capped_top.lo = (vd)((vl)top.lo & ~s.flat);
@@ -354,8 +355,10 @@ INLINE void fill_dds(struct group *g, bool capped)
         else
             d = how.close ? bend_close(z, &s, g->slope[c])
                           : bend(z, d, &s, &how, g->slope[c]);
-        vd_store(g->hi[c], d.hi);
-        vd_store(g->lo[c], vdd_settle(d).lo);
+        if (logs) {
+            vd_store(g->hi[c], d.hi);
+            vd_store(g->lo[c], vdd_settle(d).lo);
+        }
         vd_store(g->e[c], vdd_exp(d));
     }
 }
@@ -389,6 +392,8 @@ INLINE void finish_sum(bool wide, struct group *g)
         struct vdd sum = vdd_sum(one.hi, rest.hi);
         sum = vdd_fast(sum.hi, sum.lo + rest.lo);
         g->inverse = vdd_div(one, sum);
+        if (!wants_logs(l))
+            return;
         g->logsum = vdd_log1p(rest);
         struct vdd top = straight(g->capped_top, &l->shift);
         lse = vdd_sum(top.hi, g->logsum.hi);
