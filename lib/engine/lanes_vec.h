@@ -301,38 +301,55 @@ INLINE bool wants_logs(const struct smx_lanes *l)
            (l->log && !l->vjp_upstream);
 }
 
-/* The sum of all but the first largest is added up on the way. */
-INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
+/* The sum of all but the first largest, as far as it is known. */
+struct rest_so_far {
+    vd sum;
+    vl before; /* no class so far was the largest */
+};
+
+/* Of count classes from c on, relative to top, which is g->top or, in
+ * sixteenths, what a softcap makes of it. */
+INLINE void fill_classes(struct group *g, int c, int count, vd top, bool capped,
+                         bool sloped, struct rest_so_far *rest)
 {
     const struct smx_lanes *l = g->lanes;
     const bool logs = wants_logs(l);
-    const vd nats = vd_all(1 / SMX_POWER_NAT);
-    vd top = capped ? vd_capped(g->top, &l->cap, NULL) : g->top;
-    vd rest = vd_all(0);
-    vl before = ~(vl){0}; /* no class so far was the largest */
-    g->capped_top.hi = top;
-    CLASSES(c, g)
-    {
-        vd z = vd_load(g->z[c]), slope, t;
-        vl left_out = (vl)(z == vd_all(-INF)), less = (vl)(z != g->top);
-        if (capped) {
-            t = vd_capped(z, &l->cap, sloped ? &slope : NULL) - top;
-            t = vd_where(left_out, vd_all(-INF), t);
-            if (sloped)
-                vd_store(g->slope[c], slope);
-            if (logs)
-                vd_store(g->hi[c], t * nats);
-        } else {
-            t = (z - top) * vd_all(l->scale);
-            if (logs)
-                vd_store(g->hi[c], (z - top) * vd_all(l->inverse_temperature));
-        }
-        power(&t, 1);
-        vd_store(g->e[c], t);
-        rest += (vd)((vl)t & (less | ~before));
-        before &= less;
+    vd t[WIDE], slope[WIDE];
+    EACH (v, count)
+        t[v] = vd_load(g->z[c + v]);
+    if (capped)
+        cap_vectors(&l->cap, t, sloped ? slope : NULL, count);
+    EACH (v, count) {
+        t[v] -= top; /* of what is left out -INFINITY */
+        if (capped && sloped)
+            vd_store(g->slope[c + v], slope[v]);
+        if (logs)
+            vd_store(g->hi[c + v],
+                     t[v] * vd_all(capped ? 1 / SMX_POWER_NAT
+                                          : l->inverse_temperature));
+        if (!capped)
+            t[v] *= vd_all(l->scale);
     }
-    g->rest.hi = rest;
+    power(t, count);
+    EACH (v, count) {
+        vl less = (vl)(vd_load(g->z[c + v]) != g->top);
+        vd_store(g->e[c + v], t[v]);
+        rest->sum += (vd)((vl)t[v] & (less | ~rest->before));
+        rest->before &= less;
+    }
+}
+
+INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
+{
+    vd top = capped ? vd_capped(g->top, &g->lanes->cap, NULL) : g->top;
+    struct rest_so_far rest = {vd_all(0), ~(vl){0}};
+    int c = 0;
+    g->capped_top.hi = top;
+    for (; c + 4 <= g->classes; c += 4)
+        fill_classes(g, c, 4, top, capped, sloped, &rest);
+    for (; c < g->classes; c++)
+        fill_classes(g, c, 1, top, capped, sloped, &rest);
+    g->rest.hi = rest.sum;
 }
 
 INLINE void fill_dds(struct group *g, bool capped)
