@@ -97,7 +97,7 @@ def read_answer(client, rest=b"", heads=None):
     if heads is not None:
         heads.append(head)
     status = int(head.split(None, 2)[1])
-    found = re.search(rb"content-length: *(\d+)", head, re.I)
+    found = re.search(rb"^content-length: *(\d+)", head, re.I | re.M)
     if found:
         while len(body) < int(found[1]):
             part = client.recv(1 << 16)
