@@ -21,7 +21,9 @@ import urllib.error
 import urllib.request
 from decimal import Decimal, getcontext
 
-getcontext().prec = 60
+# A divergence of as little as a double holds is what terms near 1 leave of
+# each other.
+DIGITS, DIGITS_OF_DIVERGENCE = 60, 400
 getcontext().Emin, getcontext().Emax = -10 ** 9, 10 ** 9
 ZERO, ONE = Decimal(0), Decimal(1)
 TOLERANCE = {"float32": Decimal("2e-6"), "float64": Decimal("1e-13")}
@@ -97,7 +99,7 @@ class Row:
         self.l = [None if v is None else v - self.lse for v in x]
         self.p = [ZERO if v is None else (v - self.lse).exp() for v in x]
         # near 0 a logarithm of the sum keeps what v - lse has lost
-        if self.l[self.argmax] > Decimal("-1e-20"):
+        if self.l[self.argmax] > -Decimal(10) ** (-getcontext().prec // 3):
             rest = sum(p for c, p in enumerate(self.p) if c != self.argmax)
             self.l[self.argmax] = -rest
 
@@ -238,10 +240,11 @@ class Divergence:
             (w * (x - y) for w, x, y in zip(a.p, a.l, b.l) if w), ZERO))
 
     def seen(self, value):
-        """The value, or 0 where 60 digits do not tell it from that."""
+        """The value, or 0 where the digits do not tell it from that."""
         size = sum(w * abs(l) for row in (self.p, self.q)
                    for w, l in zip(row.p, row.l) if w)
-        return value if abs(value) > size * Decimal("1e-55") else ZERO
+        least = Decimal(10) ** (5 - getcontext().prec)
+        return value if abs(value) > size * least else ZERO
 
     def forward_kl(self):
         p, q = self.p, self.q
@@ -475,6 +478,8 @@ def jacobian(request):
 
 
 def expect(path, request):
+    getcontext().prec = \
+        DIGITS_OF_DIVERGENCE if "teacher" in request else DIGITS
     if path == "/softmax":
         return softmax(request)
     if path == "/loss":
