@@ -19,7 +19,9 @@ run_on_aarch64() {
             return 0
         fi
     done
-    if env -u MAKEFLAGS -u MAKELEVEL -u SAN make -s CC=$cross SAN= \
+    # Checks run beside each other and build the same objects.
+    if mkdir -p build/aarch64 && flock build/aarch64/lock \
+        env -u MAKEFLAGS -u MAKELEVEL -u SAN make -s CC=$cross SAN= \
         O=build/aarch64 "$program" &&
         qemu-aarch64 -L /usr/aarch64-linux-gnu "$program" "$@"; then
         echo "[       OK ] $name"
