@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 """How the files of server/ hang together: no circle of rooms by what they
 include nor of files by what they call. In server/ and in lib/, each: no
-file-static function and no type of a file's own twice; no guard of a header
-twice in all.
+file-static function and no type of a file's own twice, and a map, README.md,
+that names each file and no other; no guard of a header twice in all.
 
 usage: structure.py FILE...
   GRAPH=1  print which file calls which instead
 """
 import collections
+import fnmatch
 import os
 import re
 import sys
@@ -106,6 +107,24 @@ def twice(texts, pattern):
             if len(found) > 1}
 
 
+def lost(folder, paths):
+    """What the map of a folder leaves out, and what it names in vain. It names
+    files without suffix, folder or both, and by patterns."""
+    with open(f'{folder}/README.md', encoding='utf-8') as file:
+        words = re.findall(r'`([\w./*-]+)', file.read())
+    files = [path for path in paths if path.startswith(folder + '/')]
+    nouns = {re.sub(r'_tmpl$', '', os.path.basename(stem(path)))
+             for path in files if not TIERS.search(stem(path))}
+    named = {os.path.basename(stem(word)) for word in words}
+    for noun in sorted(nouns):
+        if not any(fnmatch.fnmatch(noun, pattern) for pattern in named):
+            yield f'{folder}/README.md does not name {noun}'
+    names = {os.path.basename(path) for path in paths}
+    for word in sorted({word for word in words if word.endswith(('.c', '.h'))}):
+        if not fnmatch.filter(names, os.path.basename(word)):
+            yield f'{folder}/README.md names {word}, which is not there'
+
+
 def main(paths):
     sources = {}
     for path in paths:
@@ -138,6 +157,7 @@ def main(paths):
             ('a type', twice(library, types))):
         complaints += [f'{what} twice: {name} in ' + ', '.join(places)
                        for name, places in sorted(found.items())]
+    complaints += [*lost('server', paths), *lost('lib', paths)]
     for complaint in complaints:
         print('structure:', complaint)
     return 1 if complaints else 0
