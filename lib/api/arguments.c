@@ -18,16 +18,18 @@ enum smx_status smx_read(const void *given, void *own, size_t oldest,
                          enum smx_field field)
 {
     size_t size = 0;
-    memset(own, 0, bytes);
-    if (!given)
-        return SMX_OK;
-    memcpy(&size, given, sizeof size);
-    if (size < oldest)
+    if (given)
+        memcpy(&size, given, sizeof size);
+    size_t known = size < bytes ? size : bytes;
+    if (known > 0)
+        memcpy(own, given, known);
+    if (known < bytes)
+        memset((char *)own + known, 0, bytes - known);
+    if (given && size < oldest)
         return smx_blame(SMX_EARGUMENT, where, field, 0);
     for (size_t i = bytes; i < size; i++)
         if (((const unsigned char *)given)[i])
             return smx_blame(SMX_EARGUMENT, where, field, 0);
-    memcpy(own, given, size < bytes ? size : bytes);
     return SMX_OK;
 }
 

@@ -373,21 +373,35 @@ void smx_softmax_answer(struct smx_context *context,
     run_tiles(context, call, NULL);
 }
 
-/* Nothing but probabilities, which need not be loaded. */
-static bool takes_columns(const struct smx_softmax_call *call)
+/* Nothing but the values of all classes. */
+static bool wants_values_alone(const struct smx_softmax_call *call)
 {
     return call->out.values && !wants_summaries(&call->out) &&
-           !call->options.top_k && !call->options.chosen_count &&
-           smx_columns_take(call->logits, call->options.log);
+           !call->options.top_k && !call->options.chosen_count;
+}
+
+/* Rows that are read and written where they are, in one tile that needs no
+ * memory. */
+static bool takes_rows(const struct smx_softmax_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return !smx_load_needed(z) &&
+           smx_f32_workspace(z->outer, z->classes, 0) == 0 &&
+           smx_way_is_f32(smx_plan_softmax(z, call->options.log, true));
 }
 
 static enum smx_status softmax_of(struct smx_context *context,
                                   struct smx_softmax_call *call,
                                   struct smx_where *where)
 {
-    if (takes_columns(call))
-        return smx_columns_softmax(context, call->logits, call->out.values,
-                                   call->out.early, where);
+    const struct smx_softmax_out *out = &call->out;
+    const bool log = call->options.log, alone = wants_values_alone(call);
+    if (alone && takes_rows(call))
+        return smx_f32_rows(context, call->logits, log, 0, NULL, out->values,
+                            NULL, NULL, out->early, where);
+    if (alone && smx_columns_take(call->logits, log))
+        return smx_columns_softmax(context, call->logits, out->values,
+                                   out->early, where);
     enum smx_status status = smx_softmax_open(context, call);
     if (!status && call->rows)
         status = scan_logits(context, call, where);

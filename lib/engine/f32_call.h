@@ -19,7 +19,8 @@ struct smx_f32_row {
 
 struct smx_f32_call {
     const struct smx_kernels *kernels;
-    const float *logits;
+    const struct smx_logits *z;
+    const float *logits; /* its data */
     float *values;
     size_t rows, classes;
     size_t chunks;     /* a row */
@@ -27,15 +28,13 @@ struct smx_f32_call {
     size_t slices;     /* of units, or with long rows of chunks */
     size_t row_slices; /* then: of rows */
     bool log;
-    struct smx_exponents by;
+    struct smx_exponents by;    /* of wide rows */
     struct smx_split_exp split; /* not possible: no row is in range */
     atomic_bool out_of_range;   /* a logit is above the highest in range */
     enum smx_way way;
     bool stream, pipelined;
     bool early; /* a row may be written before all have been looked at */
-    struct smx_lanes lanes; /* of narrow rows that are not in range, and of
-                               logarithms */
-    struct smx_seen seen;   /* what is to be told of each row */
+    struct smx_seen seen; /* what is to be told of each row */
     /* chosen classes of each row, which are answered alone; 0: all are */
     size_t k;
     const int64_t *chosen;

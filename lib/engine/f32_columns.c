@@ -20,8 +20,8 @@ struct columns_call {
 
 bool smx_columns_take(const struct smx_logits *z, bool log)
 {
-    return smx_plan_softmax(z, log, true) == SMX_WAY_NARROW && !z->mask &&
-           z->inner >= SMX_COLUMNS && smx_plan_lanes(z, NULL);
+    return z->inner >= SMX_COLUMNS && !z->mask &&
+           smx_plan_softmax(z, log, true) == SMX_WAY_NARROW;
 }
 
 /* Rows from row on that lie side by side, as many as are in range before one

@@ -73,25 +73,37 @@ static void store_f64_row(struct smx_f32_call *call, size_t row,
                             e + k * SMX_CHUNK);
 }
 
-static void store_in_lanes(struct smx_f32_call *call, size_t row, size_t end)
+/* What lanes need to know is made where a slice first needs them. */
+struct narrow_slice {
+    struct smx_f32_call *call;
+    struct smx_lanes lanes; /* without logits: not yet */
+    float streamed[SMX_NARROW_PLACES];
+};
+
+static void store_in_lanes(struct narrow_slice *slice, size_t row, size_t end)
 {
+    const struct smx_f32_call *call = slice->call;
+    if (!slice->lanes.logits) {
+        slice->lanes = smx_lanes_of(call->z);
+        slice->lanes.values = call->values;
+        slice->lanes.log = call->log;
+    }
     for (size_t n; row < end; row += n) {
         n = end - row < SMX_LANES_ROWS ? end - row : SMX_LANES_ROWS;
-        call->kernels->lanes(&call->lanes, row, n);
+        call->kernels->lanes(&slice->lanes, row, n);
         for (size_t r = 0; call->seen.totals && r < n; r++)
             call->seen.totals[row + r] = 0;
     }
 }
 
 /* Rows of few classes together, or either half of them if they are not all
- * in-range. e: room for the answers of in-range rows that are streamed, or for
- * the exponentials of an out-of-range one; not in each frame of the recursion,
- * as the stack of a call is promised (softmax.h). */
-static void store_narrow_rows(struct smx_f32_call *call, size_t row,
-                              size_t rows, union exponentials *e)
+ * in-range. */
+static void store_narrow_rows(struct narrow_slice *slice, size_t row,
+                              size_t rows)
 {
+    const struct smx_f32_call *call = slice->call;
     size_t start = row * call->classes, n = rows * call->classes;
-    float *out = call->stream ? e->split : call->values + start;
+    float *out = call->stream ? slice->streamed : call->values + start;
     if (smx_f32_expects(call, start, n) &&
         call->kernels->split->narrow(
             call->logits + start, rows, call->classes, &call->split, out,
@@ -101,13 +113,24 @@ static void store_narrow_rows(struct smx_f32_call *call, size_t row,
         return;
     }
     if (rows > 1) {
-        store_narrow_rows(call, row, rows / 2, e);
-        store_narrow_rows(call, row + rows / 2, rows - rows / 2, e);
-    } else if (smx_plan_lanes(call->lanes.logits, NULL)) {
-        store_in_lanes(call, row, row + 1);
+        store_narrow_rows(slice, row, rows / 2);
+        store_narrow_rows(slice, row + rows / 2, rows - rows / 2);
     } else {
-        store_f64_row(call, row, e->f64);
+        store_in_lanes(slice, row, row + 1);
     }
+}
+
+static void store_narrow_slice(struct smx_f32_call *call, size_t row,
+                               size_t end)
+{
+    ALIGNED struct narrow_slice slice;
+    size_t step = smx_narrow_rows(call->classes);
+    slice.call = call;
+    slice.lanes.logits = NULL;
+    if (call->way == SMX_WAY_LANES)
+        store_in_lanes(&slice, row, end);
+    for (; call->way == SMX_WAY_NARROW && row < end; row += step)
+        store_narrow_rows(&slice, row, end - row < step ? end - row : step);
 }
 
 /* The exponentials of a row that wait to be divided; sum 0: none do. */
@@ -234,20 +257,28 @@ static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
     }
 }
 
+static bool is_for_narrow_rows(enum smx_way way)
+{
+    return way == SMX_WAY_NARROW || way == SMX_WAY_LANES;
+}
+
+static void store_wide_slice(struct smx_f32_call *call, size_t row, size_t end)
+{
+    ALIGNED union exponentials e;
+    if (call->way == SMX_WAY_LOGS)
+        store_log_rows(call, row, end, &e);
+    else
+        store_cached_rows(call, row, end, &e);
+}
+
 static void store_softmax_rows(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
-    ALIGNED union exponentials e;
-    size_t r = slice_start(call, slice), end = slice_start(call, slice + 1);
-    size_t step = smx_narrow_rows(call->classes);
-    if (call->way == SMX_WAY_LOGS)
-        store_log_rows(call, r, end, &e);
-    else if (call->way == SMX_WAY_LANES)
-        store_in_lanes(call, r, end);
-    else if (call->way == SMX_WAY_RESIDENT)
-        store_cached_rows(call, r, end, &e);
-    for (; call->way == SMX_WAY_NARROW && r < end; r += step)
-        store_narrow_rows(call, r, end - r < step ? end - r : step, &e);
+    size_t row = slice_start(call, slice), end = slice_start(call, slice + 1);
+    if (is_for_narrow_rows(call->way))
+        store_narrow_slice(call, row, end);
+    else
+        store_wide_slice(call, row, end);
 }
 
 static void short_rows(struct smx_context *context, struct smx_f32_call *call)
@@ -279,16 +310,15 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_seen *seen, void *workspace,
                              bool early, struct smx_where *where)
 {
-    double t = smx_temperature_of(z);
     struct smx_f32_call call = {.kernels = context->kernels,
+                                .z = z,
                                 .logits = z->data,
                                 .values = values,
                                 .rows = z->outer,
                                 .classes = z->classes,
                                 .chunks = smx_chunks(z->classes),
                                 .log = log,
-                                .by = smx_exponents_of(z),
-                                .split = smx_split_exp_of(t),
+                                .way = smx_plan_softmax(z, log, !k && values),
                                 .early = early,
                                 .k = k,
                                 .chosen = chosen,
@@ -298,14 +328,12 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                         : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
     call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
-    call.split.possible = smx_plan_splits_softmax(z, log);
+    if (smx_plan_splits_softmax(z, log))
+        call.split = smx_split_exp_of(smx_temperature_of(z));
+    if (!is_for_narrow_rows(call.way))
+        call.by = smx_exponents_of(z);
     if (seen)
         call.seen = *seen;
-    call.way = smx_plan_softmax(z, log, !k && values);
-    if (call.classes <= SMX_NARROW)
-        call.lanes = smx_lanes_of(z);
-    call.lanes.values = values;
-    call.lanes.log = log;
     if (call.way != SMX_WAY_CHUNKS) {
         short_rows(context, &call);
     } else {

@@ -36,10 +36,9 @@ struct smx_split_exp smx_split_exp_of(double temperature)
 {
     double step = temperature / SMX_POWER_NAT;
     float leading = (float)step, high = smx_twelve_bits(leading);
-    struct smx_split_exp split = {.possible = false};
     if (!smx_plan_splits(temperature))
-        return split;
-    split = (struct smx_split_exp){
+        return (struct smx_split_exp){.possible = false};
+    struct smx_split_exp split = {
         .possible = true,
         .lowest = (float)(SMX_SPLIT_LOWEST * temperature),
         .highest = (float)(SMX_SPLIT_HIGHEST * temperature),
