@@ -51,8 +51,9 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 # Bits are promised: no contraction of a * b + c, no fast-math, anywhere.
 EXACT := -ffp-contract=off -fno-fast-math
-# The folder of the build is no part of it: the same bytes from anywhere.
-ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -fno-semantic-interposition -pthread -MMD -MP -Ilib -ffile-prefix-map=$(CURDIR)=. $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(SANFLAGS)
+# No folder is part of what is built, the package flags in the name of $(O)
+# included: the same bytes from anywhere.
+ALL_CFLAGS = -std=gnu11 $(WARN) $(EXACT) -fPIC -fno-semantic-interposition -pthread -MMD -MP -Ilib -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(O)=build $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(SANFLAGS)
 PACKAGES := libmicrohttpd jansson gnutls zlib
 ALL_LIBS = $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -pthread
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(SANFLAGS)
