@@ -85,6 +85,10 @@ struct smx_loss_kernels {
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);
 
+    /** Logarithms of in-range sums, which come times 2^54 (split_exp.h);
+     *  of 0: any number. */
+    void (*log_totals)(const double *totals, size_t n, double *logs);
+
     /** What a focal exponent makes of the mass of a label in the loss and in
      *  the gradient (focal_vec.h), given its -log p. */
     void (*focus)(const double *nats, size_t n, double focal, double *loss,

@@ -413,6 +413,24 @@ static void store_vjp_log(const float *x, const float *g, size_t n,
 
 /* ---- rows ------------------------------------------------------------- */
 
+/* m 2^k with 1 <= m < 2. */
+INLINE vd log_total(vd total)
+{
+    vd k = vu_number((vu)total >> 52) - vd_all(1023 + 54);
+    vd m = (vd)(((vu)total & (UINT64_MAX >> 12)) | (vu)vd_all(1));
+    return vd_log1p(m - vd_all(1)) + k * vd_all(0x1.62e42fefa39efp-1);
+}
+
+static void log_totals(const double *totals, size_t n, double *logs)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vd_store(logs + i, log_total(vd_load(totals + i)));
+    if (i < n)
+        vd_store_part(logs + i, log_total(vd_load_part(totals + i, n - i)),
+                      n - i);
+}
+
 static void log1p_all(double *x, size_t n)
 {
     size_t i = 0;
@@ -467,6 +485,7 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .vjp = store_vjp,
     .vjp_log = store_vjp_log,
     .log1p = log1p_all,
+    .log_totals = log_totals,
     .focus = focus_all,
     .total = sum_doubles,
 };

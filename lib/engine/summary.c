@@ -59,24 +59,6 @@ struct summary_call {
     struct smx_moments *moments; /* likewise */
 };
 
-/* The logarithms of n in-range sums: m 2^k with 1 <= m < 2. */
-static void take_logs(const struct summary_call *call, const double *totals,
-                      size_t n, double *logs)
-{
-    double exponents[BATCH];
-    for (size_t r = 0; r < n; r++) {
-        uint64_t bits;
-        memcpy(&bits, &totals[r], sizeof bits);
-        exponents[r] = (double)(int64_t)(bits >> 52) - (1023 + 54);
-        bits = (bits & (UINT64_MAX >> 12)) | UINT64_C(1023) << 52;
-        memcpy(&logs[r], &bits, sizeof bits);
-        logs[r] -= 1;
-    }
-    call->kernels->loss->log1p(logs, n);
-    for (size_t r = 0; r < n; r++)
-        logs[r] += exponents[r] * LN2;
-}
-
 /* The logarithms of n sums relative to the largest logit. */
 static void log_moments(const struct summary_call *call,
                         const struct smx_moments *moments, size_t n,
@@ -135,24 +117,41 @@ static void find_totals(const struct summary_call *call, const float *z,
     }
 }
 
+/* Those of the rows again, computed in double. */
+static void store_lses_again(const struct summary_call *call, size_t first,
+                             const size_t *again, size_t count)
+{
+    float z[SMX_NARROW_ELEMENTS], lse[BATCH];
+    const struct smx_summaries out = {.logsumexp = lse};
+    for (size_t i = 0; i < count; i++)
+        memcpy(z + i * call->classes,
+               call->z + (first + again[i]) * call->classes,
+               call->classes * sizeof *z);
+    call->kernels->summary->narrow_logs(z, count, call->classes,
+                                        call->temperature, &out);
+    for (size_t i = 0; i < count; i++)
+        call->out.logsumexp[first + again[i]] = lse[i];
+}
+
 static void store_narrow_lse(const struct summary_call *call, size_t first,
                              size_t n)
 {
-    const float *z = call->z + first * call->classes;
-    double totals[BATCH] = {0}, logs[BATCH];
+    float *lse = call->out.logsumexp + first;
+    double found[BATCH], logs[BATCH];
+    const double *totals = found;
+    size_t again[BATCH], count = 0;
     if (call->seen.totals)
-        memcpy(totals, call->seen.totals + first, n * sizeof *totals);
+        totals = call->seen.totals + first;
     else
-        find_totals(call, z, n, totals);
-    take_logs(call, totals, n, logs);
-    for (size_t r = 0; r < n; r++, z += call->classes) {
-        float *lse = call->out.logsumexp + first + r;
-        const struct smx_summaries out = {.logsumexp = lse};
-        *lse = (float)logs[r];
-        if (totals[r] == 0 || fabs(logs[r]) < LEAST_LOG)
-            call->kernels->summary->narrow_logs(z, 1, call->classes,
-                                                call->temperature, &out);
+        find_totals(call, call->z + first * call->classes, n, found);
+    call->kernels->loss->log_totals(totals, n, logs);
+    for (size_t r = 0; r < n; r++) {
+        lse[r] = (float)logs[r];
+        again[count] = r;
+        count += (totals[r] == 0) | (fabs(logs[r]) < LEAST_LOG);
     }
+    if (count)
+        store_lses_again(call, first, again, count);
 }
 
 static void summarise_batch(const struct summary_call *call, size_t first,
@@ -261,7 +260,7 @@ static struct row settle_row(const struct summary_call *call, size_t r,
     const struct chunk whole = whole_row(call, r, parts);
     double log = 0, entropy = 0;
     if (whole.total != 0) {
-        take_logs(call, &whole.total, 1, &log);
+        call->kernels->loss->log_totals(&whole.total, 1, &log);
         entropy = log - whole.moment / whole.total * (LN2 / 16);
     }
     if (out->argmax)
