@@ -19,6 +19,7 @@
 #include "engine/rank.h"
 #include "engine/summary.h"
 #include "engine/top.h"
+#include "engine/tuning.h"
 #include "picked.h"
 
 static bool wants_summaries(const struct smx_softmax_out *out)
@@ -390,12 +391,36 @@ static bool takes_rows(const struct smx_softmax_call *call)
            smx_way_is_f32(smx_plan_softmax(z, call->options.log, true));
 }
 
+/* Rows that lanes of double-double read where they are. */
+static bool stays_in_lanes(const struct smx_softmax_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return z->outer && z->inner >= SMX_COLUMNS && !z->mask &&
+           !call->options.top_k && !call->options.chosen_count &&
+           smx_plan_softmax(z, call->options.log, true) == SMX_WAY_DD_LANES;
+}
+
+static enum smx_status softmax_in_lanes(struct smx_context *context,
+                                        const struct smx_softmax_call *call,
+                                        struct smx_where *where)
+{
+    const struct smx_logits *z = call->logits;
+    enum smx_status status =
+        smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
+    if (!status)
+        smx_dd_softmax(context, z, NULL, call->options.log, 0, NULL,
+                       &call->out);
+    return status;
+}
+
 static enum smx_status softmax_of(struct smx_context *context,
                                   struct smx_softmax_call *call,
                                   struct smx_where *where)
 {
     const struct smx_softmax_out *out = &call->out;
     const bool log = call->options.log, alone = wants_values_alone(call);
+    if (stays_in_lanes(call))
+        return softmax_in_lanes(context, call, where);
     if (alone && takes_rows(call))
         return smx_f32_rows(context, call->logits, log, 0, NULL, out->values,
                             NULL, NULL, out->early, where);

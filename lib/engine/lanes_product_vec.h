@@ -66,8 +66,6 @@ static void store_dds_vjp(struct group *g)
 
 INLINE void run_vjp(bool wide, struct group *g)
 {
-    gather(g, g->lanes->vjp_upstream, g->mass);
-    zero_masked(g, g->mass);
     wide ? store_dds_vjp(g) : store_doubles_vjp(g);
     zero_masked(g, g->out);
     scatter(g, g->lanes->values);

@@ -226,15 +226,18 @@ static inline void scatter_numbers(const struct group *g, vd numbers,
 static inline void place_rows(struct group *g, size_t first, size_t count)
 {
     const struct smx_logits *z = g->logits;
+    bool last = z->inner == 1; /* a division takes long */
+    size_t outer = last ? first : first / z->inner;
+    size_t rest = last ? 0 : first % z->inner;
     g->first = first;
     g->count = count < LANES ? count : LANES;
     for (size_t r = 0; r < LANES; r++) {
-        size_t row = first + (r < g->count ? r : g->count - 1);
-        bool last = z->inner == 1; /* a division takes long */
-        size_t outer = last ? row : row / z->inner;
-        size_t rest = last ? 0 : row % z->inner;
         g->at[r] = outer * z->stride + rest;
         g->to[r] = outer * z->out_stride + rest;
+        if (r + 1 < g->count && ++rest == z->inner) {
+            rest = 0;
+            outer++;
+        }
     }
 }
 
@@ -435,6 +438,10 @@ INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
     gather(g, z->data, g->z);
     if (z->mask)
         load_mask(g);
+    if (g->lanes->vjp_upstream) {
+        gather(g, g->lanes->vjp_upstream, g->mass);
+        zero_masked(g, g->mass);
+    }
     g->top = find_max(g, g->z);
     if (wide || g->lanes->criterion || g->lanes->argmax)
         g->argmax = find_argmax(g, g->z, g->top);
