@@ -7,71 +7,19 @@
 
 #define VF_FUSED 1
 
-#define vd_load_part vd_load_part
-INLINE vd vd_load_part(const double *p, size_t n)
-{
-    return (vd)_mm256_maskload_pd(p, (__m256i)vl_below(n));
-}
-
-#define vd_store_part vd_store_part
-INLINE void vd_store_part(double *p, vd v, size_t n)
-{
-    _mm256_maskstore_pd(p, (__m256i)vl_below(n), (__m256d)v);
-}
-
-#define vf_stream vf_stream
-INLINE void vf_stream(float *p, vf v)
-{
-    _mm256_stream_ps(p, (__m256)v);
-}
-
-#define vh_stream vh_stream
-INLINE void vh_stream(float *p, vh v)
-{
-    _mm_stream_ps(p, (__m128)v);
-}
-
-#define vd_widen vd_widen
-INLINE vd vd_widen(const float *p)
-{
-    return (vd)_mm256_cvtps_pd(_mm_loadu_ps(p));
-}
-
-#define vh_widen vh_widen
-INLINE vd vh_widen(vh v)
-{
-    return (vd)_mm256_cvtps_pd((__m128)v);
-}
-
-#define vd_narrow vd_narrow
-INLINE vh vd_narrow(vd v)
-{
-    return (vh)_mm256_cvtpd_ps((__m256d)v);
-}
-
-#define vf_max vf_max
-INLINE vf vf_max(vf a, vf b)
-{
-    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
-}
-
-#define vf_at_least vf_at_least
-INLINE vf vf_at_least(vf x, float negative)
-{
-    return (vf)_mm256_min_epu32((__m256i)x, (__m256i)vf_all(negative));
-}
-
-#define vi_any vi_any
-INLINE bool vi_any(vi v)
-{
-    return _mm256_movemask_ps((__m256)v) != 0;
-}
-
-#define vi_bits vi_bits
-INLINE uint32_t vi_bits(vi v)
-{
-    return (uint32_t)_mm256_movemask_ps((__m256)v);
-}
+#define vd_load_part(p, n) ((vd)_mm256_maskload_pd(p, (__m256i)vl_below(n)))
+#define vd_store_part(p, v, n)                                                 \
+    _mm256_maskstore_pd(p, (__m256i)vl_below(n), (__m256d)(v))
+#define vf_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
+#define vh_stream(p, v) _mm_stream_ps(p, (__m128)(v))
+#define vd_widen(p) ((vd)_mm256_cvtps_pd(_mm_loadu_ps(p)))
+#define vh_widen(v) ((vd)_mm256_cvtps_pd((__m128)(v)))
+#define vd_narrow(v) ((vh)_mm256_cvtpd_ps((__m256d)(v)))
+#define vf_max(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define vf_at_least(x, negative)                                               \
+    ((vf)_mm256_min_epu32((__m256i)(x), (__m256i)vf_all(negative)))
+#define vi_any(v) (_mm256_movemask_ps((__m256)(v)) != 0)
+#define vi_bits(v) ((uint32_t)_mm256_movemask_ps((__m256)(v)))
 
 #define vf_lookup vf_lookup
 INLINE vf vf_lookup(const float table[16], vi k)
@@ -82,29 +30,13 @@ INLINE vf vf_lookup(const float table[16], vi k)
     return (vf)_mm256_blendv_ps(low, high, (__m256)((vw)k << 28));
 }
 
-#define vf_less_product vf_less_product
-INLINE vf vf_less_product(vf c, vf a, vf b)
-{
-    return (vf)_mm256_fnmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
-
-#define vd_less_product vd_less_product
-INLINE vd vd_less_product(vd c, vd a, vd b)
-{
-    return (vd)_mm256_fnmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-}
-
-#define vd_product_rest vd_product_rest
-INLINE vd vd_product_rest(vd a, vd b, vd p)
-{
-    return (vd)_mm256_fmsub_pd((__m256d)a, (__m256d)b, (__m256d)p);
-}
-
-#define vl_any vl_any
-INLINE bool vl_any(vl v)
-{
-    return _mm256_movemask_pd((__m256d)v) != 0;
-}
+#define vf_less_product(c, a, b)                                               \
+    ((vf)_mm256_fnmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define vd_less_product(c, a, b)                                               \
+    ((vd)_mm256_fnmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define vd_product_rest(a, b, p)                                               \
+    ((vd)_mm256_fmsub_pd((__m256d)(a), (__m256d)(b), (__m256d)(p)))
+#define vl_any(v) (_mm256_movemask_pd((__m256d)(v)) != 0)
 
 #define vd_sum vd_sum
 INLINE double vd_sum(vd v)
@@ -115,11 +47,7 @@ INLINE double vd_sum(vd v)
     return two[0] + two[1];
 }
 
-#define vd_max vd_max
-INLINE vd vd_max(vd a, vd b)
-{
-    return (vd)_mm256_max_pd((__m256d)a, (__m256d)b);
-}
+#define vd_max(a, b) ((vd)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
 
 #define vd_beside vd_beside
 INLINE vd vd_beside(vd v, int half)
@@ -129,11 +57,7 @@ INLINE vd vd_beside(vd v, int half)
     return __builtin_shufflevector(v, v, 1, 0, 3, 2);
 }
 
-#define vl_bits vl_bits
-INLINE unsigned vl_bits(vl v)
-{
-    return (unsigned)_mm256_movemask_pd((__m256d)v);
-}
+#define vl_bits(v) ((unsigned)_mm256_movemask_pd((__m256d)(v)))
 
 #define narrow_neighbours narrow_neighbours
 INLINE vd narrow_neighbours(vd a, vd b)
@@ -155,11 +79,8 @@ INLINE vd narrow_sums(const vd row[LANES])
                              narrow_quarters(row[1], row[3]));
 }
 
-#define vi_bytes vi_bytes
-INLINE vi vi_bytes(const uint8_t *p)
-{
-    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)p));
-}
+#define vi_bytes(p)                                                            \
+    ((vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(p))))
 
 #define vl_bytes vl_bytes
 INLINE vl vl_bytes(const uint8_t *p)
@@ -167,10 +88,7 @@ INLINE vl vl_bytes(const uint8_t *p)
     return (vl){p[0], p[1], p[2], p[3]};
 }
 
-#define narrow_pick narrow_pick
-INLINE vf narrow_pick(vf v, vi k)
-{
-    return (vf)_mm256_permutevar8x32_ps((__m256)v, (__m256i)k);
-}
+#define narrow_pick(v, k)                                                      \
+    ((vf)_mm256_permutevar8x32_ps((__m256)(v), (__m256i)(k)))
 
 #endif

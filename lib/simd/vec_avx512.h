@@ -7,17 +7,10 @@
 
 #define VF_FUSED 1
 
-#define vd_load_part vd_load_part
-INLINE vd vd_load_part(const double *p, size_t n)
-{
-    return (vd)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
-}
-
-#define vd_store_part vd_store_part
-INLINE void vd_store_part(double *p, vd v, size_t n)
-{
-    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
-}
+#define vd_load_part(p, n)                                                     \
+    ((vd)_mm512_maskz_loadu_pd((__mmask8)((1u << (n)) - 1), p))
+#define vd_store_part(p, v, n)                                                 \
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), (__m512d)(v))
 
 #define vf_load_part vf_load_part
 INLINE vf vf_load_part(const float *p, size_t n, float behind)
@@ -28,101 +21,29 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
     return v;
 }
 
-#define vf_store_part vf_store_part
-INLINE void vf_store_part(float *p, vf v, size_t n)
-{
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-}
-
-#define vf_stream vf_stream
-INLINE void vf_stream(float *p, vf v)
-{
-    _mm512_stream_ps(p, (__m512)v);
-}
-
-#define vh_stream vh_stream
-INLINE void vh_stream(float *p, vh v)
-{
-    _mm256_stream_ps(p, (__m256)v);
-}
-
-#define vd_widen vd_widen
-INLINE vd vd_widen(const float *p)
-{
-    return (vd)_mm512_cvtps_pd(_mm256_loadu_ps(p));
-}
-
-#define vh_widen vh_widen
-INLINE vd vh_widen(vh v)
-{
-    return (vd)_mm512_cvtps_pd((__m256)v);
-}
-
-#define vd_narrow vd_narrow
-INLINE vh vd_narrow(vd v)
-{
-    return (vh)_mm512_cvtpd_ps((__m512d)v);
-}
-
-#define vh_store_part vh_store_part
-INLINE void vh_store_part(float *p, vh v, size_t n)
-{
-    _mm256_mask_storeu_ps(p, (__mmask8)((1u << n) - 1), (__m256)v);
-}
-
-#define vf_max vf_max
-INLINE vf vf_max(vf a, vf b)
-{
-    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
-}
-
-#define vf_at_least vf_at_least
-INLINE vf vf_at_least(vf x, float negative)
-{
-    return (vf)_mm512_min_epu32((__m512i)x, (__m512i)vf_all(negative));
-}
-
-#define vf_top vf_top
-INLINE float vf_top(vf v)
-{
-    return _mm512_reduce_max_ps((__m512)v) + 0.0f;
-}
-
-#define vi_any vi_any
-INLINE bool vi_any(vi v)
-{
-    return _mm512_movepi32_mask((__m512i)v) != 0;
-}
-
-#define vi_bits vi_bits
-INLINE uint32_t vi_bits(vi v)
-{
-    return (uint32_t)_mm512_movepi32_mask((__m512i)v);
-}
-
-#define vf_lookup vf_lookup
-INLINE vf vf_lookup(const float table[16], vi k)
-{
-    return (vf)_mm512_permutexvar_ps((__m512i)k, _mm512_loadu_ps(table));
-}
-
-#define vf_less_product vf_less_product
-INLINE vf vf_less_product(vf c, vf a, vf b)
-{
-    return (vf)_mm512_fnmadd_ps((__m512)a, (__m512)b, (__m512)c);
-}
-
-#define vd_less_product vd_less_product
-INLINE vd vd_less_product(vd c, vd a, vd b)
-{
-    return (vd)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-}
-
-#define vd_product_rest vd_product_rest
-INLINE vd vd_product_rest(vd a, vd b, vd p)
-{
-    return (vd)_mm512_fmsub_pd((__m512d)a, (__m512d)b, (__m512d)p);
-}
+#define vf_store_part(p, v, n)                                                 \
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), (__m512)(v))
+#define vf_stream(p, v) _mm512_stream_ps(p, (__m512)(v))
+#define vh_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
+#define vd_widen(p) ((vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
+#define vh_widen(v) ((vd)_mm512_cvtps_pd((__m256)(v)))
+#define vd_narrow(v) ((vh)_mm512_cvtpd_ps((__m512d)(v)))
+#define vh_store_part(p, v, n)                                                 \
+    _mm256_mask_storeu_ps(p, (__mmask8)((1u << (n)) - 1), (__m256)(v))
+#define vf_max(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
+#define vf_at_least(x, negative)                                               \
+    ((vf)_mm512_min_epu32((__m512i)(x), (__m512i)vf_all(negative)))
+#define vf_top(v) (_mm512_reduce_max_ps((__m512)(v)) + 0.0f)
+#define vi_any(v) (_mm512_movepi32_mask((__m512i)(v)) != 0)
+#define vi_bits(v) ((uint32_t)_mm512_movepi32_mask((__m512i)(v)))
+#define vf_lookup(table, k)                                                    \
+    ((vf)_mm512_permutexvar_ps((__m512i)(k), _mm512_loadu_ps(table)))
+#define vf_less_product(c, a, b)                                               \
+    ((vf)_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define vd_less_product(c, a, b)                                               \
+    ((vd)_mm512_fnmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define vd_product_rest(a, b, p)                                               \
+    ((vd)_mm512_fmsub_pd((__m512d)(a), (__m512d)(b), (__m512d)(p)))
 
 #define vf_mul_above vf_mul_above
 INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
@@ -131,11 +52,7 @@ INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
     return (vf)_mm512_maskz_mul_ps(above, (__m512)a, (__m512)b);
 }
 
-#define vl_any vl_any
-INLINE bool vl_any(vl v)
-{
-    return _mm512_movepi64_mask((__m512i)v) != 0;
-}
+#define vl_any(v) (_mm512_movepi64_mask((__m512i)(v)) != 0)
 
 #define vd_sixteenths vd_sixteenths
 INLINE vd vd_sixteenths(vd shifted)
@@ -165,11 +82,7 @@ INLINE double vd_sum(vd v)
     return two[0] + two[1];
 }
 
-#define vd_max vd_max
-INLINE vd vd_max(vd a, vd b)
-{
-    return (vd)_mm512_max_pd((__m512d)a, (__m512d)b);
-}
+#define vd_max(a, b) ((vd)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
 
 #define vd_beside vd_beside
 INLINE vd vd_beside(vd v, int half)
@@ -181,11 +94,7 @@ INLINE vd vd_beside(vd v, int half)
     return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
 }
 
-#define vl_bits vl_bits
-INLINE unsigned vl_bits(vl v)
-{
-    return _mm512_movepi64_mask((__m512i)v);
-}
+#define vl_bits(v) _mm512_movepi64_mask((__m512i)(v))
 
 #define vd_pick vd_pick
 INLINE vd vd_pick(const double table[16], vd shifted)
@@ -194,17 +103,9 @@ INLINE vd vd_pick(const double table[16], vd shifted)
                                       _mm512_loadu_pd(table + 8));
 }
 
-#define vf_even vf_even
-INLINE vd vf_even(vf v)
-{
-    return (vd)_mm512_mul_epu32((__m512i)v, _mm512_set1_epi64(1 << 29));
-}
-
-#define vf_odd vf_odd
-INLINE vd vf_odd(vf v)
-{
-    return (vd)_mm512_maskz_srli_epi32(0xaaaa, (__m512i)v, 3);
-}
+#define vf_even(v)                                                             \
+    ((vd)_mm512_mul_epu32((__m512i)(v), _mm512_set1_epi64(1 << 29)))
+#define vf_odd(v) ((vd)_mm512_maskz_srli_epi32(0xaaaa, (__m512i)(v), 3))
 
 #define narrow_even vf_even
 
@@ -244,22 +145,10 @@ INLINE vd narrow_sums(const vd row[LANES])
                                              narrow_halves(row[5], row[7])));
 }
 
-#define vi_bytes vi_bytes
-INLINE vi vi_bytes(const uint8_t *p)
-{
-    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p));
-}
-
-#define vl_bytes vl_bytes
-INLINE vl vl_bytes(const uint8_t *p)
-{
-    return (vl)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const void *)p));
-}
-
-#define narrow_pick narrow_pick
-INLINE vf narrow_pick(vf v, vi k)
-{
-    return (vf)_mm512_permutexvar_ps((__m512i)k, (__m512)v);
-}
+#define vi_bytes(p)                                                            \
+    ((vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(p))))
+#define vl_bytes(p)                                                            \
+    ((vl)_mm512_cvtepu8_epi64(_mm_loadl_epi64((const void *)(p))))
+#define narrow_pick(v, k) ((vf)_mm512_permutexvar_ps((__m512i)(k), (__m512)(v)))
 
 #endif

@@ -33,23 +33,9 @@ INLINE void vf_store_part(float *p, vf v, size_t n)
         vst1q_lane_f32(p + 2, (float32x4_t)v, 2);
 }
 
-#define vd_widen vd_widen
-INLINE vd vd_widen(const float *p)
-{
-    return (vd)vcvt_f64_f32(vld1_f32(p));
-}
-
-#define vh_widen vh_widen
-INLINE vd vh_widen(vh v)
-{
-    return (vd)vcvt_f64_f32((float32x2_t)v);
-}
-
-#define vd_narrow vd_narrow
-INLINE vh vd_narrow(vd v)
-{
-    return (vh)vcvt_f32_f64((float64x2_t)v);
-}
+#define vd_widen(p) ((vd)vcvt_f64_f32(vld1_f32(p)))
+#define vh_widen(v) ((vd)vcvt_f64_f32((float32x2_t)(v)))
+#define vd_narrow(v) ((vh)vcvt_f32_f64((float64x2_t)(v)))
 
 /* Not vmaxq_f32, which takes the NaN of either. */
 #define vf_max vf_max
@@ -58,29 +44,11 @@ INLINE vf vf_max(vf a, vf b)
     return (vf)vbslq_f32((uint32x4_t)(a > b), (float32x4_t)a, (float32x4_t)b);
 }
 
-#define vf_at_least vf_at_least
-INLINE vf vf_at_least(vf x, float negative)
-{
-    return (vf)vminq_u32((uint32x4_t)x, (uint32x4_t)vf_all(negative));
-}
-
-#define vf_top vf_top
-INLINE float vf_top(vf v)
-{
-    return vmaxvq_f32((float32x4_t)v) + 0.0f;
-}
-
-#define vi_any vi_any
-INLINE bool vi_any(vi v)
-{
-    return vmaxvq_u32((uint32x4_t)v) != 0;
-}
-
-#define vi_bits vi_bits
-INLINE uint32_t vi_bits(vi v)
-{
-    return vaddvq_u32((uint32x4_t)(v & (vi){1, 2, 4, 8}));
-}
+#define vf_at_least(x, negative)                                               \
+    ((vf)vminq_u32((uint32x4_t)(x), (uint32x4_t)vf_all(negative)))
+#define vf_top(v) (vmaxvq_f32((float32x4_t)(v)) + 0.0f)
+#define vi_any(v) (vmaxvq_u32((uint32x4_t)(v)) != 0)
+#define vi_bits(v) (vaddvq_u32((uint32x4_t)((v) & (vi){1, 2, 4, 8})))
 
 /* The 64 bytes of a table fill four registers. */
 #define vf_lookup vf_lookup
@@ -91,23 +59,11 @@ INLINE vf vf_lookup(const float table[16], vi k)
     return (vf)vqtbl4q_u8(bytes, (uint8x16_t)index);
 }
 
-#define vf_less_product vf_less_product
-INLINE vf vf_less_product(vf c, vf a, vf b)
-{
-    return (vf)vfmsq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
-}
-
-#define vd_less_product vd_less_product
-INLINE vd vd_less_product(vd c, vd a, vd b)
-{
-    return (vd)vfmsq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
-}
-
-#define vl_any vl_any
-INLINE bool vl_any(vl v)
-{
-    return vmaxvq_u32((uint32x4_t)v) != 0;
-}
+#define vf_less_product(c, a, b)                                               \
+    ((vf)vfmsq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
+#define vd_less_product(c, a, b)                                               \
+    ((vd)vfmsq_f64((float64x2_t)(c), (float64x2_t)(a), (float64x2_t)(b)))
+#define vl_any(v) (vmaxvq_u32((uint32x4_t)(v)) != 0)
 
 #define vd_max vd_max
 INLINE vd vd_max(vd a, vd b)
@@ -122,16 +78,9 @@ INLINE vd narrow_odd(vf v)
     return (vd)(moved & (int64_t)0x8fffffffe0000000);
 }
 
-#define narrow_neighbours narrow_neighbours
-INLINE vd narrow_neighbours(vd a, vd b)
-{
-    return (vd)vpaddq_f64((float64x2_t)a, (float64x2_t)b);
-}
-
-#define vd_product_rest vd_product_rest
-INLINE vd vd_product_rest(vd a, vd b, vd p)
-{
-    return (vd)vfmaq_f64((float64x2_t)-p, (float64x2_t)a, (float64x2_t)b);
-}
+#define narrow_neighbours(a, b)                                                \
+    ((vd)vpaddq_f64((float64x2_t)(a), (float64x2_t)(b)))
+#define vd_product_rest(a, b, p)                                               \
+    ((vd)vfmaq_f64(-(float64x2_t)(p), (float64x2_t)(a), (float64x2_t)(b)))
 
 #endif

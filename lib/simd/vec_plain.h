@@ -2,8 +2,11 @@
 /**
  * What C has no operator for, lane by lane: what each function means, and its
  * code where the instruction set's own file (vec_avx512.h, vec_avx2.h,
- * vec_sse2.h, vec_neon.h) has not defined the name before. Every function gives
- * the same bits in every tier; none of them is fused or approximate.
+ * vec_sse2.h, vec_neon.h) has not defined the name before: as a function, or,
+ * where one instruction is all of it, as a line of a table, whose types are
+ * checked here, as the same sources are compiled for the base tier. Every
+ * function gives the same bits in every tier; none of them is fused or
+ * approximate.
  */
 #ifndef SMX_VEC_PLAIN_H
 #define SMX_VEC_PLAIN_H
