@@ -31,7 +31,7 @@ struct divergence_call {
     void *copy[2];  /* of a tile of rows; NULL: in place */
     size_t most;    /* rows of a tile */
     /* the tile at work */
-    size_t first, rows, slices;
+    size_t first, rows;
 };
 
 static size_t element_bytes(const struct divergence_call *call)
@@ -84,8 +84,9 @@ static void *place_of(const struct divergence_call *call, const void *tensor,
                 : (char *)tensor + (call->first + i) * row;
 }
 
-static void run_row(struct divergence_call *call, size_t i)
+static void run_row(void *argument, size_t i)
 {
+    struct divergence_call *call = argument;
     size_t r = call->first + i;
     struct smx_divergence_row row = call->alike;
     row.weight = row_weight(call, r);
@@ -102,28 +103,18 @@ static void run_row(struct divergence_call *call, size_t i)
     call->losses[r] = smx_divergence_row(&call->rule, &row);
 }
 
-static void run_divergence_slice(void *argument, size_t slice)
-{
-    struct divergence_call *call = argument;
-    size_t end, i = smx_pool_slice(call->rows, call->slices, slice, &end);
-    for (; i < end; i++)
-        run_row(call, i);
-}
-
 /* ---- tiles ----------------------------------------------------------------
  */
 
 static void run_tile(struct smx_context *context, struct divergence_call *call)
 {
     const struct smx_logits *z = call->logits;
-    size_t classes = z->classes, most = SMX_SMALL / 4 / classes + 1;
     for (int s = 0; s < 2; s++)
         if (call->copy[s])
             smx_load_tile(context, z, call->side[s].data, call->first,
                           call->rows, SMX_MASKED_INFINITE, call->copy[s], NULL);
-    call->slices = smx_pool_slices(context->pool, call->rows, most);
-    smx_pool_for_reverse(context->pool, call->slices, run_divergence_slice,
-                         call);
+    smx_pool_each_reverse(context->pool, call->rows,
+                          SMX_SMALL / 4 / z->classes + 1, run_row, call);
     if (call->gradient && smx_rows_moved(z))
         smx_store_tile(context, z, call->copy[0], call->first, call->rows,
                        SMX_MASKED_KEPT, call->gradient);

@@ -23,10 +23,9 @@ struct smx_f32_call {
     const float *logits; /* its data */
     float *values;
     size_t rows, classes;
-    size_t chunks;     /* a row */
-    size_t unit;       /* rows that no slice divides */
-    size_t slices;     /* of units, or with long rows of chunks */
-    size_t row_slices; /* then: of rows */
+    size_t chunks; /* a row */
+    size_t unit;   /* rows that no slice divides */
+    size_t slices; /* of units */
     bool log;
     struct smx_exponents by;    /* of wide rows */
     struct smx_split_exp split; /* not possible: no row is in range */

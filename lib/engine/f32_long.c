@@ -100,9 +100,10 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
 
 /* A chunk that is out of range is summed in double at once: its row is, too.
  * After the first of those, others are expected. */
-static void sum_chunk(struct smx_f32_call *call, size_t row, size_t chunk)
+static void sum_chunk(void *argument, size_t i)
 {
-    size_t i = row * call->chunks + chunk;
+    struct smx_f32_call *call = argument;
+    size_t row = i / call->chunks, chunk = i % call->chunks;
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
     double *moment = call->seen.moments ? &call->moments[i] : NULL;
@@ -121,30 +122,13 @@ static void sum_chunk(struct smx_f32_call *call, size_t row, size_t chunk)
     call->out_of_range = true;
 }
 
-static void sum_chunks(void *argument, size_t slice)
-{
-    struct smx_f32_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        sum_chunk(call, i / call->chunks, i % call->chunks);
-}
-
 /* In double what is yet to be: chunks in range of a row that is not. */
-static void sum_chunk_again(struct smx_f32_call *call, size_t row, size_t chunk)
-{
-    size_t i = row * call->chunks + chunk;
-    if (call->row[row].total == 0 && !isnan(call->split_sums[i]))
-        call->sums[i] = smx_f32_sum_chunk(call, row, chunk, NULL);
-}
-
-static void sum_chunks_again(void *argument, size_t slice)
+static void sum_chunk_again(void *argument, size_t i)
 {
     struct smx_f32_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        sum_chunk_again(call, i / call->chunks, i % call->chunks);
+    size_t row = i / call->chunks;
+    if (call->row[row].total == 0 && !isnan(call->split_sums[i]))
+        call->sums[i] = smx_f32_sum_chunk(call, row, i % call->chunks, NULL);
 }
 
 /* The sum of a row; is it in range? */
@@ -171,8 +155,9 @@ static bool merge_split_rows(const struct smx_f32_call *call)
     return others;
 }
 
-static void merge_row(struct smx_f32_call *call, size_t r)
+static void merge_row(void *argument, size_t r)
 {
+    const struct smx_f32_call *call = argument;
     const struct smx_sum *sums = call->sums + r * call->chunks;
     struct smx_f32_row *row = &call->row[r];
     bool in_range = row->total != 0;
@@ -188,19 +173,13 @@ static void merge_row(struct smx_f32_call *call, size_t r)
         row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
 }
 
-static void merge_rows(void *argument, size_t slice)
-{
-    struct smx_f32_call *call = argument;
-    size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
-    for (; r < end; r++)
-        merge_row(call, r);
-}
-
 /* ---- all classes ----------------------------------------------------------
  */
 
-static void store_chunk(const struct smx_f32_call *call, size_t r, size_t chunk)
+static void store_chunk(void *argument, size_t i)
 {
+    const struct smx_f32_call *call = argument;
+    size_t r = i / call->chunks, chunk = i % call->chunks;
     const struct smx_f32_row *row = &call->row[r];
     size_t start = r * call->classes + chunk * SMX_CHUNK;
     if (row->total != 0 && !call->log)
@@ -208,38 +187,26 @@ static void store_chunk(const struct smx_f32_call *call, size_t r, size_t chunk)
             call->logits + start, smx_chunk_classes(call->classes, chunk),
             &call->split, 1 / row->total, call->stream, call->values + start);
     else
-        smx_f32_store_chunk(call, r, chunk,
-                            &call->sums[r * call->chunks + chunk], &row->whole,
+        smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
                             row->logsum, NULL);
-}
-
-static void store_softmax_chunks(void *argument, size_t slice)
-{
-    struct smx_f32_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        store_chunk(call, i / call->chunks, i % call->chunks);
 }
 
 /* Row by row, while it is in the cache. What is refused is looked for to the
  * end, as the first is told. */
-static void answer_rows(void *argument, size_t slice)
+static void answer_row(void *argument, size_t r)
 {
     struct smx_f32_call *call = argument;
-    size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
-    for (; r < end; r++) {
-        for (size_t k = 0; k < call->chunks; k++)
-            sum_chunk(call, r, k);
-        if (call->nonfinite != SIZE_MAX)
-            continue;
-        merge_split_row(call, r);
-        for (size_t k = 0; k < call->chunks; k++)
-            sum_chunk_again(call, r, k);
-        merge_row(call, r);
-        for (size_t k = 0; k < call->chunks; k++)
-            store_chunk(call, r, k);
-    }
+    size_t first = r * call->chunks, end = first + call->chunks;
+    for (size_t i = first; i < end; i++)
+        sum_chunk(call, i);
+    if (call->nonfinite != SIZE_MAX)
+        return;
+    merge_split_row(call, r);
+    for (size_t i = first; i < end; i++)
+        sum_chunk_again(call, i);
+    merge_row(call, r);
+    for (size_t i = first; i < end; i++)
+        store_chunk(call, i);
 }
 
 /* ---- chosen classes -------------------------------------------------------
@@ -299,17 +266,14 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
             out[i] = f64_probability(call, r, (size_t)chosen[i], x[i]);
 }
 
-static void store_chosen_rows(void *argument, size_t slice)
+static void store_chosen_row(void *argument, size_t r)
 {
     const struct smx_f32_call *call = argument;
-    size_t end, r = smx_pool_slice(call->rows, call->row_slices, slice, &end);
-    for (; r < end; r++)
-        for (size_t i = 0; i < call->k; i += GATHERED) {
-            size_t left = call->k - i, at = r * call->k + i;
-            store_gathered(call, r, call->chosen + at,
-                           left < GATHERED ? left : GATHERED,
-                           call->values + at);
-        }
+    for (size_t i = 0; i < call->k; i += GATHERED) {
+        size_t left = call->k - i, at = r * call->k + i;
+        store_gathered(call, r, call->chosen + at,
+                       left < GATHERED ? left : GATHERED, call->values + at);
+    }
 }
 
 /* ---- all of it ------------------------------------------------------------
@@ -332,30 +296,27 @@ size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
 
 void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
 {
-    size_t chunk = call->chunks > 1 ? SMX_CHUNK : call->classes;
-    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
-                                   SMX_SMALL / chunk);
-    call->row_slices = smx_pool_slices(context->pool, call->rows,
-                                       SMX_SMALL / call->classes + 1);
-    call->early &= call->values && !call->k &&
-                   call->rows >= smx_pool_threads(context->pool);
+    struct smx_pool *pool = context->pool;
+    size_t rows = call->rows, most_rows = SMX_SMALL / call->classes + 1;
+    size_t chunks = rows * call->chunks;
+    size_t most = SMX_SMALL / smx_chunk_classes(call->classes, 0);
+    call->early &= call->values && !call->k && rows >= smx_pool_threads(pool);
     if (call->early) {
-        smx_pool_for(context->pool, call->row_slices, answer_rows, call);
+        smx_pool_each(pool, rows, most_rows, answer_row, call);
         return;
     }
-    smx_pool_for(context->pool, call->slices, sum_chunks, call);
+    smx_pool_each(pool, chunks, most, sum_chunk, call);
     if (call->nonfinite != SIZE_MAX)
         return;
     bool others = merge_split_rows(call);
     if (!call->values)
         return;
     if (others)
-        smx_pool_for(context->pool, call->slices, sum_chunks_again, call);
+        smx_pool_each(pool, chunks, most, sum_chunk_again, call);
     if (others || call->log)
-        smx_pool_for(context->pool, call->row_slices, merge_rows, call);
+        smx_pool_each(pool, rows, most_rows, merge_row, call);
     if (call->k)
-        smx_pool_for(context->pool, call->row_slices, store_chosen_rows, call);
+        smx_pool_each(pool, rows, most_rows, store_chosen_row, call);
     else
-        smx_pool_for_reverse(context->pool, call->slices, store_softmax_chunks,
-                             call);
+        smx_pool_each_reverse(pool, chunks, most, store_chunk, call);
 }

@@ -58,27 +58,20 @@ static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
     return isfinite(part->mass);
 }
 
-static void sum_loss_chunks(void *argument, size_t slice)
+static void sum_loss_chunk_at(void *argument, size_t i)
 {
     struct smx_loss_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    size_t row = i / call->chunks, chunk = i % call->chunks;
-    for (; i < end && !call->nonfinite; i++) {
-        if (!sum_loss_chunk(call, row, chunk, &call->parts[i]))
-            call->nonfinite = true;
-        if (++chunk == call->chunks) {
-            chunk = 0;
-            row++;
-        }
-    }
+    if (!call->nonfinite && !sum_loss_chunk(call, i / call->chunks,
+                                            i % call->chunks, &call->parts[i]))
+        call->nonfinite = true;
 }
 
 /* ---- second sweep: the gradient ---------------------------------------- */
 
-static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
-                             size_t chunk)
+static void store_grad_chunk(void *argument, size_t i)
 {
+    const struct smx_loss_call *call = argument;
+    size_t row = i / call->chunks, chunk = i % call->chunks;
     const int64_t *labels = call->criterion.labels;
     size_t n = smx_chunk_classes(call->classes, chunk),
            first = chunk * SMX_CHUNK;
@@ -104,15 +97,6 @@ static void store_grad_chunk(const struct smx_loss_call *call, size_t row,
         call->gradient[start + y] = own;
     if (d->top - first < n)
         call->gradient[start + d->top - first] = (float)d->d_top;
-}
-
-static void store_grad_chunks(void *argument, size_t slice)
-{
-    struct smx_loss_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        store_grad_chunk(call, i / call->chunks, i % call->chunks);
 }
 
 /* ---- all of it --------------------------------------------------------- */
@@ -315,17 +299,16 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
                        size_t first)
 {
-    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
-    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
-                                   SMX_SMALL / length);
-    smx_pool_for(context->pool, call->slices, sum_loss_chunks, call);
+    size_t chunks = call->rows * call->chunks;
+    size_t most = SMX_SMALL / smx_chunk_classes(call->classes, 0);
+    smx_pool_each(context->pool, chunks, most, sum_loss_chunk_at, call);
     if (call->nonfinite)
         return;
     smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
     smx_loss_summarise(context, call, first);
     if (call->gradient)
-        smx_pool_for_reverse(context->pool, call->slices, store_grad_chunks,
-                             call);
+        smx_pool_each_reverse(context->pool, chunks, most, store_grad_chunk,
+                              call);
 }
 
 static void run_cached(struct smx_context *context, struct smx_loss_call *call)

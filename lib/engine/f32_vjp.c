@@ -39,7 +39,7 @@ struct vjp_call {
     atomic_bool nonfinite;
 
     /* The tile at work: what follows is of its first row. */
-    size_t rows, slices;
+    size_t rows;
     const float *z, *upstream;
     float *gradient;
 };
@@ -77,14 +77,18 @@ static void sum_again_at_max(const struct vjp_call *call, size_t row,
     }
 }
 
-static bool sum_vjp_chunk(const struct vjp_call *call, size_t row, size_t chunk,
-                          struct product *product)
+static void sum_vjp_chunk(void *argument, size_t i)
 {
+    struct vjp_call *call = argument;
+    struct product *product = &call->products[i];
+    size_t row = i / call->chunks, chunk = i % call->chunks;
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
     float max;
-    if (!call->kernels->row_max(call->z + start, n, &max))
-        return false;
+    if (!call->kernels->row_max(call->z + start, n, &max)) {
+        call->nonfinite = true;
+        return;
+    }
     bool empty = max == -INFINITY;
     product->max = empty ? max : smx_logit(call->kernels, &call->by, max, NULL);
     add_up(call, row, chunk,
@@ -92,18 +96,8 @@ static bool sum_vjp_chunk(const struct vjp_call *call, size_t row, size_t chunk,
            product);
     if (call->chunks == 1)
         sum_again_at_max(call, row, product);
-    return isfinite(product->total);
-}
-
-static void sum_vjp_chunks(void *argument, size_t slice)
-{
-    struct vjp_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        if (!sum_vjp_chunk(call, i / call->chunks, i % call->chunks,
-                           &call->products[i]))
-            call->nonfinite = true;
+    if (!isfinite(product->total))
+        call->nonfinite = true;
 }
 
 static struct product merge_products(const struct vjp_call *call, size_t row)
@@ -127,9 +121,10 @@ static struct product merge_products(const struct vjp_call *call, size_t row)
     return whole;
 }
 
-static void store_vjp_chunk(const struct vjp_call *call, size_t row,
-                            size_t chunk)
+static void store_vjp_chunk(void *argument, size_t i)
 {
+    const struct vjp_call *call = argument;
+    size_t row = i / call->chunks, chunk = i % call->chunks;
     const struct smx_loss_kernels *kernels = call->kernels->loss;
     const struct product *whole = &call->whole[row];
     size_t start = row * call->classes + chunk * SMX_CHUNK;
@@ -145,15 +140,6 @@ static void store_vjp_chunk(const struct vjp_call *call, size_t row,
     else
         kernels->vjp(call->z + start, call->upstream + start, n, &by, factor,
                      dot, call->gradient + start);
-}
-
-static void store_vjp_chunks(void *argument, size_t slice)
-{
-    struct vjp_call *call = argument;
-    size_t all = call->rows * call->chunks, end;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        store_vjp_chunk(call, i / call->chunks, i % call->chunks);
 }
 
 static void place_vjp_tile(struct vjp_call *call, size_t first, size_t left)
@@ -207,19 +193,18 @@ static void run_vjp_lanes(struct smx_context *context, struct vjp_call *call)
 
 static void compute_vjp(struct smx_context *context, struct vjp_call *call)
 {
-    size_t length = call->classes < SMX_CHUNK ? call->classes : SMX_CHUNK;
+    size_t chunks = call->rows * call->chunks;
+    size_t most = SMX_SMALL / smx_chunk_classes(call->classes, 0);
     if (call->in_lanes) {
         run_vjp_lanes(context, call);
         return;
     }
-    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
-                                   SMX_SMALL / length);
-    smx_pool_for(context->pool, call->slices, sum_vjp_chunks, call);
+    smx_pool_each(context->pool, chunks, most, sum_vjp_chunk, call);
     if (call->nonfinite)
         return;
     for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
         call->whole[r] = merge_products(call, r);
-    smx_pool_for_reverse(context->pool, call->slices, store_vjp_chunks, call);
+    smx_pool_each_reverse(context->pool, chunks, most, store_vjp_chunk, call);
 }
 
 /* What the mask leaves out has no upstream either. */

@@ -48,26 +48,21 @@ struct lanes_run {
     struct smx_context *context;
     const struct smx_lanes *lanes;
     const struct smx_rows_work *work;
-    size_t rows, slices;
+    size_t rows;
     atomic_size_t hits;
 };
 
-static void run_lanes_slice(void *argument, size_t slice)
+static void run_unit(void *argument, size_t unit)
 {
     struct lanes_run *run = argument;
-    size_t units = (run->rows + SMX_LANES_ROWS - 1) / SMX_LANES_ROWS;
-    size_t end, unit = smx_pool_slice(units, run->slices, slice, &end),
-                hits = 0;
-    for (; unit < end; unit++) {
-        size_t first = unit * SMX_LANES_ROWS, left = run->rows - first;
-        struct smx_lanes_marks marks = run->context->kernels->lanes(
-            run->lanes, first, left < SMX_LANES_ROWS ? left : SMX_LANES_ROWS);
-        hits += (size_t)__builtin_popcountll(marks.hits);
-        if (marks.declined)
-            smx_rows_run_marked(run->context, run->lanes->logits, run->work,
-                                first, marks.declined);
-    }
-    run->hits += hits;
+    size_t first = unit * SMX_LANES_ROWS, left = run->rows - first;
+    struct smx_lanes_marks marks = run->context->kernels->lanes(
+        run->lanes, first, left < SMX_LANES_ROWS ? left : SMX_LANES_ROWS);
+    if (marks.hits)
+        run->hits += (size_t)__builtin_popcountll(marks.hits);
+    if (marks.declined)
+        smx_rows_run_marked(run->context, run->lanes->logits, run->work, first,
+                            marks.declined);
 }
 
 size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
@@ -78,8 +73,8 @@ size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
                             .work = work,
                             .rows = smx_rows_count(lanes->logits)};
     size_t units = (run.rows + SMX_LANES_ROWS - 1) / SMX_LANES_ROWS;
-    size_t most = SMX_SMALL / SMX_LANES_ROWS / lanes->logits->classes;
-    run.slices = smx_pool_slices(context->pool, units, most);
-    smx_pool_for(context->pool, run.slices, run_lanes_slice, &run);
+    smx_pool_each(context->pool, units,
+                  SMX_SMALL / SMX_LANES_ROWS / lanes->logits->classes, run_unit,
+                  &run);
     return run.hits;
 }

@@ -16,7 +16,6 @@ struct rank_call {
     const struct smx_summary_kernels *kernels;
     const struct smx_logits *rows;
     size_t k, chunks; /* chunks: of a row */
-    size_t slices;    /* of chunks */
     const int64_t *chosen;
     int64_t *ranks;
 };
@@ -35,40 +34,31 @@ static size_t count_range(const struct rank_call *call, size_t row,
     return call->kernels->count_above_double(x + first, n, x[class], ties);
 }
 
-static void count_chunk(const struct rank_call *call, size_t row, size_t first)
+static void count_chunk(void *argument, size_t i)
 {
+    const struct rank_call *call = argument;
+    size_t row = i / call->chunks, first = i % call->chunks * SMX_CHUNK;
     size_t left = call->rows->classes - first;
     size_t end = first + (left < SMX_CHUNK ? left : SMX_CHUNK);
-    for (size_t i = row * call->k; i < (row + 1) * call->k; i++) {
-        if (call->chosen[i] < 0)
+    for (size_t k = row * call->k; k < (row + 1) * call->k; k++) {
+        if (call->chosen[k] < 0)
             continue;
-        size_t class = (size_t)call->chosen[i];
+        size_t class = (size_t)call->chosen[k];
         size_t middle = class < first ? first : class < end ? class : end;
         size_t count = count_range(call, row, first, middle, class, true) +
                        count_range(call, row, middle, end, class, false);
-        __atomic_fetch_add(&call->ranks[i], (int64_t)count, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&call->ranks[k], (int64_t)count, __ATOMIC_RELAXED);
     }
-}
-
-static void count_slice(void *argument, size_t slice)
-{
-    const struct rank_call *call = argument;
-    size_t all = call->rows->outer * call->chunks;
-    size_t end, i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++)
-        count_chunk(call, i / call->chunks, i % call->chunks * SMX_CHUNK);
 }
 
 static void count_all(struct smx_context *context, struct rank_call *call)
 {
     size_t classes = call->rows->classes, count = call->rows->outer * call->k;
-    size_t length = classes < SMX_CHUNK ? classes : SMX_CHUNK;
-    size_t most = SMX_SMALL / length / call->k;
+    size_t most = SMX_SMALL / smx_chunk_classes(classes, 0) / call->k;
     for (size_t i = 0; i < count; i++)
         call->ranks[i] = call->chosen[i] < 0 ? -1 : 0;
-    call->slices = smx_pool_slices(
-        context->pool, call->rows->outer * call->chunks, most + !most);
-    smx_pool_for(context->pool, call->slices, count_slice, call);
+    smx_pool_each(context->pool, call->rows->outer * call->chunks, most,
+                  count_chunk, call);
 }
 
 static void sort_rows(struct smx_context *context, const struct rank_call *call,

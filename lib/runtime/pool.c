@@ -294,6 +294,42 @@ void smx_pool_for_reverse(struct smx_pool *pool, size_t slices,
     run_loop(pool, slices, slice, argument, true);
 }
 
+struct each {
+    void (*item)(void *argument, size_t i);
+    void *argument;
+    size_t count, slices;
+};
+
+static void run_items(void *argument, size_t slice)
+{
+    const struct each *each = argument;
+    size_t end, i = smx_pool_slice(each->count, each->slices, slice, &end);
+    for (; i < end; i++)
+        each->item(each->argument, i);
+}
+
+static struct each each_of(const struct smx_pool *pool, size_t count,
+                           size_t most, void (*item)(void *, size_t),
+                           void *argument)
+{
+    size_t slices = smx_pool_slices(pool, count, most + !most);
+    return (struct each){item, argument, count, slices};
+}
+
+void smx_pool_each(struct smx_pool *pool, size_t count, size_t most,
+                   void (*item)(void *, size_t), void *argument)
+{
+    struct each each = each_of(pool, count, most, item, argument);
+    run_loop(pool, each.slices, run_items, &each, false);
+}
+
+void smx_pool_each_reverse(struct smx_pool *pool, size_t count, size_t most,
+                           void (*item)(void *, size_t), void *argument)
+{
+    struct each each = each_of(pool, count, most, item, argument);
+    run_loop(pool, each.slices, run_items, &each, true);
+}
+
 /* Slices that take less than a wake-up. */
 #define GLANCE ((size_t)8)
 
