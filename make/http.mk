@@ -15,7 +15,7 @@ CHECK_SCRIPTS += tests/http/check_process.py tests/http/check_connections.py \
 FAULTS := heads many_clients big_bodies drain failover files memory exposition growth \
 	mixed
 
-FAILING := $(O)/failing_malloc.so $(O)/failing_calls.so
+FAILING := $(O)/failing_calls.so
 
 $(FAILING): $(O)/%.so: tests/faults/%.c
 	@mkdir -p $(@D)
@@ -25,17 +25,15 @@ ifeq ($(SAN),)
 CHECK_NEEDS += $(FAILING)
 CHECK_SCRIPTS += tests/faults/memory.py tests/faults/calls.py
 endif
-check: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
-check: export FAILING_CALLS_SO = $(O)/failing_calls.so
+check check-faults: export FAILING_CALLS_SO = $(O)/failing_calls.so
 
 .PHONY: check-faults
 ## check-faults: load, bad clients, kills, full disks (SAN=..., DURATION=30 s,
 ##               HEADS_MINUTES=2 of malformed heads)
 check-faults: export SOFTMAXD = $(O)/softmaxd
-check-faults: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
 check-faults: export HEADS_MINUTES ?= 2
 check-faults: export TEST_TIMEOUT = 3000
-check-faults: all $(O)/failing_malloc.so
+check-faults: all $(FAILING)
 	TEST_JOBS=1 tests/run.py $(FAULTS:%=tests/faults/%.py)
 
 .PHONY: soak

@@ -57,7 +57,6 @@ else
 endif
 mcdc-run: export O := $(O)
 mcdc-run: export SOFTMAXD = $(O)/softmaxd
-mcdc-run: export FAILING_MALLOC_SO = $(O)/failing_malloc.so
 mcdc-run: export FAILING_CALLS_SO = $(O)/failing_calls.so
 mcdc-run: $(MCDC_BIN) $(REPLAY) $(O)/softmaxd $(FAILING)
 	tests/run.py $(MCDC_BIN) $(MCDC_SCRIPTS)

@@ -9,11 +9,9 @@ import collections
 import concurrent.futures
 import errno
 import gzip
-import mmap
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -21,46 +19,13 @@ import tempfile
 from common import Daemon, RIGHT, SMALL, Tests, note, post, read_answer, read_to_end, until
 from daemon import PROGRAM, DidNotStart, certificate, trusting
 from growth import as_type, npy, texts, v2_binary
+from plan import PRELOAD, Plan
 
-PRELOAD = os.environ.get("FAILING_CALLS_SO", "build/failing_calls.so")
 MOST = 8  # of one name that fail in a request, one after the other
-MOST_AT_START = 40
+MOST_AT_START = 400
 AT_ONCE = 4  # most of a start's and an end's time is spent waiting
 NO_MEMORY = -25  # GNUTLS_E_MEMORY_ERROR
 THREADS = ("--io-threads", "1", "--compute-threads", "2")
-
-
-class Plan:
-    """What the preloaded library is to do (failing_calls.c)."""
-
-    FORMAT, PLANS = "qqqii48s", 2
-
-    def __init__(self):
-        self.file = tempfile.NamedTemporaryFile()
-        self.file.write(bytes(self.PLANS * struct.calcsize(self.FORMAT)))
-        self.file.flush()
-        self.map = mmap.mmap(self.file.fileno(), 0)
-        self.environment = {"LD_PRELOAD": os.path.abspath(PRELOAD),
-                            "FAILING_CALLS": self.file.name}
-
-    def fail(self, name, error, first=1, last=None, fd=-1, plan=0):
-        at = plan * struct.calcsize(self.FORMAT)
-        text = struct.pack(self.FORMAT, first, 0, last or first, error, fd,
-                           name.encode())
-        self.map[at:at + 8] = bytes(8)
-        self.map[at + 8:at + len(text)] = text[8:]
-        self.map[at:at + 8] = text[:8]  # which begins it
-
-    def seen(self):
-        return struct.unpack("q", self.map[8:16])[0]
-
-    def end(self):
-        """No call fails any more. Did one?"""
-        first = struct.unpack("q", self.map[:8])[0]
-        for plan in range(self.PLANS):
-            at = plan * struct.calcsize(self.FORMAT)
-            self.map[at:at + 8] = bytes(8)
-        return 0 < first <= self.seen()
 
 
 # ---- a start -----------------------------------------------------------------
@@ -91,6 +56,7 @@ STARTS = [
     ("eventfd", errno.EMFILE, "cannot serve .*"),
     ("epoll_ctl", errno.ENOSPC, "cannot serve .*"),
     ("MHD_start_daemon", 0, "cannot serve .*"),
+    ("malloc", errno.ENOMEM, ".*"),
 ]
 TLS_STARTS = [
     ("gnutls_priority_init", "--tls-priority: got NORMAL:.*"),
@@ -139,7 +105,8 @@ def test_starts(tests, folder, cert, key):
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         walks = [pool.submit(
             walk_start, tests, name, error, said,
-            (*THREADS, "--shared-memory", "--admin-listen", "127.0.0.1:0",
+            (*THREADS, "--shared-memory", "--compress", "--log-format", "json",
+             "--admin-listen", "127.0.0.1:0",
              "--listen", f"unix:{folder}/{i}.sock"))
             for i, (name, error, said) in enumerate(STARTS)]
         walks += [pool.submit(walk_start, tests, name, NO_MEMORY, said, secure)

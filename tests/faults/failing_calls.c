@@ -3,26 +3,23 @@
  * To be preloaded: calls fail as the plans say in the file that FAILING_CALLS
  * names, which the test maps, too. What they are preloaded into
  * goes through here for what it calls in other libraries, and those for what
- * they call in the C library, but not that library itself.
+ * they call in the C library, but not that library itself, except where it
+ * allocates.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum {
-    PLANS = 2,
-    NAME_BYTES = 48,
-    OPEN_READ_WRITE = 2,
-    MAP_READ_WRITE = 3,
-    SHARED = 1,
-    ADD_TO_EPOLL = 1
-};
+enum { PLANS = 2, NAME_BYTES = 48 };
 
 /* An errno, or what the call returns where it is one that returns errors; 0:
  * it does not fail, but takes one byte only. */
@@ -35,21 +32,17 @@ static struct plan {
     char name[NAME_BYTES];
 } * plans;
 
-/* Its header declares what has other parameters here. */
-long syscall(long number, ...);
-
-/* Not open() and mmap(), which fail here. */
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("FAILING_CALLS");
-    long fd = path ? syscall(SYS_openat, -100, path, OPEN_READ_WRITE) : -1;
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     if (fd < 0)
         return;
-    long map = syscall(SYS_mmap, 0L, PLANS * sizeof *plans, MAP_READ_WRITE,
-                       SHARED, fd, 0);
-    syscall(SYS_close, fd);
-    if (map > 0)
-        plans = (void *)map;
+    void *map = mmap(NULL, PLANS * sizeof *plans, PROT_READ | PROT_WRITE,
+                     MAP_SHARED, fd, 0);
+    close(fd);
+    if (map != MAP_FAILED)
+        plans = map;
 }
 
 /* The plan by which this call fails; NULL: it does not. */
@@ -70,15 +63,16 @@ static const struct plan *failing(const char *name, long fd)
  * others alone. */
 #define WORDS long a, long b, long c, long d, long e, long f, long g, long h
 
-#define CALL(name, failure) CALL_WHERE(true, name, failure)
-#define CALL_WHERE(may_fail, name, failure)                                    \
-    long name(WORDS);                                                          \
-    long name(WORDS)                                                           \
+#define CALL(name, failure) CALL_WHERE(true, name, #name, failure)
+/* Of another name here, since its header declares other parameters. */
+#define CALL_WHERE(may_fail, name, planned, failure)                           \
+    long my_##name(WORDS) __asm__(#name);                                      \
+    long my_##name(WORDS)                                                      \
     {                                                                          \
         static long (*call)(WORDS);                                            \
         if (!call)                                                             \
             *(void **)&call = dlsym(RTLD_NEXT, #name);                         \
-        const struct plan *plan = (may_fail) ? failing(#name, a) : NULL;       \
+        const struct plan *plan = (may_fail) ? failing(planned, a) : NULL;     \
         if (plan) {                                                            \
             failure;                                                           \
         }                                                                      \
@@ -95,15 +89,22 @@ static const struct plan *failing(const char *name, long fd)
             return -1;                                                         \
         } c = c > 1)
 
+/* One plan for them all. */
+#define ALLOCATION(name)                                                       \
+    CALL_WHERE(true, name, "malloc", errno = plan->error; return 0)
+
 /* The C library. */
 MINUS(accept4)
+ALLOCATION(aligned_alloc)
 MINUS(bind)
+ALLOCATION(calloc)
 MINUS(chmod)
 MINUS(connect)
 MINUS(epoll_create1)
 /* To take away what is there never fails; libmicrohttpd ends the process if it
  * does. */
-CALL_WHERE(b == ADD_TO_EPOLL, epoll_ctl, errno = plan->error; return -1)
+CALL_WHERE(b == EPOLL_CTL_ADD, epoll_ctl, "epoll_ctl", errno = plan->error;
+           return -1)
 MINUS(epoll_wait)
 MINUS(eventfd)
 MINUS(fcntl)
@@ -118,6 +119,7 @@ MINUS(getsockname)
 MINUS(getsockopt)
 MINUS(listen)
 MINUS(lstat)
+ALLOCATION(malloc)
 MINUS(mmap)
 MINUS(mremap)
 MINUS(open)
@@ -127,6 +129,7 @@ MINUS(poll)
 CODE(pthread_create)
 CODE(pthread_key_create)
 CODE(pthread_setspecific)
+ALLOCATION(realloc)
 MINUS(recv)
 MINUS(sched_getaffinity)
 MINUS(send)

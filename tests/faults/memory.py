@@ -2,21 +2,17 @@
 # SPDX-License-Identifier: MIT
 """The k-th allocation fails while a request is served, for k = 1, 2, 3 ...
 until none is left to fail: the client gets its answer, a 503, or at worst a
-closed connection; nobody else notices; nothing leaks. So, too, while it starts:
-it says what it lacks and exits, or serves. Not with TLS: libtasn1 and GMP, with
-which GnuTLS reads certificates and computes, crash where they have no memory."""
-import collections
+closed connection; nobody else notices; nothing leaks. Not with TLS: libtasn1
+and GMP, with which GnuTLS reads certificates and computes, crash where they have
+no memory."""
+import errno
 import gzip
-import mmap
 import os
-import struct
-import tempfile
 
-from common import Daemon, RIGHT, SANITIZED, SMALL, Tests, note, post, read_answer
-from daemon import DidNotStart
+from common import Daemon, RIGHT, SMALL, Tests, note, post, read_answer
 from growth import as_type, floats, npy, texts, v2_binary
+from plan import PRELOAD, Plan
 
-PRELOAD = os.environ.get("FAILING_MALLOC_SO", "build/failing_malloc.so")
 MOST = 400
 CASES = {
     "softmax": SMALL,
@@ -72,9 +68,8 @@ CASES = {
 }
 
 
-THREADS = ("--io-threads", "1", "--compute-threads", "2")
-PLAIN = ("--shared-memory", "--compress", "--admin-listen", "127.0.0.1:0",
-         "--log-format", "json")
+OPTIONS = ("--io-threads", "1", "--compute-threads", "2", "--shared-memory",
+           "--compress", "--admin-listen", "127.0.0.1:0", "--log-format", "json")
 
 
 def try_once(daemon, request):
@@ -88,16 +83,14 @@ def try_once(daemon, request):
         return "late", b""
 
 
-def walk(tests, daemon, counter, name, request):
+def walk(tests, daemon, plan, name, request):
     """Fail each allocation in turn; the statuses seen."""
-    counter[:] = struct.pack("q", 0)
     expected = try_once(daemon, request)
     seen = {}
     for k in range(1, MOST):
-        counter[:] = struct.pack("q", k)
+        plan.fail("malloc", errno.ENOMEM, first=k)
         answer = try_once(daemon, request)
-        unused = struct.unpack("q", counter[:])[0] > 0
-        counter[:] = struct.pack("q", 0)
+        unused = not plan.end()
         status = answer[0] if answer else 0
         seen[status] = seen.get(status, 0) + 1
         # metrics differ each time, but all of them end alike
@@ -115,60 +108,27 @@ def walk(tests, daemon, counter, name, request):
                 healthy and unused and daemon.metric("tensor_bytes") == 0)
 
 
-def walk_all(tests, counter, environment):
+def walk_all(tests, plan):
     """With one daemon, which serves them all; a dead one is a failed test."""
     def start():
-        counter[:] = struct.pack("q", 0)
-        return Daemon(*THREADS, *PLAIN, environment=environment)
+        return Daemon(*OPTIONS, environment=plan.environment)
 
     daemon = start()
     for name, request in CASES.items():
         with tests.part(name):
-            walk(tests, daemon, counter, name, request)
+            walk(tests, daemon, plan, name, request)
         if not daemon.alive():
             daemon = start()
     tests.check("and it ends well", daemon.stop() == 0 and daemon.clean(),
                 daemon.complaint())
 
 
-def walk_start(tests, counter, environment):
-    """Fail each allocation of the start in turn: what it ends with."""
-    ends = collections.Counter()
-    unused = False
-    for k in range(1, MOST):
-        counter[:] = struct.pack("q", k)
-        try:
-            daemon = Daemon(*THREADS, *PLAIN, environment=environment)
-            unused = struct.unpack("q", counter[:])[0] > 0
-            counter[:] = struct.pack("q", 0)
-            ends["served" if daemon.stop() == 0 else "ended ill"] += 1
-        except DidNotStart as error:
-            status, text = error.args
-            said = text.startswith("softmaxd: ") and status == 1
-            ends["said" if said else f"{status}: {text}"] += 1
-        if unused:
-            break
-    note("a start", failed=k - 1, ends=dict(ends))
-    tests.check("the k-th allocation of a start fails",
-                unused and set(ends) <= {"served", "said"}, str(ends))
-
-
 def main():
     tests = Tests()
-    if not os.path.exists(PRELOAD):
+    if os.path.exists(PRELOAD):
+        tests.run(walk_all, Plan())
+    else:
         tests.skip("failing allocations", f"no {PRELOAD}")
-        tests.end()
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(bytes(8))
-        file.flush()
-        counter = mmap.mmap(file.fileno(), 8)
-        environment = {"LD_PRELOAD": os.path.abspath(PRELOAD),
-                       "FAILING_MALLOC": file.name,
-                       # a sanitizer's library would be the first otherwise
-                       "ASAN_OPTIONS": "verify_asan_link_order=0"}
-        tests.run(walk_all, counter, environment)
-        if not SANITIZED:  # whose own start has no way to fail
-            tests.run(walk_start, counter, environment)
     tests.end()
 
 
