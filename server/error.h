@@ -11,8 +11,14 @@ struct error {
 
 #define NO_MEMORY "out of memory"
 
-/** @return false, always: `return error_set(...)`. */
-bool error_set(struct error *error, const char *format, ...)
+void error_write(struct error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/** It is false, which the compiler sees: `return error_set(...)`. */
+#define error_set(...)                                                         \
+    ({                                                                         \
+        error_write(__VA_ARGS__);                                              \
+        false;                                                                 \
+    })
 
 #endif

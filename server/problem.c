@@ -17,56 +17,9 @@ static void cut_at_character(char *text, size_t bytes)
     text[n] = '\0';
 }
 
-/** member: at the top of the document; it names itself and is what the
- *  problem points at. NULL: pointer does, where it is not NULL too. */
-static bool fill(struct problem *problem, int status, enum cause cause,
-                 const char *member, const char *pointer, const char *format,
-                 va_list arguments) __attribute__((format(printf, 6, 0)));
-
-static bool fill(struct problem *problem, int status, enum cause cause,
-                 const char *member, const char *pointer, const char *format,
-                 va_list arguments)
-{
-    if (problem->status)
-        return false;
-    problem->status = status;
-    problem->cause = cause;
-    int used = snprintf(problem->detail, sizeof problem->detail, "%s%s",
-                        member ? member : "", member ? ": " : "");
-    vsnprintf(problem->detail + used, sizeof problem->detail - (size_t)used,
-              format, arguments);
-    snprintf(problem->pointer, sizeof problem->pointer, "%s%s",
-             member ? "/" : "",
-             member    ? member
-             : pointer ? pointer
-                       : "");
-    cut_at_character(problem->detail, sizeof problem->detail);
-    cut_at_character(problem->pointer, sizeof problem->pointer);
-    return false;
-}
-
-bool problem_set(struct problem *problem, int status, const char *pointer,
-                 const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fill(problem, status, CAUSE_REQUEST, NULL, pointer, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-bool problem_member(struct problem *problem, const char *member,
-                    const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fill(problem, 422, CAUSE_REQUEST, member, NULL, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-bool problem_reject(struct problem *problem, enum cause cause,
-                    const char *format, ...)
+void problem_write(struct problem *problem, int status, enum cause cause,
+                   const char *member, const char *pointer, const char *format,
+                   ...)
 {
     static const int statuses[] = {
 #define PROBLEM_STATUS(name, status, label) [name] = status,
@@ -74,17 +27,23 @@ bool problem_reject(struct problem *problem, enum cause cause,
 #undef PROBLEM_STATUS
     };
     va_list arguments;
+    if (problem->status)
+        return;
+    problem->status = cause == CAUSE_REQUEST ? status : statuses[cause];
+    problem->cause = cause;
+    int used = snprintf(problem->detail, sizeof problem->detail, "%s%s",
+                        member ? member : "", member ? ": " : "");
     va_start(arguments, format);
-    fill(problem, statuses[cause], cause, NULL, NULL, format, arguments);
+    vsnprintf(problem->detail + used, sizeof problem->detail - (size_t)used,
+              format, arguments);
     va_end(arguments);
-    return false;
-}
-
-bool problem_memory(struct problem *problem)
-{
-    return problem_reject(problem, CAUSE_MEMORY,
-                          "memory: the request does not fit into the memory "
-                          "that is free now, try again later");
+    snprintf(problem->pointer, sizeof problem->pointer, "%s%s",
+             member ? "/" : "",
+             member    ? member
+             : pointer ? pointer
+                       : "");
+    cut_at_character(problem->detail, sizeof problem->detail);
+    cut_at_character(problem->pointer, sizeof problem->pointer);
 }
 
 const char *problem_title(int status)

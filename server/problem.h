@@ -37,28 +37,44 @@ struct problem {
 };
 
 /**
- * Fill in a problem; pointer may be NULL. The first one stands: a problem
- * that is set already is left alone. Text that does not fit is cut at a whole
- * character.
+ * Fill in a problem. The first one stands: a problem that is set already is
+ * left alone. Text that does not fit is cut at a whole character.
  *
- * @return false, always: `return problem_set(...)`.
+ * @param status   the cause's own unless that is CAUSE_REQUEST.
+ * @param member   at the top of the document: it is what the problem points at,
+ *                 and stands before what format says; NULL: pointer, which may
+ *                 be NULL too, is what it points at.
  */
-bool problem_set(struct problem *problem, int status, const char *pointer,
-                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+void problem_write(struct problem *problem, int status, enum cause cause,
+                   const char *member, const char *pointer, const char *format,
+                   ...) __attribute__((format(printf, 6, 7)));
 
-/** 422 of a member at the top of the document, which is what it points at;
- *  format is what comes after "member: ". */
-bool problem_member(struct problem *problem, const char *member,
-                    const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Each of these is false, which the compiler sees: `return problem_set(...)`,
+ * and `a || problem_set(...)` decides nothing after a. */
+
+/** A problem with a status and a pointer, which may be NULL. */
+#define problem_set(problem, status, pointer, ...)                             \
+    PROBLEM_FALSE(problem, status, CAUSE_REQUEST, NULL, pointer, __VA_ARGS__)
+
+/** 422 of a member at the top of the document. */
+#define problem_member(problem, member, ...)                                   \
+    PROBLEM_FALSE(problem, 422, CAUSE_REQUEST, member, NULL, __VA_ARGS__)
 
 /** The same where a request is turned away; the status follows. */
-bool problem_reject(struct problem *problem, enum cause cause,
-                    const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define problem_reject(problem, cause, ...)                                    \
+    PROBLEM_FALSE(problem, 0, cause, NULL, NULL, __VA_ARGS__)
 
 /** 503, the one way memory is refused: over the budget or malloc failed. */
-bool problem_memory(struct problem *problem);
+#define problem_memory(problem)                                                \
+    problem_reject(problem, CAUSE_MEMORY,                                      \
+                   "memory: the request does not fit into the memory that is " \
+                   "free now, try again later")
+
+#define PROBLEM_FALSE(...)                                                     \
+    ({                                                                         \
+        problem_write(__VA_ARGS__);                                            \
+        false;                                                                 \
+    })
 
 /** The reason phrase of a status that softmaxd uses, e.g. "Not Found". */
 const char *problem_title(int status);

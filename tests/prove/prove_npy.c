@@ -7,11 +7,12 @@
 
 #include "server/npy.c"
 
-bool problem_set(struct problem *problem, int status, const char *pointer,
-                 const char *format, ...)
+void problem_write(struct problem *problem, int status, enum cause cause,
+                   const char *member, const char *pointer, const char *format,
+                   ...)
 {
-    (void)problem, (void)status, (void)pointer, (void)format;
-    return false;
+    (void)problem, (void)status, (void)cause, (void)member, (void)pointer,
+        (void)format;
 }
 
 int snprintf(char *text, size_t room, const char *format, ...)
