@@ -15,15 +15,11 @@ static const char standard_priority[] =
     "+AES-256-GCM:+CHACHA20-POLY1305:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1";
 
-enum { CHAIN_MAX = 16 };
-
 /** What the files held at one time. Sessions borrow from it while they last. */
 struct tls_identity {
     atomic_size_t users; /* sessions, and struct tls */
-    gnutls_pcert_st chain[CHAIN_MAX];
-    unsigned chain_length;
-    gnutls_privkey_t key;
-    gnutls_x509_trust_list_t authorities; /* NULL: none asked for */
+    gnutls_certificate_credentials_t credentials;
+    bool asks; /* clients for certificates */
 };
 
 struct tls {
@@ -34,75 +30,45 @@ struct tls {
 
 static void identity_free(struct tls_identity *identity)
 {
-    for (unsigned i = 0; i < identity->chain_length; i++)
-        gnutls_pcert_deinit(&identity->chain[i]);
-    if (identity->key)
-        gnutls_privkey_deinit(identity->key);
-    if (identity->authorities)
-        gnutls_x509_trust_list_deinit(identity->authorities, 1);
+    if (identity->credentials)
+        gnutls_certificate_free_credentials(identity->credentials);
     free(identity);
 }
 
-static int read_chain(struct tls_identity *identity, const char *file)
+/** Is it a certificate, maybe with those that vouch for it? */
+static int check_chain(const gnutls_datum_t *pem)
 {
-    gnutls_datum_t pem = {0};
-    unsigned length = CHAIN_MAX;
-    int code = gnutls_load_file(file, &pem);
-    if (code < 0)
-        return code;
-    code = gnutls_pcert_list_import_x509_raw(identity->chain, &length, &pem,
-                                             GNUTLS_X509_FMT_PEM, 0);
-    if (code >= 0)
-        identity->chain_length = length;
-    gnutls_free(pem.data);
+    gnutls_x509_crt_t *chain = NULL;
+    unsigned length = 0;
+    int code = gnutls_x509_crt_list_import2(&chain, &length, pem,
+                                            GNUTLS_X509_FMT_PEM, 0);
+    for (unsigned i = 0; code >= 0 && i < length; i++)
+        gnutls_x509_crt_deinit(chain[i]);
+    gnutls_free(chain);
     return code;
 }
 
-static int read_key(struct tls_identity *identity, const char *file)
+/** *flag, *file: what is to blame for an error. */
+static int read_pair(struct tls_identity *identity,
+                     const struct options *options, const char **flag,
+                     const char **file)
 {
-    gnutls_datum_t pem = {0};
-    int code = gnutls_load_file(file, &pem);
+    gnutls_datum_t cert = {0}, key = {0};
+    *flag = "--tls-cert", *file = options->tls_cert;
+    int code = gnutls_load_file(*file, &cert);
     if (code >= 0)
-        code = gnutls_privkey_init(&identity->key);
-    if (code >= 0)
-        code = gnutls_privkey_import_x509_raw(identity->key, &pem,
-                                              GNUTLS_X509_FMT_PEM, NULL, 0);
-    if (pem.data) {
-        gnutls_memset(pem.data, 0, pem.size);
-        gnutls_free(pem.data);
+        code = check_chain(&cert);
+    if (code >= 0) {
+        *flag = "--tls-key", *file = options->tls_key;
+        code = gnutls_load_file(*file, &key);
     }
-    return code;
-}
-
-static int read_authorities(struct tls_identity *identity, const char *file)
-{
-    int code = gnutls_x509_trust_list_init(&identity->authorities, 0);
-    if (code < 0)
-        return code;
-    code = gnutls_x509_trust_list_add_trust_file(
-        identity->authorities, file, NULL, GNUTLS_X509_FMT_PEM, 0, 0);
-    return code == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : code;
-}
-
-/** Does the key belong to the certificate? */
-static int check_pair(struct tls_identity *identity)
-{
-    gnutls_pubkey_t own = NULL;
-    unsigned char a[64], b[64];
-    size_t a_bytes = sizeof a, b_bytes = sizeof b;
-    int code = gnutls_pubkey_init(&own);
     if (code >= 0)
-        code = gnutls_pubkey_import_privkey(own, identity->key, 0, 0);
-    if (code >= 0)
-        code =
-            gnutls_pubkey_get_key_id(own, GNUTLS_KEYID_USE_SHA256, a, &a_bytes);
-    if (code >= 0)
-        code = gnutls_pubkey_get_key_id(identity->chain[0].pubkey,
-                                        GNUTLS_KEYID_USE_SHA256, b, &b_bytes);
-    if (code >= 0 && (a_bytes != b_bytes || memcmp(a, b, a_bytes) != 0))
-        code = GNUTLS_E_CERTIFICATE_KEY_MISMATCH;
-    if (own)
-        gnutls_pubkey_deinit(own);
+        code = gnutls_certificate_set_x509_key_mem2(
+            identity->credentials, &cert, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
+    gnutls_free(cert.data);
+    if (key.data)
+        gnutls_memset(key.data, 0, key.size);
+    gnutls_free(key.data);
     return code;
 }
 
@@ -124,16 +90,15 @@ static struct tls_identity *identity_create(const struct options *options,
     identity->users = 1;
     errno = 0;
     const char *flag = "--tls-cert", *file = options->tls_cert;
-    int code = read_chain(identity, file);
-    if (code >= 0) {
-        flag = "--tls-key", file = options->tls_key;
-        code = read_key(identity, file);
-    }
+    int code = gnutls_certificate_allocate_credentials(&identity->credentials);
     if (code >= 0)
-        code = check_pair(identity);
+        code = read_pair(identity, options, &flag, &file);
     if (code >= 0 && options->tls_client_ca) {
         flag = "--tls-client-ca", file = options->tls_client_ca;
-        code = read_authorities(identity, file);
+        code = gnutls_certificate_set_x509_trust_file(
+            identity->credentials, file, GNUTLS_X509_FMT_PEM);
+        code = code == 0 ? GNUTLS_E_NO_CERTIFICATE_FOUND : code;
+        identity->asks = true;
     }
     if (code >= 0)
         return identity;
@@ -193,45 +158,23 @@ bool tls_reload(struct tls *tls, const struct options *options,
 
 /** Is it the certificate that we show ourselves? Who can prove to have its key
  *  is this server: its health check, which has no other. */
-static bool is_own(const struct tls_identity *identity,
-                   const gnutls_datum_t *der)
+static bool is_own(gnutls_session_t session, const gnutls_datum_t *der)
 {
-    const gnutls_datum_t *own = &identity->chain[0].cert;
-    return own->size == der->size &&
+    const gnutls_datum_t *own = gnutls_certificate_get_ours(session);
+    return own && own->size == der->size &&
            memcmp(own->data, der->data, der->size) == 0;
-}
-
-/** Do the authorities vouch for it? */
-static bool is_trusted(const struct tls_identity *identity,
-                       const gnutls_datum_t *der, unsigned count)
-{
-    gnutls_x509_crt_t certs[CHAIN_MAX];
-    unsigned imported = 0, status = 0;
-    bool trusted = count <= CHAIN_MAX;
-    for (; trusted && imported < count; imported++) {
-        if (gnutls_x509_crt_init(&certs[imported]) < 0)
-            break;
-        trusted = gnutls_x509_crt_import(certs[imported], &der[imported],
-                                         GNUTLS_X509_FMT_DER) >= 0;
-    }
-    trusted = trusted && imported == count &&
-              gnutls_x509_trust_list_verify_crt(identity->authorities, certs,
-                                                count, 0, &status, NULL) >= 0 &&
-              status == 0;
-    while (imported > 0)
-        gnutls_x509_crt_deinit(certs[--imported]);
-    return trusted;
 }
 
 /** Runs in the handshake: a client without a good certificate gets no TLS, and
  *  an alert that says so, which libmicrohttpd would not send. */
 static int verify(gnutls_session_t session)
 {
-    const struct tls_identity *identity = gnutls_session_get_ptr(session);
-    unsigned count = 0;
+    unsigned count = 0, status = 0;
     const gnutls_datum_t *der = gnutls_certificate_get_peers(session, &count);
     bool shown = der && count > 0;
-    if (shown && (is_own(identity, der) || is_trusted(identity, der, count)))
+    if (shown && (is_own(session, der) ||
+                  (gnutls_certificate_verify_peers2(session, &status) >= 0 &&
+                   status == 0)))
         return 0;
     bool new = gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
     gnutls_alert_send(session, GNUTLS_AL_FATAL,
@@ -247,9 +190,12 @@ struct tls_identity *tls_attach(struct tls *tls, gnutls_session_t session)
     struct tls_identity *identity = tls->now;
     identity->users++;
     pthread_mutex_unlock(&tls->lock);
-    gnutls_session_set_ptr(session, identity);
     gnutls_priority_set(session, tls->priority);
-    if (identity->authorities) {
+    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
+                           identity->credentials);
+    if (identity->asks) {
+        /* Whoever has a certificate shows it, by whomever it is signed. */
+        gnutls_certificate_send_x509_rdn_sequence(session, 1);
         /* Under REQUIRE, verify would not run for a client that shows none. */
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
         gnutls_session_set_verify_function(session, verify);
@@ -268,17 +214,9 @@ int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names,
                  int algorithm_count, gnutls_pcert_st **chain,
                  unsigned int *chain_length, gnutls_privkey_t *key)
 {
-    (void)ca_names;
-    (void)ca_count;
-    (void)algorithms;
-    (void)algorithm_count;
-    struct tls_identity *identity = gnutls_session_get_ptr(session);
-    if (!identity)
-        return -1; /* there was no memory for the connection */
-    *chain = identity->chain;
-    *chain_length = identity->chain_length;
-    *key = identity->key;
-    return 0;
+    (void)session, (void)ca_names, (void)ca_count, (void)algorithms;
+    (void)algorithm_count, (void)chain, (void)chain_length, (void)key;
+    return -1;
 }
 
 void tls_free(struct tls *tls)

@@ -29,7 +29,8 @@ struct tls_identity *tls_attach(struct tls *tls, gnutls_session_t session);
 /** The session shakes hands no more. NULL is ignored. */
 void tls_detach(struct tls_identity *identity);
 
-/** libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK. */
+/** libmicrohttpd's MHD_OPTION_HTTPS_CERT_CALLBACK, for sessions that were not
+ *  attached as there was no memory: they get no certificate. */
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *ca_names,
                  int ca_count, const gnutls_pk_algorithm_t *algorithms,
                  int algorithm_count, gnutls_pcert_st **chain,

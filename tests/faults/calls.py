@@ -61,13 +61,11 @@ STARTS = [
 TLS_STARTS = [
     ("gnutls_priority_init", "--tls-priority: got NORMAL:.*"),
     ("gnutls_load_file", "--tls-(cert|key): .*"),
-    ("gnutls_pcert_list_import_x509_raw", "--tls-cert: .*"),
-    ("gnutls_privkey_init", "--tls-key: .*"),
-    ("gnutls_privkey_import_x509_raw", "--tls-key: .*"),
-    ("gnutls_pubkey_init", "--tls-(cert|key): .*"),
-    ("gnutls_pubkey_import_privkey", "--tls-key: .*"),
-    ("gnutls_pubkey_get_key_id", "--tls-key: .*"),
-    ("gnutls_x509_trust_list_init", "--tls-client-ca: .*|cannot serve .*"),
+    ("gnutls_certificate_allocate_credentials",
+     "--tls-cert: .*|cannot serve .*"),
+    ("gnutls_x509_crt_list_import2", "--tls-(cert|client-ca): .*"),
+    ("gnutls_certificate_set_x509_key_mem2", "--tls-key: .*"),
+    ("gnutls_certificate_set_x509_trust_file", "--tls-client-ca: .*"),
 ]
 
 
@@ -257,15 +255,15 @@ def test_tls(tests, plan, folder, cert, key):
             return None
 
     with Daemon(*THREADS, *options, environment=plan.environment) as daemon:
-        for name in ("gnutls_x509_crt_init", "gnutls_x509_crt_import",
-                     "gnutls_x509_trust_list_verify_crt"):
-            plan.fail(name, NO_MEMORY)
-            refused = ask(daemon)
-            reached = plan.end()
-            tests.check(f"TLS whose {name} fails", reached and refused is None
-                        and ask(daemon) == (200, RIGHT), str(refused))
+        plan.fail("gnutls_certificate_verify_peers2", NO_MEMORY)
+        refused = ask(daemon)
+        reached = plan.end()
+        tests.check("TLS whose gnutls_certificate_verify_peers2 fails",
+                    reached and refused is None
+                    and ask(daemon) == (200, RIGHT), str(refused))
         for name, error in (("gnutls_load_file", NO_MEMORY),
-                            ("gnutls_privkey_init", NO_MEMORY)):
+                            ("gnutls_certificate_set_x509_key_mem2",
+                             NO_MEMORY)):
             plan.fail(name, error)
             daemon.process.send_signal(signal.SIGHUP)
             said = until(lambda: "reload: all stays as it was" in daemon.text())
