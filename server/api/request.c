@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../json/pointer.h"
+#include "../json/nesting.h"
 #include "members.h"
 
 void request_init(struct request *request, enum operation operation,
@@ -106,7 +106,7 @@ static bool refuse_name(const struct request *request, const char *name,
             used += (size_t)snprintf(known + used, sizeof known - used, "%s%s",
                                      used ? ", " : "", members[i].name);
     pointer[0] = '/';
-    pointer_text(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
+    nesting_pointer(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
                  pointer + 1, sizeof pointer - 1);
     return problem_set(problem, 422, source == SOURCE_QUERY ? NULL : pointer,
                        "%.64s: got an unknown %s, must be one of %s",

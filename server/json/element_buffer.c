@@ -9,7 +9,7 @@
 #include "../number/number.h"
 #include "../number/read.h"
 #include "nonfinite.h"
-#include "pointer.h"
+#include "nesting.h"
 #include "token.h"
 
 static bool is(const char *text, size_t bytes, const char *word)
@@ -140,7 +140,7 @@ static bool refuse(const struct element_buffer *buffer, const char *text,
 {
     char name[sizeof problem->pointer];
     int shown = bytes > 64 ? 64 : (int)bytes;
-    pointer_text(buffer->path, name, sizeof name);
+    nesting_pointer(buffer->path, name, sizeof name);
     return problem_set(problem, 422, NULL, "%s: got %.*s%s, must be %s", name,
                        shown, text, bytes > 64 ? "..." : "", rule);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../number/number.h"
-#include "pointer.h"
+#include "nesting.h"
 #include "token.h"
 
 void encoded_begin(struct encoded *encoded,
@@ -14,7 +14,7 @@ void encoded_begin(struct encoded *encoded,
 {
     *encoded = (struct encoded){
         .depth = depth, .isa = isa, .destination = *destination};
-    pointer_text(path, encoded->name, sizeof encoded->name);
+    nesting_pointer(path, encoded->name, sizeof encoded->name);
 }
 
 /* "logits/dtype: got ..., must be RULE", pointing there. */

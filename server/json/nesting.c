@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "nesting.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "value.h"
@@ -91,4 +92,28 @@ bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
 void nesting_free(struct nesting *nesting)
 {
     small_text_free(&nesting->long_name);
+}
+
+void nesting_pointer(const struct reader_path *path, char *text, size_t room)
+{
+    size_t used = 0;
+    for (int i = 0; i < path->depth; i++) {
+        char index[24];
+        const char *name = path->step[i].name;
+        if (!name) {
+            snprintf(index, sizeof index, "%zu", path->step[i].index);
+            name = index;
+        }
+        if (i > 0 && used + 3 < room)
+            text[used++] = '/';
+        for (; *name && used + 3 < room; name++) {
+            if (*name == '~' || *name == '/') {
+                text[used++] = '~';
+                text[used++] = *name == '~' ? '0' : '1';
+            } else {
+                text[used++] = *name;
+            }
+        }
+    }
+    text[used] = '\0';
 }

@@ -49,4 +49,8 @@ bool nesting_name(struct nesting *nesting, const char *text, size_t bytes,
 
 void nesting_free(struct nesting *nesting);
 
+/** "inputs/0/data", with '~' and '/' in names escaped as RFC 6901 wants. text
+ * has `room` bytes, at least 3; what does not fit is left out. */
+void nesting_pointer(const struct reader_path *path, char *text, size_t room);
+
 #endif

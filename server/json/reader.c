@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "../freelist.h"
-#include "pointer.h"
 #include "reader_state.h"
 
 struct reader *reader_create(const struct reader_client *client,

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "pointer.h"
-
 enum { MAX_BYTES = 65536 }; /* of all tokens that are in no tensor */
 
 /* ---- problems ----------------------------------------------------------- */
@@ -66,7 +64,7 @@ bool reader_refuse_value(struct reader *reader, const char *got, size_t bytes,
     char pointer[sizeof problem->pointer] = "/";
     const struct reader_path *path = nesting_path(&reader->nesting);
     if (path)
-        pointer_text(path, pointer + 1, sizeof pointer - 1);
+        nesting_pointer(path, pointer + 1, sizeof pointer - 1);
     return problem_set(problem, 422, path ? pointer : NULL,
                        "%s: got %.*s, must be %s",
                        path ? pointer + 1 : "a value",
@@ -76,15 +74,12 @@ bool reader_refuse_value(struct reader *reader, const char *got, size_t bytes,
 bool reader_keep_scalar(struct reader *reader, enum token token,
                         const char *text, size_t bytes, struct problem *problem)
 {
-    bool out_of_range = false;
-    struct value *value =
-        token == TOKEN_NUMBER   ? value_new_number(text, bytes, &out_of_range)
-        : token == TOKEN_STRING ? value_new_string(text, bytes)
-                                : value_new_literal(token);
-    if (out_of_range)
-        return reader_refuse_value(reader, text, bytes,
-                                   "between -1.8e308 and 1.8e308", problem);
-    return tree_add(&reader->tree, reader_place(reader), value, bytes, problem);
+    bool out_of_range;
+    return tree_add(&reader->tree, reader_place(reader), token, text, bytes,
+                    &out_of_range, problem) ||
+           (out_of_range &&
+            reader_refuse_value(reader, text, bytes,
+                                "between -1.8e308 and 1.8e308", problem));
 }
 
 /* ---- tokens that are in no tensor --------------------------------------- */

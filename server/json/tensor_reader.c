@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pointer.h"
+#include "nesting.h"
 #include "token.h"
 
 enum {
@@ -37,7 +37,7 @@ static void point(const struct tensor_reader *reader, int levels, char *pointer,
                   size_t pointer_bytes)
 {
     pointer[0] = '/';
-    pointer_text(reader->buffer.path, pointer + 1, pointer_bytes - 1);
+    nesting_pointer(reader->buffer.path, pointer + 1, pointer_bytes - 1);
     size_t used = strlen(pointer);
     for (int i = 0; i < levels && used < pointer_bytes; i++)
         used += (size_t)snprintf(pointer + used, pointer_bytes - used, "/%zu",
@@ -58,7 +58,7 @@ static bool misplaced(const struct tensor_reader *reader, const char *got,
 {
     char pointer[sizeof problem->pointer], name[sizeof pointer];
     point(reader, reader->state.depth, pointer, sizeof pointer);
-    pointer_text(reader->buffer.path, name, sizeof name);
+    nesting_pointer(reader->buffer.path, name, sizeof name);
     return problem_set(problem, 422, pointer, "%s: got %s, must be %s", name,
                        got, rule);
 }

@@ -1,11 +1,31 @@
 // SPDX-License-Identifier: MIT
 #include "tree.h"
 
+#include <math.h>
+#include <pthread.h>
+
+#include <jansson.h>
+
+#include "../number/read.h"
+
 /* About what a node takes, with a member's name and its place in a table. */
 enum { NODE_BYTES = 96, CONTAINER_BYTES = 320 };
 
+static json_t *empty_object; /* NULL: there was no memory for it */
+
+/* Seeding on first use is a race between threads, so it is done once. */
+static void prepare_once(void)
+{
+    json_object_seed(0);
+    empty_object = json_object();
+    if (empty_object) /* as Jansson marks its constants: it is never freed */
+        empty_object->refcount = (size_t)-1;
+}
+
 void tree_init(struct tree *tree, struct budget *budget)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare_once);
     tree->root = NULL;
     tree->budget = budget;
     tree->bytes = tree->charged = 0;
@@ -25,47 +45,75 @@ static bool charge(struct tree *tree, size_t bytes, struct problem *problem)
     return true;
 }
 
-/* An object at the bottom is made when something hangs in it: many documents
- * are nothing but tensors. */
-static bool make_root(struct tree *tree)
-{
-    if (!tree->root)
-        tree->root = tree->open[0] = value_new_object();
-    return tree->root;
-}
-
 bool tree_has(const struct tree *tree, struct tree_place place)
 {
-    return tree->root && value_has(tree->open[place.level], place.name);
+    return tree->root &&
+           json_object_get((json_t *)tree->open[place.level], place.name);
 }
 
-/* Take the value over; it is freed where that fails. */
-static bool hang(struct tree *tree, struct tree_place place,
-                 struct value *value)
+/* Take the node over; it is freed where that fails. An object at the bottom is
+ * made when something hangs in it: many documents are nothing but tensors. */
+static bool hang(struct tree *tree, struct tree_place place, json_t *node)
 {
     if (place.level < 0) {
-        tree->root = value;
+        tree->root = (struct value *)node;
         return true;
     }
-    if (!make_root(tree)) {
-        value_free(value);
-        return false;
-    }
-    struct value *container = tree->open[place.level];
-    return place.name ? value_set(container, place.name, value)
-                      : value_append(container, value);
+    if (!tree->root)
+        tree->root = tree->open[0] = (struct value *)json_object();
+    json_t *container = (json_t *)tree->open[place.level];
+    int code = place.name
+                   ? json_object_set_new_nocheck(container, place.name, node)
+                   : json_array_append_new(container, node);
+    return code == 0;
 }
 
-bool tree_add(struct tree *tree, struct tree_place place, struct value *value,
-              size_t bytes, struct problem *problem)
+static bool is_integer(const char *text, size_t bytes)
 {
-    if (!value)
-        return problem_memory(problem);
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] == '.' || text[i] == 'e' || text[i] == 'E')
+            return false;
+    return true;
+}
+
+/* *out_of_range: NULL because it is beyond double, or too long. */
+static json_t *new_number(const char *text, size_t bytes, bool *out_of_range)
+{
+    int64_t integer;
+    double real;
+    if (is_integer(text, bytes) &&
+        number_read_int64(text, bytes, &integer) == NUMBER_INTEGER)
+        return json_integer(integer);
+    if (number_read_float64(text, bytes, &real) && isfinite(real))
+        return json_real(real);
+    *out_of_range = true;
+    return NULL;
+}
+
+static json_t *new_scalar(enum token token, const char *text, size_t bytes,
+                          bool *out_of_range)
+{
+    if (token == TOKEN_NUMBER)
+        return new_number(text, bytes, out_of_range);
+    if (token == TOKEN_STRING)
+        return (json_t *)value_new_string(text, bytes);
+    return token == TOKEN_NULL ? json_null()
+                               : json_boolean(token == TOKEN_TRUE);
+}
+
+bool tree_add(struct tree *tree, struct tree_place place, enum token token,
+              const char *text, size_t bytes, bool *out_of_range,
+              struct problem *problem)
+{
+    *out_of_range = false;
+    json_t *node = new_scalar(token, text, bytes, out_of_range);
+    if (!node)
+        return !*out_of_range && problem_memory(problem);
     if (!charge(tree, NODE_BYTES + bytes, problem)) {
-        value_free(value);
+        json_decref(node);
         return false;
     }
-    return hang(tree, place, value) || problem_memory(problem);
+    return hang(tree, place, node) || problem_memory(problem);
 }
 
 bool tree_open(struct tree *tree, struct tree_place place, bool object,
@@ -75,19 +123,23 @@ bool tree_open(struct tree *tree, struct tree_place place, bool object,
         return true;
     if (!charge(tree, CONTAINER_BYTES, problem))
         return false;
-    struct value *container = object ? value_new_object() : value_new_array();
+    json_t *container = object ? json_object() : json_array();
     if (!container || !hang(tree, place, container))
         return problem_memory(problem);
     if (place.level + 1 < NESTING_MAX_DEPTH)
-        tree->open[place.level + 1] = container;
+        tree->open[place.level + 1] = (struct value *)container;
     return true;
 }
 
 struct value *tree_take(struct tree *tree, struct problem *problem)
 {
-    struct value *root = tree->root;
+    json_t *root = (json_t *)tree->root;
     tree->root = NULL;
-    return root ? root : value_empty_object(problem);
+    if (!root)
+        root = empty_object ? empty_object : json_object();
+    if (!root)
+        problem_memory(problem);
+    return (struct value *)root;
 }
 
 void tree_free(struct tree *tree)

@@ -30,12 +30,15 @@ void tree_init(struct tree *tree, struct budget *budget);
 bool tree_has(const struct tree *tree, struct tree_place place);
 
 /**
- * Add a value that was made of so many bytes of text; it is the tree's from now
- * on, also where it fails. value NULL: there was no memory for it.
+ * Add the value that the text is, a whole token.
+ *
+ * @param out_of_range set: it is a number beyond double, or too long; no
+ *                     problem is.
  * @return false: a problem is set, 503.
  */
-bool tree_add(struct tree *tree, struct tree_place place, struct value *value,
-              size_t bytes, struct problem *problem);
+bool tree_add(struct tree *tree, struct tree_place place, enum token token,
+              const char *text, size_t bytes, bool *out_of_range,
+              struct problem *problem);
 
 /** Add an object or array, which is open at the next level. */
 bool tree_open(struct tree *tree, struct tree_place place, bool object,

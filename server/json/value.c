@@ -2,79 +2,16 @@
 #include "value.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
-#include "../number/read.h"
-
 /* struct value is never defined: a pointer to one is a json_t of Jansson's. */
 static const json_t *node(const struct value *value)
 {
     return (const json_t *)value;
-}
-
-static json_t *empty_object; /* NULL: there was no memory for it */
-
-/* Seeding on first use is a race between threads, so it is done once. */
-static void prepare_once(void)
-{
-    json_object_seed(0);
-    empty_object = json_object();
-    if (empty_object) /* as Jansson marks its constants: it is never freed */
-        empty_object->refcount = (size_t)-1;
-}
-
-static void prepare(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, prepare_once);
-}
-
-/* ---- building ----------------------------------------------------------- */
-
-struct value *value_new_object(void)
-{
-    prepare();
-    return (struct value *)json_object();
-}
-
-struct value *value_new_array(void)
-{
-    return (struct value *)json_array();
-}
-
-struct value *value_new_literal(enum token token)
-{
-    return (struct value *)(token == TOKEN_NULL
-                                ? json_null()
-                                : json_boolean(token == TOKEN_TRUE));
-}
-
-static bool is_integer(const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        if (text[i] == '.' || text[i] == 'e' || text[i] == 'E')
-            return false;
-    return true;
-}
-
-struct value *value_new_number(const char *text, size_t bytes,
-                               bool *out_of_range)
-{
-    int64_t integer;
-    double real;
-    *out_of_range = false;
-    if (is_integer(text, bytes) &&
-        number_read_int64(text, bytes, &integer) == NUMBER_INTEGER)
-        return (struct value *)json_integer(integer);
-    if (number_read_float64(text, bytes, &real) && isfinite(real))
-        return (struct value *)json_real(real);
-    *out_of_range = true;
-    return NULL;
 }
 
 /* Jansson decodes a string that has escapes or bytes beyond ASCII. */
@@ -89,33 +26,6 @@ struct value *value_new_string(const char *text, size_t bytes)
                          ? json_stringn_nocheck(text + 1, bytes - 2)
                          : decode_string(text, bytes);
     return (struct value *)string;
-}
-
-bool value_set(struct value *object, const char *name, struct value *value)
-{
-    return json_object_set_new_nocheck((json_t *)object, name,
-                                       (json_t *)value) == 0;
-}
-
-bool value_append(struct value *array, struct value *value)
-{
-    return json_array_append_new((json_t *)array, (json_t *)value) == 0;
-}
-
-bool value_has(const struct value *object, const char *name)
-{
-    return json_object_get(node(object), name);
-}
-
-/* ---- reading ------------------------------------------------------------ */
-
-struct value *value_empty_object(struct problem *problem)
-{
-    prepare();
-    json_t *object = empty_object ? empty_object : json_object();
-    if (!object)
-        problem_memory(problem);
-    return (struct value *)object;
 }
 
 void value_free(struct value *document)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /**
  * What a JSON document holds beside its tensors, as a tree that is read-only
- * once it is built. Jansson stays behind this page: nothing else includes it.
+ * once it is built. Jansson stays behind this page and tree.h.
  */
 #ifndef VALUE_H
 #define VALUE_H
@@ -26,29 +26,9 @@ enum value_kind {
     VALUE_OBJECT
 };
 
-/* Building, by the reader. NULL and false: out of memory. Texts are whole
- * tokens that token_check has found to be what they are given for. */
-
-struct value *value_new_object(void);
-struct value *value_new_array(void);
-struct value *value_new_literal(enum token token); /* true, false or null */
+/** A whole token that token_check has found to be a string; NULL: out of
+ *  memory. */
 struct value *value_new_string(const char *text, size_t bytes);
-
-/** *out_of_range: NULL because it is beyond double, or too long. */
-struct value *value_new_number(const char *text, size_t bytes,
-                               bool *out_of_range);
-
-/** Give value to the object, under a name that it does not have yet. */
-bool value_set(struct value *object, const char *name, struct value *value);
-
-/** Give value to the array, at its end. */
-bool value_append(struct value *array, struct value *value);
-
-/** Has the object a member of that name, null or not? */
-bool value_has(const struct value *object, const char *name);
-
-/** An object without members, for less than value_new_object. */
-struct value *value_empty_object(struct problem *problem);
 
 /** NULL is ignored. */
 void value_free(struct value *document);
