@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "element.h"
 #include "softmax.h"
 #include "tensor.h"
 

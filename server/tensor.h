@@ -24,6 +24,16 @@ enum tensor_type {
     TENSOR_BOOL     /* uint8_t, 0 or 1 */
 };
 
+/** What its elements are where it is read as text. */
+enum reader_element {
+    READER_FLOAT32, /* correctly rounded to float */
+    READER_FLOAT64, /* correctly rounded to double */
+    READER_FLOAT,   /* decided later, see reader_settle */
+    READER_INT64,   /* integers; 3.0 and 1e2 are integers too */
+    READER_BOOL,    /* true, false */
+    READER_ANY      /* decided later: numbers or booleans */
+};
+
 struct tensor {
     enum tensor_type type;
     int rank; /* 0: a scalar */

@@ -107,7 +107,7 @@ static bool refuse_name(const struct request *request, const char *name,
                                      used ? ", " : "", members[i].name);
     pointer[0] = '/';
     nesting_pointer(&(struct reader_path){.depth = 1, .step = {{.name = name}}},
-                 pointer + 1, sizeof pointer - 1);
+                    pointer + 1, sizeof pointer - 1);
     return problem_set(problem, 422, source == SOURCE_QUERY ? NULL : pointer,
                        "%.64s: got an unknown %s, must be one of %s",
                        *name ? name : "\"\"", kinds[source], known);

@@ -5,10 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "../number/number.h"
 #include "../number/read.h"
-#include "nonfinite.h"
 #include "nesting.h"
 #include "token.h"
 
@@ -201,6 +201,48 @@ static bool note_exceptions(struct element_buffer *buffer, const char *text,
     return true;
 }
 
+static bool is_word(const char *text, size_t bytes, const char *word)
+{
+    return bytes == strlen(word) && strncasecmp(text, word, bytes) == 0;
+}
+
+static bool read_word(const char *text, size_t bytes, double *value)
+{
+    bool negative = bytes > 0 && text[0] == '-';
+    text += negative;
+    bytes -= negative;
+    if (is_word(text, bytes, "Infinity") || is_word(text, bytes, "Inf"))
+        *value = negative ? -INFINITY : INFINITY;
+    else if (is_word(text, bytes, "NaN"))
+        *value = NAN;
+    else
+        return false;
+    return true;
+}
+
+/* The longest of them is "-Infinity" with each letter escaped. */
+enum { WORD_MAX_BYTES = 2 + 6 * 9 };
+
+/* A whole token, a string with its quotes or a bare word, that names a number
+ * which JSON cannot write, as encoders do: Infinity, Inf or NaN in any case,
+ * with a minus or, in a string, a plus; a string may have escapes. false: it is
+ * none of them; *value is untouched. */
+static bool read_nonfinite(const char *text, size_t bytes, double *value)
+{
+    if (text[0] != '"')
+        return read_word(text, bytes, value);
+    if (bytes < 2 || bytes > WORD_MAX_BYTES)
+        return false;
+    if (!memchr(text, '\\', bytes))
+        return read_word(text + 1, bytes - 2, value) ||
+               (text[1] == '+' && read_word(text + 2, bytes - 3, value));
+    struct value *string = value_new_string(text, bytes);
+    const char *word = string ? value_string(string) : "";
+    bool known = read_word(word, strlen(word), value);
+    value_free(string);
+    return known;
+}
+
 static bool refuse_nonfinite(const struct element_buffer *buffer,
                              const char *text, size_t bytes,
                              struct problem *problem)
@@ -215,7 +257,7 @@ static bool store_float64(struct element_buffer *buffer, const char *text,
     double wide;
     double *data = buffer->tensor->data;
     if (!number_read_float64(text, bytes, &wide)) {
-        if (!nonfinite_read(text, bytes, &wide))
+        if (!read_nonfinite(text, bytes, &wide))
             return refuse_token(buffer, text, bytes, problem);
         if (!element_buffer_allows(buffer, wide))
             return refuse_nonfinite(buffer, text, bytes, problem);
@@ -237,7 +279,7 @@ static bool store_float32(struct element_buffer *buffer, const char *text,
     float single;
     float *data = buffer->tensor->data;
     if (!number_read_float32(text, bytes, &single)) {
-        if (!nonfinite_read(text, bytes, &wide))
+        if (!read_nonfinite(text, bytes, &wide))
             return refuse_token(buffer, text, bytes, problem);
         if (!element_buffer_allows(buffer, wide))
             return refuse_nonfinite(buffer, text, bytes, problem);

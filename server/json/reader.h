@@ -17,7 +17,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "../element.h"
 #include "../problem.h"
 #include "../tensor.h"
 #include "softmax.h"

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "small_text.h"
 
-#include <string.h>
-
-#include "inline_buffer.h"
-
 void small_text_init(struct small_text *text, struct budget *budget)
 {
     text->data = text->first;

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "../budget.h"
 #include "../problem.h"
@@ -29,5 +31,24 @@ bool small_text_append(struct small_text *text, const char *bytes, size_t count,
                        struct problem *problem);
 
 void small_text_free(struct small_text *text);
+
+/** Of any buffer whose first bytes lie inside its owner, realloc: for data
+ * whose first `before` bytes may lie at first. */
+static inline void *inline_buffer_grow(void *data, const void *first,
+                                       size_t before, size_t after)
+{
+    if (data != first)
+        return realloc(data, after);
+    void *grown = malloc(after);
+    if (grown)
+        memcpy(grown, first, before);
+    return grown;
+}
+
+static inline void inline_buffer_free(void *data, const void *first)
+{
+    if (data != first)
+        free(data);
+}
 
 #endif

@@ -5,7 +5,7 @@
 #include "../freelist.h"
 #include "../number/base64.h"
 #include "../utf8.h"
-#include "inline_buffer.h"
+#include "small_text.h"
 #include "leaf_blocks.h"
 #include "leaves.h"
 
