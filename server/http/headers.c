@@ -7,6 +7,15 @@
 
 #define CONTINUE "100-continue"
 
+enum {
+    MAX_URI_BYTES = 8 * 1024,
+    /* Where more do not fit, libmicrohttpd 0.9.75 goes on with an answer queued
+     * that it never sends. */
+    MAX_ARGUMENTS = 100,
+    RECORD_BYTES = 64, /* libmicrohttpd's, on 64-bit machines */
+    MAX_HEAD_BYTES = HEADERS_CONNECTION_BYTES - 1024
+};
+
 /** Those of every request first. */
 static const struct {
     const char *name;
@@ -53,6 +62,7 @@ void headers_clear(struct headers *headers)
 void headers_argument(struct headers *headers, const char *name,
                       const char *value)
 {
+    headers->records++;
     if (!value && !*name)
         return;
     if (headers->query_count < QUERY_MAX)
@@ -63,6 +73,9 @@ void headers_argument(struct headers *headers, const char *name,
 enum field headers_field(struct headers *headers, const char *name,
                          size_t name_bytes, const char *value)
 {
+    headers->records++;
+    if (name_bytes == 6 && strncasecmp(name, "Cookie", 6) == 0)
+        headers->cookie_bytes = strlen(value) + 1;
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (wanted[i].bytes == name_bytes &&
             (memcmp(wanted[i].name, name, name_bytes) == 0 ||
@@ -98,4 +111,31 @@ void headers_finish(struct headers *headers)
         headers->expect &&
         headers_value_bytes(headers->expect) == strlen(CONTINUE) &&
         strncasecmp(headers->expect, CONTINUE, strlen(CONTINUE)) == 0;
+}
+
+bool headers_check_line(const char *uri, struct problem *problem)
+{
+    size_t bytes = strlen(uri), arguments = 0;
+    for (const char *at = strchr(uri, '?'); at; at = strchr(at + 1, '&'))
+        arguments++;
+    return (bytes <= MAX_URI_BYTES && arguments <= MAX_ARGUMENTS) ||
+           problem_set(problem, 414, NULL,
+                       "path: got %zu bytes and %zu arguments, must be at most "
+                       "%d and %d",
+                       bytes, arguments, MAX_URI_BYTES, MAX_ARGUMENTS);
+}
+
+bool headers_check_size(const struct headers *headers, struct problem *problem)
+{
+    /* Where the head of the answer has no room, libmicrohttpd runs the request
+     * and then closes without a word. Cookies count twice, as it copies
+     * them to split them. */
+    size_t used = headers->bytes + headers->cookie_bytes +
+                  RECORD_BYTES * headers->records;
+    return used <= MAX_HEAD_BYTES ||
+           problem_set(problem, 431, NULL,
+                       "headers: got %zu bytes, must be at most %d, where each "
+                       "header, cookie and argument takes %d and the text of "
+                       "cookies counts twice",
+                       used, MAX_HEAD_BYTES, RECORD_BYTES);
 }

@@ -10,6 +10,12 @@
 #include "../endpoint.h"
 #include "negotiate.h"
 
+/** The memory of each connection, which libmicrohttpd clears for each request;
+ *  half of it is a slice of a body. Half as much would make a small request a
+ *  twentieth cheaper and a million logits a tenth dearer, and not hold every
+ *  head that is allowed. */
+enum { HEADERS_CONNECTION_BYTES = 32 * 1024 };
+
 /** What a field's name means to the rules of framing. */
 enum field {
     FIELD_OTHER,
@@ -33,6 +39,10 @@ struct headers {
     const char *request_id;
     const char *traceparent;
     const char *transfer_encoding;
+
+    size_t bytes;        /* of the head, as sent */
+    size_t records;      /* fields, cookies and arguments of the query */
+    size_t cookie_bytes; /* of the last Cookie field; 0: there is none */
 
     uint64_t content_length; /* UINT64_MAX: not told (chunked) */
     bool has_body;
@@ -61,5 +71,13 @@ void headers_finish(struct headers *headers);
 /** Bytes of a header's value without the blanks that may follow it (RFC 9110,
  *  5.5), which not every version of libmicrohttpd takes off. */
 size_t headers_value_bytes(const char *value);
+
+/** Could the path and query of a request line break the rest of its head?
+ *  false: they could, and the problem is set. */
+bool headers_check_line(const char *uri, struct problem *problem);
+
+/** Does the head leave room for an answer in its connection's memory? false:
+ * the problem is set. */
+bool headers_check_size(const struct headers *headers, struct problem *problem);
 
 #endif

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 
 #include "framing.h"
-#include "head_limits.h"
 #include "server.h"
 #include "tls.h"
 
@@ -158,7 +157,6 @@ static enum MHD_Result respond(struct connection *connection)
 
 struct head_reader {
     struct headers *headers;
-    struct head_size size;
     struct framing framing;
 };
 
@@ -167,7 +165,6 @@ static enum MHD_Result visit(void *cls, enum MHD_ValueKind kind,
                              const char *value, size_t value_bytes)
 {
     struct head_reader *reader = cls;
-    head_size_add(&reader->size, name, name_bytes, value_bytes);
     if (kind == MHD_GET_ARGUMENT_KIND) {
         headers_argument(reader->headers, name, value);
     } else {
@@ -192,15 +189,15 @@ static bool read_head(struct connection *connection, const char *url,
     MHD_get_connection_values_n(connection->mhd,
                                 MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, visit,
                                 &reader);
-    headers_finish(reader.headers);
+    headers_finish(&x->headers);
     if (info)
-        reader.size.bytes = info->header_size;
-    if (reader.size.cookie_bytes)
-        reader.size.records += (size_t)MHD_get_connection_values_n(
+        x->headers.bytes = info->header_size;
+    if (x->headers.cookie_bytes)
+        x->headers.records += (size_t)MHD_get_connection_values_n(
             connection->mhd, MHD_COOKIE_KIND, NULL, NULL);
-    framing_finish(&reader.framing, method + reader.size.bytes);
+    framing_finish(&reader.framing, method + x->headers.bytes);
     x->fault = reader.framing.fault;
-    return head_limits_size(&reader.size, &x->problem);
+    return headers_check_size(&x->headers, &x->problem);
 }
 
 /** Say the exchange's problem by hand, where it takes no response. */
@@ -323,7 +320,7 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     x->admin = list->admin;
     connection->queued = connection->sent = false;
     connection->target_end = uri + strlen(uri);
-    if (!head_limits_line(uri, &x->problem)) {
+    if (!headers_check_line(uri, &x->problem)) {
         refuse_request(connection);
         /* Whatever libmicrohttpd has to say of the rest stays here. */
         shutdown(connection->fd, SHUT_WR);
@@ -483,7 +480,7 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
         MHD_OPTION_URI_LOG_CALLBACK, notify_line, list,
         MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)HEAD_LIMITS_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
+        (size_t)HEADERS_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
         is_old ? -1 : 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
