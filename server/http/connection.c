@@ -35,6 +35,14 @@ static enum phase phase_of(uint64_t state)
     return (enum phase)(state & PHASE_MASK);
 }
 
+/** It is over, if it is still in that state: only who swaps this in may touch
+ *  the socket from here on. */
+static bool expire(struct connection *connection, uint64_t state)
+{
+    return atomic_compare_exchange_strong(&connection->state, &state,
+                                          (uint64_t)PHASE_EXPIRED);
+}
+
 uint64_t connection_timeout_ms(const struct connection *connection)
 {
     return connection->list->server->options->request_timeout * 1000;
@@ -87,11 +95,7 @@ struct connection *connection_create(struct connection_list *list,
                                   ? options->idle_timeout * 1000
                                   : options->request_timeout * 1000);
     pthread_mutex_lock(&list->lock);
-    connection->next = list->first;
-    connection->previous = &list->first;
-    if (list->first)
-        list->first->previous = &connection->next;
-    list->first = connection;
+    LIST_INSERT_HEAD(&list->all, connection, link);
     pthread_mutex_unlock(&list->lock);
     return connection;
 }
@@ -100,8 +104,7 @@ struct connection *connection_create(struct connection_list *list,
  *  had come? */
 static bool may_send(const struct connection *connection)
 {
-    enum phase phase = phase_of(
-        atomic_load_explicit(&connection->state, memory_order_relaxed));
+    enum phase phase = connection_phase(connection);
     return connection->lingers || phase == PHASE_FRESH ||
            phase == PHASE_HEADERS;
 }
@@ -114,9 +117,7 @@ void connection_free(struct connection *connection)
     if (may_send(connection))
         linger_add(&list->linger, connection->fd);
     pthread_mutex_lock(&list->lock);
-    *connection->previous = connection->next;
-    if (connection->next)
-        connection->next->previous = connection->previous;
+    LIST_REMOVE(connection, link);
     list->evicted -= connection->evicted;
     pthread_mutex_unlock(&list->lock);
     free(connection);
@@ -125,22 +126,17 @@ void connection_free(struct connection *connection)
 bool connection_enter(struct connection *connection, enum phase phase,
                       uint64_t timeout_ms)
 {
-    uint64_t next = state_of(phase, timeout_ms);
-    uint64_t now =
-        atomic_load_explicit(&connection->state, memory_order_relaxed);
+    uint64_t next = state_of(phase, timeout_ms), now = connection->state;
     do {
         if (phase_of(now) == PHASE_EXPIRED)
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(&connection->state, &now,
-                                                    next, memory_order_acq_rel,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(&connection->state, &now, next));
     return true;
 }
 
 enum phase connection_phase(const struct connection *connection)
 {
-    return phase_of(
-        atomic_load_explicit(&connection->state, memory_order_acquire));
+    return phase_of(connection->state);
 }
 
 /* ---- answers by hand -------------------------------------------------- */
@@ -216,14 +212,12 @@ static void refuse_late(struct connection *connection, enum phase phase)
 void connection_give_up(struct connection *connection, enum phase phase)
 {
     struct problem problem = {0};
-    uint64_t state =
-        atomic_load_explicit(&connection->state, memory_order_relaxed);
+    uint64_t state;
     do {
+        state = connection->state;
         if (phase_of(state) != phase)
             return;
-    } while (!atomic_compare_exchange_weak_explicit(
-        &connection->state, &state, (uint64_t)PHASE_EXPIRED,
-        memory_order_acq_rel, memory_order_relaxed));
+    } while (!expire(connection, state));
     problem_memory(&problem);
     if (phase == PHASE_READING)
         refuse_early(connection, phase, &problem);
@@ -306,9 +300,8 @@ static bool is_due(struct connection *connection, uint64_t state, uint64_t now)
     uint64_t deadline = fresh_deadline(connection);
     if (phase == PHASE_IDLE || deadline <= now)
         return true;
-    atomic_compare_exchange_strong_explicit(
-        &connection->state, &state, deadline << PHASE_BITS | PHASE_FRESH,
-        memory_order_acq_rel, memory_order_relaxed);
+    atomic_compare_exchange_strong(&connection->state, &state,
+                                   deadline << PHASE_BITS | PHASE_FRESH);
     return false;
 }
 
@@ -329,8 +322,7 @@ static bool abandoned(struct connection *connection, uint64_t state)
 static void sweep_one(struct connection *connection, uint64_t now,
                       uint64_t idle_ms, bool look)
 {
-    uint64_t state =
-        atomic_load_explicit(&connection->state, memory_order_acquire);
+    uint64_t state = connection->state;
     enum phase phase = phase_of(state);
     bool left = false;
     if (phase == PHASE_COMPUTING) {
@@ -342,12 +334,9 @@ static void sweep_one(struct connection *connection, uint64_t now,
         connection->gone = true;
     if (phase == PHASE_EXPIRED ||
         (!left && !is_due(connection, state, now) &&
-         (idle_ms == UINT64_MAX || !idle_for(connection, state, now, idle_ms))))
-        return;
-    /* Only who swaps this in may touch the socket from here on. */
-    if (!atomic_compare_exchange_strong_explicit(
-            &connection->state, &state, (uint64_t)PHASE_EXPIRED,
-            memory_order_acq_rel, memory_order_relaxed))
+         (idle_ms == UINT64_MAX ||
+          !idle_for(connection, state, now, idle_ms))) ||
+        !expire(connection, state))
         return;
     if (!left && ((phase == PHASE_FRESH && has_begun(connection)) ||
                   phase == PHASE_HEADERS || phase == PHASE_READING))
@@ -358,10 +347,10 @@ static void sweep_one(struct connection *connection, uint64_t now,
 void connection_sweep(struct connection_list *list, uint64_t idle_ms, bool look)
 {
     uint64_t now = clock_ms();
+    struct connection *connection;
     /* The lock keeps every client, and with it its socket, alive. */
     pthread_mutex_lock(&list->lock);
-    for (struct connection *connection = list->first; connection;
-         connection = connection->next)
+    LIST_FOREACH (connection, &list->all, link)
         sweep_one(connection, now, idle_ms, look);
     pthread_mutex_unlock(&list->lock);
 }
@@ -373,8 +362,8 @@ static size_t longest_idle(const struct connection_list *list, uint64_t before,
 {
     uint64_t since[CONNECTION_EVICT_MAX];
     size_t count = 0;
-    for (struct connection *connection = list->first; connection;
-         connection = connection->next) {
+    struct connection *connection;
+    LIST_FOREACH (connection, &list->all, link) {
         uint64_t idle = idle_since(connection, connection->state);
         if (idle > before || (count == most && idle >= since[count - 1]))
             continue;
@@ -407,8 +396,7 @@ void connection_evict(struct connection_list *list)
     for (size_t i = 0; i < count; i++) {
         uint64_t state = longest[i]->state;
         if (!idle_for(longest[i], state, now, EVICT_IDLE_MS) ||
-            !atomic_compare_exchange_strong(&longest[i]->state, &state,
-                                            (uint64_t)PHASE_EXPIRED))
+            !expire(longest[i], state))
             continue;
         shutdown(longest[i]->fd, SHUT_RDWR);
         longest[i]->evicted = true;
@@ -438,17 +426,16 @@ bool connection_may_open(struct connection_list *list)
 size_t connection_abandon(struct connection_list *list)
 {
     size_t computing = 0;
+    struct connection *connection;
     pthread_mutex_lock(&list->lock);
-    for (struct connection *connection = list->first; connection;
-         connection = connection->next) {
+    LIST_FOREACH (connection, &list->all, link) {
         connection->gone = true;
-        uint64_t state = connection->state;
-        while (phase_of(state) != PHASE_COMPUTING &&
+        uint64_t state;
+        while (phase_of(state = connection->state) != PHASE_COMPUTING &&
                phase_of(state) != PHASE_EXPIRED)
-            if (atomic_compare_exchange_weak(&connection->state, &state,
-                                             (uint64_t)PHASE_EXPIRED))
+            if (expire(connection, state))
                 shutdown(connection->fd, SHUT_RDWR);
-        computing += phase_of(connection->state) == PHASE_COMPUTING;
+        computing += phase_of(state) == PHASE_COMPUTING;
     }
     pthread_mutex_unlock(&list->lock);
     return computing;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "capacity.h"
 #include "exchange.h"
@@ -58,8 +59,7 @@ struct connection {
     atomic_int refused_with; /* the keeper's status; 0: none */
     const char *target_end; /* of the request line, in libmicrohttpd's memory */
     struct pace pace;
-    struct connection *next;      /* in the list, under its lock */
-    struct connection **previous; /* what points here */
+    LIST_ENTRY(connection) link; /* in the list, under its lock */
     struct exchange exchange;
 };
 
@@ -74,7 +74,7 @@ struct connection_list {
     atomic_size_t evicted;     /* of those in the list */
     _Atomic uint64_t evict_ms; /* until then a search would find none again */
     pthread_mutex_t lock;
-    struct connection *first;
+    LIST_HEAD(, connection) all;
 };
 
 /** false: no epoll instance. */

@@ -94,9 +94,9 @@ static size_t survey(struct connection_list *list, struct connection **largest)
 {
     uint64_t timeout_ms = list->server->options->request_timeout * 1000;
     size_t sum = 0, most = 0;
+    struct connection *connection;
     *largest = NULL;
-    for (struct connection *connection = list->first; connection;
-         connection = connection->next) {
+    LIST_FOREACH (connection, &list->all, link) {
         struct progress progress = look(connection);
         if (is_too_slow(&progress, timeout_ms)) {
             connection_give_up(connection, progress.phase);
