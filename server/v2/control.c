@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "control.h"
+/*
+ * What clients have the server do beside inferences: list its repository, and
+ * register regions of the extension "system shared memory", where tensors lie.
+ * Of CUDA's it is what a server without CUDA says.
+ */
+#include "endpoints.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -8,67 +13,6 @@
 
 #include "../json/reader.h"
 #include "../region.h"
-
-/* The name in the path; false: it has none, or a longer one than any. */
-static bool name_in(const struct target *target, char *name)
-{
-    if (!target->region || target->region_bytes >= REGION_NAME_BYTES)
-        return false;
-    memcpy(name, target->region, target->region_bytes);
-    name[target->region_bytes] = '\0';
-    return true;
-}
-
-/* ---- status ------------------------------------------------------------- */
-
-bool region_is_known(const struct target *target, struct service *service,
-                     struct problem *problem)
-{
-    char name[REGION_NAME_BYTES] = "";
-    struct region *region = NULL;
-    if (target->resource != RESOURCE_REGIONS || !target->region)
-        return true;
-    if (!target->cuda && service->regions && name_in(target, name))
-        region = regions_find(service->regions, name);
-    region_release(region);
-    return region ||
-           problem_set(problem, 404, NULL,
-                       "Unable to find %s shared memory region: '%.60s'",
-                       target->cuda ? "cuda" : "system", name);
-}
-
-struct listing {
-    struct writer *writer;
-    const char *name; /* of the one that is wanted; NULL: all are */
-    const char *comma;
-};
-
-static void write_region(void *cls, const struct region_status *status)
-{
-    struct listing *listing = cls;
-    struct writer *writer = listing->writer;
-    if (listing->name && strcmp(listing->name, status->name) != 0)
-        return;
-    writer_text(writer, listing->comma);
-    writer_format(writer,
-                  "{\"name\":%s,\"key\":%s,\"offset\":%zu,\"byte_size\":%zu}",
-                  status->name, status->key, status->offset, status->bytes);
-    listing->comma = ",";
-}
-
-void region_write_status(struct writer *writer, const struct service *service,
-                         const struct target *target)
-{
-    char name[REGION_NAME_BYTES];
-    struct listing listing = {writer, name_in(target, name) ? name : NULL, ""};
-    writer_text(writer, "[");
-    if (service->regions && !target->cuda)
-        regions_each(service->regions, write_region, &listing);
-    writer_text(writer, "]");
-}
-
-/* ---- a call: a few bytes of JSON ------------------------------------------
- */
 
 enum { QUESTION_BYTES = 1024, REGISTER_BYTES = 4096 };
 
@@ -121,7 +65,7 @@ static void *control_begin(struct service *service, const struct head *head,
     control->service = service;
     control->resource = target.resource;
     control->cuda = target.cuda;
-    control->named = name_in(&target, control->name);
+    control->named = target_region(&target, control->name);
     control->limit = target.resource == RESOURCE_REPOSITORY ? QUESTION_BYTES
                                                             : REGISTER_BYTES;
     return control;

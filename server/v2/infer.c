@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer.h"
+#include "endpoints.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -330,7 +330,6 @@ static bool infer_answer(void *call, struct reply *reply,
 {
     struct infer *infer = call;
     uint64_t start = clock_ns();
-    response_order_bytes(&infer->message, &infer->answer);
     infer->answered =
         response_describe(&infer->message, &infer->answer, reply, problem);
     reply->held = infer->budget.taken;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "metadata.h"
+#include "endpoints.h"
+
+#include <string.h>
 
 #include "../observe/metrics.h"
 #include "../datatype.h"
-#include "control.h"
+#include "../region.h"
 
 /* Opens the object that the caller closes. */
 static void write_name(struct writer *writer, const struct model *model)
@@ -212,6 +214,59 @@ static void write_statistics(struct writer *writer,
     writer_text(writer, "]}");
 }
 
+/* ---- regions of shared memory
+ * ------------------------------------------------------------- */
+
+/* Is there a region of the name that the path of a status has, if it has one?
+ * 404 where not; true for all other resources. */
+static bool region_is_known(const struct target *target,
+                            struct service *service, struct problem *problem)
+{
+    char name[REGION_NAME_BYTES] = "";
+    struct region *region = NULL;
+    if (target->resource != RESOURCE_REGIONS || !target->region)
+        return true;
+    if (!target->cuda && service->regions && target_region(target, name))
+        region = regions_find(service->regions, name);
+    region_release(region);
+    return region ||
+           problem_set(problem, 404, NULL,
+                       "Unable to find %s shared memory region: '%.60s'",
+                       target->cuda ? "cuda" : "system", name);
+}
+
+struct listing {
+    struct writer *writer;
+    const char *name; /* of the one that is wanted; NULL: all are */
+    const char *comma;
+};
+
+static void write_region(void *cls, const struct region_status *status)
+{
+    struct listing *listing = cls;
+    struct writer *writer = listing->writer;
+    if (listing->name && strcmp(listing->name, status->name) != 0)
+        return;
+    writer_text(writer, listing->comma);
+    writer_format(writer,
+                  "{\"name\":%s,\"key\":%s,\"offset\":%zu,\"byte_size\":%zu}",
+                  status->name, status->key, status->offset, status->bytes);
+    listing->comma = ",";
+}
+
+/* Of that region, or of all. */
+static void write_regions(struct writer *writer, const struct service *service,
+                          const struct target *target)
+{
+    char name[REGION_NAME_BYTES];
+    struct listing listing = {writer, target_region(target, name) ? name : NULL,
+                              ""};
+    writer_text(writer, "[");
+    if (service->regions && !target->cuda)
+        regions_each(service->regions, write_region, &listing);
+    writer_text(writer, "]");
+}
+
 /* ---- the rest ----------------------------------------------------------- */
 
 /* 200 or 503, with what makes readers of each dialect of the protocol happy. */
@@ -259,7 +314,7 @@ static void write_resource(const struct target *target,
         write_config(writer, target->model);
         return;
     case RESOURCE_REGIONS:
-        region_write_status(writer, service, target);
+        write_regions(writer, service, target);
         return;
     case RESOURCE_REPOSITORY: /* these are POSTed */
     case RESOURCE_REGISTER:

@@ -187,6 +187,16 @@ bool target_parse(struct target *target, const char *path,
                                 path);
 }
 
+bool target_region(const struct target *target,
+                   char name[static REGION_NAME_BYTES])
+{
+    if (!target->region || target->region_bytes >= REGION_NAME_BYTES)
+        return false;
+    memcpy(name, target->region, target->region_bytes);
+    name[target->region_bytes] = '\0';
+    return true;
+}
+
 bool target_takes(const struct target *target, const char *method,
                   struct problem *problem)
 {

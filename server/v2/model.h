@@ -10,6 +10,7 @@
 #include "../api/members.h"
 #include "../api/outputs.h"
 #include "../problem.h"
+#include "../region.h"
 
 #define MODEL_VERSION "1"
 
@@ -87,5 +88,10 @@ bool target_parse(struct target *target, const char *path,
 /** 405 unless the resource takes that method, GET or POST. */
 bool target_takes(const struct target *target, const char *method,
                   struct problem *problem);
+
+/** The name of a region in the path; false: it has none, or a longer one than
+ *  any. */
+bool target_region(const struct target *target,
+                   char name[static REGION_NAME_BYTES]);
 
 #endif

@@ -137,18 +137,13 @@ bool response_describe(const struct message *message, struct answer *answer,
     const struct outputs_view response = choose_outputs(message, answer);
     bool binary = false;
     for (size_t i = 0; i < response.count; i++)
-        binary |= response.form[i] == FORM_BINARY;
+        if (response.form[i] == FORM_BINARY) {
+            tensor_to_little_endian(&response.output[i]->tensor);
+            binary = true;
+        }
     reply->content_type = "application/json";
     write_response(reply->writer, &response);
     return !binary || add_tensors(&response, reply) || problem_memory(problem);
-}
-
-void response_order_bytes(const struct message *message, struct answer *answer)
-{
-    const struct outputs_view response = choose_outputs(message, answer);
-    for (size_t i = 0; i < response.count; i++)
-        if (response.form[i] == FORM_BINARY)
-            tensor_to_little_endian(&response.output[i]->tensor);
 }
 
 /* ---- shared memory ------------------------------------------------------ */

@@ -8,12 +8,10 @@
 #include "../endpoint.h"
 #include "message.h"
 
-/** Give the outputs that go out as bytes the byte order of the wire. */
-void response_order_bytes(const struct message *message, struct answer *answer);
-
 /**
  * Describe the outputs that the message asks for, in its order; all that the
- * answer has where it asks for none. reply borrows from both.
+ * answer has where it asks for none. reply borrows from both; those that go out
+ * as bytes get the byte order of the wire.
  *
  * @return false: out of memory.
  */

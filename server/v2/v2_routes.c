@@ -4,10 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "control.h"
-#include "infer.h"
-#include "metadata.h"
-#include "model.h"
+#include "endpoints.h"
 
 /* The detail, which names the member, and which element if it does not. */
 static void sentence(const struct problem *problem, char *text, size_t bytes)

@@ -10,7 +10,7 @@
 
 #include "../../server/json/reader.h"
 #include "../../server/observe/metrics.h"
-#include "../../server/v2/infer.h"
+#include "../../server/v2/endpoints.h"
 #include "../../server/v2/v2_routes.h"
 #include "../support/roundtrip.h"
 
