@@ -107,12 +107,11 @@ static bool add_outputs(struct request *request, struct answer *answer,
 
 /* ---- what the library refuses ------------------------------------------- */
 
-static const char *nonfinite_name(const struct tensor *tensor, size_t index)
+static double float_at(const struct tensor *tensor, size_t index)
 {
-    double value = tensor->type == TENSOR_FLOAT64
-                       ? ((const double *)tensor->data)[index]
-                       : ((const float *)tensor->data)[index];
-    return isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
+    return tensor->type == TENSOR_FLOAT64
+               ? ((const double *)tensor->data)[index]
+               : (double)((const float *)tensor->data)[index];
 }
 
 static const struct member *member_of(enum smx_field field)
@@ -159,8 +158,12 @@ static bool refuse_element(struct request *request,
         return refuse_class(request, where->index, pointer, problem);
     if (tensor->type == TENSOR_INT64)
         return refuse_label(request, where->index, pointer, problem);
+    double value = float_at(tensor, where->index);
     return problem_set(problem, 422, pointer, "%s: got %s, must be finite%s",
-                       member->name, nonfinite_name(tensor, where->index),
+                       member->name,
+                       isnan(value) ? "NaN"
+                       : value > 0  ? "Infinity"
+                                    : "-Infinity",
                        member->infinity ? " or -Infinity" : "");
 }
 
@@ -170,12 +173,10 @@ static bool refuse_row_weight(struct request *request, size_t index,
 {
     const struct tensor *tensor = &request->row_weights;
     char pointer[sizeof problem->pointer];
-    double weight = tensor->type == TENSOR_FLOAT64
-                        ? ((const double *)tensor->data)[index]
-                        : ((const float *)tensor->data)[index];
     tensor_pointer(tensor, "row_weights", index, pointer, sizeof pointer);
     return problem_set(problem, 422, pointer,
-                       "row_weights: got %.9g, must be 0 or above", weight);
+                       "row_weights: got %.9g, must be 0 or above",
+                       float_at(tensor, index));
 }
 
 static bool refuse_status(struct request *request, enum smx_status status,
@@ -270,24 +271,11 @@ static enum smx_status run_loss(struct run *run)
     return status;
 }
 
-static enum smx_status run_product(struct run *run)
-{
-    return smx_vjp(run->compute, &run->logits,
-                   run->request->of == OF_LOG_SOFTMAX,
-                   data_of(&run->request->upstream), run->data[OUTPUT_GRADIENT],
-                   &run->where);
-}
-
-static enum smx_status run_jacobian(struct run *run)
-{
-    return smx_jacobian(run->compute, &run->logits,
-                        run->request->of == OF_LOG_SOFTMAX,
-                        run->data[OUTPUT_JACOBIAN], &run->where);
-}
-
 static enum smx_status run_task(struct run *run)
 {
-    switch (request_task(run->request)) {
+    const struct request *request = run->request;
+    bool log = request->of == OF_LOG_SOFTMAX;
+    switch (request_task(request)) {
     case TASK_SOFTMAX:
     case TASK_LOG_SOFTMAX:
         return run_softmax(run);
@@ -295,40 +283,30 @@ static enum smx_status run_task(struct run *run)
     case TASK_LOSS_GRADIENT:
         return run_loss(run);
     case TASK_PRODUCT:
-        return run_product(run);
+        return smx_vjp(run->compute, &run->logits, log,
+                       data_of(&request->upstream), run->data[OUTPUT_GRADIENT],
+                       &run->where);
     case TASK_JACOBIAN:
-        return run_jacobian(run);
+        return smx_jacobian(run->compute, &run->logits, log,
+                            run->data[OUTPUT_JACOBIAN], &run->where);
     }
     return SMX_EARGUMENT;
 }
 
-/* A count of a row's classes takes about as long as 64 times fewer
+/* To count the rank of one class of a row takes about as long as 64 times fewer
  * probabilities. */
-static size_t count_elements(const struct request *request)
-{
-    size_t elements = request->logits.count, more;
-    if (__builtin_mul_overflow(elements / 64, shape_picked(request), &more) ||
-        __builtin_add_overflow(elements, more, &more))
-        return SIZE_MAX;
-    return more;
-}
-
 size_t request_elements(const struct request *request)
 {
-    size_t elements = request->logits.count;
+    size_t elements = request->logits.count, more = 0;
+    bool over = false;
     if (request->include & 1u << OUTPUT_RANK)
-        return count_elements(request);
-    if (request_task(request) == TASK_JACOBIAN &&
-        __builtin_mul_overflow(elements, request->class_count, &elements))
-        return SIZE_MAX;
-    return elements;
-}
-
-/* Computed in place: the logits' tensor is the output now. */
-static void give_logits(struct request *request, struct tensor *output)
-{
-    *output = request->logits;
-    request->logits = (struct tensor){.type = TENSOR_NONE};
+        over = __builtin_mul_overflow(elements / 64, shape_picked(request),
+                                      &more) ||
+               __builtin_add_overflow(elements, more, &elements);
+    else if (request_task(request) == TASK_JACOBIAN)
+        over =
+            __builtin_mul_overflow(elements, request->class_count, &elements);
+    return over ? SIZE_MAX : elements;
 }
 
 bool request_run(struct request *request, struct smx_context *compute,
@@ -345,11 +323,12 @@ bool request_run(struct request *request, struct smx_context *compute,
         add_outputs(request, answer, &outputs, problem)
             ? run_task(&run)
             : SMX_ENOMEM; /* the problem is set already and stands */
-    if (status == SMX_OK) {
-        if (outputs.in_place)
-            give_logits(request, outputs.in_place);
-        return true;
+    if (status == SMX_OK && outputs.in_place) {
+        *outputs.in_place = request->logits; /* it is the output now */
+        request->logits = (struct tensor){.type = TENSOR_NONE};
     }
+    if (status == SMX_OK)
+        return true;
     answer_free(answer);
     return refuse_status(request, status, &run.where, problem);
 }
