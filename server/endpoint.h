@@ -122,6 +122,9 @@ struct page {
     } * headers; /* up to one without a name; NULL: none */
 };
 
+/** Fill in a reply that tells of the problem. */
+typedef void route_fail(const struct problem *problem, struct reply *reply);
+
 /**
  * One row of the routing table; pattern "/softmax", or a prefix "/v2/...".
  *
@@ -146,7 +149,7 @@ struct route {
     bool admin;  /* served at --admin-listen too */
     bool compressible; /* --compress may compress its large answers */
     const char *(*method_of)(const char *path);
-    void (*fail)(const struct problem *problem, struct reply *reply);
+    route_fail *fail;
 };
 
 #endif

@@ -47,18 +47,6 @@ static void write_problem(struct writer *writer, const struct problem *problem)
     writer_text(writer, "}\n");
 }
 
-static bool fail_as_route(const struct routes *routes, const char *path,
-                          const struct route *route,
-                          const struct problem *problem, struct reply *reply)
-{
-    if (path)
-        return routes_fail(routes, path, problem, reply);
-    if (!route || !route->fail)
-        return false;
-    route->fail(problem, reply);
-    return true;
-}
-
 void response_problem(struct response *response, const struct routes *routes,
                       const char *path, const struct route *route,
                       const struct problem *problem)
@@ -74,11 +62,14 @@ void response_problem(struct response *response, const struct routes *routes,
         response_init(response);
     }
     if (reply->writer) {
+        route_fail *own = route ? route->fail : NULL;
+        route_fail *fail = path ? routes_fail(routes, path) : own;
         reply->status = problem->status;
-        if (!fail_as_route(routes, path, route, problem, reply)) {
-            reply->content_type = "application/problem+json";
+        reply->content_type = "application/problem+json";
+        if (fail)
+            fail(problem, reply);
+        else
             write_problem(reply->writer, problem);
-        }
         if (!writer_failed(reply->writer))
             return;
     }

@@ -54,15 +54,11 @@ struct match routes_match(const struct routes *routes, bool admin,
     return match;
 }
 
-bool routes_fail(const struct routes *routes, const char *path,
-                 const struct problem *problem, struct reply *reply)
+route_fail *routes_fail(const struct routes *routes, const char *path)
 {
-    for (size_t i = 0; i < routes->count; i++) {
-        const struct route *route = routes->route[i];
-        if (route->fail && path_matches(route->path, path)) {
-            route->fail(problem, reply);
-            return true;
-        }
-    }
-    return false;
+    for (size_t i = 0; i < routes->count; i++)
+        if (routes->route[i]->fail &&
+            path_matches(routes->route[i]->path, path))
+            return routes->route[i]->fail;
+    return NULL;
 }

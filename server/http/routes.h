@@ -31,8 +31,7 @@ bool routes_add(struct routes *routes, const struct route *table, size_t count);
 struct match routes_match(const struct routes *routes, bool admin,
                           const char *method, const char *path);
 
-/** The error in the form of the path's protocol; false: it has none. */
-bool routes_fail(const struct routes *routes, const char *path,
-                 const struct problem *problem, struct reply *reply);
+/** What gives an error the form of the path's protocol; NULL: it has none. */
+route_fail *routes_fail(const struct routes *routes, const char *path);
 
 #endif

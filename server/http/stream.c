@@ -17,8 +17,9 @@ struct stream {
     struct writer *writer;
     const struct tensor *tensors[REPLY_MAX_TENSORS];
     size_t tensor_count, tensor;
-    size_t at;          /* bytes of the tensor that went out */
-    z_stream *z;        /* NULL: not compressed */
+    size_t at; /* bytes of the tensor that went out */
+    bool compressed;
+    z_stream z;
     bool ended;         /* z has nothing more to give */
     size_t first, last; /* what of slice is still to go out */
     char slice[SLICE_BYTES];
@@ -26,16 +27,10 @@ struct stream {
 
 static bool begin_deflate(struct stream *stream, enum coding coding)
 {
-    stream->z = calloc(1, sizeof *stream->z);
-    if (!stream->z)
-        return false;
     int window = MAX_WBITS + (coding == CODING_GZIP ? 16 : 0);
-    if (deflateInit2(stream->z, LEVEL, Z_DEFLATED, window, 8,
-                     Z_DEFAULT_STRATEGY) == Z_OK)
-        return true;
-    free(stream->z);
-    stream->z = NULL;
-    return false;
+    stream->compressed = deflateInit2(&stream->z, LEVEL, Z_DEFLATED, window, 8,
+                                      Z_DEFAULT_STRATEGY) == Z_OK;
+    return stream->compressed;
 }
 
 struct stream *stream_create(const struct reply *reply, const char *begun,
@@ -97,7 +92,7 @@ static bool refill(struct stream *stream)
 
 static ssize_t next_compressed(struct stream *stream, char *buffer, size_t room)
 {
-    z_stream *z = stream->z;
+    z_stream *z = &stream->z;
     z->next_out = (Bytef *)buffer;
     z->avail_out = (uInt)(room < SLICE_BYTES ? room : SLICE_BYTES);
     uInt asked = z->avail_out;
@@ -116,7 +111,7 @@ static ssize_t next_compressed(struct stream *stream, char *buffer, size_t room)
 
 ssize_t stream_next(struct stream *stream, char *buffer, size_t room)
 {
-    if (stream->z)
+    if (stream->compressed)
         return next_compressed(stream, buffer, room);
     bool empty = stream->first == stream->last;
     size_t whole = empty && stream->writer && room >= LEAST_ROOM
@@ -137,9 +132,8 @@ void stream_free(struct stream *stream)
 {
     if (!stream)
         return;
-    if (stream->z)
-        deflateEnd(stream->z);
-    free(stream->z);
+    if (stream->compressed)
+        deflateEnd(&stream->z);
     writer_free(stream->writer);
     budget_give(stream->budget, stream->charged);
     free(stream);
