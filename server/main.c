@@ -4,16 +4,18 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "api/native.h"
 #include "http/daemon.h"
 #include "http/healthcheck.h"
-#include "observe/notify.h"
 #include "options.h"
 #include "page/page.h"
 #include "v2/v2_routes.h"
@@ -67,6 +69,28 @@ static void announce(struct daemon *daemon, const struct options *options)
            smx_isa_name(smx_context_isa(compute)),
            (unsigned long)options->io_threads, smx_context_threads(compute));
     fflush(stdout);
+}
+
+/** Tell the service manager how the daemon is, as sd_notify(3) does: "READY=1",
+ *  "STOPPING=1", "RELOADING=1\n..."; nothing without NOTIFY_SOCKET in the
+ *  environment. */
+static void notify(const char *state)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!path || !*path || strlen(path) >= sizeof address.sun_path)
+        return;
+    memcpy(address.sun_path, path, strlen(path));
+    if (path[0] == '@') /* an abstract name */
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    socklen_t bytes =
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+           bytes);
+    close(fd);
 }
 
 static void reload(struct daemon *daemon)

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "process.h"
+#include "../machine.h"
 
 /* A thread counts in the shard it was given when it first counted, so that
  * event loops do not fight for cache lines; the reader adds the shards up. The
@@ -227,17 +229,19 @@ struct metrics_inference metrics_inferences(const struct metrics *metrics,
 
 /* ---- the text --------------------------------------------------------- */
 
-/** The sum of one counter, given where it stands in the first shard. */
-static uint64_t sum(const struct metrics *metrics, size_t endpoint,
-                    size_t offset)
+/** The counters of each endpoint, of all shards together; NULL: out of memory.
+ */
+static struct endpoint_counts *add_up(const struct metrics *metrics)
 {
-    uint64_t total = 0;
-    for (size_t i = 0; i < SHARDS; i++) {
-        const char *counts =
-            (const char *)&metrics->shards[i].endpoints[endpoint] + offset;
-        total += *(const _Atomic uint64_t *)counts;
+    size_t words = metrics->endpoint_count * sizeof(struct endpoint_counts) /
+                   sizeof(uint64_t);
+    uint64_t *sums = calloc(words, sizeof *sums);
+    for (size_t s = 0; sums && s < SHARDS; s++) {
+        const _Atomic uint64_t *counts = (void *)metrics->shards[s].endpoints;
+        for (size_t i = 0; i < words; i++)
+            sums[i] += counts[i];
     }
-    return total;
+    return (void *)sums;
 }
 
 static void head(FILE *out, const char *name, const char *type,
@@ -247,26 +251,24 @@ static void head(FILE *out, const char *name, const char *type,
             name, type);
 }
 
-static void write_requests(const struct metrics *metrics, FILE *out)
+static void write_requests(const struct metrics *metrics,
+                           const struct endpoint_counts *all, FILE *out)
 {
     head(out, "requests_total", "counter",
          "Requests answered; 499: the client left before its answer.");
     for (size_t n = 0; n < metrics->endpoint_count; n++)
         for (size_t i = 0; i < STATUSES; i++) {
-            uint64_t count = sum(metrics, n,
-                                 offsetof(struct endpoint_counts, requests) +
-                                     i * sizeof(uint64_t));
-            if (count == 0)
-                continue;
-            fprintf(out,
-                    "softmaxd_requests_total{endpoint=\"%s\",status=\"%d\"} "
-                    "%lu\n",
-                    metrics->endpoints[n].name, statuses[i],
-                    (unsigned long)count);
+            unsigned long count = all[n].requests[i];
+            if (count > 0)
+                fprintf(out,
+                        "softmaxd_requests_total{endpoint=\"%s\",status="
+                        "\"%d\"} %lu\n",
+                        metrics->endpoints[n].name, statuses[i], count);
         }
 }
 
-static void write_counter(const struct metrics *metrics, FILE *out,
+static void write_counter(const struct metrics *metrics,
+                          const struct endpoint_counts *all, FILE *out,
                           const char *name, const char *help, size_t offset)
 {
     head(out, name, "counter", help);
@@ -274,10 +276,12 @@ static void write_counter(const struct metrics *metrics, FILE *out,
         if (metrics->endpoints[n].computes)
             fprintf(out, "softmaxd_%s{endpoint=\"%s\"} %lu\n", name,
                     metrics->endpoints[n].name,
-                    (unsigned long)sum(metrics, n, offset));
+                    (unsigned long)*(const uint64_t *)((const char *)&all[n] +
+                                                       offset));
 }
 
-static void write_stages(const struct metrics *metrics, FILE *out)
+static void write_stages(const struct metrics *metrics,
+                         const struct endpoint_counts *all, FILE *out)
 {
     static const char *const stages[STAGES] = {"read", "compute", "write"};
     head(out, "stage_seconds_total", "counter",
@@ -289,42 +293,38 @@ static void write_stages(const struct metrics *metrics, FILE *out)
                         "softmaxd_stage_seconds_total{endpoint=\"%s\",stage="
                         "\"%s\"} %.9f\n",
                         metrics->endpoints[n].name, stages[i],
-                        (double)sum(metrics, n,
-                                    offsetof(struct endpoint_counts, stage_ns) +
-                                        i * sizeof(uint64_t)) /
-                            1e9);
+                        (double)all[n].stage_ns[i] / 1e9);
 }
 
 /** scale: what the bounds and the sum are divided by for the text's unit. */
-static void write_histogram(const struct metrics *metrics, FILE *out,
+static void write_histogram(const struct metrics *metrics,
+                            const struct endpoint_counts *all, FILE *out,
                             const char *name, const char *help, size_t offset,
                             const uint64_t *bounds, double bound_scale,
                             double sum_scale)
 {
     head(out, name, "histogram", help);
     for (size_t n = 0; n < metrics->endpoint_count; n++) {
-        uint64_t total = 0;
+        unsigned long total = 0;
         const char *label = metrics->endpoints[n].name;
+        const struct histogram *histogram =
+            (const void *)((const char *)&all[n] + offset);
         if (!metrics->endpoints[n].computes)
             continue;
         for (size_t i = 0; i <= BUCKETS; i++) {
             char bound[32] = "+Inf";
-            total += sum(metrics, n,
-                         offset + offsetof(struct histogram, count) +
-                             i * sizeof(uint64_t));
+            total += histogram->count[i];
             if (i < BUCKETS)
                 snprintf(bound, sizeof bound, "%.10g",
                          (double)bounds[i] / bound_scale);
             fprintf(out, "softmaxd_%s_bucket{endpoint=\"%s\",le=\"%s\"} %lu\n",
-                    name, label, bound, (unsigned long)total);
+                    name, label, bound, total);
         }
-        uint64_t all =
-            sum(metrics, n, offset + offsetof(struct histogram, sum));
         fprintf(out,
                 "softmaxd_%s_sum{endpoint=\"%s\"} %.17g\n"
                 "softmaxd_%s_count{endpoint=\"%s\"} %lu\n",
-                name, label, (double)all / sum_scale, name, label,
-                (unsigned long)total);
+                name, label, (double)histogram->sum / sum_scale, name, label,
+                total);
     }
 }
 
@@ -352,30 +352,96 @@ static void write_gauge(const struct metrics_gauge *gauge, FILE *out)
     fprintf(out, "softmaxd_%s %lu\n", gauge->name, (unsigned long)gauge->value);
 }
 
+static void write_own(FILE *out, const char *name, const char *type,
+                      const char *help, double value)
+{
+    fprintf(out,
+            "# HELP process_%s %s\n# TYPE process_%s %s\nprocess_%s %.15g\n",
+            name, help, name, type, name, value);
+}
+
+static double seconds(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
+static void write_own_cpu(FILE *out)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        write_own(out, "cpu_seconds_total", "counter",
+                  "CPU time, user and system.",
+                  seconds(usage.ru_utime) + seconds(usage.ru_stime));
+}
+
+static void write_own_memory(FILE *out)
+{
+    unsigned long pages, resident;
+    FILE *in = fopen("/proc/self/statm", "re");
+    if (!in)
+        return;
+    if (fscanf(in, "%lu %lu", &pages, &resident) == 2) {
+        double page_bytes = (double)sysconf(_SC_PAGESIZE);
+        write_own(out, "virtual_memory_bytes", "gauge",
+                  "Size of the address space.", (double)pages * page_bytes);
+        write_own(out, "resident_memory_bytes", "gauge",
+                  "Memory of it that is in RAM.",
+                  (double)resident * page_bytes);
+    }
+    fclose(in);
+}
+
+static void write_own_files(FILE *out)
+{
+    struct rlimit limit;
+    size_t open = machine_open_files();
+    if (open > 0)
+        write_own(out, "open_fds", "gauge", "Open file descriptors.",
+                  (double)open);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        write_own(out, "max_fds", "gauge", "File descriptors that may be open.",
+                  (double)limit.rlim_cur);
+}
+
+/** What Prometheus' client libraries tell of every process, under their names;
+ *  without what the system does not tell. */
+static void write_process(FILE *out, double started)
+{
+    write_own_cpu(out);
+    write_own_memory(out);
+    write_own_files(out);
+    write_own(out, "start_time_seconds", "gauge",
+              "When it started, in seconds since 1970.", started);
+}
+
 bool metrics_write(const struct metrics *metrics,
                    const struct metrics_gauge *gauges, size_t count,
                    const char *isa, struct writer *writer)
 {
     char *text = NULL;
     size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out)
+    struct endpoint_counts *all = add_up(metrics);
+    FILE *out = all ? open_memstream(&text, &bytes) : NULL;
+    if (!out) {
+        free(all);
         return false;
-    write_requests(metrics, out);
-    write_counter(metrics, out, "rows_total", "Rows answered with status 200.",
+    }
+    write_requests(metrics, all, out);
+    write_counter(metrics, all, out, "rows_total",
+                  "Rows answered with status 200.",
                   offsetof(struct endpoint_counts, rows));
-    write_counter(metrics, out, "logits_total",
+    write_counter(metrics, all, out, "logits_total",
                   "Logits of the rows answered with status 200.",
                   offsetof(struct endpoint_counts, logits));
-    write_stages(metrics, out);
-    write_histogram(metrics, out, "request_duration_seconds",
+    write_stages(metrics, all, out);
+    write_histogram(metrics, all, out, "request_duration_seconds",
                     "From the headers to the last byte of the answer.",
                     offsetof(struct endpoint_counts, duration), duration_us,
                     1e6, 1e9);
-    write_histogram(metrics, out, "request_body_bytes",
+    write_histogram(metrics, all, out, "request_body_bytes",
                     "Bytes of request bodies as sent.",
                     offsetof(struct endpoint_counts, body), size_bytes, 1, 1);
-    write_histogram(metrics, out, "answer_body_bytes",
+    write_histogram(metrics, all, out, "answer_body_bytes",
                     "Bytes of answer bodies as sent.",
                     offsetof(struct endpoint_counts, answer), size_bytes, 1, 1);
     write_rejected(metrics, out);
@@ -385,7 +451,8 @@ bool metrics_write(const struct metrics *metrics,
     fprintf(out,
             "softmaxd_build_info{version=\"" SMX_VERSION "\",isa=\"%s\"} 1\n",
             isa);
-    process_write(out, metrics->started);
+    write_process(out, metrics->started);
+    free(all);
     bool ok = !ferror(out);
     ok &= fclose(out) == 0 && text;
     if (ok)
