@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "address.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,16 @@ bool address_split(const char *address, char *host, size_t host_bytes,
     memcpy(host, begin, bytes);
     host[bytes] = '\0';
     memcpy(port, colon + 1, strlen(colon + 1) + 1);
+    return true;
+}
+
+bool address_unix(const char *path, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    errno = ENAMETOOLONG;
+    if (strlen(path) >= sizeof address->sun_path)
+        return false;
+    memcpy(address->sun_path, path, strlen(path));
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 /* Room for any host name and port. */
 enum { ADDRESS_HOST_BYTES = 256, ADDRESS_PORT_BYTES = 6 };
@@ -16,6 +17,9 @@ enum { ADDRESS_HOST_BYTES = 256, ADDRESS_PORT_BYTES = 6 };
  */
 bool address_split(const char *address, char *host, size_t host_bytes,
                    char *port, size_t port_bytes);
+
+/** The address of a Unix socket; false: the path is too long, errno says so. */
+bool address_unix(const char *path, struct sockaddr_un *address);
 
 /* What an address must be. */
 #define ADDRESS_RULE "host:port, [::1]:port or unix:/path"

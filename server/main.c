@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "api/native.h"
 #include "http/daemon.h"
 #include "http/healthcheck.h"
@@ -77,10 +77,9 @@ static void announce(struct daemon *daemon, const struct options *options)
 static void notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!path || !*path || strlen(path) >= sizeof address.sun_path)
+    struct sockaddr_un address;
+    if (!path || !*path || !address_unix(path, &address))
         return;
-    memcpy(address.sun_path, path, strlen(path));
     if (path[0] == '@') /* an abstract name */
         address.sun_path[0] = '\0';
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../address.h"
@@ -37,13 +36,10 @@ static int connect_one(int family, const void *address, socklen_t bytes)
 
 static int connect_local(const char *path)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    return connect_one(AF_UNIX, &address, sizeof address);
+    struct sockaddr_un address;
+    return address_unix(path, &address)
+               ? connect_one(AF_UNIX, &address, sizeof address)
+               : -1;
 }
 
 static int connect_host(const char *host, const char *port)

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../address.h"
@@ -69,13 +68,8 @@ static bool remove_stale(const struct sockaddr_un *address)
 static bool open_local(struct listener *listener, const char *path,
                        unsigned mode)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    if (!remove_stale(&address))
+    struct sockaddr_un address;
+    if (!address_unix(path, &address) || !remove_stale(&address))
         return false;
     listener->fd =
         socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../pipeline.h"
 #include "nesting.h"
 #include "token.h"
 
@@ -309,7 +310,7 @@ static bool collect_all(struct tensor_reader *reader)
     struct text_block *block;
     while ((block = text_blocks_collect(reader->blocks, &reader->buffer)) &&
            block->good)
-        text_blocks_release(reader->blocks);
+        pipeline_release(reader->blocks->pipeline);
     return !block;
 }
 
@@ -321,7 +322,7 @@ static bool open_block(struct tensor_reader *reader, const char *p)
     while (!text_blocks_open(blocks, &reader->state, place, first, p)) {
         if (!text_blocks_collect(blocks, &reader->buffer)->good)
             return false;
-        text_blocks_release(blocks);
+        pipeline_release(blocks->pipeline);
     }
     return true;
 }
@@ -425,11 +426,11 @@ static bool read_alone(struct tensor_reader *reader, struct problem *problem)
     struct text_block *block;
     reader->jobs = NULL;
     reader->blocks = NULL;
-    text_blocks_end(blocks); /* the elements may move */
+    pipeline_end(blocks->pipeline); /* the elements may move */
     while (good && (block = text_blocks_collect(blocks, &reader->buffer))) {
         if (!first || !block->good)
             good = read_again(reader, block, &first, problem);
-        text_blocks_release(blocks);
+        pipeline_release(blocks->pipeline);
     }
     if (good && blocks->open)
         good = read_again(reader, blocks->open, &first, problem);

@@ -123,16 +123,6 @@ struct text_block *text_blocks_collect(struct text_blocks *blocks,
     return block;
 }
 
-void text_blocks_release(struct text_blocks *blocks)
-{
-    pipeline_release(blocks->pipeline);
-}
-
-void text_blocks_end(struct text_blocks *blocks)
-{
-    pipeline_end(blocks->pipeline);
-}
-
 void text_blocks_free(struct text_blocks *blocks)
 {
     if (!blocks)

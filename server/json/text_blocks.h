@@ -47,10 +47,10 @@ struct text_block {
 };
 
 struct text_blocks {
-    struct pipeline *pipeline;
-    struct text_block *open; /* being filled; NULL: none */
-    const char *from;        /* what of the slice is not copied yet */
-    struct problem doubt;    /* what seems wrong; reading again tells */
+    struct pipeline *pipeline; /* released and ended by the reader */
+    struct text_block *open;   /* being filled; NULL: none */
+    const char *from;          /* what of the slice is not copied yet */
+    struct problem doubt;      /* what seems wrong; reading again tells */
 };
 
 /** NULL: one thread has to do; see pipeline_create. */
@@ -80,13 +80,6 @@ void text_blocks_post(struct text_blocks *blocks,
  */
 struct text_block *text_blocks_collect(struct text_blocks *blocks,
                                        struct element_buffer *buffer);
-
-/** The oldest block is needed no more. */
-void text_blocks_release(struct text_blocks *blocks);
-
-/** No thread is at work, or begins to be: blocks that are not read are not
- *  good. */
-void text_blocks_end(struct text_blocks *blocks);
 
 /** NULL is ignored. */
 void text_blocks_free(struct text_blocks *blocks);
