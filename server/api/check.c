@@ -2,16 +2,9 @@
 /* What needs more than one member: presence, ranks, shapes. */
 #include <stdio.h>
 
-#include "../number/number.h"
+#include "../datatype.h"
 #include "members.h"
 #include "outputs.h"
-
-static const char *type_name(enum tensor_type type)
-{
-    static const char *const names[] = {"nothing", "float32", "float64",
-                                        "int64", "bool"};
-    return names[type];
-}
 
 /* ---- who may come with whom --------------------------------------------- */
 
@@ -251,7 +244,8 @@ static bool check_tensor_types(struct request *request, struct problem *problem)
         enum tensor_type got = member_tensor(request, member)->type;
         if (got != must)
             return problem_member(problem, member->name, "got %s, must be %s",
-                                  type_name(got), type_name(must));
+                                  datatype_of(got)->native,
+                                  datatype_of(must)->native);
     }
     return true;
 }

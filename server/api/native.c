@@ -24,21 +24,17 @@ struct call {
 
 /* ---- the body ----------------------------------------------------------- */
 
-static bool begin_member(struct call *call, const char *name,
-                         struct reader_destination *destination,
-                         struct problem *problem)
-{
-    destination->encoded = request_tensor(&call->request, name, destination);
-    return destination->encoded || request_has_option(&call->request, name) ||
-           request_unknown(&call->request, name, problem);
-}
-
 static bool choose_destination(void *cls, const struct reader_path *path,
                                struct reader_destination *destination,
                                struct problem *problem)
 {
-    return path->depth != 1 || !path->step[0].name ||
-           begin_member(cls, path->step[0].name, destination, problem);
+    struct request *request = &((struct call *)cls)->request;
+    const char *name = path->step[0].name;
+    if (path->depth != 1 || !name)
+        return true;
+    destination->encoded = request_tensor(request, name, destination);
+    return destination->encoded || request_has_option(request, name) ||
+           request_unknown(request, name, problem);
 }
 
 /* Tensors after dtype are read as that type at once; those before it are

@@ -15,16 +15,12 @@ static const json_t *node(const struct value *value)
 }
 
 /* Jansson decodes a string that has escapes or bytes beyond ASCII. */
-static json_t *decode_string(const char *text, size_t bytes)
-{
-    return json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-}
-
 struct value *value_new_string(const char *text, size_t bytes)
 {
-    json_t *string = token_is_literal(text, bytes)
-                         ? json_stringn_nocheck(text + 1, bytes - 2)
-                         : decode_string(text, bytes);
+    json_t *string =
+        token_is_literal(text, bytes)
+            ? json_stringn_nocheck(text + 1, bytes - 2)
+            : json_loadb(text, bytes, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     return (struct value *)string;
 }
 

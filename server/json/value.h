@@ -30,7 +30,6 @@ enum value_kind {
  *  memory. */
 struct value *value_new_string(const char *text, size_t bytes);
 
-/** NULL is ignored. */
 void value_free(struct value *document);
 
 enum value_kind value_kind(const struct value *value);

@@ -346,12 +346,6 @@ static void write_rejected(const struct metrics *metrics, FILE *out)
     }
 }
 
-static void write_gauge(const struct metrics_gauge *gauge, FILE *out)
-{
-    head(out, gauge->name, gauge->type, gauge->help);
-    fprintf(out, "softmaxd_%s %lu\n", gauge->name, (unsigned long)gauge->value);
-}
-
 static void write_own(FILE *out, const char *name, const char *type,
                       const char *help, double value)
 {
@@ -445,8 +439,11 @@ bool metrics_write(const struct metrics *metrics,
                     "Bytes of answer bodies as sent.",
                     offsetof(struct endpoint_counts, answer), size_bytes, 1, 1);
     write_rejected(metrics, out);
-    for (size_t i = 0; i < count; i++)
-        write_gauge(&gauges[i], out);
+    for (size_t i = 0; i < count; i++) {
+        head(out, gauges[i].name, gauges[i].type, gauges[i].help);
+        fprintf(out, "softmaxd_%s %lu\n", gauges[i].name,
+                (unsigned long)gauges[i].value);
+    }
     head(out, "build_info", "gauge", "What runs; always 1.");
     fprintf(out,
             "softmaxd_build_info{version=\"" SMX_VERSION "\",isa=\"%s\"} 1\n",

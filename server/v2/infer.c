@@ -197,7 +197,7 @@ static bool take_body(struct infer *infer, const char *bytes, size_t count,
     if (!infer->parsed) {
         size_t left = infer->header_bytes - infer->body_bytes;
         size_t text = count < left ? count : left;
-        if (!message_feed(&infer->message, bytes, text, problem))
+        if (!reader_feed(infer->message.reader, bytes, text, problem))
             return false;
         infer->body_bytes += text;
         if (text < left)

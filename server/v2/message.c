@@ -134,12 +134,6 @@ void message_free(struct message *message)
     value_free(message->document);
 }
 
-bool message_feed(struct message *message, const char *bytes, size_t count,
-                  struct problem *problem)
-{
-    return reader_feed(message->reader, bytes, count, problem);
-}
-
 /* ---- the whole -------------------------------------------------------- */
 
 static bool scalar_parameter(void *cls, const char *name,
@@ -459,14 +453,6 @@ static bool outputs_parse(struct message *message, struct problem *problem)
     return true;
 }
 
-/* The tensors are under "outputs": see message.h. */
-static bool answer_parse(struct message *message, struct problem *problem)
-{
-    if (value_member(message->document, inputs_list))
-        return refuse_two_lists(problem);
-    return inputs_parse(message, problem);
-}
-
 static bool document_parse(struct message *message, struct problem *problem)
 {
     const struct value *document = message->document, *parameters;
@@ -477,7 +463,9 @@ static bool document_parse(struct message *message, struct problem *problem)
         return value_refuse(id, "id", "a string", problem);
     message->id = id ? value_string(id) : NULL;
     if (message_is_answer(message))
-        return answer_parse(message, problem);
+        return value_member(document, inputs_list)
+                   ? refuse_two_lists(problem)
+                   : inputs_parse(message, problem);
     message->list = inputs_list;
     return parameters_of(document, &parameters, problem) &&
            flag_of(parameters, "binary_data_output", &message->binary,

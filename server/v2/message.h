@@ -61,7 +61,7 @@ struct message_output {
 struct message {
     const struct model *model;
     struct regions *regions; /* of shared memory; NULL: disabled */
-    struct reader *reader;   /* NULL once finished */
+    struct reader *reader;   /* of the JSON part; NULL once finished */
     struct value *document;  /* NULL until finished */
     const char *list;        /* where the tensors are: "inputs", "outputs" */
     bool has_data;           /* a tensor of that list has begun */
@@ -79,10 +79,6 @@ bool message_init(struct message *message, const struct model *model,
                   struct problem *problem);
 
 void message_free(struct message *message);
-
-/** The next slice of the JSON part. */
-bool message_feed(struct message *message, const char *bytes, size_t count,
-                  struct problem *problem);
 
 /** Is it the answer of another model, its tensors under "outputs"? */
 bool message_is_answer(const struct message *message);
