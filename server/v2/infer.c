@@ -21,8 +21,7 @@ struct infer {
     struct message message;
     struct request request;
     struct answer answer;
-    struct binary_tensors binary;
-    size_t current;      /* of binary.tensor */
+    size_t binary_bytes; /* of all binary tensors */
     bool split;          /* the header was there */
     size_t header_bytes; /* of the JSON part; SIZE_MAX unless split */
     size_t body_bytes;   /* so far */
@@ -62,14 +61,14 @@ static bool raw_begin(struct infer *infer, struct problem *problem)
     struct tensor *logits = request_logits(&infer->request);
     logits->type = TENSOR_FLOAT32;
     infer->message.binary = true;
-    infer->binary = (struct binary_tensors){
-        .tensor[0] = {.tensor = logits,
-                      .name = "logits",
-                      .datatype = datatype_of(TENSOR_FLOAT32),
-                      .bytes = SIZE_MAX,
-                      .isa = smx_context_isa(infer->service->compute)},
-        .count = 1,
-        .bytes = SIZE_MAX};
+    infer->message.input_count = 1;
+    infer->message.input[0].binary = true;
+    infer->message.input[0].wire =
+        (struct binary_tensor){.tensor = logits,
+                               .name = "logits",
+                               .datatype = datatype_of(TENSOR_FLOAT32),
+                               .bytes = SIZE_MAX,
+                               .isa = smx_context_isa(infer->service->compute)};
     infer->parsed = true;
     return true;
 }
@@ -151,10 +150,10 @@ static bool header_end(struct infer *infer, struct problem *problem)
                                "Inference-Header-Content-Length: got nothing, "
                                "must be the length of the JSON part, as input "
                                "'%.60s' has a binary_data_size",
-                               message->input[i].name);
+                               message->input[i].wire.name);
     size_t used = infer->split ? infer->header_bytes : 0;
     size_t limit = infer->service->max_body;
-    return inputs_bind(message, &infer->request, &infer->binary,
+    return inputs_bind(message, &infer->request, &infer->binary_bytes,
                        used < limit ? limit - used : 0,
                        smx_context_isa(infer->service->compute), problem) &&
            inputs_apply_parameters(message, &infer->request, problem) &&
@@ -166,7 +165,7 @@ static bool raw_reserve(struct infer *infer, size_t count,
                         struct problem *problem)
 {
     struct tensor *logits = &infer->request.logits;
-    size_t need = infer->binary.tensor[0].taken + count;
+    size_t need = infer->message.input[0].wire.taken + count;
     size_t room = need + logits->bytes, limit = infer->service->max_body;
     if (room > limit && need <= limit)
         room = limit;
@@ -177,17 +176,15 @@ static bool raw_reserve(struct infer *infer, size_t count,
 static bool tensors_feed(struct infer *infer, const char *bytes, size_t count,
                          struct problem *problem)
 {
-    struct binary_tensors *binary = &infer->binary;
+    struct message *message = &infer->message;
     if (infer->header_bytes == 0 && !raw_reserve(infer, count, problem))
         return false;
-    for (size_t done = 0; infer->current < binary->count;) {
-        struct binary_tensor *tensor = &binary->tensor[infer->current];
-        done += binary_tensor_feed(tensor, (const unsigned char *)bytes + done,
-                                   count - done);
-        if (tensor->taken < tensor->bytes)
-            break;
-        infer->current++;
-    }
+    size_t done = 0;
+    for (size_t i = 0; i < message->input_count; i++)
+        if (message->input[i].binary)
+            done += binary_tensor_feed(&message->input[i].wire,
+                                       (const unsigned char *)bytes + done,
+                                       count - done);
     return true;
 }
 
@@ -226,7 +223,7 @@ static bool infer_feed(void *call, const char *bytes, size_t count,
 static bool raw_end(struct infer *infer, struct problem *problem)
 {
     struct tensor *logits = &infer->request.logits;
-    size_t bytes = infer->binary.tensor[0].taken;
+    size_t bytes = infer->message.input[0].wire.taken;
     if (bytes % sizeof(float))
         return problem_set(problem, 400, NULL,
                            "input 'logits': got %zu bytes, must be a multiple "
@@ -241,22 +238,22 @@ static bool raw_end(struct infer *infer, struct problem *problem)
 
 static bool length_check(const struct infer *infer, struct problem *problem)
 {
-    const struct binary_tensors *binary = &infer->binary;
-    if (infer->current < binary->count) {
-        const struct binary_tensor *tensor = &binary->tensor[infer->current];
-        if (tensor->taken < tensor->bytes)
+    const struct message *message = &infer->message;
+    for (size_t i = 0; i < message->input_count; i++) {
+        const struct binary_tensor *tensor = &message->input[i].wire;
+        if (message->input[i].binary && tensor->taken < tensor->bytes)
             return problem_set(problem, 400, NULL,
                                "input '%.60s': got %zu bytes, must be %zu by "
                                "its shape and datatype",
                                tensor->name, tensor->taken, tensor->bytes);
     }
-    size_t all = infer->header_bytes + binary->bytes;
+    size_t all = infer->header_bytes + infer->binary_bytes;
     if (infer->split && infer->body_bytes != all)
         return problem_set(problem, 400, NULL,
                            "body: got %zu bytes, must be %zu: %zu of JSON and "
                            "%zu of binary tensors",
                            infer->body_bytes, all, infer->header_bytes,
-                           binary->bytes);
+                           infer->binary_bytes);
     return true;
 }
 
@@ -315,8 +312,7 @@ static bool infer_run(void *call, struct problem *problem)
     struct smx_context *compute = infer->service->compute;
     struct message *message = &infer->message;
     struct request *request = &infer->request;
-    bool good = inputs_read_shared(message, request, smx_context_isa(compute),
-                                   problem) &&
+    bool good = inputs_read_shared(message, request, problem) &&
                 response_place(message, request, problem) &&
                 request_run(request, compute, &infer->answer, problem) &&
                 response_store(message, &infer->answer, problem) &&

@@ -11,29 +11,30 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
 {
     const struct message_input *input = &message->input[index];
     struct reader_destination destination = {0};
-    if (!request_tensor(request, input->name, &destination) &&
+    if (!request_tensor(request, input->wire.name, &destination) &&
         (message->input_count > 1 ||
          !request_tensor(request, "logits", &destination))) {
         char names[MODEL_LIST];
         problem_set(problem, 400, NULL,
                     "inputs[%zu].name: got \"%.60s\", must be one of %s, which "
                     "model %s takes",
-                    index, input->name,
+                    index, input->wire.name,
                     model_list_inputs(message->model, names),
                     message->model->name);
         return NULL;
     }
     for (size_t i = 0; i < index; i++)
-        if (strcmp(message->input[i].name, input->name) == 0) {
+        if (strcmp(message->input[i].wire.name, input->wire.name) == 0) {
             problem_set(problem, 400, NULL,
-                        "input '%s': got it twice, must be once", input->name);
+                        "input '%s': got it twice, must be once",
+                        input->wire.name);
             return NULL;
         }
     enum datatype_kind kind = datatype_kind_of(destination.element);
-    if (input->datatype->kind != kind) {
+    if (input->wire.datatype->kind != kind) {
         problem_set(problem, 400, NULL,
-                    "input '%s': datatype got %s, must be %s", input->name,
-                    input->datatype->name, datatype_names(kind));
+                    "input '%s': datatype got %s, must be %s", input->wire.name,
+                    input->wire.datatype->name, datatype_names(kind));
         return NULL;
     }
     return destination.tensor;
@@ -46,33 +47,34 @@ static bool precision_check(const struct message *message,
 {
     enum tensor_type type = request->logits.type;
     for (size_t i = 0; type != TENSOR_NONE && i < message->input_count; i++) {
-        const struct datatype *datatype = message->input[i].datatype;
+        const struct datatype *datatype = message->input[i].wire.datatype;
         if (!message->input[i].unused && datatype->kind == DATATYPE_REAL &&
             datatype->tensor != type)
             return problem_set(problem, 400, NULL,
                                "input '%s': datatype got %s, must be %s, as "
                                "input 'logits' is",
-                               message->input[i].name, datatype->name,
+                               message->input[i].wire.name, datatype->name,
                                type == TENSOR_FLOAT64 ? "FP64"
                                                       : "FP32, FP16 or BF16");
     }
     return true;
 }
 
-static bool size_check(const struct message *message,
-                       struct binary_tensors *binary, size_t room,
-                       struct problem *problem)
+static bool size_check(const struct message *message, size_t *bytes,
+                       size_t room, struct problem *problem)
 {
+    *bytes = 0;
     for (size_t i = 0; i < message->input_count; i++) {
         const struct message_input *input = &message->input[i];
         if (!input->binary)
             continue;
-        if (input->bytes > room - binary->bytes)
+        if (input->wire.bytes > room - *bytes)
             return problem_set(problem, 413, NULL,
                                "input '%.60s': got %zu bytes, must be at most "
                                "%zu, which is what the body may still hold",
-                               input->name, input->bytes, room - binary->bytes);
-        binary->bytes += input->bytes;
+                               input->wire.name, input->wire.bytes,
+                               room - *bytes);
+        *bytes += input->wire.bytes;
     }
     return true;
 }
@@ -80,18 +82,18 @@ static bool size_check(const struct message *message,
 /* Of what lies in shared memory the data come later. */
 static void shape_shared_input(struct message_input *input)
 {
-    struct tensor *tensor = input->tensor;
-    tensor->type = input->datatype->tensor;
+    struct tensor *tensor = input->wire.tensor;
+    tensor->type = input->wire.datatype->tensor;
     tensor->rank = input->rank;
     memcpy(tensor->shape, input->shape, sizeof tensor->shape);
-    tensor->count = input->bytes / input->datatype->bytes;
+    tensor->count = input->wire.bytes / input->wire.datatype->bytes;
 }
 
 bool inputs_bind(struct message *message, struct request *request,
-                 struct binary_tensors *binary, size_t room, enum smx_isa isa,
+                 size_t *bytes, size_t room, enum smx_isa isa,
                  struct problem *problem)
 {
-    if (!size_check(message, binary, room, problem))
+    if (!size_check(message, bytes, room, problem))
         return false;
     for (size_t i = 0; i < message->input_count; i++) {
         struct message_input *input = &message->input[i];
@@ -100,25 +102,17 @@ bool inputs_bind(struct message *message, struct request *request,
         struct tensor *tensor = tensor_for(message, i, request, problem);
         if (!tensor)
             return false;
-        input->tensor = tensor;
+        input->wire.tensor = tensor;
+        input->wire.isa = isa;
         if (input->shared.region) {
             shape_shared_input(input);
-            continue;
-        }
-        if (!input->binary) {
+        } else if (!input->binary) {
             *tensor = input->data;
             input->data = (struct tensor){.budget = tensor->budget};
-            continue;
-        }
-        if (!tensor_shape(tensor, input->datatype->tensor, input->rank,
-                          input->shape, problem))
+        } else if (!tensor_shape(tensor, input->wire.datatype->tensor,
+                                 input->rank, input->shape, problem)) {
             return false;
-        binary->tensor[binary->count++] =
-            (struct binary_tensor){.tensor = tensor,
-                                   .name = input->name,
-                                   .datatype = input->datatype,
-                                   .bytes = input->bytes,
-                                   .isa = isa};
+        }
     }
     if (request->dtype_given && !inputs_check_dtype(request, problem))
         return false;
@@ -144,17 +138,13 @@ bool inputs_check_dtype(const struct request *request, struct problem *problem)
 /* ---- shared memory ------------------------------------------------------ */
 
 static bool copy_in(struct message_input *input, const void *data,
-                    enum smx_isa isa, struct problem *problem)
+                    struct problem *problem)
 {
-    struct binary_tensor binary = {.tensor = input->tensor,
-                                   .name = input->name,
-                                   .datatype = input->datatype,
-                                   .bytes = input->bytes,
-                                   .isa = isa};
-    size_t element = tensor_element_bytes(input->tensor->type);
-    if (!tensor_reserve(input->tensor, input->tensor->count * element, problem))
+    struct tensor *tensor = input->wire.tensor;
+    size_t element = tensor_element_bytes(tensor->type);
+    if (!tensor_reserve(tensor, tensor->count * element, problem))
         return false;
-    binary_tensor_feed(&binary, data, input->bytes);
+    binary_tensor_feed(&input->wire, data, input->wire.bytes);
     return region_check(input->shared.region, problem);
 }
 
@@ -163,33 +153,33 @@ static bool copy_in(struct message_input *input, const void *data,
 static bool may_stay(const struct message_input *input,
                      const struct request *request, const void *data)
 {
-    return input->datatype->kind == DATATYPE_REAL && !shape_picked(request) &&
-           input->datatype->bytes ==
-               tensor_element_bytes(input->datatype->tensor) &&
-           region_suits(data, input->shared.bytes, input->datatype->bytes);
+    return input->wire.datatype->kind == DATATYPE_REAL &&
+           !shape_picked(request) &&
+           input->wire.datatype->bytes ==
+               tensor_element_bytes(input->wire.datatype->tensor) &&
+           region_suits(data, input->shared.bytes, input->wire.datatype->bytes);
 }
 
 static bool read_input(struct message_input *input,
-                       const struct request *request, enum smx_isa isa,
-                       struct problem *problem)
+                       const struct request *request, struct problem *problem)
 {
     void *data = shared_place_data(&input->shared, problem);
     if (!data)
         return false;
-    if (input->tensor->type == TENSOR_NONE)
+    if (input->wire.tensor->type == TENSOR_NONE)
         return true; /* an empty one is none */
     if (!may_stay(input, request, data))
-        return copy_in(input, data, isa, problem);
-    input->tensor->data = data;
+        return copy_in(input, data, problem);
+    input->wire.tensor->data = data;
     return true;
 }
 
 bool inputs_read_shared(struct message *message, const struct request *request,
-                        enum smx_isa isa, struct problem *problem)
+                        struct problem *problem)
 {
     for (size_t i = 0; i < message->input_count; i++)
         if (message->input[i].shared.region && !message->input[i].unused &&
-            !read_input(&message->input[i], request, isa, problem))
+            !read_input(&message->input[i], request, problem))
             return false;
     return true;
 }

@@ -4,25 +4,17 @@
 #define INPUTS_H
 
 #include "../api/request.h"
-#include "../binary_tensor.h"
 #include "message.h"
-
-/** The binary tensors of one request, in the order of their bytes. */
-struct binary_tensors {
-    struct binary_tensor tensor[MESSAGE_MAX_INPUTS];
-    size_t count;
-    size_t bytes; /* of all of them */
-};
 
 /**
  * Give each input to the tensor of its name: JSON data moves there, binary
- * data gets room there and a place in binary, and of what lies in shared memory
- * the shape is known. room is what the body may still
- * hold; more is a 413 before anything is allocated. The logits' datatype
- * becomes the request's dtype.
+ * data gets room there, and of what lies in shared memory the shape is known.
+ * room is what the body may still hold; more is a 413 before anything is
+ * allocated. *bytes: those of all binary data. The logits' datatype becomes the
+ * request's dtype.
  */
 bool inputs_bind(struct message *message, struct request *request,
-                 struct binary_tensors *binary, size_t room, enum smx_isa isa,
+                 size_t *bytes, size_t room, enum smx_isa isa,
                  struct problem *problem);
 
 /**
@@ -45,7 +37,7 @@ bool inputs_check_dtype(const struct request *request, struct problem *problem);
  * may change them meanwhile.
  */
 bool inputs_read_shared(struct message *message, const struct request *request,
-                        enum smx_isa isa, struct problem *problem);
+                        struct problem *problem);
 
 /** After it: is all memory still there that was used? 400 if not. */
 bool inputs_check_shared(const struct message *message,

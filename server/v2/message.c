@@ -233,14 +233,14 @@ static bool dimension_parse(struct message_input *input, int i,
     return problem_set(problem, 400, NULL,
                        "input '%.60s': shape got %s at index %d, must be an "
                        "integer of at least 0",
-                       input->name, text, i);
+                       input->wire.name, text, i);
 }
 
 static bool shape_parse(struct message_input *input, const struct value *shape,
                         struct problem *problem)
 {
     char member[PRINT_BYTES];
-    snprintf(member, sizeof member, "input '%.60s': shape", input->name);
+    snprintf(member, sizeof member, "input '%.60s': shape", input->wire.name);
     if (!shape || value_kind(shape) != VALUE_ARRAY)
         return value_refuse(shape, member, "an array of integers", problem);
     if (value_size(shape) > LOGITS_MAX_RANK)
@@ -248,7 +248,7 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
                            "%s got %zu dimensions, must be at most %d", member,
                            value_size(shape), LOGITS_MAX_RANK);
     input->rank = (int)value_size(shape);
-    size_t bytes = input->datatype->bytes;
+    size_t bytes = input->wire.datatype->bytes;
     for (int i = 0; i < input->rank; i++) {
         if (!dimension_parse(input, i, value_at(shape, (size_t)i), problem))
             return false;
@@ -257,7 +257,7 @@ static bool shape_parse(struct message_input *input, const struct value *shape,
                                 "of fewer elements than overflow a size",
                                 problem);
     }
-    input->bytes = bytes;
+    input->wire.bytes = bytes;
     return true;
 }
 
@@ -268,11 +268,12 @@ static bool datatype_parse(struct message_input *input,
     char member[PRINT_BYTES];
     if (datatype && value_kind(datatype) == VALUE_STRING) {
         const char *text = value_string(datatype);
-        input->datatype = datatype_find(text, strlen(text));
+        input->wire.datatype = datatype_find(text, strlen(text));
     }
-    if (input->datatype)
+    if (input->wire.datatype)
         return true;
-    snprintf(member, sizeof member, "input '%.60s': datatype", input->name);
+    snprintf(member, sizeof member, "input '%.60s': datatype",
+             input->wire.name);
     return value_refuse(datatype, member,
                         "FP32, FP64, FP16, BF16, INT64, INT32 or BOOL",
                         problem);
@@ -290,25 +291,26 @@ static bool source_parse(struct message_input *input, const struct value *size,
                            "input '%.60s': got %s, must be exactly one of "
                            "data, parameters.binary_data_size and "
                            "parameters.shared_memory_region",
-                           input->name, counts[sources]);
+                           input->wire.name, counts[sources]);
     if (data)
         return true;
     if (input->shared.region)
-        return input->shared.bytes == input->bytes ||
+        return input->shared.bytes == input->wire.bytes ||
                problem_set(problem, 400, NULL,
                            "input '%.60s': shared_memory_byte_size got %zu, "
                            "must be %zu by its shape and datatype",
-                           input->name, input->shared.bytes, input->bytes);
+                           input->wire.name, input->shared.bytes,
+                           input->wire.bytes);
     input->binary = true;
     if (value_kind(size) == VALUE_INTEGER && value_integer(size) >= 0 &&
-        (uint64_t)value_integer(size) == input->bytes)
+        (uint64_t)value_integer(size) == input->wire.bytes)
         return true;
     char text[PRINT_BYTES];
     value_print(size, text, sizeof text);
     return problem_set(problem, 400, NULL,
                        "input '%.60s': binary_data_size got %s, must be %zu by "
                        "its shape and datatype",
-                       input->name, text, input->bytes);
+                       input->wire.name, text, input->wire.bytes);
 }
 
 /* The JSON data as a tensor of the shape and datatype declared. */
@@ -317,26 +319,26 @@ static bool data_settle(struct message *message, size_t index,
 {
     struct message_input *input = &message->input[index];
     struct tensor *data = &input->data;
-    size_t count = input->bytes / input->datatype->bytes;
+    size_t count = input->wire.bytes / input->wire.datatype->bytes;
     char member[PRINT_BYTES];
-    if (!input->datatype->json)
+    if (!input->wire.datatype->json)
         return problem_set(problem, 400, NULL,
                            "input '%.60s': got %s as JSON, must be binary",
-                           input->name, input->datatype->name);
+                           input->wire.name, input->wire.datatype->name);
     snprintf(member, sizeof member, "%s/%zu/data", message->list, index);
-    if (!reader_settle(message->reader, data, input->datatype->tensor, member,
-                       problem))
+    if (!reader_settle(message->reader, data, input->wire.datatype->tensor,
+                       member, problem))
         return false;
     if (data->rank == 0)
         return problem_set(problem, 400, NULL,
                            "input '%.60s': data got a single value, must be an "
                            "array",
-                           input->name);
+                           input->wire.name);
     if (data->count != count)
         return problem_set(problem, 400, NULL,
                            "input '%.60s': data got %zu elements, must be %zu "
                            "by its shape",
-                           input->name, data->count, count);
+                           input->wire.name, data->count, count);
     data->rank = input->rank;
     memcpy(data->shape, input->shape, sizeof data->shape);
     return true;
@@ -356,10 +358,10 @@ static bool input_parse(struct message *message, const struct value *object,
 {
     struct message_input *input = &message->input[index];
     const struct value *parameters;
-    if (!name_of(object, message->list, index, &input->name, problem))
+    if (!name_of(object, message->list, index, &input->wire.name, problem))
         return false;
     input->unused = message_is_answer(message) && message->input_count > 1 &&
-                    !is_operand(message->model, input->name);
+                    !is_operand(message->model, input->wire.name);
     if (input->unused)
         return true;
     if (!datatype_parse(input, value_member(object, "datatype"), problem) ||
@@ -367,7 +369,7 @@ static bool input_parse(struct message *message, const struct value *object,
         !parameters_of(object, &parameters, problem))
         return false;
     if (!place_parse(&input->shared, message->regions, parameters, "input",
-                     input->name, problem) ||
+                     input->wire.name, problem) ||
         !source_parse(input, value_member(parameters, "binary_data_size"),
                       problem))
         return false;

@@ -17,7 +17,7 @@
 #include "../api/request.h"
 #include "../json/reader.h"
 #include "../json/value.h"
-#include "../datatype.h"
+#include "../binary_tensor.h"
 #include "model.h"
 #include "../region.h"
 
@@ -36,14 +36,14 @@ static inline void *shared_place_data(const struct shared_place *place,
 }
 
 struct message_input {
-    const char *name; /* borrowed from the document, as all names here */
-    const struct datatype *datatype;
+    /* Its name is borrowed from the document, as all names here, its bytes
+     * follow from shape and datatype, its tensor is the request's, once it has
+     * one. */
+    struct binary_tensor wire;
     int rank;
     size_t shape[TENSOR_MAX_RANK];
     bool binary;                 /* its bytes follow the JSON part */
     struct shared_place shared;  /* its bytes lie there */
-    struct tensor *tensor;       /* of the request, once it has one */
-    size_t bytes;                /* on the wire, by shape and datatype */
     const struct datatype *seen; /* told before the data; NULL: not */
     struct tensor data;          /* read from JSON */
     bool unknown;                /* seen was told, and is none of ours */

@@ -182,8 +182,8 @@ static bool is_read(const struct message *message,
 {
     for (size_t i = 0; i < message->input_count; i++) {
         const struct message_input *input = &message->input[i];
-        if (input->shared.region && input->tensor &&
-            tensor_is_borrowed(input->tensor) &&
+        if (input->shared.region && input->wire.tensor &&
+            tensor_is_borrowed(input->wire.tensor) &&
             region_overlaps(input->shared.region, input->shared.offset,
                             input->shared.bytes, place->region, place->offset,
                             place->bytes))
