@@ -203,8 +203,8 @@ static bool set_outputs(const struct request *request,
     return true;
 }
 
-static bool set_from_value(struct request *request, const struct member *member,
-                           const struct value *value, size_t *element)
+bool member_set(struct request *request, const struct member *member,
+                const struct value *value, size_t *element)
 {
     void *place = place_of(request, member);
     enum value_kind kind = value_kind(value);
@@ -231,22 +231,10 @@ static bool set_from_value(struct request *request, const struct member *member,
     return false;
 }
 
-static void note_given(struct request *request, const struct member *member)
+bool member_set_text(struct request *request, const struct member *member,
+                     const char *text)
 {
-    request->given |= member_bit(member);
-}
-
-bool member_set(struct request *request, const struct member *member,
-                const struct value *value, size_t *element)
-{
-    if (!set_from_value(request, member, value, element))
-        return false;
-    note_given(request, member);
-    return true;
-}
-
-static bool set_text(const struct member *member, const char *text, void *place)
-{
+    void *place = place_of(request, member);
     size_t bytes = strlen(text);
     int64_t integer;
     double number;
@@ -267,22 +255,6 @@ static bool set_text(const struct member *member, const char *text, void *place)
     default:
         return false;
     }
-}
-
-bool member_set_text(struct request *request, const struct member *member,
-                     const char *text)
-{
-    if (!set_text(member, text, place_of(request, member)))
-        return false;
-    note_given(request, member);
-    return true;
-}
-
-void member_set_outputs(struct request *request, const struct member *member,
-                        unsigned bits)
-{
-    *(unsigned *)place_of(request, member) = bits;
-    note_given(request, member);
 }
 
 /* ---- rules -------------------------------------------------------------- */

@@ -93,9 +93,6 @@ bool member_set_text(struct request *request, const struct member *member,
 bool member_add_output(const struct request *request, const char *name,
                        unsigned *bits);
 
-void member_set_outputs(struct request *request, const struct member *member,
-                        unsigned bits);
-
 /** Room for every rule. */
 enum { MEMBER_RULE = 192 };
 

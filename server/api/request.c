@@ -162,14 +162,16 @@ bool request_set(struct request *request, const char *name,
         return refuse_name(request, name, SOURCE_PARAMETERS, problem);
     if (request->queried & member_bit(member))
         return names_nothing(member, value) || refuse_twice(member, problem);
-    return member_set(request, member, value, &element) ||
-           refuse_option(request, member, value, element, problem);
+    if (!member_set(request, member, value, &element))
+        return refuse_option(request, member, value, element, problem);
+    request->given |= member_bit(member);
+    return true;
 }
 
 /* Each name of "logsumexp, argmax", beside those that the query has named
  * before; false: *bad is one that cannot be there. */
-static bool set_names(struct request *request, const struct member *member,
-                      const char *text, char *bad, size_t bad_bytes)
+static bool set_names(struct request *request, const char *text, char *bad,
+                      size_t bad_bytes)
 {
     unsigned bits = request->include;
     for (const char *end; *text || bits; text = end + 1) {
@@ -184,7 +186,7 @@ static bool set_names(struct request *request, const struct member *member,
         if (!*end)
             break;
     }
-    member_set_outputs(request, member, bits);
+    request->include = bits;
     return true;
 }
 
@@ -196,9 +198,11 @@ static bool set_from_text(struct request *request, const struct member *member,
     bool names = member->kind == MEMBER_OUTPUTS;
     const char *quote = names || member->kind == MEMBER_CHOICE ? "\"" : "";
     snprintf(got, sizeof got, "%.80s", *text || *quote ? text : "nothing");
-    if (names ? set_names(request, member, text, got, sizeof got)
-              : member_set_text(request, member, text))
+    if (names ? set_names(request, text, got, sizeof got)
+              : member_set_text(request, member, text)) {
+        request->given |= member_bit(member);
         return true;
+    }
     return problem_set(problem, 422, NULL, "%s: got %s%s%s, must be %s",
                        member->name, quote, got, quote,
                        member_rule(request, member, names, rule));
