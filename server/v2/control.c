@@ -47,8 +47,7 @@ static void *control_begin(struct service *service, const struct head *head,
                            struct problem *problem)
 {
     struct target target;
-    if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, "POST", problem) ||
+    if (!target_parse(&target, head->path, "POST", problem) ||
         !is_allowed(&target, service, problem))
         return NULL;
     if (target.region_bytes >= REGION_NAME_BYTES) {

@@ -119,8 +119,7 @@ static void *infer_begin(struct service *service, const struct head *head,
                          struct problem *problem)
 {
     struct target target;
-    if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, "POST", problem))
+    if (!target_parse(&target, head->path, "POST", problem))
         return NULL;
     struct infer *infer = calloc(1, sizeof *infer);
     if (!infer) {

@@ -328,8 +328,7 @@ static bool metadata_get(struct service *service, const struct head *head,
                          struct reply *reply, struct problem *problem)
 {
     struct target target;
-    if (!target_parse(&target, head->path, problem) ||
-        !target_takes(&target, "GET", problem) ||
+    if (!target_parse(&target, head->path, "GET", problem) ||
         !region_is_known(&target, service, problem))
         return false;
     reply->content_type = "application/json";

@@ -167,7 +167,7 @@ static bool region_parse(struct target *target, const char *at)
     return find_resource(target, REGION, end);
 }
 
-bool target_parse(struct target *target, const char *path,
+bool target_parse(struct target *target, const char *path, const char *method,
                   struct problem *problem)
 {
     const char *at = path;
@@ -181,10 +181,14 @@ bool target_parse(struct target *target, const char *path,
             return false;
         found = find_resource(target, A_MODEL, at);
     }
-    return found || problem_set(problem, 404, NULL,
-                                "path: got %.200s, must be one that GET "
-                                "/openapi.json lists",
-                                path);
+    if (!found)
+        return problem_set(problem, 404, NULL,
+                           "path: got %.200s, must be one that GET "
+                           "/openapi.json lists",
+                           path);
+    return !method || strcmp(target->method, method) == 0 ||
+           problem_set(problem, 405, NULL, "method: got %s, must be %s", method,
+                       target->method);
 }
 
 bool target_region(const struct target *target,
@@ -195,12 +199,4 @@ bool target_region(const struct target *target,
     memcpy(name, target->region, target->region_bytes);
     name[target->region_bytes] = '\0';
     return true;
-}
-
-bool target_takes(const struct target *target, const char *method,
-                  struct problem *problem)
-{
-    return strcmp(target->method, method) == 0 ||
-           problem_set(problem, 405, NULL, "method: got %s, must be %s", method,
-                       target->method);
 }

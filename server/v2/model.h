@@ -81,12 +81,9 @@ struct target {
     bool cuda; /* it is /v2/cudasharedmemory, of a server without CUDA */
 };
 
-/** false: a 404 problem names what is unknown: path, model or version. */
-bool target_parse(struct target *target, const char *path,
-                  struct problem *problem);
-
-/** 405 unless the resource takes that method, GET or POST. */
-bool target_takes(const struct target *target, const char *method,
+/** method: GET or POST; NULL: any. false: a problem is set. 404 names what is
+ *  unknown: path, model or version; 405: the resource takes another method. */
+bool target_parse(struct target *target, const char *path, const char *method,
                   struct problem *problem);
 
 /** The name of a region in the path; false: it has none, or a longer one than

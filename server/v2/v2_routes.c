@@ -25,7 +25,7 @@ static const char *method_of(const char *path)
 {
     struct target target;
     struct problem unknown = {0};
-    return target_parse(&target, path, &unknown) ? target.method : NULL;
+    return target_parse(&target, path, NULL, &unknown) ? target.method : NULL;
 }
 
 /* The protocol knows no 422: a request that makes no sense is a 400 there. */
