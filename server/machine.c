@@ -100,15 +100,20 @@ static void least_memory(const char *path, uint64_t *least)
         *least = bytes;
 }
 
+static void cap_cores(uint64_t quota, uint64_t period, uint64_t *least)
+{
+    if (quota == UINT64_MAX || period == 0)
+        return;
+    uint64_t cores = (quota + period - 1) / period;
+    if (cores < *least)
+        *least = cores;
+}
+
 static void least_cores(const char *path, uint64_t *least)
 {
     uint64_t quota[2]; /* microseconds, a period's microseconds */
-    if (read_numbers(path, quota, 2) != 2 || quota[0] == UINT64_MAX ||
-        quota[1] == 0)
-        return;
-    uint64_t cores = (quota[0] + quota[1] - 1) / quota[1];
-    if (cores < *least)
-        *least = cores;
+    if (read_numbers(path, quota, 2) == 2)
+        cap_cores(quota[0], quota[1], least);
 }
 
 /** Version 1 has quota and period in files of their own. */
@@ -117,14 +122,11 @@ static void least_cores_v1(const char *path, uint64_t *least)
     char file[3 * PATH_BYTES + 16];
     uint64_t quota, period;
     snprintf(file, sizeof file, "%s_quota_us", path);
-    if (read_numbers(file, &quota, 1) != 1 || quota == UINT64_MAX)
+    if (read_numbers(file, &quota, 1) != 1)
         return;
     snprintf(file, sizeof file, "%s_period_us", path);
-    if (read_numbers(file, &period, 1) != 1 || period == 0)
-        return;
-    uint64_t cores = (quota + period - 1) / period;
-    if (cores < *least)
-        *least = cores;
+    if (read_numbers(file, &period, 1) == 1)
+        cap_cores(quota, period, least);
 }
 
 void machine_limit_cores(const char *root, uint64_t *cores)
