@@ -3,6 +3,25 @@
 
 #include <stdio.h>
 
+/* Where there are no scalars, an array of one stands for them. */
+static const struct {
+    int usual_rank;
+    bool scalar;       /* for some request */
+    const char *words; /* for "must be SHAPE, WORDS" */
+} kinds[] = {
+    [SHAPE_SCALAR] = {1, true, "one for the whole loss"},
+    [SHAPE_LOGITS] = {2, false, "as logits"},
+    [SHAPE_ROWS] = {1, true, "one a row"},
+    [SHAPE_CLASSES] = {1, false, "one a class"},
+    [SHAPE_MASK] = {2, false, "as logits"},
+    [SHAPE_LOSS] = {1, true, NULL},
+    [SHAPE_UPSTREAM] = {1, true, NULL},
+    [SHAPE_VALUES] = {2, false, NULL},
+    [SHAPE_RANK] = {2, false, NULL},
+    [SHAPE_CHOSEN] = {1, false, "a list a row"},
+    [SHAPE_JACOBIAN] = {3, false, NULL},
+};
+
 /* Some kinds depend on the request: the kind they are. */
 static enum shape_kind settle_kind(const struct request *request,
                                    enum shape_kind kind)
@@ -52,25 +71,12 @@ int request_shape(const struct request *request, enum shape_kind kind,
 
 int shape_usual_rank(enum shape_kind kind)
 {
-    switch (kind) {
-    case SHAPE_SCALAR: /* where there are no scalars, an array of one */
-    case SHAPE_ROWS:
-    case SHAPE_CLASSES:
-    case SHAPE_CHOSEN:
-    case SHAPE_LOSS:
-    case SHAPE_UPSTREAM:
-        return 1;
-    case SHAPE_JACOBIAN:
-        return 3;
-    default:
-        return 2;
-    }
+    return kinds[kind].usual_rank;
 }
 
 bool shape_may_be_scalar(enum shape_kind kind)
 {
-    return kind == SHAPE_SCALAR || kind == SHAPE_ROWS || kind == SHAPE_LOSS ||
-           kind == SHAPE_UPSTREAM;
+    return kinds[kind].scalar;
 }
 
 static bool shape_is(const struct tensor *tensor, int rank, const size_t *shape)
@@ -100,23 +106,6 @@ static const char *shape_print(char *text, int rank, const size_t *shape)
     return text;
 }
 
-static const char *shape_words(enum shape_kind given, enum shape_kind settled)
-{
-    switch (settled) {
-    case SHAPE_SCALAR:
-        return "one for the whole loss";
-    case SHAPE_CLASSES:
-        return "one a class";
-    case SHAPE_CHOSEN:
-        return "a list a row";
-    case SHAPE_ROWS:
-        return given == SHAPE_ROWS ? "logits without the class axis"
-                                   : "one a row";
-    default:
-        return "as logits";
-    }
-}
-
 bool shape_check(const struct request *request, const char *name,
                  struct tensor *tensor, enum shape_kind kind,
                  struct problem *problem)
@@ -126,6 +115,9 @@ bool shape_check(const struct request *request, const char *name,
     int rank = request_shape(request, kind, shape);
     bool per_class = kind == SHAPE_MASK && request->logits.rank > 1;
     bool lists = kind == SHAPE_CHOSEN;
+    const char *words = kind == SHAPE_ROWS
+                            ? "logits without the class axis"
+                            : kinds[settle_kind(request, kind)].words;
     if (rank == 0 && request->one_is_scalar && tensor->rank == 1 &&
         tensor->shape[0] == 1)
         tensor->rank = 0;
@@ -142,6 +134,5 @@ bool shape_check(const struct request *request, const char *name,
     snprintf(pointer, sizeof pointer, "/%s", name);
     return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s%s",
                        name, shape_print(got, tensor->rank, tensor->shape),
-                       shape_print(must, rank, shape),
-                       shape_words(kind, settle_kind(request, kind)), or);
+                       shape_print(must, rank, shape), words, or);
 }
