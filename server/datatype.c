@@ -55,14 +55,9 @@ const struct datatype *datatype_find_npy(const char *descr)
 
 enum datatype_kind datatype_kind_of(enum reader_element element)
 {
-    switch (element) {
-    case READER_INT64:
-        return DATATYPE_INTEGER;
-    case READER_BOOL:
-        return DATATYPE_TRUTH;
-    default:
-        return DATATYPE_REAL;
-    }
+    return element == READER_INT64  ? DATATYPE_INTEGER
+           : element == READER_BOOL ? DATATYPE_TRUTH
+                                    : DATATYPE_REAL;
 }
 
 const struct datatype *datatype_of(enum tensor_type type)

@@ -23,18 +23,12 @@ enum {
 
 size_t tensor_element_bytes(enum tensor_type type)
 {
-    switch (type) {
-    case TENSOR_FLOAT32:
-        return 4;
-    case TENSOR_FLOAT64:
-    case TENSOR_INT64:
-        return 8;
-    case TENSOR_BOOL:
-        return 1;
-    case TENSOR_NONE:
-        break;
-    }
-    return 0;
+    static const unsigned char bytes[] = {[TENSOR_NONE] = 0,
+                                          [TENSOR_FLOAT32] = 4,
+                                          [TENSOR_FLOAT64] = 8,
+                                          [TENSOR_INT64] = 8,
+                                          [TENSOR_BOOL] = 1};
+    return bytes[type];
 }
 
 static size_t round_up(size_t bytes)

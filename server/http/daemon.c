@@ -76,25 +76,17 @@ static void move_on(struct daemon *daemon)
     /* Read before life_ms, which is set before it. */
     enum life life = server_life(&daemon->server);
     uint64_t passed = clock_ms() - daemon->life_ms;
-    switch (life) {
-    case LIFE_DELAY:
-        if (passed < options->drain_delay * 1000)
-            break;
+    if (life == LIFE_DELAY && passed >= options->drain_delay * 1000) {
         enter_life(daemon, LIFE_CLOSING);
         close_listeners(daemon);
-        break;
-    case LIFE_CLOSING:
-        if (daemon->server.in_flight == 0 && daemon->server.connections == 0 &&
-            linger_count(&daemon->connections.linger) == 0)
-            enter_life(daemon, LIFE_DRAINED);
-        else if (passed >= options->drain_timeout * 1000)
-            enter_life(daemon, LIFE_OVERDUE);
-        break;
-    case LIFE_SERVING:
-    case LIFE_DRAINED:
-    case LIFE_OVERDUE:
-        break;
     }
+    if (life != LIFE_CLOSING)
+        return;
+    if (daemon->server.in_flight == 0 && daemon->server.connections == 0 &&
+        linger_count(&daemon->connections.linger) == 0)
+        enter_life(daemon, LIFE_DRAINED);
+    else if (passed >= options->drain_timeout * 1000)
+        enter_life(daemon, LIFE_OVERDUE);
 }
 
 static void *run_keeper(void *argument)
@@ -335,17 +327,10 @@ void daemon_drain(struct daemon *daemon)
 
 enum daemon_drained daemon_drained(struct daemon *daemon)
 {
-    switch (server_life(&daemon->server)) {
-    case LIFE_DRAINED:
-        return DRAIN_DONE;
-    case LIFE_OVERDUE:
-        return DRAIN_TIMEOUT;
-    case LIFE_SERVING:
-    case LIFE_DELAY:
-    case LIFE_CLOSING:
-        break;
-    }
-    return DRAIN_RUNNING;
+    enum life life = server_life(&daemon->server);
+    return life == LIFE_DRAINED   ? DRAIN_DONE
+           : life == LIFE_OVERDUE ? DRAIN_TIMEOUT
+                                  : DRAIN_RUNNING;
 }
 
 size_t daemon_in_flight(const struct daemon *daemon)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../datatype.h"
 #include "../number/number.h"
 #include "../number/read.h"
 #include "nesting.h"
@@ -20,27 +21,15 @@ static bool is(const char *text, size_t bytes, const char *word)
 const char *element_buffer_rule(const struct element_buffer *buffer)
 {
     /* what an element must be, what an array, what either */
-    static const char *const numbers[] = {"a number", "an array of numbers",
-                                          "a number or an array of numbers"};
-    static const char *const integers[] = {
-        "an integer", "an array of integers",
-        "an integer or an array of integers"};
-    static const char *const booleans[] = {"true or false",
-                                           "an array of true and false",
-                                           "true, false or an array of them"};
+    static const char *const rules[][3] = {
+        [DATATYPE_REAL] = {"a number", "an array of numbers",
+                           "a number or an array of numbers"},
+        [DATATYPE_INTEGER] = {"an integer", "an array of integers",
+                              "an integer or an array of integers"},
+        [DATATYPE_TRUTH] = {"true or false", "an array of true and false",
+                            "true, false or an array of them"}};
     int which = buffer->nested ? 0 : buffer->bare ? 2 : 1;
-    switch (buffer->element) {
-    case READER_BOOL:
-        return booleans[which];
-    case READER_INT64:
-        return integers[which];
-    case READER_FLOAT32:
-    case READER_FLOAT64:
-    case READER_FLOAT:
-    case READER_ANY:
-        break;
-    }
-    return numbers[which];
+    return rules[datatype_kind_of(buffer->element)][which];
 }
 
 static void set_destination(struct element_buffer *buffer,

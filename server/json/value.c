@@ -29,31 +29,17 @@ void value_free(struct value *document)
     json_decref((json_t *)document);
 }
 
-static bool has_nul(const struct value *value)
-{
-    return strlen(value_string(value)) < json_string_length(node(value));
-}
-
 enum value_kind value_kind(const struct value *value)
 {
-    switch (json_typeof(node(value))) {
-    case JSON_OBJECT:
-        return VALUE_OBJECT;
-    case JSON_ARRAY:
-        return VALUE_ARRAY;
-    case JSON_STRING:
-        return has_nul(value) ? VALUE_OTHER : VALUE_STRING;
-    case JSON_INTEGER:
-        return VALUE_INTEGER;
-    case JSON_REAL:
-        return VALUE_REAL;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return VALUE_BOOL;
-    case JSON_NULL:
-        break;
-    }
-    return VALUE_NULL;
+    static const enum value_kind kinds[] = {
+        [JSON_OBJECT] = VALUE_OBJECT, [JSON_ARRAY] = VALUE_ARRAY,
+        [JSON_STRING] = VALUE_STRING, [JSON_INTEGER] = VALUE_INTEGER,
+        [JSON_REAL] = VALUE_REAL,     [JSON_TRUE] = VALUE_BOOL,
+        [JSON_FALSE] = VALUE_BOOL,    [JSON_NULL] = VALUE_NULL};
+    bool has_nul =
+        json_is_string(node(value)) &&
+        strlen(value_string(value)) < json_string_length(node(value));
+    return has_nul ? VALUE_OTHER : kinds[json_typeof(node(value))];
 }
 
 bool value_boolean(const struct value *value)
