@@ -68,22 +68,14 @@ const struct datatype *datatype_of(enum tensor_type type)
     return NULL;
 }
 
-const char *datatype_names(enum datatype_kind kind)
+const char *datatype_names(enum datatype_kind kind, bool native)
 {
-    static const char *const names[] = {[DATATYPE_REAL] =
-                                            "FP32, FP64, FP16 or BF16",
-                                        [DATATYPE_INTEGER] = "INT64 or INT32",
-                                        [DATATYPE_TRUTH] = "BOOL"};
-    return names[kind];
-}
-
-const char *datatype_native_names(enum datatype_kind kind)
-{
-    static const char *const names[] = {
-        [DATATYPE_REAL] = "float32, float64, float16 or bfloat16",
-        [DATATYPE_INTEGER] = "int64 or int32",
-        [DATATYPE_TRUTH] = "bool"};
-    return names[kind];
+    static const char *const names[][2] = {
+        [DATATYPE_REAL] = {"FP32, FP64, FP16 or BF16",
+                           "float32, float64, float16 or bfloat16"},
+        [DATATYPE_INTEGER] = {"INT64 or INT32", "int64 or int32"},
+        [DATATYPE_TRUTH] = {"BOOL", "bool"}};
+    return names[kind][native];
 }
 
 static void widen_int32(int64_t *out, const unsigned char *in, size_t count)

@@ -35,8 +35,7 @@ const struct datatype *datatype_of(enum tensor_type type);
 enum datatype_kind datatype_kind_of(enum reader_element element);
 
 /** The names of a kind, for messages: "INT64 or INT32", "int64 or int32". */
-const char *datatype_names(enum datatype_kind kind);
-const char *datatype_native_names(enum datatype_kind kind);
+const char *datatype_names(enum datatype_kind kind, bool native);
 
 /** Elements that are narrower on the wire than in a tensor: widen count of
  *  them, exactly; out and in do not overlap. isa: of half.h. */

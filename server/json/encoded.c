@@ -181,7 +181,7 @@ static const struct datatype *find_datatype(const struct encoded *encoded,
         return found;
     if (dtype)
         value_print(dtype, got, sizeof got);
-    refuse_member(encoded, "dtype", got, datatype_native_names(kind), problem);
+    refuse_member(encoded, "dtype", got, datatype_names(kind, true), problem);
     return NULL;
 }
 

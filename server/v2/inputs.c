@@ -34,7 +34,7 @@ static struct tensor *tensor_for(const struct message *message, size_t index,
     if (input->wire.datatype->kind != kind) {
         problem_set(problem, 400, NULL,
                     "input '%s': datatype got %s, must be %s", input->wire.name,
-                    input->wire.datatype->name, datatype_names(kind));
+                    input->wire.datatype->name, datatype_names(kind, false));
         return NULL;
     }
     return destination.tensor;
