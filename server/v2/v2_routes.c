@@ -38,26 +38,22 @@ static void v2_fail(const struct problem *problem, struct reply *reply)
     reply->content_type = "application/json";
 }
 
-#define PAGE(path_, name_)                                                     \
+#define ROW(method_, path_, name_, ...)                                        \
     {                                                                          \
-        .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .method_of = method_of, .fail = v2_fail                                \
+        .method = method_, .path = path_, .name = name_,                       \
+        .method_of = method_of, .fail = v2_fail, __VA_ARGS__                   \
     }
-#define HEALTH(path_, name_)                                                   \
-    {                                                                          \
-        .method = "GET", .path = path_, .name = name_, .page = &metadata_page, \
-        .open = true, .quiet = true, .method_of = method_of, .fail = v2_fail   \
-    }
+#define PAGE(path, name) ROW("GET", path, name, .page = &metadata_page)
+#define HEALTH(path, name)                                                     \
+    ROW("GET", path, name, .page = &metadata_page, .open = true, .quiet = true)
 /* Probes have no token, as with /v2/health/ready. */
 #define MODEL_READY(model, ...)                                                \
     HEALTH("/v2/models/" model "/ready", "v2_ready"),                          \
         HEALTH("/v2/models/" model "/versions/" MODEL_VERSION "/ready",        \
                "v2_ready"),
-#define POSTED(path_, name_, endpoint_, compressible_)                         \
-    {                                                                          \
-        .method = "POST", .path = path_, .name = name_, .endpoint = endpoint_, \
-        .compressible = compressible_, .method_of = method_of, .fail = v2_fail \
-    }
+#define POSTED(path, name, endpoint_, compressible_)                           \
+    ROW("POST", path, name, .endpoint = endpoint_,                             \
+        .compressible = compressible_)
 
 /* Of what stands here, Triton's clients inflate only the answers of infer. */
 const struct route v2_routes[] = {
