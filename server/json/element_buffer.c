@@ -232,52 +232,32 @@ static bool read_nonfinite(const char *text, size_t bytes, double *value)
     return known;
 }
 
-static bool refuse_nonfinite(const struct element_buffer *buffer,
-                             const char *text, size_t bytes,
-                             struct problem *problem)
+static bool store_float(struct element_buffer *buffer, const char *text,
+                        size_t bytes, struct problem *problem)
 {
-    return refuse(buffer, text, bytes,
-                  buffer->infinity ? "finite or -Infinity" : "finite", problem);
-}
-
-static bool store_float64(struct element_buffer *buffer, const char *text,
-                          size_t bytes, struct problem *problem)
-{
-    double wide;
-    double *data = buffer->tensor->data;
-    if (!number_read_float64(text, bytes, &wide)) {
-        if (!read_nonfinite(text, bytes, &wide))
-            return refuse_token(buffer, text, bytes, problem);
-        if (!element_buffer_allows(buffer, wide))
-            return refuse_nonfinite(buffer, text, bytes, problem);
-    } else if (!element_buffer_allows(buffer, wide)) {
-        return refuse(buffer, text, bytes, "within the range of float64",
+    bool wide = buffer->tensor->type == TENSOR_FLOAT64;
+    double value;
+    float single = 0;
+    bool number = wide ? number_read_float64(text, bytes, &value)
+                       : number_read_float32(text, bytes, &single);
+    if (number && !wide)
+        value = (double)single;
+    if (!number && !read_nonfinite(text, bytes, &value))
+        return refuse_token(buffer, text, bytes, problem);
+    if (!element_buffer_allows(buffer, value))
+        return refuse(buffer, text, bytes,
+                      number && wide     ? "within the range of float64"
+                      : number           ? "within the range of float32"
+                      : buffer->infinity ? "finite or -Infinity"
+                                         : "finite",
                       problem);
-    } else if (undecided(buffer) &&
-               !note_exceptions(buffer, text, bytes, wide, problem)) {
+    if (number && undecided(buffer) &&
+        !note_exceptions(buffer, text, bytes, value, problem))
         return false;
-    }
-    data[buffer->count++] = wide;
-    return true;
-}
-
-static bool store_float32(struct element_buffer *buffer, const char *text,
-                          size_t bytes, struct problem *problem)
-{
-    double wide;
-    float single;
-    float *data = buffer->tensor->data;
-    if (!number_read_float32(text, bytes, &single)) {
-        if (!read_nonfinite(text, bytes, &wide))
-            return refuse_token(buffer, text, bytes, problem);
-        if (!element_buffer_allows(buffer, wide))
-            return refuse_nonfinite(buffer, text, bytes, problem);
-        single = -INFINITY;
-    } else if (!element_buffer_allows(buffer, single)) {
-        return refuse(buffer, text, bytes, "within the range of float32",
-                      problem);
-    }
-    data[buffer->count++] = single;
+    if (wide)
+        ((double *)buffer->tensor->data)[buffer->count++] = value;
+    else
+        ((float *)buffer->tensor->data)[buffer->count++] = (float)value;
     return true;
 }
 
@@ -311,9 +291,8 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
         return false;
     switch (tensor->type) {
     case TENSOR_FLOAT64:
-        return store_float64(buffer, text, bytes, problem);
     case TENSOR_FLOAT32:
-        return store_float32(buffer, text, bytes, problem);
+        return store_float(buffer, text, bytes, problem);
     case TENSOR_INT64:
         return store_int64(buffer, text, bytes, problem);
     case TENSOR_BOOL:
