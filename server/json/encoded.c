@@ -66,14 +66,20 @@ static size_t decode(struct encoded *encoded, const char *text,
     return taken;
 }
 
+static bool refuse_text(const struct encoded *encoded, const char *got,
+                        struct problem *problem)
+{
+    return refuse_member(encoded, "base64", got,
+                         "base64 with padding (RFC 4648, section 4)", problem);
+}
+
 static bool refuse_character(const struct encoded *encoded, char c,
                              struct problem *problem)
 {
     char got[16];
     snprintf(got, sizeof got, c > 0x20 && c < 0x7f ? "'%c'" : "byte 0x%02x",
              (unsigned char)c);
-    return refuse_member(encoded, "base64", got,
-                         "base64 with padding (RFC 4648, section 4)", problem);
+    return refuse_text(encoded, got, problem);
 }
 
 /* The character that an escape of JSON stands for, if it is one of ASCII;
@@ -85,19 +91,10 @@ static bool read_escape(const char *escape, size_t bytes, char *character)
         *character = escape[1];
         return escape[1] == '/';
     }
-    for (size_t i = 2; i < bytes; i++) {
-        static const char digits[] = "0123456789abcdef";
-        const char *found = strchr(digits, escape[i] | 0x20);
-        code = 16 * code + (int)(found - digits);
-    }
+    for (size_t i = 2; i < bytes; i++)
+        code = 16 * code + token_hex_digit(escape[i]);
     *character = (char)code;
     return code < 0x80;
-}
-
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
-           (c >= 'A' && c <= 'F');
 }
 
 /* Encoders may write '/', '+' and '=' as "\/", "\u002b" and "\u003d": take one
@@ -112,15 +109,13 @@ static bool take_escape(struct encoded *encoded, char byte,
         return true;
     if (at == 1 && (byte == '\0' || !strchr("\"\\/bfnrt", byte)))
         return token_unexpected(byte, "an escape of JSON", problem);
-    if (at > 1 && !is_hex(byte))
+    if (at > 1 && token_hex_digit(byte) < 0)
         return token_unexpected(byte, "a hexadecimal digit", problem);
     if (at > 1 && at < 5)
         return true;
     encoded->escape_bytes = 0;
     if (!read_escape(encoded->escape, at + 1, &c))
-        return refuse_member(encoded, "base64", "an escaped character",
-                             "base64 with padding (RFC 4648, section 4)",
-                             problem);
+        return refuse_text(encoded, "an escaped character", problem);
     return decode(encoded, &c, 1) == 1 || refuse_character(encoded, c, problem);
 }
 

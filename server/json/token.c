@@ -102,7 +102,7 @@ bool token_is_literal(const char *text, size_t bytes)
     return true;
 }
 
-static int hex_digit(char c)
+int token_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -117,7 +117,7 @@ static int code_unit(const char *text, size_t bytes, size_t i)
     if (i + 6 > bytes || text[i] != '\\' || text[i + 1] != 'u')
         return -1;
     for (size_t k = i + 2; k < i + 6; k++) {
-        int digit = hex_digit(text[k]);
+        int digit = token_hex_digit(text[k]);
         if (digit < 0)
             return -1;
         unit = unit * 16 + digit;

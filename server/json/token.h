@@ -33,6 +33,9 @@ bool token_is_literal(const char *text, size_t bytes);
 /** The 400 for a byte that cannot come where it does; returns false. */
 bool token_unexpected(char byte, const char *rule, struct problem *problem);
 
+/** What a hexadecimal digit stands for; -1: it is none. */
+int token_hex_digit(char c);
+
 /** Does a number or a literal begin with c, or what may be meant for one? */
 bool token_begins_scalar(char c);
 
