@@ -53,7 +53,8 @@ $(ALL_FLOAT32): $(ALL_FLOAT32).o $(NUMBER_OBJ) $(O)/libsoftmax.a
 
 CHECK_NEEDS += $(ALL_FLOAT32)
 CHECK_SCRIPTS += tests/number/check_float32_sample.sh \
-    tests/number/check_aarch64.sh tests/json/check_memory.py
+    tests/number/check_aarch64.sh tests/number/check_distances.py \
+    tests/json/check_memory.py
 check: export ALL_FLOAT32_PROGRAM = $(ALL_FLOAT32)
 
 .PHONY: check-float32-all

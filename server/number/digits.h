@@ -15,9 +15,11 @@ INLINE u64s eight_digits(u64s upper, u64s lower)
 {
     u16s four = (u16s)(upper | lower << 32);
     u16s hundreds = mulhigh16(four, 5243) >> 3;
-    u16s two = (u16s)((u32s)hundreds | ((u32s)(four - hundreds * 100) << 16));
-    u16s tens = (two * 103) >> 10;
-    return (u64s)(tens | ((two - tens * 10) << 8));
+    u16s rest = four - mul16_all(hundreds, 100);
+    u16s two = (u16s)((u32s)hundreds | (u32s)rest << 16);
+    u16s tens = mulhigh16(two, 6554); /* behind it the fraction in 16 bits */
+    u16s units = mulhigh16(mul16_all(two, 6554), 10 << 8) & 0xff00;
+    return (u64s)(tens | units);
 }
 
 /** The same of nine digits, the first apart. The multiplier is 2^57 / 10^8 and

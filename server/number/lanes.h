@@ -29,6 +29,7 @@ typedef uint64_t u64s __attribute__((vector_size(8 * LANES)));
 typedef uint32_t u32s __attribute__((vector_size(8 * LANES)));
 typedef int32_t i32s __attribute__((vector_size(8 * LANES)));
 typedef uint16_t u16s __attribute__((vector_size(8 * LANES)));
+typedef double f64s __attribute__((vector_size(8 * LANES)));
 
 #define INLINE static inline __attribute__((always_inline))
 #define PASTE_(a, b) number_##a##_##b
@@ -82,11 +83,28 @@ INLINE u16s mulhigh16(u16s a, uint16_t b)
     return (u16s)_mm256_mulhi_epu16((__m256i)a, _mm256_set1_epi16((short)b));
 #elif defined(__SSE2__)
     return (u16s)_mm_mulhi_epu16((__m128i)a, _mm_set1_epi16((short)b));
+#elif defined(__aarch64__)
+    uint32x4_t low = vmull_n_u16(vget_low_u16((uint16x8_t)a), b);
+    uint32x4_t high = vmull_high_n_u16((uint16x8_t)a, b);
+    return (u16s)vuzp2q_u16((uint16x8_t)low, (uint16x8_t)high);
 #else
     for (int i = 0; i < 4 * LANES; i++)
         a[i] = (uint16_t)(a[i] * (uint32_t)b >> 16);
     return a;
 #endif
+}
+
+/** The low 16 bits of 16-bit products. Of a constant that it can see the
+ *  compiler makes shifts and sums, which take longer. */
+INLINE u16s mul16_all(u16s a, uint16_t b)
+{
+    u16s all = b - (u16s){0};
+#if defined(__SSE2__)
+    __asm__("" : "+v"(all));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(all));
+#endif
+    return a * all;
 }
 
 /** condition (all ones or zero) ? a : b. */
@@ -164,6 +182,39 @@ INLINE u64s odd_pairs(u64s a, u64s b)
 #else
     return (u64s){a[1], b[1]};
 #endif
+}
+
+#if defined(SMX_TIER_AVX512) || defined(SMX_TIER_AVX2)
+INLINE __m256i two_pairs(const uint64_t *a, const uint64_t *b)
+{
+    return _mm256_inserti128_si256(
+        _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)a)),
+        _mm_loadu_si128((const __m128i *)b), 1);
+}
+#endif
+
+/** table[index] and table[index + 1], which lie in one load. */
+INLINE void look_up_pairs(const uint64_t *table, u64s index, u64s *first,
+                          u64s *second)
+{
+#if defined(SMX_TIER_AVX512)
+    __m256i low02 = two_pairs(table + index[0], table + index[2]);
+    __m256i low13 = two_pairs(table + index[1], table + index[3]);
+    __m256i high02 = two_pairs(table + index[4], table + index[6]);
+    __m256i high13 = two_pairs(table + index[5], table + index[7]);
+    u64s even =
+        (u64s)_mm512_inserti64x4(_mm512_castsi256_si512(low02), high02, 1);
+    u64s odd =
+        (u64s)_mm512_inserti64x4(_mm512_castsi256_si512(low13), high13, 1);
+#elif defined(SMX_TIER_AVX2)
+    u64s even = (u64s)two_pairs(table + index[0], table + index[2]);
+    u64s odd = (u64s)two_pairs(table + index[1], table + index[3]);
+#else
+    u64s even = first_lanes(table + index[0], 16);
+    u64s odd = first_lanes(table + index[1], 16);
+#endif
+    *first = even_pairs(even, odd);
+    *second = odd_pairs(even, odd);
 }
 
 /** text[i] = source[indices[i]], indices below 16, for all 16 or at least

@@ -54,6 +54,7 @@ ROOMS = {
     "server/number/base64_avx512.h": ["number/base64_twins",
                                       "number/test_base64"],
     "server/number/": ["number/test_number_read", "number/test_number_write",
+                       "number/test_number_blocks",
                        "number/test_scan", "json/test_reader",
                        "json/test_writer"],
     "server/api/check.c": ["http/test_native", "v2/test_refusals"],
