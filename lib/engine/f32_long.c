@@ -242,7 +242,8 @@ static void store_chosen_split(const struct smx_f32_call *call, const float *x,
     }
     call->kernels->split->keep(x, n, &call->split, NULL, NULL, high, rest,
                                NULL);
-    const struct smx_cached_exp exponentials = {high, rest, total, out};
+    const struct smx_cached_exp exponentials = {
+        .high = high, .rest = rest, .sum = total, .out = out};
     call->kernels->split->divide(&exponentials, n);
 }
 

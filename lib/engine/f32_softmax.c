@@ -138,7 +138,19 @@ struct cached {
     float *high, *rest;
     size_t start;
     double sum;
+    bool normal; /* no quotient is denormal */
 };
+
+static struct smx_cached_exp exponentials_of(const struct smx_f32_call *call,
+                                             const struct cached *cached,
+                                             size_t class)
+{
+    return (struct smx_cached_exp){.high = cached->high + class,
+                                   .rest = cached->rest + class,
+                                   .sum = cached->sum,
+                                   .out = call->values + cached->start + class,
+                                   .normal = cached->normal};
+}
 
 static void divide_cached_rows(const struct smx_f32_call *call,
                                struct cached *cached, size_t places)
@@ -146,9 +158,9 @@ static void divide_cached_rows(const struct smx_f32_call *call,
     for (; places; places--, cached++) {
         if (cached->sum == 0)
             continue;
-        float *values = call->values + cached->start;
-        struct smx_cached_exp row = {cached->high, cached->rest, cached->sum,
-                                     call->stream ? cached->high : values};
+        struct smx_cached_exp row = exponentials_of(call, cached, 0);
+        float *values = row.out;
+        row.out = call->stream ? cached->high : values;
         call->kernels->split->divide(&row, call->classes);
         if (call->stream)
             call->kernels->split->stream(cached->high, call->classes, values);
@@ -173,25 +185,24 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0, moment = 0, part = 0;
-    float max = -INFINITY, top = -INFINITY;
-    bool told = call->seen.maxima;
+    struct smx_extent all = {-INFINITY, INFINITY}, extent;
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return false;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
-        float *high = cached->high + c, *rest = cached->rest + c;
-        struct smx_cached_exp before = {high, rest, cached->sum,
-                                        call->values + cached->start + c};
+        const struct smx_cached_exp before = exponentials_of(call, cached, c);
         sum += call->kernels->split->keep(
-            z + c, smx_chunk_classes(call->classes, k), &call->split,
-            call->early || told ? &top : NULL,
-            call->seen.moments ? &part : NULL, high, rest,
-            cached->sum != 0 ? &before : NULL);
+            z + c, smx_chunk_classes(call->classes, k), &call->split, &extent,
+            call->seen.moments ? &part : NULL, cached->high + c,
+            cached->rest + c, cached->sum != 0 ? &before : NULL);
         moment += part;
-        max = top > max ? top : max;
+        all.max = fmaxf(all.max, extent.max);
+        all.min = fminf(all.min, extent.min);
     }
     cached->start = row * call->classes;
-    cached->sum = sum_if_in_range(call, sum, max);
-    smx_f32_tell(call, row, cached->sum, moment, max);
+    cached->sum = sum_if_in_range(call, sum, all.max);
+    cached->normal = cached->sum != 0 &&
+                     smx_divides_normally(&call->split, all.min, cached->sum);
+    smx_f32_tell(call, row, cached->sum, moment, all.max);
     return cached->sum != 0;
 }
 

@@ -17,7 +17,8 @@ struct waiting {
     double sum;
     float *out;
     size_t label;
-    float own; /* what is put at the label's class */
+    float own;   /* what is put at the label's class */
+    bool normal; /* no quotient is denormal */
 };
 
 struct cached_rows { /* both halves of in-range exponentials, row by row */
@@ -41,7 +42,11 @@ static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
     size_t at = place * smx_blocks(call->classes);
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
         float *high = cached->high + at + c, *rest = cached->rest + at + c;
-        struct smx_cached_exp before = {high, rest, was->sum, was->out + c};
+        struct smx_cached_exp before = {.high = high,
+                                        .rest = rest,
+                                        .sum = was->sum,
+                                        .out = was->out + c,
+                                        .normal = was->normal};
         smx_loss_sum(call, z + c, smx_chunk_classes(call->classes, k), high,
                      rest, was->sum != 0 ? &before : NULL, &parts[k]);
     }
@@ -49,8 +54,9 @@ static void sum_row(struct smx_loss_call *call, size_t row, size_t place,
         end_row(was);
 }
 
-/* At once, or when the next row comes. */
+/* At once, or when the next row comes. parts: one a chunk. */
 static void finish_cached_row(const struct smx_loss_call *call, size_t row,
+                              const struct smx_part *parts,
                               const struct smx_grad *d, struct waiting *wait)
 {
     size_t n = call->classes, start = row * n;
@@ -63,7 +69,11 @@ static void finish_cached_row(const struct smx_loss_call *call, size_t row,
     wait->label = (size_t)call->criterion.labels[row];
     wait->own = smx_loss_label_grad(call, row, d);
     if (d->in_range) {
+        float min = INFINITY;
+        for (size_t k = 0; k < call->chunks; k++)
+            min = fminf(min, parts[k].min);
         wait->sum = 1 / (d->factor * SMX_SPLIT_UNIT);
+        wait->normal = smx_divides_normally(&call->split, min, wait->sum);
         return;
     }
     const struct smx_exponents by = smx_relative_to(&call->by, d->reference);
@@ -82,7 +92,8 @@ static void keep_block(struct smx_loss_call *call, size_t block,
         sum_row(call, start + r, r, cached, parts + r * call->chunks);
     smx_loss_take(call, start, n, parts, grads);
     for (size_t r = 0; r < n; r++)
-        finish_cached_row(call, start + r, &grads[r], &cached->row[r]);
+        finish_cached_row(call, start + r, parts + r * call->chunks, &grads[r],
+                          &cached->row[r]);
 }
 
 static void divide_waiting_rows(const struct smx_loss_call *call,
@@ -93,8 +104,10 @@ static void divide_waiting_rows(const struct smx_loss_call *call,
         size_t at = r * smx_blocks(call->classes);
         if (row->sum == 0)
             continue;
-        struct smx_cached_exp of = {cached->high + at, cached->rest + at,
-                                    row->sum, row->out};
+        struct smx_cached_exp of = {.high = cached->high + at,
+                                    .rest = cached->rest + at,
+                                    .sum = row->sum,
+                                    .out = row->out};
         call->kernels->split->divide(&of, call->classes);
         end_row(row);
     }

@@ -26,6 +26,7 @@ struct smx_part {  /* of a row: one of its chunks, or all of it */
     double cost;   /* sum of v (anchor - z), anchor: max, or 0 if all masked */
     double spread; /* sum of exp(z - max) (max - z), of an entropy's weight */
     double moment; /* of the sum (split_exp.h), of an entropy */
+    float min;     /* of a chunk in range: no logit is lower */
 };
 
 /* d_c = (factor + bend (z_c - reference)) exp(z_c - reference) - share v_c */

@@ -46,26 +46,27 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
                   struct smx_part *part)
 {
     const struct smx_split_kernels *kernels = call->kernels->split;
-    float max = INFINITY;
+    struct smx_extent extent = {INFINITY, -INFINITY};
     double sum = 0, moment = 0;
     if (smx_expect_in_range(kernels, &call->split, call->out_of_range, z, n))
-        sum = rest ? kernels->keep(z, n, &call->split, &max, NULL, high, rest,
-                                   before)
-                   : kernels->sum(z, n, &call->split, &max,
+        sum = rest ? kernels->keep(z, n, &call->split, &extent, NULL, high,
+                                   rest, before)
+                   : kernels->sum(z, n, &call->split, &extent.max,
                                   call->seen.moments ? &moment : NULL);
     else if (before)
         kernels->divide(before, n);
-    *part =
-        (struct smx_part){.in_range = max < call->split.highest, .max = max};
+    *part = (struct smx_part){.in_range = extent.max < call->split.highest,
+                              .max = extent.max,
+                              .min = extent.min};
     if (part->in_range) {
         part->sum = sum * SMX_SPLIT_UNIT;
         part->moment = moment * SMX_SPLIT_UNIT;
         return !isnan(sum);
     }
-    if (!call->kernels->row_max(z, n, &max))
+    if (!call->kernels->row_max(z, n, &extent.max))
         return false;
     call->out_of_range = true;
-    part->max = smx_logit(call->kernels, &call->by, max, NULL);
+    part->max = smx_logit(call->kernels, &call->by, extent.max, NULL);
     sum_part_out_of_range(call, z, n, part);
     return true;
 }

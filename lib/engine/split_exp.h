@@ -17,6 +17,7 @@
 #ifndef SMX_SPLIT_H
 #define SMX_SPLIT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,12 +96,29 @@ static inline bool smx_sum_in_range(double sum, size_t classes)
 #define SMX_NARROW ((size_t)32)
 #define SMX_NARROW_ROWS ((size_t)128)
 
+/** The largest of some logits, NaN aside, and the least of them; -INFINITY:
+ *  there is a NaN, or it is not known. */
+struct smx_extent {
+    float max, min;
+};
+
 /** Exponentials that wait to be divided by their sum. out may be high. */
 struct smx_cached_exp {
     const float *high, *rest;
     double sum;
     float *out;
+    bool normal; /* no quotient is denormal */
 };
+
+/** Are quotients by sum of exponentials, of logits down to min, normal floats,
+ *  and far from the largest? */
+static inline bool smx_divides_normally(const struct smx_split_exp *split,
+                                        float min, double sum)
+{
+    double least = (double)min * split->scale / 16 + 54; /* binades */
+    int whole = ilogb(sum);
+    return whole >= 0 && least - whole > -123;
+}
 
 /** Kernels for one chunk (kernels.h), one table an instruction set. */
 struct smx_split_kernels {
@@ -115,12 +133,11 @@ struct smx_split_kernels {
                   float *max, double *moment);
 
     /** The same, and both halves of every exponential; rest: whole blocks
-     *  of 16; max: NULL if it is not wanted, nor the moment. before: n others
-     * to divide meanwhile, which may lie in high and rest themselves; or NULL.
-     */
+     *  of 16. before: n others to divide meanwhile, which may lie in high and
+     *  rest themselves; or NULL. */
     double (*keep)(const float *x, size_t n, const struct smx_split_exp *split,
-                   float *max, double *moment, float *high, float *rest,
-                   const struct smx_cached_exp *before);
+                   struct smx_extent *extent, double *moment, float *high,
+                   float *rest, const struct smx_cached_exp *before);
 
     /** out[i] = (high[i] + rest[i]) / sum. */
     void (*divide)(const struct smx_cached_exp *cached, size_t n);

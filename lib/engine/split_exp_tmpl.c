@@ -2,8 +2,7 @@
 /* The kernels of in-range rows (split_exp.h says what each does), compiled once
  * an instruction set. */
 #include "kernels.h"
-#include "simd/narrow_vec.h"
-#include "simd/split_exp_vec.h"
+#include "split_sums_vec.h"
 
 extern const struct smx_split_kernels TIER(split_kernels);
 extern size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
@@ -14,107 +13,32 @@ extern bool TIER(narrow_softmax)(const float *x, size_t rows, size_t classes,
                                  const struct smx_split_exp *split, float *out,
                                  double *sums);
 
-/* Elements whose s q are added up in float32. */
-#define RUN ((size_t)8 * BLOCK)
-
-/* ---- sums -------------------------------------------------------------- */
-
-/* Lane i of a block sums elements i mod 16: s in double, rest in float32 for
- * a RUN, where it is small enough, then in double too. */
-struct sums {
-    vd even[PARTS], odd[PARTS]; /* of s, as vf_even and vf_odd have it */
-    vd rest[VECS];
-    vf run[PARTS];
-    vf top;
-    struct moments {
-        vd even[PARTS], odd[PARTS], rest[VECS];
-        vf run[PARTS];
-    } moments;
-};
-
-INLINE void add_pairs(struct sums *sums, int v, vf s, vf rest)
-{
-    sums->even[v] += vf_even(s);
-    sums->odd[v] += vf_odd(s);
-    sums->run[v] += rest;
-}
-
-/* e t with t = k + f: s (SMX_SPLIT_ABOVE - k), both of 12 bits, is exact, and
- * positive; what is left of it is small enough for float32. */
-INLINE void add_moment(struct moments *sums, int v, vf x, const struct parts *e,
-                       float scale)
-{
-    vf s = e->s[v], below = s * (vf_all(SMX_SPLIT_ABOVE) - e->k[v]);
-    sums->even[v % PARTS] += narrow_even(below);
-    sums->odd[v % PARTS] += narrow_odd(below);
-    sums->run[v % PARTS] +=
-        s * (e->f[v] * vf_all(scale)) + e->rest[v] * (x * vf_all(scale));
-}
-
-INLINE void end_run(vf run[PARTS], vd rest[VECS])
-{
-    float lanes[BLOCK];
-    EACH (v, PARTS) {
-        vf_store(lanes + v * FLOATS, run[v]);
-        run[v] = vf_all(0);
-    }
-    EACH (v, VECS)
-        rest[v] += vd_widen(lanes + v * LANES);
-}
-
-INLINE void end_runs(struct sums *sums, bool moment)
-{
-    end_run(sums->run, sums->rest);
-    if (moment)
-        end_run(sums->moments.run, sums->moments.rest);
-}
-
-/* Neighbours, then pair i + pair i + 4, down to one. */
-INLINE double sum_of(const struct sums *sums)
-{
-    vd pairs[PARTS];
-    EACH (v, PARTS)
-        pairs[v] = (sums->even[v] + sums->odd[v]) * vd_all(VF_HALVES);
-    return vd_sum(vd_fold(pairs, PARTS)) + block_sum(sums->rest);
-}
-
-INLINE double moment_of(const struct sums *sums)
-{
-    const struct moments *m = &sums->moments;
-    vd pairs[PARTS];
-    EACH (v, PARTS)
-        pairs[v] = ((sums->even[v] + sums->odd[v]) * vd_all(SMX_SPLIT_ABOVE) -
-                    (m->even[v] + m->odd[v])) *
-                   vd_all(VF_HALVES);
-    return vd_sum(vd_fold(pairs, PARTS)) + block_sum(m->rest);
-}
+/* ---- steps -------------------------------------------------------------- */
 
 /* What lies so far ahead arrives while this step is computed. Not past the
  * caches (prefetchnta): Intel's take twice as long for it. How far is not asked
  * of the machine's caches at start: rows of 128,256 take as long as here, or up
  * to 22 % longer, at 1/4, 1/2, 2, 4 and 8 times as far, 58 % without; shorter
  * ones gain 4 % at most (Xeon, 2 MiB second cache, one thread). */
-INLINE void fetch_split(const float *x, size_t ahead)
+INLINE void fetch_split(const float *x, size_t n, size_t ahead)
 {
-    EACH (i, (int)(STEP / BLOCK))
+    EACH (i, (int)(n / BLOCK))
         __builtin_prefetch(
             (const void *)((uintptr_t)(x + i * BLOCK) + ahead * sizeof *x));
 }
 
-/* n elements, count registers of them, the last in part; high and rest: where
- * they are kept, or NULL. */
-INLINE void sum_step(struct sums *sums, const vf *x, size_t n, int count,
-                     const struct smx_split_exp *split, bool top, bool moment,
+/* n elements, count registers of them, the last in part; behind: NULL, or if
+ * their extent is asked for, as note_extent has it; high and rest: where they
+ * are kept, or NULL. */
+INLINE void sum_step(struct sums *sums, const vf *x, const vf *behind, size_t n,
+                     int count, const struct smx_split_exp *split, bool moment,
                      float *high, float *rest)
 {
     vf z[WIDE];
-    EACH (v, count) {
+    EACH (v, count)
         z[v] = vf_at_least(x[v], split->lowest);
-        if (top) { /* NaN stays NaN */
-            z[v] = vf_max(vf_all(split->lowest), x[v]);
-            sums->top = vf_max(x[v], sums->top);
-        }
-    }
+    if (behind)
+        note_extent(sums, x, behind, count, split, z);
     struct parts e = exponentials(z, count, split);
     EACH (v, count) {
         size_t i = (size_t)v * FLOATS;
@@ -152,12 +76,21 @@ INLINE vf quotient(vf s, vf rest, const struct quotients *q)
             vf_mul_above(s, q->by.low, s, q->least));
 }
 
-INLINE void put_quotients(const struct quotients *q, size_t i, int count)
+/* The same of one that is not denormal: the product of s with 12 bits is
+ * exact. */
+INLINE vf normal_quotient(vf s, vf rest, const struct quotients *q)
+{
+    return vf_plus_product(rest * q->by.whole + s * q->by.low, s, q->by.high);
+}
+
+INLINE void put_quotients(const struct quotients *q, size_t i, int count,
+                          bool normal)
 {
     EACH (v, count) {
         size_t at = i + (size_t)v * FLOATS;
-        vf_store(q->of.out + at, quotient(vf_load(q->of.high + at),
-                                          vf_load(q->of.rest + at), q));
+        vf s = vf_load(q->of.high + at), rest = vf_load(q->of.rest + at);
+        vf_store(q->of.out + at,
+                 normal ? normal_quotient(s, rest, q) : quotient(s, rest, q));
     }
 }
 
@@ -165,7 +98,7 @@ INLINE void put_quotients(const struct quotients *q, size_t i, int count)
 INLINE void end_quotients(const struct quotients *q, size_t i, size_t n)
 {
     for (; n - i >= FLOATS; i += FLOATS)
-        put_quotients(q, i, 1);
+        put_quotients(q, i, 1, false);
     if (i < n) {
         vf s = vf_load_part(q->of.high + i, n - i, 0);
         vf r = vf_load_part(q->of.rest + i, n - i, 0);
@@ -181,72 +114,173 @@ static void divide_split(const struct smx_cached_exp *cached, size_t n)
 
 /* ---- sums and what is kept of them ------------------------------------- */
 
-/* What is read and computed goes on beside what is written of others. */
-INLINE double sum_cached(const float *x, size_t n,
-                         const struct smx_split_exp *by, float *max,
-                         double *moment, float *high, float *rest,
-                         const struct smx_cached_exp *before)
+/* A pair of x. */
+INLINE void pipe_load(struct pipe *pipe, struct sums *sums, const float *x,
+                      const struct smx_split_exp *split, bool extent)
 {
-    const struct smx_split_exp split =
-        *by; /* nothing that is stored changes it */
-    struct sums sums = {.top = vf_all(-__builtin_inff())};
-    struct quotients q;
+    EACH (v, PAIR) {
+        vf z = vf_load(x + v * FLOATS);
+        pipe->x[v] = vf_at_least(z, split->lowest);
+        if (extent)
+            note_extent(sums, &z, &z, 1, split, &pipe->x[v]);
+        pipe->shifted[v] = shifted_of(pipe->x[v], split);
+    }
+}
+
+INLINE void sum_pair(struct sums *sums, const struct pipe *pipe, float *high,
+                     float *rest)
+{
+    EACH (v, PAIR) {
+        vf e = pipe->s[v] * pipe->q[v];
+        add_pairs(sums, v % PARTS, pipe->s[v], e);
+        if (rest) {
+            vf_store(high + v * FLOATS, pipe->s[v]);
+            vf_store(rest + v * FLOATS, e);
+        }
+    }
+}
+
+/* The pair behind i; where there is none, i again. */
+INLINE size_t next_pair(size_t i, size_t end)
+{
+    return i + PAIR_FLOATS < end ? i + PAIR_FLOATS : i;
+}
+
+/* As sum_runs, but whole pairs, each a stage further than the next. */
+INLINE void pipe_runs(struct sums *sums, const float *x, size_t end,
+                      const struct smx_split_exp *split, bool extent,
+                      float *high, float *rest, const struct quotients *q)
+{
+    struct pipe pipe;
+    size_t i = 0, next = next_pair(i, end);
+    pipe_load(&pipe, sums, x, split, extent);
+    pipe_reduce(&pipe, split);
+    pipe_load(&pipe, sums, x + next, split, extent);
+    pipe_raise(&pipe, split);
+    pipe_reduce(&pipe, split);
+    next = next_pair(next, end);
+    pipe_load(&pipe, sums, x + next, split, extent);
+    while (i < end) {
+        size_t run = end - i < RUN ? end : i + RUN;
+        for (; i < run; i += PAIR_FLOATS) {
+            fetch_split(x + i, PAIR_FLOATS, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
+            if (q)
+                put_quotients(q, i, PAIR, VF_FUSED);
+            sum_pair(sums, &pipe, rest ? high + i : NULL,
+                     rest ? rest + i : NULL);
+            pipe_raise(&pipe, split);
+            pipe_reduce(&pipe, split);
+            next = next_pair(next, end);
+            pipe_load(&pipe, sums, x + next, split, extent);
+        }
+        if (i % RUN == 0)
+            end_runs(sums, false);
+    }
+}
+
+/* Elements before end, whole runs, or pairs where they are pipelined. q: NULL,
+ * or what is divided meanwhile. */
+INLINE void sum_runs(struct sums *sums, const float *x, size_t end,
+                     const struct smx_split_exp *split, bool extent,
+                     bool moment, float *high, float *rest,
+                     const struct quotients *q)
+{
     vf z[WIDE];
-    size_t i = 0;
-    if (before)
-        q = quotients_of(before);
-    while (n - i >= RUN) {
-        for (size_t end = i + RUN; i < end; i += STEP) {
-            fetch_split(x + i, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
+    if (PIPELINED && !moment && end) {
+        pipe_runs(sums, x, end, split, extent, high, rest, q);
+        return;
+    }
+    for (size_t i = 0; i < end;) {
+        for (size_t run = i + RUN; i < run; i += STEP) {
+            fetch_split(x + i, STEP, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
             load(x + i, WIDE, z);
-            if (before)
-                put_quotients(&q, i, WIDE);
-            sum_step(&sums, z, STEP, WIDE, &split, max, moment,
+            if (q)
+                put_quotients(q, i, WIDE, VF_FUSED);
+            sum_step(sums, z, extent ? z : NULL, STEP, WIDE, split, moment,
                      rest ? high + i : NULL, rest ? rest + i : NULL);
         }
-        end_runs(&sums, moment);
+        end_runs(sums, moment);
     }
-    if (before)
-        end_quotients(&q, i, n);
+}
+
+/* Those from i on, less than that. */
+INLINE void sum_end(struct sums *sums, const float *x, size_t i, size_t n,
+                    const struct smx_split_exp *split, bool extent, bool moment,
+                    float *high, float *rest)
+{
+    vf z[WIDE], behind[WIDE];
     for (; n - i >= BLOCK; i += BLOCK) {
         load(x + i, PARTS, z);
-        sum_step(&sums, z, BLOCK, PARTS, &split, max, moment,
+        sum_step(sums, z, extent ? z : NULL, BLOCK, PARTS, split, moment,
                  rest ? high + i : NULL, rest ? rest + i : NULL);
     }
     if (i < n) {
         load_part(x + i, n - i, z);
-        sum_step(&sums, z, n - i, PARTS, &split, max, moment,
+        EACH (v, PARTS) {
+            size_t at = i + (size_t)v * FLOATS;
+            behind[v] = vf_load_part(x + at, n > at ? n - at : 0, 0);
+        }
+        sum_step(sums, z, extent ? behind : NULL, n - i, PARTS, split, moment,
                  rest ? high + i : NULL, rest ? rest + i : NULL);
     }
-    end_runs(&sums, moment);
+    end_runs(sums, moment);
+}
+
+/* What is read and computed goes on beside what is written of others. */
+INLINE double sum_cached(const float *x, size_t n,
+                         const struct smx_split_exp *by,
+                         struct smx_extent *extent, double *moment, float *high,
+                         float *rest, const struct smx_cached_exp *before)
+{
+    const struct smx_split_exp split =
+        *by; /* nothing that is stored changes it */
+    const size_t unit = PIPELINED && !moment ? PAIR_FLOATS : RUN;
+    const size_t end = n - n % unit;
+    struct sums sums = {.top = vf_all(-__builtin_inff()),
+                        .highest = (vi)vf_all(-0.0F)};
+    struct quotients q;
+    if (before)
+        q = quotients_of(before);
+    sum_runs(&sums, x, end, &split, extent, moment, high, rest,
+             before ? &q : NULL);
+    if (before)
+        end_quotients(&q, end, n);
+    sum_end(&sums, x, end, n, &split, extent, moment, high, rest);
     if (moment)
         *moment = moment_of(&sums);
-    if (max)
-        *max = vf_top(sums.top);
-    return sum_of(&sums);
+    if (extent)
+        *extent = extent_of(&sums, x, n);
+    return extent && is_nan_signed(&sums) ? __builtin_nan("") : sum_of(&sums);
 }
 
 static double sum_split(const float *x, size_t n,
                         const struct smx_split_exp *split, float *max,
                         double *moment)
 {
-    return moment ? sum_cached(x, n, split, max, moment, NULL, NULL, NULL)
-                  : sum_cached(x, n, split, max, NULL, NULL, NULL, NULL);
+    struct smx_extent extent;
+    double sum =
+        moment ? sum_cached(x, n, split, &extent, moment, NULL, NULL, NULL)
+               : sum_cached(x, n, split, &extent, NULL, NULL, NULL, NULL);
+    *max = extent.max;
+    return sum;
 }
 
 static double cache_split(const float *x, size_t n,
-                          const struct smx_split_exp *split, float *max,
-                          double *moment, float *high, float *rest,
+                          const struct smx_split_exp *split,
+                          struct smx_extent *extent, double *moment,
+                          float *high, float *rest,
                           const struct smx_cached_exp *before)
 {
+    if (VF_FUSED && before && !before->normal) {
+        divide_split(before, n);
+        before = NULL;
+    }
     if (moment)
-        return before ? sum_cached(x, n, split, max, moment, high, rest, before)
-                      : sum_cached(x, n, split, max, moment, high, rest, NULL);
-    if (!before)
-        return max ? sum_cached(x, n, split, max, NULL, high, rest, NULL)
-                   : sum_cached(x, n, split, NULL, NULL, high, rest, NULL);
-    return max ? sum_cached(x, n, split, max, NULL, high, rest, before)
-               : sum_cached(x, n, split, NULL, NULL, high, rest, before);
+        return before
+                   ? sum_cached(x, n, split, extent, moment, high, rest, before)
+                   : sum_cached(x, n, split, extent, moment, high, rest, NULL);
+    return before ? sum_cached(x, n, split, extent, NULL, high, rest, before)
+                  : sum_cached(x, n, split, extent, NULL, high, rest, NULL);
 }
 
 /* ---- products ---------------------------------------------------------- */
@@ -314,7 +348,7 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
     for (; n - i >= STEP; i += STEP) {
         vf z[WIDE];
         if (stream)
-            fetch_split(x + i, SMX_CHUNK / 4);
+            fetch_split(x + i, STEP, SMX_CHUNK / 4);
         load(x + i, WIDE, z);
         bound(z, WIDE, &by->split);
         struct parts e = exponentials(z, WIDE, &by->split);

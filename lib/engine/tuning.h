@@ -21,11 +21,11 @@
 #define SMX_RESIDENT_ELEMENTS ((size_t)2048)
 
 /** Is a row to be divided while the next one in its place is summed? That pays
- *  where what is written is not in the nearest caches, for rows of more than a
- *  few steps of the kernel. */
+ *  where what is written is not in the first cache, for rows of more than a few
+ *  steps of the kernel. */
 static inline bool smx_is_pipelined(size_t rows, size_t classes)
 {
-    return classes >= 128 && rows * classes >= (size_t)1 << 17;
+    return classes >= 128 && rows * classes >= (size_t)1 << 15;
 }
 
 /** Classes of a row beside a teacher whose exponentials are kept from their sum

@@ -30,6 +30,10 @@ INLINE vf vf_lookup(const float table[16], vi k)
     return (vf)_mm256_blendv_ps(low, high, (__m256)((vw)k << 28));
 }
 
+#define vi_max(a, b) ((vi)_mm256_max_epi32((__m256i)(a), (__m256i)(b)))
+#define vw_max(a, b) ((vw)_mm256_max_epu32((__m256i)(a), (__m256i)(b)))
+#define vf_plus_product(c, a, b)                                               \
+    ((vf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define vf_less_product(c, a, b)                                               \
     ((vf)_mm256_fnmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define vd_less_product(c, a, b)                                               \

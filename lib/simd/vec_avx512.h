@@ -38,6 +38,10 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
 #define vi_bits(v) ((uint32_t)_mm512_movepi32_mask((__m512i)(v)))
 #define vf_lookup(table, k)                                                    \
     ((vf)_mm512_permutexvar_ps((__m512i)(k), _mm512_loadu_ps(table)))
+#define vi_max(a, b) ((vi)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
+#define vw_max(a, b) ((vw)_mm512_max_epu32((__m512i)(a), (__m512i)(b)))
+#define vf_plus_product(c, a, b)                                               \
+    ((vf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define vf_less_product(c, a, b)                                               \
     ((vf)_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define vd_less_product(c, a, b)                                               \

@@ -59,6 +59,10 @@ INLINE vf vf_lookup(const float table[16], vi k)
     return (vf)vqtbl4q_u8(bytes, (uint8x16_t)index);
 }
 
+#define vi_max(a, b) ((vi)vmaxq_s32((int32x4_t)(a), (int32x4_t)(b)))
+#define vw_max(a, b) ((vw)vmaxq_u32((uint32x4_t)(a), (uint32x4_t)(b)))
+#define vf_plus_product(c, a, b)                                               \
+    ((vf)vfmaq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define vf_less_product(c, a, b)                                               \
     ((vf)vfmsq_f32((float32x4_t)(c), (float32x4_t)(a), (float32x4_t)(b)))
 #define vd_less_product(c, a, b)                                               \

@@ -136,6 +136,25 @@ INLINE float vf_top(vf v)
 }
 #endif
 
+#ifndef vi_max
+/** Per lane. */
+INLINE vi vi_max(vi a, vi b)
+{
+    vi greater = a > b;
+    return (greater & a) | (~greater & b);
+}
+#endif
+
+#ifndef vw_max
+/** Per lane: of floats' bits those that have a sign before all others, of these
+ *  the lowest, and NaN before that. */
+INLINE vw vw_max(vw a, vw b)
+{
+    vw greater = (vw)(a > b);
+    return (greater & a) | (~greater & b);
+}
+#endif
+
 #ifndef vi_any
 /** Of lanes that are all ones or zeros. */
 INLINE bool vi_any(vi v)
@@ -175,6 +194,14 @@ INLINE vf vf_lookup(const float table[16], vi k)
 INLINE vf vf_less_product(vf c, vf a, vf b)
 {
     return c - a * b;
+}
+#endif
+
+#ifndef vf_plus_product
+/** c + a * b, of a product that is exact. */
+INLINE vf vf_plus_product(vf c, vf a, vf b)
+{
+    return c + a * b;
 }
 #endif
 
