@@ -40,6 +40,7 @@ struct smx_f32_call {
     /* of long rows, and of those with chosen classes: */
     double *split_sums;   /* one a chunk; NaN: out-of-range */
     double *moments;      /* likewise, where they are asked for */
+    double *minima;       /* likewise, of chunks in range the lowest logits */
     struct smx_sum *sums; /* one a chunk; in range the maximum alone */
     struct smx_f32_row *row;
     atomic_size_t nonfinite; /* first bad logit; SIZE_MAX: none */

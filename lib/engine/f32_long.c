@@ -108,14 +108,15 @@ static void sum_chunk(void *argument, size_t i)
     size_t n = smx_chunk_classes(call->classes, chunk);
     double *moment = call->seen.moments ? &call->moments[i] : NULL;
     double sum = NAN;
-    float max = INFINITY;
+    struct smx_extent extent = {INFINITY, -INFINITY};
     if (moment)
         *moment = 0;
     if (smx_f32_expects(call, start, n))
         sum = call->kernels->split->sum(call->logits + start, n, &call->split,
-                                        &max, moment);
-    call->split_sums[i] = max < call->split.highest ? sum : NAN;
-    call->sums[i].max = max;
+                                        &extent, moment);
+    call->split_sums[i] = extent.max < call->split.highest ? sum : NAN;
+    call->sums[i].max = extent.max;
+    call->minima[i] = extent.min;
     if (!isnan(call->split_sums[i]))
         return;
     call->sums[i] = smx_f32_sum_chunk(call, row, chunk, NULL);
@@ -183,9 +184,11 @@ static void store_chunk(void *argument, size_t i)
     const struct smx_f32_row *row = &call->row[r];
     size_t start = r * call->classes + chunk * SMX_CHUNK;
     if (row->total != 0 && !call->log)
-        call->kernels->split->put(
-            call->logits + start, smx_chunk_classes(call->classes, chunk),
-            &call->split, 1 / row->total, call->stream, call->values + start);
+        call->kernels->split->put(call->logits + start,
+                                  smx_chunk_classes(call->classes, chunk),
+                                  &call->split, 1 / row->total,
+                                  (float)call->minima[r * call->chunks + chunk],
+                                  call->stream, call->values + start);
     else
         smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
                             row->logsum, NULL);
@@ -237,7 +240,8 @@ static void store_chosen_split(const struct smx_f32_call *call, const float *x,
 {
     ALIGNED float high[GATHERED], rest[GATHERED];
     if (call->chunks > SMX_F32_SHORT) {
-        call->kernels->split->put(x, n, &call->split, 1 / total, false, out);
+        call->kernels->split->put(x, n, &call->split, 1 / total, -INFINITY,
+                                  false, out);
         return;
     }
     call->kernels->split->keep(x, n, &call->split, NULL, NULL, high, rest,
@@ -290,8 +294,9 @@ size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
         call->row = (struct smx_f32_row *)(call->sums + all);
         call->split_sums = (double *)(call->row + rows);
         call->moments = call->split_sums + all;
+        call->minima = call->moments + all;
     }
-    return all * (sizeof *call->sums + 2 * sizeof *call->split_sums) +
+    return all * (sizeof *call->sums + 3 * sizeof *call->split_sums) +
            rows * sizeof *call->row;
 }
 

@@ -87,8 +87,9 @@ static void store_grad_chunk(void *argument, size_t i)
     float own = y < n ? smx_loss_label_grad(call, row, d) : 0;
     if (d->in_range)
         call->kernels->split->put(call->z + start, n, &call->split,
-                                  d->factor * SMX_SPLIT_UNIT, call->stream,
-                                  call->gradient + start);
+                                  d->factor * SMX_SPLIT_UNIT,
+                                  call->parts[row * call->chunks + chunk].min,
+                                  call->stream, call->gradient + start);
     else
         call->kernels->loss->grad_store(call->z + start, n, &by, d->factor,
                                         d->bend, &mass, d->share,

@@ -235,16 +235,16 @@ static double sum_split_row(struct smx_f32_call *call, size_t row, double *max)
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0, moment = 0, part = 0;
-    float top;
+    struct smx_extent extent;
     *max = -INFINITY;
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return 0;
     for (size_t k = 0; k < call->chunks; k++) {
         sum += call->kernels->split->sum(
             z + k * SMX_CHUNK, smx_chunk_classes(call->classes, k),
-            &call->split, &top, call->seen.moments ? &part : NULL);
+            &call->split, &extent, call->seen.moments ? &part : NULL);
         moment += part;
-        *max = fmax(*max, top);
+        *max = fmax(*max, extent.max);
     }
     sum = sum_if_in_range(call, sum, *max);
     smx_f32_tell(call, row, sum, moment, *max);

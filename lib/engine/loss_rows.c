@@ -51,7 +51,7 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
     if (smx_expect_in_range(kernels, &call->split, call->out_of_range, z, n))
         sum = rest ? kernels->keep(z, n, &call->split, &extent, NULL, high,
                                    rest, before)
-                   : kernels->sum(z, n, &call->split, &extent.max,
+                   : kernels->sum(z, n, &call->split, &extent,
                                   call->seen.moments ? &moment : NULL);
     else if (before)
         kernels->divide(before, n);

@@ -125,12 +125,12 @@ struct smx_split_kernels {
     /** Are all x[i] below highest? false for NaN. */
     bool (*below)(const float *x, size_t n, float highest);
 
-    /** Sum of the exponentials of x and the largest of x, any floats. If that
-     *  is below highest, the sum is NaN where x has one, else its relative
-     *  error is below 2^-26.5. moment: NULL, or where the sum of these times t
-     *  is put. Fetches into the cache what lies behind. */
+    /** Sum of the exponentials of x and the extent of x, any floats. If its
+     *  largest is below highest, the sum is NaN where x has one, else its
+     *  relative error is below 2^-26.5. moment: NULL, or where the sum of these
+     *  times t is put. Fetches into the cache what lies behind. */
     double (*sum)(const float *x, size_t n, const struct smx_split_exp *split,
-                  float *max, double *moment);
+                  struct smx_extent *extent, double *moment);
 
     /** The same, and both halves of every exponential; rest: whole blocks
      *  of 16. before: n others to divide meanwhile, which may lie in high and
@@ -142,10 +142,10 @@ struct smx_split_kernels {
     /** out[i] = (high[i] + rest[i]) / sum. */
     void (*divide)(const struct smx_cached_exp *cached, size_t n);
 
-    /** out[i] = factor * exponential of x[i]; stream: past the cache. out may
-     *  be x. */
+    /** out[i] = factor * exponential of x[i]; min: no x is lower; stream: past
+     *  the cache. out may be x. */
     void (*put)(const float *x, size_t n, const struct smx_split_exp *split,
-                double factor, bool stream, float *out);
+                double factor, float min, bool stream, float *out);
 
     /** out[i] = factor[0] * exponential of x[0][i] less that of the other;
      *  out may be one of x; stream: past the cache. */

@@ -254,15 +254,11 @@ INLINE double sum_cached(const float *x, size_t n,
 }
 
 static double sum_split(const float *x, size_t n,
-                        const struct smx_split_exp *split, float *max,
-                        double *moment)
+                        const struct smx_split_exp *split,
+                        struct smx_extent *extent, double *moment)
 {
-    struct smx_extent extent;
-    double sum =
-        moment ? sum_cached(x, n, split, &extent, moment, NULL, NULL, NULL)
-               : sum_cached(x, n, split, &extent, NULL, NULL, NULL, NULL);
-    *max = extent.max;
-    return sum;
+    return moment ? sum_cached(x, n, split, extent, moment, NULL, NULL, NULL)
+                  : sum_cached(x, n, split, extent, NULL, NULL, NULL, NULL);
 }
 
 static double cache_split(const float *x, size_t n,
@@ -340,20 +336,24 @@ INLINE void put_part(const float *x, size_t n, const struct scaled *by,
     }
 }
 
-/* Whole steps; how many elements that were. */
+/* Whole steps; how many elements that were. plain: none is to be bounded, and
+ * no product is denormal. */
 INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
-                        bool stream, float *out)
+                        bool plain, bool stream, float *out)
 {
+    const struct scaled own = *by; /* nothing that is stored changes it */
     size_t i = 0;
     for (; n - i >= STEP; i += STEP) {
         vf z[WIDE];
         if (stream)
             fetch_split(x + i, STEP, SMX_CHUNK / 4);
         load(x + i, WIDE, z);
-        bound(z, WIDE, &by->split);
-        struct parts e = exponentials(z, WIDE, &by->split);
+        if (!plain)
+            bound(z, WIDE, &own.split);
+        struct parts e = exponentials(z, WIDE, &own.split);
         EACH (v, WIDE) {
-            vf p = scale_split(e.s[v] + e.rest[v], by);
+            vf p = e.s[v] + e.rest[v];
+            p = plain ? p * vf_all(own.binade) : scale_split(p, &own);
             if (stream)
                 vf_stream(out + i + v * FLOATS, p);
             else
@@ -361,6 +361,13 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
         }
     }
     return i;
+}
+
+INLINE size_t put_whole(const float *x, size_t n, const struct scaled *by,
+                        bool plain, bool stream, float *out)
+{
+    return plain ? put_steps(x, n, by, true, stream, out)
+                 : put_steps(x, n, by, false, stream, out);
 }
 
 static void stream(const float *x, size_t n, float *out)
@@ -375,16 +382,18 @@ static void stream(const float *x, size_t n, float *out)
 
 static void store_split(const float *x, size_t n,
                         const struct smx_split_exp *split, double factor,
-                        bool stream, float *out)
+                        float min, bool stream, float *out)
 {
     const struct scaled by = scaled_by(split, factor);
+    bool plain = factor > 0 && min >= split->lowest &&
+                 smx_divides_normally(split, min, 1 / factor);
     size_t i = 0;
     if (stream) {
         i = before_line(out, sizeof *out, n);
         put_part(x, i, &by, out);
-        i += put_steps(x + i, n - i, &by, true, out + i);
+        i += put_whole(x + i, n - i, &by, plain, true, out + i);
     } else {
-        i = put_steps(x, n, &by, false, out);
+        i = put_whole(x, n, &by, plain, false, out);
     }
     for (; i < n; i += BLOCK)
         put_part(x + i, n - i < BLOCK ? n - i : BLOCK, &by, out + i);

@@ -192,7 +192,9 @@ static void find_chunk(struct summary_call *call, const float *z, size_t n,
     if (sums &&
         smx_expect_in_range(split, &call->split, call->out_of_range, z, n)) {
         double *moment = call->out.entropy ? &part->moment : NULL;
-        part->total = split->sum(z, n, &call->split, &part->max, moment);
+        struct smx_extent extent;
+        part->total = split->sum(z, n, &call->split, &extent, moment);
+        part->max = extent.max;
         call->out_of_range |= !(part->max < call->split.highest);
     }
     if (part->max < call->split.highest) {

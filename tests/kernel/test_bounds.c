@@ -76,20 +76,20 @@ static long double split_sum(enum smx_isa isa)
 
     for (int t = 0; t < TRIALS; t++) {
         long double exact = 0;
-        float max = INFINITY;
+        struct smx_extent extent;
         double sum;
 
         for (int i = 0; i < N; i++) {
             x[i] = (float)(8 * random_normal(&bounds_seed));
             exact += expl(x[i]);
         }
-        sum = kernels->split->sum(x, N, &split, &max, NULL);
-        if (isnan(sum) || max >= split.highest)
+        sum = kernels->split->sum(x, N, &split, &extent, NULL);
+        if (isnan(sum) || extent.max >= split.highest)
             continue;
         if (unit == 0) /* a power of two */
             unit = exp2l(roundl(log2l(sum / exact)));
         worst = worse(worst, sum / unit, exact);
-        TIME(N, kernels->split->sum(x, N, &split, &max, NULL));
+        TIME(N, kernels->split->sum(x, N, &split, &extent, NULL));
     }
     return worst;
 }
@@ -105,7 +105,8 @@ static long double split_entropy(enum smx_isa isa)
         double width = 4 * random_unit(&bounds_seed),
                at = 40 * random_unit(&bounds_seed);
         long double sum = 0, product = 0, entropy;
-        float x[N], max;
+        struct smx_extent extent;
+        float x[N];
         double total, moment;
 
         for (int i = 0; i < N; i++) {
@@ -114,13 +115,13 @@ static long double split_entropy(enum smx_isa isa)
             sum += expl(x[i]);
             product += expl(x[i]) * x[i];
         }
-        total = kernels->split->sum(x, N, &split, &max, &moment);
-        assert_true(total == kernels->split->sum(x, N, &split, &max, NULL));
+        total = kernels->split->sum(x, N, &split, &extent, &moment);
+        assert_true(total == kernels->split->sum(x, N, &split, &extent, NULL));
         entropy = logl(sum) - product / sum;
         total = log(total * SMX_SPLIT_UNIT) - moment / total / SMX_POWER_NAT;
         if (entropy >= 1)
             worst = worse(worst, total, entropy);
-        TIME(N, kernels->split->sum(x, N, &split, &max, &moment));
+        TIME(N, kernels->split->sum(x, N, &split, &extent, &moment));
     }
     return worst;
 }
