@@ -278,6 +278,7 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
 {
     const struct smx_criterion *asked = call->asked;
     size_t left = call->all - first;
+    call->first = first;
     call->rows = left < call->most ? left : call->most;
     call->blocks = (call->rows + call->per_block - 1) / call->per_block;
     place_loss_tensors(call, first);
@@ -319,12 +320,24 @@ static void run_cached(struct smx_context *context, struct smx_loss_call *call)
     smx_pool_for_reverse(context->pool, call->slices, smx_loss_cached, call);
 }
 
+/* false: a row of this tile, or of one before, is not in range. */
+static bool is_stored_by_columns(struct smx_context *context,
+                                 struct smx_loss_call *call)
+{
+    if (!call->columns || call->out_of_range)
+        return false;
+    smx_pool_for(context->pool, call->blocks, smx_loss_columns, call);
+    return !call->out_of_range;
+}
+
 static void run_loss_tile(struct smx_context *context,
                           struct smx_loss_call *call, size_t first)
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
     place_loss_tile(call, first);
+    if (is_stored_by_columns(context, call))
+        return;
     if (call->copy) {
         smx_load_tile(context, z, z->data, first, call->rows,
                       SMX_MASKED_INFINITE, call->copy, &call->nonfinite);
@@ -464,6 +477,9 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     call.entropy_out = logits->softcap ? NULL : smx_beside_take_entropy(beside);
     call.masks = way == SMX_WAY_CHUNKS && logits->mask && !gradient &&
                  !smx_rows_moved(logits) && !smx_loss_summarises(&call);
+    call.columns = way == SMX_WAY_NARROW && logits->inner >= SMX_COLUMNS &&
+                   !logits->mask && criterion->focal == 0 &&
+                   gradient != logits->data && !smx_loss_summarises(&call);
     *status = run_f32_loss(context, &call);
     if (call.nonfinite)
         beside->values.out.entropy = call.entropy_out;

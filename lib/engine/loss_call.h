@@ -69,6 +69,7 @@ struct smx_loss_call {
     struct smx_part *parts; /* of a tile; not of few classes, */
     struct smx_grad *grads; /* nor these */
     float *copy;            /* where rows do not lie side by side */
+    bool columns;           /* rows are read where they are, class by class */
     bool masks; /* the mask is applied chunk by chunk, to no copy of the rows */
     atomic_bool nonfinite;
     atomic_bool out_of_range; /* a chunk is */
@@ -79,7 +80,7 @@ struct smx_loss_call {
     float *entropy_out; /* of the softmax, one a row of all; NULL: not asked */
 
     /* The tile at work: what follows is of its first row. */
-    size_t rows, slices, blocks, per_block;
+    size_t first, rows, slices, blocks, per_block;
     struct smx_criterion criterion;
     struct smx_logits tile; /* side by side, without a mask but for chunks */
     struct smx_lanes lanes; /* of it */
@@ -167,6 +168,10 @@ void smx_loss_block(void *argument, size_t block);
 
 /** All of a block of rows in lanes. */
 void smx_loss_lanes(void *argument, size_t block);
+
+/** All of a block of rows of few classes where they are; out_of_range: to no
+ *  account. */
+void smx_loss_columns(void *argument, size_t block);
 
 /** All of a block of rows of few classes. */
 void smx_loss_narrow(void *argument, size_t block);

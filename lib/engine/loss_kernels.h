@@ -25,6 +25,20 @@ struct smx_mass {
     double keep, share;
 };
 
+/** Rows side by side, their classes step elements apart, and a label each. */
+struct smx_label_columns {
+    const float *x;
+    size_t step, rows, classes;
+    const int64_t *labels;
+    bool ignore; /* rows whose label is: */
+    int64_t ignore_index;
+    /* what a loss is of -log p, and a gradient of p: of each row, or of all */
+    const double *costs, *gains;
+    double cost, gain;
+    double *losses;
+    float *out; /* the gradient; NULL: it is not wanted */
+};
+
 struct smx_loss_kernels {
     /**
      * Sum of the exponentials of x. Fetches into the cache what lies behind x.
@@ -62,6 +76,14 @@ struct smx_loss_kernels {
     void (*narrow_sum)(struct smx_narrow *narrow, size_t rows, size_t classes);
     void (*narrow_put)(struct smx_narrow *narrow, size_t rows, size_t classes,
                        const double *factors, float *out);
+
+    /**
+     * Losses of at most SMX_NARROW classes by these kernels' steps, and the
+     * gradient; false: a row is, or may be, not in range, and what has been
+     * written is to be written again.
+     */
+    bool (*columns)(const struct smx_label_columns *rows,
+                    const struct smx_split_exp *split);
 
     /**
      * sum, and beside it *dot = sum of g[i] times the exponential, *total =

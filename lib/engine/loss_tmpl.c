@@ -13,6 +13,8 @@ extern void TIER(narrow_sum)(struct smx_narrow *narrow, size_t rows,
                              size_t classes);
 extern void TIER(narrow_put)(struct smx_narrow *narrow, size_t rows,
                              size_t classes, const double *factors, float *out);
+extern bool TIER(label_columns)(const struct smx_label_columns *rows,
+                                const struct smx_split_exp *split);
 
 /* The next chunk arrives while this one is computed. */
 INLINE void fetch_chunk(const float *x)
@@ -481,6 +483,7 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .narrow_keep = TIER(narrow_keep),
     .narrow_sum = TIER(narrow_sum),
     .narrow_put = TIER(narrow_put),
+    .columns = TIER(label_columns),
     .dot = dot,
     .vjp = store_vjp,
     .vjp_log = store_vjp_log,

@@ -3,13 +3,16 @@
  * an instruction set: FLOATS rows lie side by side in a register, class by
  * class. Steps and order of sums are those of narrow_tmpl.c, and so are the
  * bits. */
-#include "narrow.h"
+#include "loss_kernels.h"
+#include "simd/log_vec.h"
 #include "simd/split_exp_vec.h"
 
 extern size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
                                    size_t classes,
                                    const struct smx_split_exp *split,
                                    float *out);
+extern bool TIER(label_columns)(const struct smx_label_columns *rows,
+                                const struct smx_split_exp *split);
 
 #define HALVES 2 /* registers of doubles for one of floats */
 
@@ -18,11 +21,28 @@ struct columns {
     SMX_NARROW_ALIGNED double sums[HALVES][SMX_NARROW / 2][LANES];
 };
 
+/* The exponential of each row's label, which is left out of the sums. */
+struct own {
+    vi class; /* -1: none */
+    vf s, rest;
+};
+
+INLINE void take_out(struct own *own, struct parts *e, int c, int count)
+{
+    EACH (v, count) {
+        vi here = (vi)(own->class == (vi){0} + (c + v));
+        own->s = (vf)((vi)own->s | ((vi)e->s[v] & here));
+        own->rest = (vf)((vi)own->rest | ((vi)e->rest[v] & here));
+        e->s[v] = (vf)((vi)e->s[v] & ~here);
+        e->rest[v] = (vf)((vi)e->rest[v] & ~here);
+    }
+}
+
 /* Of count classes from c on, the class behind the last of which counts as 0;
- * which rows are below the highest? */
+ * which rows are below the highest? own: NULL, or what is left out. */
 INLINE vi keep_classes(struct columns *columns, const float *x, size_t step,
                        size_t rows, int c, int count,
-                       const struct smx_split_exp *split)
+                       const struct smx_split_exp *split, struct own *own)
 {
     vf z[WIDE];
     vi below = ~(vi){0};
@@ -33,6 +53,8 @@ INLINE vi keep_classes(struct columns *columns, const float *x, size_t step,
     }
     bound(z, count, split);
     struct parts e = exponentials(z, count, split);
+    if (own)
+        take_out(own, &e, c, count);
     EACH (v, count) {
         vf_store(columns->s[c + v], e.s[v]);
         vf_store(columns->rest[c + v], e.rest[v]);
@@ -63,30 +85,58 @@ INLINE vd sum_pairs(double sums[][LANES], int pairs)
            ((sum[1] + sum[5]) + (sum[3] + sum[7]));
 }
 
-/* One over the sums, in two halves; which sums are in range? */
-INLINE vl divide_columns(vd sum, size_t classes, float *whole, float *high,
-                         float *low)
+INLINE vl sums_in_range(vd sum, size_t classes)
 {
-    vd factor = vd_all(1) / sum;
-    vh rounded = vd_narrow(factor), twelve = vh_twelve_bits(rounded);
-    vh_store(whole, rounded);
-    vh_store(high, twelve);
-    vh_store(low, vd_narrow(factor - vh_widen(twelve)));
     return (vl)(sum > vd_all(SMX_SPLIT_LEAST * (double)classes)) &
            (vl)(sum < vd_all(SMX_SPLIT_MOST));
 }
 
+/* What exponentials are multiplied with, in two halves: struct factor. */
+struct factors {
+    float whole[FLOATS], high[FLOATS], low[FLOATS];
+};
+
+INLINE void put_factors(struct factors *factors, int h, vd factor)
+{
+    vh rounded = vd_narrow(factor), twelve = vh_twelve_bits(rounded);
+    vh_store(factors->whole + h * LANES, rounded);
+    vh_store(factors->high + h * LANES, twelve);
+    vh_store(factors->low + h * LANES, vd_narrow(factor - vh_widen(twelve)));
+}
+
+/* own: NULL, or of each row what its label's class has instead. */
 INLINE void store_columns(const struct columns *columns, size_t step,
-                          size_t rows, size_t classes, struct factor by,
+                          size_t rows, size_t classes,
+                          const struct factors *factors, const struct own *own,
                           float *out)
 {
+    const struct factor by = {vf_load(factors->whole), vf_load(factors->high),
+                              vf_load(factors->low)};
     for (size_t c = 0; c < classes; c++, out += step) {
         vf p = product(vf_load(columns->s[c]), vf_load(columns->rest[c]), by);
+        if (own) {
+            vi here = (vi)(own->class == (vi){0} + (int32_t)c);
+            p = (vf)(((vi)p & ~here) | ((vi)own->s & here));
+        }
         if (rows < FLOATS)
             vf_store_part(out, p, rows);
         else
             vf_store(out, p);
     }
+}
+
+/* Which rows are below the highest? */
+INLINE vi keep_columns(struct columns *columns, const float *x, size_t step,
+                       size_t rows, size_t classes,
+                       const struct smx_split_exp *split, struct own *own)
+{
+    int n = (int)classes, c = 0;
+    vi below = ~(vi){0};
+    for (; c + 2 <= n; c += 2)
+        below &= keep_classes(columns, x, step, rows, c, 2, split, own);
+    if (c < n)
+        below &= keep_classes(columns, x, step, rows, c, 1, split, own);
+    return below;
 }
 
 /* Of rows first to first + rows <= FLOATS; false: one is not in range. */
@@ -95,22 +145,17 @@ INLINE bool softmax_columns(const float *x, size_t step, size_t rows,
                             float *out)
 {
     struct columns columns;
-    float whole[FLOATS], high[FLOATS], low[FLOATS];
-    int n = (int)classes, c = 0;
-    vi below = ~(vi){0};
+    struct factors factors;
+    vi below = keep_columns(&columns, x, step, rows, classes, split, NULL);
     vl fine = ~(vl){0};
-    for (; c + 2 <= n; c += 2)
-        below &= keep_classes(&columns, x, step, rows, c, 2, split);
-    if (c < n)
-        below &= keep_classes(&columns, x, step, rows, c, 1, split);
-    EACH (h, HALVES)
-        fine &= divide_columns(sum_pairs(columns.sums[h], (n + 1) / 2), classes,
-                               whole + h * LANES, high + h * LANES,
-                               low + h * LANES);
+    EACH (h, HALVES) {
+        vd sum = sum_pairs(columns.sums[h], ((int)classes + 1) / 2);
+        put_factors(&factors, h, vd_all(1) / sum);
+        fine &= sums_in_range(sum, classes);
+    }
     if (vi_any(~below) || vl_any(~fine))
         return false;
-    const struct factor by = {vf_load(whole), vf_load(high), vf_load(low)};
-    store_columns(&columns, step, rows, classes, by, out);
+    store_columns(&columns, step, rows, classes, &factors, NULL, out);
     return true;
 }
 
@@ -127,4 +172,141 @@ size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
         softmax_columns(x + r, step, rows - r, classes, &split, out + r))
         return rows;
     return r;
+}
+
+/* ---- losses by labels, and their gradients --------------------------------
+ */
+
+/* As in loss_narrow.c: of a lesser rest, of a logit of the label that may count
+ * as the lowest, or of factors that are not two halves, rows go another way. */
+#define LEAST_REST 0x1p-100
+#define LEAST_OWN 0x1p-116
+#define LEAST_FACTOR 0x1p-120
+#define MOST_FACTOR 0x1p-33
+
+/* Rows from r on, left of which are there. */
+INLINE vd load_numbers(const double *each, double all, size_t r, size_t left)
+{
+    if (!each)
+        return vd_all(all);
+    return left < LANES ? vd_load_part(each + r, left) : vd_load(each + r);
+}
+
+INLINE size_t half_of(size_t rows, int h)
+{
+    size_t before = (size_t)h * LANES;
+    return rows > before ? rows - before : 0;
+}
+
+INLINE vi load_classes(const struct smx_label_columns *l, size_t r, size_t rows)
+{
+    typedef int32_t half __attribute__((vector_size(4 * LANES)));
+    typedef half half_there __attribute__((aligned(4), may_alias));
+    int32_t classes[FLOATS];
+    EACH (h, HALVES) {
+        size_t from = r + (size_t)h * LANES;
+        vl y = (vl)load_numbers((const void *)l->labels, 0, from,
+                                half_of(rows, h));
+        if (l->ignore)
+            y |= (vl)(y == (vl){0} + l->ignore_index);
+        *(half_there *)(classes + h * LANES) = __builtin_convertvector(y, half);
+    }
+    return (vi)vf_load((const void *)classes);
+}
+
+/* Of half a register of rows; the rest of a row that is ignored is 0. */
+struct labelled {
+    vd rest, factor, own;
+    vl fine;
+};
+
+INLINE struct labelled divide_labelled(const struct smx_label_columns *l,
+                                       vd sum, vd own, size_t r, size_t left)
+{
+    struct labelled half;
+    const vl ignored = (vl)(own == vd_all(0));
+    own = vd_where(ignored, vd_all(0x1p54), own);
+    vd rest = sum / own, whole = sum + own;
+    half.rest = (vd)((vl)rest & ~ignored);
+    half.fine = sums_in_range(whole, l->classes) &
+                (vl)(own >= vd_all(LEAST_OWN)) &
+                ((vl)(rest >= vd_all(LEAST_REST)) | ignored);
+    if (!l->out)
+        return half;
+    vd gain = load_numbers(l->gains, l->gain, r, left);
+    vd factor = (vd)((vl)gain & ~ignored) / whole;
+    vd size = vd_max(factor, -factor);
+    half.fine &=
+        (vl)(factor == vd_all(0)) |
+        ((vl)(size > vd_all(LEAST_FACTOR)) & (vl)(size < vd_all(MOST_FACTOR)));
+    half.factor = factor + vd_all(0); /* -0 is 0 */
+    half.own = vd_all(0) - sum * factor;
+    return half;
+}
+
+/* Rests of rows r to r + rows <= r + FLOATS, and the gradient; false: one is,
+ * or may be, out of range. */
+INLINE bool store_labelled(const struct smx_label_columns *l, size_t r,
+                           size_t rows, const struct smx_split_exp *split)
+{
+    struct columns columns;
+    struct factors factors;
+    struct own own = {.class = load_classes(l, r, rows)};
+    vi below = keep_columns(&columns, l->x + r, l->step, rows, l->classes,
+                            split, &own);
+    vl fine = ~(vl){0};
+    float s[FLOATS], rest[FLOATS];
+    vf_store(s, own.s);
+    vf_store(rest, own.rest);
+    EACH (h, HALVES) {
+        size_t left = half_of(rows, h), at = (size_t)h * LANES;
+        vd sum = sum_pairs(columns.sums[h], ((int)l->classes + 1) / 2);
+        vd label = vd_widen(s + at) + vd_widen(rest + at);
+        const struct labelled half =
+            divide_labelled(l, sum, label, r + at, left);
+        fine &= half.fine;
+        if (left < LANES)
+            vd_store_part(l->losses + r + at, half.rest, left);
+        else
+            vd_store(l->losses + r + at, half.rest);
+        if (!l->out)
+            continue;
+        put_factors(&factors, h, half.factor);
+        vh_store(s + at, vd_narrow(half.own));
+    }
+    if (vi_any(~below) || vl_any(~fine))
+        return false;
+    own.s = vf_load(s);
+    if (l->out)
+        store_columns(&columns, l->step, rows, l->classes, &factors, &own,
+                      l->out + r);
+    return true;
+}
+
+/* Apart, as a row's logarithm waits for much and holds nothing up. */
+INLINE void take_logs(const struct smx_label_columns *l)
+{
+    for (size_t r = 0; r < l->rows; r += LANES) {
+        size_t left = l->rows - r;
+        vd cost = load_numbers(l->costs, l->cost, r, left);
+        vd loss = cost * vd_log1p(load_numbers(l->losses, 0, r, left));
+        if (left < LANES)
+            vd_store_part(l->losses + r, loss, left);
+        else
+            vd_store(l->losses + r, loss);
+    }
+}
+
+bool TIER(label_columns)(const struct smx_label_columns *rows,
+                         const struct smx_split_exp *by)
+{
+    const struct smx_split_exp split = *by;
+    size_t r = 0, n = rows->rows;
+    for (; n - r >= FLOATS; r += FLOATS)
+        if (!store_labelled(rows, r, FLOATS, &split))
+            return false;
+    if (r < n && !store_labelled(rows, r, n - r, &split))
+        return false;
+    take_logs(rows);
+    return true;
 }
