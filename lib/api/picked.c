@@ -43,17 +43,21 @@ static void store_picked_apart(const struct smx_softmax_call *call,
     }
 }
 
-/* dtype: a constant where this is inlined. */
+/* bytes of a number: a constant where this is inlined. */
 static inline __attribute__((always_inline)) void
 store_picked_values(const struct smx_softmax_call *call, size_t to,
-                    size_t count, enum smx_dtype dtype)
+                    size_t count, size_t bytes)
 {
-    const void *values = call->values ? call->values : call->copy;
-    void *out = call->out.values;
-    for (size_t r = 0; r < count; r++)
-        for (size_t i = 0; i < call->picked; i++, to++)
-            smx_set(out, dtype, to,
-                    smx_get(values, dtype, place_picked(call, r, i)));
+    const bool gathers = call->gathers;
+    const size_t k = call->picked, row = gathers ? k : call->logits->classes;
+    const int64_t *picks = call->picks;
+    const char *values = call->values ? call->values : call->copy;
+    char *out = (char *)call->out.values + to * bytes;
+    for (size_t r = 0; r < count; r++, picks += k, values += row * bytes)
+        for (size_t i = 0; i < k; i++, out += bytes) {
+            size_t at = gathers ? i : (size_t)picks[i];
+            memcpy(out, values + at * bytes, bytes);
+        }
 }
 
 /* The same where picks lie side by side. */
@@ -67,9 +71,9 @@ static void store_picked_together(const struct smx_softmax_call *call,
     if (out->rank)
         memcpy(out->rank + to, call->ranks, all * sizeof *call->ranks);
     if (out->values && call->logits->dtype == SMX_FLOAT32)
-        store_picked_values(call, to, count, SMX_FLOAT32);
+        store_picked_values(call, to, count, sizeof(float));
     else if (out->values)
-        store_picked_values(call, to, count, SMX_FLOAT64);
+        store_picked_values(call, to, count, sizeof(double));
 }
 
 void smx_picked_store(const struct smx_softmax_call *call, size_t first,
