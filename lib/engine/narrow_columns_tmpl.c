@@ -91,27 +91,30 @@ INLINE vl sums_in_range(vd sum, size_t classes)
            (vl)(sum < vd_all(SMX_SPLIT_MOST));
 }
 
-/* What exponentials are multiplied with, in two halves: struct factor. */
-struct factors {
-    float whole[FLOATS], high[FLOATS], low[FLOATS];
+/* One register of doubles as struct factor has it, the other, and both. */
+struct half_factor {
+    vh whole, high, low;
 };
 
-INLINE void put_factors(struct factors *factors, int h, vd factor)
+INLINE struct half_factor split_factor(vd factor)
 {
-    vh rounded = vd_narrow(factor), twelve = vh_twelve_bits(rounded);
-    vh_store(factors->whole + h * LANES, rounded);
-    vh_store(factors->high + h * LANES, twelve);
-    vh_store(factors->low + h * LANES, vd_narrow(factor - vh_widen(twelve)));
+    vh whole = vd_narrow(factor), high = vh_twelve_bits(whole);
+    return (struct half_factor){whole, high,
+                                vd_narrow(factor - vh_widen(high))};
+}
+
+INLINE struct factor join_factors(const struct half_factor half[HALVES])
+{
+    return (struct factor){vf_join(half[0].whole, half[1].whole),
+                           vf_join(half[0].high, half[1].high),
+                           vf_join(half[0].low, half[1].low)};
 }
 
 /* own: NULL, or of each row what its label's class has instead. */
 INLINE void store_columns(const struct columns *columns, size_t step,
-                          size_t rows, size_t classes,
-                          const struct factors *factors, const struct own *own,
-                          float *out)
+                          size_t rows, size_t classes, struct factor by,
+                          const struct own *own, float *out)
 {
-    const struct factor by = {vf_load(factors->whole), vf_load(factors->high),
-                              vf_load(factors->low)};
     for (size_t c = 0; c < classes; c++, out += step) {
         vf p = product(vf_load(columns->s[c]), vf_load(columns->rest[c]), by);
         if (own) {
@@ -145,17 +148,18 @@ INLINE bool softmax_columns(const float *x, size_t step, size_t rows,
                             float *out)
 {
     struct columns columns;
-    struct factors factors;
+    struct half_factor halves[HALVES];
     vi below = keep_columns(&columns, x, step, rows, classes, split, NULL);
     vl fine = ~(vl){0};
     EACH (h, HALVES) {
         vd sum = sum_pairs(columns.sums[h], ((int)classes + 1) / 2);
-        put_factors(&factors, h, vd_all(1) / sum);
+        halves[h] = split_factor(vd_all(1) / sum);
         fine &= sums_in_range(sum, classes);
     }
     if (vi_any(~below) || vl_any(~fine))
         return false;
-    store_columns(&columns, step, rows, classes, &factors, NULL, out);
+    store_columns(&columns, step, rows, classes, join_factors(halves), NULL,
+                  out);
     return true;
 }
 
@@ -198,20 +202,20 @@ INLINE size_t half_of(size_t rows, int h)
     return rows > before ? rows - before : 0;
 }
 
-INLINE vi load_classes(const struct smx_label_columns *l, size_t r, size_t rows)
+INLINE vi load_labels_of_rows(const struct smx_label_columns *l, size_t r,
+                              size_t rows)
 {
     typedef int32_t half __attribute__((vector_size(4 * LANES)));
-    typedef half half_there __attribute__((aligned(4), may_alias));
-    int32_t classes[FLOATS];
+    vh classes[HALVES];
     EACH (h, HALVES) {
         size_t from = r + (size_t)h * LANES;
         vl y = (vl)load_numbers((const void *)l->labels, 0, from,
                                 half_of(rows, h));
         if (l->ignore)
             y |= (vl)(y == (vl){0} + l->ignore_index);
-        *(half_there *)(classes + h * LANES) = __builtin_convertvector(y, half);
+        classes[h] = (vh) __builtin_convertvector(y, half);
     }
-    return (vi)vf_load((const void *)classes);
+    return (vi)vf_join(classes[0], classes[1]);
 }
 
 /* Of half a register of rows; the rest of a row that is ignored is 0. */
@@ -250,8 +254,9 @@ INLINE bool store_labelled(const struct smx_label_columns *l, size_t r,
                            size_t rows, const struct smx_split_exp *split)
 {
     struct columns columns;
-    struct factors factors;
-    struct own own = {.class = load_classes(l, r, rows)};
+    struct half_factor halves[HALVES] = {0};
+    vh label_grad[HALVES] = {0};
+    struct own own = {.class = load_labels_of_rows(l, r, rows)};
     vi below = keep_columns(&columns, l->x + r, l->step, rows, l->classes,
                             split, &own);
     vl fine = ~(vl){0};
@@ -271,15 +276,16 @@ INLINE bool store_labelled(const struct smx_label_columns *l, size_t r,
             vd_store(l->losses + r + at, half.rest);
         if (!l->out)
             continue;
-        put_factors(&factors, h, half.factor);
-        vh_store(s + at, vd_narrow(half.own));
+        halves[h] = split_factor(half.factor);
+        label_grad[h] = vd_narrow(half.own);
     }
     if (vi_any(~below) || vl_any(~fine))
         return false;
-    own.s = vf_load(s);
-    if (l->out)
-        store_columns(&columns, l->step, rows, l->classes, &factors, &own,
-                      l->out + r);
+    if (!l->out)
+        return true;
+    own.s = vf_join(label_grad[0], label_grad[1]);
+    store_columns(&columns, l->step, rows, l->classes, join_factors(halves),
+                  &own, l->out + r);
     return true;
 }
 

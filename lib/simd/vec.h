@@ -137,6 +137,20 @@ INLINE vh vh_load(const float *p)
     return *(const vh_there *)p;
 }
 
+/** Two halves beside each other, in registers: a load of what two stores have
+ *  written waits for both. */
+#if LANES == 8
+#define BESIDE 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#elif LANES == 4
+#define BESIDE 0, 1, 2, 3, 4, 5, 6, 7
+#else
+#define BESIDE 0, 1, 2, 3
+#endif
+INLINE vf vf_join(vh low, vh high)
+{
+    return __builtin_shufflevector(low, high, BESIDE);
+}
+
 /** The leading 12 bits of each. */
 INLINE vh vh_twelve_bits(vh v)
 {
