@@ -209,9 +209,6 @@ static bool read_word(const char *text, size_t bytes, double *value)
     return true;
 }
 
-/* The longest of them is "-Infinity" with each letter escaped. */
-enum { WORD_MAX_BYTES = 2 + 6 * 9 };
-
 /* A whole token, a string with its quotes or a bare word, that names a number
  * which JSON cannot write, as encoders do: Infinity, Inf or NaN in any case,
  * with a minus or, in a string, a plus; a string may have escapes. false: it is
@@ -220,8 +217,6 @@ static bool read_nonfinite(const char *text, size_t bytes, double *value)
 {
     if (text[0] != '"')
         return read_word(text, bytes, value);
-    if (bytes < 2 || bytes > WORD_MAX_BYTES)
-        return false;
     if (!memchr(text, '\\', bytes))
         return read_word(text + 1, bytes - 2, value) ||
                (text[1] == '+' && read_word(text + 2, bytes - 3, value));
@@ -284,7 +279,7 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
                            size_t bytes, struct problem *problem)
 {
     struct tensor *tensor = buffer->tensor;
-    if (buffer->element == READER_ANY && buffer->count == 0 && bytes > 0 &&
+    if (buffer->element == READER_ANY && buffer->count == 0 &&
         (text[0] == 't' || text[0] == 'f'))
         tensor->type = TENSOR_BOOL;
     if (!element_buffer_make_room(buffer, 1, problem))

@@ -33,18 +33,16 @@ static void write_leaf_block(void *argument)
 struct leaf_blocks *leaf_blocks_create(const struct leaves *leaves,
                                        struct jobs *jobs, struct budget *budget)
 {
-    if (leaves->empty || leaves->tensor->count - leaves->leaf < FROM_LEAVES)
+    if (leaves->tensor->count < FROM_LEAVES)
         return NULL;
-    struct leaf_blocks *blocks = calloc(1, sizeof *blocks);
-    if (!blocks)
-        return NULL;
-    blocks->leaves = *leaves;
-    blocks->pipeline = pipeline_create(jobs, sizeof(struct leaf_block),
-                                       write_leaf_block, budget);
-    if (blocks->pipeline)
-        return blocks;
-    free(blocks);
-    return NULL;
+    struct pipeline *pipeline = pipeline_create(jobs, sizeof(struct leaf_block),
+                                                write_leaf_block, budget);
+    struct leaf_blocks *blocks = pipeline ? malloc(sizeof *blocks) : NULL;
+    if (blocks)
+        *blocks = (struct leaf_blocks){.pipeline = pipeline, .leaves = *leaves};
+    else
+        pipeline_free(pipeline);
+    return blocks;
 }
 
 static void post_all(struct leaf_blocks *blocks)

@@ -9,9 +9,9 @@
 struct leaf_blocks;
 
 /**
- * Begin to write all leaves from there on; the tensor must not change until
- * leaf_blocks_free. NULL: they are too few, or there is one thread alone; see
- * pipeline_create.
+ * Begin to write all leaves, of which none is written; the tensor must not
+ * change until leaf_blocks_free. NULL: they are too few, or there is one thread
+ * alone; see pipeline_create.
  */
 struct leaf_blocks *leaf_blocks_create(const struct leaves *leaves,
                                        struct jobs *jobs,

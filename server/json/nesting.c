@@ -62,9 +62,9 @@ static bool hold_name(struct nesting *nesting, const char *name, size_t bytes,
         memcpy(cut, name, length);
         cut[length] = '\0';
         nesting->path.step[level].name = nesting->name = cut;
+        if (length == bytes)
+            return true;
     }
-    if (level < NESTING_STEPS && length == bytes)
-        return true;
     small_text_clear(&nesting->long_name);
     if (!small_text_append(&nesting->long_name, name, bytes, problem))
         return false;

@@ -67,13 +67,12 @@ static const char *begin_tensor(struct reader *reader,
 {
     const struct reader_path *path = nesting_path(&reader->nesting);
     if (destination->tensor->type != TENSOR_NONE) {
-        reader_refuse_value(reader, "it twice", 8, "given once", problem);
+        reader_refuse_twice(reader, problem);
         return NULL;
     }
     if (destination->encoded && *p == '{') {
         encoded_begin(&reader->encoded, destination, path,
                       reader->nesting.depth + 1, reader->client.isa);
-        reader->ignored = false;
         return open_container(reader, p, problem);
     }
     tensor_reader_begin(&reader->tensor, destination, path, &reader->source,
@@ -116,11 +115,10 @@ static const char *begin_value(struct reader *reader, const char *p,
         if (!reader->client.begin(reader->client.cls, path, &destination,
                                   problem))
             return NULL;
-        if (destination.tensor)
-            return begin_tensor(reader, &destination, p, problem);
     }
     reader->ignored = destination.ignored;
-    return begin_other(reader, p, problem);
+    return destination.tensor ? begin_tensor(reader, &destination, p, problem)
+                              : begin_other(reader, p, problem);
 }
 
 /* Does c, which begins no value, fit here? */
@@ -191,10 +189,8 @@ static bool tensor_ended(struct reader *reader, struct problem *problem)
     if (!element_buffers_add(&reader->buffers, &reader->tensor.buffer))
         return problem_memory(problem);
     reader_value_ended(reader);
-    /* null leaves no tensor behind: the tree remembers the name, which must not
-     * come again */
-    return !absent ||
-           reader_keep_scalar(reader, TOKEN_NULL, "null", 4, problem);
+    /* null leaves no tensor behind */
+    return !absent || reader_remember_name(reader, problem);
 }
 
 static const char *feed_tensor(struct reader *reader, const char *p,
@@ -228,9 +224,7 @@ static const char *feed_base64(struct reader *reader, const char *p,
     if (!reader->encoded.ended)
         return p;
     reader_value_ended(reader);
-    /* the tree remembers the name, which must not come again */
-    return reader_keep_scalar(reader, TOKEN_NULL, "null", 4, problem) ? p
-                                                                      : NULL;
+    return reader_remember_name(reader, problem) ? p : NULL;
 }
 
 /* ---- the reader ------------------------------------------------------- */

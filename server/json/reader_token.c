@@ -71,6 +71,12 @@ bool reader_refuse_value(struct reader *reader, const char *got, size_t bytes,
                        bytes < 64 ? (int)bytes : 64, got, rule);
 }
 
+bool reader_refuse_twice(struct reader *reader, struct problem *problem)
+{
+    static const char got[] = "it twice";
+    return reader_refuse_value(reader, got, strlen(got), "given once", problem);
+}
+
 bool reader_keep_scalar(struct reader *reader, enum token token,
                         const char *text, size_t bytes, struct problem *problem)
 {
@@ -80,6 +86,13 @@ bool reader_keep_scalar(struct reader *reader, enum token token,
            (out_of_range &&
             reader_refuse_value(reader, text, bytes,
                                 "between -1.8e308 and 1.8e308", problem));
+}
+
+bool reader_remember_name(struct reader *reader, struct problem *problem)
+{
+    static const char nothing[] = "null";
+    return reader_keep_scalar(reader, TOKEN_NULL, nothing, strlen(nothing),
+                              problem);
 }
 
 /* ---- tokens that are in no tensor --------------------------------------- */
@@ -123,7 +136,7 @@ static bool name_ended(struct reader *reader, const char *text, size_t bytes,
         return reader_fail_in_token(reader, 0, problem);
     if (!tree_has(&reader->tree, reader_place(reader)))
         return true;
-    reader_refuse_value(reader, "it twice", 8, "given once", problem);
+    reader_refuse_twice(reader, problem);
     return reader_fail_in_token(reader, bytes - 1, problem);
 }
 

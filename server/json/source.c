@@ -56,11 +56,11 @@ struct place source_place(struct source *source, const char *p)
 
 bool place_problem(struct place place, size_t bytes, struct problem *problem)
 {
-    if (problem->located || problem->status == 503)
-        return false;
-    problem->located = true;
-    problem->offset = place.offset + bytes;
-    problem->line = place.line;
-    problem->column = problem->offset - place.line_start + 1;
+    if (!problem->located && problem->status != 503) {
+        problem->located = true;
+        problem->offset = place.offset + bytes;
+        problem->line = place.line;
+        problem->column = problem->offset - place.line_start + 1;
+    }
     return false;
 }

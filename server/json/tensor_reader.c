@@ -30,7 +30,6 @@ void tensor_reader_begin(struct tensor_reader *reader,
     memset(reader->state.shaped, 0, sizeof reader->state.shaped);
     reader->state.expect = TENSOR_READER_VALUE;
     reader->token_bytes = 0;
-    reader->quoted = reader->escaped = false;
 }
 
 /* The pointer of the element or row that is being read, levels deep. */
@@ -96,9 +95,8 @@ static bool open_row(struct tensor_reader *reader, struct problem *problem)
 
 static bool close_row(struct tensor_reader *reader, struct problem *problem)
 {
-    if (reader->state.depth == 0 ||
-        (reader->state.expect != TENSOR_READER_NEXT &&
-         reader->state.expect != TENSOR_READER_FIRST))
+    if (reader->state.expect != TENSOR_READER_NEXT &&
+        reader->state.expect != TENSOR_READER_FIRST) /* no row is open */
         return refuse_byte(reader, ']', problem);
     if (reader->rank < 0)
         reader->rank = reader->state.depth;
@@ -127,8 +125,7 @@ static bool is_null(const char *text, size_t bytes)
 static bool element(struct tensor_reader *reader, const char *text,
                     size_t bytes, struct problem *problem)
 {
-    if (reader->rank < 0 && reader->state.depth == 0 && !reader->required &&
-        is_null(text, bytes)) {
+    if (reader->state.depth == 0 && !reader->required && is_null(text, bytes)) {
         tensor_free(reader->buffer.tensor);
         reader->state.expect = TENSOR_READER_DONE;
         return true;
@@ -295,7 +292,7 @@ static const char *run(struct tensor_reader *reader, const char *p,
                                    : TENSOR_READER_NEXT;
     }
     if (good && taken == stretch.count)
-        return taken > 0 ? p + stretch.bytes : p;
+        return p + stretch.bytes;
     *bad = p + stretch.edges[2 * taken];
     if (!good)
         point_at_element(reader, problem);

@@ -45,11 +45,12 @@ static void read_text_block(void *argument)
 
 struct text_blocks *text_blocks_create(struct jobs *jobs, struct budget *budget)
 {
-    struct text_blocks *blocks = calloc(1, sizeof *blocks);
+    struct text_blocks *blocks = malloc(sizeof *blocks);
     if (!blocks)
         return NULL;
-    blocks->pipeline = pipeline_create(jobs, sizeof(struct text_block),
-                                       read_text_block, budget);
+    *blocks = (struct text_blocks){
+        .pipeline = pipeline_create(jobs, sizeof(struct text_block),
+                                    read_text_block, budget)};
     if (blocks->pipeline)
         return blocks;
     free(blocks);
@@ -94,9 +95,7 @@ void text_blocks_post(struct text_blocks *blocks,
     block->last = buffer->count;
     block->after_value = after_value;
     block->good = false;
-    block->tensor = *buffer->tensor;
     block->window = *buffer;
-    block->window.tensor = &block->tensor;
     block->window.count = block->first;
     block->window.budget = NULL;
     block->window.exceptions = NULL;

@@ -40,7 +40,6 @@ struct text_block {
     bool after_value;             /* it ends behind one, else behind a comma */
     bool good;                    /* all of it was read */
     struct element_buffer window; /* where to */
-    struct tensor tensor;         /* the window's */
     size_t bytes;
     char before[SCAN_BEFORE]; /* which the scanner may read, too */
     char text[TEXT_BLOCK_BYTES + 2 * SCAN_BLOCK];

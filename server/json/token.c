@@ -147,8 +147,9 @@ static bool check_string(const char *text, size_t bytes, size_t *bad,
                                "body: got byte 0x%02x in a string, must be an "
                                "escape",
                                text[i]);
+        /* no character goes on beyond the last quote */
         n = text[i] == '\\' ? escape_bytes(text, bytes - 1, i)
-                            : utf8_bytes(text + i, bytes - 1 - i);
+                            : utf8_bytes(text + i, UTF8_MAX);
         if (n == 0 && text[i] == '\\')
             return problem_set(problem, 400, NULL,
                                "body: got a backslash, must begin an escape of "

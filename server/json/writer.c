@@ -267,10 +267,9 @@ static bool next_tensor(struct writer *writer, char *buffer, size_t room,
         leaves_begin(leaves, piece->tensor, piece->nested);
         memset(buffer + *length, '[', (size_t)leaves->rank);
         *length += (size_t)leaves->rank;
-    }
-    if (writer->jobs && !writer->blocks)
         writer->blocks =
             leaf_blocks_create(leaves, writer->jobs, writer->budget);
+    }
     return writer->blocks
                ? leaf_blocks_next(writer->blocks, buffer, room, length)
                : leaves_write(leaves, buffer, room, length);
