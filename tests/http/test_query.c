@@ -41,6 +41,9 @@ static const struct {
      "{\"logits\":[1,2,3],\"temperature\":2,\"log\":true}"},
     {"/softmax?top_k=2&dtype=float64", "{\"logits\":[1,2,3]}", "/softmax",
      "{\"dtype\":\"float64\",\"logits\":[1,2,3],\"top_k\":2}"},
+    /* the dtype behind the logits still decides how they are read */
+    {"/softmax?temperature=1", "{\"logits\":[0.1,0.2],\"dtype\":\"float64\"}",
+     "/softmax", "{\"dtype\":\"float64\",\"logits\":[0.1,0.2]}"},
     {"/softmax?include=logsumexp,argmax&axis=-2", "{\"logits\":[[1,2],[3,4]]}",
      "/softmax",
      "{\"logits\":[[1,2],[3,4]],\"axis\":-2,\"include\":[\"logsumexp\","

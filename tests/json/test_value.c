@@ -173,6 +173,9 @@ static void values_print_as_they_were_written(void **state)
 {
     (void)state;
     static const char *const texts[] = {"0.1",
+                                        "0.07", /* 16 digits show an error */
+                                        "0.1234567890123456",
+                                        "0.30000000000000004",
                                         "3",
                                         "3.0",
                                         "-1.5",

@@ -132,6 +132,10 @@ static void test_accepted_coding(void **state)
         {"gzip;seq=0", CODING_GZIP},
         {"gzip;q=0.5, identity;q=0.8", CODING_IDENTITY},
         {"identity;q=0.5, gzip;q=0.8", CODING_GZIP},
+        /* of equals the smaller answer */
+        {"identity, gzip", CODING_GZIP},
+        {"identity;q=0.5, deflate;q=0.5", CODING_DEFLATE},
+        {"deflate;q=0.7, gzip;q=0.7", CODING_GZIP},
         {"*", CODING_GZIP},
         {"*, gzip;q=0", CODING_DEFLATE},
         {"gzip;q=0, *", CODING_DEFLATE},

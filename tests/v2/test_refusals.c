@@ -73,6 +73,17 @@ static const struct {
      "data: got an array, must be a number, at /inputs/0/data/1"},
     {SOFTMAX, LOGITS3(",\"data\":[\"a\",2,3]"),
      "data: got \\\"a\\\", must be a number, at /inputs/0/data/0"},
+    /* the datatype stands behind the data */
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"data\":[1,1e39],\"shape\":[2],"
+           "\"datatype\":\"FP32\""),
+     "inputs/0/data: got 1e39, must be within the range of float32, at "
+     "/inputs/0/data/1"},
+    {LOSS,
+     "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\","
+     "\"data\":[1,2,3]},{\"name\":\"labels\",\"data\":[1.5],\"shape\":[1],"
+     "\"datatype\":\"INT64\"}]}",
+     "inputs/1/data: got 1.5, must be an integer, at /inputs/1/data/0"},
     {SOFTMAX,
      INPUT("\"name\":\"logits\",\"shape\":[2,-3],\"datatype\":\"FP32\","
            "\"data\":[]"),

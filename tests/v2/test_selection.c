@@ -136,6 +136,43 @@ static void a_loss_is_asked_for_more(void **state)
     roundtrip_free(&gradient);
 }
 
+/* The protocol has no scalars: one value is an array of one, where it stands
+ * for the whole as where it is one a row. */
+static void one_value_is_an_array_of_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *logits, *one, *native;
+    } cases[] = {
+        {"[3]", "[1]", "{\"logits\":[1,2,3],\"labels\":1,\"upstream\":2}"},
+        {"[1,3]", "[1]",
+         "{\"logits\":[[1,2,3]],\"labels\":[1],\"upstream\":2}"},
+        {"[3]", "[1,1]", NULL},
+        {"[3]", "[0]", NULL},
+        {"[1,3]", "[1,1]", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char json[500];
+        snprintf(json, sizeof json,
+                 "{\"inputs\":[{\"name\":\"logits\",\"shape\":%s,\"datatype\":"
+                 "\"FP32\",\"data\":[1,2,3]},{\"name\":\"labels\",\"shape\":%s,"
+                 "\"datatype\":\"INT64\",\"data\":[%s]},{\"name\":\"upstream\","
+                 "\"shape\":[1],\"datatype\":\"FP32\",\"data\":[2]}]}",
+                 cases[i].logits, cases[i].one,
+                 cases[i].one[1] == '0' ? "" : "1");
+        struct roundtrip trip = send_json(GRADIENT, json);
+        if (cases[i].native) {
+            expect_digits(&trip, "gradient", "/gradient", cases[i].native);
+            roundtrip_free(&trip);
+        } else {
+            char sentence[64];
+            snprintf(sentence, sizeof sentence, "labels: got shape %c",
+                     cases[i].one[0]);
+            assert_error(trip, 400, sentence);
+        }
+    }
+}
+
 /* An output that is named is in the form of all, unless it says otherwise. */
 static void a_named_output_is_in_the_form_asked_for(void **state)
 {
@@ -206,6 +243,7 @@ int main(void)
         cmocka_unit_test(they_come_as_bytes),
         cmocka_unit_test(statistics_leave_the_probabilities_out),
         cmocka_unit_test(a_loss_is_asked_for_more),
+        cmocka_unit_test(one_value_is_an_array_of_one),
         cmocka_unit_test(a_named_output_is_in_the_form_asked_for),
         cmocka_unit_test(another_models_classes_choose_nothing),
         cmocka_unit_test(wrong_ones_are_named),
