@@ -238,8 +238,6 @@ bool member_set_text(struct request *request, const struct member *member,
     size_t bytes = strlen(text);
     int64_t integer;
     double number;
-    if (bytes > NUMBER_READ_MAX_TEXT)
-        return false;
     switch (member->kind) {
     case MEMBER_BOOL:
         *(bool *)place = !strcmp(text, "true");

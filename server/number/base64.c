@@ -45,9 +45,8 @@ static int value_of(char character)
  * what they would have added to its bytes is 0 (RFC 4648, 3.5). */
 static bool take_padding(struct base64_decoder *decoder)
 {
-    if (decoder->held < 2 ||
-        (decoder->held == 2 && decoder->padding == 0 && decoder->bits & 15) ||
-        (decoder->held == 3 && decoder->padding == 0 && decoder->bits & 3))
+    if (decoder->held < 2 || (decoder->held == 2 && decoder->bits & 15) ||
+        (decoder->held == 3 && decoder->bits & 3))
         return false;
     decoder->padding++;
     return true;

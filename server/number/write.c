@@ -146,14 +146,11 @@ static size_t put_decimal(char *text, struct shortest decimal)
     int e = decimal.exponent + (int)n - 1; /* of the first digit */
     while (digits[n - 1] == '0' && n > 1)
         n--;
+    /* what has no more characters: zeros before the digits, or behind them */
     int point = n > 1;
-    int scientific = (int)n + point + 2 + (e < 0) + (e <= -10 || e >= 10) +
-                     (e <= -100 || e >= 100);
-    int positional = e < 0             ? 1 - e + (int)n
-                     : e + 1 >= (int)n ? e + 1
-                                       : (int)n + 1;
-    return positional <= scientific ? put_positional(text, digits, n, e)
-                                    : put_scientific(text, digits, n, e);
+    bool positional = e >= -2 - point && e <= (int)n + point + 1 + (e >= 10);
+    return positional ? put_positional(text, digits, n, e)
+                      : put_scientific(text, digits, n, e);
 }
 
 static size_t put_special(char *text, bool nan, bool negative)
