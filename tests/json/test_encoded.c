@@ -139,6 +139,86 @@ static void every_window_gives_the_same_text(void **state)
         }
 }
 
+/* ---- narrow elements ---------------------------------------------------- */
+
+/* Element i, and its bytes; @return how many. */
+static size_t put_float16(unsigned char *bytes, size_t i)
+{
+    unsigned value = (unsigned)(i % 1000) + 1;
+    unsigned exponent = 31 - (unsigned)__builtin_clz(value);
+    uint16_t half =
+        (uint16_t)((15 + exponent) << 10 | (value << (10 - exponent) & 0x3ff));
+    memcpy(bytes, &half, sizeof half);
+    return sizeof half;
+}
+
+static size_t put_bfloat16(unsigned char *bytes, size_t i)
+{
+    float value = (float)(i % 200);
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint16_t upper = (uint16_t)(bits >> 16);
+    memcpy(bytes, &upper, sizeof upper);
+    return sizeof upper;
+}
+
+static size_t put_int32(unsigned char *bytes, size_t i)
+{
+    int32_t value = (int32_t)i * 70001 - 10000000;
+    memcpy(bytes, &value, sizeof value);
+    return sizeof value;
+}
+
+static double element_at(const struct tensor *tensor, size_t i)
+{
+    return tensor->type == TENSOR_INT64
+               ? (double)((const int64_t *)tensor->data)[i]
+               : (double)((const float *)tensor->data)[i];
+}
+
+/* They grow in place, a block after another: each where it belongs. */
+static void narrow_elements_are_widened(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *member, *dtype;
+        int tensor;
+        size_t (*put)(unsigned char *bytes, size_t i);
+        double scale, offset;
+        size_t period;
+    } kinds[] = {
+        {"logits", "float16", READING_LOGITS, put_float16, 1, 1, 1000},
+        {"f32", "bfloat16", READING_F32, put_bfloat16, 1, 0, 200},
+        {"labels", "int32", READING_LABELS, put_int32, 70001, -10000000,
+         SIZE_MAX},
+    };
+    static const size_t counts[] = {1, 511, 512, 513, 1024, 1300};
+    enum { BYTES = 4 * 1300 };
+    static unsigned char bytes[BYTES];
+    static char text[2 * BYTES], body[2 * BYTES + 128];
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            size_t used = 0;
+            for (size_t i = 0; i < counts[c]; i++)
+                used += kinds[k].put(bytes + used, i);
+            text[base64_encode(text, bytes, used)] = '\0';
+            snprintf(body, sizeof body,
+                     "{\"%s\":{\"base64\":\"%s\",\"dtype\":\"%s\","
+                     "\"shape\":[%zu]}}",
+                     kinds[k].member, text, kinds[k].dtype, counts[c]);
+            struct reading reading;
+            assert_true(reading_slices(&reading, body, strlen(body), 1000));
+            const struct tensor *tensor = &reading.tensor[kinds[k].tensor];
+            assert_int_equal(tensor->count, counts[c]);
+            for (size_t i = 0; i < counts[c]; i++)
+                if (element_at(tensor, i) !=
+                    (double)(i % kinds[k].period) * kinds[k].scale +
+                        kinds[k].offset)
+                    fail_msg("%s: element %zu", kinds[k].dtype, i);
+            reading_free(&reading);
+        }
+}
+
 /* The room is charged while it grows: no text is stored beside it. */
 static void room_is_charged(void **state)
 {
@@ -181,6 +261,7 @@ int main(void)
         cmocka_unit_test(refusals_wherever_slices_fall),
         cmocka_unit_test(a_wrong_character_is_named_where_it_is),
         cmocka_unit_test(every_window_gives_the_same_text),
+        cmocka_unit_test(narrow_elements_are_widened),
         cmocka_unit_test(room_is_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
