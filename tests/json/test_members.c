@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Which member a value belongs to: long names, deep ones, ignored ones, those
  * that come twice; and nothing is left of a document that was read before. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -307,6 +308,30 @@ static void the_longest_element_has_4096_bytes(void **state)
     free(element);
 }
 
+/* Around the 32 bytes that vectors look at: alone, so that no other token of
+ * the row decides how it is read. */
+static void elements_of_every_length_are_read(void **state)
+{
+    (void)state;
+    static const char digits[] =
+        "1234567890123456789012345678901234567890123456789012345678901234";
+    for (int length = 1; length <= 64; length++)
+        for (int form = 0; form < 4; form++) {
+            char element[80], body[120];
+            static const char *const forms[] = {"%.*s", "-%.*s", "0.%.*s",
+                                                "0.000000000000000%.*s"};
+            snprintf(element, sizeof element, forms[form], length, digits);
+            snprintf(body, sizeof body, "{\"t0\":[%s]}", element);
+            float want = strtof(element, NULL);
+            struct client client;
+            bool read = client_read(&client, body, SIZE_MAX, true);
+            assert_int_equal(read, isfinite(want));
+            if (read)
+                assert_true(*(float *)client.tensor[0].data == want);
+            client_free(&client);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +343,7 @@ int main(void)
         cmocka_unit_test(nothing_is_left_of_the_document_before),
         cmocka_unit_test(elements_are_shown_as_they_were_written),
         cmocka_unit_test(the_longest_element_has_4096_bytes),
+        cmocka_unit_test(elements_of_every_length_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
