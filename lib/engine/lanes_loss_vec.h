@@ -43,9 +43,9 @@ INLINE vd entropy_of_group(bool wide, const struct group *g)
 
 /* What a loss needs of each row. */
 struct costs {
-    bool single;      /* nothing but the label has mass */
-    vd label;         /* -1: none, or ignored */
-    int class[LANES]; /* the label; 0: none */
+    bool single;                /* nothing but the label has mass */
+    vd label;                   /* -1: none, or ignored */
+    LINES int64_t class[LANES]; /* the label; 0: none */
     vl ignored;
     struct vdd mass; /* the sum of it */
     vd loss_mass;    /* of a single label; what focal makes of mass differs */
@@ -55,12 +55,15 @@ struct costs {
 /* One number a row; x NULL: all 1. */
 static vd load_row_numbers(const struct group *g, const void *x)
 {
+    bool floats = g->logits->dtype == SMX_FLOAT32;
+    const float *f = x;
+    const double *d = x;
     vd numbers = vd_all(1);
+    if (x && g->count == LANES)
+        return floats ? vd_widen(f + g->first) : vd_load(d + g->first);
     for (size_t r = 0; x && r < LANES; r++) {
         size_t row = g->first + (r < g->count ? r : g->count - 1);
-        numbers[r] = g->logits->dtype == SMX_FLOAT32
-                         ? (double)((const float *)x)[row]
-                         : ((const double *)x)[row];
+        numbers[r] = floats ? (double)f[row] : d[row];
     }
     return numbers;
 }
@@ -71,13 +74,18 @@ static struct costs load_labels(const struct group *g)
     struct costs costs = {.single = k->labels && k->label_smoothing == 0,
                           .label = vd_all(-1),
                           .weight = load_row_numbers(g, k->row_weights)};
-    for (size_t r = 0; k->labels && r < LANES; r++) {
-        size_t row = g->first + (r < g->count ? r : g->count - 1);
-        bool ignored = k->ignore && k->labels[row] == k->ignore_index;
-        costs.label[r] = ignored ? -1 : (double)k->labels[row];
-        costs.class[r] = ignored ? 0 : (int)k->labels[row];
-        costs.ignored[r] = ignored ? -1 : 0;
-    }
+    vl y = {0}, none = {0};
+    if (!k->labels)
+        return costs;
+    if (g->count == LANES)
+        y = (vl)vd_load((const void *)(k->labels + g->first));
+    for (size_t r = 0; g->count < LANES && r < LANES; r++)
+        y[r] = k->labels[g->first + (r < g->count ? r : g->count - 1)];
+    if (k->ignore)
+        costs.ignored = (vl)(y == none + k->ignore_index);
+    y &= ~costs.ignored;
+    vd_store((void *)costs.class, (vd)y);
+    costs.label = vd_where(costs.ignored, costs.label, vu_number((vu)y));
     return costs;
 }
 
@@ -103,7 +111,7 @@ INLINE void load_targets_of_group(struct group *g, const struct costs *costs)
         }
 }
 
-static double weight_of_class(const struct group *g, int c)
+static double weight_of_class(const struct group *g, int64_t c)
 {
     const void *weights = g->lanes->criterion->weights;
     return g->logits->dtype == SMX_FLOAT32 ? ((const float *)weights)[c]
@@ -246,6 +254,17 @@ INLINE vd cost_of_group(bool wide, struct group *g, const struct costs *costs)
     return wide ? sum.hi + vdd_settle(sum).lo : sum.hi;
 }
 
+INLINE void put_numbers(const struct group *g, vd numbers, double *out)
+{
+    if (is_whole(g)) {
+        vd_store(out + g->first, numbers);
+        return;
+    }
+    for (size_t r = 0; r < g->count; r++)
+        if (!g->declined[r])
+            out[g->first + r] = numbers[r];
+}
+
 INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
@@ -263,13 +282,9 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
         cost = (vd)((vl)(costs->weight * cost) & counts);
         square = (vd)((vl)(costs->weight * square) & counts);
     }
-    for (size_t r = 0; r < g->count; r++) {
-        if (g->declined[r])
-            continue;
-        l->losses[g->first + r] = cost[r];
-        if (l->squares)
-            l->squares[g->first + r] = square[r];
-    }
+    put_numbers(g, cost, l->losses);
+    if (l->squares)
+        put_numbers(g, square, l->squares);
 }
 
 /* ---- its gradient -------------------------------------------------------- */
@@ -437,6 +452,12 @@ INLINE void store_gradients(bool wide, struct group *g,
         store_dds_grad(g, costs, costs->single, sloped);
 }
 
+/* A bit for each of the rows. */
+INLINE uint64_t bits_of_rows(const struct group *g, vl which)
+{
+    return vl_bits(which) & ((1u << g->count) - 1);
+}
+
 INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
                      size_t shift)
 {
@@ -448,8 +469,7 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
     if (l->criterion->targets)
         aim = find_argmax(g, g->mass, find_max(g, g->mass));
     vl hit = (vl)(aim == g->argmax);
-    for (size_t r = 0; r < g->count; r++)
-        marks->hits |= (uint64_t)(hit[r] & 1) << (shift + r);
+    marks->hits |= bits_of_rows(g, hit) << shift;
     if (costs.single)
         weigh_labels(wide, g, &costs);
     else

@@ -52,8 +52,7 @@ INLINE void store_group(bool wide, struct group *g, size_t shift,
         run_vjp(wide, g);
     else if (l->values)
         store_values(wide, g);
-    for (size_t k = 0; k < g->count; k++)
-        marks->declined |= (uint64_t)(g->declined[k] & 1) << (shift + k);
+    marks->declined |= bits_of_rows(g, g->declined) << shift;
 }
 
 INLINE struct smx_lanes_marks

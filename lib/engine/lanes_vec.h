@@ -179,6 +179,12 @@ static inline void gather(const struct group *g, const void *tensor,
             }
 }
 
+/* Is there a row in each lane that is to be written? */
+INLINE bool is_whole(const struct group *g)
+{
+    return g->count == LANES && !vl_any(g->declined);
+}
+
 /* out to the tensor; rows that decline, or that are not there, are not
  * written. */
 static inline void scatter(const struct group *g, void *tensor)
@@ -187,7 +193,7 @@ static inline void scatter(const struct group *g, void *tensor)
     float *f = tensor;
     double *d = tensor;
     bool floats = g->logits->dtype == SMX_FLOAT32;
-    bool all = g->count == LANES && !vl_any(g->declined);
+    bool all = is_whole(g);
     if (all && are_together(g, g->to))
         CLASSES(c, g)
         {
@@ -212,25 +218,46 @@ static inline void scatter(const struct group *g, void *tensor)
 static inline void scatter_numbers(const struct group *g, vd numbers,
                                    void *tensor)
 {
+    bool floats = g->logits->dtype == SMX_FLOAT32;
     float *f = tensor;
     double *d = tensor;
+    if (is_whole(g)) {
+        floats ? vh_store(f + g->first, vd_narrow(numbers))
+               : vd_store(d + g->first, numbers);
+        return;
+    }
     for (size_t r = 0; r < g->count; r++)
         if (g->declined[r])
             continue;
-        else if (g->logits->dtype == SMX_FLOAT32)
+        else if (floats)
             f[g->first + r] = (float)numbers[r];
         else
             d[g->first + r] = numbers[r];
 }
 
+/* Rows whose class axis is the last. */
+INLINE void place_last(struct group *g, size_t first)
+{
+    const struct smx_logits *z = g->logits;
+    size_t at = first * z->stride, to = first * z->out_stride;
+    EACH (r, LANES) {
+        g->at[r] = at;
+        g->to[r] = to;
+        at += z->stride;
+        to += z->out_stride;
+    }
+}
+
 static inline void place_rows(struct group *g, size_t first, size_t count)
 {
     const struct smx_logits *z = g->logits;
-    bool last = z->inner == 1; /* a division takes long */
-    size_t outer = last ? first : first / z->inner;
-    size_t rest = last ? 0 : first % z->inner;
     g->first = first;
     g->count = count < LANES ? count : LANES;
+    if (z->inner == 1 && count >= LANES) {
+        place_last(g, first);
+        return;
+    }
+    size_t outer = first / z->inner, rest = first % z->inner;
     for (size_t r = 0; r < LANES; r++) {
         g->at[r] = outer * z->stride + rest;
         g->to[r] = outer * z->out_stride + rest;
