@@ -5,13 +5,30 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "context.h"
+#include "engine/kernels.h"
+#include "engine/summary_kernels.h"
 #include "simd/elementary.h"
 
-static enum smx_status check_labels(const struct smx_logits *z,
+size_t smx_criterion_ignored(const struct smx_kernels *kernels,
+                             const struct smx_criterion *criterion, size_t rows,
+                             size_t classes, size_t *misfits)
+{
+    return kernels->summary->count_ignored(
+        criterion->labels, rows, classes,
+        criterion->ignore ? &criterion->ignore_index : NULL, misfits);
+}
+
+static enum smx_status check_labels(const struct smx_context *context,
+                                    const struct smx_logits *z,
                                     const struct smx_criterion *criterion,
                                     struct smx_where *where)
 {
-    size_t rows = smx_rows_count(z);
+    size_t rows = smx_rows_count(z), misfits;
+    smx_criterion_ignored(context->kernels, criterion, rows, z->classes,
+                          &misfits);
+    if (!misfits)
+        return SMX_OK;
     for (size_t r = 0; r < rows; r++) {
         int64_t label = criterion->labels[r];
         if (smx_criterion_ignores_label(criterion, label) ||
@@ -104,7 +121,7 @@ enum smx_status smx_criterion_check(struct smx_context *context,
     if (status)
         return status;
     if (criterion->labels)
-        status = check_labels(z, criterion, where);
+        status = check_labels(context, z, criterion, where);
     else if (criterion->targets)
         status = smx_rows_scan(context, z, criterion->targets,
                                SMX_FIELD_TARGETS, where);

@@ -34,6 +34,14 @@ smx_criterion_ignores_label(const struct smx_criterion *criterion,
     return criterion->ignore && label == criterion->ignore_index;
 }
 
+struct smx_kernels;
+
+/** How many labels of so many rows are ignored; misfits: how many of the others
+ *  are no class. */
+size_t smx_criterion_ignored(const struct smx_kernels *kernels,
+                             const struct smx_criterion *criterion, size_t rows,
+                             size_t classes, size_t *misfits);
+
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 
 static inline double

@@ -112,10 +112,10 @@ static void count(struct smx_loss_call *call)
         call->z_divisor = n.weight;
         call->counted = n.rows;
     } else {
-        const int64_t *labels = criterion->labels;
-        size_t all = call->all, ignored = 0;
-        for (size_t r = 0; labels && r < all; r++)
-            ignored += smx_criterion_ignores_label(criterion, labels[r]);
+        size_t all = call->all, ignored = 0, misfits;
+        if (criterion->labels)
+            ignored = smx_criterion_ignored(call->kernels, criterion, all,
+                                            call->classes, &misfits);
         call->counted = all - ignored;
         call->divisor = call->z_divisor = (double)call->counted;
     }

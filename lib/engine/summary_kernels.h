@@ -32,6 +32,11 @@ struct smx_summary_kernels {
     size_t (*count_above_double)(const double *x, size_t n, double bound,
                                  bool ties);
 
+    /** How many of n labels are the one to be ignored, NULL: none is; misfits:
+     *  how many of the others are no class. */
+    size_t (*count_ignored)(const int64_t *labels, size_t n, size_t classes,
+                            const int64_t *ignored, size_t *misfits);
+
     /** Of a chunk; e = exp2((x - max) scale / 16), relative error 2^-28.6. */
     struct smx_moments (*moments)(const float *x, size_t n, double max,
                                   double scale);

@@ -89,6 +89,32 @@ static size_t count_above_double(const double *x, size_t n, double bound,
                 : count_doubles(x, n, bound, false);
 }
 
+static size_t count_ignored(const int64_t *labels, size_t n, size_t classes,
+                            const int64_t *ignored, size_t *misfits)
+{
+    const int64_t index = ignored ? *ignored : 0;
+    vl here[2] = {{0}}, wrong[2] = {{0}};
+    size_t i = 0, count = 0;
+    *misfits = 0;
+    for (; n - i >= 2 * LANES; i += 2 * LANES)
+        EACH (v, 2) {
+            vl y = (vl)vd_load((const void *)(labels + i + v * LANES));
+            vl skipped = (vl)(y == (vl){0} + index) & (ignored ? -1 : 0);
+            here[v] += skipped;
+            wrong[v] += (vl)((vu)y >= (vu){0} + classes) & ~skipped;
+        }
+    EACH (l, LANES) {
+        count -= (size_t)(here[0] + here[1])[l];
+        *misfits -= (size_t)(wrong[0] + wrong[1])[l];
+    }
+    for (; i < n; i++) {
+        bool skipped = ignored && labels[i] == index;
+        count += skipped;
+        *misfits += !skipped && (uint64_t)labels[i] >= classes;
+    }
+    return count;
+}
+
 struct lanes {
     vd below[VECS], equal[VECS], moment[VECS];
 };
@@ -198,6 +224,7 @@ const struct smx_summary_kernels TIER(summary_kernels) = {
     .first_above = first_above,
     .count_above = count_above,
     .count_above_double = count_above_double,
+    .count_ignored = count_ignored,
     .moments = moments,
     .narrow_first_max = narrow_first_max,
     .narrow_logs = TIER(lanes_summarise),

@@ -160,9 +160,47 @@ static void rows_of_all_kinds(void **state)
             try_batch(n, times % 2);
 }
 
+/* Wherever it stands among however many, and whichever label is ignored. */
+static void labels_that_are_no_class_are_named(void **state)
+{
+    static const int64_t bad[] = {3, -1, INT64_MIN, INT64_MAX, -100};
+    enum { N = 40, CLASSES = 3 };
+    float z[N * CLASSES] = {0}, loss;
+    int64_t labels[N] = {0};
+
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        for (size_t i = 0; tiers[isa] && i < N * 5; i++) {
+            size_t at = i / 5;
+            struct smx_logits logits = logits_float(z, N, CLASSES);
+            struct smx_criterion k = {.size = sizeof k,
+                                      .labels = labels,
+                                      .ignore = true,
+                                      .ignore_index = bad[(i + 1) % 5]};
+            struct smx_where where = {.size = sizeof where};
+            const struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
+
+            labels[at] = bad[i % 5];
+            labels[(at + 7) % N] = k.ignore_index;
+            assert_status(smx_loss(tiers[isa], &logits, &k, &out, &where),
+                          SMX_ELABEL);
+            assert_int_equal(where.index, at);
+            k.ignore_index = labels[at];
+            labels[(at + 7) % N] = 0;
+            assert_status(smx_loss(tiers[isa], &logits, &k, &out, NULL),
+                          SMX_OK);
+            k.ignore = false;
+            assert_status(smx_loss(tiers[isa], &logits, &k, &out, &where),
+                          SMX_ELABEL);
+            labels[at] = 0;
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_of_all_kinds)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_of_all_kinds),
+        cmocka_unit_test(labels_that_are_no_class_are_named)};
 
     random_seed(&seed);
     return cmocka_run_group_tests(tests, tiers_open, tiers_close);
