@@ -21,6 +21,10 @@ import urllib.error
 import urllib.request
 from decimal import Decimal, getcontext
 
+# The least slope of a softcap. It is 0 at no finite logit, and times an infinite
+# divergence infinite, but far out too small for any decimal.
+FLATTEST = Decimal("1e-900000")
+
 # A divergence of as little as a double holds is what terms near 1 leave of
 # each other.
 DIGITS, DIGITS_OF_DIVERGENCE = 60, 400
@@ -78,7 +82,7 @@ class Row:
             if cap is not None:
                 u = value / Decimal(cap)
                 e = (-2 * abs(u)).exp()
-                slope *= 4 * e / (1 + e) ** 2
+                slope *= max(4 * e / (1 + e) ** 2, FLATTEST)
                 value = Decimal(cap) * tanh(u)
                 slope = ZERO if out else slope   # tanh is flat at -infinity
             x.append(None if out else value / t)
