@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "leaf_blocks.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -15,13 +14,6 @@ struct leaf_block {
     char text[BLOCK_LEAVES * LEAF_ROOM];
 };
 
-struct leaf_blocks {
-    struct pipeline *pipeline;
-    struct leaves leaves;            /* that no block has yet */
-    const struct leaf_block *oldest; /* NULL: not collected yet */
-    size_t taken;                    /* bytes of its text */
-};
-
 static void write_leaf_block(void *argument)
 {
     struct leaf_block *block = argument;
@@ -30,19 +22,15 @@ static void write_leaf_block(void *argument)
                  &block->bytes);
 }
 
-struct leaf_blocks *leaf_blocks_create(const struct leaves *leaves,
-                                       struct jobs *jobs, struct budget *budget)
+void leaf_blocks_begin(struct leaf_blocks *blocks, const struct leaves *leaves,
+                       struct jobs *jobs, struct budget *budget)
 {
     if (leaves->tensor->count < FROM_LEAVES)
-        return NULL;
-    struct pipeline *pipeline = pipeline_create(jobs, sizeof(struct leaf_block),
-                                                write_leaf_block, budget);
-    struct leaf_blocks *blocks = pipeline ? malloc(sizeof *blocks) : NULL;
-    if (blocks)
-        *blocks = (struct leaf_blocks){.pipeline = pipeline, .leaves = *leaves};
-    else
-        pipeline_free(pipeline);
-    return blocks;
+        return;
+    *blocks = (struct leaf_blocks){
+        .pipeline = pipeline_create(jobs, sizeof(struct leaf_block),
+                                    write_leaf_block, budget),
+        .leaves = *leaves};
 }
 
 static void post_all(struct leaf_blocks *blocks)
@@ -82,10 +70,8 @@ bool leaf_blocks_next(struct leaf_blocks *blocks, char *text, size_t room,
     return false;
 }
 
-void leaf_blocks_free(struct leaf_blocks *blocks)
+void leaf_blocks_end(struct leaf_blocks *blocks)
 {
-    if (!blocks)
-        return;
     pipeline_free(blocks->pipeline);
-    free(blocks);
+    blocks->pipeline = NULL;
 }

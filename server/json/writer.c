@@ -30,13 +30,13 @@ struct writer {
     struct piece *pieces;
     size_t count, room;
     bool failed;
-    size_t piece, written;      /* now: which, how much of its text or base64 */
-    struct leaves leaves;       /* of its tensor */
-    struct leaf_blocks *blocks; /* NULL: not on several threads */
-    struct jobs *jobs;          /* NULL: one thread writes all */
+    size_t piece, written; /* now: which, how much of its text or base64 */
+    struct leaves leaves;  /* of its tensor */
+    struct jobs *jobs;     /* NULL: one thread writes all */
     struct budget *budget;
     struct piece first_pieces[FIRST_PIECES];
     char first_text[FIRST_TEXT];
+    struct leaf_blocks blocks; /* of its leaves, on several threads */
 };
 
 struct writer *writer_create(void)
@@ -49,6 +49,7 @@ struct writer *writer_create(void)
     writer->text_room = FIRST_TEXT;
     writer->pieces = writer->first_pieces;
     writer->room = FIRST_PIECES;
+    writer->blocks.pipeline = NULL;
     return writer;
 }
 
@@ -56,7 +57,7 @@ void writer_free(struct writer *writer)
 {
     if (!writer)
         return;
-    leaf_blocks_free(writer->blocks);
+    leaf_blocks_end(&writer->blocks);
     inline_buffer_free(writer->text, writer->first_text);
     inline_buffer_free(writer->pieces, writer->first_pieces);
     freelist_give(writer);
@@ -267,11 +268,11 @@ static bool next_tensor(struct writer *writer, char *buffer, size_t room,
         leaves_begin(leaves, piece->tensor, piece->nested);
         memset(buffer + *length, '[', (size_t)leaves->rank);
         *length += (size_t)leaves->rank;
-        writer->blocks =
-            leaf_blocks_create(leaves, writer->jobs, writer->budget);
+        leaf_blocks_begin(&writer->blocks, leaves, writer->jobs,
+                          writer->budget);
     }
-    return writer->blocks
-               ? leaf_blocks_next(writer->blocks, buffer, room, length)
+    return writer->blocks.pipeline
+               ? leaf_blocks_next(&writer->blocks, buffer, room, length)
                : leaves_write(leaves, buffer, room, length);
 }
 
@@ -302,8 +303,7 @@ size_t writer_next(struct writer *writer, char *buffer, size_t room)
             writer->piece++;
             writer->written = 0;
             writer->leaves.tensor = NULL;
-            leaf_blocks_free(writer->blocks);
-            writer->blocks = NULL;
+            leaf_blocks_end(&writer->blocks);
         } else if (length == before) {
             break;
         }
