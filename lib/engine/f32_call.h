@@ -31,7 +31,7 @@ struct smx_f32_call {
     struct smx_split_exp split; /* not possible: no row is in range */
     atomic_bool out_of_range;   /* a logit is above the highest in range */
     enum smx_way way;
-    bool stream, pipelined;
+    bool stream;
     bool early; /* a row may be written before all have been looked at */
     struct smx_seen seen; /* what is to be told of each row */
     /* chosen classes of each row, which are answered alone; 0: all are */

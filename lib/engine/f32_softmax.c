@@ -136,6 +136,7 @@ static void store_narrow_slice(struct smx_f32_call *call, size_t row,
 /* The exponentials of a row that wait to be divided; sum 0: none do. */
 struct cached {
     float *high, *rest;
+    float *quotients; /* of a row that is streamed afterwards */
     size_t start;
     double sum;
     bool normal; /* no quotient is denormal */
@@ -145,11 +146,22 @@ static struct smx_cached_exp exponentials_of(const struct smx_f32_call *call,
                                              const struct cached *cached,
                                              size_t class)
 {
+    float *out =
+        call->stream ? cached->quotients : call->values + cached->start;
     return (struct smx_cached_exp){.high = cached->high + class,
                                    .rest = cached->rest + class,
                                    .sum = cached->sum,
-                                   .out = call->values + cached->start + class,
+                                   .out = out + class,
                                    .normal = cached->normal};
+}
+
+/* Past the cache, if that is asked for. */
+static void end_stream(const struct smx_f32_call *call,
+                       const struct cached *cached)
+{
+    if (call->stream && cached->sum != 0)
+        call->kernels->split->stream(cached->quotients, call->classes,
+                                     call->values + cached->start);
 }
 
 static void divide_cached_rows(const struct smx_f32_call *call,
@@ -158,12 +170,9 @@ static void divide_cached_rows(const struct smx_f32_call *call,
     for (; places; places--, cached++) {
         if (cached->sum == 0)
             continue;
-        struct smx_cached_exp row = exponentials_of(call, cached, 0);
-        float *values = row.out;
-        row.out = call->stream ? cached->high : values;
+        const struct smx_cached_exp row = exponentials_of(call, cached, 0);
         call->kernels->split->divide(&row, call->classes);
-        if (call->stream)
-            call->kernels->split->stream(cached->high, call->classes, values);
+        end_stream(call, cached);
         cached->sum = 0;
     }
 }
@@ -198,6 +207,7 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
         all.max = fmaxf(all.max, extent.max);
         all.min = fminf(all.min, extent.min);
     }
+    end_stream(call, cached);
     cached->start = row * call->classes;
     cached->sum = sum_if_in_range(call, sum, all.max);
     cached->normal = cached->sum != 0 &&
@@ -207,7 +217,8 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
 }
 
 /* Some rows wait at a time, at most GROUP, so that none waits for the sum of
- * the one before. */
+ * the one before. Beside short ones is room for the quotients that are streamed
+ * afterwards; those of others take the place of their exponentials. */
 static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
                               union exponentials *e)
 {
@@ -215,12 +226,18 @@ static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
     size_t width = smx_blocks(call->classes);
     struct cached cached[GROUP];
     places = places < GROUP ? places ? places : 1 : GROUP;
-    for (size_t i = 0; i < places; i++)
-        cached[i] = (struct cached){
-            .high = e->split + i * width,
-            .rest = e->split + SMX_F32_SHORT * SMX_CHUNK + i * width};
+    bool room = places * width <= SMX_CHUNK;
+    bool pipelined =
+        smx_is_pipelined(call->rows, call->classes) && (room || !call->stream);
+    for (size_t i = 0; i < places; i++) {
+        float *high = e->split + i * width;
+        cached[i] =
+            (struct cached){.high = high,
+                            .rest = high + SMX_F32_SHORT * SMX_CHUNK,
+                            .quotients = room ? high + SMX_CHUNK : high};
+    }
     for (size_t i = 0; row < end; row++, i = (i + 1) % places) {
-        if (i == 0 && !call->pipelined)
+        if (i == 0 && !pipelined)
             divide_cached_rows(call, cached, places);
         if (cache_row(call, row, &cached[i]))
             continue;
@@ -296,9 +313,11 @@ static void short_rows(struct smx_context *context, struct smx_f32_call *call)
 {
     /* slices begin with whole registers */
     call->unit = call->way == SMX_WAY_NARROW ? 16 : 1;
-    call->slices = smx_pool_slices(context->pool,
-                                   (call->rows + call->unit - 1) / call->unit,
-                                   SMX_SMALL / call->classes / call->unit);
+    size_t units = (call->rows + call->unit - 1) / call->unit;
+    size_t most = SMX_SMALL / call->classes / call->unit;
+    if (call->way == SMX_WAY_RESIDENT)
+        most = smx_resident_rows(units, most, smx_pool_threads(context->pool));
+    call->slices = smx_pool_slices(context->pool, units, most);
     bool alone = call->way == SMX_WAY_RESIDENT || call->way == SMX_WAY_LOGS;
     if (!call->early || !alone)
         smx_pool_for_scan(context->pool, call->slices, check_rows, call);
@@ -338,7 +357,6 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                         ? smx_streamed_short(context->third_cache)
                         : SMX_STREAMED;
     call.stream = call.rows * call.classes >= cached && values != z->data;
-    call.pipelined = smx_is_pipelined(call.rows, call.classes) && !call.stream;
     if (smx_plan_splits_softmax(z, log))
         call.split = smx_split_exp_of(smx_temperature_of(z));
     if (!is_for_narrow_rows(call.way))

@@ -28,6 +28,16 @@ static inline bool smx_is_pipelined(size_t rows, size_t classes)
     return classes >= 128 && rows * classes >= (size_t)1 << 15;
 }
 
+/** Rows of a slice of which each is divided while the next is summed, all but
+ *  its last: small ones, or where these are few, an eighth of what a thread
+ *  has. */
+static inline size_t smx_resident_rows(size_t rows, size_t small,
+                                       size_t threads)
+{
+    size_t share = rows / threads / 8;
+    return share > small ? share : small;
+}
+
 /** Classes of a row beside a teacher whose exponentials are kept from their sum
  *  to the gradient: both rows' fit the first cache and the stack. */
 #define SMX_DIVERGENCE_KEPT ((size_t)2048)
