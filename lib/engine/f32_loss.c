@@ -316,6 +316,8 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
 static void run_cached(struct smx_context *context, struct smx_loss_call *call)
 {
     size_t most = SMX_SMALL / (call->per_block * call->classes);
+    most =
+        smx_resident_rows(call->blocks, most, smx_pool_threads(context->pool));
     call->slices = smx_pool_slices(context->pool, call->blocks, most);
     smx_pool_for_reverse(context->pool, call->slices, smx_loss_cached, call);
 }
@@ -409,6 +411,19 @@ out:
     return status;
 }
 
+/* Had the gradient better not pass through the cache? */
+static bool streams(const struct smx_context *context,
+                    const struct smx_loss_call *call)
+{
+    bool resident = call->way == SMX_WAY_RESIDENT;
+    size_t cached =
+        resident ? smx_streamed_short(context->third_cache) : SMX_STREAMED;
+    return (resident || call->chunks > 1) && call->gradients &&
+           call->gradients != call->logits->data &&
+           !smx_load_needed(call->logits) &&
+           call->all * call->classes >= cached;
+}
+
 static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
 {
     if (criterion->targets)
@@ -464,9 +479,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                  .inverse_temperature = 1 / t,
                                  .by = smx_exponents_of(logits),
                                  .split = smx_split_exp_of(t)};
-    call.stream = call.chunks > 1 && gradient && gradient != logits->data &&
-                  !smx_load_needed(logits) &&
-                  call.all * call.classes >= SMX_STREAMED;
+    call.stream = streams(context, &call);
     call.mass = (struct smx_mass){.kind = mass_kind_of(criterion),
                                   .weights = criterion->weights,
                                   .keep = call.keep,
