@@ -22,9 +22,16 @@ struct smx_moments {
 
 struct smx_summaries;
 
+/* Elements side by side of which each begins a group. */
+#define SMX_GROUPS 64
+
 struct smx_summary_kernels {
     /** Index of the first that is above a bound; n: none is. */
     size_t (*first_above)(const float *x, size_t n, float bound);
+
+    /** The largest of each group: those of which the indices differ by a
+     *  multiple of SMX_GROUPS; -INFINITY: there is none. */
+    void (*group_maxima)(const float *x, size_t n, float maxima[SMX_GROUPS]);
 
     /** How many of x, at most a chunk, are above a bound, or with ties at
      *  least it. */

@@ -15,28 +15,44 @@ extern void TIER(lanes_summarise)(const float *x, size_t rows, size_t classes,
 
 /* ---- one row, or a chunk of it ------------------------------------------ */
 
-/* Of four registers, or of one where the row ends. */
-INLINE bool some_above(const float *x, size_t n, int count, float bound)
+#define REGISTERS 4
+
+INLINE bool some_above(const float *x, float bound)
 {
     vi above = {0};
-    EACH (v, count) {
-        const float *part = x + v * FLOATS;
-        vf z = count == 1 ? vf_load_part(part, n, LOWEST) : vf_load(part);
-        above |= (vi)(z > vf_all(bound));
-    }
+    EACH (v, REGISTERS)
+        above |= (vi)(vf_load(x + v * FLOATS) > vf_all(bound));
     return vi_any(above);
 }
 
 static size_t first_above(const float *x, size_t n, float bound)
 {
     size_t i = 0;
-    while (n - i >= 4 * FLOATS && !some_above(x + i, n - i, 4, bound))
-        i += 4 * FLOATS;
-    while (i < n && !some_above(x + i, n - i, 1, bound))
-        i += FLOATS;
-    while (i < n && !(x[i] > bound))
-        i++;
-    return i < n ? i : n;
+    while (n - i >= REGISTERS * FLOATS && !some_above(x + i, bound))
+        i += REGISTERS * FLOATS;
+    for (; i < n; i += FLOATS) {
+        vf z = vf_load_part(x + i, n - i, LOWEST);
+        uint32_t above = vi_bits((vi)(z > vf_all(bound)));
+        if (above)
+            return i + (size_t)__builtin_ctz(above);
+    }
+    return n;
+}
+
+static void group_maxima(const float *x, size_t n, float maxima[SMX_GROUPS])
+{
+    enum { COUNT = SMX_GROUPS / FLOATS };
+    vf max[COUNT];
+    EACH (v, COUNT)
+        max[v] = vf_all(LOWEST);
+    for (; n >= SMX_GROUPS; x += SMX_GROUPS, n -= SMX_GROUPS)
+        EACH (v, COUNT)
+            max[v] = vf_max(vf_load(x + v * FLOATS), max[v]);
+    EACH (v, COUNT) {
+        size_t at = (size_t)v * FLOATS, left = n > at ? n - at : 0;
+        vf z = vf_load_part(x + at, left, LOWEST);
+        vf_store(maxima + at, vf_max(z, max[v]));
+    }
 }
 
 /* Lanes count down from 0, as true is -1. */
@@ -222,6 +238,7 @@ static void narrow_first_max(const float *x, size_t rows, size_t classes,
 
 const struct smx_summary_kernels TIER(summary_kernels) = {
     .first_above = first_above,
+    .group_maxima = group_maxima,
     .count_above = count_above,
     .count_above_double = count_above_double,
     .count_ignored = count_ignored,

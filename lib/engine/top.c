@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "top.h"
 
+#include <math.h>
+
 #include "narrow.h"
 #include "rows.h"
 #include "summary_kernels.h"
+#include "tuning.h"
 
 struct top_call {
     const struct smx_kernels *kernels;
@@ -65,14 +68,52 @@ static size_t next_above(const struct top_call *call, const struct heap *heap,
     return c;
 }
 
+/* The k-th largest. */
+static float kth_of(const float maxima[SMX_GROUPS], size_t k)
+{
+    float top[SMX_FEW]; /* the largest first */
+    for (size_t i = 0; i < k; i++)
+        top[i] = -INFINITY;
+    for (size_t g = 0; g < SMX_GROUPS; g++) {
+        size_t i = k - 1;
+        if (!(maxima[g] > top[i]))
+            continue;
+        for (; i && maxima[g] > top[i - 1]; i--)
+            top[i] = top[i - 1];
+        top[i] = maxima[g];
+    }
+    return top[k - 1];
+}
+
+/* The first classes of a row that may be among the largest; the class behind
+ * them. Of a row's first chunk as many groups as there are places in the heap
+ * have maxima that reach the least of these: what is below it is passed over.
+ */
+static size_t fill_heap(const struct top_call *call, struct heap *heap)
+{
+    const struct smx_summary_kernels *kernels = call->kernels->summary;
+    const float *row = heap->row;
+    size_t k = heap->size, n = call->rows->classes, c = 0;
+    float maxima[SMX_GROUPS], bound = -INFINITY;
+    if (heap->dtype == SMX_FLOAT32 && k <= SMX_FEW && n > SMX_GROUPS) {
+        kernels->group_maxima(row, smx_chunk_classes(n, 0), maxima);
+        bound = nextafterf(kth_of(maxima, k), -INFINITY);
+    }
+    for (size_t i = 0; i < k; i++) {
+        if (bound != -INFINITY)
+            c += kernels->first_above(row + c, n - c, bound);
+        heap->classes[i] = (int64_t)c++;
+    }
+    return c;
+}
+
 static void find_by_heap(const struct top_call *call, struct heap heap)
 {
     size_t k = heap.size, n = call->rows->classes;
-    for (size_t c = 0; c < k; c++)
-        heap.classes[c] = (int64_t)c;
+    size_t c = fill_heap(call, &heap);
     for (size_t i = k / 2; i--;)
         sink(&heap, i);
-    for (size_t c = k; (c = next_above(call, &heap, c)) < n; c++) {
+    for (; (c = next_above(call, &heap, c)) < n; c++) {
         heap.classes[0] = (int64_t)c;
         sink(&heap, 0);
     }

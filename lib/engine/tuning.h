@@ -63,6 +63,10 @@ static inline size_t smx_streamed_short(size_t third_cache)
  *  each. */
 #define SMX_SORTED ((size_t)4096)
 
+/** Chosen classes up to which a row's groups (summary_kernels.h) tell what is
+ *  not among them. */
+#define SMX_FEW ((size_t)16)
+
 /** Bytes of a tile of rows, for each thread: what is loaded is read and
  * answered from the second cache. Less would divide what the pool shares into
  * parts too small for all threads. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The largest classes of narrow rows, beside a count of what precedes each:
- * few different numbers, so that most classes have equals, of every number of
- * classes, rows that fill no group, every k and every instruction set. */
+/* The largest classes of rows, beside a count of what precedes each: few
+ * different numbers, so that most classes have equals, of narrow rows every
+ * number of classes, rows that fill no group, every k and every instruction
+ * set. */
 #include "../support/expect.h"
 
 #include <float.h>
@@ -12,7 +13,7 @@
 #include "../support/tiers.h"
 #include "softmax.h"
 
-enum { ROWS = 19, MOST = 32, UNTOUCHED = -7 };
+enum { ROWS = 19, NARROW = 32, MOST = 330, UNTOUCHED = -7 };
 
 static double z[ROWS * MOST];
 static float narrow[ROWS * MOST];
@@ -83,7 +84,7 @@ static void largest_come_first(void **state)
 
     (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
-        for (size_t classes = 1; tiers[isa] && classes <= MOST; classes++)
+        for (size_t classes = 1; tiers[isa] && classes <= NARROW; classes++)
             for (int dtype = SMX_FLOAT32; dtype <= SMX_FLOAT64; dtype++)
                 for (size_t k = 1; k <= classes; k++) {
                     fill((enum smx_dtype)dtype, classes, &seed);
@@ -91,10 +92,27 @@ static void largest_come_first(void **state)
                 }
 }
 
+/* Up to some k, and from some length on, a bound is known beforehand. */
+static void largest_of_longer_rows(void **state)
+{
+    static const size_t sizes[] = {33, 64, 65, 127, 130, 192, 330},
+                        some[] = {1, 2, 5, 15, 16, 17, 33};
+    struct random seed = {8};
+
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        for (size_t i = 0; tiers[isa] && i < sizeof sizes / sizeof *sizes; i++)
+            for (size_t k = 0; k < sizeof some / sizeof *some; k++) {
+                fill(SMX_FLOAT32, sizes[i], &seed);
+                try_order(tiers[isa], SMX_FLOAT32, sizes[i], some[k]);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(largest_come_first),
+        cmocka_unit_test(largest_of_longer_rows),
     };
 
     return cmocka_run_group_tests(tests, tiers_open, tiers_close);
