@@ -59,6 +59,15 @@ bench-kernels: $(PEERS)
 bench-bounds: $(O)/tests/kernel/test_bounds $(O)/tests/kernel/test_dd_bounds
 	for t in $^; do BENCH=1 $$t >$$t.times || exit 1; grep -E 'bound|element' $$t.times; done
 
+$(O)/tests/bench/bench_limits: $(O)/tests/bench/bench_limits.o $(O)/libsoftmax.a
+	$(CC) $(ALL_LDFLAGS) -fopenmp -o $@ $^ -lm -pthread
+$(O)/tests/bench/bench_limits.o: FILE_CFLAGS = -fopenmp
+
+.PHONY: bench-limits
+## bench-limits: softmax beside what it cannot beat, copies and its kernels alone
+bench-limits: $(O)/tests/bench/bench_limits
+	$<
+
 .PHONY: bench-selection
 ## bench-selection: chosen classes and statistics beside the loss of a label
 bench-selection: $(O)/tests/bench/bench_selection
