@@ -237,10 +237,13 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     const bool early = out->early || call->looked;
+    const struct smx_logits *z = call->logits;
+    const bool stays = call->picked || smx_rows_moved(z);
+    const size_t whole = stays ? 0 : smx_rows_count(z) * z->classes;
     if (call->seen.totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, &call->seen,
-                              call->workspace, early, where);
+                              call->workspace, early, whole, where);
     if (status)
         return status;
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
@@ -251,7 +254,7 @@ static enum smx_status run_f32(struct smx_context *context,
     if (out->values && !call->seen.totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, NULL, call->workspace,
-                              early, where);
+                              early, whole, where);
     return status;
 }
 
@@ -423,7 +426,8 @@ static enum smx_status softmax_of(struct smx_context *context,
         return softmax_in_lanes(context, call, where);
     if (alone && takes_rows(call))
         return smx_f32_rows(context, call->logits, log, 0, NULL, out->values,
-                            NULL, NULL, out->early, where);
+                            NULL, NULL, out->early,
+                            call->logits->outer * call->logits->classes, where);
     if (alone && smx_columns_take(call->logits, log))
         return smx_columns_softmax(context, call->logits, out->values,
                                    out->early, where);

@@ -338,7 +338,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *z, bool log, size_t k,
                              const int64_t *chosen, float *values,
                              const struct smx_seen *seen, void *workspace,
-                             bool early, struct smx_where *where)
+                             bool early, size_t whole, struct smx_where *where)
 {
     struct smx_f32_call call = {.kernels = context->kernels,
                                 .z = z,
@@ -356,7 +356,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
     size_t cached = call.chunks <= SMX_F32_SHORT
                         ? smx_streamed_short(context->third_cache)
                         : SMX_STREAMED;
-    call.stream = call.rows * call.classes >= cached && values != z->data;
+    call.stream = whole >= cached && values != z->data;
     if (smx_plan_splits_softmax(z, log))
         call.split = smx_split_exp_of(smx_temperature_of(z));
     if (!is_for_narrow_rows(call.way))

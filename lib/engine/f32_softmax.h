@@ -20,11 +20,12 @@ size_t smx_f32_workspace(size_t rows, size_t classes, size_t k);
  * all or nothing, else totals alone; or NULL. workspace: of that many bytes,
  * aligned for doubles. early: values and what is seen of rows without an error
  * may be written although SMX_OK is not returned; else nothing is, and never
- * SMX_ENOMEM is. */
+ * SMX_ENOMEM is. whole: elements of what values are a tile of, which is left
+ * when they are written; large ones do not pass through the cache. */
 enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_logits *logits, bool log,
                              size_t k, const int64_t *chosen, float *values,
                              const struct smx_seen *seen, void *workspace,
-                             bool early, struct smx_where *where);
+                             bool early, size_t whole, struct smx_where *where);
 
 #endif
