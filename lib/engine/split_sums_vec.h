@@ -124,7 +124,7 @@ INLINE float highest_of(vi highest, const float *x, size_t n)
 INLINE float lowest_of(vw lowest)
 {
     vi bits = (vi)lowest;
-    vf size = -(vf)(bits & (bits >> 31));
+    vf size = -(vf)(bits & (bits < 0));
     return vi_any(~(size <= vf_all(__builtin_inff()))) ? -__builtin_inff()
                                                        : -vf_top(size);
 }
