@@ -4,6 +4,7 @@
 #define SCAN_GATHER_AVX512_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "scan.h"
 #include "scan_block.h"
@@ -37,7 +38,7 @@ static inline __m512i gather_two(const char *text, struct stretch *stretch,
     uint32_t decimals_k = _lzcnt_u32((uint32_t)(point >> 32));
     /* up to the point; what moves to a token's first byte is none of it */
     uint64_t moved = all >> decimals_i | all >> decimals_k << 32;
-    uint64_t used = token & ~(moved & ~(token << 1));
+    uint64_t used = _andn_u64(_andn_u64(token << 1, moved), token);
     /* saturated, a minus counts as 0 */
     __m512i digits = _mm512_maskz_subs_epu8(
         used, _mm512_mask_blend_epi8(moved, bytes, shifted),
@@ -45,8 +46,6 @@ static inline __m512i gather_two(const char *text, struct stretch *stretch,
     extent->length |= length_i | length_k;
     stretch->decimals[i] = decimals_i & 31;
     stretch->decimals[k] = decimals_k & 31;
-    stretch->first[i] = text[edges[2 * i]];
-    stretch->first[k] = text[edges[2 * k]];
     return _mm512_madd_epi16(
         _mm512_maddubs_epi16(digits, _mm512_set1_epi16(0x010a)),
         _mm512_set1_epi32(0x00010064));
@@ -74,6 +73,19 @@ static inline __m256i sum_four(__m512i tokens02, __m512i tokens13,
         _mm512_extracti64x4_epi64(sixteen, 1));
 }
 
+/* The first byte of each, put together: one store takes less than four. */
+static inline void gather_first(const char *text, struct stretch *stretch,
+                                size_t i)
+{
+    const uint32_t *edges = stretch->edges + 2 * i;
+    __m128i bytes = _mm_cvtsi32_si128(text[edges[0]]);
+    bytes = _mm_insert_epi8(bytes, text[edges[2]], 1);
+    bytes = _mm_insert_epi8(bytes, text[edges[4]], 2);
+    bytes = _mm_insert_epi8(bytes, text[edges[6]], 3);
+    int first = _mm_cvtsi128_si32(bytes);
+    memcpy(stretch->first + i, &first, sizeof first);
+}
+
 static inline bool gather(const char *text, struct stretch *stretch)
 {
     struct extent extent = {0, 0};
@@ -86,6 +98,7 @@ static inline bool gather(const char *text, struct stretch *stretch)
         _mm256_storeu_si256((__m256i *)(stretch->digits + i),
                             sum_four(tokens02, tokens13, &high));
         highs = _mm256_or_si256(highs, high);
+        gather_first(text, stretch, i);
     }
     for (; i < stretch->count; i++)
         gather_one(text, stretch, i, &extent);
