@@ -206,7 +206,7 @@ static void add_string(struct line *line, const char *text)
 static void add_large_number(struct line *line, uint64_t number);
 
 /** Most are small. */
-static void add_number(struct line *line, uint64_t number)
+static inline void add_number(struct line *line, uint64_t number)
 {
     size_t zeros = (size_t)(number < 100) + (number < 10);
     if (number >= 1000) {
@@ -347,57 +347,75 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     end_line(&line);
 }
 
-enum field_kind { COUNT, MILLISECONDS, FLAG, WORD, LONG_TEXT };
-
-/** What a line says of a request, in order. */
-static const struct field {
-    char name[2][NAME_BYTES]; /* by format, with what stands around it */
+/** What a line calls a member of a request, by format, with what stands around
+ *  it. */
+struct name {
+    char text[2][NAME_BYTES];
     unsigned char bytes[2];
-    unsigned char offset; /* in struct log_request */
-    unsigned char kind;
-} fields[] = {
-#define FIELD(name, member, kind)                                              \
+};
+
+#define NAME(name)                                                             \
     {                                                                          \
         {[LOG_TEXT] = " " name "=", [LOG_JSON] = ",\"" name "\":"},            \
             {[LOG_TEXT] = sizeof name + 1, [LOG_JSON] = sizeof name + 3},      \
-            offsetof(struct log_request, member), kind                         \
     }
-    FIELD("status", status, COUNT),
-    FIELD("rows", rows, COUNT),
-    FIELD("classes", classes, COUNT),
-    FIELD("body_bytes", body_bytes, COUNT),
-    FIELD("answer_bytes", answer_bytes, COUNT),
-    FIELD("read_ms", read_ns, MILLISECONDS),
-    FIELD("compute_ms", compute_ns, MILLISECONDS),
-    FIELD("write_ms", write_ns, MILLISECONDS),
-    FIELD("total_ms", total_ns, MILLISECONDS),
-    FIELD("aborted", aborted, FLAG),
-    FIELD("endpoint", endpoint, WORD),
-    FIELD("method", method, WORD),
-    FIELD("path", path, LONG_TEXT),
-    FIELD("id", id, WORD),
-    FIELD("traceparent", trace, WORD),
-#undef FIELD
+
+static const struct name count_names[] = {NAME("status"), NAME("rows"),
+                                          NAME("classes"), NAME("body_bytes"),
+                                          NAME("answer_bytes")};
+static const struct name time_names[] = {NAME("read_ms"), NAME("compute_ms"),
+                                         NAME("write_ms"), NAME("total_ms")};
+static const struct name aborted_name = NAME("aborted");
+enum { PATH = 2 }; /* which may be long */
+static const struct name text_names[] = {NAME("endpoint"),
+                                         NAME("method"), [PATH] = NAME("path"),
+                                         NAME("id"), NAME("traceparent")};
+
+enum {
+    COUNTS = sizeof count_names / sizeof count_names[0],
+    TIMES = sizeof time_names / sizeof time_names[0],
+    TEXTS = sizeof text_names / sizeof text_names[0]
 };
 
-static void add_field(struct line *line, enum log_format format,
-                      const struct field *field, const void *value)
+static inline void add_name(struct line *line, const struct name *name)
 {
-    bool text = field->kind == WORD || field->kind == LONG_TEXT;
-    if (text ? !**(const char *const *)value
-             : field->kind == FLAG && !*(const bool *)value)
-        return;
-    memcpy(line->end, field->name[format], NAME_BYTES);
-    line->end += field->bytes[format];
-    if (text)
-        add_quoted(line, *(const char *const *)value,
-                   field->kind == WORD ? WORD_MAX : TEXT_MAX);
-    else if (field->kind == FLAG)
-        add_string(line, "true");
-    else if (field->kind == COUNT)
-        add_number(line, *(const uint64_t *)value);
-    else
-        add_ms(line, *(const uint64_t *)value);
+    enum log_format format = line->log->format;
+    memcpy(line->end, name->text[format], NAME_BYTES);
+    line->end += name->bytes[format];
+}
+
+static void add_counts(struct line *line, const struct log_request *request)
+{
+    const uint64_t counts[COUNTS] = {request->status, request->rows,
+                                     request->classes, request->body_bytes,
+                                     request->answer_bytes};
+    for (size_t i = 0; i < COUNTS; i++) {
+        add_name(line, &count_names[i]);
+        add_number(line, counts[i]);
+    }
+}
+
+static void add_times(struct line *line, const struct log_request *request)
+{
+    const uint64_t ns[TIMES] = {request->read_ns, request->compute_ns,
+                                request->write_ns, request->total_ns};
+    for (size_t i = 0; i < TIMES; i++) {
+        add_name(line, &time_names[i]);
+        add_ms(line, ns[i]);
+    }
+}
+
+static void add_texts(struct line *line, const struct log_request *request)
+{
+    const char *const texts[TEXTS] = {request->endpoint, request->method,
+                                      request->path, request->id,
+                                      request->trace};
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (!*texts[i])
+            continue;
+        add_name(line, &text_names[i]);
+        add_quoted(line, texts[i], i == PATH ? TEXT_MAX : WORD_MAX);
+    }
 }
 
 void log_request(struct log *log, const struct log_request *request)
@@ -406,9 +424,13 @@ void log_request(struct log *log, const struct log_request *request)
     if (!log || LOG_INFO > log->level)
         return;
     begin_line(log, &line, LOG_INFO);
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-        add_field(&line, log->format, &fields[i],
-                  (const char *)request + fields[i].offset);
+    add_counts(&line, request);
+    add_times(&line, request);
+    if (request->aborted) {
+        add_name(&line, &aborted_name);
+        add_string(&line, "true");
+    }
+    add_texts(&line, request);
     end_line(&line);
 }
 
