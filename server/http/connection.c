@@ -12,6 +12,7 @@
 
 #include "../address.h"
 #include "../clock.h"
+#include "../freelist.h"
 #include "server.h"
 
 enum {
@@ -196,6 +197,7 @@ static void refuse_early(struct connection *connection, enum phase phase,
         view.route = connection->exchange.route;
     }
     send_answer(connection, &view);
+    freelist_give(view.text);
 }
 
 static void refuse_late(struct connection *connection, enum phase phase)

@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "../clock.h"
+#include "../freelist.h"
 #include "inflate.h"
 #include "server.h"
 #include "tokens.h"
@@ -410,7 +411,7 @@ static bool write_body(struct exchange *x, struct response *response)
     struct budget *budget =
         x->route && x->route->endpoint ? &x->server->service.budget : NULL;
     enum coding coding = CODING_IDENTITY;
-    response_write(response);
+    response_write(response, x->text);
     if (!response->whole && budget)
         writer_share(response->reply.writer, x->server->service.jobs, budget);
     if (may_compress(x, response)) {
@@ -433,19 +434,20 @@ static bool write_body(struct exchange *x, struct response *response)
 
 bool exchange_respond(struct exchange *x, struct response *response)
 {
-    const struct server *server = x->server;
     if (!x->id[0])
         take_id(x);
     x->stage = STAGE_RESPONDED;
     x->computed = clock_ns();
-    x->close |= server_life(server) >= LIFE_CLOSING;
+    x->close |= server_life(x->server) >= LIFE_CLOSING;
+    if (!x->text)
+        x->text = freelist_take(RESPONSE_SMALL_BYTES);
     response_init(response);
     if (!describe(x, &response->reply))
-        response_problem(response, &server->routes, x->head.path, x->route,
+        response_problem(response, &x->server->routes, x->head.path, x->route,
                          &x->problem);
     x->status = response->reply.status;
     add_headers(x, response);
-    if (write_body(x, response))
+    if (x->text && write_body(x, response))
         return true;
     x->status = 503;
     response_deinit(response);
@@ -487,6 +489,7 @@ void exchange_end(struct exchange *x, bool aborted)
 {
     account(x, aborted);
     stream_free(x->stream); /* first: other threads read what it borrows */
+    freelist_give(x->text);
     if (x->endpoint)
         x->endpoint->end(x->call);
     inflater_free(x->inflater);

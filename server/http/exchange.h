@@ -49,6 +49,7 @@ struct exchange {
     void *call;
     struct inflater *inflater; /* NULL: the body is not encoded */
     struct stream *stream;     /* NULL: answered in one piece */
+    char *text;                /* of the response; NULL: not yet */
     struct head head;
     struct work work;
     const char *method;
@@ -91,9 +92,8 @@ enum exchange_next exchange_finish(struct exchange *x);
 void exchange_run(struct exchange *x);
 
 /** Describe what to send, an answer or a problem. The response borrows from the
- *  exchange, and its text lies in memory of the thread until the next response
- *  is described; response_deinit releases it. false: there is no memory, not
- *  even to say so. */
+ *  exchange, its text too, until that ends; response_deinit releases it. false:
+ *  there is no memory, not even to say so. */
 bool exchange_respond(struct exchange *x, struct response *response);
 
 /** Count the request, log it and give back what it holds.

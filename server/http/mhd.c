@@ -60,27 +60,19 @@ static bool kernel_times(const struct connection *connection)
                       sizeof ms) == 0;
 }
 
-/** Tensors leave from where they lie, after a copy of the text. */
+/** Text and tensors leave from where they lie, until the exchange ends. */
 static struct MHD_Response *tensors_response(const struct response *response)
 {
     const struct reply *reply = &response->reply;
     struct MHD_IoVec part[1 + REPLY_MAX_TENSORS];
     unsigned count = 1;
-    char *copy = malloc(response->text_bytes);
-    if (!copy)
-        return NULL;
-    memcpy(copy, response->text, response->text_bytes);
-    part[0] = (struct MHD_IoVec){copy, response->text_bytes};
+    part[0] = (struct MHD_IoVec){response->text, response->text_bytes};
     for (size_t i = 0; i < reply->tensor_count; i++)
         part[count++] = (struct MHD_IoVec){
             reply->tensors[i]->data,
             reply->tensors[i]->count *
                 tensor_element_bytes(reply->tensors[i]->type)};
-    struct MHD_Response *made =
-        MHD_create_response_from_iovec(part, count, free, copy);
-    if (!made)
-        free(copy);
-    return made;
+    return MHD_create_response_from_iovec(part, count, NULL, NULL);
 }
 
 /** timeout: in ms, until the answer has left or send_slice is called;
@@ -100,7 +92,7 @@ static struct MHD_Response *make_response(struct connection *connection,
     if (!x->stream && response->reply.tensor_count == 0)
         return MHD_create_response_from_buffer(
             response->text_bytes, (void *)(uintptr_t)response->text,
-            MHD_RESPMEM_MUST_COPY);
+            MHD_RESPMEM_PERSISTENT);
     if (!x->stream && kernel_times(connection)) {
         *timeout = 0;
         return tensors_response(response);

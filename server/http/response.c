@@ -91,15 +91,14 @@ static size_t tensor_bytes(const struct reply *reply)
     return bytes;
 }
 
-void response_write(struct response *response)
+void response_write(struct response *response, char *text)
 {
-    static _Thread_local char text[RESPONSE_SMALL_BYTES];
     struct reply *reply = &response->reply;
     size_t bytes = 0, more = 1;
     if (reply->writer) {
-        while (more > 0 && sizeof text - bytes >= LEAST_ROOM) {
-            more =
-                writer_next(reply->writer, text + bytes, sizeof text - bytes);
+        while (more > 0 && RESPONSE_SMALL_BYTES - bytes >= LEAST_ROOM) {
+            more = writer_next(reply->writer, text + bytes,
+                               RESPONSE_SMALL_BYTES - bytes);
             bytes += more;
         }
         response->text = text;

@@ -45,8 +45,9 @@ void response_problem(struct response *response, const struct routes *routes,
 void response_header(struct response *response, const char *name,
                      const char *value);
 
-/** Write its text, or what of it fits, into memory of the thread. */
-void response_write(struct response *response);
+/** Write its text, or what of it fits, into RESPONSE_SMALL_BYTES of memory,
+ *  which it borrows. */
+void response_write(struct response *response, char *text);
 
 /** Of a HEAD: learn the length that GET would have, and drop the body. */
 void response_drop_body(struct response *response);
