@@ -299,6 +299,29 @@ bool element_buffer_append(struct element_buffer *buffer, const char *text,
     return false;
 }
 
+bool element_buffer_append_list(struct element_buffer *buffer,
+                                const struct short_list *list,
+                                struct problem *problem)
+{
+    enum tensor_type type = buffer->tensor->type;
+    size_t count = list->count;
+    if (count == 0 || type == TENSOR_BOOL ||
+        (type == TENSOR_INT64 && !list->integers) ||
+        !element_buffer_make_room(buffer, count, problem))
+        return false;
+    float *floats = (float *)buffer->tensor->data + buffer->count;
+    double *doubles = (double *)buffer->tensor->data + buffer->count;
+    int64_t *integers = (int64_t *)buffer->tensor->data + buffer->count;
+    if (type == TENSOR_FLOAT64)
+        memcpy(doubles, list->value, count * sizeof *doubles);
+    for (size_t i = 0; type == TENSOR_FLOAT32 && i < count; i++)
+        floats[i] = (float)list->value[i];
+    for (size_t i = 0; type == TENSOR_INT64 && i < count; i++)
+        integers[i] = (int64_t)list->value[i];
+    buffer->count += count;
+    return true;
+}
+
 /* How many come before the first whose double may not tell the integer that was
  * written. */
 static size_t below_long_integers(const double *values, size_t count)

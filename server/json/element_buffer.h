@@ -18,6 +18,7 @@
 #include "../tensor.h"
 #include "reader.h"
 #include "../number/scan.h"
+#include "../number/short_list.h"
 
 enum { ELEMENT_BUFFERS_MAX = 16 };
 
@@ -85,6 +86,14 @@ const char *element_buffer_rule(const struct element_buffer *buffer);
  */
 bool element_buffer_append(struct element_buffer *buffer, const char *text,
                            size_t bytes, struct problem *problem);
+
+/**
+ * Append a list. false: its tokens have to be looked at one by one, or it has
+ * none, or with a problem, there is no memory.
+ */
+bool element_buffer_append_list(struct element_buffer *buffer,
+                                const struct short_list *list,
+                                struct problem *problem);
 
 /**
  * Append the tokens of a stretch of text, up to one that is not whole: there

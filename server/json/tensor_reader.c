@@ -255,16 +255,11 @@ static bool may_run(const struct tensor_reader *reader, const char *p)
            reader->buffer.tensor->type != TENSOR_BOOL && *p != '[' && *p != ']';
 }
 
-/* Scan a copy of the block at p, which is too near to an end of its slice. What
- * the block lacks is filled up with digits: they make its last token longer, or
- * are a token, and the scan takes no token that does not end. */
-static void scan_copy(const char *p, const char *end, struct stretch *stretch)
+static void tally(struct tensor_reader *reader, size_t taken, bool comma)
 {
-    char copy[SCAN_BEFORE + SCAN_BLOCK], *text = copy + SCAN_BEFORE;
-    size_t bytes = (size_t)(end - p);
-    memset(copy, '1', sizeof copy);
-    memcpy(text, p, bytes < SCAN_BLOCK ? bytes : SCAN_BLOCK);
-    scan_get()->read(text, SCAN_BLOCK, stretch);
+    reader->rank = reader->state.depth;
+    reader->state.counts[reader->state.depth - 1] += taken;
+    reader->state.expect = comma ? TENSOR_READER_VALUE : TENSOR_READER_NEXT;
 }
 
 /**
@@ -273,30 +268,34 @@ static void scan_copy(const char *p, const char *end, struct stretch *stretch)
  *         *bad.
  */
 static const char *run(struct tensor_reader *reader, const char *p,
-                       const char *begin, const char *end, const char **bad,
+                       const char *end, const char **bad,
                        struct problem *problem)
 {
     struct stretch stretch;
-    if (p - begin >= SCAN_BEFORE && end - p >= SCAN_BLOCK)
-        scan_get()->read(p, (size_t)(end - p), &stretch);
-    else
-        scan_copy(p, end, &stretch);
+    scan_get()->read(p, (size_t)(end - p), &stretch);
     size_t taken;
     bool good =
         element_buffer_take(&reader->buffer, p, &stretch, &taken, problem);
-    if (taken > 0) {
-        reader->rank = reader->state.depth;
-        reader->state.counts[reader->state.depth - 1] += taken;
-        reader->state.expect = taken < stretch.count || !stretch.after_value
-                                   ? TENSOR_READER_VALUE
-                                   : TENSOR_READER_NEXT;
-    }
+    if (taken > 0)
+        tally(reader, taken, taken < stretch.count || !stretch.after_value);
     if (good && taken == stretch.count)
         return p + stretch.bytes;
     *bad = p + stretch.edges[2 * taken];
     if (!good)
         point_at_element(reader, problem);
     return good ? *bad : NULL;
+}
+
+/* The same where the scanner cannot begin. NULL: a problem is set. */
+static const char *run_short(struct tensor_reader *reader, const char *p,
+                             const char *end, struct problem *problem)
+{
+    struct short_list list;
+    const char *next = short_list_read(p, end, &list);
+    if (!element_buffer_append_list(&reader->buffer, &list, problem))
+        return problem->status ? NULL : p;
+    tally(reader, list.count, list.comma);
+    return next;
 }
 
 /* ---- alone and with others ---------------------------------------------- */
@@ -378,9 +377,10 @@ static const char *read_on(struct tensor_reader *reader, const char *p,
     if (token_is_space(*p)) /* a blank here, as run expects a token */
         return p + 1;
     if (may_run(reader, p)) {
-        const char *next = reader->blocks
-                               ? count_run(reader, p, end)
-                               : run(reader, p, begin, end, bad, problem);
+        const char *next = reader->blocks ? count_run(reader, p, end)
+                           : scan_has_room(p, begin, end)
+                               ? run(reader, p, end, bad, problem)
+                               : run_short(reader, p, end, problem);
         if (next != p)
             return next;
     }

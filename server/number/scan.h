@@ -21,6 +21,13 @@ enum {
     SCAN_ROOM = SCAN_TOKENS + 2 * SCAN_BLOCK
 };
 
+/** Is there enough around p, of the text from begin to end, to scan? */
+static inline bool scan_has_room(const char *p, const char *begin,
+                                 const char *end)
+{
+    return p - begin >= SCAN_BEFORE && end - p >= SCAN_BLOCK;
+}
+
 /** Elements parted by commas and white space, up to the first bracket. */
 struct stretch {
     size_t count;     /* whole tokens */
