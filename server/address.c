@@ -13,7 +13,7 @@ bool address_split(const char *address, char *host, size_t host_bytes,
     if (!colon || colon[1] == '\0')
         return false;
     if (*address == '[') {
-        if (colon == address || colon[-1] != ']')
+        if (colon[-1] != ']')
             return false;
         begin++;
         end--;

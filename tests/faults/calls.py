@@ -12,6 +12,7 @@ import gzip
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,9 @@ STARTS = [
     ("listen", errno.EADDRINUSE, "cannot listen on .*: Address already in use"),
     ("chmod", errno.EPERM, "cannot listen on unix:.*: Operation not permitted"),
     ("lstat", errno.EACCES, "cannot listen on unix:.*: Permission denied"),
+    ("connect", errno.EACCES,
+     "cannot listen on unix:.*: Address already in use"),
+    ("unlink", errno.EPERM, "cannot listen on unix:.*: Operation not permitted"),
     ("getaddrinfo", -2, "cannot listen on .*: Name or service not known"),
     ("setsockopt", errno.EINVAL, None),
     ("fopen", errno.EMFILE, None),
@@ -69,8 +73,17 @@ TLS_STARTS = [
 ]
 
 
+def leave_stale(options):
+    """A socket that nobody listens on any more lies where one is to be."""
+    path = options[-1].removeprefix("unix:")
+    if options[-2] == "--listen" and not os.path.exists(path):
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(path)
+
+
 def start(plan, options):
     """(did a call fail, what it ends with: "served", or status and text)"""
+    leave_stale(options)
     try:
         daemon = Daemon(*options, environment=plan.environment)
     except DidNotStart as error:
@@ -120,6 +133,7 @@ GZIP = post("/softmax", gzip.compress(texts(2000)), "Content-Encoding: gzip",
             "Accept-Encoding: gzip")
 BINARY = as_type(v2_binary(20000), b"application/octet-stream")
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+REFUSED = post("/softmax", b'{"logits":[x' + bytes(1 << 20))
 HEAD = b"HEAD /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 # What is asked, the calls of which one fails, and what may be answered then
 # beside the right answer; 0: the connection is closed.
@@ -135,6 +149,8 @@ REQUESTS = [
         ("MHD_add_response_header", 0), ("MHD_queue_response", 0)]),
     ("a request without a body", HEAD, (0, 503), [
         ("MHD_create_response_from_callback", 0)]),
+    ("a body that is refused", REFUSED, (0, 400), [
+        ("epoll_ctl", errno.ENOSPC), ("fcntl", errno.EMFILE)]),
     ("a large answer", LARGE, (0, 503), [
         ("MHD_create_response_from_callback", 0), ("mmap", errno.ENOMEM),
         ("mremap", errno.ENOMEM), ("sendmsg", errno.ECONNRESET),
@@ -222,15 +238,15 @@ def test_regions(tests, plan):
         register = post("/v2/systemsharedmemory/region/a/register", body)
         remove = post("/v2/systemsharedmemory/region/a/unregister", b"")
         files = open_files(daemon)
-        for name, error, expected in [
-                ("shm_open", errno.EMFILE, 400), ("fstat", errno.EIO, 400),
-                ("mmap", errno.ENOMEM, 503)]:
-            plan.fail(name, error)
+        for name, error, expected, first in [
+                ("shm_open", errno.EMFILE, 400, 1), ("fstat", errno.EIO, 400, 1),
+                ("fstat", errno.EIO, 400, 2), ("mmap", errno.ENOMEM, 503, 1)]:
+            plan.fail(name, error, first)
             status = ask_anew(daemon, register)[0]
             reached = plan.end()
             good = ask_anew(daemon, register)[0], ask_anew(daemon, remove)[0]
             back = until(lambda: open_files(daemon) <= files)
-            tests.check(f"a registration whose {name} fails",
+            tests.check(f"a registration whose {name} {first} fails",
                         reached and status == expected and good == (200, 200)
                         and back, f"{status}, then {good}")
 
@@ -305,6 +321,16 @@ def test_healthchecks(tests, plan, cert, key):
                  "gnutls_record_recv")])
 
 
+def test_help(tests, plan):
+    plan.fail("open_memstream", errno.ENOMEM)
+    done = subprocess.run([PROGRAM, "--help"], text=True, capture_output=True,
+                          env={**os.environ, **plan.environment}, timeout=60,
+                          check=False)
+    tests.check("a help whose open_memstream fails", plan.end() and
+                done.returncode == 1 and not done.stdout and
+                done.stderr == "softmaxd: out of memory\n", str(done))
+
+
 # ---- the log -----------------------------------------------------------------
 
 def test_log(tests, plan):
@@ -360,6 +386,7 @@ def main():
         tests.run(test_regions, plan)
         tests.run(test_tls, plan, folder, cert, key)
         tests.run(test_healthchecks, plan, cert, key)
+        tests.run(test_help, plan)
         tests.run(test_log, plan)
         tests.run(test_harmless, plan)
     tests.end()

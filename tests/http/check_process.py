@@ -153,7 +153,7 @@ def test_log(tests):
     daemon = Process("--log-format", "json")
     daemon.post(headers={"X-Request-Id": "id-1", "traceparent": "00-" +
                          "1" * 32 + "-" + "2" * 16 + "-01"})
-    daemon.post("/no\"where%0a\\")
+    daemon.post("/no\"where%0a\\%C3%A9%C2%85%ff")
     connection = daemon.connect()
     for path in "/healthz", "/metrics", "/readyz":
         connection.request("GET", path)
@@ -177,7 +177,7 @@ def test_log(tests):
                 first["traceparent"].startswith("00-1") and
                 all(first[f"{stage}_ms"] >= 0 for stage in
                     ("read", "compute", "write", "total")), str(first))
-    tests.check("json escapes", second["path"].startswith("/no\"where"),
+    tests.check("json escapes", second["path"] == "/no\"where\n\\\xe9\xc2\x85\xff",
                 str(second))
     daemon = Process("--log-level", "warn")
     daemon.post()
@@ -272,6 +272,16 @@ def test_service_manager(tests):
     manager.close()
     os.unlink(path)
     os.rmdir(folder)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0softmaxd-notify-%d" % os.getpid())
+        manager.settimeout(10)
+        name = manager.getsockname().decode().replace("\0", "@")
+        daemon = Process(env={"NOTIFY_SOCKET": name})
+        tests.check("sd_notify by an abstract name",
+                    manager.recv(200) == b"READY=1" and daemon.stop() == 0)
+    for name in "", "/" + "x" * 200:
+        daemon = Process(env={"NOTIFY_SOCKET": name})
+        tests.check(f"nobody to notify at {name[:5]!r}", daemon.stop() == 0)
 
 
 def test_closed_streams(tests):

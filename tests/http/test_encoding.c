@@ -117,6 +117,7 @@ static void test_bodies(void **state)
     check(zlib, bytes, "Content-Encoding: deflate", 400, "must be deflate");
     free(zlib);
     check(BODY, strlen(BODY), "Content-Encoding: gzip", 400, "must be gzip");
+    check("", 0, "Content-Encoding: gzip", 400, "got no gzip stream");
 }
 
 static void test_gzip_of_two_members(void **state)

@@ -124,6 +124,28 @@ static void test_tls_large_and_refused(void **state)
     fixture_stop(&fixture);
 }
 
+/* What is wrong is said over TLS, too, while more of the body is to come. */
+static void test_tls_refused_in_mid_body(void **state)
+{
+    (void)state;
+    enum { BYTES = 3 << 20 };
+    char *body = malloc(BYTES + 1);
+    assert_non_null(body);
+    memset(body, ' ', BYTES);
+    body[0] = 'x';
+    body[BYTES] = '\0';
+    start_tls(NULL);
+    struct http_answer answer = http_send(
+        fixture.url, &(struct http_request){.path = "/softmax",
+                                            .body = body,
+                                            .headers = FLAGS("Expect:"),
+                                            .ca = scratch[CA]});
+    assert_int_equal(answer.status, 400);
+    http_answer_free(&answer);
+    free(body);
+    fixture_stop(&fixture);
+}
+
 static void test_client_certificates(void **state)
 {
     (void)state;
@@ -368,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tls),
         cmocka_unit_test(test_tls_large_and_refused),
+        cmocka_unit_test(test_tls_refused_in_mid_body),
         cmocka_unit_test(test_client_certificates),
         cmocka_unit_test(test_new_certificate_while_serving),
         cmocka_unit_test(test_unreadable_tls_files),

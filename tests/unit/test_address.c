@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 #include <cmocka.h>
@@ -34,6 +35,14 @@ static void test_local(void **state)
     assert_true(is_local(AF_INET6, "::ffff:127.0.0.1"));
     assert_false(is_local(AF_INET6, "::ffff:192.0.2.1"));
     assert_false(is_local(AF_INET6, "2001:db8::1"));
+    /* a bit of each word is another */
+    static const char *const near[] = {
+        "::2",         "0:0:1::1",          "0:0:0:0:1::1",
+        "1::1",        "::1:0:1",           "::fffe:127.0.0.1",
+        "::127.0.0.1", "1::ffff:127.0.0.1", "0:0:1::ffff:127.0.0.1",
+    };
+    for (size_t i = 0; i < sizeof near / sizeof near[0]; i++)
+        assert_false(is_local(AF_INET6, near[i]));
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     assert_true(address_is_local((struct sockaddr *)&un));
 }
@@ -41,7 +50,9 @@ static void test_local(void **state)
 /* host NULL: it is no address. */
 static void test_split(void **state)
 {
-    static const struct {
+    static char long_host[ADDRESS_HOST_BYTES + 4];
+    snprintf(long_host, sizeof long_host, "%0*d:80", ADDRESS_HOST_BYTES, 0);
+    const struct {
         const char *address, *host, *port;
     } cases[] = {
         {"127.0.0.1:8080", "127.0.0.1", "8080"},
@@ -58,6 +69,8 @@ static void test_split(void **state)
         {"::1:80", NULL, NULL},
         {"[::1:80", NULL, NULL},
         {"[:80", NULL, NULL},
+        {"a:0000080", NULL, NULL},
+        {long_host, NULL, NULL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

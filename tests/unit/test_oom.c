@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The allocator fails at its k-th call, k = 0, 1, 2 ... until a request gets
- * through: each time 503, nothing kept and nothing left of the budget.
+ * through: each time 503, nothing kept and nothing left of the budget. So, too,
+ * where the budget is too small for it, or others hold too much.
  *
  * The functions below take the place of libc's for the whole program, its
  * libraries included. Sanitizers bring their own; there is nothing to run then.
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -141,8 +143,31 @@ static int ask(const struct roundtrip *trip)
     return x.status;
 }
 
+/* Ask with a budget that has so little left, more each time, that each charge
+ * in turn does not fit, until all do. others: hold what it has beside that. */
+static void charge_each(const struct roundtrip *trip, int success,
+                        size_t others)
+{
+    struct budget *budget = &server.service.budget;
+    const int refused = others ? 503 : 413;
+    int status = 0;
+    for (size_t left = 0; status != success; left += 8 + left / 128) {
+        assert_true(left < 1 << 24);
+        budget->limit = others + left;
+        budget->taken = others;
+        status = ask(trip);
+        if (status != 503 && status != refused)
+            assert_int_equal(status, success);
+        assert_int_equal(atomic_load(&budget->taken), others);
+    }
+    budget->limit = SIZE_MAX;
+    budget->taken = 0;
+}
+
 static void fail_each(const struct roundtrip *trip, int success)
 {
+    charge_each(trip, success, 0);
+    charge_each(trip, success, 1 << 30);
     if (!REPLACED)
         skip();
     assert_int_equal(ask(trip), success); /* what is made once */
@@ -340,6 +365,36 @@ static void mapped_tensors(void **state)
     fail_everywhere("/softmax", body, 200);
 }
 
+/* Inflated, and deflated for the answer. */
+static void compressed(void **state)
+{
+    (void)state;
+    static struct options packing;
+    static unsigned char packed[1024];
+    char body[2048] = "{\"logits\":[";
+    for (size_t used = strlen(body); used < 1400;)
+        used += (size_t)snprintf(body + used, sizeof body - used, "%zu,", used);
+    memcpy(strrchr(body, ','), "]}", 3);
+    z_stream z = {.next_in = (Bytef *)body,
+                  .avail_in = (uInt)strlen(body),
+                  .next_out = packed,
+                  .avail_out = sizeof packed};
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 8, 0), Z_OK);
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    deflateEnd(&z);
+    packing = *server.options;
+    packing.compress = true;
+    server.options = &packing;
+    fail_each(&(struct roundtrip){.path = "/softmax",
+                                  .field = {{"Content-Encoding", "gzip"},
+                                            {"Accept-Encoding", "gzip"}},
+                                  .body = (const char *)packed,
+                                  .bytes = z.total_out,
+                                  .slice = 100,
+                                  .in_place = true},
+              200);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +403,7 @@ int main(void)
         cmocka_unit_test(binary_inference), cmocka_unit_test(refusals),
         cmocka_unit_test(mapped_tensors),   cmocka_unit_test(encoded_tensors),
         cmocka_unit_test(shared_memory),    cmocka_unit_test(files),
+        cmocka_unit_test(compressed),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -93,6 +94,16 @@ static void test_environment(void **state)
     assert_true(parse((const char *const[]){NULL}));
     assert_int_equal(options.listen_count, 2);
     assert_string_equal(options.listen[1], "unix:/a");
+    setenv("SOFTMAXD_LISTEN", "127.0.0.1:1 ,, 127.0.0.1:2,", 1);
+    assert_true(parse((const char *const[]){NULL}));
+    assert_int_equal(options.listen_count, 2);
+    assert_string_equal(options.listen[1], "127.0.0.1:2");
+    setenv("SOFTMAXD_LISTEN", "127.0.0.1:1,nowhere,127.0.0.1:2", 1);
+    assert_false(parse((const char *const[]){NULL}));
+    assert_string_equal(error.text, "SOFTMAXD_LISTEN: got nowhere, must be "
+                                    "host:port, [::1]:port or unix:/path");
+    setenv("SOFTMAXD_LISTEN", "127.0.0.1:1", 1);
+    assert_true(parse((const char *const[]){NULL}));
     assert_int_equal(options.max_body, 1000);
     assert_int_equal(options.idle_timeout, 75);
     assert_true(PARSE("--max-body=2000", "--listen=127.0.0.1:2"));
@@ -106,6 +117,27 @@ static void test_environment(void **state)
     unsetenv("SOFTMAXD_LISTEN");
     unsetenv("SOFTMAXD_MAX_BODY");
     unsetenv("SOFTMAXD_IDLE_TIMEOUT");
+}
+
+/* Of what is no option only so many are told. */
+static void test_stray_variables(void **state)
+{
+    (void)state;
+    char name[32];
+    for (int i = 0; i <= OPTIONS_MAX_STRAY; i++) {
+        snprintf(name, sizeof name, "SOFTMAXD_NO_OPTION_%d", i);
+        setenv(name, "_SERVICE_", 1); /* which is no name of a service */
+    }
+    assert_true(parse((const char *const[]){NULL}));
+    assert_int_equal(options.stray_count, OPTIONS_MAX_STRAY);
+    for (int i = 0; i <= OPTIONS_MAX_STRAY; i++) {
+        snprintf(name, sizeof name, "SOFTMAXD_NO_OPTION_%d", i);
+        unsetenv(name);
+    }
+    setenv("SOFTMAXD_A_PORT_NUMBER", "1", 1); /* nor is this */
+    assert_true(parse((const char *const[]){NULL}));
+    assert_int_equal(options.stray_count, 1);
+    unsetenv("SOFTMAXD_A_PORT_NUMBER");
 }
 
 static void test_switch(void **state)
@@ -132,6 +164,8 @@ static void test_actions(void **state)
 {
     (void)state;
     assert_true(PARSE("--help"));
+    assert_int_equal(options.action, ACTION_HELP);
+    assert_true(PARSE("-h"));
     assert_int_equal(options.action, ACTION_HELP);
     assert_true(PARSE("--version"));
     assert_int_equal(options.action, ACTION_VERSION);
@@ -177,6 +211,7 @@ static void test_refused(void **state)
         {"--tls-cert=x", "must be given with --tls-key"},
         {"--tls-key=x", "must be given with --tls-cert"},
         {"--tls-client-ca=x", "must be given with --tls-cert"},
+        {"--tls-priority=x", "must be given with --tls-cert"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_false(PARSE(cases[i].argument));
@@ -239,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_stray_variables),
         cmocka_unit_test(test_switch),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_refused),

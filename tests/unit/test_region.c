@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,6 +92,7 @@ static void what_does_not_fit_is_refused(void **state)
         {1, SIZE_MAX, false},
         {SIZE_MAX / 2, SIZE_MAX / 2, false},
         {SIZE_MAX - 10, 11, false},
+        {SIZE_MAX - 10, 10, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(add("a", cases[i].offset, cases[i].bytes),
@@ -268,6 +270,58 @@ static void truncated_during_use(void **state)
     region_release(a);
 }
 
+static sigjmp_buf elsewhere;
+
+static void jump(int signal, siginfo_t *info, void *context)
+{
+    (void)signal, (void)info, (void)context;
+    siglongjmp(elsewhere, 1);
+}
+
+/* Whose handler was there before is asked, and from then on. */
+static void bus_errors_elsewhere_are_not_ours(void **state)
+{
+    (void)state;
+    struct sigaction before,
+        action = {.sa_sigaction = jump, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    assert_int_equal(sigaction(SIGBUS, &action, &before), 0);
+    for (int i = 0; i < 2; i++) {
+        regions_free(regions);
+        regions = regions_create();
+    }
+    assert_true(add("a", 0, BYTES));
+    volatile char *data =
+        mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, object, 0);
+    assert_true(data != MAP_FAILED);
+    assert_int_equal(ftruncate(object, PAGE), 0);
+    bool jumped = sigsetjmp(elsewhere, 1) != 0;
+    if (!jumped)
+        assert_int_equal(data[PAGE], 0);
+    assert_true(jumped);
+    struct sigaction now;
+    assert_int_equal(sigaction(SIGBUS, &before, &now), 0);
+    assert_ptr_equal(now.sa_sigaction, jump);
+    munmap((void *)data, 2 * PAGE);
+}
+
+/* Regions in use that have lost their names take places, too. */
+static void places_for_mappings_run_out(void **state)
+{
+    (void)state;
+    struct region *held[2 * REGIONS_MAX];
+    for (size_t i = 0; i < 2 * REGIONS_MAX; i++) {
+        assert_true(add("a", 0, 8));
+        held[i] = regions_find(regions, "a");
+        regions_remove(regions, "a");
+    }
+    assert_false(add("a", 0, 8));
+    assert_problem(503, "memory");
+    region_release(held[0]);
+    assert_true(add("a", 0, 8));
+    for (size_t i = 1; i < 2 * REGIONS_MAX; i++)
+        region_release(held[i]);
+}
+
 static void overlaps_are_those_of_objects(void **state)
 {
     (void)state;
@@ -279,6 +333,7 @@ static void overlaps_are_those_of_objects(void **state)
     assert_false(region_overlaps(a, 0, 4096, b, 0, 1));
     assert_false(region_overlaps(a, 8192, 1, b, 0, 4096));
     assert_true(region_overlaps(a, 8191, 1, b, 0, 4096));
+    assert_false(region_overlaps(b, 0, 1, a, 8192, 1));
     assert_true(region_overlaps(a, 0, BYTES, a, 5, 1));
     region_release(a);
     region_release(b);
@@ -298,6 +353,8 @@ int main(void)
         TEST(none_is_lost),
         TEST(truncated_before_use),
         TEST(truncated_during_use),
+        TEST(bus_errors_elsewhere_are_not_ours),
+        TEST(places_for_mappings_run_out),
         TEST(overlaps_are_those_of_objects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
