@@ -105,7 +105,7 @@ INLINE void note_extent(struct sums *sums, const vf *x, const vf *behind,
 INLINE float highest_of(vi highest, const float *x, size_t n)
 {
     vf top[PARTS], z[PARTS];
-    float max = vf_top((vf)highest);
+    float max = vf_top((vf)vi_max(highest, (vi){0})); /* no NaN with a sign */
     if (max > 0 && !vi_any(highest > (vi)vf_all(__builtin_inff())))
         return max;
     EACH (v, PARTS)
