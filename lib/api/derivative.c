@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "arguments.h"
-#include "engine/f32_vjp.h"
+#include "engine/engine.h"
 #include "engine/dd_row.h"
 #include "engine/lanes.h"
 #include "engine/plan.h"

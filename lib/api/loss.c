@@ -5,9 +5,7 @@
 #include "arguments.h"
 #include "beside.h"
 #include "criterion.h"
-#include "engine/dd_loss.h"
-#include "engine/divergence.h"
-#include "engine/f32_loss.h"
+#include "engine/engine.h"
 
 /* Of the double-double engine; the others check as they go. */
 static enum smx_status check_loss(struct smx_context *context,

@@ -10,15 +10,11 @@
 #include <string.h>
 
 #include "arguments.h"
-#include "engine/dd_softmax.h"
-#include "engine/f32_columns.h"
+#include "engine/engine.h"
 #include "engine/load.h"
 #include "engine/narrow.h"
-#include "engine/f32_softmax.h"
 #include "engine/plan.h"
-#include "engine/rank.h"
 #include "engine/summary.h"
-#include "engine/top.h"
 #include "engine/tuning.h"
 #include "picked.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Row losses, then their reduction in the order of rows; and
  * dL/dz_c = (sum_k v_k) p_c - v_c [+ 2 L lse p_c], v as in criterion.h. */
-#include "dd_loss.h"
+#include "engine.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/beside.h"
 #include "api/extended.h"
 #include "lanes.h"
 #include "plan.h"

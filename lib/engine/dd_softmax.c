@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* p_c = exp(z'_c - lse), and what can be read off a row beside it. */
-#include "dd_softmax.h"
+#include "engine.h"
 
 #include "dd_row.h"
 #include "lanes.h"

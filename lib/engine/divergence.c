@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The rows of a divergence over the pool, in tiles where they have to be copied
  * first, and their reduction. A row is one thread's. */
-#include "divergence.h"
+#include "engine.h"
 
 #include <math.h>
 #include <stdlib.h>

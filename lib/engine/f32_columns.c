@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "f32_columns.h"
+#include "engine.h"
 
 #include <stdatomic.h>
 

@@ -6,7 +6,7 @@
  * and fetch them. Chunks and blocks of rows are shared out to the threads;
  * where they begin depends on nothing but the shape. Tiles of rows bound the
  * room that all this needs; no number depends on them. */
-#include "f32_loss.h"
+#include "engine.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  * exponentials of each chunk too, the second computes them again, which costs
  * less than to store and fetch them.
  * Rows in range (split_exp.h) are computed in float32, others in double. */
-#include "f32_softmax.h"
+#include "engine.h"
 
 #include <math.h>
 #include <stdatomic.h>

@@ -3,7 +3,7 @@
  * first sums chunk by chunk and finds what is to be refused, the second
  * computes the exponentials again. Tiles of rows bound the room that the sums
  * need; no number depends on them. */
-#include "f32_vjp.h"
+#include "engine.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked of a tile of rows beside their loss. */
 #include "api/criterion.h"
-#include "dd_softmax.h"
+#include "engine.h"
 #include "loss_call.h"
 #include "summary.h"
 

@@ -42,7 +42,7 @@ bool smx_plan_splits_softmax(const struct smx_logits *logits, bool log);
 enum smx_way smx_plan_softmax(const struct smx_logits *logits, bool log,
                               bool whole);
 
-/** Not from a teacher (divergence.h). */
+/** Not from a teacher (divergence.c). */
 enum smx_way smx_plan_loss(const struct smx_logits *logits,
                            const struct smx_criterion *criterion,
                            bool gradient);

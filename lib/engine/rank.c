@@ -4,12 +4,11 @@
  * larger. Counts are whole numbers, so that a row's chunks may be counted by
  * any thread in any order. Where so many classes are chosen that a count for
  * each takes longer than to sort the row, it is sorted. */
-#include "rank.h"
+#include "engine.h"
 
 #include "narrow.h"
 #include "rows.h"
 #include "summary_kernels.h"
-#include "top.h"
 #include "tuning.h"
 
 struct rank_call {

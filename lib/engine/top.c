@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "top.h"
+#include "engine.h"
 
 #include <math.h>
 

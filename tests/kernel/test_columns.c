@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Narrow float32 rows whose class axis is not the last
- * (lib/engine/f32_columns.h, loss_columns.c): the bits of the same rows side by
+ * (lib/engine/f32_columns.c, loss_columns.c): the bits of the same rows side by
  * side, for every number of classes and every instruction set; among them rows
  * that are not in range, rows that fill no register, gaps, rows with weights or
  * ignored, and an early answer beside NaN. */
