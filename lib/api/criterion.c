@@ -272,24 +272,25 @@ void smx_criterion_mass(const struct smx_criterion *criterion,
 struct smx_counts smx_criterion_count(const struct smx_logits *z,
                                       const struct smx_criterion *criterion)
 {
+    const int64_t *labels = criterion->labels;
     struct smx_dd divisor = {0, 0}, weights = {0, 0};
-    size_t all = smx_rows_count(z);
-    struct smx_counts counts = {.rows = 0};
-    bool ones = !criterion->weights && !criterion->row_weights;
-    for (size_t r = 0; ones && r < all; r++)
-        counts.rows += !smx_criterion_ignores(criterion, r);
-    for (size_t r = 0; !ones && r < all; r++) {
+    size_t all = smx_rows_count(z), ignored = 0;
+    for (size_t r = 0; labels && r < all; r++)
+        ignored += smx_criterion_ignores_label(criterion, labels[r]);
+    struct smx_counts counts = {.rows = all - ignored};
+    counts.divisor = counts.weight = (double)counts.rows;
+    if (!criterion->row_weights && !(labels && criterion->weights))
+        return counts;
+    for (size_t r = 0; r < all; r++) {
         if (smx_criterion_ignores(criterion, r))
             continue;
         double row = smx_criterion_row_weight(criterion, z->dtype, r);
-        size_t y = criterion->labels ? (size_t)criterion->labels[r] : 0;
-        double w = criterion->labels ? weight(z, criterion, y) : 1;
+        double w = labels ? weight(z, criterion, (size_t)labels[r]) : 1;
         dd_accumulate(&divisor, dd_product(row, w));
         dd_accumulate(&weights, (struct smx_dd){row, 0});
-        counts.rows++;
     }
-    counts.divisor = ones ? (double)counts.rows : dd_settle(divisor).hi;
-    counts.weight = ones ? (double)counts.rows : dd_settle(weights).hi;
+    counts.divisor = dd_settle(divisor).hi;
+    counts.weight = dd_settle(weights).hi;
     return counts;
 }
 

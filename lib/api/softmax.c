@@ -123,14 +123,6 @@ static size_t tile_rows(const struct smx_context *context,
                          bytes ? bytes : z->classes * sizeof(float));
 }
 
-/* Nothing of no bytes, which is not out of memory. */
-static bool allocate(void *place, size_t rows, size_t bytes)
-{
-    void *data = bytes ? reallocarray(NULL, rows, bytes) : NULL;
-    memcpy(place, &data, sizeof data);
-    return data || !bytes;
-}
-
 enum smx_status smx_softmax_open(const struct smx_context *context,
                                  struct smx_softmax_call *call)
 {
@@ -146,12 +138,12 @@ enum smx_status smx_softmax_open(const struct smx_context *context,
         return SMX_OK;
     const struct row_bytes row = bytes_of(call);
     call->most = tile_rows(context, call, &row);
-    if (!allocate(&call->copy, call->most, row.copied) ||
-        !allocate(&call->values, call->most, row.values) ||
-        !allocate(&call->picks, call->most, row.picks) ||
-        !allocate(&call->ranks, call->most, row.ranks) ||
-        !allocate(&call->seen.totals, call->most, row.total) ||
-        !allocate(&call->workspace, 1, engine_bytes(call, call->most)))
+    if (!smx_allocate(&call->copy, call->most, row.copied) ||
+        !smx_allocate(&call->values, call->most, row.values) ||
+        !smx_allocate(&call->picks, call->most, row.picks) ||
+        !smx_allocate(&call->ranks, call->most, row.ranks) ||
+        !smx_allocate(&call->seen.totals, call->most, row.total) ||
+        !smx_allocate(&call->workspace, 1, engine_bytes(call, call->most)))
         return SMX_ENOMEM;
     if (call->seen.totals && !is_narrow(call)) {
         double *moments = call->seen.totals + call->most;
@@ -292,20 +284,12 @@ static enum smx_status run_softmax_tile(struct smx_context *context,
 {
     const struct smx_logits *z = call->logits;
     const struct smx_softmax_out out = tile_out(call, first);
-    struct smx_logits tile = *z;
     enum smx_status status = SMX_OK;
     atomic_bool nonfinite = false;
-    tile.data =
-        (const char *)z->data + first * z->classes * smx_dtype_bytes(z->dtype);
-    tile.outer = count;
-    tile.inner = 1;
-    tile.stride = tile.out_stride = z->classes;
-    tile.mask = NULL;
-    if (call->loaded) {
+    const void *data =
         smx_load_tile(context, z, z->data, first, count, SMX_MASKED_INFINITE,
                       call->copy, &nonfinite);
-        tile.data = call->copy;
-    }
+    const struct smx_logits tile = smx_side_by_side(z, data, count);
     if (nonfinite && !call->looked)
         return SMX_ENONFINITE;
     if (wants_picks(call))
@@ -439,8 +423,7 @@ static enum smx_status softmax_of(struct smx_context *context,
     return status;
 }
 
-/* ---- what is wrong with the options ---------------------------------------
- */
+/* ---- what is wrong with the options ------------------------------------- */
 
 static enum smx_status check_chosen(const struct smx_softmax_call *call,
                                     struct smx_where *where)

@@ -27,20 +27,11 @@ struct divergence_call {
     struct smx_divergence_row alike; /* these, where a gradient is wanted */
     struct smx_dd *tops[2];          /* smx_rows_scan_tops; NULL: none */
     double divisor;
-    double *losses; /* one a row */
-    void *copy[2];  /* of a tile of rows; NULL: in place */
-    size_t most;    /* rows of a tile */
-    /* the tile at work */
-    size_t first, rows;
+    double *losses;         /* one a row */
+    struct smx_tiles tiles; /* of logits, teacher and gradient */
 };
 
-static size_t element_bytes(const struct divergence_call *call)
-{
-    return smx_dtype_bytes(call->logits->dtype);
-}
-
-/* ---- rows -----------------------------------------------------------------
- */
+/* ---- rows --------------------------------------------------------------- */
 
 static double row_weight(const struct divergence_call *call, size_t r)
 {
@@ -75,78 +66,51 @@ static void set_grad_factor(const struct divergence_call *call, size_t r,
     }
 }
 
-/* Of row i of the tile, in the copy or in place. */
-static void *place_of(const struct divergence_call *call, const void *tensor,
-                      void *copy, size_t i)
-{
-    size_t row = call->logits->classes * element_bytes(call);
-    return copy ? (char *)copy + i * row
-                : (char *)tensor + (call->first + i) * row;
-}
-
+/* Row i of the tile. */
 static void run_row(void *argument, size_t i)
 {
     struct divergence_call *call = argument;
-    size_t r = call->first + i;
+    const struct smx_tiles *tiles = &call->tiles;
+    size_t r = tiles->first + i;
+    size_t at =
+        i * call->logits->classes * smx_dtype_bytes(call->logits->dtype);
     struct smx_divergence_row row = call->alike;
     row.weight = row_weight(call, r);
-    for (int s = 0; s < 2; s++) {
-        row.x[s] = place_of(call, call->side[s].data, call->copy[s], i);
+    row.x[0] = (const char *)tiles->z.data + at;
+    row.x[1] = (const char *)tiles->other + at;
+    for (int s = 0; s < 2; s++)
         row.top[s] = call->tops[s] ? &call->tops[s][r] : NULL;
-    }
     if (call->gradient) {
-        void *copy = smx_rows_moved(call->logits) ? call->copy[0] : NULL;
-        row.gradient = place_of(call, call->gradient, copy, i);
+        row.gradient = (char *)tiles->out + at;
         if (!call->even)
             set_grad_factor(call, r, &row);
     }
     call->losses[r] = smx_divergence_row(&call->rule, &row);
 }
 
-/* ---- tiles ----------------------------------------------------------------
- */
-
-static void run_tile(struct smx_context *context, struct divergence_call *call)
-{
-    const struct smx_logits *z = call->logits;
-    for (int s = 0; s < 2; s++)
-        if (call->copy[s])
-            smx_load_tile(context, z, call->side[s].data, call->first,
-                          call->rows, SMX_MASKED_INFINITE, call->copy[s], NULL);
-    smx_pool_each_reverse(context->pool, call->rows,
-                          SMX_SMALL / 4 / z->classes + 1, run_row, call);
-    if (call->gradient && smx_rows_moved(z))
-        smx_store_tile(context, z, call->copy[0], call->first, call->rows,
-                       SMX_MASKED_KEPT, call->gradient);
-}
-
 static enum smx_status allocate_losses(const struct smx_context *context,
                                        struct divergence_call *call)
 {
-    size_t row = call->logits->classes * element_bytes(call);
-    size_t all = smx_rows_count(call->logits);
-    bool copies = smx_load_needed(call->logits);
-    call->most = copies ? smx_rows_tile(context, call->logits, 2 * row) : all;
-    call->losses = reallocarray(NULL, all + 1, sizeof *call->losses);
-    for (int s = 0; s < 2 && copies; s++)
-        call->copy[s] = reallocarray(NULL, call->most + 1, row);
-    return call->losses && (!copies || (call->copy[0] && call->copy[1]))
-               ? SMX_OK
-               : SMX_ENOMEM;
+    struct smx_tiles *tiles = &call->tiles;
+    size_t row = smx_tiles_bytes(tiles);
+    tiles->most = smx_rows_tile(context, call->logits, row);
+    call->losses = reallocarray(NULL, tiles->all + 1, sizeof *call->losses);
+    if (row)
+        tiles->copy = reallocarray(NULL, tiles->most + 1, row);
+    return call->losses && (tiles->copy || !row) ? SMX_OK : SMX_ENOMEM;
 }
 
 static void run(struct smx_context *context, struct divergence_call *call)
 {
-    size_t all = smx_rows_count(call->logits);
-    for (call->first = 0; call->first < all; call->first += call->most) {
-        size_t left = all - call->first;
-        call->rows = left < call->most ? left : call->most;
-        run_tile(context, call);
+    struct smx_tiles *tiles = &call->tiles;
+    size_t most = SMX_SMALL / 4 / call->logits->classes + 1;
+    for (size_t r = 0; smx_tiles_enter(tiles, r); r += tiles->most) {
+        smx_pool_each_reverse(context->pool, tiles->rows, most, run_row, call);
+        smx_tiles_leave(tiles, SMX_MASKED_KEPT);
     }
 }
 
-/* ---- what is answered -----------------------------------------------------
- */
+/* ---- what is answered --------------------------------------------------- */
 
 static void put_loss(const struct divergence_call *call, void *loss)
 {
@@ -217,8 +181,7 @@ static void put_sums(const struct divergence_call *call,
         *out->rows = smx_rows_count(call->logits);
 }
 
-/* ---- all of it ------------------------------------------------------------
- */
+/* ---- all of it ---------------------------------------------------------- */
 
 /* Exponents beyond which the products of doubles could leave their range. */
 static bool fits_doubles(double x)
@@ -302,10 +265,13 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
                void *gradient, const struct smx_loss_out *out,
                struct smx_beside *beside, struct smx_where *where)
 {
-    struct divergence_call call = {.logits = logits,
-                                   .criterion = criterion,
-                                   .upstream = upstream,
-                                   .gradient = gradient};
+    struct divergence_call call = {
+        .logits = logits,
+        .criterion = criterion,
+        .upstream = upstream,
+        .gradient = gradient,
+        .tiles = smx_tiles_of(context, logits, criterion->teacher,
+                              SMX_MASKED_INFINITE, gradient)};
     struct smx_counts counts;
     enum smx_status status = check_divergence(context, &call, where);
     if (status)
@@ -331,7 +297,6 @@ out:
     free(call.tops[0]);
     free(call.tops[1]);
     free(call.losses);
-    free(call.copy[0]);
-    free(call.copy[1]);
+    free(call.tiles.copy);
     return status;
 }

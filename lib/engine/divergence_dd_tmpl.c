@@ -25,8 +25,7 @@ extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
 /* Of a share times 2^128: what no double shows in the end. */
 #define NOTHING 0x1p-1000
 
-/* ---- pairs ----------------------------------------------------------------
- */
+/* ---- pairs -------------------------------------------------------------- */
 
 INLINE struct vdd plus(struct vdd a, struct vdd b)
 {
@@ -68,8 +67,7 @@ INLINE vd size_of(vd x)
     return vd_max(x, -x);
 }
 
-/* ---- exponentials ---------------------------------------------------------
- */
+/* ---- exponentials ------------------------------------------------------- */
 
 static struct smx_dd tile_powers(const struct smx_divergence_side *side,
                                  size_t n, size_t skip)
@@ -87,8 +85,7 @@ static struct smx_dd tile_powers(const struct smx_divergence_side *side,
     return vdd_total(sums);
 }
 
-/* ---- a vector of classes --------------------------------------------------
- */
+/* ---- a vector of classes ------------------------------------------------ */
 
 /** p and q times 2^128, t = log q - log p, and which of the two has any mass,
  *  even if it underflows. */
@@ -174,8 +171,7 @@ static void excess(const struct smx_divergence_tile *tile,
     *mass += vdd_total(masses).hi;
 }
 
-/* ---- values ---------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------- */
 
 /** A term of KL(first || second), t = log first - log second. */
 INLINE struct vdd kl_term(struct vdd first, struct vdd second, struct vdd t,
@@ -295,8 +291,7 @@ static void value_of(const struct smx_divergence_tile *tile,
     }
 }
 
-/* ---- gradients ------------------------------------------------------------
- */
+/* ---- gradients ---------------------------------------------------------- */
 
 /** p x where p is not 0. */
 INLINE struct vdd weigh_dd(struct vdd p, struct vdd x)

@@ -13,8 +13,7 @@
 #include "simd/dd.h"
 #include "softmax.h"
 
-/* ---- doubles --------------------------------------------------------------
- */
+/* ---- doubles ------------------------------------------------------------ */
 
 /** A float32 row and its teacher's; numbers are those of both in this order.
  *  Exponents t = (x - max) / temperature are in sixteenths of a binade,
@@ -48,8 +47,7 @@ struct smx_divergence_slope {
     double a, b, c, f;
 };
 
-/* ---- double-double --------------------------------------------------------
- */
+/* ---- double-double ------------------------------------------------------ */
 
 /* Classes of a tile. */
 #define SMX_DIVERGENCE_TILE ((size_t)256)

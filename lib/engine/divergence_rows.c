@@ -77,8 +77,7 @@ static void load_side(struct wide_row *w, int s)
         memcpy(w->z, d + w->first, w->count * sizeof *d);
 }
 
-/* ---- shifted logits -------------------------------------------------------
- */
+/* ---- shifted logits ----------------------------------------------------- */
 
 static struct smx_dd search_top(struct wide_row *w, int s)
 {
@@ -140,8 +139,7 @@ static void shift_side(struct wide_row *w, int s, double *slope)
                                        &sums);
 }
 
-/* ---- sums -----------------------------------------------------------------
- */
+/* ---- sums --------------------------------------------------------------- */
 
 static struct smx_dd side_powers(struct wide_row *w, int s)
 {
@@ -209,8 +207,7 @@ static void find_offset(struct wide_row *w)
             dd_add(w->tile.offset, (struct smx_dd){excess.hi / mass, 0});
 }
 
-/* ---- the row --------------------------------------------------------------
- */
+/* ---- the row ------------------------------------------------------------ */
 
 /* The largest logit, after the softcap. */
 static struct smx_dd student_top(const struct wide_row *w)

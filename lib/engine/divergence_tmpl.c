@@ -33,8 +33,7 @@ static double power_of(double t)
     return exp_of(vd_all(t))[0];
 }
 
-/* ---- a vector of both distributions --------------------------------------
- */
+/* ---- a vector of both distributions ------------------------------------- */
 
 struct both {
     vd t[2], e[2];

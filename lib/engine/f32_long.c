@@ -95,8 +95,7 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
         fill_value(out, n, call->log ? -INFINITY : 0);
 }
 
-/* ---- sums -----------------------------------------------------------------
- */
+/* ---- sums --------------------------------------------------------------- */
 
 /* A chunk that is out of range is summed in double at once: its row is, too.
  * After the first of those, others are expected. */
@@ -174,8 +173,7 @@ static void merge_row(void *argument, size_t r)
         row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
 }
 
-/* ---- all classes ----------------------------------------------------------
- */
+/* ---- all classes -------------------------------------------------------- */
 
 static void store_chunk(void *argument, size_t i)
 {
@@ -212,8 +210,7 @@ static void answer_row(void *argument, size_t r)
         store_chunk(call, i);
 }
 
-/* ---- chosen classes -------------------------------------------------------
- */
+/* ---- chosen classes ----------------------------------------------------- */
 
 /* Classes that are gathered at once. */
 #define GATHERED ((size_t)256)
@@ -281,8 +278,7 @@ static void store_chosen_row(void *argument, size_t r)
     }
 }
 
-/* ---- all of it ------------------------------------------------------------
- */
+/* ---- all of it ---------------------------------------------------------- */
 
 /* Of each chunk its sums, then of each row. */
 size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,

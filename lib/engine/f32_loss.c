@@ -120,7 +120,7 @@ static void count(struct smx_loss_call *call)
         call->divisor = call->z_divisor = (double)call->counted;
     }
     call->factor = call->z_factor = 1;
-    if (criterion->reduction == SMX_REDUCTION_MEAN) {
+    if (call->asked->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;
         call->factor = nothing ? 0 : 1 / call->divisor;
         call->z_factor = nothing ? 0 : 1 / call->z_divisor;
@@ -182,76 +182,37 @@ static bool at_once(const struct smx_loss_call *call)
     return call->way != SMX_WAY_CHUNKS;
 }
 
-static size_t copied(const struct smx_loss_call *call)
-{
-    bool targets = call->asked->targets && smx_rows_moved(call->logits);
-    if (!smx_load_needed(call->logits) || call->masks)
-        return 0;
-    return targets ? 2 * call->classes : call->classes;
-}
-
-static size_t most_rows(const struct smx_context *context,
-                        const struct smx_loss_call *call)
-{
-    size_t row = copied(call) * sizeof *call->copy;
-    row += smx_loss_ranks(call) * sizeof *call->ranks +
-           smx_loss_summary_bytes(call, 1);
-    if (!at_once(call))
-        row += call->chunks * sizeof *call->parts + sizeof *call->grads;
-    return smx_rows_tile(context, call->logits, row);
-}
-
 static enum smx_status allocate_loss(const struct smx_context *context,
                                      struct smx_loss_call *call)
 {
     bool square = call->asked->z_loss != 0 || call->asked->entropy_weight != 0;
-    bool parts = !at_once(call);
-    bool grads = parts && call->gradients, copy = copied(call);
-    size_t most = call->most = most_rows(context, call),
-           ranks = smx_loss_ranks(call);
-    size_t summaries = smx_loss_summary_bytes(call, most);
-    call->entropies = reallocarray(NULL, call->all, sizeof *call->entropies);
-    if (square)
-        call->squares = reallocarray(NULL, call->all, sizeof *call->squares);
-    if (parts)
-        call->parts =
-            reallocarray(NULL, most * call->chunks, sizeof *call->parts);
-    if (grads)
-        call->grads = reallocarray(NULL, most, sizeof *call->grads);
-    if (copy)
-        call->copy =
-            reallocarray(NULL, most * copied(call), sizeof *call->copy);
-    if (ranks)
-        call->ranks = reallocarray(NULL, most * ranks, sizeof *call->ranks);
-    if (summaries)
-        call->summaries = malloc(summaries);
+    bool parts = !at_once(call), grads = parts && call->gradients;
+    size_t part = parts ? sizeof *call->parts : 0;
+    size_t grad = grads ? sizeof *call->grads : 0;
+    size_t ranks = smx_loss_ranks(call) * sizeof *call->ranks;
+    size_t copies = smx_tiles_bytes(&call->tiles);
+    size_t row = copies + ranks + smx_loss_summary_bytes(call, 1) +
+                 (parts ? call->chunks * part + sizeof *call->grads : 0);
+    size_t most = smx_rows_tile(context, call->logits, row);
+    call->tiles.most = most;
+    if (!smx_allocate(&call->entropies, call->all, sizeof *call->entropies) ||
+        !smx_allocate(&call->squares, call->all,
+                      square ? sizeof *call->squares : 0) ||
+        !smx_allocate(&call->parts, most * call->chunks, part) ||
+        !smx_allocate(&call->grads, most, grad) ||
+        !smx_allocate(&call->tiles.copy, most, copies) ||
+        !smx_allocate(&call->ranks, most, ranks) ||
+        !smx_allocate(&call->summaries, 1, smx_loss_summary_bytes(call, most)))
+        return SMX_ENOMEM;
     smx_loss_place_seen(call);
-    return call->entropies && (call->squares || !square) &&
-                   (call->ranks || !ranks) && (call->summaries || !summaries) &&
-                   (call->parts || !parts) && (call->grads || !grads) &&
-                   (call->copy || !copy)
-               ? SMX_OK
-               : SMX_ENOMEM;
-}
-
-/* Where the tensors of the tile are: in place, or in the copy. */
-static void place_loss_tensors(struct smx_loss_call *call, size_t first)
-{
-    size_t start = first * call->classes;
-    const float *z = call->logits->data, *targets = call->asked->targets;
-    bool moved = smx_rows_moved(call->logits);
-    call->z = call->copy ? call->copy : z + start;
-    if (call->gradients)
-        call->gradient = moved ? call->copy : call->gradients + start;
-    if (targets)
-        call->mass.targets =
-            moved ? call->copy + call->most * call->classes : targets + start;
+    return SMX_OK;
 }
 
 static void place_lanes(struct smx_loss_call *call, size_t first)
 {
     const struct smx_loss_out *out = call->out;
     call->criterion.targets = call->mass.targets;
+    call->lanes.logits = &call->tiles.z;
     call->lanes.upstream = call->upstream;
     call->lanes.gradient = call->gradient;
     call->lanes.losses = call->entropy;
@@ -260,32 +221,13 @@ static void place_lanes(struct smx_loss_call *call, size_t first)
         call->lanes.logsumexp = (float *)out->logsumexp + first;
 }
 
-static void init_tile(struct smx_loss_call *call)
-{
-    call->tile = *call->logits;
-    call->tile.inner = 1;
-    call->tile.stride = call->tile.out_stride = call->classes;
-    if (!call->masks)
-        call->tile.mask = NULL;
-    if (call->classes > SMX_NARROW)
-        return;
-    call->lanes = smx_lanes_of(&call->tile);
-    smx_lanes_set_criterion(&call->lanes, &call->criterion, call->divisor,
-                            call->z_divisor);
-}
-
-static void place_loss_tile(struct smx_loss_call *call, size_t first)
+/* What is of the first row of the tile: numbers of rows, */
+static void place_loss_rows(struct smx_loss_call *call)
 {
     const struct smx_criterion *asked = call->asked;
-    size_t left = call->all - first;
-    call->first = first;
-    call->rows = left < call->most ? left : call->most;
+    size_t first = call->tiles.first;
+    call->rows = call->tiles.rows;
     call->blocks = (call->rows + call->per_block - 1) / call->per_block;
-    place_loss_tensors(call, first);
-    call->tile.data = call->z;
-    call->tile.outer = call->rows;
-    if (call->masks && !call->tile.mask_per_class)
-        call->tile.mask = call->logits->mask + first * call->classes;
     if (asked->labels)
         call->criterion.labels = asked->labels + first;
     if (asked->row_weights)
@@ -295,7 +237,20 @@ static void place_loss_tile(struct smx_loss_call *call, size_t first)
         call->upstream += first;
     call->entropy = call->entropies + first;
     call->square = call->squares ? call->squares + first : NULL;
-    place_lanes(call, first);
+}
+
+/* and of classes, which have been loaded. */
+static void place_loss_tile(struct smx_loss_call *call)
+{
+    struct smx_tiles *tiles = &call->tiles;
+    call->z = tiles->z.data;
+    call->gradient = tiles->out;
+    call->mass.targets = tiles->other;
+    if (call->masks)
+        tiles->z.mask =
+            call->logits->mask +
+            (tiles->z.mask_per_class ? 0 : tiles->first * call->classes);
+    place_lanes(call, tiles->first);
 }
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
@@ -333,23 +288,16 @@ static bool is_stored_by_columns(struct smx_context *context,
 }
 
 static void run_loss_tile(struct smx_context *context,
-                          struct smx_loss_call *call, size_t first)
+                          struct smx_loss_call *call)
 {
-    const struct smx_logits *z = call->logits;
-    const float *targets = call->asked->targets;
-    place_loss_tile(call, first);
+    size_t first = call->tiles.first;
+    place_loss_rows(call);
     if (is_stored_by_columns(context, call))
         return;
-    if (call->copy) {
-        smx_load_tile(context, z, z->data, first, call->rows,
-                      SMX_MASKED_INFINITE, call->copy, &call->nonfinite);
-        if (targets)
-            smx_load_tile(context, z, targets, first, call->rows,
-                          SMX_MASKED_KEPT,
-                          call->copy + call->most * call->classes, NULL);
-    }
+    smx_tiles_load(&call->tiles, &call->nonfinite);
     if (call->nonfinite)
         return;
+    place_loss_tile(call);
     if (at_once(call))
         smx_loss_summarise(context, call, first);
     if (call->way == SMX_WAY_LANES)
@@ -360,9 +308,8 @@ static void run_loss_tile(struct smx_context *context,
         run_cached(context, call);
     else
         run_chunks(context, call, first);
-    if (call->gradients && !call->nonfinite)
-        smx_store_tile(context, z, call->gradient, first, call->rows,
-                       SMX_MASKED_ZERO, call->gradients);
+    if (!call->nonfinite)
+        smx_tiles_leave(&call->tiles, SMX_MASKED_ZERO);
 }
 
 /* Nothing may be written before all has been looked at, as the sweep of a lone
@@ -373,7 +320,7 @@ static bool scan_loss_operands(struct smx_context *context,
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
     bool writes = call->gradients || smx_loss_summarises(call);
-    bool looks = !at_once(call) && call->most == call->all;
+    bool looks = !at_once(call) && call->tiles.most == call->all;
     if (!smx_beside_wants(call->beside) && (!writes || looks))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
@@ -392,18 +339,25 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     if (status)
         goto out;
     count(call);
-    init_tile(call);
+    if (call->classes <= SMX_NARROW) {
+        call->lanes = smx_lanes_of(call->logits);
+        smx_lanes_set_criterion(&call->lanes, &call->criterion, call->divisor,
+                                call->z_divisor);
+    }
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
         smx_beside_answer(context, call->beside);
-    for (size_t r = 0; r < call->all && !call->nonfinite; r += call->most)
-        run_loss_tile(context, call, r);
+    for (size_t r = 0; !call->nonfinite; r += call->tiles.most) {
+        if (!smx_tiles_place(&call->tiles, r))
+            break;
+        run_loss_tile(context, call);
+    }
     if (call->out && !call->nonfinite)
         store_f32_loss(call);
 out:
     free(call->summaries);
     free(call->ranks);
-    free(call->copy);
+    free(call->tiles.copy);
     free(call->grads);
     free(call->parts);
     free(call->squares);
@@ -451,34 +405,34 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   float *gradient, const struct smx_loss_out *out,
                   struct smx_beside *beside, enum smx_status *status)
 {
-    struct smx_logits last = *logits; /* as if the class axis were */
-    last.outer = smx_rows_count(logits);
-    last.inner = 1;
-    last.stride = last.out_stride = logits->classes;
-    last.mask = NULL;
+    const struct smx_logits last = /* as if the class axis were */
+        smx_side_by_side(logits, logits->data, smx_rows_count(logits));
     enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
     if (!smx_way_is_f32(way) || !last.outer ||
         !acceptable(context, &last, criterion, upstream))
         return false;
     double e = criterion->label_smoothing;
     double t = smx_temperature_of(logits);
-    struct smx_loss_call call = {.kernels = context->kernels,
-                                 .way = way,
-                                 .logits = logits,
-                                 .asked = criterion,
-                                 .criterion = *criterion,
-                                 .out = out,
-                                 .beside = beside,
-                                 .upstreams = upstream,
-                                 .gradients = gradient,
-                                 .all = last.outer,
-                                 .classes = logits->classes,
-                                 .chunks = smx_chunks(logits->classes),
-                                 .keep = 1 - e,
-                                 .share = e / (double)logits->classes,
-                                 .inverse_temperature = 1 / t,
-                                 .by = smx_exponents_of(logits),
-                                 .split = smx_split_exp_of(t)};
+    struct smx_loss_call call = {
+        .kernels = context->kernels,
+        .way = way,
+        .logits = logits,
+        .asked = criterion,
+        .criterion = *criterion,
+        .out = out,
+        .beside = beside,
+        .upstreams = upstream,
+        .gradients = gradient,
+        .all = last.outer,
+        .tiles = smx_tiles_of(context, logits, criterion->targets,
+                              SMX_MASKED_KEPT, gradient),
+        .classes = logits->classes,
+        .chunks = smx_chunks(logits->classes),
+        .keep = 1 - e,
+        .share = e / (double)logits->classes,
+        .inverse_temperature = 1 / t,
+        .by = smx_exponents_of(logits),
+        .split = smx_split_exp_of(t)};
     call.stream = streams(context, &call);
     call.mass = (struct smx_mass){.kind = mass_kind_of(criterion),
                                   .weights = criterion->weights,
@@ -493,6 +447,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     call.columns = way == SMX_WAY_NARROW && logits->inner >= SMX_COLUMNS &&
                    !logits->mask && criterion->focal == 0 &&
                    gradient != logits->data && !smx_loss_summarises(&call);
+    call.tiles.loads &= !call.masks;
     *status = run_f32_loss(context, &call);
     if (call.nonfinite)
         beside->values.out.entropy = call.entropy_out;

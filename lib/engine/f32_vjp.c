@@ -23,23 +23,17 @@ struct product { /* with one chunk, or with a row */
 
 struct vjp_call {
     const struct smx_kernels *kernels;
-    const struct smx_logits *logits;
-    const float *upstreams;
-    float *gradients;
+    struct smx_tiles tiles; /* of logits, upstream and gradient */
     bool log;
     size_t classes, chunks;
     double inverse_temperature;
     struct smx_exponents by;
-    size_t most;              /* rows of a tile */
     struct product *products; /* one a chunk of a tile */
     struct product *whole;    /* one a row; the same of one chunk */
-    float *copy;              /* where rows do not lie side by side:
-                                 logits, then upstream, of a tile */
     bool in_lanes;            /* narrow rows are */
     atomic_bool nonfinite;
 
-    /* The tile at work: what follows is of its first row. */
-    size_t rows;
+    /* of the tile at work: */
     const float *z, *upstream;
     float *gradient;
 };
@@ -142,131 +136,85 @@ static void store_vjp_chunk(void *argument, size_t i)
                      dot, call->gradient + start);
 }
 
-static void place_vjp_tile(struct vjp_call *call, size_t first, size_t left)
-{
-    size_t start = first * call->classes;
-    call->rows = left < call->most ? left : call->most;
-    call->z = (const float *)call->logits->data + start;
-    call->upstream = call->upstreams + start;
-    call->gradient = call->gradients + start;
-    if (!call->copy)
-        return;
-    call->z = call->copy;
-    call->upstream = call->copy + call->most * call->classes;
-    if (smx_rows_moved(call->logits))
-        call->gradient = call->copy;
-}
-
 /* Lanes read rows side by side, class by class, as fast as they lie in a copy.
  */
 static bool stays_in_place(const struct vjp_call *call)
 {
-    const struct smx_logits *z = call->logits;
+    const struct smx_logits *z = call->tiles.logits;
     return call->in_lanes && !z->mask &&
            (z->inner == 1 || z->inner >= SMX_COLUMNS);
 }
 
-static void run_vjp_in_place(struct smx_context *context,
-                             const struct vjp_call *call)
+static void run_vjp_lanes(struct smx_context *context,
+                          const struct vjp_call *call,
+                          const struct smx_logits *z)
 {
-    struct smx_lanes lanes = smx_lanes_of(call->logits);
-    lanes.vjp_upstream = call->upstreams;
-    lanes.values = call->gradients;
-    lanes.log = call->log;
-    smx_lanes_run(context, &lanes, NULL);
-}
-
-static void run_vjp_lanes(struct smx_context *context, struct vjp_call *call)
-{
-    struct smx_logits tile = *call->logits;
-    tile.data = call->z;
-    tile.outer = call->rows;
-    tile.inner = 1;
-    tile.stride = tile.out_stride = tile.classes;
-    tile.mask = NULL;
-    struct smx_lanes lanes = smx_lanes_of(&tile);
+    struct smx_lanes lanes = smx_lanes_of(z);
     lanes.vjp_upstream = call->upstream;
     lanes.values = call->gradient;
     lanes.log = call->log;
     smx_lanes_run(context, &lanes, NULL);
 }
 
-static void compute_vjp(struct smx_context *context, struct vjp_call *call)
+static void run_vjp_chunks(struct smx_context *context, struct vjp_call *call)
 {
-    size_t chunks = call->rows * call->chunks;
+    size_t rows = call->tiles.rows, chunks = rows * call->chunks;
     size_t most = SMX_SMALL / smx_chunk_classes(call->classes, 0);
-    if (call->in_lanes) {
-        run_vjp_lanes(context, call);
-        return;
-    }
     smx_pool_each(context->pool, chunks, most, sum_vjp_chunk, call);
     if (call->nonfinite)
         return;
-    for (size_t r = 0; call->chunks > 1 && r < call->rows; r++)
+    for (size_t r = 0; call->chunks > 1 && r < rows; r++)
         call->whole[r] = merge_products(call, r);
     smx_pool_each_reverse(context->pool, chunks, most, store_vjp_chunk, call);
 }
 
-/* What the mask leaves out has no upstream either. */
-static void load_vjp_tile(struct smx_context *context,
-                          const struct vjp_call *call, size_t first)
+static void run_vjp_tile(struct smx_context *context, struct vjp_call *call)
 {
-    const struct smx_logits *z = call->logits;
-    float *upstream = call->copy + call->most * call->classes;
-    smx_load_tile(context, z, z->data, first, call->rows, SMX_MASKED_INFINITE,
-                  call->copy, NULL);
-    smx_load_tile(context, z, call->upstreams, first, call->rows,
-                  SMX_MASKED_ZERO, upstream, NULL);
-}
-
-static void run_vjp_tile(struct smx_context *context, struct vjp_call *call,
-                         size_t first)
-{
-    const struct smx_logits *z = call->logits;
-    if (call->copy)
-        load_vjp_tile(context, call, first);
-    compute_vjp(context, call);
+    call->z = call->tiles.z.data;
+    call->upstream = call->tiles.other;
+    call->gradient = call->tiles.out;
+    if (call->in_lanes)
+        run_vjp_lanes(context, call, &call->tiles.z);
+    else
+        run_vjp_chunks(context, call);
     if (!call->nonfinite)
-        smx_store_tile(context, z, call->gradient, first, call->rows,
-                       SMX_MASKED_KEPT, call->gradients);
+        smx_tiles_leave(&call->tiles, SMX_MASKED_KEPT);
 }
 
 /* Nothing may be written before all has been looked at. */
 static bool scan_vjp_operands(struct smx_context *context,
                               const struct vjp_call *call)
 {
-    const struct smx_logits *z = call->logits;
+    const struct smx_logits *z = call->tiles.logits;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
-           !smx_rows_scan(context, z, call->upstreams, SMX_FIELD_UPSTREAM,
+           !smx_rows_scan(context, z, call->tiles.input, SMX_FIELD_UPSTREAM,
                           NULL);
 }
 
 static enum smx_status run_f32_vjp(struct smx_context *context,
                                    struct vjp_call *call)
 {
-    size_t all = smx_rows_count(call->logits);
+    struct smx_tiles *tiles = &call->tiles;
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
-    size_t bytes = parts * sizeof *call->products;
-    bool loads = smx_load_needed(call->logits) && !stays_in_place(call);
-    size_t copied = loads ? 2 * call->classes : 0;
-    bytes += copied * sizeof *call->copy;
-    call->most = smx_rows_tile(context, call->logits, bytes);
-    call->products = reallocarray(NULL, call->most, bytes);
+    bool stays = stays_in_place(call);
+    tiles->loads &= !stays;
+    size_t bytes = parts * sizeof *call->products + smx_tiles_bytes(tiles);
+    size_t most = tiles->most = smx_rows_tile(context, tiles->logits, bytes);
+    call->products = reallocarray(NULL, most, bytes);
     if (!call->products)
         return SMX_ENOMEM;
-    call->whole = call->products + call->most * (parts - 1);
-    if (copied)
-        call->copy = (float *)(call->products + call->most * parts);
+    call->whole = call->products + most * (parts - 1);
+    tiles->copy = call->products + most * parts;
     /* what the mask leaves out is not loaded, but refused all the same */
-    bool hides = call->most < all || call->logits->mask || call->in_lanes;
+    bool hides = most < tiles->all || tiles->logits->mask || call->in_lanes;
     call->nonfinite = hides && !scan_vjp_operands(context, call);
-    if (!call->nonfinite && stays_in_place(call)) {
-        run_vjp_in_place(context, call);
-        all = 0;
-    }
-    for (size_t r = 0; r < all && !call->nonfinite; r += call->most) {
-        place_vjp_tile(call, r, all - r);
-        run_vjp_tile(context, call, r);
+    if (!call->nonfinite && stays)
+        run_vjp_lanes(context, call, tiles->logits);
+    for (size_t r = 0; !stays && !call->nonfinite; r += most) {
+        /* what the mask leaves out has no upstream either */
+        if (!smx_tiles_enter(tiles, r))
+            break;
+        run_vjp_tile(context, call);
     }
     free(call->products);
     return SMX_OK;
@@ -281,9 +229,10 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
     if (!smx_way_is_f32(way) || !smx_rows_count(logits))
         return false;
     struct vjp_call call = {.kernels = context->kernels,
-                            .logits = logits,
-                            .upstreams = upstream,
-                            .gradients = gradient,
+                            .tiles = smx_tiles_of(context, logits, upstream,
+                                                  SMX_MASKED_ZERO, gradient),
+                            .upstream = upstream,
+                            .gradient = gradient,
                             .log = log,
                             .in_lanes = way == SMX_WAY_LANES,
                             .classes = logits->classes,

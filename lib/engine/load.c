@@ -379,3 +379,88 @@ void smx_store_tile(struct smx_context *context, const struct smx_logits *z,
                                             .count = count,
                                             .back = true});
 }
+
+/* ---- tile by tile -------------------------------------------------------- */
+
+struct smx_logits smx_side_by_side(const struct smx_logits *z, const void *data,
+                                   size_t rows)
+{
+    struct smx_logits tile = *z;
+    tile.data = data;
+    tile.outer = rows;
+    tile.inner = 1;
+    tile.stride = tile.out_stride = z->classes;
+    tile.mask = NULL;
+    return tile;
+}
+
+struct smx_tiles smx_tiles_of(struct smx_context *context,
+                              const struct smx_logits *z, const void *input,
+                              enum smx_masked input_masked, void *output)
+{
+    return (struct smx_tiles){.context = context,
+                              .logits = z,
+                              .input = input,
+                              .input_masked = input_masked,
+                              .output = output,
+                              .all = smx_rows_count(z),
+                              .loads = smx_load_needed(z)};
+}
+
+/* Is the input copied as well? */
+static bool loads_input(const struct smx_tiles *tiles)
+{
+    const struct smx_logits *z = tiles->logits;
+    bool masked = z->mask && tiles->input_masked != SMX_MASKED_KEPT;
+    return tiles->loads && tiles->input && (smx_rows_moved(z) || masked);
+}
+
+size_t smx_tiles_bytes(const struct smx_tiles *tiles)
+{
+    const struct smx_logits *z = tiles->logits;
+    size_t copies = tiles->loads ? loads_input(tiles) ? 2 : 1 : 0;
+    return copies * z->classes * smx_dtype_bytes(z->dtype);
+}
+
+bool smx_tiles_place(struct smx_tiles *tiles, size_t first)
+{
+    size_t left = first < tiles->all ? tiles->all - first : 0;
+    tiles->first = first;
+    tiles->rows = left < tiles->most ? left : tiles->most;
+    return tiles->rows > 0;
+}
+
+void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite)
+{
+    const struct smx_logits *z = tiles->logits;
+    size_t row = z->classes * smx_dtype_bytes(z->dtype);
+    size_t first = tiles->first, rows = tiles->rows;
+    const void *data = (const char *)z->data + first * row;
+    if (tiles->loads)
+        data = smx_load_tile(tiles->context, z, z->data, first, rows,
+                             SMX_MASKED_INFINITE, tiles->copy, nonfinite);
+    tiles->z = smx_side_by_side(z, data, rows);
+    if (loads_input(tiles))
+        tiles->other = smx_load_tile(
+            tiles->context, z, tiles->input, first, rows, tiles->input_masked,
+            (char *)tiles->copy + tiles->most * row, NULL);
+    else if (tiles->input)
+        tiles->other = (const char *)tiles->input + first * row;
+    if (tiles->output)
+        tiles->out = smx_place_tile(z, tiles->output, first, tiles->copy);
+}
+
+bool smx_tiles_enter(struct smx_tiles *tiles, size_t first)
+{
+    if (!smx_tiles_place(tiles, first))
+        return false;
+    smx_tiles_load(tiles, NULL);
+    return true;
+}
+
+void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked)
+{
+    if (tiles->output)
+        smx_store_tile(tiles->context, tiles->logits, tiles->out, tiles->first,
+                       tiles->rows, masked, tiles->output);
+}

@@ -43,6 +43,51 @@ const void *smx_load_tile(struct smx_context *context,
                           size_t first, size_t count, enum smx_masked masked,
                           void *copy, atomic_bool *nonfinite);
 
+/** Rows of data side by side, as the logits but for their place: no mask, no
+ *  gaps. */
+struct smx_logits smx_side_by_side(const struct smx_logits *logits,
+                                   const void *data, size_t rows);
+
+/** The rows of tensors of the logits' shape, a tile at a time: side by side, in
+ *  their place or in copies. */
+struct smx_tiles {
+    struct smx_context *context;
+    const struct smx_logits *logits;
+    const void *input; /* another tensor that is read; NULL: none */
+    enum smx_masked input_masked;
+    void *output;
+    size_t all, most; /* rows, and those of a tile */
+    bool loads;       /* are there copies? */
+    void *copy;       /* smx_tiles_bytes for each row of a tile */
+
+    /* the tile at work */
+    size_t first, rows;
+    struct smx_logits z;
+    const void *other; /* its rows of the input, of the output: */
+    void *out;
+};
+
+/** The tiles of these tensors; most and copy are the caller's to set. */
+struct smx_tiles smx_tiles_of(struct smx_context *context,
+                              const struct smx_logits *logits,
+                              const void *input, enum smx_masked input_masked,
+                              void *output);
+
+/** Bytes of the copies of one row. */
+size_t smx_tiles_bytes(const struct smx_tiles *tiles);
+
+/** Makes the rows from first on the tile at work; false: there are none. */
+bool smx_tiles_place(struct smx_tiles *tiles, size_t first);
+
+/** Loads that; nonfinite: as in smx_load_tile. */
+void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite);
+
+/** Both. */
+bool smx_tiles_enter(struct smx_tiles *tiles, size_t first);
+
+/** The way back of what was computed of the tile. */
+void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked);
+
 /** n classes of a row, at most a chunk, from class on, of logits that do not
  *  have to be moved: in their place, or thinned by the mask in the copy. false:
  *  NaN or +INFINITY is among those that the mask is applied to. */

@@ -8,6 +8,7 @@
 
 #include "api/context.h"
 #include "lanes.h"
+#include "load.h"
 #include "plan.h"
 #include "tuning.h"
 #include "loss_kernels.h"
@@ -51,7 +52,8 @@ struct smx_loss_call {
     const struct smx_criterion *asked;
     const struct smx_loss_out *out;
     struct smx_beside *beside;
-    size_t all; /* rows */
+    size_t all;             /* rows */
+    struct smx_tiles tiles; /* of logits, targets and gradient */
     size_t classes, chunks;
     double keep, share; /* of the label: 1 - e; of every class: e / C */
     double inverse_temperature;
@@ -65,10 +67,8 @@ struct smx_loss_call {
     double *squares;        /* z-loss and entropy, likewise; NULL: none */
     const float *upstreams; /* as asked, like the next */
     float *gradients;
-    size_t most;            /* rows of a tile */
     struct smx_part *parts; /* of a tile; not of few classes, */
     struct smx_grad *grads; /* nor these */
-    float *copy;            /* where rows do not lie side by side */
     bool columns;           /* rows are read where they are, class by class */
     bool masks; /* the mask is applied chunk by chunk, to no copy of the rows */
     atomic_bool nonfinite;
@@ -80,10 +80,9 @@ struct smx_loss_call {
     float *entropy_out; /* of the softmax, one a row of all; NULL: not asked */
 
     /* The tile at work: what follows is of its first row. */
-    size_t first, rows, slices, blocks, per_block;
+    size_t rows, slices, blocks, per_block;
     struct smx_criterion criterion;
-    struct smx_logits tile; /* side by side, without a mask but for chunks */
-    struct smx_lanes lanes; /* of it */
+    struct smx_lanes lanes;
     const float *z, *upstream;
     float *gradient;
     struct smx_mass mass;

@@ -44,7 +44,7 @@ static bool store_rows(const struct smx_loss_call *call, size_t row, size_t n)
 {
     const struct smx_logits *z = call->logits;
     const struct smx_criterion *k = &call->criterion;
-    size_t first = call->first + row;
+    size_t first = call->tiles.first + row;
     struct numbers numbers;
     struct smx_label_columns columns = {.x = (const float *)z->data +
                                              smx_rows_index(z, first, 0),
@@ -72,7 +72,7 @@ void smx_loss_columns(void *argument, size_t block)
     size_t inner = call->logits->inner, n;
     size_t r = block * call->per_block, end = r + smx_loss_rows(call, block);
     for (; r < end && !call->out_of_range; r += n) {
-        size_t left = inner - (call->first + r) % inner;
+        size_t left = inner - (call->tiles.first + r) % inner;
         n = end - r < left ? end - r : left;
         if (!store_rows(call, r, n))
             call->out_of_range = true;

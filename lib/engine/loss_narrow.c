@@ -24,8 +24,7 @@ struct rows {
     struct smx_narrow narrow;       /* of out-of-range rows nonsense */
 };
 
-/* ---- sums of in-range rows -------------------------------------------------
- */
+/* ---- sums of in-range rows ---------------------------------------------- */
 
 /* A lesser rest may be that of logits that count as the lowest in-range. */
 #define LEAST 0x1p-100
@@ -102,7 +101,7 @@ static void focus_rows(const struct smx_loss_call *call, struct rows *rows)
 static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
                               const float *z, float *out)
 {
-    struct smx_logits tile = call->tile;
+    struct smx_logits tile = call->tiles.z;
     struct smx_criterion criterion = call->criterion;
     struct smx_lanes lanes = call->lanes;
     bool none = criterion.reduction == SMX_REDUCTION_NONE;

@@ -37,7 +37,7 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
 bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,
                     float *copy, const float **z)
 {
-    return smx_load_chunk(call->kernels, &call->tile, row, chunk * SMX_CHUNK,
+    return smx_load_chunk(call->kernels, &call->tiles.z, row, chunk * SMX_CHUNK,
                           smx_chunk_classes(call->classes, chunk), copy, z);
 }
 
@@ -169,7 +169,7 @@ static double mass_of_class(const struct smx_loss_call *call, size_t row,
 static double logit_at(const struct smx_loss_call *call, size_t row, size_t c,
                        double *slope)
 {
-    float z = smx_rows_masked(&call->tile, row, c)
+    float z = smx_rows_masked(&call->tiles.z, row, c)
                   ? -INFINITY
                   : call->z[row * call->classes + c];
     return smx_logit(call->kernels, &call->by, z, slope);

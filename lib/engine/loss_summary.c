@@ -2,6 +2,7 @@
 /* What is asked of a tile of rows beside their loss. */
 #include "api/criterion.h"
 #include "engine.h"
+#include "load.h"
 #include "loss_call.h"
 #include "summary.h"
 
@@ -39,17 +40,17 @@ void smx_loss_place_seen(struct smx_loss_call *call)
 {
     if (!call->summaries || !shares_sums(call))
         return;
-    size_t bytes = smx_summary_bytes(call->most, call->classes);
+    size_t bytes = smx_summary_bytes(call->tiles.most, call->classes);
     double *totals = (void *)((char *)call->summaries + bytes);
     call->seen = (struct smx_seen){
-        totals, call->entropy_out ? totals + call->most : NULL,
-        (void *)(totals + 2 * call->most)};
+        totals, call->entropy_out ? totals + call->tiles.most : NULL,
+        (void *)(totals + 2 * call->tiles.most)};
 }
 
 static void find_aims(struct smx_context *context, struct smx_loss_call *call)
 {
     const struct smx_summaries aims = {
-        .argmax = call->ranks + (call->out->argmax ? 0 : call->most)};
+        .argmax = call->ranks + (call->out->argmax ? 0 : call->tiles.most)};
     smx_summarise(context, call->mass.targets, call->rows, call->classes, 1,
                   NULL, &aims, call->summaries);
     for (size_t r = 0; r < call->rows; r++)
@@ -68,12 +69,8 @@ static void count_hits(struct smx_loss_call *call)
 static void capped_logsumexp(struct smx_context *context,
                              const struct smx_loss_call *call, size_t first)
 {
-    struct smx_logits tile = *call->logits;
-    tile.data = call->z;
-    tile.outer = call->rows;
-    tile.inner = 1;
-    tile.stride = tile.out_stride = call->classes;
-    tile.mask = NULL;
+    const struct smx_logits tile =
+        smx_side_by_side(call->logits, call->z, call->rows);
     const struct smx_softmax_out out = {
         .logsumexp = (float *)call->out->logsumexp + first};
     smx_dd_softmax(context, &tile, NULL, false, 0, NULL, &out);

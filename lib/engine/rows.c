@@ -4,12 +4,21 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/arguments.h"
 #include "dd_row.h"
 #include "lanes.h"
 #include "load.h"
 #include "tuning.h"
+
+/* Nothing of no bytes, which is not out of memory. */
+bool smx_allocate(void *place, size_t count, size_t bytes)
+{
+    void *data = bytes ? reallocarray(NULL, count, bytes) : NULL;
+    memcpy(place, &data, sizeof data);
+    return data || !bytes;
+}
 
 size_t smx_rows_count(const struct smx_logits *z)
 {
@@ -335,59 +344,46 @@ static bool is_loaded(const struct smx_logits *z)
     return z->inner > 1 || z->mask;
 }
 
-/* Copies of rows of the logits, where the output may take their place, and of
- * the input. */
-static size_t copies_of(const struct smx_logits *z,
-                        const struct smx_rows_work *work)
+static struct smx_tiles tiles_of(struct smx_context *context,
+                                 const struct smx_logits *z,
+                                 const struct smx_rows_work *work)
 {
-    bool masked = work->masked && z->mask;
-    return work->input && (smx_rows_moved(z) || masked) ? 2 : 1;
+    return smx_tiles_of(context, z, work->input,
+                        work->masked ? SMX_MASKED_ZERO : SMX_MASKED_KEPT,
+                        work->output);
 }
 
-/* Rows first to first + count, side by side in copies. */
-static void run_loaded(struct smx_context *context, const struct smx_logits *z,
-                       const struct smx_rows_work *work, size_t first,
-                       size_t count, char *copy)
+/* The tile that begins with row first. */
+static bool run_loaded(struct smx_tiles *tiles,
+                       const struct smx_rows_work *work, size_t first)
 {
-    size_t bytes = count * z->classes * smx_dtype_bytes(z->dtype);
-    struct smx_logits tile = *z;
     struct smx_rows_work on = *work;
-    tile.data = smx_load_tile(context, z, z->data, first, count,
-                              SMX_MASKED_INFINITE, copy, NULL);
-    tile.outer = count;
-    tile.inner = 1;
-    tile.stride = tile.out_stride = z->classes;
-    tile.mask = NULL;
-    if (work->input)
-        on.input =
-            smx_load_tile(context, z, work->input, first, count,
-                          work->masked ? SMX_MASKED_ZERO : SMX_MASKED_KEPT,
-                          copy + bytes, NULL);
-    on.output = smx_place_tile(z, work->output, first, copy);
-    run_rows(context, &tile, &on, first);
-    if (work->output)
-        smx_store_tile(context, z, on.output, first, count, SMX_MASKED_ZERO,
-                       work->output);
+    if (!smx_tiles_enter(tiles, first))
+        return false;
+    on.input = tiles->other;
+    on.output = tiles->out;
+    run_rows(tiles->context, &tiles->z, &on, first);
+    smx_tiles_leave(tiles, SMX_MASKED_ZERO);
+    return true;
 }
 
 enum smx_status smx_rows_run(struct smx_context *context,
                              const struct smx_logits *z,
                              const struct smx_rows_work *work)
 {
-    size_t rows = smx_rows_count(z);
-    if (!is_loaded(z) || !rows) {
+    struct smx_tiles tiles = tiles_of(context, z, work);
+    if (!is_loaded(z) || !tiles.all) {
         run_rows(context, z, work, 0);
         return SMX_OK;
     }
-    size_t bytes = copies_of(z, work) * z->classes * smx_dtype_bytes(z->dtype);
-    size_t most = smx_rows_tile(context, z, bytes);
-    char *copy = reallocarray(NULL, most, bytes);
-    if (!copy)
+    size_t bytes = smx_tiles_bytes(&tiles);
+    tiles.most = smx_rows_tile(context, z, bytes);
+    tiles.copy = reallocarray(NULL, tiles.most, bytes);
+    if (!tiles.copy)
         return SMX_ENOMEM;
-    for (size_t r = 0; r < rows; r += most)
-        run_loaded(context, z, work, r, rows - r < most ? rows - r : most,
-                   copy);
-    free(copy);
+    for (size_t r = 0; run_loaded(&tiles, work, r); r += tiles.most)
+        ;
+    free(tiles.copy);
     return SMX_OK;
 }
 
@@ -397,7 +393,9 @@ void smx_rows_run_marked(struct smx_context *context,
                          uint64_t marks)
 {
     double copy[2 * SMX_LANES_CLASSES];
+    struct smx_tiles tiles = tiles_of(context, logits, work);
+    tiles.most = 1;
+    tiles.copy = copy;
     for (; marks; marks &= marks - 1)
-        run_loaded(context, logits, work,
-                   first + (size_t)__builtin_ctzll(marks), 1, (char *)copy);
+        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks));
 }

@@ -29,6 +29,10 @@ static inline double smx_temperature_of(const struct smx_logits *logits)
     return logits->temperature != 0 ? logits->temperature : 1;
 }
 
+/** *place = memory for count elements of so many bytes, or NULL for none of
+ *  them; false: there is no memory. */
+bool smx_allocate(void *place, size_t count, size_t bytes);
+
 size_t smx_rows_count(const struct smx_logits *logits);
 
 /** Index of class c of row r in an input of the logits' shape, in an output. */
