@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of dd_kernels.h, compiled once an instruction set. */
-#include "dd_kernels.h"
-
 #include <math.h>
 
 #include "focal_vec.h"
 #include "gradient_vec.h"
+#include "tiers.h"
 #include "simd/log_vec.h"
 #include "simd/softcap_vec.h"
 #include "simd/tile_vec.h"
-
-extern const struct smx_row_kernels TIER(row_kernels);
 
 /* ---- to and from the tensors --------------------------------------------- */
 

@@ -11,11 +11,8 @@
  * Near 0, |t| < 1/4 and |x| < 1/8, the series are computed in double, but x and
  * what it is multiplied with; where they are not near, subtraction leaves
  * enough of 2^-65. */
-#include "divergence_kernels.h"
-
+#include "tiers.h"
 #include "simd/log_vec.h"
-
-extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
 
 #define VECTORS(i, n) for (size_t i = 0; i < (n); i += LANES)
 #define INF __builtin_inf()

@@ -2,13 +2,9 @@
 /* The kernels of divergence_kernels.h in double, compiled once an instruction
  * set. Exponentials are within 2^-42, far nearer than a float32 needs: a
  * divergence is the difference of sums of them. */
-#include "divergence_kernels.h"
-
+#include "tiers.h"
 #include "simd/log_vec.h"
 #include "simd/power_vec.h"
-
-extern const struct smx_divergence_kernels TIER(divergence_kernels);
-extern const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels);
 
 #define INF __builtin_inff()
 

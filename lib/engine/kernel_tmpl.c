@@ -3,19 +3,7 @@
  * does). float32 is computed in double: the difference to the maximum is
  * exact there, and products and sums keep 29 bits more than are answered. */
 #include "exponents_vec.h"
-#include "loss_kernels.h"
-
-extern const struct smx_kernels TIER(kernels);
-extern const struct smx_divergence_kernels TIER(divergence_kernels);
-extern const struct smx_load_kernels TIER(load_kernels);
-extern struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes,
-                                          size_t first, size_t count);
-extern void TIER(lanes_order)(const struct smx_logits *rows, size_t first,
-                              size_t count, size_t k, int64_t *order);
-extern const struct smx_loss_kernels TIER(loss_kernels);
-extern const struct smx_row_kernels TIER(row_kernels);
-extern const struct smx_summary_kernels TIER(summary_kernels);
-extern const struct smx_split_kernels TIER(split_kernels);
+#include "tiers.h"
 
 static bool row_max(const float *x, size_t n, float *max)
 {

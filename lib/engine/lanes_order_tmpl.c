@@ -4,8 +4,7 @@
  * process writes to the logits meanwhile, no class is named that a row has
  * not. */
 #include "lanes_vec.h"
-
-extern smx_lanes_order_kernel TIER(lanes_order);
+#include "tiers.h"
 
 /* ---- float64 ------------------------------------------------------------- */
 

@@ -3,13 +3,7 @@
  * once an instruction set: a row a lane, as in lanes.h, in the steps and in the
  * order of the kernel of one row. */
 #include "lanes_vec.h"
-
-#include "summary.h"
-#include "summary_kernels.h"
-
-extern void TIER(lanes_summarise)(const float *x, size_t rows, size_t classes,
-                                  double temperature,
-                                  const struct smx_summaries *out);
+#include "tiers.h"
 
 /* Groups whose moments are found before the logarithms of the first: what a
  * logarithm waits for, another's fills. */

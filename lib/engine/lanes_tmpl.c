@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel of lanes.h, compiled once an instruction set. */
 #include "lanes_product_vec.h"
-
-extern smx_lanes_kernel TIER(lanes);
+#include "tiers.h"
 
 /* ---- softmax ------------------------------------------------------------- */
 

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of load.h, compiled once an instruction set. */
-#include "load.h"
-
-#include "simd/vec.h"
-
-extern const struct smx_load_kernels TIER(load_kernels);
+#include "tiers.h"
 
 static bool mask_floats(const float *x, const uint8_t *mask, size_t n,
                         float instead, float *out)

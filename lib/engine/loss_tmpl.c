@@ -3,18 +3,7 @@
  * what each does), in double as those of kernel_tmpl.c. */
 #include "exponents_vec.h"
 #include "focal_vec.h"
-#include "loss_kernels.h"
-
-extern const struct smx_loss_kernels TIER(loss_kernels);
-extern void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
-                              const struct smx_split_exp *split,
-                              struct smx_narrow *narrow);
-extern void TIER(narrow_sum)(struct smx_narrow *narrow, size_t rows,
-                             size_t classes);
-extern void TIER(narrow_put)(struct smx_narrow *narrow, size_t rows,
-                             size_t classes, const double *factors, float *out);
-extern bool TIER(label_columns)(const struct smx_label_columns *rows,
-                                const struct smx_split_exp *split);
+#include "tiers.h"
 
 /* The next chunk arrives while this one is computed. */
 INLINE void fetch_chunk(const float *x)

@@ -3,16 +3,9 @@
  * an instruction set: FLOATS rows lie side by side in a register, class by
  * class. Steps and order of sums are those of narrow_tmpl.c, and so are the
  * bits. */
-#include "loss_kernels.h"
+#include "tiers.h"
 #include "simd/log_vec.h"
 #include "simd/split_exp_vec.h"
-
-extern size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
-                                   size_t classes,
-                                   const struct smx_split_exp *split,
-                                   float *out);
-extern bool TIER(label_columns)(const struct smx_label_columns *rows,
-                                const struct smx_split_exp *split);
 
 #define HALVES 2 /* registers of doubles for one of floats */
 

@@ -4,21 +4,9 @@
  * one: exponentials, sums of neighbours, products. In between, LANES rows are
  * summed side by side. Each step goes over all rows before the next begins:
  * what a row's steps wait for, other rows' fill. */
-#include "narrow.h"
+#include "tiers.h"
 #include "simd/narrow_vec.h"
 #include "simd/split_exp_vec.h"
-
-extern bool TIER(narrow_softmax)(const float *x, size_t rows, size_t classes,
-                                 const struct smx_split_exp *split, float *out,
-                                 double *sums);
-
-extern void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
-                              const struct smx_split_exp *split,
-                              struct smx_narrow *narrow);
-extern void TIER(narrow_sum)(struct smx_narrow *narrow, size_t rows,
-                             size_t classes);
-extern void TIER(narrow_put)(struct smx_narrow *narrow, size_t rows,
-                             size_t classes, const double *factors, float *out);
 
 INLINE void keep_step(struct smx_narrow *narrow, size_t i, vf *x, int count,
                       const struct smx_split_exp *split)

@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of in-range rows (split_exp.h says what each does), compiled once
  * an instruction set. */
-#include "kernels.h"
 #include "split_sums_vec.h"
-
-extern const struct smx_split_kernels TIER(split_kernels);
-extern size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
-                                   size_t classes,
-                                   const struct smx_split_exp *split,
-                                   float *out);
-extern bool TIER(narrow_softmax)(const float *x, size_t rows, size_t classes,
-                                 const struct smx_split_exp *split, float *out,
-                                 double *sums);
+#include "tiers.h"
 
 /* ---- steps -------------------------------------------------------------- */
 

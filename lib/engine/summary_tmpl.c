@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of summary_kernels.h, compiled once an instruction set. */
-#include "summary_kernels.h"
-
-#include "kernels.h"
+#include "tiers.h"
 #include "simd/power_vec.h"
-
-extern const struct smx_summary_kernels TIER(summary_kernels);
-extern void TIER(lanes_summarise)(const float *x, size_t rows, size_t classes,
-                                  double temperature,
-                                  const struct smx_summaries *out);
 
 #define PARTS (BLOCK / FLOATS) /* registers of floats in a block */
 #define LOWEST (-__builtin_inff())
