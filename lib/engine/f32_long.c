@@ -43,7 +43,7 @@ struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
             smx_relative_to(&call->by, sum.reference);
         sum.sum =
             e ? call->kernels->exponentials(call->logits + start, n, &by, e)
-              : call->kernels->loss->sum(call->logits + start, n, &by);
+              : call->kernels->sum(call->logits + start, n, &by);
     }
     return sum;
 }

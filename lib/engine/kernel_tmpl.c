@@ -29,41 +29,84 @@ static bool row_max(const float *x, size_t n, float *max)
     return !vi_any(nonfinite);
 }
 
-INLINE void add_exp_block(vd sum[VECS], const vd *e, double *out)
+/* What comes of exponentials beside their sum: nothing, but what lies behind is
+ * fetched; they are kept; the sum of each times reference - z. A constant where
+ * this is inlined. */
+enum beside { ALONE, KEPT, SPREAD };
+
+/* The next chunk arrives while this one is computed. */
+INLINE void fetch_chunk(const float *x)
+{
+    __builtin_prefetch((const void *)((uintptr_t)x + SMX_CHUNK * sizeof *x));
+}
+
+INLINE void add_powers(enum beside beside, bool capped, const vd *e,
+                       const float *x, const struct smx_exponents *by,
+                       vd sums[2 * VECS], double *out)
 {
     EACH (v, VECS) {
-        sum[v] += e[v];
-        vd_store(out + v * LANES, e[v]);
+        sums[v] += e[v];
+        if (beside == KEPT)
+            vd_store(out + v * LANES, e[v]);
+        if (beside != SPREAD)
+            continue;
+        vd d = vd_all(by->reference) -
+               load_logits(capped, x + v * LANES, &by->cap, NULL);
+        sums[VECS + v] += (vd)((vl)(e[v] * d) & (vl)(e[v] > vd_all(0)));
     }
 }
 
-INLINE double sum_powers(bool capped, const float *x, size_t n,
-                         const struct smx_exponents *by, double *out)
+INLINE double sum_powers(enum beside beside, bool capped, const float *x,
+                         size_t n, const struct smx_exponents *by, double *out)
 {
-    vd sum[VECS] = {{0}}, e[WIDE];
+    vd sums[2 * VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
+        EACH (b, 2)
+            if (beside != KEPT)
+                fetch_chunk(x + i + b * BLOCK);
         load_power(capped, x + i, by, e, NULL, WIDE);
-        add_exp_block(sum, e, out + i);
-        add_exp_block(sum, e + VECS, out + i + BLOCK);
+        EACH (b, 2)
+            add_powers(beside, capped, e + b * VECS, x + i + b * BLOCK, by,
+                       sums, beside == KEPT ? out + i + b * BLOCK : NULL);
     }
     for (; i < n; i += BLOCK) {
         float block[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
         load_power(capped, block, by, e, NULL, VECS);
-        add_exp_block(sum, e, out + i);
+        add_powers(beside, capped, e, block, by, sums,
+                   beside == KEPT ? out + i : NULL);
     }
-    return block_sum(sum);
+    if (beside == SPREAD)
+        *out = block_sum(sums + VECS);
+    return block_sum(sums);
 }
 
-static double f64_exponentials(const float *x, size_t n,
-                               const struct smx_exponents *from, double *out)
+INLINE double sum_beside(enum beside beside, const float *x, size_t n,
+                         const struct smx_exponents *from, double *out)
 {
     const struct smx_exponents by = *from, raw = {0, by.scale, by.nats, by.cap};
     if (by.cap.possible)
-        return sum_powers(true, x, n, &by, out);
-    return by.reference == 0 ? sum_powers(false, x, n, &raw, out)
-                             : sum_powers(false, x, n, &by, out);
+        return sum_powers(beside, true, x, n, &by, out);
+    return by.reference == 0 ? sum_powers(beside, false, x, n, &raw, out)
+                             : sum_powers(beside, false, x, n, &by, out);
+}
+
+static double sum_f64(const float *x, size_t n, const struct smx_exponents *by)
+{
+    return sum_beside(ALONE, x, n, by, NULL);
+}
+
+static double f64_exponentials(const float *x, size_t n,
+                               const struct smx_exponents *by, double *e)
+{
+    return sum_beside(KEPT, x, n, by, e);
+}
+
+static double spread_f64(const float *x, size_t n,
+                         const struct smx_exponents *by, double *spread)
+{
+    return sum_beside(SPREAD, x, n, by, spread);
 }
 
 INLINE double rest_as(bool capped, const float *x, size_t n,
@@ -204,6 +247,8 @@ static void shift_logs(const float *x, size_t n,
 const struct smx_kernels TIER(kernels) = {
     .row_max = row_max,
     .cap = cap_logits,
+    .sum = sum_f64,
+    .spread = spread_f64,
     .exponentials = f64_exponentials,
     .rest = rest_f64,
     .scale = scale_f64,

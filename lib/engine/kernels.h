@@ -75,6 +75,12 @@ struct smx_kernels {
     void (*cap)(const float *x, size_t n, const struct smx_cap *cap, double *z,
                 double *slope);
 
+    /** Sum of the exponentials of x. Fetches into the cache what lies behind x.
+     *  The same, and *spread = the sum of these times (reference - z[i]). */
+    double (*sum)(const float *x, size_t n, const struct smx_exponents *by);
+    double (*spread)(const float *x, size_t n, const struct smx_exponents *by,
+                     double *spread);
+
     /**
      * e[i] = the exponential of x[i]; returns their sum. A zero below 2^-1000;
      * relative error below 2^-28.6. The result must not exceed 2^1000.

@@ -41,15 +41,6 @@ struct smx_label_columns {
 
 struct smx_loss_kernels {
     /**
-     * Sum of the exponentials of x. Fetches into the cache what lies behind x.
-     */
-    double (*sum)(const float *x, size_t n, const struct smx_exponents *by);
-
-    /** The same, and *spread = the sum of these times (reference - z[i]). */
-    double (*spread)(const float *x, size_t n, const struct smx_exponents *by,
-                     double *spread);
-
-    /**
      * *cost = sum of v[i] (reference - z[i]) over v[i] != 0, returns sum of
      * v[i], which is NaN or infinite if one of the targets is.
      */
@@ -86,8 +77,9 @@ struct smx_loss_kernels {
                     const struct smx_split_exp *split);
 
     /**
-     * sum, and beside it *dot = sum of g[i] times the exponential, *total =
-     * sum of g[i], which is NaN or infinite if one of g is.
+     * Sum of the exponentials, and beside it *dot = sum of g[i] times the
+     * exponential, *total = sum of g[i], which is NaN or infinite if one of g
+     * is.
      */
     double (*dot)(const float *x, const float *g, size_t n,
                   const struct smx_exponents *by, double *dot, double *total);

@@ -29,9 +29,9 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
     part->reference = reference_of(call, part->max);
     const struct smx_exponents by = smx_relative_to(&call->by, part->reference);
     if (call->asked->entropy_weight != 0)
-        part->sum = call->kernels->loss->spread(z, n, &by, &part->spread);
+        part->sum = call->kernels->spread(z, n, &by, &part->spread);
     else
-        part->sum = call->kernels->loss->sum(z, n, &by);
+        part->sum = call->kernels->sum(z, n, &by);
 }
 
 bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,

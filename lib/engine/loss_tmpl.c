@@ -5,85 +5,6 @@
 #include "focal_vec.h"
 #include "tiers.h"
 
-/* The next chunk arrives while this one is computed. */
-INLINE void fetch_chunk(const float *x)
-{
-    __builtin_prefetch((const void *)((uintptr_t)x + SMX_CHUNK * sizeof *x));
-}
-
-INLINE double sum_powers_of(bool capped, const float *x, size_t n,
-                            const struct smx_exponents *by)
-{
-    vd sum[VECS] = {{0}}, e[WIDE];
-    size_t i = 0;
-    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        fetch_chunk(x + i);
-        fetch_chunk(x + i + BLOCK);
-        load_power(capped, x + i, by, e, NULL, WIDE);
-        EACH (v, WIDE)
-            sum[v % VECS] += e[v];
-    }
-    for (; i < n; i += BLOCK) {
-        float block[BLOCK];
-        pad(block, x + i, n - i, -__builtin_inff());
-        load_power(capped, block, by, e, NULL, VECS);
-        EACH (v, VECS)
-            sum[v] += e[v];
-    }
-    return block_sum(sum);
-}
-
-static double sum_f64(const float *x, size_t n,
-                      const struct smx_exponents *from)
-{
-    const struct smx_exponents by = *from, raw = {0, by.scale, by.nats, by.cap};
-    if (by.cap.possible)
-        return sum_powers_of(true, x, n, &by);
-    return by.reference == 0 ? sum_powers_of(false, x, n, &raw)
-                             : sum_powers_of(false, x, n, &by);
-}
-
-INLINE void add_spread(bool capped, const vd *e, const float *x,
-                       const struct smx_exponents *by, vd sums[2 * VECS])
-{
-    EACH (v, VECS) {
-        vd d = vd_all(by->reference) -
-               load_logits(capped, x + v * LANES, &by->cap, NULL);
-        sums[v] += e[v];
-        sums[VECS + v] += (vd)((vl)(e[v] * d) & (vl)(e[v] > vd_all(0)));
-    }
-}
-
-INLINE double spread_as(bool capped, const float *x, size_t n,
-                        const struct smx_exponents *by, double *spread)
-{
-    vd sums[2 * VECS] = {{0}}, e[WIDE];
-    size_t i = 0;
-    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        fetch_chunk(x + i);
-        fetch_chunk(x + i + BLOCK);
-        load_power(capped, x + i, by, e, NULL, WIDE);
-        add_spread(capped, e, x + i, by, sums);
-        add_spread(capped, e + VECS, x + i + BLOCK, by, sums);
-    }
-    for (; i < n; i += BLOCK) {
-        float block[BLOCK];
-        pad(block, x + i, n - i, -__builtin_inff());
-        load_power(capped, block, by, e, NULL, VECS);
-        add_spread(capped, e, block, by, sums);
-    }
-    *spread = block_sum(sums + VECS);
-    return block_sum(sums);
-}
-
-static double spread_f64(const float *x, size_t n,
-                         const struct smx_exponents *from, double *spread)
-{
-    const struct smx_exponents by = *from;
-    return by.cap.possible ? spread_as(true, x, n, &by, spread)
-                           : spread_as(false, x, n, &by, spread);
-}
-
 /* ---- the mass --------------------------------------------------------- */
 
 /* kind is a constant where this is inlined. */
@@ -465,8 +386,6 @@ static double sum_doubles(const double *x, size_t n)
 }
 
 const struct smx_loss_kernels TIER(loss_kernels) = {
-    .sum = sum_f64,
-    .spread = spread_f64,
     .mass = mass,
     .grad_store = store_grad,
     .narrow_keep = TIER(narrow_keep),

@@ -209,7 +209,7 @@ static long double sums_in_double(enum smx_isa isa)
             product += e * g[i];
             moment += e * -x[i];
         }
-        worst = worse(worst, kernels->loss->sum(x, N, &by), sum);
+        worst = worse(worst, kernels->sum(x, N, &by), sum);
         worst =
             worse(worst, kernels->loss->dot(x, g, N, &by, &dot, &total), sum);
         worst = worse(worst, dot, product);
@@ -217,7 +217,7 @@ static long double sums_in_double(enum smx_isa isa)
             kernels->summary->moments(x, N, max, SMX_POWER_NAT);
         worst = worse(worst, m.below + m.equal, sum);
         worst = worse(worst, m.moment, moment);
-        TIME(N, kernels->loss->sum(x, N, &by));
+        TIME(N, kernels->sum(x, N, &by));
         TIME(N, kernels->loss->dot(x, g, N, &by, &dot, &total));
         TIME(N, kernels->summary->moments(x, N, max, SMX_POWER_NAT));
     }
