@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 .PHONY: mutate
-## mutate: do the tests notice a changed program (MUTANTS=40 SEED=0 MINUTES=10)
+## mutate: do the tests notice a changed program (MUTANTS=40 SEED=0 MINUTES=10
+##         ONLY=server/json/)
 mutate:
 	tests/mutation/mutate.py $(B)/mutation
 
