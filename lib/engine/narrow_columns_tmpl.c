@@ -199,13 +199,14 @@ INLINE vi load_labels_of_rows(const struct smx_label_columns *l, size_t r,
                               size_t rows)
 {
     typedef int32_t half __attribute__((vector_size(4 * LANES)));
+    const vl ignored = l->ignore_index + (vl){0};
     vh classes[HALVES];
     EACH (h, HALVES) {
         size_t from = r + (size_t)h * LANES;
         vl y = (vl)load_numbers((const void *)l->labels, 0, from,
                                 half_of(rows, h));
         if (l->ignore)
-            y |= (vl)(y == (vl){0} + l->ignore_index);
+            y |= (vl)(y == ignored);
         classes[h] = (vh) __builtin_convertvector(y, half);
     }
     return (vi)vf_join(classes[0], classes[1]);
@@ -220,7 +221,7 @@ struct labelled {
 INLINE struct labelled divide_labelled(const struct smx_label_columns *l,
                                        vd sum, vd own, size_t r, size_t left)
 {
-    struct labelled half;
+    struct labelled half = {0};
     const vl ignored = (vl)(own == vd_all(0));
     own = vd_where(ignored, vd_all(0x1p54), own);
     vd rest = sum / own, whole = sum + own;

@@ -72,7 +72,7 @@ static size_t next_above(const struct top_call *call, const struct heap *heap,
 static float kth_of(const float maxima[SMX_GROUPS], size_t k)
 {
     float top[SMX_FEW]; /* the largest first */
-    for (size_t i = 0; i < k; i++)
+    for (size_t i = 0; i < SMX_FEW; i++)
         top[i] = -INFINITY;
     for (size_t g = 0; g < SMX_GROUPS; g++) {
         size_t i = k - 1;

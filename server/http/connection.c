@@ -352,7 +352,8 @@ void connection_sweep(struct connection_list *list, uint64_t idle_ms, bool look)
     struct connection *connection;
     /* The lock keeps every client, and with it its socket, alive. */
     pthread_mutex_lock(&list->lock);
-    LIST_FOREACH (connection, &list->all, link)
+    for (connection = LIST_FIRST(&list->all); connection;
+         connection = LIST_NEXT(connection, link))
         sweep_one(connection, now, idle_ms, look);
     pthread_mutex_unlock(&list->lock);
 }
@@ -365,7 +366,8 @@ static size_t longest_idle(const struct connection_list *list, uint64_t before,
     uint64_t since[CONNECTION_EVICT_MAX];
     size_t count = 0;
     struct connection *connection;
-    LIST_FOREACH (connection, &list->all, link) {
+    for (connection = LIST_FIRST(&list->all); connection;
+         connection = LIST_NEXT(connection, link)) {
         uint64_t idle = idle_since(connection, connection->state);
         if (idle > before || (count == most && idle >= since[count - 1]))
             continue;
@@ -430,7 +432,8 @@ size_t connection_abandon(struct connection_list *list)
     size_t computing = 0;
     struct connection *connection;
     pthread_mutex_lock(&list->lock);
-    LIST_FOREACH (connection, &list->all, link) {
+    for (connection = LIST_FIRST(&list->all); connection;
+         connection = LIST_NEXT(connection, link)) {
         connection->gone = true;
         uint64_t state;
         while (phase_of(state = connection->state) != PHASE_COMPUTING &&

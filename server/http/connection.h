@@ -74,7 +74,7 @@ struct connection_list {
     atomic_size_t evicted;     /* of those in the list */
     _Atomic uint64_t evict_ms; /* until then a search would find none again */
     pthread_mutex_t lock;
-    LIST_HEAD(, connection) all;
+    LIST_HEAD(connections, connection) all;
 };
 
 /** false: no epoll instance. */

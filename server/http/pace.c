@@ -96,7 +96,8 @@ static size_t survey(struct connection_list *list, struct connection **largest)
     size_t sum = 0, most = 0;
     struct connection *connection;
     *largest = NULL;
-    LIST_FOREACH (connection, &list->all, link) {
+    for (connection = LIST_FIRST(&list->all); connection;
+         connection = LIST_NEXT(connection, link)) {
         struct progress progress = look(connection);
         if (is_too_slow(&progress, timeout_ms)) {
             connection_give_up(connection, progress.phase);
