@@ -29,13 +29,16 @@ static inline bool smx_is_pipelined(size_t rows, size_t classes)
 }
 
 /** Rows of a slice of which each is divided while the next is summed, all but
- *  its last: small ones, or where these are few, an eighth of what a thread
- *  has. */
+ *  its last: small ones, or where a thread has eight of them, twice as large. A
+ *  thread that waits for another's last slice must not fall asleep, as it may be
+ *  woken on the other's processor. */
 static inline size_t smx_resident_rows(size_t rows, size_t small,
                                        size_t threads)
 {
-    size_t share = rows / threads / 8;
-    return share > small ? share : small;
+    size_t share = rows / threads / 8, most = 2 * small;
+    if (share < small)
+        return small;
+    return share < most ? share : most;
 }
 
 /** Classes of a row beside a teacher whose exponentials are kept from their sum

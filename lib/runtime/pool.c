@@ -238,10 +238,12 @@ size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most)
     return slices >= pool->threads && even <= count ? even : slices;
 }
 
-/* Until no helper is inside the loop, which nobody can find any more. */
+/* Until no helper is inside the loop, which nobody can find any more. Who falls
+ * asleep here may be woken on the helper's processor: the last slice may take
+ * longer than a look-out. */
 static void await_helpers(struct smx_pool *pool, struct loop *loop)
 {
-    for (int i = 0; i < SPINS && atomic_load(&loop->helpers); i++)
+    for (int i = 0; i < 4 * SPINS && atomic_load(&loop->helpers); i++)
         pause_briefly();
     pthread_mutex_lock(&pool->lock);
     while (atomic_load(&loop->helpers))
