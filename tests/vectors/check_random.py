@@ -31,6 +31,7 @@ DIGITS, DIGITS_OF_DIVERGENCE = 60, 400
 getcontext().Emin, getcontext().Emax = -10 ** 9, 10 ** 9
 ZERO, ONE = Decimal(0), Decimal(1)
 TOLERANCE = {"float32": Decimal("2e-6"), "float64": Decimal("1e-13")}
+NO_DOUBLE = Decimal(2) ** -1022
 SUBNORMAL = {"float32": Decimal(2) ** -147, "float64": Decimal(2) ** -1072}
 LARGEST = {"float32": 3.4028234663852886e38, "float64": sys.float_info.max}
 
@@ -172,7 +173,9 @@ class Tensor:
         return nest(list(values), self.rows_shape)
 
 
-# An expected number: its value (Decimal, or a float infinity) and its size.
+# An expected number: its value (Decimal, or a float infinity) and its size; of
+# an infinite slope the class's probability, which is 0 where no double holds it,
+# and so then is the slope.
 
 def exact(value):
     return value, ZERO
@@ -265,7 +268,7 @@ class Divergence:
                 self.size.append(ZERO)
             elif self.value == math.inf:
                 self.slope.append(-math.inf)
-                self.size.append(ZERO)
+                self.size.append(w)
             else:
                 self.slope.append(w * (a - b - self.value))
                 self.size.append(w * (abs(a) + abs(b)))
@@ -422,7 +425,7 @@ class Loss:
         if not factor or not self.main:
             return exact(ZERO)
         if main == -math.inf:
-            return -math.inf if factor > 0 else math.inf, ZERO
+            return -math.inf if factor > 0 else math.inf, size
         z = 2 * self.lam * p * self.z if kept else ZERO
         e = self.eta * p * self.z if kept else ZERO
         lse = ZERO if row.dead else row.lse
@@ -688,6 +691,8 @@ def agrees(got, want, dtype):
     value, size = want
     if not isinstance(got, (int, float)) or isinstance(got, bool):
         return False
+    if isinstance(value, float) and got == 0:
+        return 0 < size < NO_DOUBLE
     if isinstance(value, float) or abs(value) > Decimal(LARGEST[dtype]):
         return math.isinf(got) and (got > 0) == (value > 0)
     if not math.isfinite(got):
