@@ -203,7 +203,8 @@ class Build:
         """As make, which is asked once what a changed file takes."""
         if (changed, target) not in self.commands:
             self.commands[changed, target] = subprocess.run(
-                ["make", "-n", *self.flags, "-W", changed, target],
+                ["make", "-n", "--no-print-directory", *self.flags,
+                 "-W", changed, target],
                 cwd=self.tree, stdout=subprocess.PIPE, stderr=self.log,
                 text=True, check=True).stdout
         return subprocess.run(
