@@ -30,8 +30,8 @@ static inline bool smx_is_pipelined(size_t rows, size_t classes)
 
 /** Rows of a slice of which each is divided while the next is summed, all but
  *  its last: small ones, or where a thread has eight of them, twice as large. A
- *  thread that waits for another's last slice must not fall asleep, as it may be
- *  woken on the other's processor. */
+ *  thread that waits for another's last slice must not fall asleep, as it may
+ *  be woken on the other's processor. */
 static inline size_t smx_resident_rows(size_t rows, size_t small,
                                        size_t threads)
 {
