@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "narrow.h"
@@ -88,7 +89,8 @@ static float kth_of(const float maxima[SMX_GROUPS], size_t k)
 /* The first classes of a row that may be among the largest; the class behind
  * them. Of a row's first chunk as many groups as there are places in the heap
  * have maxima that reach the least of these: what is below it is passed over.
- */
+ * Who changes logits meanwhile may leave too few above it: the last classes are
+ * taken then, so that none is outside the row. */
 static size_t fill_heap(const struct top_call *call, struct heap *heap)
 {
     const struct smx_summary_kernels *kernels = call->kernels->summary;
@@ -97,11 +99,14 @@ static size_t fill_heap(const struct top_call *call, struct heap *heap)
     float maxima[SMX_GROUPS], bound = -INFINITY;
     if (heap->dtype == SMX_FLOAT32 && k <= SMX_FEW && n > SMX_GROUPS) {
         kernels->group_maxima(row, smx_chunk_classes(n, 0), maxima);
-        bound = nextafterf(kth_of(maxima, k), -INFINITY);
+        bound = kth_of(maxima, k);
+        /* a denormal bound would be 0 where a caller's processor flushes */
+        bound =
+            fabsf(bound) < FLT_MIN ? -FLT_MIN : nextafterf(bound, -INFINITY);
     }
     for (size_t i = 0; i < k; i++) {
         if (bound != -INFINITY)
-            c += kernels->first_above(row + c, n - c, bound);
+            c += kernels->first_above(row + c, n - c - (k - i), bound);
         heap->classes[i] = (int64_t)c++;
     }
     return c;

@@ -11,6 +11,9 @@
 
 #include "../support/random.h"
 #include "../support/tiers.h"
+#include "engine/engine.h"
+#include "engine/kernels.h"
+#include "engine/summary_kernels.h"
 #include "softmax.h"
 
 enum { ROWS = 19, NARROW = 32, MOST = 330, UNTOUCHED = -7 };
@@ -108,11 +111,68 @@ static void largest_of_longer_rows(void **state)
             }
 }
 
+/* As if a client had lowered the logits of a region of shared memory between
+ * the two looks at them. */
+static void claim_much(const float *x, size_t n, float maxima[SMX_GROUPS])
+{
+    (void)x, (void)n;
+    for (size_t g = 0; g < SMX_GROUPS; g++)
+        maxima[g] = FLT_MAX;
+}
+
+static void classes_of_changing_rows_are_classes(void **state)
+{
+    enum { K = 16 };
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++) {
+        if (!tiers[isa])
+            continue;
+        struct smx_summary_kernels summary = *tiers[isa]->kernels->summary;
+        struct smx_kernels kernels = *tiers[isa]->kernels;
+        struct smx_context context = *tiers[isa];
+        struct smx_logits logits = logits_float(narrow, ROWS, MOST);
+
+        memset(narrow, 0, sizeof narrow);
+        summary.group_maxima = claim_much;
+        kernels.summary = &summary;
+        context.kernels = &kernels;
+        smx_top_find(&context, &logits, K, order);
+        for (size_t i = 0; i < (size_t)ROWS * K; i++)
+            assert_in_range(order[i], 0, MOST - 1);
+    }
+}
+
+#if defined(__x86_64__)
+/* Ties at 0, for a caller whose processor takes denormal numbers for 0. */
+static void flushing_callers_get_the_first_of_ties(void **state)
+{
+    enum { K = 5, FLUSH = 0x8040 };
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_AVX512; isa++) {
+        if (!tiers[isa])
+            continue;
+        struct smx_logits logits = logits_float(narrow, ROWS, MOST);
+        unsigned before = __builtin_ia32_stmxcsr();
+
+        memset(narrow, 0, sizeof narrow);
+        __builtin_ia32_ldmxcsr(before | FLUSH);
+        smx_top_find(tiers[isa], &logits, K, order);
+        __builtin_ia32_ldmxcsr(before);
+        for (size_t i = 0; i < (size_t)ROWS * K; i++)
+            assert_int_equal(order[i], i % K);
+    }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(largest_come_first),
         cmocka_unit_test(largest_of_longer_rows),
+        cmocka_unit_test(classes_of_changing_rows_are_classes),
+#if defined(__x86_64__)
+        cmocka_unit_test(flushing_callers_get_the_first_of_ties),
+#endif
     };
 
     return cmocka_run_group_tests(tests, tiers_open, tiers_close);
