@@ -25,7 +25,7 @@ static void write_leaf_block(void *argument)
 void leaf_blocks_begin(struct leaf_blocks *blocks, const struct leaves *leaves,
                        struct jobs *jobs, struct budget *budget)
 {
-    if (leaves->tensor->count < FROM_LEAVES)
+    if (leaves->empty || leaves->tensor->count - leaves->leaf < FROM_LEAVES)
         return;
     *blocks = (struct leaf_blocks){
         .pipeline = pipeline_create(jobs, sizeof(struct leaf_block),

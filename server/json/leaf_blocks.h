@@ -14,9 +14,9 @@ struct leaf_blocks {
 };
 
 /**
- * Begin to write all leaves, of which none is written; the tensor must not
- * change until leaf_blocks_end. Where they are too few, or there is one thread
- * alone (see pipeline_create), there is no pipeline.
+ * Begin to write all leaves from there on; the tensor must not change until
+ * leaf_blocks_end. Where they are too few, or there is one thread alone (see
+ * pipeline_create), there is no pipeline.
  */
 void leaf_blocks_begin(struct leaf_blocks *blocks, const struct leaves *leaves,
                        struct jobs *jobs, struct budget *budget);

@@ -268,9 +268,10 @@ static bool next_tensor(struct writer *writer, char *buffer, size_t room,
         leaves_begin(leaves, piece->tensor, piece->nested);
         memset(buffer + *length, '[', (size_t)leaves->rank);
         *length += (size_t)leaves->rank;
+    }
+    if (writer->jobs && !writer->blocks.pipeline)
         leaf_blocks_begin(&writer->blocks, leaves, writer->jobs,
                           writer->budget);
-    }
     return writer->blocks.pipeline
                ? leaf_blocks_next(&writer->blocks, buffer, room, length)
                : leaves_write(leaves, buffer, room, length);

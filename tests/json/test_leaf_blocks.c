@@ -104,6 +104,40 @@ static void bytes_are_those_of_one_thread(void **state)
     }
 }
 
+/* As http/ does it, which shares what did not fit in a first slice. */
+static void a_tensor_that_has_begun_is_shared(void **state)
+{
+    (void)state;
+    enum { FIRST = 16384 };
+    const size_t shape[] = {50000};
+    struct random random = {.state = 9};
+    struct budget budget = {.limit = SIZE_MAX};
+    struct tensor tensor = {0};
+    struct problem problem = {0};
+    assert_true(tensor_shape(&tensor, TENSOR_FLOAT32, 1, shape, &problem));
+    fill(&tensor, &random);
+    struct text want = write_all(writer_of(&tensor, true), shape[0], FIRST);
+    struct jobs *jobs = jobs_create(2);
+    struct writer *writer = writer_of(&tensor, true);
+    char *begun = malloc(2 * FIRST);
+    assert_non_null(begun);
+    size_t bytes = writer_next(writer, begun, FIRST);
+    writer_share(writer, jobs, &budget);
+    assert_int_equal(budget.taken, 0);
+    bytes += writer_next(writer, begun + bytes, FIRST);
+    assert_true(budget.taken > 0); /* for blocks */
+    struct text got = write_all(writer, shape[0], FIRST);
+    assert_int_equal(bytes + got.count, want.count);
+    assert_memory_equal(begun, want.bytes, bytes);
+    assert_memory_equal(got.bytes, want.bytes + bytes, got.count);
+    assert_int_equal(budget.taken, 0);
+    free(begun);
+    free(got.bytes);
+    free(want.bytes);
+    jobs_free(jobs);
+    tensor_free(&tensor);
+}
+
 /* Without memory for the blocks one thread writes them all. */
 static void too_little_memory_changes_nothing(void **state)
 {
@@ -147,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_are_those_of_one_thread),
+        cmocka_unit_test(a_tensor_that_has_begun_is_shared),
         cmocka_unit_test(too_little_memory_changes_nothing),
         cmocka_unit_test(a_writer_may_be_freed_anywhere),
     };
