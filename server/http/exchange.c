@@ -404,12 +404,28 @@ static bool may_compress(const struct exchange *x,
            response->reply.tensor_count == 0 && !x->local;
 }
 
+/** What an answer's memory is charged to. A page such as /metrics must not need
+ *  room in a budget that is full. */
+static struct budget *budget_of(const struct exchange *x)
+{
+    return x->route && x->route->endpoint ? &x->server->service.budget : NULL;
+}
+
+bool exchange_stream(struct exchange *x, struct response *response,
+                     enum coding coding)
+{
+    x->stream = response_stream(response, coding, budget_of(x));
+    if (!x->stream)
+        return false;
+    freelist_give(x->text); /* the stream has a copy of what it holds */
+    x->text = NULL;
+    return true;
+}
+
 /** Write the body, or set up what does. */
 static bool write_body(struct exchange *x, struct response *response)
 {
-    /* A page such as /metrics must not need room in a budget that is full. */
-    struct budget *budget =
-        x->route && x->route->endpoint ? &x->server->service.budget : NULL;
+    struct budget *budget = budget_of(x);
     enum coding coding = CODING_IDENTITY;
     response_write(response, x->text);
     if (!response->whole && budget)
@@ -422,14 +438,14 @@ static bool write_body(struct exchange *x, struct response *response)
         response_drop_body(response);
         return true;
     }
-    if (coding != CODING_IDENTITY &&
-        (x->stream = response_stream(response, coding, budget)))
+    if (coding != CODING_IDENTITY && exchange_stream(x, response, coding)) {
         response_header(response, "Content-Encoding", coding_name(coding));
-    else if (!response->whole)
-        x->stream = response_stream(response, CODING_IDENTITY, budget);
-    else
-        x->sent = response->length;
-    return x->stream || response->whole;
+        return true;
+    }
+    if (!response->whole)
+        return exchange_stream(x, response, CODING_IDENTITY);
+    x->sent = response->length;
+    return true;
 }
 
 bool exchange_respond(struct exchange *x, struct response *response)
@@ -439,15 +455,16 @@ bool exchange_respond(struct exchange *x, struct response *response)
     x->stage = STAGE_RESPONDED;
     x->computed = clock_ns();
     x->close |= server_life(x->server) >= LIFE_CLOSING;
-    if (!x->text)
-        x->text = freelist_take(RESPONSE_SMALL_BYTES);
     response_init(response);
     if (!describe(x, &response->reply))
         response_problem(response, &x->server->routes, x->head.path, x->route,
                          &x->problem);
+    if (response->reply.writer && !x->text &&
+        !(x->text = freelist_take(RESPONSE_SMALL_BYTES)))
+        response_no_memory(response);
     x->status = response->reply.status;
     add_headers(x, response);
-    if (x->text && write_body(x, response))
+    if (write_body(x, response))
         return true;
     x->status = 503;
     response_deinit(response);

@@ -96,6 +96,11 @@ void exchange_run(struct exchange *x);
  *  there is no memory, not even to say so. */
 bool exchange_respond(struct exchange *x, struct response *response);
 
+/** Have the response leave slice by slice, compressed where coding says so;
+ *  false: out of memory or budget. */
+bool exchange_stream(struct exchange *x, struct response *response,
+                     enum coding coding);
+
 /** Count the request, log it and give back what it holds.
  *  aborted: the client did not get all of the answer. */
 void exchange_end(struct exchange *x, bool aborted);

@@ -97,10 +97,7 @@ static struct MHD_Response *make_response(struct connection *connection,
         *timeout = 0;
         return tensors_response(response);
     }
-    if (!x->stream)
-        x->stream = response_stream(response, CODING_IDENTITY,
-                                    &x->server->service.budget);
-    if (!x->stream)
+    if (!x->stream && !exchange_stream(x, response, CODING_IDENTITY))
         return NULL;
     x->sent = 0;
     return MHD_create_response_from_callback(response->length, BLOCK_BYTES,

@@ -47,14 +47,24 @@ static void write_problem(struct writer *writer, const struct problem *problem)
     writer_text(writer, "}\n");
 }
 
+void response_no_memory(struct response *response)
+{
+    static const char text[] =
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+        "\"status\":503,\"detail\":\"memory: too little is free now, try "
+        "again later\"}\n";
+    response_deinit(response);
+    response->reply.content_type = "application/problem+json";
+    response->reply.status = 503;
+    response->reply.tensor_count = 0;
+    response->text = text;
+    response->text_bytes = sizeof text - 1;
+}
+
 void response_problem(struct response *response, const struct routes *routes,
                       const char *path, const struct route *route,
                       const struct problem *problem)
 {
-    static const char no_memory[] =
-        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
-        "\"status\":503,\"detail\":\"memory: too little is free now, try "
-        "again later\"}\n";
     struct reply *reply = &response->reply;
     if (reply->writer) { /* there is memory, and some of an answer may be in it
                           */
@@ -73,11 +83,7 @@ void response_problem(struct response *response, const struct routes *routes,
         if (!writer_failed(reply->writer))
             return;
     }
-    response_deinit(response);
-    reply->content_type = "application/problem+json";
-    reply->status = 503;
-    response->text = no_memory;
-    response->text_bytes = sizeof no_memory - 1;
+    response_no_memory(response);
 }
 
 /* ---- the body --------------------------------------------------------- */

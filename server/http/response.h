@@ -41,12 +41,15 @@ void response_problem(struct response *response, const struct routes *routes,
                       const char *path, const struct route *route,
                       const struct problem *problem);
 
+/** The same where memory is short: a problem whose text is a static one. */
+void response_no_memory(struct response *response);
+
 /** The value is borrowed. */
 void response_header(struct response *response, const char *name,
                      const char *value);
 
 /** Write its text, or what of it fits, into RESPONSE_SMALL_BYTES of memory,
- *  which it borrows. */
+ *  which it borrows; NULL will do where the text is a static one. */
 void response_write(struct response *response, char *text);
 
 /** Of a HEAD: learn the length that GET would have, and drop the body. */
