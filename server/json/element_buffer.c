@@ -169,8 +169,7 @@ static bool note_exceptions(struct element_buffer *buffer, const char *text,
     int64_t integer;
     struct exception exception = {.index = buffer->count};
     memcpy(&bits, &wide, sizeof bits);
-    bool midpoint = (bits & 0x1fffffff) == 0x10000000;
-    if (midpoint || (wide != 0 && fabs(wide) < FLT_MIN)) {
+    if (number_is_midpoint(bits) || (wide != 0 && fabs(wide) < FLT_MIN)) {
         number_read_float32(text, bytes, &single);
         float twice = (float)wide;
         if (memcmp(&single, &twice, sizeof single) != 0) {
@@ -221,8 +220,11 @@ static bool read_nonfinite(const char *text, size_t bytes, double *value)
         return read_word(text + 1, bytes - 2, value) ||
                (text[1] == '+' && read_word(text + 2, bytes - 3, value));
     struct value *string = value_new_string(text, bytes);
-    const char *word = string ? value_string(string) : "";
-    bool known = read_word(word, strlen(word), value);
+    bool known = false;
+    if (string && value_kind(string) == VALUE_STRING) { /* without NULs */
+        const char *word = value_string(string);
+        known = read_word(word, strlen(word), value);
+    }
     value_free(string);
     return known;
 }
@@ -309,15 +311,16 @@ bool element_buffer_append_list(struct element_buffer *buffer,
         (type == TENSOR_INT64 && !list->integers) ||
         !element_buffer_make_room(buffer, count, problem))
         return false;
-    float *floats = (float *)buffer->tensor->data + buffer->count;
-    double *doubles = (double *)buffer->tensor->data + buffer->count;
-    int64_t *integers = (int64_t *)buffer->tensor->data + buffer->count;
+    float *floats = buffer->tensor->data;
+    double *doubles = buffer->tensor->data;
+    int64_t *integers = buffer->tensor->data;
+    size_t first = buffer->count;
     if (type == TENSOR_FLOAT64)
-        memcpy(doubles, list->value, count * sizeof *doubles);
+        memcpy(doubles + first, list->value, count * sizeof *doubles);
     for (size_t i = 0; type == TENSOR_FLOAT32 && i < count; i++)
-        floats[i] = (float)list->value[i];
+        floats[first + i] = (float)list->value[i];
     for (size_t i = 0; type == TENSOR_INT64 && i < count; i++)
-        integers[i] = (int64_t)list->value[i];
+        integers[first + i] = (int64_t)list->value[i];
     buffer->count += count;
     return true;
 }

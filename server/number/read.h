@@ -23,6 +23,13 @@ enum { NUMBER_READ_MAX_TEXT = 4096 }; /* longest text that is read */
 bool number_read_float32(const char *text, size_t bytes, float *value);
 bool number_read_float64(const char *text, size_t bytes, double *value);
 
+/** Is a double, of these bits, half way between two float32? Rounded again, it
+ *  may not be the one next to what was written. */
+static inline bool number_is_midpoint(uint64_t bits)
+{
+    return (bits & 0x1fffffff) == 0x10000000;
+}
+
 enum number_integer {
     NUMBER_INTEGER,      /* *value is set */
     NUMBER_NOT_INTEGER,  /* a number with a fraction */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "powers_of_ten.h"
+#include "read.h"
 #include "scan.h"
 
 /**
@@ -39,7 +40,7 @@ static size_t float64s(const struct stretch *stretch, size_t first, double *out)
         uint64_t word, sign = (uint64_t)(stretch->first[i] == '-') << 63;
         bool sure = round_one(stretch->digits[i], stretch->decimals[i], 53,
                               1023, &word);
-        if (!sure | ((word & 0x1fffffff) == 0x10000000))
+        if (!sure | number_is_midpoint(word))
             break;
         word |= sign;
         memcpy(out++, &word, sizeof word);

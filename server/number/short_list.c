@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "read.h"
+
 enum { MAX_DIGITS = 15 }; /* 10^15 is below 2^53 */
 
 static inline const char *read_digits(const char *p, const char *end,
@@ -41,12 +43,11 @@ static inline const char *read_number(const char *text, const char *end,
     return p;
 }
 
-/* Half way between two float32: rounded again, it may be another one. */
 static inline bool is_midpoint(double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    return (bits & 0x1fffffff) == 0x10000000;
+    return number_is_midpoint(bits);
 }
 
 static inline const char *skip_space(const char *p, const char *end)

@@ -94,6 +94,8 @@ static const struct refusal {
      "logits: got \"NaN\", must be finite or -Infinity", 11},
     {"{\"logits\":[\"+inf\"]}", 422, "/logits/0",
      "logits: got \"+inf\", must be finite or -Infinity", 11},
+    {"{\"logits\":[\"-inf\\u0000x\"]}", 422, "/logits/0",
+     "logits: got \"-inf\\u0000x\", must be a number", 11},
     {"{\"logits\":[1,null]}", 422, "/logits/1",
      "logits: got null, must be a number or \"-Infinity\"", 13},
     {"{\"logits\":[1,1e999]}", 422, "/logits/1",
