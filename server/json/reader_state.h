@@ -74,11 +74,6 @@ bool reader_refuse_value(struct reader *reader, const char *got, size_t bytes,
 /** "name: got it twice ...", of the member that is being read. */
 bool reader_refuse_twice(struct reader *reader, struct problem *problem);
 
-/** Hang a whole token in the tree. */
-bool reader_keep_scalar(struct reader *reader, enum token token,
-                        const char *text, size_t bytes,
-                        struct problem *problem);
-
 /** The value that ended is in no tree: leave a null there, so that its name is
  *  refused when it comes again. */
 bool reader_remember_name(struct reader *reader, struct problem *problem);

@@ -77,7 +77,8 @@ bool reader_refuse_twice(struct reader *reader, struct problem *problem)
     return reader_refuse_value(reader, got, strlen(got), "given once", problem);
 }
 
-bool reader_keep_scalar(struct reader *reader, enum token token,
+/* Hang a whole token in the tree. */
+static bool keep_scalar(struct reader *reader, enum token token,
                         const char *text, size_t bytes, struct problem *problem)
 {
     bool out_of_range;
@@ -91,8 +92,7 @@ bool reader_keep_scalar(struct reader *reader, enum token token,
 bool reader_remember_name(struct reader *reader, struct problem *problem)
 {
     static const char nothing[] = "null";
-    return reader_keep_scalar(reader, TOKEN_NULL, nothing, strlen(nothing),
-                              problem);
+    return keep_scalar(reader, TOKEN_NULL, nothing, strlen(nothing), problem);
 }
 
 /* ---- tokens that are in no tensor --------------------------------------- */
@@ -150,7 +150,7 @@ bool reader_scalar_ended(struct reader *reader, const char *text, size_t bytes,
         return reader_fail_in_token(reader, bad, problem);
     if (reader->ignored)
         return true;
-    if (!reader_keep_scalar(reader, token, text, bytes, problem))
+    if (!keep_scalar(reader, token, text, bytes, problem))
         return reader_fail_in_token(reader, 0, problem);
     const struct reader_path *path = nesting_path(&reader->nesting);
     if (reader->client.scalar && path && token <= TOKEN_STRING)

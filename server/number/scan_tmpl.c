@@ -10,7 +10,7 @@
  *         digits lie by their weight, whatever its length. Those before the
  *         point move up by one byte, and all become one integer.
  * round   digits * 10^-decimals from 64 bits of 10^-decimals, correctly
- *         unless a rounding boundary is within the error (see number_read.c).
+ *         unless a rounding boundary is within the error (see read.c).
  */
 #include "scan.h"
 

@@ -214,8 +214,7 @@ static void write_statistics(struct writer *writer,
     writer_text(writer, "]}");
 }
 
-/* ---- regions of shared memory
- * ------------------------------------------------------------- */
+/* ---- regions of shared memory ------------------------------------------- */
 
 /* Is there a region of the name that the path of a status has, if it has one?
  * 404 where not; true for all other resources. */
