@@ -10,9 +10,11 @@
 #include "engine/summary_kernels.h"
 #include "simd/elementary.h"
 
-size_t smx_criterion_ignored(const struct smx_kernels *kernels,
-                             const struct smx_criterion *criterion, size_t rows,
-                             size_t classes, size_t *misfits)
+/* How many labels of so many rows are ignored; misfits: how many of the others
+ * are no class. */
+static size_t count_ignored(const struct smx_kernels *kernels,
+                            const struct smx_criterion *criterion, size_t rows,
+                            size_t classes, size_t *misfits)
 {
     return kernels->summary->count_ignored(
         criterion->labels, rows, classes,
@@ -25,8 +27,7 @@ static enum smx_status check_labels(const struct smx_context *context,
                                     struct smx_where *where)
 {
     size_t rows = smx_rows_count(z), misfits;
-    smx_criterion_ignored(context->kernels, criterion, rows, z->classes,
-                          &misfits);
+    count_ignored(context->kernels, criterion, rows, z->classes, &misfits);
     if (!misfits)
         return SMX_OK;
     for (size_t r = 0; r < rows; r++) {
@@ -269,14 +270,15 @@ void smx_criterion_mass(const struct smx_criterion *criterion,
         row->mass[row->argmax - row->first] = 0;
 }
 
-struct smx_counts smx_criterion_count(const struct smx_logits *z,
+struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
+                                      const struct smx_logits *z,
                                       const struct smx_criterion *criterion)
 {
     const int64_t *labels = criterion->labels;
     struct smx_dd divisor = {0, 0}, weights = {0, 0};
-    size_t all = smx_rows_count(z), ignored = 0;
-    for (size_t r = 0; labels && r < all; r++)
-        ignored += smx_criterion_ignores_label(criterion, labels[r]);
+    size_t all = smx_rows_count(z), ignored = 0, misfits;
+    if (labels)
+        ignored = count_ignored(kernels, criterion, all, z->classes, &misfits);
     struct smx_counts counts = {.rows = all - ignored};
     counts.divisor = counts.weight = (double)counts.rows;
     if (!criterion->row_weights && !(labels && criterion->weights))

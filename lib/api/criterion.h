@@ -36,12 +36,6 @@ smx_criterion_ignores_label(const struct smx_criterion *criterion,
 
 struct smx_kernels;
 
-/** How many labels of so many rows are ignored; misfits: how many of the others
- *  are no class. */
-size_t smx_criterion_ignored(const struct smx_kernels *kernels,
-                             const struct smx_criterion *criterion, size_t rows,
-                             size_t classes, size_t *misfits);
-
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r);
 
 static inline double
@@ -85,7 +79,8 @@ struct smx_counts {
     size_t rows;    /* which are so many */
 };
 
-struct smx_counts smx_criterion_count(const struct smx_logits *logits,
+struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
+                                      const struct smx_logits *logits,
                                       const struct smx_criterion *criterion);
 
 /** Row loss without its weight, z-loss and entropy; row->logsum is there. */

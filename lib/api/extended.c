@@ -78,7 +78,8 @@ static void count_extended(const struct smx_logits *z,
     }
 }
 
-struct smx_factors smx_factors_of(const struct smx_logits *z,
+struct smx_factors smx_factors_of(const struct smx_kernels *kernels,
+                                  const struct smx_logits *z,
                                   const struct smx_criterion *k,
                                   const void *upstream,
                                   struct smx_counts *counts)
@@ -87,7 +88,7 @@ struct smx_factors smx_factors_of(const struct smx_logits *z,
     struct smx_factors factors = {
         .upstream = upstream, .factor = one, .z_factor = one};
     struct smx_ext main, other;
-    *counts = smx_criterion_count(z, k);
+    *counts = smx_criterion_count(kernels, z, k);
     factors.extended = !are_factors_moderate(z, k);
     if (factors.extended) {
         count_extended(z, k, &main, &other);

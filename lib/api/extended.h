@@ -20,7 +20,8 @@ struct smx_factors {
 };
 
 /** Finds the factors, and what a mean divides by. */
-struct smx_factors smx_factors_of(const struct smx_logits *logits,
+struct smx_factors smx_factors_of(const struct smx_kernels *kernels,
+                                  const struct smx_logits *logits,
                                   const struct smx_criterion *criterion,
                                   const void *upstream,
                                   struct smx_counts *counts);

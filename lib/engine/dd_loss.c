@@ -308,7 +308,8 @@ smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
                            .gradient = gradient,
                            .sums = !smx_criterion_is_single(criterion)};
     struct smx_counts n;
-    call.factors = smx_factors_of(logits, criterion, upstream, &n);
+    call.factors =
+        smx_factors_of(context->kernels, logits, criterion, upstream, &n);
     if (out) {
         call.losses = calloc(rows + 1, 2 * sizeof *call.losses);
         if (!call.losses)

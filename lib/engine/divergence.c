@@ -277,7 +277,8 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     if (status)
         goto out;
     place_sides(&call);
-    call.factors = smx_factors_of(logits, criterion, upstream, &counts);
+    call.factors =
+        smx_factors_of(context->kernels, logits, criterion, upstream, &counts);
     call.divisor = counts.divisor;
     call.rule = rule_of(context, &call);
     call.even = are_rows_even(&call);

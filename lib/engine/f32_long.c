@@ -182,11 +182,10 @@ static void store_chunk(void *argument, size_t i)
     const struct smx_f32_row *row = &call->row[r];
     size_t start = r * call->classes + chunk * SMX_CHUNK;
     if (row->total != 0 && !call->log)
-        call->kernels->split->put(call->logits + start,
-                                  smx_chunk_classes(call->classes, chunk),
-                                  &call->split, 1 / row->total,
-                                  (float)call->minima[r * call->chunks + chunk],
-                                  call->stream, call->values + start);
+        call->kernels->split->put(
+            call->logits + start, smx_chunk_classes(call->classes, chunk),
+            &call->split, 1 / row->total, (float)call->minima[i], call->stream,
+            call->values + start);
     else
         smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
                             row->logsum, NULL);

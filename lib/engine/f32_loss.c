@@ -104,21 +104,11 @@ static void store_grad_chunk(void *argument, size_t i)
 
 static void count(struct smx_loss_call *call)
 {
-    const struct smx_criterion *criterion = call->asked;
-    if (criterion->row_weights || (criterion->labels && criterion->weights)) {
-        const struct smx_counts n =
-            smx_criterion_count(call->logits, criterion);
-        call->divisor = n.divisor;
-        call->z_divisor = n.weight;
-        call->counted = n.rows;
-    } else {
-        size_t all = call->all, ignored = 0, misfits;
-        if (criterion->labels)
-            ignored = smx_criterion_ignored(call->kernels, criterion, all,
-                                            call->classes, &misfits);
-        call->counted = all - ignored;
-        call->divisor = call->z_divisor = (double)call->counted;
-    }
+    const struct smx_counts n =
+        smx_criterion_count(call->kernels, call->logits, call->asked);
+    call->divisor = n.divisor;
+    call->z_divisor = n.weight;
+    call->counted = n.rows;
     call->factor = call->z_factor = 1;
     if (call->asked->reduction == SMX_REDUCTION_MEAN) {
         bool nothing = call->divisor == 0;

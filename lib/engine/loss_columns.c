@@ -12,12 +12,6 @@ struct numbers {
     double costs[SMX_BLOCK_ROWS], gains[SMX_BLOCK_ROWS];
 };
 
-static bool is_ignored(const struct smx_loss_call *call, size_t row)
-{
-    return smx_criterion_ignores_label(&call->criterion,
-                                       call->criterion.labels[row]);
-}
-
 static double gain_of(const struct smx_loss_call *call, size_t row, double mass)
 {
     double upstream = smx_loss_upstream(call, row);
@@ -29,7 +23,7 @@ static void take_numbers(const struct smx_loss_call *call, size_t row, size_t n,
                          struct smx_label_columns *columns)
 {
     for (size_t r = 0; r < n; r++) {
-        bool ignored = is_ignored(call, row + r);
+        bool ignored = smx_criterion_ignores(&call->criterion, row + r);
         int64_t label = call->criterion.labels[row + r];
         double mass = ignored ? 0 : call->keep * smx_loss_weight(call, label);
         numbers->costs[r] = smx_loss_row_weight(call, row + r) * mass;

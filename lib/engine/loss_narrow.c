@@ -26,9 +26,6 @@ struct rows {
 
 /* ---- sums of in-range rows ---------------------------------------------- */
 
-/* A lesser rest may be that of logits that count as the lowest in-range. */
-#define LEAST 0x1p-100
-
 /* The label of a row that is ignored. */
 #define NONE SIZE_MAX
 
@@ -77,8 +74,9 @@ static void finish_split_sums(const struct smx_loss_call *call,
         double rest = rows->narrow.sums[r] / rows->own[r];
         rows->nats[r] = rest;
         rows->factor[r] = a * (g * call->inverse_temperature) / sum;
-        rows->in_range[r] &= smx_sum_in_range(sum, call->classes) &&
-                             (rest >= LEAST || rows->mass[r] == 0);
+        rows->in_range[r] &=
+            smx_sum_in_range(sum, call->classes) &&
+            (rest >= SMX_NARROW_LEAST_REST || rows->mass[r] == 0);
     }
     call->kernels->loss->log1p(rows->nats, rows->n);
 }
@@ -129,7 +127,9 @@ static void store_split_grads(const struct smx_loss_call *call,
     double halved[SMX_NARROW_ROWS];
     for (size_t r = 0; r < rows->n; r++) {
         double size = fabs(rows->factor[r]);
-        halved[r] = size > 0x1p-120 && size < 0x1p-33 ? rows->factor[r] : 0;
+        bool halves =
+            size > SMX_NARROW_LEAST_FACTOR && size < SMX_NARROW_MOST_FACTOR;
+        halved[r] = halves ? rows->factor[r] : 0;
     }
     if (out == z)
         z = memcpy(logits, out, rows->n * n * sizeof *out);

@@ -12,6 +12,12 @@
 /* Room for what is read and written behind the last element. */
 #define SMX_NARROW_PLACES (SMX_NARROW_ELEMENTS + 128)
 
+/* Rows go another way whose rest is less, as it may be that of logits that
+ * count as the lowest in range, or whose factor is not two halves of floats. */
+#define SMX_NARROW_LEAST_REST 0x1p-100
+#define SMX_NARROW_LEAST_FACTOR 0x1p-120
+#define SMX_NARROW_MOST_FACTOR 0x1p-33
+
 #define SMX_NARROW_ALIGNED __attribute__((aligned(64)))
 
 struct smx_narrow {

@@ -171,15 +171,11 @@ size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
     return r;
 }
 
-/* ---- losses by labels, and their gradients --------------------------------
- */
+/* ---- losses by labels, and gradients ------------------------------------ */
 
-/* As in loss_narrow.c: of a lesser rest, of a logit of the label that may count
- * as the lowest, or of factors that are not two halves, rows go another way. */
-#define LEAST_REST 0x1p-100
+/* Of a lesser exponential the logit of the label may count as the lowest: its
+ * row goes another way, like those of narrow.h. */
 #define LEAST_OWN 0x1p-116
-#define LEAST_FACTOR 0x1p-120
-#define MOST_FACTOR 0x1p-33
 
 /* Rows from r on, left of which are there. */
 INLINE vd load_numbers(const double *each, double all, size_t r, size_t left)
@@ -228,15 +224,15 @@ INLINE struct labelled divide_labelled(const struct smx_label_columns *l,
     half.rest = (vd)((vl)rest & ~ignored);
     half.fine = sums_in_range(whole, l->classes) &
                 (vl)(own >= vd_all(LEAST_OWN)) &
-                ((vl)(rest >= vd_all(LEAST_REST)) | ignored);
+                ((vl)(rest >= vd_all(SMX_NARROW_LEAST_REST)) | ignored);
     if (!l->out)
         return half;
     vd gain = load_numbers(l->gains, l->gain, r, left);
     vd factor = (vd)((vl)gain & ~ignored) / whole;
     vd size = vd_max(factor, -factor);
-    half.fine &=
-        (vl)(factor == vd_all(0)) |
-        ((vl)(size > vd_all(LEAST_FACTOR)) & (vl)(size < vd_all(MOST_FACTOR)));
+    half.fine &= (vl)(factor == vd_all(0)) |
+                 ((vl)(size > vd_all(SMX_NARROW_LEAST_FACTOR)) &
+                  (vl)(size < vd_all(SMX_NARROW_MOST_FACTOR)));
     half.factor = factor + vd_all(0); /* -0 is 0 */
     half.own = vd_all(0) - sum * factor;
     return half;

@@ -98,7 +98,7 @@ INLINE vd vd_beside(vd v, int half)
     return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
 }
 
-#define vl_bits(v) _mm512_movepi64_mask((__m512i)(v))
+#define vl_bits(v) ((unsigned)_mm512_movepi64_mask((__m512i)(v)))
 
 #define vd_pick vd_pick
 INLINE vd vd_pick(const double table[16], vd shifted)
