@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Blocks of numbers are their numbers one by one, on every instruction set. */
 #include "../../server/number/write.h"
+#include "../support/float_bits.h"
 #include "../support/random.h"
 
 #include <stdarg.h>
@@ -13,20 +14,6 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
-
-static float float_of(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static double double_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 enum { BLOCK = 300 };
 static const struct number_rows ONE_ROW = {SIZE_MAX, SIZE_MAX};

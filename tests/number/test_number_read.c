@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../../server/number/read.h"
+#include "../support/float_bits.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
 
@@ -168,14 +169,9 @@ static void random_values_are_those_of_strtod(void **state)
     for (int i = 0; i < 1000000; i++) {
         char text[512];
         uint64_t bits = random_bits();
-        double wide;
-        memcpy(&wide, &bits, sizeof wide);
-        if (i & 1) { /* of the range of a float */
-            uint32_t word = (uint32_t)bits;
-            float single;
-            memcpy(&single, &word, sizeof single);
-            wide = (double)single;
-        }
+        double wide = double_of(bits);
+        if (i & 1) /* of the range of a float */
+            wide = (double)float_of((uint32_t)bits);
         if (wide != wide || wide - wide != 0)
             continue;
         int precision = precisions[bits >> 32 & 7 ? random_bits() % 14 : 9];

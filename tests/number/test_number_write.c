@@ -5,6 +5,7 @@
  * rounds correctly, which digits.
  */
 #include "../../server/number/write.h"
+#include "../support/float_bits.h"
 #include "../support/random.h"
 
 #include <stdarg.h>
@@ -21,20 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static float float_of(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static double double_of(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* The significant digits without zeros at either end; -> how many. */
 static size_t significant(const char *text, char *digits)
