@@ -321,6 +321,32 @@ static void test_alerts(void **state)
     fixture_stop(&fixture);
 }
 
+/* Who is asked for a certificate must have one as secure as TLS has to be. */
+static void test_security_level_of_clients(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *priority;
+        bool good;
+    } cases[] = {
+        {"--tls-priority=NORMAL:-VERS-ALL:+VERS-TLS1.3", true},
+        {"--tls-priority=NORMAL:-VERS-ALL:+VERS-TLS1.3:%PROFILE_FUTURE", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int alert;
+        fixture_start(&fixture,
+                      FLAGS(scratch_flag("--tls-cert", scratch[CERT]),
+                            scratch_flag("--tls-key", scratch[KEY]),
+                            scratch_flag("--tls-client-ca", scratch[CA]),
+                            cases[i].priority));
+        if ((ask("NORMAL", CLIENT_CERT, CLIENT_KEY, &alert) == 0) !=
+            cases[i].good)
+            fail_msg("%s", cases[i].priority);
+        assert_int_equal(alert, cases[i].good ? -1 : GNUTLS_A_BAD_CERTIFICATE);
+        fixture_stop(&fixture);
+    }
+}
+
 /* It shows the server's own certificate, whoever may have signed that. */
 static void test_healthcheck_with_a_certificate(void **state)
 {
@@ -396,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_unreadable_tls_files),
         cmocka_unit_test(test_versions_and_ciphers),
         cmocka_unit_test(test_alerts),
+        cmocka_unit_test(test_security_level_of_clients),
         cmocka_unit_test(test_healthcheck_with_a_certificate),
         cmocka_unit_test(test_the_wrong_protocol),
         cmocka_unit_test(test_reloads_leave_nothing),
