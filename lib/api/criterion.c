@@ -12,9 +12,9 @@
 
 /* How many labels of so many rows are ignored; misfits: how many of the others
  * are no class. */
-static size_t count_ignored(const struct smx_kernels *kernels,
-                            const struct smx_criterion *criterion, size_t rows,
-                            size_t classes, size_t *misfits)
+static size_t ignored_labels(const struct smx_kernels *kernels,
+                             const struct smx_criterion *criterion, size_t rows,
+                             size_t classes, size_t *misfits)
 {
     return kernels->summary->count_ignored(
         criterion->labels, rows, classes,
@@ -27,7 +27,7 @@ static enum smx_status check_labels(const struct smx_context *context,
                                     struct smx_where *where)
 {
     size_t rows = smx_rows_count(z), misfits;
-    count_ignored(context->kernels, criterion, rows, z->classes, &misfits);
+    ignored_labels(context->kernels, criterion, rows, z->classes, &misfits);
     if (!misfits)
         return SMX_OK;
     for (size_t r = 0; r < rows; r++) {
@@ -278,7 +278,7 @@ struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
     struct smx_dd divisor = {0, 0}, weights = {0, 0};
     size_t all = smx_rows_count(z), ignored = 0, misfits;
     if (labels)
-        ignored = count_ignored(kernels, criterion, all, z->classes, &misfits);
+        ignored = ignored_labels(kernels, criterion, all, z->classes, &misfits);
     struct smx_counts counts = {.rows = all - ignored};
     counts.divisor = counts.weight = (double)counts.rows;
     if (!criterion->row_weights && !(labels && criterion->weights))
