@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include "../clock.h"
 #include "../freelist.h"
 #include "inflate.h"
+#include "request_id.h"
 #include "server.h"
 #include "tokens.h"
 
@@ -37,38 +37,10 @@ static bool copy_plain(const char *value, char *copy, size_t room)
     return true;
 }
 
-/** splitmix64 (Steele, Lea, Flood 2014), seeded once a thread. */
-static uint64_t random_number(void)
-{
-    static _Thread_local uint64_t state;
-    if (state == 0 && getrandom(&state, sizeof state, 0) != sizeof state)
-        state = clock_ns();
-    uint64_t z = state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-/** Eight digits, in whatever order, all at once. */
-static void write_hex(char *text, uint64_t number)
-{
-    const uint64_t each = 0x0101010101010101; /* in every byte */
-    number = (number | number << 16) & 0x0000ffff0000ffff;
-    number = (number | number << 8) & 0x00ff00ff00ff00ff;
-    number = (number | number << 4) & 0x0f * each;
-    uint64_t letters = (number + 6 * each) >> 4 & each;
-    number += '0' * each + ('a' - '0' - 10) * letters;
-    memcpy(text, &number, sizeof number);
-}
-
 static void take_id(struct exchange *x)
 {
-    if (!copy_plain(x->headers.request_id, x->id, sizeof x->id)) {
-        uint64_t number = random_number();
-        write_hex(x->id, number & UINT32_MAX);
-        write_hex(x->id + 8, number >> 32);
-        x->id[16] = '\0';
-    }
+    if (!copy_plain(x->headers.request_id, x->id, sizeof x->id))
+        request_id_make(x->id);
     copy_plain(x->headers.traceparent, x->trace, sizeof x->trace);
 }
 
