@@ -6,6 +6,7 @@
 #include "beside.h"
 #include "criterion.h"
 #include "engine/engine.h"
+#include "engine/split_exp.h"
 
 /* Of the double-double engine; the others check as they go. */
 static enum smx_status check_loss(struct smx_context *context,
@@ -22,6 +23,21 @@ static enum smx_status check_loss(struct smx_context *context,
     return status;
 }
 
+/* Of a loss that is stored once all rows are there: its rows are looked at as
+ * they are loaded. SMX_ENONFINITE: what is wrong is yet to be found. */
+static enum smx_status look_by_row(struct smx_context *context,
+                                   const struct smx_logits *z,
+                                   const struct smx_criterion *criterion,
+                                   const struct smx_loss_out *out,
+                                   struct smx_beside *beside)
+{
+    bool late = out && !out->logsumexp && !out->argmax &&
+                z->classes > SMX_NARROW && !smx_beside_wants(beside);
+    if (!late || smx_criterion_check(context, z, criterion, NULL))
+        return SMX_ENONFINITE;
+    return smx_dd_loss(context, z, NULL, criterion, NULL, NULL, out, beside);
+}
+
 /* gradient NULL: none. */
 static enum smx_status
 loss_of(struct smx_context *context, const struct smx_logits *z,
@@ -36,6 +52,10 @@ loss_of(struct smx_context *context, const struct smx_logits *z,
                               beside, where);
     if (smx_f32_loss(context, z, criterion, upstream, gradient, out, beside,
                      &status))
+        return status;
+    if (!gradient)
+        status = look_by_row(context, z, criterion, out, beside);
+    if (!gradient && status != SMX_ENONFINITE)
         return status;
     status = check_loss(context, z, criterion, upstream, &maxima, where);
     if (!status)

@@ -213,6 +213,15 @@ static struct smx_softmax_out tile_out(const struct smx_softmax_call *call,
     return out;
 }
 
+/* Elements of what the values of a tile are a part of, which is left when they
+ * are written; 0: nothing is. */
+static size_t elements_left(const struct smx_softmax_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    bool stays = call->picked || smx_rows_moved(z);
+    return stays ? 0 : smx_rows_count(z) * z->classes;
+}
+
 /* What the float32 engine answers, of rows side by side. */
 static enum smx_status run_f32(struct smx_context *context,
                                const struct smx_softmax_call *call,
@@ -225,9 +234,7 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     const bool early = out->early || call->looked;
-    const struct smx_logits *z = call->logits;
-    const bool stays = call->picked || smx_rows_moved(z);
-    const size_t whole = stays ? 0 : smx_rows_count(z) * z->classes;
+    const size_t whole = elements_left(call);
     if (call->seen.totals)
         status = smx_f32_rows(context, tile, call->options.log, gathered(call),
                               call->picks, out->values, &call->seen,
@@ -247,10 +254,13 @@ static enum smx_status run_f32(struct smx_context *context,
 }
 
 /* And all else. */
-static void run_dd(struct smx_context *context,
-                   const struct smx_softmax_call *call,
-                   const struct smx_logits *tile, struct smx_softmax_out out)
+static enum smx_status run_dd(struct smx_context *context,
+                              const struct smx_softmax_call *call,
+                              const struct smx_logits *tile,
+                              struct smx_softmax_out out,
+                              struct smx_where *where)
 {
+    enum smx_status status = SMX_OK;
     if (call->f32)
         out.values = NULL;
     if (call->f32_sums)
@@ -258,8 +268,13 @@ static void run_dd(struct smx_context *context,
     if (call->f32)
         out.argmax = NULL;
     if (out.values || wants_summaries(&out))
-        smx_dd_softmax(context, tile, call->maxima, call->options.log,
-                       gathered(call), call->picks, &out);
+        status = smx_dd_softmax(context, tile, call->maxima, call->options.log,
+                                gathered(call), call->picks,
+                                elements_left(call), &out);
+    if (status)
+        status =
+            smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS, where);
+    return status;
 }
 
 /* First the one that does not write values, which may take the logits' place.
@@ -270,8 +285,7 @@ static enum smx_status run_engines(struct smx_context *context,
                                    const struct smx_softmax_out *out,
                                    struct smx_where *where)
 {
-    enum smx_status status = SMX_OK;
-    run_dd(context, call, tile, *out);
+    enum smx_status status = run_dd(context, call, tile, *out, where);
     if (call->f32)
         status = run_f32(context, call, tile, out, where);
     return status;
@@ -321,12 +335,20 @@ static bool looks_first(const struct smx_softmax_call *call)
            !(call->picked && is_narrow(call));
 }
 
+/* Rows of doubles are looked at as they are loaded, each before it is written.
+ */
+static bool looks_by_row(const struct smx_softmax_call *call)
+{
+    return !call->f32 && call->out.early && !call->out.rank && !is_narrow(call);
+}
+
 static enum smx_status scan_logits(struct smx_context *context,
                                    struct smx_softmax_call *call,
                                    struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    call->looked = !looks_first(call) && !summaries_scan(call);
+    call->looked =
+        !looks_first(call) && !summaries_scan(call) && !looks_by_row(call);
     if (!call->looked)
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
@@ -391,8 +413,8 @@ static enum smx_status softmax_in_lanes(struct smx_context *context,
     enum smx_status status =
         smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     if (!status)
-        smx_dd_softmax(context, z, NULL, call->options.log, 0, NULL,
-                       &call->out);
+        status = smx_dd_softmax(context, z, NULL, call->options.log, 0, NULL, 0,
+                                &call->out);
     return status;
 }
 

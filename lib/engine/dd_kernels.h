@@ -90,8 +90,8 @@ struct smx_row_kernels {
     void (*widen)(const float *x, size_t n, double *z);
     void (*narrow)(const double *z, size_t n, float *x);
 
-    /** Of each row the largest and the first index where it is; any n. maxima
-     *  and skip are not read. */
+    /** Of each row the largest and the first index where it is, NaN and 0
+     *  where there is NaN or +INFINITY; any n. maxima and skip are not read. */
     void (*row_maxima)(const struct smx_row_group *rows, size_t n,
                        double *maxima, size_t *at);
 

@@ -311,6 +311,14 @@ static struct smx_dd peak_of(const void *argument, struct smx_row *row)
     return smx_row_tile_max(row->kernels, row->z, row->first, row->count);
 }
 
+static void refuse(struct smx_row *row, size_t k)
+{
+    if (!isnan(row->maxima[k]))
+        return;
+    row->maxima[k] = -INFINITY;
+    row->refused |= (uint64_t)1 << k;
+}
+
 static void find_maxima(struct smx_row *row)
 {
     struct smx_dd top = row->row_maxima ? row->row_maxima[row->r]
@@ -318,6 +326,7 @@ static void find_maxima(struct smx_row *row)
                                                         NULL, smx_row_larger);
     row->maxima[0] = top.hi;
     row->argmaxes[0] = (size_t)top.lo;
+    refuse(row, 0);
 }
 
 static struct smx_dd rest_of_row(const void *argument, struct smx_row *row)
@@ -387,6 +396,8 @@ static void load_group(struct smx_row *row, size_t count)
     const struct smx_row_group rows = {
         .count = count, .z = row->z, .stride = stride_of(row)};
     row->kernels->row_maxima(&rows, row->count, row->maxima, row->argmaxes);
+    for (size_t k = 0; k < count; k++)
+        refuse(row, k);
     for (size_t k = 0, end; k < count; k = end) {
         for (end = k + 1; end < count && is_alike(row, k, end); end++)
             ;
@@ -412,6 +423,7 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
 {
     count = count < row->group ? count : row->group;
     row->start = row->first_row + r;
+    row->refused = 0;
     if (row->group > 1)
         load_group(row, count);
     else

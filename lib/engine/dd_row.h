@@ -65,6 +65,7 @@ struct smx_row {
     struct smx_dd tile_rest; /* sum of e without the argmax */
     struct smx_tile tile;    /* as far as wanted */
     /* of the rows of a group: */
+    uint64_t refused; /* a bit each: they hold NaN or +INFINITY */
     size_t argmaxes[SMX_ROW_GROUP];
     double maxima[SMX_ROW_GROUP];
     struct smx_row_dds rests, inverses, logsums;
@@ -79,7 +80,7 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
                   const struct smx_rows_work *work, size_t first_row);
 
 /** Loads row r of the logits and of the next count - 1 as many as are loaded at
- *  once; returns how many. */
+ *  once; returns how many. Those that are refused load as empty ones. */
 size_t smx_row_load(struct smx_row *row, size_t r, size_t count);
 
 /** Makes row k of those that were loaded the row at hand. */
@@ -146,10 +147,10 @@ smx_row_tile_max(const struct smx_row_kernels *kernels, const double *tile,
     return (struct smx_dd){top, (double)(first + i)};
 }
 
-/** To join peaks, a value and its class: the first of the largest. */
+/** To join peaks, a value and its class: the first of the largest, or NaN. */
 static inline struct smx_dd smx_row_larger(struct smx_dd a, struct smx_dd b)
 {
-    return b.hi > a.hi ? b : a;
+    return a.hi >= b.hi || isnan(a.hi) ? a : b;
 }
 
 /** The exponentials of the tile that were kept; NULL: they were not. */

@@ -95,24 +95,31 @@ static void narrow_tile(const double *z, size_t n, float *x)
 /* ---- the largest, and the shifted logit to it
  * --------------------------------- */
 
+INLINE void look_at(vd x, vd *top, vl *nan)
+{
+    *top = vd_max(x, *top);
+    *nan |= (vl)(x != x);
+}
+
+/* NaN where one of z is NaN or +INFINITY. */
 INLINE double largest(const double *z, size_t n)
 {
     vd maxima[VECS], top = vd_all(-INF);
+    vl nan = {0};
     size_t i = 0;
     EACH (v, VECS)
         maxima[v] = top;
     for (; i + BLOCK <= n; i += BLOCK)
         EACH (v, VECS)
-            maxima[v] = vd_max(vd_load(z + i + v * LANES), maxima[v]);
+            look_at(vd_load(z + i + v * LANES), &maxima[v], &nan);
     EACH (v, VECS)
         if (i + (size_t)v * LANES < n)
-            maxima[v] =
-                vd_max(get_vector(z, i + (size_t)v * LANES, n), maxima[v]);
+            look_at(get_vector(z, i + (size_t)v * LANES, n), &maxima[v], &nan);
     EACH (v, VECS)
         top = vd_max(maxima[v], top);
     for (int half = LANES / 2; half; half /= 2)
         top = vd_max(vd_beside(top, half), top);
-    return top[0];
+    return top[0] < INF && !vl_any(nan) ? top[0] : (double)NAN;
 }
 
 /* Of a block of z, a bit where that is; 0 behind n. */

@@ -71,18 +71,19 @@ static void store_dd_row(void *argument, struct smx_row *row, size_t r)
 
 /* Of rows that are a tile or less, as longer ones keep exponentials in their
  * output; of short ones the lines that they share would count. */
-static bool is_streamed(const struct smx_logits *z,
+static bool is_streamed(const struct smx_logits *z, size_t whole,
                         const struct smx_softmax_out *out)
 {
-    size_t doubles = smx_rows_count(z) * z->classes;
     return out->values != z->data && z->classes >= SMX_TILE / 4 &&
            z->classes <= SMX_TILE &&
-           doubles * sizeof(double) >= SMX_STREAMED * sizeof(float);
+           whole * sizeof(double) >= SMX_STREAMED * sizeof(float);
 }
 
-void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
-                    const struct smx_dd *maxima, bool log, size_t k,
-                    const int64_t *chosen, const struct smx_softmax_out *out)
+enum smx_status smx_dd_softmax(struct smx_context *context,
+                               const struct smx_logits *z,
+                               const struct smx_dd *maxima, bool log, size_t k,
+                               const int64_t *chosen, size_t whole,
+                               const struct smx_softmax_out *out)
 {
     struct dd_call call = {z, log, k, chosen, out};
     struct smx_rows_work work = {
@@ -101,10 +102,9 @@ void smx_dd_softmax(struct smx_context *context, const struct smx_logits *z,
         lanes.entropy = out->entropy;
         lanes.argmax = out->argmax;
         smx_lanes_run(context, &lanes, &work);
-        return;
+        return SMX_OK;
     }
     work.keep = z->dtype == SMX_FLOAT64 && !work.logs && work.output;
-    work.stream = work.keep && is_streamed(z, out);
-    /* rows side by side: no memory is needed */
-    (void)smx_rows_run(context, z, &work);
+    work.stream = work.keep && is_streamed(z, whole, out);
+    return smx_rows_run(context, z, &work);
 }

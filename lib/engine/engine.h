@@ -62,17 +62,21 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
 
 /* ---- double-double ------------------------------------------------------- */
 
-/** values, or their logarithms, logsumexp, entropy and argmax of out, of logits
- * that have been looked at; where k is not 0, values of k chosen classes of
- * each row, side by side. maxima: see struct smx_rows_work. */
-void smx_dd_softmax(struct smx_context *context,
-                    const struct smx_logits *logits,
-                    const struct smx_dd *maxima, bool log, size_t k,
-                    const int64_t *chosen, const struct smx_softmax_out *out);
+/** values, or their logarithms, logsumexp, entropy and argmax of out; where k
+ * is not 0, values of k chosen classes of each row, side by side. maxima: see
+ * struct smx_rows_work; whole: as in smx_f32_rows. SMX_ENONFINITE: as
+ * smx_rows_run, of more than SMX_NARROW classes; fewer have been looked at. */
+enum smx_status smx_dd_softmax(struct smx_context *context,
+                               const struct smx_logits *logits,
+                               const struct smx_dd *maxima, bool log, size_t k,
+                               const int64_t *chosen, size_t whole,
+                               const struct smx_softmax_out *out);
 
 /** smx_loss and, where gradient is not NULL, smx_gradient of operands that have
  *  been checked, over one load of the rows. out may be NULL; beside: opened for
- *  it; maxima: see struct smx_rows_work. SMX_ENOMEM: nothing was written. */
+ *  it; maxima: see struct smx_rows_work. SMX_ENOMEM: nothing was written;
+ *  SMX_ENONFINITE: as smx_dd_softmax, and nothing of one number for all rows.
+ */
 enum smx_status
 smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
             const struct smx_dd *maxima, const struct smx_criterion *criterion,

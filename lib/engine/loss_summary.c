@@ -73,7 +73,7 @@ static void capped_logsumexp(struct smx_context *context,
         smx_side_by_side(call->logits, call->z, call->rows);
     const struct smx_softmax_out out = {
         .logsumexp = (float *)call->out->logsumexp + first};
-    smx_dd_softmax(context, &tile, NULL, false, 0, NULL, &out);
+    (void)smx_dd_softmax(context, &tile, NULL, false, 0, NULL, 0, &out);
 }
 
 void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,

@@ -146,8 +146,7 @@ static struct smx_dd find_top_float(const struct maxima *maxima, const float *z,
     return (struct smx_dd){fine ? (double)top : NAN, 0};
 }
 
-/* Of those from class c to end, and its class; each tile is looked at twice,
- * but fetched once. */
+/* Of those from class c to end, and its class. */
 static struct smx_dd find_top_double(const struct maxima *maxima,
                                      const double *z, size_t c, size_t end)
 {
@@ -155,8 +154,6 @@ static struct smx_dd find_top_double(const struct maxima *maxima,
     struct smx_dd top = {-INFINITY, (double)c};
     for (size_t n; c < end; c += n, z += n) {
         n = end - c < SMX_TILE ? end - c : SMX_TILE;
-        if (kernels->nonfinite_double(z, n, true) < n)
-            return (struct smx_dd){NAN, 0};
         top = smx_row_larger(top, smx_row_tile_max(kernels, z, c, n));
     }
     return top;
@@ -261,7 +258,20 @@ struct rows_run {
     const struct smx_logits *logits;
     const struct smx_rows_work *work;
     size_t first; /* of the rows of a tensor, the one with which logits begin */
+    atomic_bool *nonfinite; /* set where a row is refused */
 };
+
+/* Row k of those that were loaded. */
+static void run_loaded_row(const struct rows_run *run, struct smx_row *row,
+                           size_t k)
+{
+    if (row->refused >> k & 1) {
+        *run->nonfinite = true;
+        return;
+    }
+    smx_row_select(row, k);
+    run->work->run(run->work->argument, row, row->r);
+}
 
 size_t smx_rows_slice(const struct smx_logits *z)
 {
@@ -278,10 +288,8 @@ static void run_slice(void *argument, size_t i)
     smx_row_init(&row, run->kernels, run->logits, run->work, run->first);
     for (size_t r = first, count; r < end; r += count) {
         count = smx_row_load(&row, r, end - r);
-        for (size_t k = 0; k < count; k++) {
-            smx_row_select(&row, k);
-            run->work->run(run->work->argument, &row, row.r);
-        }
+        for (size_t k = 0; k < count; k++)
+            run_loaded_row(run, &row, k);
     }
 }
 
@@ -309,17 +317,18 @@ static void run_shared(struct smx_context *context, struct shared *shared,
     row->parts = shared->parts;
     for (size_t r = 0; r < smx_rows_count(run->logits); r++) {
         smx_row_load(row, r, 1);
-        smx_row_select(row, 0);
-        run->work->run(run->work->argument, row, row->r);
+        run_loaded_row(run, row, 0);
     }
 }
 
 /* Rows whose classes lie side by side. */
 static void run_rows(struct smx_context *context,
                      const struct smx_logits *logits,
-                     const struct smx_rows_work *work, size_t first)
+                     const struct smx_rows_work *work, size_t first,
+                     atomic_bool *nonfinite)
 {
-    struct rows_run run = {context->kernels->dd, logits, work, first};
+    struct rows_run run = {context->kernels->dd, logits, work, first,
+                           nonfinite};
     struct shared *shared = NULL;
     size_t tiles = (logits->classes - 1) / SMX_TILE + 1;
     if (is_shared(context, logits, work)) /* without memory: as others are */
@@ -355,14 +364,16 @@ static struct smx_tiles tiles_of(struct smx_context *context,
 
 /* The tile that begins with row first. */
 static bool run_loaded(struct smx_tiles *tiles,
-                       const struct smx_rows_work *work, size_t first)
+                       const struct smx_rows_work *work, size_t first,
+                       atomic_bool *nonfinite)
 {
     struct smx_rows_work on = *work;
-    if (!smx_tiles_enter(tiles, first))
+    if (!smx_tiles_place(tiles, first))
         return false;
+    smx_tiles_load(tiles, nonfinite);
     on.input = tiles->other;
     on.output = tiles->out;
-    run_rows(tiles->context, &tiles->z, &on, first);
+    run_rows(tiles->context, &tiles->z, &on, first, nonfinite);
     smx_tiles_leave(tiles, SMX_MASKED_ZERO);
     return true;
 }
@@ -372,19 +383,20 @@ enum smx_status smx_rows_run(struct smx_context *context,
                              const struct smx_rows_work *work)
 {
     struct smx_tiles tiles = tiles_of(context, z, work);
+    atomic_bool nonfinite = false;
     if (!is_loaded(z) || !tiles.all) {
-        run_rows(context, z, work, 0);
-        return SMX_OK;
+        run_rows(context, z, work, 0, &nonfinite);
+        return nonfinite ? SMX_ENONFINITE : SMX_OK;
     }
     size_t bytes = smx_tiles_bytes(&tiles);
     tiles.most = smx_rows_tile(context, z, bytes);
     tiles.copy = reallocarray(NULL, tiles.most, bytes);
     if (!tiles.copy)
         return SMX_ENOMEM;
-    for (size_t r = 0; run_loaded(&tiles, work, r); r += tiles.most)
+    for (size_t r = 0; run_loaded(&tiles, work, r, &nonfinite); r += tiles.most)
         ;
     free(tiles.copy);
-    return SMX_OK;
+    return nonfinite ? SMX_ENONFINITE : SMX_OK;
 }
 
 void smx_rows_run_marked(struct smx_context *context,
@@ -393,9 +405,11 @@ void smx_rows_run_marked(struct smx_context *context,
                          uint64_t marks)
 {
     double copy[2 * SMX_LANES_CLASSES];
+    atomic_bool nonfinite = false; /* they have been looked at */
     struct smx_tiles tiles = tiles_of(context, logits, work);
     tiles.most = 1;
     tiles.copy = copy;
     for (; marks; marks &= marks - 1)
-        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks));
+        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks),
+                   &nonfinite);
 }

@@ -120,7 +120,9 @@ struct smx_rows_work {
 };
 
 /** Loads each row and runs the work, over the pool. What the mask leaves out of
- *  the output becomes 0. SMX_ENOMEM: nothing was written. */
+ *  the output becomes 0. SMX_ENOMEM: nothing was written; SMX_ENONFINITE: there
+ *  is NaN or +INFINITY among logits that were not looked at, of whose rows none
+ *  was run. */
 enum smx_status smx_rows_run(struct smx_context *context,
                              const struct smx_logits *logits,
                              const struct smx_rows_work *work);

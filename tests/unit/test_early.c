@@ -33,14 +33,15 @@ enum {
     IN_PLACE = 8,
     MASK = 16,
     INNER = 32, /* the classes go slowest */
-    ASKED = 64
+    WIDE = 64,  /* float64 */
+    ASKED = 128
 };
 
 /* What a call writes. */
 struct answer {
     enum smx_status status;
     struct smx_where where;
-    float *values, *logsumexp;
+    void *values, *logsumexp;
     int64_t *indices;
     size_t rows, classes;
     const uint8_t *mask;
@@ -48,8 +49,8 @@ struct answer {
 
 static struct answer answer_new(size_t rows, size_t classes)
 {
-    struct answer a = {.values = must(calloc(rows * classes, sizeof(float))),
-                       .logsumexp = must(calloc(rows, sizeof(float))),
+    struct answer a = {.values = must(calloc(rows * classes, sizeof(double))),
+                       .logsumexp = must(calloc(rows, sizeof(double))),
                        .indices = must(calloc(rows * PICKED, sizeof(int64_t))),
                        .where.size = sizeof a.where,
                        .rows = rows,
@@ -64,7 +65,12 @@ static void answer_free(struct answer *a)
     free(a->indices);
 }
 
-static void ask(struct smx_context *context, const float *z, double temperature,
+static size_t element(unsigned asked)
+{
+    return asked & WIDE ? sizeof(double) : sizeof(float);
+}
+
+static void ask(struct smx_context *context, const void *z, double temperature,
                 unsigned asked, bool early, struct answer *a)
 {
     struct smx_logits logits = logits_float(z, a->rows, a->classes);
@@ -76,9 +82,10 @@ static void ask(struct smx_context *context, const float *z, double temperature,
     if (asked & SUMMARIES)
         out.logsumexp = a->logsumexp;
     if (asked & IN_PLACE) {
-        memcpy(a->values, z, a->rows * a->classes * sizeof *z);
+        memcpy(a->values, z, a->rows * a->classes * element(asked));
         logits.data = a->values;
     }
+    logits.dtype = asked & WIDE ? SMX_FLOAT64 : SMX_FLOAT32;
     logits.temperature = temperature;
     if (asked & MASK)
         logits.mask = a->mask;
@@ -100,21 +107,33 @@ static void assert_same(const struct answer *a, const struct answer *b)
     if (a->status)
         return;
     assert_memory_equal(a->values, b->values,
-                        a->rows * a->classes * sizeof *a->values);
-    assert_memory_equal(a->logsumexp, b->logsumexp,
-                        a->rows * sizeof *a->logsumexp);
+                        a->rows * a->classes * sizeof(double));
+    assert_memory_equal(a->logsumexp, b->logsumexp, a->rows * sizeof(double));
     assert_memory_equal(a->indices, b->indices,
                         a->rows * PICKED * sizeof *a->indices);
 }
 
 /* The row that an error is about, of logits that were answered in place. */
-static void assert_row_left(const struct answer *a, const float *z, bool inner)
+static void assert_row_left(const struct answer *a, const void *z,
+                            unsigned asked)
 {
+    bool inner = asked & INNER;
     size_t row = inner ? a->where.index % a->rows : a->where.index / a->classes;
     size_t step = inner ? a->rows : 1, at = inner ? row : row * a->classes;
+    size_t bytes = element(asked);
 
     for (size_t c = 0; c < a->classes; c++, at += step)
-        assert_memory_equal(a->values + at, z + at, sizeof *z);
+        assert_memory_equal((const char *)a->values + at * bytes,
+                            (const char *)z + at * bytes, bytes);
+}
+
+static double *widened(const float *z, size_t n)
+{
+    double *wide = must(malloc(n * sizeof *wide));
+
+    for (size_t i = 0; i < n; i++)
+        wide[i] = z[i];
+    return wide;
 }
 
 /* Most classes count. */
@@ -147,11 +166,13 @@ static float *draw_rows(size_t rows, size_t classes)
     return z;
 }
 
-static void each_tier(size_t rows, size_t classes, const float *z)
+static void each_tier(size_t rows, size_t classes, const float *narrow)
 {
     unsigned asked = (unsigned)random_below(&seed, ASKED);
     double temperature = random_once_in(&seed, 3) ? 0.7 : 0;
     uint8_t *mask = draw_mask(rows * classes);
+    double *wide = widened(narrow, rows * classes);
+    const void *z = asked & WIDE ? (const void *)wide : narrow;
 
     if (asked & TOP)
         asked &= ~(unsigned)IN_PLACE;
@@ -165,11 +186,12 @@ static void each_tier(size_t rows, size_t classes, const float *z)
             ask(tiers[isa], z, temperature, asked, true, &early);
             assert_same(&late, &early);
             if (early.status && asked & IN_PLACE)
-                assert_row_left(&early, z, asked & INNER);
+                assert_row_left(&early, z, asked);
         }
         answer_free(&late);
         answer_free(&early);
     }
+    free(wide);
     free(mask);
 }
 
