@@ -30,7 +30,7 @@ static struct plan {
     int32_t error;
     int32_t fd; /* only calls on it, -1: on any */
     char name[NAME_BYTES];
-} * plans;
+} * _Atomic plans;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -43,6 +43,14 @@ __attribute__((constructor)) static void begin(void)
     close(fd);
     if (map != MAP_FAILED)
         plans = map;
+}
+
+/* What a process does that is over is not the program's any more, such as to
+ * write what was counted (tests/mutation/counters_at_exit.c). */
+void failing_calls_end(void);
+void failing_calls_end(void)
+{
+    plans = NULL;
 }
 
 /* The plan by which this call fails; NULL: it does not. */
