@@ -11,7 +11,8 @@
 
 enum {
     SHARE_FROM = 32 * 1024, /* elements before another thread wakes for more */
-    BLOCK_LEAST = 20 * 1024 /* that must fit into a block: a slice, and more */
+    RUN_MOST = 16 * 1024,   /* bytes that are counted at once */
+    BLOCK_LEAST = 20 * 1024 /* that must fit into a block: those, and blanks */
 };
 
 void tensor_reader_begin(struct tensor_reader *reader,
@@ -349,8 +350,7 @@ static const char *count_run(struct tensor_reader *reader, const char *p,
     if ((size_t)(p - blocks->from) + BLOCK_LEAST > text_blocks_room(blocks) &&
         !(close_block(reader, p, false) && open_block(reader, p)))
         return NULL;
-    size_t room = text_blocks_room(blocks) - (size_t)(p - blocks->from);
-    size_t all = (size_t)(end - p) < room ? (size_t)(end - p) : room, commas;
+    size_t all = end - p < RUN_MOST ? (size_t)(end - p) : RUN_MOST, commas;
     size_t bytes = scan_get()->skim(p, all, &commas);
     bool row_ends = bytes < all;
     if (!row_ends) {

@@ -130,10 +130,13 @@ static int cut_append(const char *bytes, size_t count, void *cls)
 {
     struct cut *cut = cls;
     size_t n = cut->room - cut->used;
-    n = count < n ? count : n;
+    cut->full = count > n;
+    if (!cut->full)
+        n = count;
+    while (cut->full && (bytes[n] & 0xc0) == 0x80) /* to whole characters */
+        n--;
     memcpy(cut->text + cut->used, bytes, n);
     cut->used += n;
-    cut->full |= n < count;
     return cut->full ? -1 : 0;
 }
 
@@ -163,13 +166,7 @@ void value_print(const struct value *value, char *text, size_t text_bytes)
     json_dump_callback(node(value), cut_append, &cut,
                        JSON_ENCODE_ANY | JSON_COMPACT |
                            JSON_REAL_PRECISION(15));
-    size_t used = cut.used;
-    if (cut.full) { /* back to a whole character */
-        while (used > 0 && ((unsigned char)text[used - 1] & 0xc0) == 0x80)
-            used--;
-        used -= used > 0 && (unsigned char)text[used - 1] >= 0xc0;
-    }
-    snprintf(text + used, text_bytes - used, "%s", cut.full ? more : "");
+    snprintf(text + cut.used, sizeof more, "%s", cut.full ? more : "");
 }
 
 bool value_refuse(const struct value *value, const char *name, const char *rule,

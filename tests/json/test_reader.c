@@ -38,6 +38,36 @@ static void logits_and_labels_leave_the_text(void **state)
     reading_free(&reading);
 }
 
+/* What may stand before and behind a document's members: where it is long, the
+ * scanners have room to begin, and where lines end, columns begin again. */
+enum { FILLED = 100 };
+static const struct filling {
+    const char *before;       /* behind the '{' */
+    int member;               /* bytes of one that follows */
+    int after;                /* blanks */
+    size_t lines, line_bytes; /* before the rest; since the last began */
+} fillings[] = {
+    {"", 0, 0, 0, 1},
+    {"", FILLED, FILLED, 0, 1 + FILLED},
+    {"\n", 0, 0, 1, 0},
+    {" \r\n\n\t", FILLED, 0, 2, 1 + FILLED},
+};
+
+/* The body with that around its members. @return how much farther they are. */
+static size_t fill(char *text, size_t room, const char *body,
+                   const struct filling *filling)
+{
+    char member[FILLED + 1] = "";
+    if (filling->member) {
+        memset(member, 'p', FILLED);
+        memcpy(member, "\"", 1);
+        memcpy(member + FILLED - 4, "\":1,", 4);
+    }
+    snprintf(text, room, "%c%s%s%s%*s", body[0], filling->before, member,
+             body + 1, filling->after, "");
+    return strlen(filling->before) + strlen(member);
+}
+
 static void shapes_are_those_of_the_nesting(void **state)
 {
     (void)state;
@@ -45,28 +75,39 @@ static void shapes_are_those_of_the_nesting(void **state)
         const char *text;
         int rank;
         size_t shape[4];
+        double first; /* the others are one more each */
     } cases[] = {
-        {"3", 0, {0}},
-        {"[]", 1, {0}},
-        {"[1]", 1, {1}},
-        {"[[]]", 2, {1, 0}},
-        {"[[],[]]", 2, {2, 0}},
-        {"[[[1],[2]],[[3],[4]],[[5],[6]]]", 3, {3, 2, 1}},
-        {" [ [ 1 , 2 ] ] ", 2, {1, 2}},
+        {"3", 0, {0}, 3},
+        {"-3.5 ", 0, {0}, -3.5},
+        {"[]", 1, {0}, 0},
+        {"[1]", 1, {1}, 1},
+        {"[-1.5, -0.5,0.5]", 1, {3}, -1.5},
+        {"[[]]", 2, {1, 0}, 0},
+        {"[[],[]]", 2, {2, 0}, 0},
+        {"[[1,2,3],[4,5,6]]", 2, {2, 3}, 1},
+        {"[[[1],[2]],[[3],[4]],[[5],[6]]]", 3, {3, 2, 1}, 1},
+        {"[[[[7],[8]]]]", 4, {1, 1, 2, 1}, 7},
+        {" [ [ 1 , 2 ] ] ", 2, {1, 2}, 1},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    enum { FILLINGS = sizeof fillings / sizeof fillings[0] };
+    for (size_t i = 0; i < FILLINGS * sizeof cases / sizeof cases[0]; i++) {
         struct reading reading;
-        char body[128];
-        snprintf(body, sizeof body, "{\"logits\":%s}", cases[i].text);
+        char part[64], body[512];
+        snprintf(part, sizeof part, "{\"logits\":%s}",
+                 cases[i / FILLINGS].text);
+        fill(body, sizeof body, part, &fillings[i % FILLINGS]);
         assert_true(reading_text(&reading, body, SIZE_MAX));
         const struct tensor *logits = &reading.tensor[READING_LOGITS];
-        assert_int_equal(logits->rank, cases[i].rank);
+        assert_int_equal(logits->rank, cases[i / FILLINGS].rank);
         size_t count = 1;
         for (int k = 0; k < logits->rank; k++) {
-            assert_int_equal(logits->shape[k], cases[i].shape[k]);
-            count *= cases[i].shape[k];
+            assert_int_equal(logits->shape[k], cases[i / FILLINGS].shape[k]);
+            count *= logits->shape[k];
         }
         assert_int_equal(logits->count, count);
+        for (size_t k = 0; k < count; k++)
+            assert_true(((double *)logits->data)[k] ==
+                        cases[i / FILLINGS].first + (double)k);
         reading_free(&reading);
     }
 }
@@ -167,27 +208,36 @@ static const struct refusal {
      "refused: unknown", 29},
 };
 
+static void expect_refusal(const struct refusal *refusal,
+                           const struct filling *filling)
+{
+    char body[512];
+    size_t farther = fill(body, sizeof body, refusal->body, filling);
+    size_t bytes = strlen(body), step = bytes > 150 ? 7 : 1;
+    for (size_t slice = 1; slice <= bytes + step; slice += step) {
+        struct reading reading;
+        assert_false(reading_slices(&reading, body, bytes, slice));
+        assert_string_equal(reading.problem.detail, refusal->detail);
+        assert_string_equal(reading.problem.pointer, refusal->pointer);
+        assert_int_equal(reading.problem.status, refusal->status);
+        if (refusal->offset) {
+            assert_true(reading.problem.located);
+            assert_int_equal(reading.problem.offset, refusal->offset + farther);
+            assert_int_equal(reading.problem.line, 1 + filling->lines);
+            assert_int_equal(reading.problem.column,
+                             refusal->offset + filling->line_bytes);
+        }
+        reading_free(&reading);
+    }
+}
+
 static void refusals_say_what_and_where(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
-        const struct refusal *refusal = &refusals[i];
-        for (size_t slice = 1; slice <= strlen(refusal->body); slice++) {
-            struct reading reading;
-            assert_false(reading_slices(&reading, refusal->body,
-                                        strlen(refusal->body), slice));
-            assert_string_equal(reading.problem.detail, refusal->detail);
-            assert_string_equal(reading.problem.pointer, refusal->pointer);
-            assert_int_equal(reading.problem.status, refusal->status);
-            if (refusal->offset) {
-                assert_true(reading.problem.located);
-                assert_int_equal(reading.problem.offset, refusal->offset);
-                assert_int_equal(reading.problem.line, 1);
-                assert_int_equal(reading.problem.column, refusal->offset + 1);
-            }
-            reading_free(&reading);
-        }
-    }
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        for (size_t f = 0; f < sizeof fillings / sizeof fillings[0]; f++)
+            if (f == 0 || refusals[i].body[0] == '{')
+                expect_refusal(&refusals[i], &fillings[f]);
 }
 
 static void every_split_reads_the_same(void **state)

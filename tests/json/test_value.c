@@ -2,6 +2,7 @@
 /* The parsed envelope: kinds, errors and their places, and how it prints. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,29 +196,203 @@ static void values_print_as_they_were_written(void **state)
     }
 }
 
-/* Cut at every length, never within a character. */
+/* Cut at every length, never within a character, and not before it must. */
 static void long_values_are_cut(void **state)
 {
     (void)state;
-    struct problem problem;
-    struct value *document =
-        parse("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 and more\"", &problem);
-    for (size_t room = 4; room < 24; room++) {
-        char text[40];
-        struct problem found = {0};
-        memset(text, 0x80, sizeof text);
-        value_print(document, text, room);
-        size_t bytes = strlen(text);
-        assert_true(bytes < room && bytes >= 3);
-        assert_string_equal(text + bytes - 3, "...");
-        if (bytes == 3)
+    static const char *const texts[] = {
+        "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80 and more\"",
+        "\"\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xc3\xa9\xc3\xa9\"",
+        "[123456,\"abcdef\",[],{}]",
+        "1234567",
+        "\"\"",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        for (size_t room = 0; room < 40; room++) {
+            struct problem problem;
+            struct value *document = parse(texts[i], &problem);
+            size_t bytes = strlen(texts[i]);
+            char text[40], want[40];
+            memset(text, 'x', sizeof text);
+            value_print(document, text, room);
+            value_free(document);
+            if (room < 4) {
+                assert_int_equal(text[0], 'x');
+                continue;
+            }
+            bool cut = bytes > room - 4;
+            bytes = cut ? room - 4 : bytes;
+            while (cut && (texts[i][bytes] & 0xc0) == 0x80)
+                bytes--;
+            snprintf(want, sizeof want, "%.*s%s", (int)bytes, texts[i],
+                     cut ? "..." : "");
+            assert_string_equal(text, want);
+            for (size_t k = room; k < sizeof text; k++)
+                assert_int_equal(text[k], 'x');
+        }
+}
+
+/* ---- strings ------------------------------------------------------------ */
+
+/* An escape, a byte beyond ASCII or a control character may be the first, the
+ * last or the only one: as a value and as a name. */
+static void strings_are_decoded_from_end_to_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want; /* NULL: it is no string */
+    } parts[] = {
+        {"\\n", "\n"},
+        {"\\\"", "\""},
+        {"\\\\", "\\"},
+        {"\\/", "/"},
+        {"\\u0041", "A"},
+        {"\\u00e9", "\xc3\xa9"},
+        {"\xc3\xa9", "\xc3\xa9"},
+        {" ", " "},
+        {"~", "~"},
+        {"\x7f", "\x7f"},
+        {"\x1f", NULL},
+        {"\x01", NULL},
+        {"\n", NULL},
+        {"\xff", NULL},
+        {"\x80", NULL},
+        {"\\x", NULL},
+        {"\\u00g", NULL},
+        {"\xc3", NULL},
+    };
+    static const char *const frames[] = {"%s", "%sb", "a%s", "a%sb", "%s%s"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        for (size_t f = 0; f < sizeof frames / sizeof frames[0]; f++) {
+            char text[64], want[64], body[160];
+            const char *part = parts[i].text, *decoded = parts[i].want;
+            snprintf(text, sizeof text, frames[f], part, part);
+            snprintf(want, sizeof want, frames[f], decoded ? decoded : "",
+                     decoded);
+            snprintf(body, sizeof body, "{\"%s\":\"%s\"}", text, text);
+            struct problem problem;
+            struct value *document = parse(body, &problem);
+            assert_int_equal(document != NULL, decoded != NULL);
+            if (document)
+                assert_string_equal(value_string(value_member(document, want)),
+                                    want);
+            else
+                assert_int_equal(problem.status, 400);
+            value_free(document);
+            for (int value = 0; value < 2 && !decoded; value++) {
+                snprintf(body, sizeof body, value ? "[\"%s\"]" : "{\"%s\":1}",
+                         text);
+                assert_null(parse(body, &problem));
+                assert_int_equal(problem.status, 400);
+                assert_int_equal(problem.offset, 2 + (f == 2 || f == 3));
+            }
+        }
+}
+
+/* Of two code units one after the other, by the rule of UTF-16: a high one
+ * before a low one is a pair, and neither stands alone. */
+static void surrogates_come_in_pairs(void **state)
+{
+    (void)state;
+    static const unsigned units[] = {0x0001, 0x0041, 0xd7ff, 0xd800, 0xdbff,
+                                     0xdc00, 0xdfff, 0xe000, 0xffff};
+    enum { UNITS = sizeof units / sizeof units[0] };
+    for (size_t i = 0; i < UNITS; i++)
+        for (size_t k = 0; k < UNITS; k++)
+            for (int upper = 0; upper < 2; upper++) {
+                bool high = units[i] >= 0xd800 && units[i] <= 0xdbff;
+                bool low = units[k] >= 0xdc00 && units[k] <= 0xdfff;
+                bool alone = (units[i] >= 0xd800 && units[i] <= 0xdfff) ||
+                             (units[k] >= 0xd800 && units[k] <= 0xdfff);
+                bool good = high ? low : !alone;
+                char text[32];
+                snprintf(text, sizeof text,
+                         upper ? "\"\\u%04X\\u%04X\"" : "\"\\u%04x\\u%04x\"",
+                         units[i], units[k]);
+                struct problem problem;
+                struct value *document = parse(text, &problem);
+                if ((document != NULL) != good)
+                    fail_msg("%s", text);
+                if (document)
+                    assert_int_equal(value_kind(document), VALUE_STRING);
+                value_free(document);
+            }
+}
+
+static void a_code_unit_has_four_hexadecimal_digits(void **state)
+{
+    (void)state;
+    for (int byte = 1; byte < 256; byte++)
+        for (size_t at = 3; at < 7; at++) {
+            char text[] = "\"\\u102B\"";
+            bool digit = strchr("0123456789abcdefABCDEF", byte);
+            text[at] = (char)byte;
+            struct problem problem;
+            struct value *document = parse(text, &problem);
+            if ((document != NULL) != digit)
+                fail_msg("byte 0x%02x at %zu", (unsigned)byte, at);
+            value_free(document);
+        }
+}
+
+/* ---- members ------------------------------------------------------------ */
+
+static void numbers_of_bytes_are_whole_and_not_negative(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *document;
+        size_t bytes;
+        const char *detail; /* NULL: it is one */
+    } cases[] = {
+        {"{}", 0, NULL},
+        {"{\"n\":null}", 0, NULL},
+        {"{\"n\":0}", 0, NULL},
+        {"{\"n\":1}", 1, NULL},
+        {"{\"n\":24.0}", 24, NULL},
+        {"{\"n\":9007199254740992.0}", (size_t)1 << 53, NULL},
+        {"{\"n\":9223372036854775807}", SIZE_MAX >> 1, NULL},
+        {"{\"n\":-1}", 0, "n: got -1, must be a number of bytes"},
+        {"{\"n\":1.5}", 0, "n: got 1.5, must be a number of bytes"},
+        {"{\"n\":-0.5}", 0, "n: got -0.5, must be a number of bytes"},
+        {"{\"n\":18014398509481984.0}", 0,
+         "n: got 18014398509481984.0, must be a number of bytes"},
+        {"{\"n\":\"1\"}", 0, "n: got \"1\", must be a number of bytes"},
+        {"{\"n\":true}", 0, "n: got true, must be a number of bytes"},
+        {"{\"n\":[1]}", 0, "n: got [1], must be a number of bytes"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct problem problem;
+        struct value *document = parse(cases[i].document, &problem);
+        size_t bytes = 42;
+        bool good = value_member_bytes(document, "n", &bytes, &problem);
+        value_free(document);
+        assert_int_equal(good, cases[i].detail == NULL);
+        if (good) {
+            assert_int_equal(bytes, cases[i].bytes);
             continue;
-        memcpy(text + bytes - 3, "\"", 2); /* what is left is still UTF-8 */
-        struct value *again = reader_parse(text, strlen(text), &found);
-        assert_non_null(again);
-        value_free(again);
+        }
+        assert_int_equal(problem.status, 400);
+        assert_string_equal(problem.detail, cases[i].detail);
     }
-    value_free(document);
+    struct problem problem = {0};
+    assert_false(value_refuse(NULL, "n", "a string", &problem));
+    assert_string_equal(problem.detail, "n: got nothing, must be a string");
+}
+
+/* Many documents are nothing but tensors: they share one. */
+static void empty_documents_take_no_memory(void **state)
+{
+    (void)state;
+    struct problem problem;
+    struct value *first = parse("{}", &problem),
+                 *second = parse(" { } ", &problem);
+    assert_non_null(first);
+    assert_ptr_equal(first, second);
+    value_free(first);
+    value_free(second);
+    assert_int_equal(value_kind(second), VALUE_OBJECT);
+    assert_int_equal(value_size(second), 0);
 }
 
 /* What lies outside its owner is charged while it does, however it grew. */
@@ -267,6 +442,11 @@ int main(void)
         cmocka_unit_test(members_come_in_order),
         cmocka_unit_test(values_print_as_they_were_written),
         cmocka_unit_test(long_values_are_cut),
+        cmocka_unit_test(strings_are_decoded_from_end_to_end),
+        cmocka_unit_test(surrogates_come_in_pairs),
+        cmocka_unit_test(a_code_unit_has_four_hexadecimal_digits),
+        cmocka_unit_test(numbers_of_bytes_are_whole_and_not_negative),
+        cmocka_unit_test(empty_documents_take_no_memory),
         cmocka_unit_test(long_text_is_charged_as_it_grows),
         cmocka_unit_test(just_65536_bytes_are_read_beside_tensors),
     };
