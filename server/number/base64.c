@@ -66,13 +66,11 @@ static size_t end_group(struct base64_decoder *decoder, unsigned char *out)
 static bool take_character(struct base64_decoder *decoder, char character)
 {
     int value = value_of(character);
-    if (decoder->padding > 0 && decoder->held == 0)
-        return false; /* the text is over */
     if (character == '=') {
         if (!take_padding(decoder))
             return false;
         value = 0;
-    } else if (value < 0 || decoder->padding > 0) {
+    } else if (value < 0 || decoder->padding > 0) { /* the text is over */
         return false;
     }
     decoder->bits = decoder->bits << 6 | (uint32_t)value;

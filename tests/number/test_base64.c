@@ -161,12 +161,13 @@ static void padding_ends_the_text(void **state)
         size_t taken;
         bool whole;
     } cases[] = {
-        {"", 0, true},       {"QQ==", 4, true},  {"QUI=", 4, true},
-        {"QUJD", 4, true},   {"QR==", 2, false}, {"QUJ=", 3, false},
-        {"=", 0, true},      {"Q=", 1, false},   {"QQ=", 3, false},
-        {"QQ=A", 3, false},  {"QQ", 2, false},   {"QQ==QUJD", 4, true},
-        {"QQ===", 4, true},  {"QUI==", 4, true}, {"QUJD=", 4, true},
-        {"QUJDQ", 5, false},
+        {"", 0, true},         {"QQ==", 4, true},  {"QUI=", 4, true},
+        {"QUJD", 4, true},     {"QR==", 2, false}, {"QUJ=", 3, false},
+        {"=", 0, true},        {"Q=", 1, false},   {"QQ=", 3, false},
+        {"QQ=A", 3, false},    {"QQ", 2, false},   {"QQ==QUJD", 4, true},
+        {"QQ===", 4, true},    {"QUI==", 4, true}, {"QUJD=", 4, true},
+        {"QUJDQ", 5, false},   {"QQ==A", 4, true}, {"QUI=A", 4, true},
+        {"QQ==QQ==", 4, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char out[32];
@@ -179,6 +180,61 @@ static void padding_ends_the_text(void **state)
     }
 }
 
+/* What padding stands for must have been 0: of each last character. */
+static void bits_that_padding_leaves_are_zero(void **state)
+{
+    (void)state;
+    static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu"
+                              "vwxyz0123456789+/";
+    for (size_t value = 0; value < 64; value++)
+        for (size_t slice = 1; slice < 5; slice++) {
+            const char one[] = {'Q', all[value], '=', '='},
+                       two[] = {'Q', 'U', all[value], '='};
+            unsigned char out[6];
+            size_t made;
+            assert_int_equal(decode(one, 4, slice, out, &made),
+                             value % 16 == 0);
+            if (value % 16 == 0) {
+                assert_int_equal(made, 1);
+                assert_int_equal(out[0], 0x40 | value >> 4);
+            }
+            assert_int_equal(decode(two, 4, slice, out, &made), value % 4 == 0);
+            if (value % 4 == 0) {
+                assert_int_equal(made, 2);
+                assert_int_equal(out[0], 0x41);
+                assert_int_equal(out[1], 0x40 | value >> 2);
+            }
+        }
+}
+
+/* Tables alone would give the same bytes. A block that vectors take writes
+ * ahead; any one of good characters is. */
+static void good_blocks_are_taken_by_vectors(void **state)
+{
+    (void)state;
+    static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu"
+                              "vwxyz0123456789+/";
+    static const struct {
+        enum smx_isa isa;
+        size_t block;
+    } vectors[] = {{SMX_ISA_AVX2, 32}, {SMX_ISA_AVX512, 64}};
+    for (size_t k = 0; k < 2; k++) {
+        const struct base64_codec *codec = base64_codec_of(vectors[k].isa);
+        size_t block = vectors[k].block;
+        for (size_t value = 0; value < 64 && codec; value++)
+            for (size_t at = 0; at < block; at++) {
+                char text[64];
+                unsigned char out[64];
+                for (size_t i = 0; i < block; i++)
+                    text[i] = all[(i * 7 + at) % 64];
+                text[at] = all[value];
+                memset(out, GUARD, sizeof out);
+                assert_int_equal(codec->decode(out, text, block), block);
+                assert_int_not_equal(out[block / 4 * 3], GUARD);
+            }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +242,8 @@ int main(void)
         cmocka_unit_test(every_length_in_slices),
         cmocka_unit_test(every_wrong_byte),
         cmocka_unit_test(padding_ends_the_text),
+        cmocka_unit_test(bits_that_padding_leaves_are_zero),
+        cmocka_unit_test(good_blocks_are_taken_by_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
