@@ -193,7 +193,8 @@ static bool read_shape(const struct encoded *encoded, const struct value *shape,
         int64_t size;
         good = value_to_integer(value_at(shape, i), &size) && size >= 0 &&
                !__builtin_mul_overflow(*bytes, (size_t)size, bytes);
-        tensor->shape[i] = good ? (size_t)size : 0;
+        if (good)
+            tensor->shape[i] = (size_t)size;
     }
     if (good) {
         tensor->rank = (int)rank;

@@ -96,7 +96,7 @@ static bool check_number(const char *text, size_t bytes, const char *next,
 
 bool token_is_literal(const char *text, size_t bytes)
 {
-    for (size_t i = 1; i + 1 < bytes; i++)
+    for (size_t i = 1; i < bytes; i++)
         if (text[i] < ' ' || text[i] > '~' || text[i] == '\\')
             return false;
     return true;
@@ -110,14 +110,15 @@ int token_hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The code unit of "\u0000" at text[i]; -1: it is none. */
-static int code_unit(const char *text, size_t bytes, size_t i)
+/* The code unit of "\u0000"; -1: it is none. The quote that ends a string is no
+ * digit. */
+static int code_unit(const char *escape)
 {
     int unit = 0;
-    if (i + 6 > bytes || text[i] != '\\' || text[i + 1] != 'u')
+    if (escape[0] != '\\' || escape[1] != 'u')
         return -1;
-    for (size_t k = i + 2; k < i + 6; k++) {
-        int digit = token_hex_digit(text[k]);
+    for (size_t i = 2; i < 6; i++) {
+        int digit = token_hex_digit(escape[i]);
         if (digit < 0)
             return -1;
         unit = unit * 16 + digit;
@@ -125,22 +126,22 @@ static int code_unit(const char *text, size_t bytes, size_t i)
     return unit;
 }
 
-/* Bytes of the escape at text[i]; 0: it is none. */
-static size_t escape_bytes(const char *text, size_t bytes, size_t i)
+/* Bytes of an escape; 0: it is none. */
+static size_t escape_bytes(const char *escape)
 {
-    if (i + 1 < bytes && text[i + 1] && strchr("\"\\/bfnrt", text[i + 1]))
+    if (escape[1] && strchr("\"\\/bfnrt", escape[1]))
         return 2;
-    int unit = code_unit(text, bytes, i);
+    int unit = code_unit(escape);
     if (unit < 0xd800 || unit > 0xdfff)
         return unit < 0 ? 0 : 6;
-    int low = unit < 0xdc00 ? code_unit(text, bytes, i + 6) : -1;
+    int low = unit < 0xdc00 ? code_unit(escape + 6) : -1;
     return low >= 0xdc00 && low <= 0xdfff ? 12 : 0;
 }
 
 static bool check_string(const char *text, size_t bytes, size_t *bad,
                          struct problem *problem)
 {
-    for (size_t i = 1, n; i + 1 < bytes; i += n) {
+    for (size_t i = 1, n; i < bytes; i += n) {
         *bad = i;
         if ((unsigned char)text[i] < ' ')
             return problem_set(problem, 400, NULL,
@@ -148,7 +149,7 @@ static bool check_string(const char *text, size_t bytes, size_t *bad,
                                "escape",
                                text[i]);
         /* no character goes on beyond the last quote */
-        n = text[i] == '\\' ? escape_bytes(text, bytes - 1, i)
+        n = text[i] == '\\' ? escape_bytes(text + i)
                             : utf8_bytes(text + i, UTF8_MAX);
         if (n == 0 && text[i] == '\\')
             return problem_set(problem, 400, NULL,

@@ -18,7 +18,7 @@ enum token {
 };
 
 /**
- * Find out what text is, all of it.
+ * Find out what text is, all of it; a string ends in its second quote.
  *
  * @param next what may come after a number: "',' or ']'".
  * @return false: it is no token. A 400 is set; *bad is the byte that is wrong.

@@ -22,9 +22,9 @@ static inline const char *read_digits(const char *p, const char *end,
 static inline const char *read_number(const char *text, const char *end,
                                       double *value, bool *integer)
 {
-    static const double power[MAX_DIGITS + 1] = {
-        1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-        1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    static const double power[MAX_DIGITS] = {1e0,  1e1,  1e2,  1e3,  1e4,
+                                             1e5,  1e6,  1e7,  1e8,  1e9,
+                                             1e10, 1e11, 1e12, 1e13, 1e14};
     uint64_t digits = 0;
     const char *first = text + (*text == '-');
     const char *point = read_digits(first, end, &digits), *p = point;

@@ -382,13 +382,11 @@ static bool inputs_parse(struct message *message, struct problem *problem)
     const struct value *inputs = value_member(message->document, message->list);
     if (!inputs || value_kind(inputs) != VALUE_ARRAY)
         return value_refuse(inputs, message->list, "an array", problem);
-    message->input_count = value_size(inputs);
-    if (message->input_count > MESSAGE_MAX_INPUTS) {
-        message->input_count = 0;
+    if (value_size(inputs) > MESSAGE_MAX_INPUTS)
         return problem_set(problem, 400, NULL,
                            "%s: got %zu, must be at most %d", message->list,
                            value_size(inputs), MESSAGE_MAX_INPUTS);
-    }
+    message->input_count = value_size(inputs);
     for (size_t i = 0; i < message->input_count; i++)
         if (!input_parse(message, value_at(inputs, i), i, problem))
             return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Tensors in base64: the same tensor wherever the slices fall and whatever the
  * order of the members, and the same bits out as in. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,57 +52,196 @@ static void wherever_slices_fall(void **state)
         }
 }
 
-/* A refusal says the same, of the same place, wherever the slices fall. */
-static void refusals_wherever_slices_fall(void **state)
+/* ---- what is refused ---------------------------------------------------- */
+
+#define TEXT(text) "{\"logits\":{\"base64\":\"" text "\"}}"
+#define WHOLE(text, dtype, shape)                                              \
+    "{\"logits\":{\"base64\":\"" text "\",\"dtype\":" dtype                    \
+    ",\"shape\":" shape "}}"
+#define NO_BASE64 ", must be base64 with padding (RFC 4648, section 4)"
+#define NO_SHAPE                                                               \
+    ", must be an array of at most 4 integers from 0, for less than 2^64 "     \
+    "bytes"
+
+static const struct {
+    const char *body, *detail, *pointer;
+    size_t offset;
+} refusals[] = {
+    {TEXT("AAAA!AAA"), "logits/base64: got '!'" NO_BASE64, "/logits/base64",
+     25},
+    {TEXT("~AAA"), "logits/base64: got '~'" NO_BASE64, "/logits/base64", 21},
+    {TEXT("A\x7f"), "logits/base64: got byte 0x7f" NO_BASE64, "/logits/base64",
+     22},
+    {TEXT("AA A"), "logits/base64: got byte 0x20" NO_BASE64, "/logits/base64",
+     23},
+    {TEXT("AAA\xff"), "logits/base64: got byte 0xff" NO_BASE64,
+     "/logits/base64", 24},
+    {TEXT("AA\x1f"), "body: got byte 0x1f, must be a character of a string", "",
+     23},
+    {TEXT("AAAA\nAAAA"), "body: got byte 0x0a, must be a character of a string",
+     "", 25},
+    {TEXT("AAAA=AAA"), "logits/base64: got '='" NO_BASE64, "/logits/base64",
+     25},
+    {TEXT("AA==AAAA"), "logits/base64: got 'A'" NO_BASE64, "/logits/base64",
+     25},
+    {TEXT("AAAAAA="),
+     "logits/base64: got a text that ends too early, must be groups of four "
+     "characters, the last one padded with '='",
+     "/logits/base64", 28},
+    /* escapes */
+    {TEXT("AAAA\\u00e9AAA"),
+     "logits/base64: got an escaped character" NO_BASE64, "/logits/base64", 30},
+    {TEXT("\\u0080AAA"), "logits/base64: got an escaped character" NO_BASE64,
+     "/logits/base64", 26},
+    {TEXT("\\u0141AAA"), "logits/base64: got an escaped character" NO_BASE64,
+     "/logits/base64", 26},
+    {TEXT("\\u007fAAA"), "logits/base64: got byte 0x7f" NO_BASE64,
+     "/logits/base64", 26},
+    {TEXT("\\u0020AAA"), "logits/base64: got byte 0x20" NO_BASE64,
+     "/logits/base64", 26},
+    {TEXT("\\nAAA"), "logits/base64: got an escaped character" NO_BASE64,
+     "/logits/base64", 22},
+    {TEXT("\\\"AAA"), "logits/base64: got an escaped character" NO_BASE64,
+     "/logits/base64", 22},
+    {TEXT("\\x41AAA"), "body: got 'x', must be an escape of JSON", "", 22},
+    {TEXT("A\\ AAA"), "body: got byte 0x20, must be an escape of JSON", "", 23},
+    {TEXT("A\\AAA"), "body: got 'A', must be an escape of JSON", "", 23},
+    {TEXT("\\u00g0"), "body: got 'g', must be a hexadecimal digit", "", 25},
+    {TEXT("\\u004"), "body: got '\"', must be a hexadecimal digit", "", 26},
+    {TEXT("\\ug"), "body: got 'g', must be a hexadecimal digit", "", 23},
+    /* members */
+    {"{\"logits\":{\"base64\":\"AAAAAA==\",\"x\":1}}",
+     "logits/x: got an unknown member, must be one of base64, dtype, shape",
+     "/logits/x", 35},
+    {"{\"logits\":{\"base64\":[]}}",
+     "logits/base64: got another value, must be a string", "/logits/base64",
+     20},
+    {"{\"logits\":{\"base64\":null}}",
+     "logits/base64: got another value, must be a string", "/logits/base64",
+     20},
+    {"{\"logits\":{\"shape\":[]}}",
+     "logits: got an object without base64, must be an array of numbers",
+     "/logits", 21},
+    {TEXT("AAAA"),
+     "logits/dtype: got nothing, must be float32, float64, float16 or bfloat16",
+     "/logits/dtype", 26},
+    {WHOLE("AAAAAA==", "\"int32\"", "[1]"),
+     "logits/dtype: got \"int32\", must be float32, float64, float16 or "
+     "bfloat16",
+     "/logits/dtype", 0},
+    {WHOLE("AAAAAA==", "7", "[1]"),
+     "logits/dtype: got 7, must be float32, float64, float16 or bfloat16",
+     "/logits/dtype", 0},
+    {WHOLE("AAAAAA==",
+           "\"0123456789012345678901234567890123456789012345678901234567\"",
+           "[1]"),
+     "logits/dtype: got "
+     "\"0123456789012345678901234567890123456789012345678901234567\", must be "
+     "float32, float64, float16 or bfloat16",
+     "/logits/dtype", 0},
+    {WHOLE("AAAAAA==",
+           "\"01234567890123456789012345678901234567890123456789012345678\"",
+           "[1]"),
+     "logits/dtype: got "
+     "\"01234567890123456789012345678901234567890123456789012345678..., must "
+     "be "
+     "float32, float64, float16 or bfloat16",
+     "/logits/dtype", 0},
+    {"{\"labels\":{\"base64\":\"AAAAAA==\",\"shape\":[1]}}",
+     "labels/dtype: got nothing, must be int64 or int32", "/labels/dtype", 0},
+    /* shapes */
+    {"{\"logits\":{\"base64\":\"AAAAAA==\",\"dtype\":\"float32\"}}",
+     "logits/shape: got nothing" NO_SHAPE, "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "1"), "logits/shape: got 1" NO_SHAPE,
+     "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "{}"), "logits/shape: got {}" NO_SHAPE,
+     "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[-1]"),
+     "logits/shape: got [-1]" NO_SHAPE, "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[1.5]"),
+     "logits/shape: got [1.5]" NO_SHAPE, "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[\"1\"]"),
+     "logits/shape: got [\"1\"]" NO_SHAPE, "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[1,1,1,1,1]"),
+     "logits/shape: got [1,1,1,1,1]" NO_SHAPE, "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[4294967296,1073741824]"),
+     "logits/shape: got [4294967296,1073741824]" NO_SHAPE, "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"",
+           "[11111111111,22222222222,33333333333,44444444444,55555555555]"),
+     "logits/shape: got "
+     "[11111111111,22222222222,33333333333,44444444444,55555555555..." NO_SHAPE,
+     "/logits/shape", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[4294967296,1073741823]"),
+     "logits/base64: got 4 bytes, must be 18446744056529682432 by its shape "
+     "and "
+     "dtype",
+     "/logits/base64", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[3]"),
+     "logits/base64: got 4 bytes, must be 12 by its shape and dtype",
+     "/logits/base64", 0},
+    {WHOLE("AAAAAA==", "\"float32\"", "[0]"),
+     "logits/base64: got 4 bytes, must be 0 by its shape and dtype",
+     "/logits/base64", 0},
+    {WHOLE("", "\"float32\"", "[]"),
+     "logits/base64: got 0 bytes, must be 4 by its shape and dtype",
+     "/logits/base64", 0},
+};
+
+/* Each at its place, wherever the slices fall; offset 0: behind the object. */
+static void refusals_say_what_and_where(void **state)
 {
     (void)state;
-    static const char *const bodies[] = {
-        "{\"logits\":{\"base64\":\"AAAA!AAA\"}}",
-        "{\"logits\":{\"base64\":\"AAAA\\u00e9AAA\"}}",
-        "{\"logits\":{\"base64\":\"AAAAAA=\"}}",
-        "{\"logits\":{\"base64\":\"AAAAAA==\",\"dtype\":\"float32\","
-        "\"shape\":[3]}}",
-        "{\"logits\":{\"base64\":\"AAAAAA==\",\"x\":1}}",
-        "{\"logits\":{\"base64\":\"AAAAAA==\",\"base64\":\"\"}}",
-        "{\"logits\":{\"base64\":[]}}",
-        "{\"logits\":{\"shape\":[]}}",
-        "{\"logits\":{\"base64\":\"AAAA\nAAAA\"}}",
-    };
-    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
-        struct reading whole;
-        size_t bytes = strlen(bodies[i]);
-        assert_false(reading_slices(&whole, bodies[i], bytes, bytes));
-        assert_true(whole.problem.located);
-        for (size_t slice = 1; slice < bytes; slice++) {
-            struct reading sliced;
-            assert_false(reading_slices(&sliced, bodies[i], bytes, slice));
-            assert_memory_equal(&whole.problem, &sliced.problem,
-                                sizeof whole.problem);
-            reading_free(&sliced);
-            assert_int_equal(atomic_load(&sliced.budget.taken), 0);
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        const char *body = refusals[i].body;
+        size_t bytes = strlen(body), offset = refusals[i].offset;
+        for (size_t slice = 1; slice <= bytes; slice++) {
+            struct reading reading;
+            assert_false(reading_slices(&reading, body, bytes, slice));
+            assert_string_equal(reading.problem.detail, refusals[i].detail);
+            assert_string_equal(reading.problem.pointer, refusals[i].pointer);
+            assert_int_equal(reading.problem.status,
+                             refusals[i].pointer[0] ? 422 : 400);
+            assert_int_equal(reading.problem.offset,
+                             offset ? offset : bytes - 2);
+            reading_free(&reading);
+            assert_int_equal(atomic_load(&reading.budget.taken), 0);
         }
-        reading_free(&whole);
     }
 }
 
-static void a_wrong_character_is_named_where_it_is(void **state)
+/* '/', '+', '=' and letters as escapes, in any case; a scalar, and none. */
+static void texts_may_have_escapes_and_shapes_no_elements(void **state)
 {
     (void)state;
     static const struct {
-        const char *body, *got;
-        size_t offset;
+        const char *body;
+        int rank;
+        size_t count;
+        float first;
     } cases[] = {
-        {"{\"logits\":{\"base64\":\"AAAA!AAA\"}}", "got '!'", 25},
-        {"{\"logits\":{\"base64\":\"~AAA\"}}", "got '~'", 21},
-        {"{\"logits\":{\"base64\":\"A\x7f\"}}", "got byte 0x7f", 22},
-        {"{\"logits\":{\"base64\":\"AA A\"}}", "got byte 0x20", 23},
+        {WHOLE("AACAPw==", "\"float32\"", "[1]"), 1, 1, 1},
+        {WHOLE("AACAPw\\u003d\\u003D", "\"float32\"", "[]"), 0, 1, 1},
+        {WHOLE("\\u0041\\u0041CAP\\u0077==", "\"float32\"", "[1,1,1,1]"), 4, 1,
+         1},
+        {WHOLE("\\/\\/9\\/fw==", "\"float32\"", "[1]"), 1, 1, FLT_MAX},
+        {WHOLE("\\u002f\\u002F9/fw==", "\"float32\"", "[1]"), 1, 1, FLT_MAX},
+        {WHOLE("Pvt\\u002bPg==", "\"float32\"", "[1]"), 1, 1, 0x1.fdf67cp-3f},
+        {WHOLE("", "\"float32\"", "[0]"), 1, 0, 0},
+        {WHOLE("", "\"float32\"", "[2,0,3]"), 3, 0, 0},
+        {WHOLE("", "\"float32\"", "[0,9223372036854775807]"), 2, 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct reading reading;
-        assert_false(reading_text(&reading, cases[i].body, 12));
-        assert_non_null(strstr(reading.problem.detail, cases[i].got));
-        assert_int_equal(reading.problem.offset, cases[i].offset);
-        reading_free(&reading);
+        size_t bytes = strlen(cases[i].body);
+        for (size_t slice = 1; slice <= bytes; slice++) {
+            struct reading reading;
+            assert_true(reading_slices(&reading, cases[i].body, bytes, slice));
+            const struct tensor *logits = &reading.tensor[READING_LOGITS];
+            assert_int_equal(logits->rank, cases[i].rank);
+            assert_int_equal(logits->count, cases[i].count);
+            if (logits->count)
+                assert_true(*(float *)logits->data == cases[i].first);
+            reading_free(&reading);
+        }
     }
 }
 
@@ -258,8 +398,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wherever_slices_fall),
-        cmocka_unit_test(refusals_wherever_slices_fall),
-        cmocka_unit_test(a_wrong_character_is_named_where_it_is),
+        cmocka_unit_test(refusals_say_what_and_where),
+        cmocka_unit_test(texts_may_have_escapes_and_shapes_no_elements),
         cmocka_unit_test(every_window_gives_the_same_text),
         cmocka_unit_test(narrow_elements_are_widened),
         cmocka_unit_test(room_is_charged),

@@ -83,6 +83,8 @@ static void lists_end_before_what_is_not_short(void **state)
         {"1,1\v,2]", 2, 1, 1, 1},
         {"1,\"2\"]", 2, 1, 1, 1},
         {"1,,2]", 2, 1, 1, 1},
+        {"1,1:]", 2, 1, 1, 1},
+        {"1,1/]", 2, 1, 1, 1},
         {"1}", 0, 0, 1, 1},
         {"1 2]", 0, 0, 1, 1},
         {"null]", 0, 0, 1, 1},
@@ -90,6 +92,10 @@ static void lists_end_before_what_is_not_short(void **state)
         /* of a long one, no more than 64 bytes */
         {"1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
          64, 32, 1, 1},
+        {"1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", 63,
+         32, 0, 1},
+        {"1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,12]",
+         62, 31, 1, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct short_list list;
@@ -102,11 +108,31 @@ static void lists_end_before_what_is_not_short(void **state)
     }
 }
 
+/* Of each number of decimals, up to 15 digits in all. */
+static void all_powers_of_ten_divide(void **state)
+{
+    (void)state;
+    for (int decimals = 1; decimals < 16; decimals++)
+        for (int digit = 0; digit < 10; digit++) {
+            char text[32];
+            struct short_list list;
+            snprintf(text, sizeof text, "-%d.%.*s%d]", digit, decimals - 1,
+                     "10000000000000", 9 - digit);
+            double value = strtod(text, NULL);
+            size_t taken = read_list(text, &list);
+            assert_int_equal(taken, decimals < 15 ? strlen(text) - 1 : 0);
+            assert_int_equal(list.count, decimals < 15);
+            if (list.count)
+                assert_memory_equal(&list.value[0], &value, sizeof value);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_those_of_strtod),
         cmocka_unit_test(lists_end_before_what_is_not_short),
+        cmocka_unit_test(all_powers_of_ten_divide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

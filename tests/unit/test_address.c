@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What an address says, and which ones do not leave the machine. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -87,11 +88,67 @@ static void test_split(void **state)
     }
 }
 
+static void test_valid(void **state)
+{
+    (void)state;
+    static const char *const valid[] = {"127.0.0.1:80", "[::1]:0", "a:65535",
+                                        "unix:/run/s", "unix:s"},
+                             *const invalid[] = {"",       "127.0.0.1", "a:",
+                                                 "unix:",  "unix:@s",   "unix",
+                                                 "[::1:1", "a:65536"};
+    for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++)
+        assert_true(address_valid(valid[i]));
+    for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++)
+        assert_false(address_valid(invalid[i]));
+}
+
+/* The path and a NUL fit just. */
+static void test_unix(void **state)
+{
+    (void)state;
+    struct sockaddr_un address;
+    char path[sizeof address.sun_path + 2];
+    for (size_t bytes = 0; bytes < sizeof path; bytes++) {
+        memset(path, 'p', bytes);
+        path[bytes] = '\0';
+        bool fits = bytes < sizeof address.sun_path;
+        assert_int_equal(address_unix(path, &address), fits);
+        assert_int_equal(address.sun_family, AF_UNIX);
+        if (fits)
+            assert_string_equal(address.sun_path, path);
+        else
+            assert_int_equal(errno, ENAMETOOLONG);
+    }
+}
+
+/* Room for just the host, and just the port, with their NULs. */
+static void test_room(void **state)
+{
+    (void)state;
+    for (size_t host_bytes = 1; host_bytes < 6; host_bytes++)
+        for (size_t port_bytes = 1; port_bytes < 6; port_bytes++)
+            for (int brackets = 0; brackets < 2; brackets++) {
+                char host[8] = "xxxxxxx", port[8] = "yyyyyyy";
+                bool fits = host_bytes > 3 && port_bytes > 2;
+                assert_int_equal(address_split(brackets ? "[abc]:12" : "abc:12",
+                                               host, host_bytes, port,
+                                               port_bytes),
+                                 fits);
+                assert_string_equal(host + 4, "xxx");
+                assert_string_equal(port + 3, "yyyy");
+                if (fits) {
+                    assert_string_equal(host, "abc");
+                    assert_string_equal(port, "12");
+                }
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_local),
-        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_local), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_valid), cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,74 @@ static void test_accepted_media(void **state)
     assert_true(accepted_media(&(struct field_lines){.count = 0}).json > 0);
 }
 
+/* How much, in thousandths: of the most specific range, of equals the most. */
+static void test_how_much(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int json, npy;
+    } cases[] = {
+        {"*/*", 1000, 0},
+        {"*", 1000, 0},
+        {"application/json;q=0.5", 500, 0},
+        {"*/*;q=0.001", 1, 0},
+        {"*/*;q=0.0001", 1, 0},
+        {"*/*;q=0.0000", 0, 0},
+        {"*/*;q=0.1239", 123, 0},
+        {"*/*;q=0.12", 120, 0},
+        {"*/*;q=0.9", 900, 0},
+        {"*/*;q=.2", 200, 0},
+        {"*/*;q=00.5", 500, 0},
+        {"*/*;q=0", 0, 0},
+        {"*/*;q=0.", 0, 0},
+        {"*/*;q=1", 1000, 0},
+        {"*/*;q=1.", 1000, 0},
+        {"*/*;q=1.5", 1000, 0},
+        {"*/*;q=10", 1000, 0},
+        {"*/*;q=01", 1000, 0},
+        {"application/*;q=0.3, */*;q=0.9", 300, 0},
+        {"*/*;q=0.9, application/*;q=0.3", 300, 0},
+        {"application/json;q=0.1, application/*;q=0.3", 100, 0},
+        {"application/json;q=0.2, application/json;q=0.7", 700, 0},
+        {"application/json;q=0.7, application/json;q=0.2", 700, 0},
+        {"application/json;v=1;q=0, application/json;q=0.4", 400, 0},
+        {"application/json;v=1;q=0.6", 600, 0},
+        {"application/json;q=0.6;v=1", 600, 0},
+        {"application/json;v=1;q=0, */*;q=0.1", 100, 0},
+        {"application/x-npy", 0, 1000},
+        {"APPLICATION/X-NPY", 0, 1000},
+        {"application/x-npy;q=0.5, application/json;q=0.2", 200, 500},
+        {"application/x-npy;q=0.5, application/x-npy;q=0.7", 0, 700},
+        {"application/x-npy;q=0.7, application/x-npy;q=0.5", 0, 700},
+        {"*/*, application/x-npy;q=0.3", 1000, 300},
+        {"application/*;q=0.4", 400, 0},
+        {"application/x-npyz, text/plain", 0, 0},
+        {"text/plain, text/html", 0, 0},
+        /* what is odd: anything */
+        {"application/x-npy, x", 1000, 0},
+        {"application/json;q=0.5, a/", 1000, 0},
+        {"application/json;q=0.5, /a", 1000, 0},
+        {"application/json;q=0.5, a/b/c", 1000, 0},
+        {"application/json;q=0.5, a/b/", 1000, 0},
+        {"application/json;q=0.5, a//b", 1000, 0},
+        {"application/json;q=0.5, a/b c", 1000, 0},
+        {"application/json;q=0.5, a/b;q=2x", 1000, 0},
+        {"application/json;q=0.5, a/b;q=.", 1000, 0},
+        {"application/json;q=0.5, a/b;x=", 1000, 0},
+        {"application/json;q=0.5, a/b;=x", 1000, 0},
+        {"application/json;q=0.5, a/b;x=\"", 1000, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char copy[256];
+        struct field_lines lines = lines_of(cases[i].text, copy, sizeof copy);
+        struct accepted_media accepted = accepted_media(&lines);
+        if (accepted.json != cases[i].json || accepted.npy != cases[i].npy)
+            fail_msg("Accept: %s: %d, %d", cases[i].text, accepted.json,
+                     accepted.npy);
+    }
+}
+
 static void test_accepted_coding(void **state)
 {
     (void)state;
@@ -146,6 +214,20 @@ static void test_accepted_coding(void **state)
         {" , ,gzip ,", CODING_GZIP},
         {"gzip;q=x, deflate", CODING_DEFLATE},
         {"gzipp", CODING_IDENTITY},
+        {"deflate;q=0.5, *;q=0.7", CODING_GZIP},
+        {"gzip;q=0.3, *;q=0.6", CODING_DEFLATE},
+        {"identity;q=0.6, *;q=0.5", CODING_IDENTITY},
+        {"identity;q=0.5, *;q=0.5", CODING_GZIP},
+        {"identity;q=0, *;q=0", CODING_IDENTITY},
+        {"identity;q=0, gzip;q=0.001", CODING_GZIP},
+        {"gzip;q=0.2, gzip;q=0.8, deflate;q=0.5", CODING_GZIP},
+        {"gzip;q=0.8, gzip;q=0.2, deflate;q=0.5", CODING_GZIP},
+        {"*;q=0.2, *;q=0.8, deflate;q=0.5", CODING_GZIP},
+        {"x-gzip;q=0.4, deflate;q=0.5", CODING_DEFLATE},
+        {"br;q=1, gzip;q=0.1", CODING_GZIP},
+        /* of so many lines the last is lost */
+        {"br\nbr\nbr\nbr\nbr\nbr\nbr\ngzip", CODING_GZIP},
+        {"br\nbr\nbr\nbr\nbr\nbr\nbr\nbr\ngzip", CODING_IDENTITY},
         {"fzip, hzip", CODING_IDENTITY},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -155,6 +237,8 @@ static void test_accepted_coding(void **state)
             fail_msg("Accept-Encoding: %s", cases[i].text);
     }
 }
+
+static const char *const codings_in_order[] = {"identity", "gzip", "deflate"};
 
 static void test_what_is_sent(void **state)
 {
@@ -177,6 +261,8 @@ static void test_what_is_sent(void **state)
         if (text)
             assert_int_equal(coding_of_content(&lines), CODING_UNKNOWN);
     }
+    for (enum coding coding = 0; coding < CODING_UNKNOWN; coding++)
+        assert_string_equal(coding_name(coding), codings_in_order[coding]);
     static const struct {
         const char *text;
         enum media media;
@@ -186,6 +272,15 @@ static void test_what_is_sent(void **state)
         {"Application/JSON;charset=utf-8", MEDIA_JSON},
         {"application/json\t; charset=utf-8", MEDIA_JSON},
         {"application/problem+json", MEDIA_JSON},
+        {"application/x+json", MEDIA_JSON},
+        {"Application/X+JSON;v=1", MEDIA_JSON},
+        {"application/json,text/plain", MEDIA_JSON},
+        {"application/x+jsox", MEDIA_UNKNOWN},
+        {"application/x-json", MEDIA_UNKNOWN},
+        {"application/x+json5", MEDIA_UNKNOWN},
+        {"applicatiom/x+json", MEDIA_UNKNOWN},
+        {"text/vnd.xxxxx+json", MEDIA_UNKNOWN},
+        {"application_x+json", MEDIA_UNKNOWN},
         {"application/x-npy", MEDIA_NPY},
         {"Application/X-NPY ;version=1", MEDIA_NPY},
         {"application/x-npyz", MEDIA_UNKNOWN},
@@ -224,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepted_media),
+        cmocka_unit_test(test_how_much),
         cmocka_unit_test(test_accepted_coding),
         cmocka_unit_test(test_what_is_sent),
         cmocka_unit_test(test_blanks_alone),
