@@ -95,9 +95,11 @@ static const char *fault_of(enum field field, const char *name,
 static void expect_fault(const char *got, const char *want, const char *what,
                          int byte)
 {
-    if (!got != !want || (got && strcmp(got, want) != 0))
-        fail_msg("%s 0x%02x: got %s, must be %s", what, (unsigned)byte,
-                 got ? got : "nothing", want ? want : "nothing");
+    got = got ? got : "nothing";
+    want = want ? want : "nothing";
+    if (strcmp(got, want) != 0)
+        fail_msg("%s 0x%02x: got %s, must be %s", what, (unsigned)byte, got,
+                 want);
 }
 
 /* Each byte in the middle of a name, a value and a Host, by the grammar of
