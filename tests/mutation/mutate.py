@@ -59,7 +59,8 @@ API = ["http/test_native", "http/test_query", "http/test_npy",
 # Folder or file, and the tests of it.
 ROOMS = {
     "server/json/": ["json/test_reader", "json/test_reader_json",
-                     "json/test_reader_leniency", "json/test_value",
+                     "json/test_reader_leniency",
+                     "json/test_reader_refusals", "json/test_value",
                      "json/test_writer", "json/test_text_blocks",
                      "json/test_leaf_blocks", "json/test_encoded",
                      "json/test_members", "json/test_text_block",
@@ -89,8 +90,9 @@ ROOMS = {
     "server/api/shapes.c": API,
     "server/api/members.c": API,
     "server/api/request.c": API,
-    "server/http/headers.c": ["unit/test_headers", "http/test_exchange", "http/test_protocol",
-                              "http/test_query", "v2/test_infer"],
+    "server/http/headers.c": ["unit/test_headers", "http/test_exchange",
+                              "http/test_protocol", "http/test_query",
+                              "v2/test_infer"],
     "server/http/framing.c": ["unit/test_framing", "http/test_malformed",
                               "http/test_protocol"],
     "server/http/negotiate.c": ["unit/test_negotiate", "http/test_encoding",
@@ -287,18 +289,28 @@ def processor_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def takes(tree, program, known):
-    """Does it pass unchanged? How long that takes is noted, also in *known, for
-    later runs with the same program."""
-    with open(os.path.join(tree, program), "rb") as file:
-        same = hashlib.sha256(file.read()).hexdigest()
-    if same not in known:
-        before, begin = processor_seconds(), time.monotonic()
-        if not passes(tree, program):
-            return False
-        known[same] = (processor_seconds() - before, time.monotonic() - begin)
-    seconds_of[program] = known[same]
-    return True
+class Seconds:
+    """How long programs took, for later runs with the same ones."""
+    def __init__(self, notes):
+        self.notes, self.known = notes, {}
+        if os.path.exists(notes):
+            with open(notes, encoding="utf-8") as file:
+                self.known = json.load(file)
+
+    def takes(self, tree, program):
+        """Does it pass unchanged?"""
+        with open(os.path.join(tree, program), "rb") as file:
+            same = hashlib.sha256(file.read()).hexdigest()
+        if same not in self.known:
+            before, begin = processor_seconds(), time.monotonic()
+            if not passes(tree, program):
+                return False
+            self.known[same] = (processor_seconds() - before,
+                                time.monotonic() - begin)
+            with open(self.notes, "w", encoding="utf-8") as file:
+                json.dump(self.known, file)
+        seconds_of[program] = self.known[same]
+        return True
 
 
 class Worker:
@@ -325,25 +337,19 @@ class Worker:
 
     def build(self, tests):
         self.release.make("-j2", self.release.library, self.release.softmax)
-        notes = os.path.join(self.folder, "..", "seconds.json")
-        known = {}
-        if os.path.exists(notes):
-            with open(notes, encoding="utf-8") as file:
-                known = json.load(file)
-        self.prepare(self.quick, tests, known)
+        seconds = Seconds(os.path.join(self.folder, "..", "seconds.json"))
+        self.prepare(self.quick, tests, seconds)
         self.prepare(self.strict, [test for test in tests if seconds_of[
-            self.quick.program(test)][0] < STRICT_SECONDS], known)
-        with open(notes, "w", encoding="utf-8") as file:
-            json.dump(known, file)
+            self.quick.program(test)][0] < STRICT_SECONDS], seconds)
         for build in self.builds():
             build.keep()
 
-    def prepare(self, build, tests, known):
+    def prepare(self, build, tests, seconds):
         wanted = [build.program(test) for test in tests]
         if not build.make("-j2", *wanted):
             sys.exit("the program itself does not build")
         failing = [test for test in wanted
-                   if not takes(self.tree, test, known)]
+                   if not seconds.takes(self.tree, test)]
         if failing:
             sys.exit(f"fails unchanged: {failing}")
 

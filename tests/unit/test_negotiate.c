@@ -112,69 +112,70 @@ static void test_accepted_media(void **state)
 }
 
 /* How much, in thousandths: of the most specific range, of equals the most. */
+static const struct {
+    const char *text;
+    int json, npy;
+} amounts[] = {
+    {"*/*", 1000, 0},
+    {"*", 1000, 0},
+    {"application/json;q=0.5", 500, 0},
+    {"*/*;q=0.001", 1, 0},
+    {"*/*;q=0.0001", 1, 0},
+    {"*/*;q=0.0000", 0, 0},
+    {"*/*;q=0.1239", 123, 0},
+    {"*/*;q=0.12", 120, 0},
+    {"*/*;q=0.9", 900, 0},
+    {"*/*;q=.2", 200, 0},
+    {"*/*;q=00.5", 500, 0},
+    {"*/*;q=0", 0, 0},
+    {"*/*;q=0.", 0, 0},
+    {"*/*;q=1", 1000, 0},
+    {"*/*;q=1.", 1000, 0},
+    {"*/*;q=1.5", 1000, 0},
+    {"*/*;q=10", 1000, 0},
+    {"*/*;q=01", 1000, 0},
+    {"application/*;q=0.3, */*;q=0.9", 300, 0},
+    {"*/*;q=0.9, application/*;q=0.3", 300, 0},
+    {"application/json;q=0.1, application/*;q=0.3", 100, 0},
+    {"application/json;q=0.2, application/json;q=0.7", 700, 0},
+    {"application/json;q=0.7, application/json;q=0.2", 700, 0},
+    {"application/json;v=1;q=0, application/json;q=0.4", 400, 0},
+    {"application/json;v=1;q=0.6", 600, 0},
+    {"application/json;q=0.6;v=1", 600, 0},
+    {"application/json;v=1;q=0, */*;q=0.1", 100, 0},
+    {"application/x-npy", 0, 1000},
+    {"APPLICATION/X-NPY", 0, 1000},
+    {"application/x-npy;q=0.5, application/json;q=0.2", 200, 500},
+    {"application/x-npy;q=0.5, application/x-npy;q=0.7", 0, 700},
+    {"application/x-npy;q=0.7, application/x-npy;q=0.5", 0, 700},
+    {"*/*, application/x-npy;q=0.3", 1000, 300},
+    {"application/*;q=0.4", 400, 0},
+    {"application/x-npyz, text/plain", 0, 0},
+    {"text/plain, text/html", 0, 0},
+    /* what is odd: anything */
+    {"application/x-npy, x", 1000, 0},
+    {"application/json;q=0.5, a/", 1000, 0},
+    {"application/json;q=0.5, /a", 1000, 0},
+    {"application/json;q=0.5, a/b/c", 1000, 0},
+    {"application/json;q=0.5, a/b/", 1000, 0},
+    {"application/json;q=0.5, a//b", 1000, 0},
+    {"application/json;q=0.5, a/b c", 1000, 0},
+    {"application/json;q=0.5, a/b;q=2x", 1000, 0},
+    {"application/json;q=0.5, a/b;q=.", 1000, 0},
+    {"application/json;q=0.5, a/b;x=", 1000, 0},
+    {"application/json;q=0.5, a/b;=x", 1000, 0},
+    {"application/json;q=0.5, a/b;x=\"", 1000, 0},
+};
+
 static void test_how_much(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        int json, npy;
-    } cases[] = {
-        {"*/*", 1000, 0},
-        {"*", 1000, 0},
-        {"application/json;q=0.5", 500, 0},
-        {"*/*;q=0.001", 1, 0},
-        {"*/*;q=0.0001", 1, 0},
-        {"*/*;q=0.0000", 0, 0},
-        {"*/*;q=0.1239", 123, 0},
-        {"*/*;q=0.12", 120, 0},
-        {"*/*;q=0.9", 900, 0},
-        {"*/*;q=.2", 200, 0},
-        {"*/*;q=00.5", 500, 0},
-        {"*/*;q=0", 0, 0},
-        {"*/*;q=0.", 0, 0},
-        {"*/*;q=1", 1000, 0},
-        {"*/*;q=1.", 1000, 0},
-        {"*/*;q=1.5", 1000, 0},
-        {"*/*;q=10", 1000, 0},
-        {"*/*;q=01", 1000, 0},
-        {"application/*;q=0.3, */*;q=0.9", 300, 0},
-        {"*/*;q=0.9, application/*;q=0.3", 300, 0},
-        {"application/json;q=0.1, application/*;q=0.3", 100, 0},
-        {"application/json;q=0.2, application/json;q=0.7", 700, 0},
-        {"application/json;q=0.7, application/json;q=0.2", 700, 0},
-        {"application/json;v=1;q=0, application/json;q=0.4", 400, 0},
-        {"application/json;v=1;q=0.6", 600, 0},
-        {"application/json;q=0.6;v=1", 600, 0},
-        {"application/json;v=1;q=0, */*;q=0.1", 100, 0},
-        {"application/x-npy", 0, 1000},
-        {"APPLICATION/X-NPY", 0, 1000},
-        {"application/x-npy;q=0.5, application/json;q=0.2", 200, 500},
-        {"application/x-npy;q=0.5, application/x-npy;q=0.7", 0, 700},
-        {"application/x-npy;q=0.7, application/x-npy;q=0.5", 0, 700},
-        {"*/*, application/x-npy;q=0.3", 1000, 300},
-        {"application/*;q=0.4", 400, 0},
-        {"application/x-npyz, text/plain", 0, 0},
-        {"text/plain, text/html", 0, 0},
-        /* what is odd: anything */
-        {"application/x-npy, x", 1000, 0},
-        {"application/json;q=0.5, a/", 1000, 0},
-        {"application/json;q=0.5, /a", 1000, 0},
-        {"application/json;q=0.5, a/b/c", 1000, 0},
-        {"application/json;q=0.5, a/b/", 1000, 0},
-        {"application/json;q=0.5, a//b", 1000, 0},
-        {"application/json;q=0.5, a/b c", 1000, 0},
-        {"application/json;q=0.5, a/b;q=2x", 1000, 0},
-        {"application/json;q=0.5, a/b;q=.", 1000, 0},
-        {"application/json;q=0.5, a/b;x=", 1000, 0},
-        {"application/json;q=0.5, a/b;=x", 1000, 0},
-        {"application/json;q=0.5, a/b;x=\"", 1000, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
         char copy[256];
-        struct field_lines lines = lines_of(cases[i].text, copy, sizeof copy);
+        struct field_lines lines = lines_of(amounts[i].text, copy, sizeof copy);
         struct accepted_media accepted = accepted_media(&lines);
-        if (accepted.json != cases[i].json || accepted.npy != cases[i].npy)
-            fail_msg("Accept: %s: %d, %d", cases[i].text, accepted.json,
+        if (accepted.json != amounts[i].json || accepted.npy != amounts[i].npy)
+            fail_msg("Accept: %s: %d, %d", amounts[i].text, accepted.json,
                      accepted.npy);
     }
 }

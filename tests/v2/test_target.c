@@ -58,7 +58,7 @@ static void paths_name_what_is_there(void **state)
         assert_true(target_parse(&target, path, targets[i].method, &problem));
         assert_int_equal(target.resource, targets[i].resource);
         assert_string_equal(target.method, targets[i].method);
-        assert_int_equal(target.cuda, path[4] == 'c');
+        assert_int_equal(target.cuda, strstr(path, CUDA) == path);
         assert_int_equal(target.model != NULL, targets[i].model != NULL);
         if (targets[i].model)
             assert_string_equal(target.model->name, targets[i].model);
