@@ -4,12 +4,18 @@
 #include "arguments.h"
 #include "engine/plan.h"
 
-/* Rows that a softmax takes in lanes, but not this loss: its log-sum-exps could
- * differ in their last bit. */
+/* Of a teacher's rows, and of those that a softmax takes in lanes, but not this
+ * loss: its log-sum-exps could differ in their last bit. */
 static bool lse_differs(const struct smx_logits *logits,
                         const struct smx_criterion *criterion)
 {
-    return smx_plan_lanes(logits, NULL) && !smx_plan_lanes(logits, criterion);
+    return criterion->teacher ||
+           (smx_plan_lanes(logits, NULL) && !smx_plan_lanes(logits, criterion));
+}
+
+static bool asks_values(const struct smx_softmax_out *out)
+{
+    return out->values || out->entropy || out->logsumexp || out->argmax;
 }
 
 enum smx_status smx_beside_open(const struct smx_context *context,
@@ -38,7 +44,11 @@ enum smx_status smx_beside_open(const struct smx_context *context,
         beside->values.out.logsumexp = out->logsumexp;
         out->logsumexp = NULL;
     }
-    if (out->log_probabilities || out->entropy || beside->values.out.logsumexp)
+    if (criterion->teacher) {
+        beside->values.out.argmax = out->argmax;
+        out->argmax = NULL;
+    }
+    if (asks_values(&beside->values.out))
         status = smx_softmax_open(context, &beside->values);
     if (!status && out->rank)
         status = smx_softmax_open(context, &beside->ranks);
@@ -47,9 +57,7 @@ enum smx_status smx_beside_open(const struct smx_context *context,
 
 static bool wants_values(const struct smx_beside *beside)
 {
-    const struct smx_softmax_out *out = &beside->values.out;
-    return beside->values.most &&
-           (out->values || out->entropy || out->logsumexp);
+    return beside->values.most && asks_values(&beside->values.out);
 }
 
 bool smx_beside_wants(const struct smx_beside *beside)

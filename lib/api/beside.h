@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/** What a loss is asked for that a softmax answers: entropy,
- *  log-probabilities, the labels' ranks. All its memory is there before
- * anything is written, and its answers before the gradient may take the logits'
- * place.
- */
+/** What a loss is asked for that a softmax answers: entropy, log-probabilities,
+ *  the labels' ranks, of a teacher's loss all that is. Its memory is there
+ *  before anything is written, and its answers before the gradient may take the
+ *  logits' place. */
 #ifndef SMX_BESIDE_H
 #define SMX_BESIDE_H
 

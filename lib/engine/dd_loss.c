@@ -12,6 +12,7 @@
 #include "api/extended.h"
 #include "lanes.h"
 #include "plan.h"
+#include "reduction.h"
 #include "simd/elementary.h"
 
 struct dd_loss {
@@ -222,59 +223,6 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
         store_gradient_row(call, row);
 }
 
-/* ---- the reduction ------------------------------------------------------- */
-
-/* Of numbers, not traps: infinities of both signs make one. */
-static double add_rows_up(const double *rows, size_t count, size_t per_part)
-{
-    struct smx_dd sum = {0, 0};
-    for (size_t r = 0; r < count;) {
-        size_t end = count - r < per_part ? count : r + per_part;
-        struct smx_dd part = {0, 0};
-        for (; r < end; r++)
-            dd_accumulate(&part, (struct smx_dd){rows[r], 0});
-        dd_accumulate(&sum, part);
-    }
-    double all = dd_settle(sum).hi;
-    return isnan(all) ? INFINITY : all;
-}
-
-static void store_dd_loss(const struct dd_loss *call,
-                          const struct smx_counts *n)
-{
-    enum smx_dtype dtype = call->logits->dtype;
-    size_t rows = smx_rows_count(call->logits);
-    if (call->criterion->reduction == SMX_REDUCTION_NONE) {
-        for (size_t r = 0; r < rows; r++)
-            smx_set(call->out->loss, dtype, r,
-                    smx_plus(call->losses[r], call->squares[r], INFINITY));
-        return;
-    }
-    size_t per_part = smx_rows_slice(call->logits);
-    double entropy = add_rows_up(call->losses, rows, per_part);
-    double square = add_rows_up(call->squares, rows, per_part);
-    if (call->criterion->reduction == SMX_REDUCTION_MEAN &&
-        !call->factors.extended) {
-        entropy = n->divisor == 0 ? 0 : entropy / n->divisor;
-        square = n->divisor == 0 ? 0 : square / n->weight;
-    }
-    smx_set(call->out->loss, dtype, 0, smx_plus(entropy, square, INFINITY));
-}
-
-static void store_loss_out(const struct dd_loss *call,
-                           const struct smx_counts *n)
-{
-    const struct smx_loss_out *out = call->out;
-    if (out->loss)
-        store_dd_loss(call, n);
-    if (out->divisor)
-        *out->divisor = n->divisor;
-    if (out->rows)
-        *out->rows = n->rows;
-    if (out->accuracy)
-        *out->accuracy = n->rows ? (double)call->hits / (double)n->rows : 0;
-}
-
 /* ---- all of it ----------------------------------------------------------- */
 
 static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
@@ -282,7 +230,7 @@ static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
                          const struct smx_counts *n)
 {
     struct smx_lanes lanes = smx_lanes_of(call->logits);
-    smx_lanes_set_criterion(&lanes, call->criterion, n->divisor, n->weight);
+    smx_lanes_set_criterion(&lanes, call->criterion, n);
     lanes.losses = call->losses;
     lanes.squares = call->squares;
     if (call->out) {
@@ -336,8 +284,12 @@ smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
         run_in_lanes(context, &call, &work, &n);
     else
         status = smx_rows_run(context, logits, &work);
+    const struct smx_row_losses all = {.losses = call.losses,
+                                       .others = call.squares,
+                                       .divided = call.factors.extended,
+                                       .hits = call.hits};
     if (out && !status)
-        store_loss_out(&call, &n);
+        smx_losses_store(context->kernels, logits, criterion, &n, &all, out);
     free(call.losses);
     return status;
 }

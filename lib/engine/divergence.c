@@ -12,6 +12,7 @@
 #include "dd_shift.h"
 #include "divergence_rows.h"
 #include "load.h"
+#include "reduction.h"
 #include "simd/elementary.h"
 #include "tuning.h"
 
@@ -26,9 +27,9 @@ struct divergence_call {
     bool even;                       /* have rows the same factors? */
     struct smx_divergence_row alike; /* these, where a gradient is wanted */
     struct smx_dd *tops[2];          /* smx_rows_scan_tops; NULL: none */
-    double divisor;
-    double *losses;         /* one a row */
-    struct smx_tiles tiles; /* of logits, teacher and gradient */
+    double *losses;                  /* one a row */
+    size_t hits;                     /* of an accuracy */
+    struct smx_tiles tiles;          /* of logits, teacher and gradient */
 };
 
 /* ---- rows --------------------------------------------------------------- */
@@ -112,73 +113,31 @@ static void run(struct smx_context *context, struct divergence_call *call)
 
 /* ---- what is answered --------------------------------------------------- */
 
-static void put_loss(const struct divergence_call *call, void *loss)
-{
-    size_t rows = smx_rows_count(call->logits);
-    enum smx_dtype dtype = call->logits->dtype;
-    struct smx_dd sum = {0, 0};
-    for (size_t r = 0; r < rows; r++) {
-        if (call->criterion->reduction == SMX_REDUCTION_NONE)
-            smx_set(loss, dtype, r, call->losses[r]);
-        dd_accumulate(&sum, (struct smx_dd){call->losses[r], 0});
-    }
-    if (call->criterion->reduction == SMX_REDUCTION_NONE)
-        return;
-    sum = dd_settle(sum);
-    if (call->criterion->reduction == SMX_REDUCTION_MEAN &&
-        !call->factors.extended)
-        sum.hi = call->divisor == 0 ? 0 : smx_divide(sum, call->divisor, 0).hi;
-    smx_set(loss, dtype, 0, isnan(sum.hi) ? INFINITY : sum.hi);
-}
-
-/* Classes of the largest of the teacher's rows, which are to be met. */
-static enum smx_status find_teacher_aims(struct smx_context *context,
-                                         const struct divergence_call *call,
-                                         int64_t *aims)
+/* Of each row the first class of its largest logit. */
+static enum smx_status find_classes(struct smx_context *context,
+                                    const struct smx_logits *z,
+                                    int64_t *classes)
 {
     const struct smx_softmax_out wanted = {.size = sizeof wanted,
-                                           .argmax = aims};
-    return smx_softmax(context, &call->side[1], NULL, &wanted, NULL);
+                                           .argmax = classes};
+    return smx_softmax(context, z, NULL, &wanted, NULL);
 }
 
-/* What is asked beside the loss, as smx_softmax has it; outputs are written
- * when nothing can fail any more. */
-static enum smx_status summarise(struct smx_context *context,
-                                 const struct divergence_call *call,
-                                 const struct smx_loss_out *out)
+/* Rows whose class is the teacher's, too. */
+static enum smx_status count_agreements(struct smx_context *context,
+                                        struct divergence_call *call)
 {
-    size_t rows = smx_rows_count(call->logits), hits = 0;
-    struct smx_softmax_out wanted = {.size = sizeof wanted,
-                                     .logsumexp = out->logsumexp,
-                                     .argmax = out->argmax};
-    enum smx_status status = SMX_OK;
-    int64_t *found = NULL;
-    if (out->accuracy) {
-        found = reallocarray(NULL, 2 * rows + 1, sizeof *found);
-        if (!found)
-            return SMX_ENOMEM;
-        wanted.argmax = out->argmax ? out->argmax : found;
-        status = find_teacher_aims(context, call, found + rows);
-    }
-    if (!status && (wanted.argmax || wanted.logsumexp))
-        status = smx_softmax(context, &call->side[0], NULL, &wanted, NULL);
-    for (size_t r = 0; r < rows && found && !status; r++)
-        hits += wanted.argmax[r] == found[rows + r];
-    if (out->accuracy && !status)
-        *out->accuracy = rows ? (double)hits / (double)rows : 0;
+    size_t rows = call->tiles.all;
+    int64_t *found = reallocarray(NULL, 2 * rows + 1, sizeof *found);
+    if (!found)
+        return SMX_ENOMEM;
+    enum smx_status status = find_classes(context, &call->side[0], found);
+    if (!status)
+        status = find_classes(context, &call->side[1], found + rows);
+    for (size_t r = 0; r < rows && !status; r++)
+        call->hits += found[r] == found[rows + r];
     free(found);
     return status;
-}
-
-static void put_sums(const struct divergence_call *call,
-                     const struct smx_loss_out *out)
-{
-    if (out->loss)
-        put_loss(call, out->loss);
-    if (out->divisor)
-        *out->divisor = call->divisor;
-    if (out->rows)
-        *out->rows = smx_rows_count(call->logits);
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -279,21 +238,24 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     place_sides(&call);
     call.factors =
         smx_factors_of(context->kernels, logits, criterion, upstream, &counts);
-    call.divisor = counts.divisor;
     call.rule = rule_of(context, &call);
     call.even = are_rows_even(&call);
     call.alike.weight = 1;
     if (gradient && call.even && smx_rows_count(logits))
         set_grad_factor(&call, 0, &call.alike);
     status = allocate_losses(context, &call);
-    if (!status && out)
-        status = summarise(context, &call, out);
+    if (!status && out && out->accuracy)
+        status = count_agreements(context, &call);
     if (!status) {
         smx_beside_answer(context, beside);
         run(context, &call);
     }
+    const struct smx_row_losses all = {.losses = call.losses,
+                                       .divided = call.factors.extended,
+                                       .hits = call.hits};
     if (!status && out)
-        put_sums(&call, out);
+        smx_losses_store(context->kernels, logits, criterion, &counts, &all,
+                         out);
 out:
     free(call.tops[0]);
     free(call.tops[1]);

@@ -16,6 +16,7 @@
 #include "load.h"
 #include "loss_call.h"
 #include "plan.h"
+#include "reduction.h"
 #include "rows.h"
 #include "sums.h"
 #include "tuning.h"
@@ -104,65 +105,22 @@ static void store_grad_chunk(void *argument, size_t i)
 
 static void count(struct smx_loss_call *call)
 {
-    const struct smx_counts n =
+    call->counts =
         smx_criterion_count(call->kernels, call->logits, call->asked);
-    call->divisor = n.divisor;
-    call->z_divisor = n.weight;
-    call->counted = n.rows;
     call->factor = call->z_factor = 1;
     if (call->asked->reduction == SMX_REDUCTION_MEAN) {
-        bool nothing = call->divisor == 0;
-        call->factor = nothing ? 0 : 1 / call->divisor;
-        call->z_factor = nothing ? 0 : 1 / call->z_divisor;
+        bool nothing = call->counts.divisor == 0;
+        call->factor = nothing ? 0 : 1 / call->counts.divisor;
+        call->z_factor = nothing ? 0 : 1 / call->counts.weight;
     }
-}
-
-/* Of the rows' numbers, block by block, compensated. */
-static double sum_of_rows(const struct smx_loss_call *call,
-                          const double *numbers)
-{
-    double sum = 0, lost = 0;
-    for (size_t r = 0; r < call->all; r += SMX_BLOCK_ROWS) {
-        size_t n = call->all - r;
-        n = n < SMX_BLOCK_ROWS ? n : SMX_BLOCK_ROWS;
-        double v = call->kernels->loss->total(numbers + r, n);
-        double next = sum + v, taken = next - sum;
-        if (isfinite(next))
-            lost += (sum - (next - taken)) + (v - taken);
-        sum = next;
-    }
-    return isnan(sum) ? INFINITY : sum + lost;
-}
-
-static float reduced(const struct smx_loss_call *call)
-{
-    double entropy = sum_of_rows(call, call->entropies);
-    double square = call->squares ? sum_of_rows(call, call->squares) : 0;
-    if (call->asked->reduction == SMX_REDUCTION_MEAN) {
-        bool nothing = call->divisor == 0;
-        entropy = nothing ? 0 : entropy / call->divisor;
-        square = nothing ? 0 : square / call->z_divisor;
-    }
-    return (float)(entropy + square);
 }
 
 static void store_f32_loss(const struct smx_loss_call *call)
 {
-    const struct smx_loss_out *out = call->out;
-    float *loss = out->loss;
-    if (loss && call->asked->reduction != SMX_REDUCTION_NONE)
-        *loss = reduced(call);
-    else if (loss)
-        for (size_t r = 0; r < call->all; r++)
-            loss[r] = (float)(call->entropies[r] +
-                              (call->squares ? call->squares[r] : 0));
-    if (out->divisor)
-        *out->divisor = call->divisor;
-    if (out->rows)
-        *out->rows = call->counted;
-    if (out->accuracy)
-        *out->accuracy =
-            call->counted ? (double)call->hits / (double)call->counted : 0;
+    const struct smx_row_losses rows = {
+        .losses = call->entropies, .others = call->squares, .hits = call->hits};
+    smx_losses_store(call->kernels, call->logits, call->asked, &call->counts,
+                     &rows, call->out);
 }
 
 /* ---- tiles of rows ----------------------------------------------------- */
@@ -331,8 +289,7 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     count(call);
     if (call->classes <= SMX_NARROW) {
         call->lanes = smx_lanes_of(call->logits);
-        smx_lanes_set_criterion(&call->lanes, &call->criterion, call->divisor,
-                                call->z_divisor);
+        smx_lanes_set_criterion(&call->lanes, &call->criterion, &call->counts);
     }
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)

@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-#include "api/context.h"
+#include "api/criterion.h"
 #include "dd_shift.h"
 #include "simd/elementary.h"
 #include "simd/power.h"
@@ -24,7 +24,7 @@ struct smx_lanes smx_lanes_of(const struct smx_logits *z)
 
 void smx_lanes_set_criterion(struct smx_lanes *lanes,
                              const struct smx_criterion *criterion,
-                             double divisor, double z_divisor)
+                             const struct smx_counts *n)
 {
     const struct smx_dd one = {1, 0}, zero = {0, 0};
     double classes = (double)lanes->logits->classes;
@@ -34,11 +34,11 @@ void smx_lanes_set_criterion(struct smx_lanes *lanes,
     lanes->share =
         smx_divide((struct smx_dd){criterion->label_smoothing, 0}, classes, 0);
     lanes->factor = lanes->z_factor = one;
-    if (mean && divisor == 0)
+    if (mean && n->divisor == 0)
         lanes->factor = lanes->z_factor = zero;
     else if (mean) {
-        lanes->factor = smx_divide(one, divisor, 0);
-        lanes->z_factor = smx_divide(one, z_divisor, 0);
+        lanes->factor = smx_divide(one, n->divisor, 0);
+        lanes->z_factor = smx_divide(one, n->weight, 0);
     }
 }
 

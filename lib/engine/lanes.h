@@ -44,6 +44,8 @@ struct smx_lanes {
     const void *vjp_upstream; /* of a product, which goes to values */
 };
 
+struct smx_counts;
+
 /** A bit a row. */
 struct smx_lanes_marks {
     uint64_t declined; /* nothing was written: numbers may leave the range */
@@ -62,10 +64,10 @@ typedef void smx_lanes_order_kernel(const struct smx_logits *rows, size_t first,
 /** A call on logits that lanes take; the rest is the caller's to fill in. */
 struct smx_lanes smx_lanes_of(const struct smx_logits *logits);
 
-/** keep, share and the factors of a criterion; what a mean divides by. */
+/** keep, share and the factors of a criterion; n: what a mean divides by. */
 void smx_lanes_set_criterion(struct smx_lanes *lanes,
                              const struct smx_criterion *criterion,
-                             double divisor, double z_divisor);
+                             const struct smx_counts *n);
 
 /** All rows, over the pool; those that decline by the work. Returns the hits of
  *  a loss. */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdatomic.h>
 
-#include "api/context.h"
+#include "api/criterion.h"
 #include "lanes.h"
 #include "load.h"
 #include "plan.h"
@@ -59,13 +59,13 @@ struct smx_loss_call {
     double inverse_temperature;
     struct smx_exponents by;
     struct smx_split_exp split;
-    double divisor, z_divisor, factor, z_factor;
-    size_t counted;         /* rows not ignored */
-    enum smx_way way;       /* all but by chunks: blocks of rows at once */
-    bool stream;            /* the gradient past the cache */
-    double *entropies;      /* the cross-entropies, one a row of all */
-    double *squares;        /* z-loss and entropy, likewise; NULL: none */
-    const float *upstreams; /* as asked, like the next */
+    struct smx_counts counts;
+    double factor, z_factor; /* of the reduction */
+    enum smx_way way;        /* all but by chunks: blocks of rows at once */
+    bool stream;             /* the gradient past the cache */
+    double *entropies;       /* the cross-entropies, one a row of all */
+    double *squares;         /* z-loss and entropy, likewise; NULL: none */
+    const float *upstreams;  /* as asked, like the next */
     float *gradients;
     struct smx_part *parts; /* of a tile; not of few classes, */
     struct smx_grad *grads; /* nor these */

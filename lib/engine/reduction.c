@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "reduction.h"
+
+#include "loss_kernels.h"
+#include "simd/elementary.h"
+
+/* Rows of float32 are added up in double: what they lose is beyond what is
+ * answered. */
+static struct smx_dd sum_part(const struct smx_kernels *kernels, bool wide,
+                              const double *numbers, size_t n)
+{
+    struct smx_dd sum = {0, 0};
+    if (!wide)
+        sum.hi = kernels->loss->total(numbers, n);
+    for (size_t r = 0; wide && r < n; r++)
+        dd_accumulate(&sum, (struct smx_dd){numbers[r], 0});
+    return sum;
+}
+
+/* In the order of rows. Of numbers, not traps: infinities of both signs make
+ * one. */
+static struct smx_dd sum_of_rows(const struct smx_kernels *kernels,
+                                 const struct smx_logits *z,
+                                 const double *numbers)
+{
+    bool wide = z->dtype == SMX_FLOAT64;
+    size_t all = smx_rows_count(z);
+    size_t most = wide ? smx_rows_slice(z) : SMX_NARROW_ROWS;
+    struct smx_dd sum = {0, 0};
+    for (size_t r = 0, n; r < all; r += n) {
+        n = all - r < most ? all - r : most;
+        dd_accumulate(&sum, sum_part(kernels, wide, numbers + r, n));
+    }
+    sum = dd_settle(sum);
+    return isnan(sum.hi) ? (struct smx_dd){INFINITY, 0} : sum;
+}
+
+/* A float64 sum that nothing is added to is divided before it is rounded. */
+static double reduced(const struct smx_kernels *kernels,
+                      const struct smx_logits *z, const struct smx_counts *n,
+                      bool divides, const struct smx_row_losses *rows)
+{
+    struct smx_dd loss = sum_of_rows(kernels, z, rows->losses), other = {0, 0};
+    if (rows->others)
+        other = sum_of_rows(kernels, z, rows->others);
+    if (divides && n->divisor == 0)
+        return 0;
+    if (divides && !rows->others && z->dtype == SMX_FLOAT64)
+        return smx_divide(loss, n->divisor, 0).hi;
+    if (divides)
+        return smx_plus(loss.hi / n->divisor, other.hi / n->weight, INFINITY);
+    return smx_plus(loss.hi, other.hi, INFINITY);
+}
+
+static void store_loss(const struct smx_kernels *kernels,
+                       const struct smx_logits *z,
+                       const struct smx_criterion *k,
+                       const struct smx_counts *n,
+                       const struct smx_row_losses *rows, void *loss)
+{
+    bool mean = k->reduction == SMX_REDUCTION_MEAN;
+    if (k->reduction != SMX_REDUCTION_NONE) {
+        double all = reduced(kernels, z, n, mean && !rows->divided, rows);
+        smx_set(loss, z->dtype, 0, all);
+        return;
+    }
+    for (size_t r = 0; r < smx_rows_count(z); r++)
+        smx_set(loss, z->dtype, r,
+                smx_plus(rows->losses[r], rows->others ? rows->others[r] : 0,
+                         INFINITY));
+}
+
+void smx_losses_store(const struct smx_kernels *kernels,
+                      const struct smx_logits *z, const struct smx_criterion *k,
+                      const struct smx_counts *n,
+                      const struct smx_row_losses *rows,
+                      const struct smx_loss_out *out)
+{
+    if (out->loss)
+        store_loss(kernels, z, k, n, rows, out->loss);
+    if (out->divisor)
+        *out->divisor = n->divisor;
+    if (out->rows)
+        *out->rows = n->rows;
+    if (out->accuracy)
+        *out->accuracy = n->rows ? (double)rows->hits / (double)n->rows : 0;
+}
