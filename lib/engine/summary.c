@@ -53,7 +53,7 @@ struct summary_call {
     struct smx_seen seen;
     struct smx_summaries out;
     atomic_bool nonfinite, out_of_range, more;
-    size_t slices;
+    size_t batch; /* rows at once, of few chunks */
     struct row *row;
     struct chunk *parts;         /* one a chunk */
     struct smx_moments *moments; /* likewise */
@@ -205,15 +205,13 @@ static void find_chunk(struct summary_call *call, const float *z, size_t n,
     call->nonfinite |= !call->kernels->row_max(z, n, &part->max);
 }
 
-static void find_chunks(void *argument, size_t slice)
+static void find_chunk_at(void *argument, size_t i)
 {
     struct summary_call *call = argument;
-    size_t all = call->rows * call->chunks, end, n;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end && !call->nonfinite; i++) {
-        const float *z = chunk_at(call, i, &n);
+    size_t n;
+    const float *z = chunk_at(call, i, &n);
+    if (!call->nonfinite)
         find_chunk(call, z, n, &call->parts[i]);
-    }
 }
 
 /* Is there anything left to be found by a sweep of sums? */
@@ -315,42 +313,36 @@ static void summarise_row(struct summary_call *call, size_t r)
     }
 }
 
-static void settle_rows(void *argument, size_t slice)
+static void settle_row_at(void *argument, size_t r)
 {
     struct summary_call *call = argument;
-    size_t end, r = smx_pool_slice(call->rows, call->slices, slice, &end);
-    for (; r < end; r++) {
-        call->row[r] = settle_row(call, r, call->parts + r * call->chunks);
-        call->more |= call->row[r].lse || call->row[r].entropy;
-    }
+    call->row[r] = settle_row(call, r, call->parts + r * call->chunks);
+    call->more |= call->row[r].lse || call->row[r].entropy;
 }
 
-static void sum_chunk_moments(void *argument, size_t slice)
+static void sum_chunk_moments(void *argument, size_t i)
 {
     const struct summary_call *call = argument;
-    size_t all = call->rows * call->chunks, end, n;
-    size_t i = smx_pool_slice(all, call->slices, slice, &end);
-    for (; i < end; i++) {
-        const struct row *row = &call->row[i / call->chunks];
-        const float *z = chunk_at(call, i, &n);
-        if (row->lse || row->entropy)
-            call->moments[i] = moments_of(call, z, n, row->max);
-    }
+    const struct row *row = &call->row[i / call->chunks];
+    size_t n;
+    const float *z = chunk_at(call, i, &n);
+    if (row->lse || row->entropy)
+        call->moments[i] = moments_of(call, z, n, row->max);
 }
 
 static void summarise_chunks(struct smx_context *context,
                              struct summary_call *call)
 {
-    call->slices = smx_pool_slices(context->pool, call->rows * call->chunks,
-                                   SMX_SMALL / SMX_CHUNK);
+    struct smx_pool *pool = context->pool;
+    size_t chunks = call->rows * call->chunks, most = SMX_SMALL / SMX_CHUNK;
     if (!is_found(call))
-        smx_pool_for(context->pool, call->slices, find_chunks, call);
+        smx_pool_each(pool, chunks, most, find_chunk_at, call);
     if (call->nonfinite)
         return;
-    smx_pool_for(context->pool, call->slices, settle_rows, call);
+    smx_pool_each(pool, call->rows, most / call->chunks, settle_row_at, call);
     if (!call->more)
         return;
-    smx_pool_for_reverse(context->pool, call->slices, sum_chunk_moments, call);
+    smx_pool_each_reverse(pool, chunks, most, sum_chunk_moments, call);
     for (size_t r = 0; r < call->rows; r++)
         if (call->row[r].lse || call->row[r].entropy)
             store_row(call, r, &call->row[r], call->moments + r * call->chunks);
@@ -358,19 +350,14 @@ static void summarise_chunks(struct smx_context *context,
 
 /* ---- all of them --------------------------------------------------------- */
 
-static void summarise_slice(void *argument, size_t slice)
+static void summarise_batch_at(void *argument, size_t batch)
 {
     struct summary_call *call = argument;
-    size_t end, r = smx_pool_slice(call->rows, call->slices, slice, &end);
-    bool narrow = call->classes <= SMX_NARROW;
-    size_t batch = narrow ? smx_narrow_rows(call->classes) : 1;
-    for (size_t n; r < end; r += n) {
-        n = end - r < batch ? end - r : batch;
-        if (narrow)
-            summarise_batch(call, r, n);
-        else
-            summarise_row(call, r);
-    }
+    size_t r = batch * call->batch, left = call->rows - r;
+    if (call->classes > SMX_NARROW)
+        summarise_row(call, r);
+    else
+        summarise_batch(call, r, left < call->batch ? left : call->batch);
 }
 
 size_t smx_summary_bytes(size_t rows, size_t classes)
@@ -411,7 +398,8 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
         summarise_chunks(context, &call);
         return !call.nonfinite;
     }
-    call.slices = smx_pool_slices(context->pool, rows, SMX_SMALL / classes);
-    smx_pool_for(context->pool, call.slices, summarise_slice, &call);
+    call.batch = classes > SMX_NARROW ? 1 : smx_narrow_rows(classes);
+    smx_pool_each(context->pool, (rows + call.batch - 1) / call.batch,
+                  SMX_SMALL / classes / call.batch, summarise_batch_at, &call);
     return true;
 }
