@@ -58,6 +58,13 @@ PACKAGES := libmicrohttpd jansson gnutls zlib
 ALL_LIBS = $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(PACKAGES)) -lm -pthread
 ALL_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(SANFLAGS)
 
+# The daemon is optimised across the files of server/, from objects of its own:
+# what tests link, and what is instrumented, stays as each file is compiled alone.
+# That of GCC, which needs no other linker.
+ifeq ($(origin LTO),undefined)
+LTO := $(if $(SAN)$(findstring --coverage,$(CFLAGS) $(LDFLAGS)),,$(call accepted,-flto -flto-partition=one))
+endif
+
 # Files named *_tmpl.c are compiled once an instruction set (see lib/simd/vec.h).
 ifneq ($(filter x86_64 i%86,$(ARCH)),)
 TIERS := base avx2 avx512
@@ -79,8 +86,12 @@ tmpl_objects = $(foreach t,$(TIERS),$(patsubst %.c,$(O)/%.$(t).o,$(filter $(1)/%
 LIB_SRC := $(filter-out %_tmpl.c,$(wildcard lib/*/*.c))
 SERVER_SRC := $(filter-out %_tmpl.c server/main.c,$(wildcard server/*.c server/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o) $(call tmpl_objects,lib)
+# Names that are defined in assembly are not seen across files.
+ASSEMBLED := $(O)/server/http/pages.o $(O)/server/page/page.o
 TABLES := $(O)/tables/powers_of_ten.c $(patsubst %,$(O)/tables/write_%.c,scales layouts32 layouts64)
 SERVER_OBJ := $(SERVER_SRC:%.c=$(O)/%.o) $(call tmpl_objects,server) $(TABLES:.c=.o)
+LTO_OBJ := $(patsubst $(O)/%,$(O)/lto/%,$(filter-out $(ASSEMBLED),$(SERVER_SRC:%.c=$(O)/%.o) $(O)/server/main.o))
+DAEMON_OBJ := $(if $(LTO),$(LTO_OBJ) $(ASSEMBLED) $(filter-out $(SERVER_SRC:%.c=$(O)/%.o),$(SERVER_OBJ)),$(O)/server/main.o $(O)/libserver.a)
 
 # Every tests/ROOM/test_NAME.c is a program of its own.
 TEST_SRC := $(wildcard tests/*/test_*.c)
@@ -111,12 +122,16 @@ $(O)/libserver.a: $(SERVER_OBJ)
 $(O)/libsupport.a: $(SUPPORT_OBJ)
 	@mkdir -p $(@D)
 	rm -f $@ && $(AR) rcsD $@ $^
-$(O)/softmaxd: $(O)/server/main.o $(O)/libserver.a $(O)/libsoftmax.a
-	$(CC) -pie $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
+$(O)/softmaxd: $(DAEMON_OBJ) $(O)/libsoftmax.a
+	$(CC) -pie $(if $(LTO),$(ALL_CFLAGS) $(LTO)) $(ALL_LDFLAGS) -o $@ $^ $(ALL_LIBS)
 
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) -c -o $@ $<
+
+$(O)/lto/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LTO) -c -o $@ $<
 
 # The tables of server/number/, which follow from a page of arithmetic each.
 $(O)/tables/powers_of_ten.c: scripts/powers_of_ten.py
