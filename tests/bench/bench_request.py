@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Instructions of a small request: user mode, counted by callgrind, so that no
-clock is asked. A request of ten logits on one kept-alive connection, the
+clock is asked. Requests of ten logits on one kept-alive connection, the
 difference of two runs divided by the requests between them; memset, with which
-libmicrohttpd clears a connection's memory, apart. Beside it a bare echo over
+libmicrohttpd clears a connection's memory, apart. Beside them a bare echo over
 the same library.
 
 usage: bench_request.py SOFTMAXD PEER_ECHO [OUT.json]
   FUNCTIONS=30  show that many functions and what each costs
+  PATHS=/loss   only these of /softmax, /loss and /gradient
 """
 import json
 import os
@@ -20,11 +21,20 @@ import tempfile
 
 FEW, MANY = 1000, 3000
 TIMEOUT = 120
-BODY = (b'{"logits":[0.12,2.53,-1.25,3.11,0.72,1.45,-4.01,5.55,0.33,'
-        b'1.08]}')
-REQUEST = (b'POST /softmax HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n'
-           b'Content-Type: application/json\r\n'
-           b'Content-Length: %d\r\n\r\n%s' % (len(BODY), BODY))
+LOGITS = '"logits":[0.12,2.53,-1.25,3.11,0.72,1.45,-4.01,5.55,0.33,1.08]'
+BODIES = {'/softmax': '{%s}' % LOGITS,
+          '/loss': '{%s,"labels":3}' % LOGITS,
+          '/gradient': '{%s,"labels":3}' % LOGITS}
+PATHS = os.environ.get('PATHS', ' '.join(BODIES)).split()
+SOFTMAXD = ['--listen=127.0.0.1:0', '--io-threads=1', '--compute-threads=1',
+            '--isa=avx2']
+
+
+def request(path):
+    body = BODIES[path]
+    return (f'POST {path} HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n'
+            'Content-Type: application/json\r\n'
+            f'Content-Length: {len(body)}\r\n\r\n{body}').encode()
 
 
 def read_answer(stream):
@@ -38,15 +48,15 @@ def read_answer(stream):
     stream.read(length)
 
 
-def ask(port, count):
+def ask(port, path, count):
     with socket.create_connection(('127.0.0.1', port), TIMEOUT) as connection:
         stream = connection.makefile('rb')
         for _ in range(count):
-            connection.sendall(REQUEST)
+            connection.sendall(request(path))
             read_answer(stream)
 
 
-def run(command, port_pattern, count, out):
+def run(command, port_pattern, path, count, out):
     """Serve that many requests under callgrind."""
     process = subprocess.Popen(
         ['valgrind', '--quiet', '--tool=callgrind',
@@ -55,7 +65,7 @@ def run(command, port_pattern, count, out):
         stderr=subprocess.DEVNULL, text=True)
     try:
         line = process.stdout.readline()
-        ask(int(re.search(port_pattern, line).group(1)), count)
+        ask(int(re.search(port_pattern, line).group(1)), path, count)
         process.stdin.close()
         if port_pattern.startswith(':'):
             process.send_signal(signal.SIGTERM)
@@ -84,34 +94,40 @@ def costs(out):
     return functions
 
 
-def measure(command, port_pattern, folder):
+def measure(command, port_pattern, path):
+    """Instructions a request, without memset's; memset's; by function."""
     counted = []
-    for count in FEW, MANY:
-        out = os.path.join(folder, 'callgrind.out')
-        run(command, port_pattern, count, out)
-        counted.append(costs(out))
+    with tempfile.TemporaryDirectory() as folder:
+        for count in FEW, MANY:
+            out = os.path.join(folder, 'callgrind.out')
+            run(command, port_pattern, path, count, out)
+            counted.append(costs(out))
     functions = {name: (many - counted[0].get(name, 0)) / (MANY - FEW)
                  for name, many in counted[1].items()}
     cleared = sum(n for name, n in functions.items() if 'memset' in name)
     return sum(functions.values()) - cleared, cleared, functions
 
 
-def main(softmaxd, echo, out=None):
-    with tempfile.TemporaryDirectory() as folder:
-        ours, cleared, functions = measure(
-            [softmaxd, '--listen=127.0.0.1:0', '--io-threads=1',
-             '--compute-threads=1', '--isa=avx2'], r':(\d+) ', folder)
-        peer, peer_cleared, _ = measure([echo, '1'], r'(\d+)', folder)
+def show(functions):
     shown = int(os.environ.get('FUNCTIONS', '0'))
     for name, count in sorted(functions.items(), key=lambda f: -f[1])[:shown]:
         print(f'{count:9.0f}  {name}')
-    print(f'softmaxd  {ours:7.0f} instructions a request, memset {cleared:.0f}')
-    print(f'bare echo {peer:7.0f} instructions a request, '
-          f'memset {peer_cleared:.0f}')
-    print(f'ratio     {ours / peer:7.2f}')
+
+
+def main(softmaxd, echo, out=None):
+    peer, cleared, _ = measure([echo, '1'], r'(\d+)', '/softmax')
+    print(f'bare echo {peer:7.0f} instructions a request, memset {cleared:.0f}')
+    counted = {'echo': round(peer)}
+    for path in PATHS:
+        ours, cleared, functions = measure([softmaxd, *SOFTMAXD], r':(\d+) ',
+                                           path)
+        show(functions)
+        print(f'{path:9} {ours:7.0f} instructions a request, memset '
+              f'{cleared:.0f}: {ours / peer:.2f} times the echo')
+        counted[path] = round(ours)
     if out:
         with open(out, 'w', encoding='utf-8') as file:
-            json.dump({'softmaxd': round(ours), 'echo': round(peer)}, file)
+            json.dump(counted, file)
     return 0
 
 
