@@ -64,10 +64,19 @@ static size_t write_one(char *text, const struct leaves *leaves, size_t leaf)
 {
     const struct tensor *tensor = leaves->tensor;
     const char *word = "[]";
-    if (!leaves->empty && tensor->type == TENSOR_INT64)
+    switch (leaves->empty ? TENSOR_NONE : tensor->type) {
+    case TENSOR_FLOAT32:
+        return number_write_float32(text, ((const float *)tensor->data)[leaf]);
+    case TENSOR_FLOAT64:
+        return number_write_float64(text, ((const double *)tensor->data)[leaf]);
+    case TENSOR_INT64:
         return number_write_int64(text, ((const int64_t *)tensor->data)[leaf]);
-    if (!leaves->empty)
+    case TENSOR_BOOL:
         word = ((const uint8_t *)tensor->data)[leaf] ? "true" : "false";
+        break;
+    case TENSOR_NONE:
+        break;
+    }
     size_t bytes = strlen(word);
     memcpy(text, word, bytes);
     return bytes;
@@ -78,10 +87,11 @@ static size_t write_block(char *text, const struct leaves *leaves, size_t count)
     const struct tensor *tensor = leaves->tensor;
     size_t leaf = leaves->leaf, n = 0;
     struct number_rows rows = leaves->rows;
-    if (!leaves->empty && tensor->type == TENSOR_FLOAT32)
+    bool many = count > 1 && !leaves->empty; /* enough for vectors */
+    if (many && tensor->type == TENSOR_FLOAT32)
         return number_write_block_float32(
             text, (const float *)tensor->data + leaf, count, rows);
-    if (!leaves->empty && tensor->type == TENSOR_FLOAT64)
+    if (many && tensor->type == TENSOR_FLOAT64)
         return number_write_block_float64(
             text, (const double *)tensor->data + leaf, count, rows);
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The answer is a list of pieces, in order; the text of all of them lies in one
- * buffer. */
+/* The answer is text, all of it in one buffer, and tensors at places in it. */
 #include "writer.h"
 #include "../freelist.h"
 #include "../number/base64.h"
@@ -14,10 +13,10 @@
 #include <string.h>
 
 struct piece {
-    const struct tensor *tensor; /* NULL: text */
+    const struct tensor *tensor;
+    size_t place; /* bytes of text before it */
     bool nested;
     bool base64;
-    size_t offset, bytes; /* of the text */
 };
 
 /* Text and pieces begin in the writer itself: a small answer takes no other
@@ -30,9 +29,10 @@ struct writer {
     struct piece *pieces;
     size_t count, room;
     bool failed;
-    size_t piece, written; /* now: which, how much of its text or base64 */
-    struct leaves leaves;  /* of its tensor */
-    struct jobs *jobs;     /* NULL: one thread writes all */
+    size_t text_written, piece; /* so far: text, and tensors as a whole */
+    size_t written;             /* of the next one, in base64 */
+    struct leaves leaves;       /* of the next one */
+    struct jobs *jobs;          /* NULL: one thread writes all */
     struct budget *budget;
     struct piece first_pieces[FIRST_PIECES];
     char first_text[FIRST_TEXT];
@@ -63,54 +63,44 @@ void writer_free(struct writer *writer)
     freelist_give(writer);
 }
 
-static bool grow(void **data, size_t *room, const void *first, size_t needed,
-                 size_t unit)
+/* data with room for needed units instead of *room; NULL: the writer has
+ * failed. */
+static void *grow(struct writer *writer, void *data, size_t *room,
+                  const void *first, size_t needed, size_t unit)
 {
     size_t more = 2 * *room;
     while (more < needed)
         more *= 2;
-    void *grown = inline_buffer_grow(*data, first, *room * unit, more * unit);
-    if (!grown)
-        return false;
-    *data = grown;
-    *room = more;
-    return true;
+    void *grown = inline_buffer_grow(data, first, *room * unit, more * unit);
+    writer->failed = !grown;
+    *room = grown ? more : *room;
+    return grown;
 }
 
-static struct piece *add_piece(struct writer *writer)
+static bool add_text_room(struct writer *writer, size_t bytes)
 {
-    void *pieces = writer->pieces;
-    if (writer->count == writer->room &&
-        !grow(&pieces, &writer->room, writer->first_pieces, writer->count + 1,
-              sizeof *writer->pieces)) {
-        writer->failed = true;
-        return NULL;
-    }
-    writer->pieces = pieces;
-    writer->pieces[writer->count] =
-        (struct piece){.offset = writer->text_bytes};
-    return &writer->pieces[writer->count++];
+    char *text = grow(writer, writer->text, &writer->text_room,
+                      writer->first_text, writer->text_bytes + bytes, 1);
+    writer->text = text ? text : writer->text;
+    return text;
+}
+
+static bool add_piece_room(struct writer *writer)
+{
+    struct piece *pieces =
+        grow(writer, writer->pieces, &writer->room, writer->first_pieces,
+             writer->count + 1, sizeof *writer->pieces);
+    writer->pieces = pieces ? pieces : writer->pieces;
+    return pieces;
 }
 
 void writer_bytes(struct writer *writer, const char *text, size_t bytes)
 {
-    if (writer->failed || bytes == 0)
+    if (writer->failed || (bytes > writer->text_room - writer->text_bytes &&
+                           !add_text_room(writer, bytes)))
         return;
-    struct piece *last =
-        writer->count ? &writer->pieces[writer->count - 1] : NULL;
-    if (!last || last->tensor)
-        last = add_piece(writer);
-    void *all = writer->text;
-    if (!last || (bytes > writer->text_room - writer->text_bytes &&
-                  !grow(&all, &writer->text_room, writer->first_text,
-                        writer->text_bytes + bytes, 1))) {
-        writer->failed = true;
-        return;
-    }
-    writer->text = all;
     memcpy(writer->text + writer->text_bytes, text, bytes);
     writer->text_bytes += bytes;
-    last->bytes += bytes;
 }
 
 static void add_escape(struct writer *writer, unsigned char c)
@@ -188,12 +178,11 @@ void writer_int64(struct writer *writer, int64_t value)
 static void add_tensor(struct writer *writer, const struct tensor *tensor,
                        bool nested, bool base64)
 {
-    struct piece *piece = writer->failed ? NULL : add_piece(writer);
-    if (!piece)
+    if (writer->failed ||
+        (writer->count == writer->room && !add_piece_room(writer)))
         return;
-    piece->tensor = tensor;
-    piece->nested = nested;
-    piece->base64 = base64;
+    writer->pieces[writer->count++] =
+        (struct piece){tensor, writer->text_bytes, nested, base64};
 }
 
 void writer_tensor(struct writer *writer, const struct tensor *tensor,
@@ -221,11 +210,9 @@ size_t writer_known_bytes(const struct writer *writer)
 {
     size_t bytes = writer->text_bytes;
     for (size_t i = 0; i < writer->count; i++) {
-        const struct piece *piece = &writer->pieces[i];
-        if (piece->tensor && !piece->base64)
+        if (!writer->pieces[i].base64)
             return SIZE_MAX;
-        if (piece->tensor)
-            bytes += base64_characters(bytes_of(piece->tensor));
+        bytes += base64_characters(bytes_of(writer->pieces[i].tensor));
     }
     return bytes;
 }
@@ -239,7 +226,8 @@ void writer_share(struct writer *writer, struct jobs *jobs,
 
 bool writer_done(const struct writer *writer)
 {
-    return writer->piece == writer->count;
+    return writer->piece == writer->count &&
+           writer->text_written == writer->text_bytes;
 }
 
 /* Groups of three bytes while there is room, then the rest. */
@@ -257,7 +245,7 @@ static bool next_base64(struct writer *writer, char *buffer, size_t room,
     return count == left;
 }
 
-static bool next_tensor(struct writer *writer, char *buffer, size_t room,
+static bool next_leaves(struct writer *writer, char *buffer, size_t room,
                         size_t *length)
 {
     const struct piece *piece = &writer->pieces[writer->piece];
@@ -277,37 +265,41 @@ static bool next_tensor(struct writer *writer, char *buffer, size_t room,
                : leaves_write(leaves, buffer, room, length);
 }
 
+/* false: there is no room for all of it. */
+static bool next_tensor(struct writer *writer, char *buffer, size_t room,
+                        size_t *length)
+{
+    if (!(writer->pieces[writer->piece].base64 ? next_base64 : next_leaves)(
+            writer, buffer, room, length))
+        return false;
+    writer->piece++;
+    writer->written = 0;
+    writer->leaves.tensor = NULL;
+    leaf_blocks_end(&writer->blocks);
+    return true;
+}
+
+/* The text up to the next tensor; false: there is no room for all of it. */
 static bool next_text(struct writer *writer, char *buffer, size_t room,
                       size_t *length)
 {
-    const struct piece *piece = &writer->pieces[writer->piece];
-    size_t left = piece->bytes - writer->written;
+    size_t end = writer->piece < writer->count
+                     ? writer->pieces[writer->piece].place
+                     : writer->text_bytes;
+    size_t left = end - writer->text_written;
     size_t bytes = left < room - *length ? left : room - *length;
-    memcpy(buffer + *length, writer->text + piece->offset + writer->written,
-           bytes);
+    memcpy(buffer + *length, writer->text + writer->text_written, bytes);
     *length += bytes;
-    writer->written += bytes;
+    writer->text_written += bytes;
     return bytes == left;
 }
 
 size_t writer_next(struct writer *writer, char *buffer, size_t room)
 {
     size_t length = 0;
-    while (!writer_done(writer)) {
-        const struct piece *piece = &writer->pieces[writer->piece];
-        bool (*next)(struct writer *, char *, size_t, size_t *) =
-            !piece->tensor  ? next_text
-            : piece->base64 ? next_base64
-                            : next_tensor;
-        size_t before = length;
-        if (next(writer, buffer, room, &length)) {
-            writer->piece++;
-            writer->written = 0;
-            writer->leaves.tensor = NULL;
-            leaf_blocks_end(&writer->blocks);
-        } else if (length == before) {
-            break;
-        }
-    }
+    while (next_text(writer, buffer, room, &length) &&
+           writer->piece < writer->count &&
+           next_tensor(writer, buffer, room, &length))
+        ;
     return length;
 }

@@ -8,38 +8,38 @@
 
 enum { MAX_DIGITS = 15 }; /* 10^15 is below 2^53 */
 
-static inline const char *read_digits(const char *p, const char *end,
-                                      uint64_t *digits)
+static inline const char *read_digits(const char *p, uint64_t *digits)
 {
     uint64_t all = *digits;
-    for (unsigned digit; p < end && (digit = (unsigned)*p - '0') < 10; p++)
+    for (unsigned digit; (digit = (unsigned)*p - '0') < 10; p++)
         all = all * 10 + digit;
     *digits = all;
     return p;
 }
 
 /* NULL: there is no such number. */
-static inline const char *read_number(const char *text, const char *end,
-                                      double *value, bool *integer)
+static inline const char *read_number(const char *text, double *value,
+                                      bool *integer)
 {
     static const double power[MAX_DIGITS] = {1e0,  1e1,  1e2,  1e3,  1e4,
                                              1e5,  1e6,  1e7,  1e8,  1e9,
                                              1e10, 1e11, 1e12, 1e13, 1e14};
     uint64_t digits = 0;
-    const char *first = text + (*text == '-');
-    const char *point = read_digits(first, end, &digits), *p = point;
+    bool negative = *text == '-';
+    const char *first = text + negative;
+    const char *point = read_digits(first, &digits), *p = point;
     size_t whole = (size_t)(point - first), decimals = 0;
-    if (p < end && *p == '.') {
-        p = read_digits(point + 1, end, &digits);
+    *integer = *p != '.';
+    if (!*integer) {
+        p = read_digits(point + 1, &digits);
         decimals = (size_t)(p - point) - 1;
         whole = decimals ? whole : 0;
     }
-    if (p == end || whole == 0 || (whole > 1 && *first == '0') ||
+    if ((whole != 1 && (whole == 0 || *first == '0')) ||
         whole + decimals > MAX_DIGITS)
         return NULL;
     double size = (double)(int64_t)digits / power[decimals]; /* exact both */
-    *value = first > text ? -size : size;
-    *integer = decimals == 0;
+    *value = negative ? -size : size;
     return p;
 }
 
@@ -50,29 +50,40 @@ static inline bool is_midpoint(double value)
     return number_is_midpoint(bits);
 }
 
-static inline const char *skip_space(const char *p, const char *end)
+static inline const char *skip_space(const char *p)
 {
-    while (p < end && *p <= ' ' &&
-           (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
+    while (*p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r'))
         p++;
     return p;
+}
+
+/* Behind the last comma or bracket, at which whatever stands before it ends;
+ * text where there is none. */
+static inline const char *find_limit(const char *text, const char *end)
+{
+    if (end - text > SHORT_LIST_BYTES)
+        end = text + SHORT_LIST_BYTES;
+    while (end > text && end[-1] != ',' && end[-1] != ']')
+        end--;
+    return end;
 }
 
 const char *short_list_read(const char *text, const char *end,
                             struct short_list *list)
 {
+    const char *limit = find_limit(text, end);
     bool comma = true, integers = true, integer;
     double *value = list->value;
-    end = end - text > SHORT_LIST_BYTES ? text + SHORT_LIST_BYTES : end;
-    while (comma && text < end) {
-        const char *next = read_number(text, end, value, &integer);
+    while (comma && text < limit) {
+        text = skip_space(text);
+        const char *next = read_number(text, value, &integer);
         if (!next || is_midpoint(*value))
             break;
-        next = skip_space(next, end);
-        if (next == end || (*next != ',' && *next != ']'))
+        next = skip_space(next);
+        if (*next != ',' && *next != ']')
             break;
         comma = *next == ',';
-        text = comma ? skip_space(next + 1, end) : next;
+        text = next + comma;
         integers &= integer;
         value++;
     }

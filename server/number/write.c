@@ -84,26 +84,25 @@ static struct shortest shortest64(uint64_t bits)
                            scale64(power, (4 * c + 2) << h), c & 1, k);
 }
 
-static size_t put_digits(char *text, uint64_t digits)
+enum { MOST_DIGITS = 20 }; /* of 64 bits */
+
+/* The digits end there. @return the first */
+static char *put_digits_before(char *end, uint64_t digits)
 {
-    char reversed[20];
-    size_t n = 0;
     do
-        reversed[n++] = (char)('0' + digits % 10);
+        *--end = (char)('0' + digits % 10);
     while ((digits /= 10) > 0);
-    for (size_t i = 0; i < n; i++)
-        text[i] = reversed[n - 1 - i];
-    return n;
+    return end;
 }
 
-static size_t put_exponent(char *text, int exponent)
+static size_t put_integer(char *text, uint64_t size, bool negative)
 {
-    size_t n = 0;
-    text[n++] = 'e';
-    if (exponent < 0)
-        text[n++] = '-';
-    return n + put_digits(text + n,
-                          (uint64_t)(exponent < 0 ? -exponent : exponent));
+    char room[MOST_DIGITS], *end = room + sizeof room;
+    const char *digits = put_digits_before(end, size);
+    size_t n = (size_t)(end - digits), sign = negative;
+    text[0] = '-';
+    memcpy(text + sign, digits, n);
+    return sign + n;
 }
 
 /* d.ddde-x */
@@ -116,7 +115,9 @@ static size_t put_scientific(char *text, const char *digits, size_t n, int e)
         memcpy(text + length, digits + 1, n - 1);
         length += n - 1;
     }
-    return length + put_exponent(text + length, e);
+    text[length++] = 'e';
+    return length +
+           put_integer(text + length, (uint64_t)(e < 0 ? -e : e), e < 0);
 }
 
 static size_t put_positional(char *text, const char *digits, size_t n, int e)
@@ -141,10 +142,13 @@ static size_t put_positional(char *text, const char *digits, size_t n, int e)
 
 static size_t put_decimal(char *text, struct shortest decimal)
 {
-    char digits[20];
-    size_t n = put_digits(digits, decimal.digits);
+    char room[MOST_DIGITS], *end = room + sizeof room;
+    for (; decimal.digits % 10000 == 0; decimal.digits /= 10000)
+        decimal.exponent += 4;
+    const char *digits = put_digits_before(end, decimal.digits);
+    size_t n = (size_t)(end - digits);
     int e = decimal.exponent + (int)n - 1; /* of the first digit */
-    while (digits[n - 1] == '0' && n > 1)
+    while (digits[n - 1] == '0')
         n--;
     /* what has no more characters: zeros before the digits, or behind them */
     int point = n > 1;
@@ -198,8 +202,7 @@ size_t number_write_float64(char *text, double value)
 
 size_t number_write_int64(char *text, int64_t value)
 {
-    size_t sign = value < 0;
-    text[0] = '-';
-    return sign +
-           put_digits(text + sign, sign ? -(uint64_t)value : (uint64_t)value);
+    bool negative = value < 0;
+    return put_integer(text, negative ? -(uint64_t)value : (uint64_t)value,
+                       negative);
 }

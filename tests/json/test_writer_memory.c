@@ -70,7 +70,7 @@ static const struct tensor tensor = {.type = TENSOR_FLOAT32,
 /* An answer that grows both of the writer's buffers more than once. */
 static void build(struct writer *writer)
 {
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 100; i++) {
         writer_string(writer, "a \"name\"");
         writer_text(writer, ":");
         writer_int64(writer, i);
@@ -84,7 +84,7 @@ static void expect_answer(struct writer *writer)
     size_t bytes = writer_next(writer, text, sizeof text);
     assert_true(writer_done(writer));
     assert_memory_equal(text, "\"a \\\"name\\\"\":0[1,2,3]", 21);
-    assert_memory_equal(text + bytes - 9, "49[1,2,3]", 9);
+    assert_memory_equal(text + bytes - 9, "99[1,2,3]", 9);
 }
 
 static void every_allocation_fails_once(void **state)
