@@ -5,141 +5,25 @@
 #include <string.h>
 
 #include "rows.h"
-
-/* Rows and classes that are transposed at once: a cache line of floats. */
-#define SIDE ((size_t)16)
+#include "tuning.h"
 
 /* Rows that are moved side by side: the lines of each class lie together, so
  * that a page is visited once for all of them. */
 #define GROUP SMX_ROWS_MOVED
 
-/* Classes of a row that one thread moves at a time; a multiple of SIDE. */
+/* Classes of a row that one thread moves at a time. */
 #define PIECE ((size_t)4096)
 
 /* Rows first to first + count, between the tensor and their copy. */
 struct move {
+    const struct smx_load_kernels *kernels;
     const struct smx_logits *shape;
     const void *from;
     void *to;
     size_t first, count;
     size_t pieces; /* of a row */
-    bool back;
+    bool back, stream;
 };
-
-/* ---- squares ------------------------------------------------------------- */
-
-#define INLINED static inline __attribute__((always_inline))
-
-typedef float four __attribute__((vector_size(16)));
-typedef double two __attribute__((vector_size(16)));
-
-/* Square [i][j] to [j][i]; strides between the lines. */
-INLINED void turn_floats(const float *from, size_t from_stride, float *to,
-                         size_t to_stride)
-{
-    four a, b, c, d, low, high;
-    memcpy(&a, from, sizeof a);
-    memcpy(&b, from + from_stride, sizeof b);
-    memcpy(&c, from + 2 * from_stride, sizeof c);
-    memcpy(&d, from + 3 * from_stride, sizeof d);
-    low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    high = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    a = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    c = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    b = __builtin_shufflevector(low, high, 0, 1, 4, 5);
-    memcpy(to, &b, sizeof b);
-    b = __builtin_shufflevector(low, high, 2, 3, 6, 7);
-    memcpy(to + to_stride, &b, sizeof b);
-    b = __builtin_shufflevector(a, c, 0, 1, 4, 5);
-    memcpy(to + 2 * to_stride, &b, sizeof b);
-    b = __builtin_shufflevector(a, c, 2, 3, 6, 7);
-    memcpy(to + 3 * to_stride, &b, sizeof b);
-}
-
-INLINED void turn_doubles(const double *from, size_t from_stride, double *to,
-                          size_t to_stride)
-{
-    two a, b, c;
-    memcpy(&a, from, sizeof a);
-    memcpy(&b, from + from_stride, sizeof b);
-    c = __builtin_shufflevector(a, b, 0, 2);
-    memcpy(to, &c, sizeof c);
-    c = __builtin_shufflevector(a, b, 1, 3);
-    memcpy(to + to_stride, &c, sizeof c);
-}
-
-/* Where the square after that at i begins: the last one ends with the line. */
-INLINED size_t next_square(size_t i, size_t side, size_t n)
-{
-    return i + 2 * side <= n || i + side == n ? i + side : n - side;
-}
-
-/* Lines of columns to columns of lines. */
-INLINED void turn_lines(bool floats, const void *from, size_t from_stride,
-                        size_t lines, void *to, size_t to_stride,
-                        size_t columns)
-{
-    const float *f = from;
-    const double *d = from;
-    size_t side = floats ? 4 : 2;
-    if (lines < side || columns < side) {
-        for (size_t i = 0; i < lines; i++)
-            for (size_t j = 0; j < columns; j++)
-                if (floats)
-                    ((float *)to)[j * to_stride + i] = f[i * from_stride + j];
-                else
-                    ((double *)to)[j * to_stride + i] = d[i * from_stride + j];
-        return;
-    }
-    for (size_t i = 0; i < lines; i = next_square(i, side, lines))
-        for (size_t j = 0; j < columns; j = next_square(j, side, columns)) {
-            size_t at = i * from_stride + j, there = j * to_stride + i;
-            if (floats)
-                turn_floats(f + at, from_stride, (float *)to + there,
-                            to_stride);
-            else
-                turn_doubles(d + at, from_stride, (double *)to + there,
-                             to_stride);
-        }
-}
-
-/* At most SIDE classes of SIDE rows between the tensor and the copy: the lines
- * of the tensor, whose strides may collide in the cache, are touched once. */
-INLINED void move_full(bool floats, bool back, const char *from,
-                       size_t from_stride, char *to, size_t to_stride,
-                       size_t classes)
-{
-    size_t element = floats ? sizeof(float) : sizeof(double);
-    char lines[SIDE * SIDE * sizeof(double)];
-    if (back)
-        turn_lines(floats, from, from_stride, SIDE, lines, SIDE, classes);
-    for (size_t c = 0; c < classes; c++)
-        memcpy(back ? to + c * to_stride * element : lines + c * SIDE * element,
-               back ? lines + c * SIDE * element
-                    : from + c * from_stride * element,
-               SIDE * element);
-    if (!back)
-        turn_lines(floats, lines, SIDE, classes, to, to_stride, SIDE);
-}
-
-static void transpose(const struct move *move, size_t from, size_t from_stride,
-                      size_t to, size_t to_stride, size_t rows, size_t classes)
-{
-    bool floats = move->shape->dtype == SMX_FLOAT32, back = move->back;
-    size_t element = floats ? sizeof(float) : sizeof(double);
-    const char *source = (const char *)move->from + from * element;
-    char *target = (char *)move->to + to * element;
-    if (rows == SIDE && floats)
-        move_full(true, back, source, from_stride, target, to_stride, classes);
-    else if (rows == SIDE)
-        move_full(false, back, source, from_stride, target, to_stride, classes);
-    else if (floats)
-        turn_lines(true, source, from_stride, back ? rows : classes, target,
-                   to_stride, back ? classes : rows);
-    else
-        turn_lines(false, source, from_stride, back ? rows : classes, target,
-                   to_stride, back ? classes : rows);
-}
 
 /* ---- a class axis that is not the last ---------------------------------- */
 
@@ -162,45 +46,27 @@ static void move_straight(const struct move *move, size_t row, size_t class,
            (const char *)move->from + (move->back ? here : there), n * element);
 }
 
-/* At most SIDE rows, n <= SIDE classes from class on. */
-static void move_square(const struct move *move, size_t row, size_t count,
-                        size_t class, size_t n)
+/* Rows that differ in the last index only, n classes from class on. */
+static void move_rows(const struct move *move, size_t row, size_t count,
+                      size_t class, size_t n)
 {
     const struct smx_logits *z = move->shape;
-    size_t there = place_moved(move, row, class);
-    size_t here = (row - move->first) * z->classes + class;
-    if (move->back)
-        transpose(move, here, z->classes, there, z->inner, count, n);
+    size_t element = smx_dtype_bytes(z->dtype);
+    size_t there = place_moved(move, row, class) * element;
+    size_t here = ((row - move->first) * z->classes + class) * element;
+    const struct smx_turn turn = {
+        .from = (const char *)move->from + (move->back ? here : there),
+        .to = (char *)move->to + (move->back ? there : here),
+        .apart = z->inner,
+        .length = z->classes,
+        .rows = count,
+        .classes = n,
+        .back = move->back,
+        .stream = move->stream};
+    if (z->dtype == SMX_FLOAT32)
+        move->kernels->turn_floats(&turn);
     else
-        transpose(move, there, z->inner, here, z->classes, count, n);
-}
-
-/* The lines of the tensor that the next squares need are on their way while
- * these are turned: strides are too long for the processor to see them. */
-static void fetch_squares(const struct move *move, size_t row, size_t count,
-                          size_t class, size_t end)
-{
-    size_t element = smx_dtype_bytes(move->shape->dtype);
-    const char *tensor = move->back ? move->to : move->from;
-    end = end - class < SIDE ? end : class + SIDE;
-    for (; class < end; class ++) {
-        const char *line = tensor + place_moved(move, row, class) * element;
-        for (size_t i = 0; i < count * element; i += 64)
-            __builtin_prefetch(line + i);
-    }
-}
-
-/* count <= GROUP rows that differ in the last index only. */
-static void move_rows(const struct move *move, size_t row, size_t count,
-                      size_t class, size_t end)
-{
-    for (size_t c = class; c < end; c += SIDE) {
-        if (end - c > SIDE)
-            fetch_squares(move, row, count, c + SIDE, end);
-        for (size_t r = 0; r < count; r += SIDE)
-            move_square(move, row + r, count - r < SIDE ? count - r : SIDE, c,
-                        end - c < SIDE ? end - c : SIDE);
-    }
+        move->kernels->turn_doubles(&turn);
 }
 
 static void move_piece(void *argument, size_t i)
@@ -218,7 +84,7 @@ static void move_piece(void *argument, size_t i)
         if (inner == 1)
             move_straight(move, row, class, last - class);
         else
-            move_rows(move, row, count, class, last);
+            move_rows(move, row, count, class, last - class);
         row += count;
     }
 }
@@ -227,6 +93,7 @@ static void move_squares(struct smx_context *context, struct move move)
 {
     size_t groups = (move.count + GROUP - 1) / GROUP;
     move.pieces = (move.shape->classes - 1) / PIECE + 1;
+    move.kernels = context->kernels->load;
     smx_pool_for(context->pool, groups * move.pieces, move_piece, &move);
 }
 
@@ -371,13 +238,16 @@ void smx_store_tile(struct smx_context *context, const struct smx_logits *z,
 {
     if (z->mask && masked != SMX_MASKED_KEPT)
         mask_rows(context, z, first, count, masked, rows, rows, NULL);
+    size_t all = smx_rows_count(z) * z->classes;
     if (smx_rows_moved(z))
         move_squares(context, (struct move){.shape = z,
                                             .from = rows,
                                             .to = tensor,
                                             .first = first,
                                             .count = count,
-                                            .back = true});
+                                            .back = true,
+                                            .stream = all >= SMX_STREAMED &&
+                                                      tensor != z->data});
 }
 
 /* ---- tile by tile -------------------------------------------------------- */

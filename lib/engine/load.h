@@ -11,6 +11,17 @@
 
 #include "rows.h"
 
+/** Rows of a tensor that lie side by side, class by class, and of a copy. */
+struct smx_turn {
+    const void *from;
+    void *to;
+    size_t apart;  /* elements from class to class in the tensor */
+    size_t length; /* and from row to row in the copy */
+    size_t rows, classes;
+    bool back;   /* from the copy to the tensor, */
+    bool stream; /* past the cache where whole lines are written */
+};
+
 /** Kernels of one instruction set: x where the mask is not 0, else instead;
  *  out may be x. Are all of x, also those left out, below +INFINITY? */
 struct smx_load_kernels {
@@ -18,6 +29,8 @@ struct smx_load_kernels {
                         float instead, float *out);
     bool (*mask_doubles)(const double *x, const uint8_t *mask, size_t n,
                          double instead, double *out);
+    void (*turn_floats)(const struct smx_turn *turn);
+    void (*turn_doubles)(const struct smx_turn *turn);
 };
 
 /** Do the logits have to be loaded before a kernel can read them? */
