@@ -227,47 +227,70 @@ double smx_criterion_loss_focus(const struct smx_criterion *criterion,
     return focus_of(criterion, row, (size_t)criterion->labels[row->r]).loss;
 }
 
-/* t or, of labels, a one. */
-static void load_targets(const struct smx_criterion *criterion,
-                         struct smx_row *row)
+/* n times the same, in whole blocks. */
+static void fill_mass(double *mass, size_t n, double one)
 {
-    if (criterion->labels) {
-        memset(row->mass, 0, row->n * sizeof *row->mass);
-        size_t c = (size_t)criterion->labels[row->r] - row->first;
-        if (c < row->count)
-            row->mass[c] = row->focus;
-    } else {
-        smx_row_get(row, row->mass);
-    }
+    size_t i = 0;
+    for (; i < n && i < 16; i++)
+        mass[i] = one;
+    for (; i < n; i *= 2)
+        memcpy(mass + i, mass, (n - i < i ? n - i : i) * sizeof *mass);
 }
 
-void smx_criterion_mass(const struct smx_criterion *criterion,
-                        struct smx_row *row)
+static void smooth_mass(const struct smx_criterion *criterion,
+                        struct smx_row *row, double *mass, size_t n)
 {
-    const struct smx_row_kernels *k = row->kernels;
-    const struct smx_logits *z = row->logits;
     double e = criterion->label_smoothing;
-    load_targets(criterion, row);
-    if (e != 0) {
-        struct smx_dd share = {e, 0};
-        share = smx_divide(share, (double)z->classes, 0);
-        k->smooth(row->mass, row->n, dd_sum(1, -e), share);
-        for (size_t c = row->count; c < row->n; c++)
-            row->mass[c] = 0;
-    }
-    if (criterion->weights) {
-        const float *f = criterion->weights;
-        const double *d = criterion->weights;
-        for (size_t c = row->count; c < row->n; c++)
-            row->out[c] = 0;
-        if (z->dtype == SMX_FLOAT32)
-            k->widen(f + row->first, row->count, row->out);
-        else
-            memcpy(row->out, d + row->first, row->count * sizeof *d);
-        k->times(row->mass, row->out, row->n, row->mass);
-    }
-    if (row->one_hot && row->argmax - row->first < row->count)
-        row->mass[row->argmax - row->first] = 0;
+    struct smx_dd share = {e, 0};
+    share = smx_divide(share, (double)row->logits->classes, 0);
+    if (e != 0)
+        row->kernels->smooth(mass, n, dd_sum(1, -e), share);
+}
+
+/* Of a label, that all other classes have the same. */
+static void load_label(const struct smx_criterion *criterion,
+                       struct smx_row *row)
+{
+    size_t y = (size_t)criterion->labels[row->r] - row->first;
+    double two[16] = {0, row->focus};
+    smooth_mass(criterion, row, two, 16);
+    fill_mass(row->mass, row->n, two[0]);
+    if (y < row->count)
+        row->mass[y] = two[1];
+}
+
+static void weigh_mass(const struct smx_criterion *criterion,
+                       struct smx_row *row)
+{
+    const float *f = criterion->weights;
+    const double *d = criterion->weights;
+    if (row->logits->dtype == SMX_FLOAT32)
+        row->kernels->widen(f + row->first, row->count, row->out);
+    else
+        memcpy(row->out, d + row->first, row->count * sizeof *d);
+    for (size_t c = row->count; c < row->n; c++)
+        row->out[c] = 0;
+    row->kernels->times(row->mass, row->out, row->n, row->mass);
+}
+
+const double *smx_criterion_mass(const struct smx_criterion *criterion,
+                                 struct smx_row *row)
+{
+    size_t top = row->argmax - row->first;
+    bool emptied = row->one_hot && top < row->count;
+    if (criterion->labels)
+        load_label(criterion, row);
+    else if (criterion->label_smoothing == 0 && !criterion->weights && !emptied)
+        return smx_row_view(row, row->mass);
+    else
+        smx_row_get(row, row->mass);
+    if (!criterion->labels)
+        smooth_mass(criterion, row, row->mass, row->n);
+    if (criterion->weights)
+        weigh_mass(criterion, row);
+    if (emptied)
+        row->mass[top] = 0;
+    return row->mass;
 }
 
 struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
@@ -299,11 +322,9 @@ struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
 static struct smx_dd cost_of(const void *argument, struct smx_row *row)
 {
     const struct smx_criterion *criterion = argument;
-    const struct smx_row_kernels *k = row->kernels;
-    smx_criterion_mass(criterion, row);
-    k->costs(row->mass, row->tile.hi, row->tile.lo, row->n, row->logsum,
-             row->out);
-    return k->sum(row->out, row->n);
+    const double *mass = smx_criterion_mass(criterion, row);
+    const struct smx_nats d = smx_row_nats(row);
+    return row->kernels->costs(mass, &d, row->count, row->logsum);
 }
 
 /* As the kernel has it. */

@@ -57,11 +57,11 @@ double smx_criterion_loss_focus(const struct smx_criterion *criterion,
 /** -log p of a class. */
 struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);
 
-/** Fills row->mass with the v of its tile, 0 behind the last class:
+/** The v of the row's tile, in place or in row->mass:
  *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c; 0 where p is 1,
  *  as it cancels there. Uses row->out. */
-void smx_criterion_mass(const struct smx_criterion *criterion,
-                        struct smx_row *row);
+const double *smx_criterion_mass(const struct smx_criterion *criterion,
+                                 struct smx_row *row);
 
 /** Has the label all the mass? */
 bool smx_criterion_is_single(const struct smx_criterion *criterion);

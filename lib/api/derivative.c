@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/dd_row.h"
 #include "engine/lanes.h"
+#include "engine/load.h"
 #include "engine/plan.h"
 
 struct derivative_call {
@@ -21,12 +22,10 @@ static struct smx_dd dot_of(const void *argument, struct smx_row *row)
 {
     const struct derivative_call *call = argument;
     const struct smx_row_kernels *k = row->kernels;
-    smx_row_get(row, row->mass);
-    if (!call->log) {
-        k->scale(row->tile.e, row->n, 1, false, row->out);
-        k->times(row->mass, row->out, row->n, row->mass);
-    }
-    return k->sum(row->mass, row->n);
+    const double *g = smx_row_view(row, row->mass);
+    if (call->log)
+        return k->sum(g, row->count);
+    return k->dot(smx_row_exponentials(row), g, row->count);
 }
 
 struct row_product {
@@ -41,13 +40,12 @@ static struct smx_dd store_jacobian_tile(const void *argument,
     const struct row_product *p = argument;
     const struct smx_row_kernels *k = row->kernels;
     double *out = smx_row_out(row);
-    smx_row_get(row, row->mass);
+    const double *g = smx_row_view(row, row->mass);
+    const double *e = smx_row_exponentials(row);
     if (p->call->log)
-        k->grad_store(row->tile.e, row->mass, row->tile.slope, row->count,
-                      &p->log, out);
+        k->grad_store(e, g, row->tile.slope, row->count, &p->log, out);
     else
-        k->vjp(row->tile.e, row->mass, row->tile.slope, row->count, &p->f32,
-               out);
+        k->vjp(e, g, row->tile.slope, row->count, &p->f32, out);
     smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
@@ -56,8 +54,8 @@ static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
     struct smx_dd minus_one = {-1, 0}, zero = {0, 0};
-    struct smx_dd dot = smx_row_sweep(
-        row, call->log ? SMX_ROW_PLACE : SMX_ROW_E, dot_of, argument, dd_add);
+    struct smx_dd dot =
+        smx_row_sweep(row, SMX_ROW_PLACE, dot_of, argument, dd_add);
     dot = call->log ? dot : dd_mul(dot, row->inverse);
     struct row_product product = {
         .call = call,
@@ -66,7 +64,7 @@ static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
                 .dot = dot,
                 .power = {row->pure[0], row->pure[1]}}};
     (void)r;
-    smx_row_sweep(row, SMX_ROW_E, store_jacobian_tile, &product, NULL);
+    smx_row_sweep(row, SMX_ROW_PLACE, store_jacobian_tile, &product, NULL);
 }
 
 /* The tile's part of row j of the Jacobian; p_j: times 2^SMX_ROW_SHIFT.
@@ -119,6 +117,14 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
     }
 }
 
+static bool streams(const struct derivative_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return !smx_load_needed(z) && call->out != z->data &&
+           call->out != call->upstream &&
+           smx_rows_streamed(z, smx_rows_count(z) * z->classes);
+}
+
 static enum smx_status vjp_row(struct smx_context *context,
                                struct derivative_call *call,
                                struct smx_where *where)
@@ -140,7 +146,9 @@ static enum smx_status vjp_row(struct smx_context *context,
                                        /* the Jacobian has no such rows */
                                        .masked = true,
                                        .maxima = maxima,
-                                       .slope = true};
+                                       .slope = true,
+                                       .keep = !logits->softcap,
+                                       .stream = streams(call)};
     if (!status && smx_plan_product(logits) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(logits);
         lanes.vjp_upstream = call->upstream;

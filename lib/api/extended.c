@@ -213,7 +213,7 @@ static double grad_at(const struct smx_criterion *k, const struct smx_row *row,
                       const struct extended_grad *d, size_t i)
 {
     const struct smx_tile *tile = &row->tile;
-    struct smx_dd e = {tile->e[i], 0};
+    struct smx_dd e = {row->e[i], 0};
     struct smx_ext p = ext_of(dd_mul(e, row->inverse), -SMX_ROW_SHIFT);
     struct smx_ext v = mass_of(k, row, row->first + i, row->focus), a = d->a;
     if (d->bend.m.hi != 0 && e.hi != 0) {

@@ -4,50 +4,94 @@
 #ifndef SMX_DD_ANSWERS_VEC_H
 #define SMX_DD_ANSWERS_VEC_H
 
+#include <string.h>
+
 #include "dd_kernels.h"
+#include "simd/softcap_vec.h"
 #include "simd/tile_vec.h"
 
 /* Doubles of a cache line. */
 #define OF_A_LINE (CACHE_LINE / sizeof(double))
 
-INLINE void scale_cached(const double *e, size_t n, vd factor, double *out)
+/** for i in [0, n), a vector at a time and a vector of each block at a time */
+#define OF_BLOCKS(i, v, n)                                                     \
+    for (size_t block_ = 0; block_ < (n); block_ += BLOCK)                     \
+        EACH (v, VECS)                                                         \
+            for (size_t i = block_ + (size_t)v * LANES, once_ = 1;             \
+                 once_ && i < (n); once_ = 0)
+
+static struct smx_dd sum_tile(const double *x, size_t n)
 {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        vd_store(out + i, vd_load(e + i) * factor);
-    if (i < n)
-        vd_store_part(out + i, vd_load_part(e + i, n - i) * factor, n - i);
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    OF_BLOCKS(i, v, n)
+    vdd_accumulate(&sums[v], (struct vdd){get_part(x, i, n), vd_all(0)});
+    return vdd_total(sums);
+}
+
+static struct smx_dd dot_tile(const double *e, const double *g, size_t n)
+{
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    OF_BLOCKS(i, v, n)
+    {
+        vd p = get_part(e, i, n) * vd_all(0x1p-128) * get_part(g, i, n);
+        vdd_accumulate(&sums[v], (struct vdd){p, vd_all(0)});
+    }
+    return vdd_total(sums);
+}
+
+/* Past the caches but for what does not fill a line of them. */
+static void stream_tile(const double *x, size_t n, double *out)
+{
+    size_t i = before_line(out, sizeof *out, n);
+    memcpy(out, x, i * sizeof *out);
+    for (; n - i >= OF_A_LINE; i += OF_A_LINE)
+        EACH (v, (int)(OF_A_LINE / LANES))
+            vd_stream(out + i + v * LANES, vd_load(x + i + v * LANES));
+    memcpy(out + i, x + i, (n - i) * sizeof *out);
 }
 
 /* What is subnormal in the end is rounded once. */
-static void scale_tile(const double *e, size_t n, double factor, bool stream,
-                       double *out)
+static void scale_tile(const double *e, size_t n, double factor, double *out)
 {
     vd f = vd_all(factor * 0x1p-128);
-    size_t i = stream ? before_line(out, sizeof *out, n) : n;
-    scale_cached(e, i, f, out);
-    for (; n - i >= OF_A_LINE; i += OF_A_LINE)
-        EACH (v, (int)(OF_A_LINE / LANES))
-            vd_stream(out + i + v * LANES, vd_load(e + i + v * LANES) * f);
-    scale_cached(e + i, n - i, f, out + i);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        vd_store(out + i, vd_load(e + i) * f);
+    if (i < n)
+        vd_store_part(out + i, vd_load_part(e + i, n - i) * f, n - i);
 }
 
-static void logs(const double *hi, const double *lo, size_t n,
-                 struct smx_dd logsum, double *out)
+INLINE struct vdd nats_at(const struct smx_nats *d, size_t i, size_t n)
 {
-    VECTORS (i, n)
-        put_vector(out, i, n,
-                   (vd_load(hi + i) - vd_all(logsum.hi)) +
-                       (vd_load(lo + i) - vd_all(logsum.lo)));
+    if (d->hi)
+        return (struct vdd){vd_load(d->hi + i), vd_load(d->lo + i)};
+    vd x = get_vector(d->z, i, n) * vd_all(d->how.before);
+    return vdd_settle(straight(vdd_sum(x, vd_all(-d->how.top)), &d->how));
 }
 
-static void terms(const double *e, const double *hi, const double *lo, size_t n,
-                  double *out)
+static void logs(const struct smx_nats *d, size_t n, struct smx_dd logsum,
+                 double *out)
 {
+    const struct smx_nats nats = *d;
     VECTORS (i, n) {
-        vd x = vd_load(e + i), d = vd_load(hi + i) + vd_load(lo + i);
-        vd_store(out + i, (vd)((vl)(x * d) & (vl)(x > vd_all(0))));
+        struct vdd x = nats_at(&nats, i, n);
+        put_vector(out, i, n,
+                   (x.hi - vd_all(logsum.hi)) + (x.lo - vd_all(logsum.lo)));
     }
+}
+
+static struct smx_dd terms(const double *e, const struct smx_nats *d, size_t n)
+{
+    const struct smx_nats nats = *d;
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    OF_BLOCKS(i, v, n)
+    {
+        vd x = get_part(e, i, n);
+        struct vdd t = nats_at(&nats, i, n);
+        vd term = (vd)((vl)(x * (t.hi + t.lo)) & (vl)(x > vd_all(0)));
+        vdd_accumulate(&sums[v], (struct vdd){term, vd_all(0)});
+    }
+    return vdd_total(sums);
 }
 
 static void times(const double *a, const double *b, size_t n, double *out)
@@ -68,15 +112,20 @@ static void smooth(double *mass, size_t n, struct smx_dd keep,
     }
 }
 
-static void costs(const double *mass, const double *hi, const double *lo,
-                  size_t n, struct smx_dd logsum, double *out)
+static struct smx_dd costs(const double *mass, const struct smx_nats *d,
+                           size_t n, struct smx_dd logsum)
 {
-    VECTORS (i, n) {
-        vd v = vd_load(mass + i);
-        vd cost = (vd_all(logsum.hi) - vd_load(hi + i)) +
-                  (vd_all(logsum.lo) - vd_load(lo + i));
-        vd_store(out + i, (vd)((vl)(v * cost) & (vl)(v != vd_all(0))));
+    const struct smx_nats nats = *d;
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    OF_BLOCKS(i, v, n)
+    {
+        vd m = get_part(mass, i, n);
+        struct vdd t = nats_at(&nats, i, n);
+        vd cost = m * ((vd_all(logsum.hi) - t.hi) + (vd_all(logsum.lo) - t.lo));
+        cost = (vd)((vl)cost & (vl)(m != vd_all(0)));
+        vdd_accumulate(&sums[v], (struct vdd){cost, vd_all(0)});
     }
+    return vdd_total(sums);
 }
 
 #endif

@@ -60,6 +60,14 @@ struct smx_tile {
     double *slope;   /* 2^128 dz'/dz of the softcap; NULL: not wanted */
 };
 
+/** Shifted logits d of a tile: hi + lo, whole blocks, or without a softcap, hi
+ *  being NULL, those of z. */
+struct smx_nats {
+    const double *hi, *lo;
+    const double *z;
+    struct smx_shift how;
+};
+
 /** out = (e (a + bend d) down - mass b) slope, times two powers of two. */
 struct smx_row_grad {
     struct smx_dd a, b;
@@ -108,8 +116,10 @@ struct smx_row_kernels {
     void (*shifted)(const double *z, size_t n, const struct smx_shift *how,
                     const struct smx_tile *out);
 
-    /** The sum, in sixteen lanes. */
+    /** The sum, in sixteen lanes, of x and of 2^-128 e g; any n, as for all
+     *  sums. */
     struct smx_dd (*sum)(const double *x, size_t n);
+    struct smx_dd (*dot)(const double *e, const double *g, size_t n);
 
     /** inverse = 1 / (1 + x), x >= 0, relative error 2^-100. */
     void (*inverse)(const struct smx_row_dds *x, size_t n,
@@ -124,17 +134,18 @@ struct smx_row_kernels {
     struct smx_complement (*complement_power)(struct smx_dd log,
                                               double exponent);
 
-    /** out = 2^-128 e factor; any n. stream: past the caches. */
-    void (*scale)(const double *e, size_t n, double factor, bool stream,
-                  double *out);
+    /** out = 2^-128 e factor; any n. */
+    void (*scale)(const double *e, size_t n, double factor, double *out);
 
-    /** out = hi + lo - logsum; any n. */
-    void (*logs)(const double *hi, const double *lo, size_t n,
-                 struct smx_dd logsum, double *out);
+    /** out = x, past the caches; any n. */
+    void (*stream)(const double *x, size_t n, double *out);
 
-    /** out = e (hi + lo), 0 where e is. */
-    void (*terms)(const double *e, const double *hi, const double *lo, size_t n,
-                  double *out);
+    /** out = d - logsum; any n. */
+    void (*logs)(const struct smx_nats *d, size_t n, struct smx_dd logsum,
+                 double *out);
+
+    /** The sum of e d, 0 where e is. */
+    struct smx_dd (*terms)(const double *e, const struct smx_nats *d, size_t n);
 
     /** out = a b. */
     void (*times)(const double *a, const double *b, size_t n, double *out);
@@ -143,9 +154,9 @@ struct smx_row_kernels {
     void (*smooth)(double *mass, size_t n, struct smx_dd keep,
                    struct smx_dd share);
 
-    /** out = mass (logsum - hi - lo), 0 where mass is. */
-    void (*costs)(const double *mass, const double *hi, const double *lo,
-                  size_t n, struct smx_dd logsum, double *out);
+    /** The sum of mass (logsum - d), 0 where mass is. */
+    struct smx_dd (*costs)(const double *mass, const struct smx_nats *d,
+                           size_t n, struct smx_dd logsum);
 
     /** slope NULL: 1; mass NULL: 0. NaN becomes 0. out may be any of the
      * operands. Any n. */

@@ -11,6 +11,7 @@
 #include "api/beside.h"
 #include "api/extended.h"
 #include "lanes.h"
+#include "load.h"
 #include "plan.h"
 #include "reduction.h"
 #include "simd/elementary.h"
@@ -20,6 +21,7 @@ struct dd_loss {
     const struct smx_criterion *criterion;
     const struct smx_loss_out *out; /* NULL: none */
     void *gradient;                 /* NULL: none */
+    void *entropy;                  /* likewise, one a row */
     struct smx_factors factors;
     bool sums; /* a row's loss is a sum, whose terms can leave the doubles */
     double *losses, *squares; /* one a row: -sum v log p, and the rest */
@@ -87,8 +89,8 @@ static void add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
 
 static struct smx_dd add_tile_mass(const void *argument, struct smx_row *row)
 {
-    smx_criterion_mass(argument, row);
-    return row->kernels->sum(row->mass, row->n);
+    const double *mass = smx_criterion_mass(argument, row);
+    return row->kernels->sum(mass, row->count);
 }
 
 /* sum_k v_k */
@@ -143,19 +145,21 @@ static struct smx_row_grad grad_from(const struct grad *d,
     return how;
 }
 
-/* Where only class y has mass, that is computed again. */
+/* Where only class y has mass, that is computed again. out may be e. */
 static void grad_store_single(const struct grad *d, struct smx_row *row,
                               size_t y, double v, double *out)
 {
     const double *slope = row->tile.slope;
+    bool here = y - row->first < row->count; /* wraps below it */
+    size_t i = here ? y - row->first : 0;
+    double e = row->e[i];
     struct smx_row_grad how = grad_from(d, row, 0);
-    row->kernels->grad_store(row->tile.e, NULL, slope, row->count, &how, out);
-    if (y - row->first >= row->count) /* wraps below it */
+    row->kernels->grad_store(row->e, NULL, slope, row->count, &how, out);
+    if (!here)
         return;
-    size_t i = y - row->first;
     how = grad_from(d, row, i);
-    row->kernels->grad_store(row->tile.e + i, &v, slope ? slope + i : NULL, 1,
-                             &how, out + i);
+    row->kernels->grad_store(&e, &v, slope ? slope + i : NULL, 1, &how,
+                             out + i);
 }
 
 static struct smx_dd store_tile_gradient(const void *argument,
@@ -164,13 +168,14 @@ static struct smx_dd store_tile_gradient(const void *argument,
     const struct grad *d = argument;
     double v, *out = smx_row_out(row);
     size_t y;
+    smx_row_exponentials(row);
     if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
         grad_store_single(d, row, y, v, out);
     } else {
         struct smx_row_grad how = grad_from(d, row, 0);
-        smx_criterion_mass(d->call->criterion, row);
-        row->kernels->grad_store(row->tile.e, row->mass, row->tile.slope,
-                                 row->count, &how, out);
+        const double *mass = smx_criterion_mass(d->call->criterion, row);
+        row->kernels->grad_store(row->e, mass, row->tile.slope, row->count,
+                                 &how, out);
     }
     smx_row_put(row, out);
     return (struct smx_dd){0, 0};
@@ -203,7 +208,7 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row)
         smx_extended_gradient(criterion, factors, row);
     } else {
         struct grad d = {call, row_grad_of(call, row, mass, lse)};
-        smx_row_sweep(row, SMX_ROW_E, store_tile_gradient, &d, NULL);
+        smx_row_sweep(row, SMX_ROW_Z, store_tile_gradient, &d, NULL);
     }
 }
 
@@ -219,6 +224,8 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
         smx_set(out->logsumexp, call->logits->dtype, r, smx_row_lse(row));
     if (out && out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
+    if (call->entropy)
+        smx_set(call->entropy, call->logits->dtype, r, smx_row_entropy(row));
     if (call->gradient)
         store_gradient_row(call, row);
 }
@@ -243,6 +250,12 @@ static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
     call->hits = hits; /* of all rows, in place of those that declined */
 }
 
+static bool streams(const struct smx_logits *z, const void *gradient)
+{
+    return gradient != z->data && !smx_load_needed(z) &&
+           smx_rows_streamed(z, smx_rows_count(z) * z->classes);
+}
+
 enum smx_status
 smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
             const struct smx_dd *maxima, const struct smx_criterion *criterion,
@@ -264,22 +277,28 @@ smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
             return SMX_ENOMEM;
         call.squares = call.losses + rows;
     }
+    enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
+    if (logits->classes > SMX_NARROW)
+        call.entropy = smx_beside_take_entropy(beside);
     smx_beside_answer(context, beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
-    bool logs = call.sums || logits->softcap != 0;
+    bool logs = logits->softcap != 0;
     bool entropy = criterion->entropy_weight != 0;
     bool nats = out || criterion->focal != 0;
-    const struct smx_rows_work work = {.run = run_loss_row,
-                                       .argument = &call,
-                                       .input = criterion->targets,
-                                       .output = gradient,
-                                       .maxima = maxima,
-                                       .logs = (nats && logs) || entropy,
-                                       .logsum = nats || entropy ||
-                                                 criterion->z_loss != 0,
-                                       .slope = gradient != NULL};
+    const struct smx_rows_work work = {
+        .run = run_loss_row,
+        .argument = &call,
+        .input = criterion->targets,
+        .output = gradient,
+        .maxima = maxima,
+        .logs = ((nats || call.entropy) && logs) || entropy,
+        .logsum = nats || entropy || criterion->z_loss != 0 || call.entropy,
+        .mean = entropy || call.entropy,
+        .slope = gradient != NULL,
+        /* slopes would have no place */
+        .keep = !logits->softcap,
+        .stream = streams(logits, gradient)};
     enum smx_status status = SMX_OK;
-    enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
     if (way == SMX_WAY_DD_LANES && !call.factors.extended)
         run_in_lanes(context, &call, &work, &n);
     else

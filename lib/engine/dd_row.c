@@ -68,9 +68,10 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     set_tile(row, 0, work->logs, sloped);
     row->input = work->input;
     row->output = work->output;
-    row->keep = work->keep && z->classes > SMX_TILE;
+    row->keep = smx_rows_keep(z, work);
     row->row_maxima = work->maxima;
-    row->stream = work->stream;
+    row->stream = work->stream && !row->keep;
+    row->mean = work->mean;
     row->pool = NULL;
 }
 
@@ -98,15 +99,23 @@ static double *place_to_keep(const struct smx_row *row)
     return row->keep && whole ? out_in_place(row) : NULL;
 }
 
-const double *smx_row_cached(const struct smx_row *row)
+const double *smx_row_exponentials(struct smx_row *row)
 {
-    return row->empty ? NULL : place_to_keep(row);
+    const double *kept = row->empty ? NULL : place_to_keep(row);
+    smx_row_tile(row, row->first, kept ? SMX_ROW_D : SMX_ROW_E);
+    row->e = kept ? kept : row->tile.e;
+    return row->e;
+}
+
+struct smx_nats smx_row_nats(const struct smx_row *row)
+{
+    return (struct smx_nats){row->tile.hi, row->tile.lo, row->z, row->shift};
 }
 
 double *smx_row_out(struct smx_row *row)
 {
     double *there = out_in_place(row);
-    return there ? there : row->out;
+    return there && !row->stream ? there : row->out;
 }
 
 static void get_tile(const struct smx_row *row, const void *tensor,
@@ -126,8 +135,18 @@ void smx_row_get(const struct smx_row *row, double *tile)
         tile[c] = 0;
 }
 
+const double *smx_row_view(const struct smx_row *row, double *tile)
+{
+    if (row->logits->dtype == SMX_FLOAT64)
+        return (const double *)row->input + index_of(row, row->logits->stride);
+    smx_row_get(row, tile);
+    return tile;
+}
+
 void smx_row_put(const struct smx_row *row, const double *tile)
 {
+    if (row->stream)
+        row->kernels->stream(tile, row->count, out_in_place(row));
     if (row->logits->dtype == SMX_FLOAT32)
         row->kernels->narrow(tile, row->count,
                              (float *)row->output +
@@ -199,15 +218,17 @@ static void compute_tile(struct smx_row *row, enum smx_row_depth depth)
 {
     struct smx_tile tile = row->tile;
     double *cached = place_to_keep(row);
+    row->e = tile.e;
     if (row->empty) {
         compute_empty(row);
         return;
     }
     tile.e = cached ? cached : tile.e;
-    if (depth == SMX_ROW_D)
-        row->kernels->shifted(row->z, row->count, &row->shift, &tile);
-    else
+    row->e = tile.e;
+    if (depth == SMX_ROW_E)
         compute_exponentials(row, &tile);
+    else if (tile.hi)
+        row->kernels->shifted(row->z, row->count, &row->shift, &tile);
 }
 
 void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
@@ -332,6 +353,11 @@ static void find_maxima(struct smx_row *row)
 static struct smx_dd rest_of_row(const void *argument, struct smx_row *row)
 {
     (void)argument;
+    if (row->mean && !row->pool) {
+        struct smx_dd terms = smx_row_terms(NULL, row);
+        row->terms = row->first ? dd_add(row->terms, terms) : terms;
+        row->known = true;
+    }
     return row->tile_rest;
 }
 
@@ -343,6 +369,7 @@ static void enter(struct smx_row *row, size_t k, enum smx_row_depth depth)
     place_tile(row, 0);
     point_at_logits(row);
     row->depth = depth;
+    row->e = row->tile.e;
 }
 
 static void recall(struct smx_row *row, size_t k)
@@ -350,8 +377,7 @@ static void recall(struct smx_row *row, size_t k)
     row->argmax = row->argmaxes[k];
     row->largest = row->maxima[k];
     row->empty = row->largest == -INFINITY;
-    if (!row->empty)
-        smx_shift_measure(&row->shift, row->logits, row->largest);
+    smx_shift_measure(&row->shift, row->logits, row->empty ? 0 : row->largest);
 }
 
 /* Rows k to end of the group, of which the logits are scaled alike. */
@@ -424,6 +450,7 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
     count = count < row->group ? count : row->group;
     row->start = row->first_row + r;
     row->refused = 0;
+    row->known = false;
     if (row->group > 1)
         load_group(row, count);
     else
@@ -437,6 +464,7 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
 void smx_row_select(struct smx_row *row, size_t k)
 {
     if (row->group > 1) {
+        row->known = false;
         enter(row, k, SMX_ROW_E);
         recall(row, k);
     }

@@ -54,9 +54,9 @@ struct smx_row {
     struct smx_dd logsum;  /* log(1 + rest) = lse - max */
     const void *input;     /* see smx_rows_work, like the next */
     void *output;
-    bool keep, stream;
-    struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
-    struct smx_dd *parts;  /* then: one a tile, for a sweep */
+    bool keep, stream, mean; /* mean: smx_row_mean is wanted */
+    struct smx_pool *pool;   /* to share a row's tiles over; NULL: none */
+    struct smx_dd *parts;    /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
     enum smx_row_depth depth;
@@ -64,6 +64,9 @@ struct smx_row {
     double *copy;            /* of logits */
     struct smx_dd tile_rest; /* sum of e without the argmax */
     struct smx_tile tile;    /* as far as wanted */
+    const double *e;         /* its exponentials: there or in the output */
+    struct smx_dd terms;     /* sum of e d, if that is */
+    bool known;              /* since the row was loaded */
     /* of the rows of a group: */
     uint64_t refused; /* a bit each: they hold NaN or +INFINITY */
     size_t argmaxes[SMX_ROW_GROUP];
@@ -91,6 +94,9 @@ double smx_row_lse(const struct smx_row *row);
 
 /** The same where it may leave the doubles; of a row that is not empty. */
 struct smx_ext smx_row_lse_extended(const struct smx_row *row);
+
+/** sum of e d of the tile, in the form of smx_row_take. */
+struct smx_dd smx_row_terms(const void *argument, struct smx_row *row);
 
 /** sum of p d, and with it the entropy, logsum - that; 0 when empty. They need
  *  the logs of smx_rows_work. */
@@ -153,8 +159,12 @@ static inline struct smx_dd smx_row_larger(struct smx_dd a, struct smx_dd b)
     return a.hi >= b.hi || isnan(a.hi) ? a : b;
 }
 
-/** The exponentials of the tile that were kept; NULL: they were not. */
-const double *smx_row_cached(const struct smx_row *row);
+/** The exponentials of the tile, as they were kept or computed again; with what
+ *  else is wanted of it. */
+const double *smx_row_exponentials(struct smx_row *row);
+
+/** The shifted logits of the tile, which has been computed so far. */
+struct smx_nats smx_row_nats(const struct smx_row *row);
 
 /** A tile of these classes instead, at most row->slot; the row's last. */
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count);
@@ -173,6 +183,10 @@ void smx_row_power(int k, double power[2]);
 /** The tile's elements of the input, with zeros to the end of the last block.
  */
 void smx_row_get(const struct smx_row *row, double *tile);
+
+/** The same as doubles where they are, if they are, without the zeros, or in
+ *  the tile. */
+const double *smx_row_view(const struct smx_row *row, double *tile);
 
 /** Class c of the input. */
 double smx_row_input(const struct smx_row *row, size_t c);

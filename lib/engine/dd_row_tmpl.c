@@ -360,17 +360,6 @@ static void dd_exponentials(const struct smx_row_group *rows, size_t n,
     }
 }
 
-static struct smx_dd sum_tile(const double *x, size_t n)
-{
-    struct vdd sums[VECS] = {{{0}, {0}}};
-    for (size_t i = 0; i < n; i += BLOCK)
-        EACH (v, VECS) {
-            struct vdd term = {vd_load(x + i + v * LANES), vd_all(0)};
-            vdd_accumulate(&sums[v], term);
-        }
-    return vdd_total(sums);
-}
-
 /* ---- what is answered ---------------------------------------------------- */
 
 static void inverse_of_rest(const struct smx_row_dds *x, size_t n,
@@ -419,6 +408,8 @@ const struct smx_row_kernels TIER(row_kernels) = {
     .exponentials = dd_exponentials,
     .shifted = shifted,
     .sum = sum_tile,
+    .dot = dot_tile,
+    .stream = stream_tile,
     .inverse = inverse_of_rest,
     .log1p = log1p_dds,
     .complement_power = complement_power,

@@ -31,18 +31,20 @@ struct smx_ext smx_row_lse_extended(const struct smx_row *row)
     return ext_add(ext_div(ext_of(top_of(row), 0), t), ext_of(row->logsum, 0));
 }
 
-static struct smx_dd tile_terms(const void *argument, struct smx_row *row)
+struct smx_dd smx_row_terms(const void *argument, struct smx_row *row)
 {
-    const struct smx_row_kernels *k = row->kernels;
+    const double *e = smx_row_exponentials(row);
+    const struct smx_nats d = smx_row_nats(row);
     (void)argument;
-    k->terms(row->tile.e, row->tile.hi, row->tile.lo, row->n, row->out);
-    return k->sum(row->out, row->n);
+    return row->kernels->terms(e, &d, row->count);
 }
 
 struct smx_dd smx_row_mean(struct smx_row *row)
 {
-    struct smx_dd sum = smx_row_sweep(row, SMX_ROW_E, tile_terms, NULL, dd_add);
-    return dd_mul(dd_scale(sum, 0x1p-128), row->inverse);
+    if (!row->known)
+        row->terms = smx_row_sweep(row, SMX_ROW_Z, smx_row_terms, NULL, dd_add);
+    row->known = true;
+    return dd_mul(dd_scale(row->terms, 0x1p-128), row->inverse);
 }
 
 /* H = log S - sum p d, with 0 * log 0 = 0. */

@@ -15,25 +15,24 @@ struct dd_call {
     const struct smx_softmax_out *out;
 };
 
-/* Of the tile that is there; e: its exponentials. */
-static void finish_tile(const struct dd_call *call, const struct smx_row *row,
-                        const double *e, double *out)
+static void finish_tile(const struct dd_call *call, struct smx_row *row,
+                        double *out)
 {
-    if (call->log)
-        row->kernels->logs(row->tile.hi, row->tile.lo, row->count, row->logsum,
-                           out);
-    else
-        row->kernels->scale(e, row->count, row->inverse.hi, row->stream, out);
+    if (call->log) {
+        const struct smx_nats d = smx_row_nats(row);
+        row->kernels->logs(&d, row->count, row->logsum, out);
+    } else {
+        row->kernels->scale(row->e, row->count, row->inverse.hi, out);
+    }
 }
 
 static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)
 {
     const struct dd_call *call = argument;
-    const double *cached = smx_row_cached(row);
     double *out = smx_row_out(row);
-    if (!cached)
-        smx_row_tile(row, row->first, call->log ? SMX_ROW_D : SMX_ROW_E);
-    finish_tile(call, row, cached ? cached : row->tile.e, out);
+    if (!call->log)
+        smx_row_exponentials(row);
+    finish_tile(call, row, out);
     smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
@@ -45,7 +44,7 @@ static void store_dd_chosen(const struct dd_call *call, struct smx_row *row,
     for (size_t n; first < end; first += n) {
         n = end - first < row->slot ? end - first : row->slot;
         smx_row_gather(row, call->chosen + first, n);
-        finish_tile(call, row, row->tile.e, row->out);
+        finish_tile(call, row, row->out);
         for (size_t i = 0; i < n; i++)
             smx_set(call->out->values, call->logits->dtype, first + i,
                     row->out[i]);
@@ -66,17 +65,8 @@ static void store_dd_row(void *argument, struct smx_row *row, size_t r)
     if (out->values && call->k)
         store_dd_chosen(call, row, r);
     else if (out->values)
-        smx_row_sweep(row, SMX_ROW_PLACE, store_dd_tile, call, NULL);
-}
-
-/* Of rows that are a tile or less, as longer ones keep exponentials in their
- * output; of short ones the lines that they share would count. */
-static bool is_streamed(const struct smx_logits *z, size_t whole,
-                        const struct smx_softmax_out *out)
-{
-    return out->values != z->data && z->classes >= SMX_TILE / 4 &&
-           z->classes <= SMX_TILE &&
-           whole * sizeof(double) >= SMX_STREAMED * sizeof(float);
+        smx_row_sweep(row, call->log ? SMX_ROW_D : SMX_ROW_PLACE, store_dd_tile,
+                      call, NULL);
 }
 
 enum smx_status smx_dd_softmax(struct smx_context *context,
@@ -91,7 +81,8 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         .argument = &call,
         .output = k ? NULL : out->values,
         .maxima = maxima,
-        .logs = log || out->entropy,
+        .logs = z->softcap && (log || out->entropy),
+        .mean = out->entropy,
         .logsum = log || out->entropy || out->logsumexp,
     };
     if (smx_plan_softmax(z, log, !k) == SMX_WAY_DD_LANES) {
@@ -104,7 +95,8 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         smx_lanes_run(context, &lanes, &work);
         return SMX_OK;
     }
-    work.keep = z->dtype == SMX_FLOAT64 && !work.logs && work.output;
-    work.stream = work.keep && is_streamed(z, whole, out);
+    work.keep = !log;
+    work.over = !out->entropy;
+    work.stream = out->values != z->data && smx_rows_streamed(z, whole);
     return smx_rows_run(context, z, &work);
 }

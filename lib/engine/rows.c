@@ -253,6 +253,20 @@ size_t smx_rows_tile(const struct smx_context *context,
 
 /* ---- rows over the pool -------------------------------------------------- */
 
+bool smx_rows_keep(const struct smx_logits *z, const struct smx_rows_work *work)
+{
+    return work->keep && z->dtype == SMX_FLOAT64 && z->classes > SMX_TILE &&
+           work->output && work->output != work->input &&
+           (work->over || work->output != z->data);
+}
+
+/* Of short rows the lines that they share would count. */
+bool smx_rows_streamed(const struct smx_logits *z, size_t whole)
+{
+    return z->dtype == SMX_FLOAT64 && z->classes >= SMX_TILE / 4 &&
+           whole * sizeof(double) >= SMX_STREAMED * sizeof(float);
+}
+
 struct rows_run {
     const struct smx_row_kernels *kernels;
     const struct smx_logits *logits;

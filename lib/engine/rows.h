@@ -115,9 +115,19 @@ struct smx_rows_work {
     bool slope;  /* dz'/dz, of a softcap */
     bool serial; /* run does not share all its tiles: rather other rows */
     bool keep;   /* rows longer than a tile leave exponentials in output for
-                    run */
-    bool stream; /* what run puts passes the caches by */
+                    run, unless it is an operand */
+    bool over;   /* even over the logits */
+    bool stream; /* what run puts passes the caches by, but where they are */
+    bool mean;   /* smx_row_mean */
 };
+
+/** Do they leave them there? */
+bool smx_rows_keep(const struct smx_logits *logits,
+                   const struct smx_rows_work *work);
+
+/** Had outputs of so many doubles, rows of the logits' classes, better pass the
+ *  caches by? */
+bool smx_rows_streamed(const struct smx_logits *logits, size_t whole);
 
 /** Loads each row and runs the work, over the pool. What the mask leaves out of
  *  the output becomes 0. SMX_ENOMEM: nothing was written; SMX_ENONFINITE: there
