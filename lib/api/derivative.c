@@ -117,7 +117,7 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
     }
 }
 
-static bool streams(const struct derivative_call *call)
+static bool streams_product(const struct derivative_call *call)
 {
     const struct smx_logits *z = call->logits;
     return !smx_load_needed(z) && call->out != z->data &&
@@ -148,7 +148,7 @@ static enum smx_status vjp_row(struct smx_context *context,
                                        .maxima = maxima,
                                        .slope = true,
                                        .keep = !logits->softcap,
-                                       .stream = streams(call)};
+                                       .stream = streams_product(call)};
     if (!status && smx_plan_product(logits) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(logits);
         lanes.vjp_upstream = call->upstream;

@@ -250,7 +250,7 @@ static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
     call->hits = hits; /* of all rows, in place of those that declined */
 }
 
-static bool streams(const struct smx_logits *z, const void *gradient)
+static bool passes_caches_by(const struct smx_logits *z, const void *gradient)
 {
     return gradient != z->data && !smx_load_needed(z) &&
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
@@ -297,7 +297,7 @@ smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
         .slope = gradient != NULL,
         /* slopes would have no place */
         .keep = !logits->softcap,
-        .stream = streams(logits, gradient)};
+        .stream = passes_caches_by(logits, gradient)};
     enum smx_status status = SMX_OK;
     if (way == SMX_WAY_DD_LANES && !call.factors.extended)
         run_in_lanes(context, &call, &work, &n);

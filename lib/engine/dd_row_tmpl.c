@@ -226,18 +226,63 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
                                                 double top, double *e)
 {
     const struct near near = near_of(vd_all(top));
+    struct near_reduced next[VECS];
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        fetch_tile(z + i, e + i, n);
+    if (n >= BLOCK)
         EACH (v, VECS)
-            vd_store(e + i + v * LANES,
-                     near_exp(vd_load(z + i + v * LANES), &near));
+            next[v] = near_reduce(vd_load(z + v * LANES), &near);
+    for (; i + 2 * BLOCK <= n; i += BLOCK) {
+        fetch_tile(z + i, e + i, n);
+        EACH (v, VECS) {
+            vd_store(e + i + v * LANES, near_power(next[v]));
+            next[v] = near_reduce(vd_load(z + i + BLOCK + v * LANES), &near);
+        }
+    }
+    if (n >= BLOCK) {
+        EACH (v, VECS)
+            vd_store(e + i + v * LANES, near_power(next[v]));
+        i += BLOCK;
     }
     if (i == n)
         return;
     EACH (v, VECS) {
         vd part = get_vector(z, i + (size_t)v * LANES, n);
         vd_store(e + i + v * LANES, near_exp(part, &near));
+    }
+}
+
+/* Of LINE else, but where shifted logits are to be stored. */
+static __attribute__((noinline)) void
+fill_line(const double *z, size_t n, const struct smx_shift *how, double *e)
+{
+    const struct smx_shift d = *how;
+    vd top = vd_all(-d.top), before = vd_all(d.before);
+    struct vdd next[VECS];
+    size_t i = 0;
+    if (n >= BLOCK)
+        EACH (v, VECS)
+            next[v] =
+                straight(vdd_sum(vd_load(z + v * LANES) * before, top), &d);
+    for (; i + 2 * BLOCK <= n; i += BLOCK) {
+        fetch_tile(z + i, e + i, n);
+        EACH (v, VECS) {
+            size_t j = i + (size_t)v * LANES;
+            vd_store(e + j, vdd_exp(next[v]));
+            next[v] =
+                straight(vdd_sum(vd_load(z + j + BLOCK) * before, top), &d);
+        }
+    }
+    if (n >= BLOCK) {
+        EACH (v, VECS)
+            vd_store(e + i + v * LANES, vdd_exp(next[v]));
+        i += BLOCK;
+    }
+    if (i == n)
+        return;
+    EACH (v, VECS) {
+        size_t j = i + (size_t)v * LANES;
+        struct vdd x = vdd_sum(get_vector(z, j, n) * before, top);
+        vd_store(e + j, vdd_exp(straight(x, &d)));
     }
 }
 
@@ -330,6 +375,8 @@ static void fill_row(const double *z, size_t n, const struct smx_shift *how,
         if (out->hi)
             shifted(z, n, how, out);
         fill_near(z, n, how->top, out->e);
+    } else if (!how->capped && !out->hi) {
+        fill_line(z, n, how, out->e);
     } else if (!how->capped) {
         fill_rows(LINE, z, n, how, out);
     } else if (how->narrow) {

@@ -3,6 +3,8 @@
 #ifndef SMX_GRADIENT_VEC_H
 #define SMX_GRADIENT_VEC_H
 
+#include <math.h>
+
 #include "dd_kernels.h"
 #include "simd/tile_vec.h"
 
@@ -34,6 +36,13 @@ INLINE vd finish_at(struct vdd x, const double *slope, size_t i, size_t n,
     return finish_grad(x.hi + vdd_settle(x).lo, first, second);
 }
 
+/* Does one of these leave the range in which no product with what is at most
+ * 2^128 overflows? */
+INLINE bool are_large(vd x)
+{
+    return vl_any((vl)(vd_max(x, -x) > vd_all(0x1p800)));
+}
+
 INLINE struct vdd scaled_grad(vd v, struct smx_dd factor)
 {
     struct vdd p = vdd_product(v, vd_all(factor.hi));
@@ -62,7 +71,14 @@ static void grad_store_pure(const double *e, const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
     vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
-    VECTORS (i, n) {
+    bool simple = !how->hi && !slope && fabs(how->a.hi) <= 0x1p800;
+    const struct smx_dd a = how->a;
+    size_t i = 0;
+    for (; simple && i + LANES <= n; i += LANES) {
+        struct vdd p = scaled_grad(vd_load(e + i), a);
+        vd_store(out + i, (p.hi + p.lo) * first * second);
+    }
+    for (; i < n; i += LANES) {
         struct vdd p = bent_grad(e, i, n, how);
         put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
     }
@@ -77,11 +93,19 @@ static void store_tile_grad(const double *e, const double *mass,
         grad_store_pure(e, slope, n, how, out);
         return;
     }
+    bool simple = !how->hi && !slope && fabs(how->a.hi) <= 0x1p800;
     VECTORS (i, n) {
         vd m = get_part(mass, i, n);
         struct vdd p = bent_grad(e, i, n, how);
         struct vdd v = scaled_grad(m, how->b);
         struct vdd d = vdd_sum(p.hi * down, -v.hi);
+        if (simple && i + LANES <= n && !are_large(v.hi) &&
+            !vl_any((vl)(m == vd_all(0)))) {
+            d.lo += p.lo * down - v.lo;
+            vd_store(out + i, (d.hi + d.lo) * vd_all(how->mixed[0]) *
+                                  vd_all(how->mixed[1]));
+            continue;
+        }
         vl pure = (vl)(m == vd_all(0));
         d.hi = vd_where(pure, p.hi, d.hi);
         d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
@@ -95,18 +119,25 @@ static void store_tile_vjp(const double *e, const double *g,
                            const double *slope, size_t n,
                            const struct smx_vjp_scale *how, double *out)
 {
-    vd second = vd_all(how->power[1]);
+    const struct smx_dd inverse = how->inverse;
+    vd first = vd_all(how->power[0]), second = vd_all(how->power[1]);
+    vd dot = vd_all(how->dot.lo);
     VECTORS (i, n) {
         struct vdd f = vdd_sum(get_part(g, i, n), vd_all(-how->dot.hi));
+        if (!slope && i + LANES <= n && !are_large(f.hi)) {
+            f.lo -= dot;
+            f = vdd_mul(scaled_grad(vd_load(e + i), inverse), f);
+            vd_store(out + i, (f.hi + f.lo) * first * second);
+            continue;
+        }
         vl large = (vl)(f.hi > vd_all(0x1p800)) | (vl)(f.hi < vd_all(-0x1p800));
         vd down = vd_where(large, vd_all(0x1p-256), vd_all(1));
         f.hi *= down;
-        f.lo = (f.lo - vd_all(how->dot.lo)) * down;
+        f.lo = (f.lo - dot) * down;
         f = vdd_settle(f);
-        f = vdd_mul(scaled_grad(get_part(e, i, n), how->inverse), f);
+        f = vdd_mul(scaled_grad(get_part(e, i, n), inverse), f);
         vd up = vd_where(large, second * vd_all(0x1p256), second);
-        put_vector(out, i, n,
-                   finish_at(f, slope, i, n, vd_all(how->power[0]), up));
+        put_vector(out, i, n, finish_at(f, slope, i, n, first, up));
     }
 }
 

@@ -192,6 +192,27 @@ INLINE struct near near_of(vd top)
                          top + vd_all(EXP_LOWEST)};
 }
 
+/** x - top = k STEP + r; shifted holds k, some: does x count? */
+struct near_reduced {
+    vd shifted, r;
+    vl some;
+};
+
+INLINE struct near_reduced near_reduce(vd x, const struct near *near)
+{
+    vd shifted = x * vd_all(SMX_POWER_NAT) + near->magic;
+    vd r = near_rest(x, shifted - near->magic) - near->rest;
+    return (struct near_reduced){shifted, r, (vl)(x > near->lowest)};
+}
+
+INLINE vd near_power(struct near_reduced x)
+{
+    vd power = vd_sixteenths(x.shifted);
+    vd share = vd_pick(SIXTEENTH_RESTS, x.shifted);
+    vd e = power + power * (share + rise(x.r));
+    return (vd)((vl)e & x.some);
+}
+
 /**
  * 2^128 exp(x - top), x <= top, within 0.57 units in the last place: the
  * shifted logit of the steps is exact and that of the rests is small, so that
@@ -199,12 +220,7 @@ INLINE struct near near_of(vd top)
  */
 INLINE vd near_exp(vd x, const struct near *near)
 {
-    vd shifted = x * vd_all(SMX_POWER_NAT) + near->magic;
-    vd r = near_rest(x, shifted - near->magic) - near->rest;
-    vd power = vd_sixteenths(shifted);
-    vd share = vd_pick(SIXTEENTH_RESTS, shifted);
-    vd e = power + power * (share + rise(r));
-    return (vd)((vl)e & (vl)(x > near->lowest));
+    return near_power(near_reduce(x, near));
 }
 
 /** power times exp(x) / power - 1: product.hi exactly and rest. */
