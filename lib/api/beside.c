@@ -18,7 +18,7 @@ static bool asks_values(const struct smx_softmax_out *out)
     return out->values || out->entropy || out->logsumexp || out->argmax;
 }
 
-enum smx_status smx_beside_open(const struct smx_context *context,
+enum smx_status smx_beside_open(struct smx_context *context,
                                 struct smx_beside *beside,
                                 const struct smx_logits *logits,
                                 const struct smx_criterion *criterion,
@@ -57,12 +57,12 @@ enum smx_status smx_beside_open(const struct smx_context *context,
 
 static bool wants_values(const struct smx_beside *beside)
 {
-    return beside->values.most && asks_values(&beside->values.out);
+    return beside->values.tiles.most && asks_values(&beside->values.out);
 }
 
 bool smx_beside_wants(const struct smx_beside *beside)
 {
-    return wants_values(beside) || beside->ranks.most;
+    return wants_values(beside) || beside->ranks.tiles.most;
 }
 
 void *smx_beside_take_entropy(struct smx_beside *beside)
@@ -76,7 +76,7 @@ void smx_beside_answer(struct smx_context *context, struct smx_beside *beside)
 {
     if (wants_values(beside))
         smx_softmax_answer(context, &beside->values);
-    if (beside->ranks.most)
+    if (beside->ranks.tiles.most)
         smx_softmax_answer(context, &beside->ranks);
 }
 

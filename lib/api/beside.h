@@ -14,7 +14,7 @@ struct smx_beside {
 
 /** Takes out of *out what is answered here. SMX_EARGUMENT: ranks without
  * labels; SMX_ENOMEM. To be closed either way. */
-enum smx_status smx_beside_open(const struct smx_context *context,
+enum smx_status smx_beside_open(struct smx_context *context,
                                 struct smx_beside *beside,
                                 const struct smx_logits *logits,
                                 const struct smx_criterion *criterion,

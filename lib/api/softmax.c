@@ -11,10 +11,7 @@
 
 #include "arguments.h"
 #include "engine/engine.h"
-#include "engine/load.h"
 #include "engine/narrow.h"
-#include "engine/plan.h"
-#include "engine/summary.h"
 #include "engine/tuning.h"
 #include "picked.h"
 
@@ -34,8 +31,8 @@ static bool shares_totals(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_out *out = &call->out;
     bool apart = call->picked
-                     ? call->gathers || !call->loaded
-                     : !call->loaded && out->values != call->logits->data;
+                     ? call->gathers || !call->tiles.loads
+                     : !call->tiles.loads && out->values != call->logits->data;
     if (!call->f32_sums || !wants_summaries(out))
         return false;
     if (is_narrow(call))
@@ -48,8 +45,9 @@ static bool shares_totals(const struct smx_softmax_call *call)
 static bool summaries_scan(const struct smx_softmax_call *call)
 {
     return call->f32_sums && wants_summaries(&call->out) && !call->out.values &&
-           !call->seen.totals && !call->picked && !call->loaded &&
-           call->most == call->rows && smx_summary_scans(call->logits->classes);
+           !call->seen.totals && !call->picked && !call->tiles.loads &&
+           call->tiles.most == call->tiles.all &&
+           smx_summary_scans(call->logits->classes);
 }
 
 static bool wants_picks(const struct smx_softmax_call *call)
@@ -90,13 +88,11 @@ struct row_bytes {
 static struct row_bytes bytes_of(const struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
-    struct row_bytes bytes = {0};
+    struct row_bytes bytes = {.copied = smx_tiles_bytes(&call->tiles)};
     size_t element = smx_dtype_bytes(z->dtype);
-    if (call->loaded)
-        bytes.copied = z->classes * element;
     if (call->out.values && call->gathers)
         bytes.values = call->picked * element;
-    else if (call->out.values && call->picked && !call->loaded)
+    else if (call->out.values && call->picked && !call->tiles.loads)
         bytes.values = z->classes * element;
     if (wants_picks(call) && !smx_picked_stay(call))
         bytes.picks = call->picked * sizeof *call->picks;
@@ -123,39 +119,41 @@ static size_t tile_rows(const struct smx_context *context,
                          bytes ? bytes : z->classes * sizeof(float));
 }
 
-enum smx_status smx_softmax_open(const struct smx_context *context,
+enum smx_status smx_softmax_open(struct smx_context *context,
                                  struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     const struct smx_softmax_options *options = &call->options;
-    call->rows = smx_rows_count(z);
-    call->f32 = smx_way_is_f32(smx_plan_softmax(z, options->log, true));
+    call->way = smx_plan_softmax(z, options->log, true);
+    call->f32 = smx_way_is_f32(call->way);
     call->f32_sums = call->f32 && !z->softcap;
-    call->loaded = smx_load_needed(z);
     call->picked = options->top_k ? options->top_k : options->chosen_count;
+    call->tiles = smx_tiles_of(context, z, NULL, SMX_MASKED_KEPT,
+                               call->picked ? NULL : call->out.values);
     call->gathers = call->picked && !is_narrow(call);
-    if (call->rows == 0)
+    if (call->tiles.all == 0)
         return SMX_OK;
     const struct row_bytes row = bytes_of(call);
-    call->most = tile_rows(context, call, &row);
-    if (!smx_allocate(&call->copy, call->most, row.copied) ||
-        !smx_allocate(&call->values, call->most, row.values) ||
-        !smx_allocate(&call->picks, call->most, row.picks) ||
-        !smx_allocate(&call->ranks, call->most, row.ranks) ||
-        !smx_allocate(&call->seen.totals, call->most, row.total) ||
-        !smx_allocate(&call->workspace, 1, engine_bytes(call, call->most)))
+    call->tiles.most = tile_rows(context, call, &row);
+    if (!smx_allocate(&call->tiles.copy, call->tiles.most, row.copied) ||
+        !smx_allocate(&call->values, call->tiles.most, row.values) ||
+        !smx_allocate(&call->picks, call->tiles.most, row.picks) ||
+        !smx_allocate(&call->ranks, call->tiles.most, row.ranks) ||
+        !smx_allocate(&call->seen.totals, call->tiles.most, row.total) ||
+        !smx_allocate(&call->workspace, 1,
+                      engine_bytes(call, call->tiles.most)))
         return SMX_ENOMEM;
     if (call->seen.totals && !is_narrow(call)) {
-        double *moments = call->seen.totals + call->most;
+        double *moments = call->seen.totals + call->tiles.most;
         call->seen.moments = call->out.entropy ? moments : NULL;
-        call->seen.maxima = (void *)(moments + call->most);
+        call->seen.maxima = (void *)(moments + call->tiles.most);
     }
     return SMX_OK;
 }
 
 void smx_softmax_close(struct smx_softmax_call *call)
 {
-    free(call->copy);
+    free(call->tiles.copy);
     free(call->values);
     free(call->picks);
     free(call->ranks);
@@ -167,13 +165,12 @@ void smx_softmax_close(struct smx_softmax_call *call)
 /* ---- a tile -------------------------------------------------------------- */
 
 /* The classes that the caller has chosen of the rows of a tile. */
-static void take_chosen(const struct smx_softmax_call *call, size_t first,
-                        size_t count)
+static void take_chosen(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_options *options = &call->options;
-    size_t k = call->picked;
-    for (size_t i = 0; i < count * k; i++) {
-        size_t from = options->chosen_each_row ? first * k + i : i % k;
+    size_t k = call->picked, first = call->tiles.first * k;
+    for (size_t i = 0; i < call->tiles.rows * k; i++) {
+        size_t from = options->chosen_each_row ? first + i : i % k;
         int64_t class = options->chosen[from];
         call->picks[i] =
             call->ignore && class == call->ignore_index ? -1 : class;
@@ -182,34 +179,31 @@ static void take_chosen(const struct smx_softmax_call *call, size_t first,
 
 /* Before values may take the logits' place. */
 static void pick_classes(struct smx_context *context,
-                         const struct smx_softmax_call *call,
-                         const struct smx_logits *tile, size_t first)
+                         const struct smx_softmax_call *call)
 {
+    const struct smx_logits *tile = &call->tiles.z;
     if (call->options.top_k)
         smx_top_find(context, tile, call->picked, call->picks);
     else
-        take_chosen(call, first, tile->outer);
+        take_chosen(call);
     if (call->out.rank)
         smx_rank_find(context, tile, call->picked, call->picks, call->ranks,
                       call->workspace);
 }
 
-static struct smx_softmax_out tile_out(const struct smx_softmax_call *call,
-                                       size_t first)
+static struct smx_softmax_out tile_out(const struct smx_softmax_call *call)
 {
     struct smx_softmax_out out = call->out;
+    size_t first = call->tiles.first;
     size_t element = smx_dtype_bytes(call->logits->dtype);
-    size_t start = first * call->logits->classes;
     if (out.logsumexp)
         out.logsumexp = (char *)out.logsumexp + first * element;
     if (out.entropy)
         out.entropy = (char *)out.entropy + first * element;
     if (out.argmax)
         out.argmax += first;
-    if (out.values && (call->picked || smx_rows_moved(call->logits)))
-        out.values = call->values ? call->values : call->copy;
-    else if (out.values)
-        out.values = (char *)out.values + start * element;
+    if (out.values)
+        out.values = call->picked ? smx_picked_values(call) : call->tiles.out;
     return out;
 }
 
@@ -222,23 +216,30 @@ static size_t elements_left(const struct smx_softmax_call *call)
     return stays ? 0 : smx_rows_count(z) * z->classes;
 }
 
+static enum smx_status store_f32(struct smx_context *context,
+                                 const struct smx_softmax_call *call,
+                                 const struct smx_softmax_out *out,
+                                 struct smx_where *where)
+{
+    return smx_f32_rows(context, &call->tiles.z, call->options.log,
+                        gathered(call), call->picks, out->values,
+                        call->seen.totals ? &call->seen : NULL, call->workspace,
+                        out->early || call->looked, elements_left(call), where);
+}
+
 /* What the float32 engine answers, of rows side by side. */
 static enum smx_status run_f32(struct smx_context *context,
                                const struct smx_softmax_call *call,
-                               const struct smx_logits *tile,
                                const struct smx_softmax_out *out,
                                struct smx_where *where)
 {
+    const struct smx_logits *tile = &call->tiles.z;
     const struct smx_summaries summaries = {
         call->f32_sums ? out->logsumexp : NULL,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
-    const bool early = out->early || call->looked;
-    const size_t whole = elements_left(call);
     if (call->seen.totals)
-        status = smx_f32_rows(context, tile, call->options.log, gathered(call),
-                              call->picks, out->values, &call->seen,
-                              call->workspace, early, whole, where);
+        status = store_f32(context, call, out, where);
     if (status)
         return status;
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
@@ -247,26 +248,22 @@ static enum smx_status run_f32(struct smx_context *context,
         return smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS,
                              where);
     if (out->values && !call->seen.totals)
-        status = smx_f32_rows(context, tile, call->options.log, gathered(call),
-                              call->picks, out->values, NULL, call->workspace,
-                              early, whole, where);
+        status = store_f32(context, call, out, where);
     return status;
 }
 
 /* And all else. */
 static enum smx_status run_dd(struct smx_context *context,
                               const struct smx_softmax_call *call,
-                              const struct smx_logits *tile,
                               struct smx_softmax_out out,
                               struct smx_where *where)
 {
+    const struct smx_logits *tile = &call->tiles.z;
     enum smx_status status = SMX_OK;
     if (call->f32)
-        out.values = NULL;
+        out.values = out.argmax = NULL;
     if (call->f32_sums)
         out.logsumexp = out.entropy = NULL;
-    if (call->f32)
-        out.argmax = NULL;
     if (out.values || wants_summaries(&out))
         status = smx_dd_softmax(context, tile, call->maxima, call->options.log,
                                 gathered(call), call->picks,
@@ -281,43 +278,33 @@ static enum smx_status run_dd(struct smx_context *context,
  */
 static enum smx_status run_engines(struct smx_context *context,
                                    const struct smx_softmax_call *call,
-                                   const struct smx_logits *tile,
-                                   const struct smx_softmax_out *out,
                                    struct smx_where *where)
 {
-    enum smx_status status = run_dd(context, call, tile, *out, where);
+    const struct smx_softmax_out out = tile_out(call);
+    enum smx_status status = run_dd(context, call, out, where);
     if (call->f32)
-        status = run_f32(context, call, tile, out, where);
+        status = run_f32(context, call, &out, where);
+    if (status && where)
+        where->index += call->tiles.first * call->logits->classes;
     return status;
 }
 
 static enum smx_status run_softmax_tile(struct smx_context *context,
-                                        const struct smx_softmax_call *call,
-                                        size_t first, size_t count,
+                                        struct smx_softmax_call *call,
                                         struct smx_where *where)
 {
-    const struct smx_logits *z = call->logits;
-    const struct smx_softmax_out out = tile_out(call, first);
-    enum smx_status status = SMX_OK;
     atomic_bool nonfinite = false;
-    const void *data =
-        smx_load_tile(context, z, z->data, first, count, SMX_MASKED_INFINITE,
-                      call->copy, &nonfinite);
-    const struct smx_logits tile = smx_side_by_side(z, data, count);
+    smx_tiles_load(&call->tiles, &nonfinite);
     if (nonfinite && !call->looked)
         return SMX_ENONFINITE;
     if (wants_picks(call))
-        pick_classes(context, call, &tile, first);
-    status = run_engines(context, call, &tile, &out, where);
-    if (status && where)
-        where->index += first * z->classes;
+        pick_classes(context, call);
+    enum smx_status status = run_engines(context, call, where);
     if (status)
         return status;
     if (wants_picks(call))
-        smx_picked_store(call, first, count);
-    else if (out.values)
-        smx_store_tile(context, z, out.values, first, count, SMX_MASKED_KEPT,
-                       call->out.values);
+        smx_picked_store(call);
+    smx_tiles_leave(&call->tiles, SMX_MASKED_KEPT);
     return SMX_OK;
 }
 
@@ -331,7 +318,8 @@ static bool looks_first(const struct smx_softmax_call *call)
     bool first =
         call->seen.totals || (call->out.values && !wants_summaries(&call->out));
     return call->f32 && first &&
-           (call->out.early || (!call->loaded && call->most == call->rows)) &&
+           (call->out.early ||
+            (!call->tiles.loads && call->tiles.most == call->tiles.all)) &&
            !(call->picked && is_narrow(call));
 }
 
@@ -351,7 +339,8 @@ static enum smx_status scan_logits(struct smx_context *context,
         !looks_first(call) && !summaries_scan(call) && !looks_by_row(call);
     if (!call->looked)
         return SMX_OK;
-    if (z->dtype == SMX_FLOAT32 || call->loaded || call->most < call->rows)
+    if (z->dtype == SMX_FLOAT32 || call->tiles.loads ||
+        call->tiles.most < call->tiles.all)
         return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     return smx_rows_scan_maxima(context, z, &call->maxima, where);
 }
@@ -362,12 +351,11 @@ static enum smx_status run_tiles(struct smx_context *context,
 {
     enum smx_status status = SMX_OK;
     struct smx_softmax_call tile = *asked, *call = &tile;
-    for (size_t r = 0; r < call->rows && !status; r += call->most) {
+    for (size_t r = 0; !status && smx_tiles_place(&call->tiles, r);
+         r += call->tiles.most) {
         if (wants_picks(call) && smx_picked_stay(call))
             call->picks = call->out.indices + r * call->picked;
-        size_t left = call->rows - r;
-        status = run_softmax_tile(context, call, r,
-                                  left < call->most ? left : call->most, where);
+        status = run_softmax_tile(context, call, where);
     }
     return status;
 }
@@ -393,16 +381,14 @@ static bool takes_rows(const struct smx_softmax_call *call)
     const struct smx_logits *z = call->logits;
     return !smx_load_needed(z) &&
            smx_f32_workspace(z->outer, z->classes, 0) == 0 &&
-           smx_way_is_f32(smx_plan_softmax(z, call->options.log, true));
+           smx_way_is_f32(call->way);
 }
 
-/* Rows that lanes of double-double read where they are. */
+/* Columns that lanes of double-double read where they are. */
 static bool stays_in_lanes(const struct smx_softmax_call *call)
 {
-    const struct smx_logits *z = call->logits;
-    return z->outer && z->inner >= SMX_COLUMNS && !z->mask &&
-           !call->options.top_k && !call->options.chosen_count &&
-           smx_plan_softmax(z, call->options.log, true) == SMX_WAY_DD_LANES;
+    return call->way == SMX_WAY_DD_LANES && call->logits->outer &&
+           !call->options.top_k && !call->options.chosen_count;
 }
 
 static enum smx_status softmax_in_lanes(struct smx_context *context,
@@ -422,25 +408,26 @@ static enum smx_status softmax_of(struct smx_context *context,
                                   struct smx_softmax_call *call,
                                   struct smx_where *where)
 {
+    const struct smx_logits *z = call->logits;
     const struct smx_softmax_out *out = &call->out;
     const bool log = call->options.log, alone = wants_values_alone(call);
-    if (stays_in_lanes(call))
+    const bool columns = smx_plan_columns(z);
+    call->way = smx_plan_softmax(z, log, true);
+    if (columns && stays_in_lanes(call))
         return softmax_in_lanes(context, call, where);
     if (alone && takes_rows(call))
-        return smx_f32_rows(context, call->logits, log, 0, NULL, out->values,
-                            NULL, NULL, out->early,
-                            call->logits->outer * call->logits->classes, where);
-    if (alone && smx_columns_take(call->logits, log))
-        return smx_columns_softmax(context, call->logits, out->values,
-                                   out->early, where);
+        return smx_f32_rows(context, z, log, 0, NULL, out->values, NULL, NULL,
+                            out->early, z->outer * z->classes, where);
+    if (alone && columns && call->way == SMX_WAY_NARROW)
+        return smx_columns_softmax(context, z, out->values, out->early, where);
     enum smx_status status = smx_softmax_open(context, call);
-    if (!status && call->rows)
+    if (!status && call->tiles.all)
         status = scan_logits(context, call, where);
     if (!status)
         status = run_tiles(context, call, where);
-    if (status == SMX_ENONFINITE && call->loaded && !call->looked)
-        status = smx_rows_scan(context, call->logits, call->logits->data,
-                               SMX_FIELD_LOGITS, where); /* where it is */
+    if (status == SMX_ENONFINITE && call->tiles.loads && !call->looked)
+        status = smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS,
+                               where); /* where it is */
     smx_softmax_close(call);
     return status;
 }

@@ -5,7 +5,8 @@
 #define SMX_SOFTMAX_CALL_H
 
 #include "api/context.h"
-#include "engine/rows.h"
+#include "engine/load.h"
+#include "engine/plan.h"
 #include "engine/summary.h"
 
 struct smx_softmax_call {
@@ -15,15 +16,14 @@ struct smx_softmax_call {
     bool ignore; /* a chosen class that is ignore_index has rank -1 */
     int64_t ignore_index;
 
-    size_t rows, most; /* of all, and of a tile */
-    bool f32;          /* the float32 engine computes the values */
-    bool f32_sums;     /* and log-sum-exp and entropy */
-    bool loaded;
-    bool looked;   /* at every logit */
+    enum smx_way way;       /* of values of all classes */
+    struct smx_tiles tiles; /* of logits and, unless some are picked, values */
+    bool f32;               /* the float32 engine computes the values */
+    bool f32_sums;          /* and log-sum-exp and entropy */
+    bool looked;            /* at every logit */
     size_t picked; /* classes a row that are asked for by name or by rank */
     bool gathers;  /* values are computed of these alone */
     struct smx_dd *maxima; /* smx_rows_scan_maxima; NULL: none */
-    void *copy;            /* logits that were loaded */
     void *values;          /* of a tile, where they do not stay and cannot take
                               the place of the copy */
     void *workspace;       /* of the float32 engine, or of the ranks */
@@ -35,7 +35,7 @@ struct smx_softmax_call {
 /** Of operands that have been checked, short of the logits' elements, and of
  *  logits, ignore, options and out. SMX_ENOMEM or SMX_OK; to be closed either
  *  way. */
-enum smx_status smx_softmax_open(const struct smx_context *context,
+enum smx_status smx_softmax_open(struct smx_context *context,
                                  struct smx_softmax_call *call);
 
 /** Of logits that have been looked at. */

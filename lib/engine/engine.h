@@ -32,11 +32,8 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_seen *seen, void *workspace,
                              bool early, size_t whole, struct smx_where *where);
 
-/** Are narrow rows best left where they are, to be read and written class by
- *  class with the same bits? log: logarithms are wanted. */
-bool smx_columns_take(const struct smx_logits *logits, bool log);
-
-/** Their probabilities; early: as in smx_f32_rows. */
+/** Probabilities of narrow rows that stay where they are, read and written
+ * class by class (smx_plan_columns), with the same bits; early: likewise. */
 enum smx_status smx_columns_softmax(struct smx_context *context,
                                     const struct smx_logits *logits,
                                     float *values, bool early,

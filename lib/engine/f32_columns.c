@@ -18,12 +18,6 @@ struct columns_call {
     atomic_bool out_of_range;
 };
 
-bool smx_columns_take(const struct smx_logits *z, bool log)
-{
-    return z->inner >= SMX_COLUMNS && !z->mask &&
-           smx_plan_softmax(z, log, true) == SMX_WAY_NARROW;
-}
-
 /* Rows from row on that lie side by side, as many as are in range before one
  * that is not. */
 static size_t store_in_range(const struct columns_call *call, size_t row,

@@ -391,9 +391,9 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     call.entropy_out = logits->softcap ? NULL : smx_beside_take_entropy(beside);
     call.masks = way == SMX_WAY_CHUNKS && logits->mask && !gradient &&
                  !smx_rows_moved(logits) && !smx_loss_summarises(&call);
-    call.columns = way == SMX_WAY_NARROW && logits->inner >= SMX_COLUMNS &&
-                   !logits->mask && criterion->focal == 0 &&
-                   gradient != logits->data && !smx_loss_summarises(&call);
+    call.columns = way == SMX_WAY_NARROW && smx_plan_columns(logits) &&
+                   criterion->focal == 0 && gradient != logits->data &&
+                   !smx_loss_summarises(&call);
     call.tiles.loads &= !call.masks;
     *status = run_f32_loss(context, &call);
     if (call.nonfinite)

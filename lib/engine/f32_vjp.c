@@ -137,8 +137,8 @@ static void store_vjp_chunk(void *argument, size_t i)
 static bool stays_in_place(const struct vjp_call *call)
 {
     const struct smx_logits *z = call->tiles.logits;
-    return call->in_lanes && !z->mask &&
-           (z->inner == 1 || z->inner >= SMX_COLUMNS);
+    return call->in_lanes &&
+           (smx_plan_columns(z) || (z->inner == 1 && !z->mask));
 }
 
 static void run_vjp_lanes(struct smx_context *context,

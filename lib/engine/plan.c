@@ -47,6 +47,11 @@ bool smx_plan_lanes(const struct smx_logits *z, const struct smx_criterion *k)
                   is_0_or_within(k->label_smoothing, least, 1));
 }
 
+bool smx_plan_columns(const struct smx_logits *z)
+{
+    return z->inner >= SMX_COLUMNS && !z->mask;
+}
+
 enum smx_way smx_plan_softmax(const struct smx_logits *z, bool log, bool whole)
 {
     bool narrow = z->classes <= SMX_NARROW;

@@ -50,6 +50,9 @@ enum smx_way smx_plan_loss(const struct smx_logits *logits,
 /** Of the Jacobian with an upstream gradient. */
 enum smx_way smx_plan_product(const struct smx_logits *logits);
 
+/** Do rows lie side by side, class by class, and are they worth reading so? */
+bool smx_plan_columns(const struct smx_logits *logits);
+
 /** Can lanes take all rows of these logits but those that decline? criterion:
  *  of a loss, or NULL. */
 bool smx_plan_lanes(const struct smx_logits *logits,
