@@ -208,8 +208,9 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
         run_vjp_lanes(context, call, tiles->logits);
     for (size_t r = 0; !stays && !call->nonfinite; r += most) {
         /* what the mask leaves out has no upstream either */
-        if (!smx_tiles_enter(tiles, r))
+        if (!smx_tiles_place(tiles, r))
             break;
+        smx_tiles_load(tiles, NULL);
         run_vjp_tile(context, call);
     }
     free(call->products);

@@ -174,20 +174,21 @@ static void mask_slice(void *argument, size_t slice)
                       z->mask + job->first * z->classes + at);
 }
 
-static void mask_rows(struct smx_context *context, const struct smx_logits *z,
-                      size_t first, size_t count, enum smx_masked masked,
+/* Of the tile's rows. */
+static void mask_rows(const struct smx_tiles *tiles, enum smx_masked masked,
                       const void *from, void *to, atomic_bool *nonfinite)
 {
-    struct masking job = {.kernels = context->kernels->load,
+    const struct smx_logits *z = tiles->logits;
+    struct masking job = {.kernels = tiles->context->kernels->load,
                           .shape = z,
-                          .first = first,
-                          .count = count,
+                          .first = tiles->first,
+                          .count = tiles->rows,
                           .instead = masked == SMX_MASKED_ZERO ? 0 : -INFINITY,
                           .from = from,
                           .to = to,
                           .nonfinite = nonfinite};
-    size_t slices = (count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
-    smx_pool_for(context->pool, slices, mask_slice, &job);
+    size_t slices = (job.count * z->classes + SMX_SMALL - 1) / SMX_SMALL;
+    smx_pool_for(tiles->context->pool, slices, mask_slice, &job);
 }
 
 /* ---- chunks -------------------------------------------------------------- */
@@ -203,51 +204,6 @@ bool smx_load_chunk(const struct smx_kernels *kernels,
     size_t at = z->mask_per_class ? class : row * z->classes + class;
     *chunk = copy;
     return kernels->load->mask_floats(x, z->mask + at, n, -INFINITY, copy);
-}
-
-/* ---- tiles --------------------------------------------------------------- */
-
-void *smx_place_tile(const struct smx_logits *z, void *tensor, size_t first,
-                     void *copy)
-{
-    size_t start = first * z->classes * smx_dtype_bytes(z->dtype);
-    return smx_rows_moved(z) || !tensor ? copy : (char *)tensor + start;
-}
-
-const void *smx_load_tile(struct smx_context *context,
-                          const struct smx_logits *z, const void *tensor,
-                          size_t first, size_t count, enum smx_masked masked,
-                          void *copy, atomic_bool *nonfinite)
-{
-    const void *from = smx_place_tile(z, (void *)tensor, first, copy);
-    if (smx_rows_moved(z))
-        move_squares(context, (struct move){.shape = z,
-                                            .from = tensor,
-                                            .to = copy,
-                                            .first = first,
-                                            .count = count});
-    if (!z->mask || masked == SMX_MASKED_KEPT)
-        return from;
-    mask_rows(context, z, first, count, masked, from, copy, nonfinite);
-    return copy;
-}
-
-void smx_store_tile(struct smx_context *context, const struct smx_logits *z,
-                    void *rows, size_t first, size_t count,
-                    enum smx_masked masked, void *tensor)
-{
-    if (z->mask && masked != SMX_MASKED_KEPT)
-        mask_rows(context, z, first, count, masked, rows, rows, NULL);
-    size_t all = smx_rows_count(z) * z->classes;
-    if (smx_rows_moved(z))
-        move_squares(context, (struct move){.shape = z,
-                                            .from = rows,
-                                            .to = tensor,
-                                            .first = first,
-                                            .count = count,
-                                            .back = true,
-                                            .stream = all >= SMX_STREAMED &&
-                                                      tensor != z->data});
 }
 
 /* ---- tile by tile -------------------------------------------------------- */
@@ -300,37 +256,70 @@ bool smx_tiles_place(struct smx_tiles *tiles, size_t first)
     return tiles->rows > 0;
 }
 
+/* Where the tile's rows of a tensor are side by side: in it, or in a copy. */
+static void *place_rows_of(const struct smx_tiles *tiles, const void *tensor,
+                           void *copy)
+{
+    const struct smx_logits *z = tiles->logits;
+    size_t row = z->classes * smx_dtype_bytes(z->dtype);
+    return smx_rows_moved(z) || !tensor ? copy
+                                        : (char *)tensor + tiles->first * row;
+}
+
+/* The tile's rows of a tensor, side by side: in it, or in the copy where it has
+ * to be one. */
+static const void *load_rows_of(const struct smx_tiles *tiles,
+                                const void *tensor, enum smx_masked masked,
+                                void *copy, atomic_bool *nonfinite)
+{
+    const struct smx_logits *z = tiles->logits;
+    const void *from = place_rows_of(tiles, tensor, copy);
+    if (smx_rows_moved(z))
+        move_squares(tiles->context, (struct move){.shape = z,
+                                                   .from = tensor,
+                                                   .to = copy,
+                                                   .first = tiles->first,
+                                                   .count = tiles->rows});
+    if (!z->mask || masked == SMX_MASKED_KEPT)
+        return from;
+    mask_rows(tiles, masked, from, copy, nonfinite);
+    return copy;
+}
+
 void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite)
 {
     const struct smx_logits *z = tiles->logits;
     size_t row = z->classes * smx_dtype_bytes(z->dtype);
-    size_t first = tiles->first, rows = tiles->rows;
-    const void *data = (const char *)z->data + first * row;
+    const void *data = (const char *)z->data + tiles->first * row;
     if (tiles->loads)
-        data = smx_load_tile(tiles->context, z, z->data, first, rows,
-                             SMX_MASKED_INFINITE, tiles->copy, nonfinite);
-    tiles->z = smx_side_by_side(z, data, rows);
+        data = load_rows_of(tiles, z->data, SMX_MASKED_INFINITE, tiles->copy,
+                            nonfinite);
+    tiles->z = smx_side_by_side(z, data, tiles->rows);
     if (loads_input(tiles))
-        tiles->other = smx_load_tile(
-            tiles->context, z, tiles->input, first, rows, tiles->input_masked,
-            (char *)tiles->copy + tiles->most * row, NULL);
+        tiles->other =
+            load_rows_of(tiles, tiles->input, tiles->input_masked,
+                         (char *)tiles->copy + tiles->most * row, NULL);
     else if (tiles->input)
-        tiles->other = (const char *)tiles->input + first * row;
+        tiles->other = (const char *)tiles->input + tiles->first * row;
     if (tiles->output)
-        tiles->out = smx_place_tile(z, tiles->output, first, tiles->copy);
-}
-
-bool smx_tiles_enter(struct smx_tiles *tiles, size_t first)
-{
-    if (!smx_tiles_place(tiles, first))
-        return false;
-    smx_tiles_load(tiles, NULL);
-    return true;
+        tiles->out = place_rows_of(tiles, tiles->output, tiles->copy);
 }
 
 void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked)
 {
-    if (tiles->output)
-        smx_store_tile(tiles->context, tiles->logits, tiles->out, tiles->first,
-                       tiles->rows, masked, tiles->output);
+    const struct smx_logits *z = tiles->logits;
+    bool streams =
+        tiles->all * z->classes >= SMX_STREAMED && tiles->output != z->data;
+    if (!tiles->output)
+        return;
+    if (z->mask && masked != SMX_MASKED_KEPT)
+        mask_rows(tiles, masked, tiles->out, tiles->out, NULL);
+    if (smx_rows_moved(z))
+        move_squares(tiles->context, (struct move){.shape = z,
+                                                   .from = tiles->out,
+                                                   .to = tiles->output,
+                                                   .first = tiles->first,
+                                                   .count = tiles->rows,
+                                                   .back = true,
+                                                   .stream = streams});
 }

@@ -42,20 +42,6 @@ static inline bool smx_load_needed(const struct smx_logits *logits)
 /** What becomes of a class that the mask leaves out. */
 enum smx_masked { SMX_MASKED_KEPT, SMX_MASKED_ZERO, SMX_MASKED_INFINITE };
 
-/** Where rows first on of a tensor are side by side: in it, or in a copy. */
-void *smx_place_tile(const struct smx_logits *logits, void *tensor,
-                     size_t first, void *copy);
-
-/** Rows first to first + count of a tensor of the logits' shape and type, side
- *  by side: in it, or in the copy where it has to be one. Returns which.
- *  nonfinite, unless NULL, is set where the mask is applied to NaN or
- * +INFINITY.
- */
-const void *smx_load_tile(struct smx_context *context,
-                          const struct smx_logits *logits, const void *tensor,
-                          size_t first, size_t count, enum smx_masked masked,
-                          void *copy, atomic_bool *nonfinite);
-
 /** Rows of data side by side, as the logits but for their place: no mask, no
  *  gaps. */
 struct smx_logits smx_side_by_side(const struct smx_logits *logits,
@@ -92,11 +78,9 @@ size_t smx_tiles_bytes(const struct smx_tiles *tiles);
 /** Makes the rows from first on the tile at work; false: there are none. */
 bool smx_tiles_place(struct smx_tiles *tiles, size_t first);
 
-/** Loads that; nonfinite: as in smx_load_tile. */
+/** Loads that. nonfinite, unless NULL, is set where the mask is applied to NaN
+ * or +INFINITY. */
 void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite);
-
-/** Both. */
-bool smx_tiles_enter(struct smx_tiles *tiles, size_t first);
 
 /** The way back of what was computed of the tile. */
 void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked);
@@ -107,10 +91,5 @@ void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked);
 bool smx_load_chunk(const struct smx_kernels *kernels,
                     const struct smx_logits *logits, size_t row, size_t class,
                     size_t n, float *copy, const float **chunk);
-
-/** The way back, from where smx_place_tile says. */
-void smx_store_tile(struct smx_context *context,
-                    const struct smx_logits *logits, void *rows, size_t first,
-                    size_t count, enum smx_masked masked, void *tensor);
 
 #endif
