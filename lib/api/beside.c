@@ -4,13 +4,16 @@
 #include "arguments.h"
 #include "engine/plan.h"
 
-/* Of a teacher's rows, and of those that a softmax takes in lanes, but not this
- * loss: its log-sum-exps could differ in their last bit. */
+/* Has the loss no log-sum-exps, or some that differ from a softmax's in their
+ * last bit? So have those of a teacher, those of rows that a softmax takes in
+ * lanes, but not the loss, and those of wide float32 rows with a softcap. */
 static bool lse_differs(const struct smx_logits *logits,
                         const struct smx_criterion *criterion)
 {
+    if (smx_plan_lanes(logits, NULL))
+        return criterion->teacher || !smx_plan_lanes(logits, criterion);
     return criterion->teacher ||
-           (smx_plan_lanes(logits, NULL) && !smx_plan_lanes(logits, criterion));
+           (logits->dtype == SMX_FLOAT32 && logits->softcap);
 }
 
 static bool asks_values(const struct smx_softmax_out *out)

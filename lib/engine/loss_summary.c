@@ -65,17 +65,6 @@ static void count_hits(struct smx_loss_call *call)
                       !smx_criterion_ignores(&call->criterion, r);
 }
 
-/* As a softmax answers it. */
-static void capped_logsumexp(struct smx_context *context,
-                             const struct smx_loss_call *call, size_t first)
-{
-    const struct smx_logits tile =
-        smx_side_by_side(call->logits, call->z, call->rows);
-    const struct smx_softmax_out out = {
-        .logsumexp = (float *)call->out->logsumexp + first};
-    (void)smx_dd_softmax(context, &tile, NULL, false, 0, NULL, 0, &out);
-}
-
 void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
                         size_t first)
 {
@@ -85,9 +74,7 @@ void smx_loss_summarise(struct smx_context *context, struct smx_loss_call *call,
         return;
     if (call->entropy_out)
         summaries.entropy = call->entropy_out + first;
-    if (out->logsumexp && call->logits->softcap && call->way != SMX_WAY_LANES)
-        capped_logsumexp(context, call, first);
-    else if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
+    if (out->logsumexp && !call->logits->softcap) /* else: the lanes' */
         summaries.logsumexp = (float *)out->logsumexp + first;
     if (out->argmax)
         summaries.argmax = out->argmax + first;
