@@ -14,8 +14,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "narrow.h"
+#include "lanes.h"
 #include "loss_kernels.h"
+#include "narrow.h"
+#include "plan.h"
 #include "simd/power.h"
 #include "summary_kernels.h"
 #include "tuning.h"
@@ -53,7 +55,8 @@ struct summary_call {
     struct smx_seen seen;
     struct smx_summaries out;
     atomic_bool nonfinite, out_of_range, more;
-    size_t batch; /* rows at once, of few chunks */
+    const struct smx_lanes *narrow; /* NULL: rows are taken as wide ones are */
+    size_t batch;                   /* rows at once, of few chunks */
     struct row *row;
     struct chunk *parts;         /* one a chunk */
     struct smx_moments *moments; /* likewise */
@@ -117,18 +120,31 @@ static void find_totals(const struct summary_call *call, const float *z,
     }
 }
 
+/* In double, a row a lane. */
+static void store_in_double(const struct summary_call *call, const float *z,
+                            size_t n, float *logsumexp, float *entropy)
+{
+    struct smx_logits rows = *call->narrow->logits;
+    struct smx_lanes lanes = *call->narrow;
+    rows.data = z;
+    lanes.logits = &rows;
+    lanes.logsumexp = logsumexp;
+    lanes.entropy = entropy;
+    for (size_t r = 0; r < n; r += SMX_LANES_ROWS)
+        call->kernels->lanes(&lanes, r,
+                             n - r < SMX_LANES_ROWS ? n - r : SMX_LANES_ROWS);
+}
+
 /* Those of the rows again, computed in double. */
 static void store_lses_again(const struct summary_call *call, size_t first,
                              const size_t *again, size_t count)
 {
     float z[SMX_NARROW_ELEMENTS], lse[BATCH];
-    const struct smx_summaries out = {.logsumexp = lse};
     for (size_t i = 0; i < count; i++)
         memcpy(z + i * call->classes,
                call->z + (first + again[i]) * call->classes,
                call->classes * sizeof *z);
-    call->kernels->summary->narrow_logs(z, count, call->classes,
-                                        call->temperature, &out);
+    store_in_double(call, z, count, lse, NULL);
     for (size_t i = 0; i < count; i++)
         call->out.logsumexp[first + again[i]] = lse[i];
 }
@@ -165,10 +181,8 @@ static void summarise_batch(const struct summary_call *call, size_t first,
     if (call->out.argmax)
         kernels->narrow_first_max(z, n, call->classes, max,
                                   call->out.argmax + first);
-    if (call->out.entropy) {
-        const struct smx_summaries out = {.entropy = call->out.entropy + first};
-        kernels->narrow_logs(z, n, call->classes, call->temperature, &out);
-    }
+    if (call->out.entropy)
+        store_in_double(call, z, n, NULL, call->out.entropy + first);
 }
 
 /* ---- other rows ---------------------------------------------------------- */
@@ -354,10 +368,35 @@ static void summarise_batch_at(void *argument, size_t batch)
 {
     struct summary_call *call = argument;
     size_t r = batch * call->batch, left = call->rows - r;
-    if (call->classes > SMX_NARROW)
-        summarise_row(call, r);
-    else
+    if (call->narrow)
         summarise_batch(call, r, left < call->batch ? left : call->batch);
+    else
+        summarise_row(call, r);
+}
+
+static void summarise_batches(struct smx_context *context,
+                              struct summary_call *call, size_t batch)
+{
+    call->batch = batch;
+    smx_pool_each(context->pool, (call->rows + batch - 1) / batch,
+                  SMX_SMALL / call->classes / batch, summarise_batch_at, call);
+}
+
+/* Of temperatures that lanes do not take one after the other. */
+static void summarise_narrow(struct smx_context *context,
+                             struct summary_call *call)
+{
+    const struct smx_logits rows = {.dtype = SMX_FLOAT32,
+                                    .outer = call->rows,
+                                    .classes = call->classes,
+                                    .inner = 1,
+                                    .stride = call->classes,
+                                    .out_stride = call->classes,
+                                    .temperature = call->temperature};
+    const struct smx_lanes lanes = smx_lanes_of(&rows);
+    call->narrow = smx_plan_lanes(&rows, NULL) ? &lanes : NULL;
+    summarise_batches(context, call,
+                      call->narrow ? smx_narrow_rows(call->classes) : 1);
 }
 
 size_t smx_summary_bytes(size_t rows, size_t classes)
@@ -398,8 +437,9 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
         summarise_chunks(context, &call);
         return !call.nonfinite;
     }
-    call.batch = classes > SMX_NARROW ? 1 : smx_narrow_rows(classes);
-    smx_pool_each(context->pool, (rows + call.batch - 1) / call.batch,
-                  SMX_SMALL / classes / call.batch, summarise_batch_at, &call);
+    if (classes <= SMX_NARROW)
+        summarise_narrow(context, &call);
+    else
+        summarise_batches(context, &call, 1);
     return true;
 }

@@ -20,8 +20,6 @@ struct smx_moments {
     double moment; /* sum of e (max - x) */
 };
 
-struct smx_summaries;
-
 /* Elements side by side of which each begins a group. */
 #define SMX_GROUPS 64
 
@@ -51,11 +49,6 @@ struct smx_summary_kernels {
     /** The largest of side-by-side rows of at most SMX_NARROW classes. */
     void (*narrow_first_max)(const float *x, size_t rows, size_t classes,
                              float *max, int64_t *at);
-
-    /** Log-sum-exps and entropies of such rows, from the moments that the
-     *  kernel of one row finds. */
-    void (*narrow_logs)(const float *x, size_t rows, size_t classes,
-                        double temperature, const struct smx_summaries *out);
 };
 
 #endif

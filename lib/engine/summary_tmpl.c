@@ -237,5 +237,4 @@ const struct smx_summary_kernels TIER(summary_kernels) = {
     .count_ignored = count_ignored,
     .moments = moments,
     .narrow_first_max = narrow_first_max,
-    .narrow_logs = TIER(lanes_summarise),
 };

@@ -7,7 +7,6 @@
 #include "lanes.h"
 #include "load.h"
 #include "loss_kernels.h"
-#include "summary.h"
 #include "summary_kernels.h"
 #include "simd/vec.h"
 
@@ -22,8 +21,6 @@ extern const struct smx_summary_kernels TIER(summary_kernels);
 
 smx_lanes_kernel TIER(lanes);
 smx_lanes_order_kernel TIER(lanes_order);
-void TIER(lanes_summarise)(const float *x, size_t rows, size_t classes,
-                           double temperature, const struct smx_summaries *out);
 
 void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
                        const struct smx_split_exp *split,
