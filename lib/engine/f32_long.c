@@ -220,14 +220,13 @@ static float f64_probability(const struct smx_f32_call *call, size_t r,
 {
     const struct smx_sum *part =
         &call->sums[r * call->chunks + class / SMX_CHUNK];
-    ALIGNED double e[16];
     float p;
     if (part->sum == 0)
         return 0;
     const struct smx_exponents by = smx_relative_to(&call->by, part->reference);
-    call->kernels->exponentials(&x, 1, &by, e);
-    call->kernels->scale(
-        e, 1, smx_sum_weight(part, &call->row[r].whole, call->by.scale), &p);
+    call->kernels->put(
+        &x, 1, &by, smx_sum_weight(part, &call->row[r].whole, call->by.scale),
+        false, &p);
     return p;
 }
 

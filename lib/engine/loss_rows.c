@@ -216,31 +216,16 @@ static double entropy_of(const struct smx_loss_call *call, size_t row,
     return isnan(cost) ? INFINITY : cost; /* of masses of both signs */
 }
 
-/* First of the largest. */
-static size_t peak_at(const struct smx_loss_call *call, const float *x)
-{
-    float top = -INFINITY, max;
-    size_t at = 0;
-    for (size_t k = 0; k < call->chunks; k++) {
-        call->kernels->row_max(x + k * SMX_CHUNK,
-                               smx_chunk_classes(call->classes, k), &max);
-        if (max > top) {
-            top = max;
-            at = k * SMX_CHUNK;
-        }
-    }
-    while (at + 1 < call->classes && x[at] != top)
-        at++;
-    return at;
-}
-
 /* Where one class has p = 1 and the others 0, exactly what the other classes
  * weigh: its own mass cancels. g: upstream / temperature. */
 static void set_top(const struct smx_loss_call *call, size_t row,
                     const struct smx_part *whole, double g, struct smx_grad *d)
 {
     const int64_t *labels = call->criterion.labels;
-    size_t top = peak_at(call, call->z + row * call->classes);
+    const float *z = call->z + row * call->classes;
+    float max;
+    call->kernels->row_max(z, call->classes, &max);
+    size_t top = smx_first_max(call->kernels, z, call->classes, max);
     double others = whole->mass - mass_of_class(call, row, top), slope;
     d->top = top;
     d->d_top = others * (labels ? call->share : 1);

@@ -36,9 +36,9 @@ static size_t count_range(const struct rank_call *call, size_t row,
 static void count_chunk(void *argument, size_t i)
 {
     const struct rank_call *call = argument;
-    size_t row = i / call->chunks, first = i % call->chunks * SMX_CHUNK;
-    size_t left = call->rows->classes - first;
-    size_t end = first + (left < SMX_CHUNK ? left : SMX_CHUNK);
+    size_t row = i / call->chunks, chunk = i % call->chunks;
+    size_t first = chunk * SMX_CHUNK;
+    size_t end = first + smx_chunk_classes(call->rows->classes, chunk);
     for (size_t k = row * call->k; k < (row + 1) * call->k; k++) {
         if (call->chosen[k] < 0)
             continue;
@@ -97,7 +97,7 @@ void smx_rank_find(struct smx_context *context, const struct smx_logits *rows,
     struct rank_call call = {.kernels = context->kernels->summary,
                              .rows = rows,
                              .k = k,
-                             .chunks = (rows->classes - 1) / SMX_CHUNK + 1,
+                             .chunks = smx_chunks(rows->classes),
                              .chosen = chosen,
                              .ranks = ranks};
     if (is_sorted(rows->classes, k))

@@ -96,6 +96,13 @@ static float shift_of(float max)
     return max == -INFINITY ? 0 : max;
 }
 
+size_t smx_first_max(const struct smx_kernels *kernels, const float *x,
+                     size_t n, float max)
+{
+    size_t at = kernels->summary->first_above(x, n, nextafterf(max, -INFINITY));
+    return at < n ? at : 0;
+}
+
 /* ---- narrow rows --------------------------------------------------------- */
 
 /* 0 where a row is not in-range. */
@@ -257,15 +264,6 @@ static struct chunk whole_row(const struct summary_call *call, size_t r,
     return whole;
 }
 
-/* The first of the largest. */
-static int64_t argmax_of(const struct summary_call *call, size_t r, float max)
-{
-    const float *z = call->z + r * call->classes;
-    float below = nextafterf(max, -INFINITY);
-    size_t at = call->kernels->summary->first_above(z, call->classes, below);
-    return at < call->classes ? (int64_t)at : 0; /* all are -INFINITY */
-}
-
 /* Answers what the sums of a row settle. */
 static struct row settle_row(const struct summary_call *call, size_t r,
                              const struct chunk *parts)
@@ -278,7 +276,9 @@ static struct row settle_row(const struct summary_call *call, size_t r,
         entropy = log - whole.moment / whole.total * (LN2 / 16);
     }
     if (out->argmax)
-        out->argmax[r] = argmax_of(call, r, whole.max);
+        out->argmax[r] =
+            (int64_t)smx_first_max(call->kernels, call->z + r * call->classes,
+                                   call->classes, whole.max);
     if (out->logsumexp)
         out->logsumexp[r] = (float)log;
     if (out->entropy)

@@ -37,4 +37,9 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                    const struct smx_seen *seen, const struct smx_summaries *out,
                    void *workspace);
 
+/** The first of n logits that is the largest of them, max; 0 where all are
+ *  -INFINITY. */
+size_t smx_first_max(const struct smx_kernels *kernels, const float *x,
+                     size_t n, float max);
+
 #endif
