@@ -235,6 +235,14 @@ static bool is_stored_by_columns(struct smx_context *context,
     return !call->out_of_range;
 }
 
+/* Is the gradient 0 where the mask leaves a class out, as it is computed? A
+ * label's is (smx_loss_label_grad). */
+static bool comes_masked(const struct smx_loss_call *call)
+{
+    return (call->way == SMX_WAY_RESIDENT || call->way == SMX_WAY_CHUNKS) &&
+           call->mass.kind == SMX_MASS_NONE;
+}
+
 static void run_loss_tile(struct smx_context *context,
                           struct smx_loss_call *call)
 {
@@ -257,7 +265,8 @@ static void run_loss_tile(struct smx_context *context,
     else
         run_chunks(context, call, first);
     if (!call->nonfinite)
-        smx_tiles_leave(&call->tiles, SMX_MASKED_ZERO);
+        smx_tiles_leave(&call->tiles,
+                        comes_masked(call) ? SMX_MASKED_KEPT : SMX_MASKED_ZERO);
 }
 
 /* Nothing may be written before all has been looked at, as the sweep of a lone
@@ -321,7 +330,8 @@ static bool streams(const struct smx_context *context,
         resident ? smx_streamed_short(context->third_cache) : SMX_STREAMED;
     return (resident || call->chunks > 1) && call->gradients &&
            call->gradients != call->logits->data &&
-           !smx_load_needed(call->logits) &&
+           !smx_rows_moved(call->logits) &&
+           (!call->logits->mask || comes_masked(call)) &&
            call->all * call->classes >= cached;
 }
 
@@ -380,11 +390,11 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
         .inverse_temperature = 1 / t,
         .by = smx_exponents_of(logits),
         .split = smx_split_exp_of(t)};
-    call.stream = streams(context, &call);
     call.mass = (struct smx_mass){.kind = mass_kind_of(criterion),
                                   .weights = criterion->weights,
                                   .keep = call.keep,
                                   .share = call.share};
+    call.stream = streams(context, &call);
     /* terms of both signs could leave less than the digits of in-range sums */
     call.split.possible &= !criterion->targets && criterion->z_loss == 0 &&
                            criterion->entropy_weight == 0 && !logits->softcap;

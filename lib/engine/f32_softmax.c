@@ -268,20 +268,29 @@ static double sum_split_row(struct smx_f32_call *call, size_t row, double *max)
     return sum;
 }
 
+/* Some rows at a time, so that none waits for the logarithm of one sum. */
 static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
                            union exponentials *e)
 {
-    for (; row < end; row++) {
-        struct smx_sum sum = {0, 0, 0};
-        sum.sum = sum_split_row(call, row, &sum.max);
-        sum.sum *= SMX_SPLIT_UNIT;
-        if (sum.sum == 0) {
-            store_f64_row(call, row, e->f64);
-            continue;
-        }
-        double offset = smx_f32_log_sum(call, row, &sum, true);
-        for (size_t k = 0; k < call->chunks; k++)
-            smx_f32_store_chunk(call, row, k, &sum, &sum, offset, NULL);
+    const size_t most = SMX_RESIDENT_ELEMENTS / call->classes;
+    struct smx_sum sum[GROUP] = {{0, 0, 0}};
+    double offset[GROUP];
+    for (size_t n; row < end; row += n) {
+        n = most < GROUP ? most ? most : 1 : GROUP;
+        n = n < end - row ? n : end - row;
+        for (size_t i = 0; i < n; i++)
+            sum[i].sum =
+                sum_split_row(call, row + i, &sum[i].max) * SMX_SPLIT_UNIT;
+        for (size_t i = 0; i < n; i++)
+            if (sum[i].sum != 0)
+                offset[i] = smx_f32_log_sum(call, row + i, &sum[i], true);
+        for (size_t i = 0; i < n; i++)
+            if (sum[i].sum == 0)
+                store_f64_row(call, row + i, e->f64);
+            else
+                for (size_t k = 0; k < call->chunks; k++)
+                    smx_f32_store_chunk(call, row + i, k, &sum[i], &sum[i],
+                                        offset[i], NULL);
     }
 }
 

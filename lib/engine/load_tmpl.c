@@ -11,6 +11,8 @@ static bool mask_floats(const float *x, const uint8_t *mask, size_t n,
     for (; n - i >= FLOATS; i += FLOATS) {
         vi counts = (vi)(vi_bytes(mask + i) != 0);
         vf z = vf_load(x + i);
+        if (i % BLOCK == 0)
+            fetch_ahead(x + i);
         nonfinite |= vf_nonfinite(z);
         vf_store(out + i, (vf)(((vi)z & counts) | (other & ~counts)));
     }

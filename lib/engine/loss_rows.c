@@ -321,6 +321,8 @@ float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,
                           const struct smx_grad *d)
 {
     int64_t label = call->criterion.labels[row];
+    if (smx_rows_masked(call->logits, call->tiles.first + row, (size_t)label))
+        return 0;
     double slope, z = logit_at(call, row, (size_t)label, &slope);
     double e = smx_power((z - d->reference) * call->by.scale);
     double bent = e > 0 ? e * (d->bend * (z - d->reference)) : 0;

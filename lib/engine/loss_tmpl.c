@@ -59,6 +59,8 @@ INLINE double mass_as(bool capped, enum smx_mass_kind kind, const float *x,
     for (; i + BLOCK <= n; i += BLOCK)
         EACH (v, VECS) {
             size_t at = i + v * LANES;
+            if (v == 0 && kind >= SMX_MASS_TARGETS)
+                fetch_ahead(m->targets + i);
             vd q = mass_at(m, kind, at);
             add_class_mass(costs, sums, v, q,
                            vd_all(by->reference) -
@@ -154,6 +156,11 @@ INLINE void grad_store_as(bool capped, bool bent, enum smx_mass_kind kind,
     vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
     for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
+        EACH (b, 2) {
+            fetch_ahead(x + i + b * BLOCK);
+            if (kind >= SMX_MASS_TARGETS)
+                fetch_ahead(m->targets + i + b * BLOCK);
+        }
         load_power(capped, x + i, by, e, slope, WIDE);
         raise(capped, bent, x + i, by, rise, e, WIDE);
         grad_store_block(kind, e, slope, WIDE, m, i, share, out + i);
@@ -246,6 +253,7 @@ INLINE double dot_as(bool capped, const float *x, const float *g, size_t n,
     vd sums[3 * VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
+        fetch_ahead(g + i);
         load_power(capped, x + i, by, e, NULL, VECS);
         add_dot(sums, e, g + i);
     }
@@ -288,6 +296,8 @@ INLINE void store_vjp_as(bool capped, bool log, const float *x, const float *g,
     vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
     for (; i + BLOCK <= n; i += BLOCK) {
+        fetch_ahead(x + i);
+        fetch_ahead(g + i);
         load_power(capped, x + i, by, e, slope, VECS);
         vjp_block(log, e, slope, g + i, factor, other, out + i);
     }
