@@ -5,39 +5,41 @@
 
 #include "lanes_loss_vec.h"
 
-static void store_doubles_vjp(struct group *g)
+/* log is a constant where this is inlined, as in the next. */
+INLINE void store_doubles_vjp(struct group *g, bool log)
 {
-    const struct smx_lanes *l = g->lanes;
-    bool sloped = g->logits->softcap != 0;
-    vd dot = vd_all(0), share = vd_all(l->inverse_temperature);
+    vd dot = vd_all(0), share = vd_all(g->lanes->inverse_temperature);
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]);
-        dot += l->log ? x : x * vd_load(g->e[c]);
+        dot += log ? x : x * vd_load(g->e[c]);
     }
     vd factor = g->inverse.hi * share, mean = dot * g->inverse.hi;
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]), e = vd_load(g->e[c]);
-        vd d = l->log ? x * share - e * (mean * share)
-                      : e * factor * (x - mean) + vd_all(0);
-        if (sloped)
-            d *= vd_load(g->slope[c]);
+        vd d = log ? x * share - e * (mean * share)
+                   : e * factor * (x - mean) + vd_all(0);
         vd_store(g->out[c], d);
     }
+    if (g->logits->softcap != 0)
+        CLASSES(c, g)
+        {
+            vd d = vd_load(g->out[c]);
+            vd_store(g->out[c], d * vd_load(g->slope[c]));
+        }
 }
 
-static void store_dds_vjp(struct group *g)
+INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
 {
-    const struct smx_lanes *l = g->lanes;
-    bool sloped = g->logits->softcap != 0;
-    struct vdd dot = {vd_all(0), vd_all(0)}, share = vdd_all(l->shift.inverse);
+    struct vdd dot = {vd_all(0), vd_all(0)};
+    struct vdd share = vdd_all(g->lanes->shift.inverse);
     vl moderate = ~(vl){0};
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]);
         moderate &= moderate_lanes(x);
-        if (!l->log)
+        if (!log)
             x *= vd_load(g->e[c]) * vd_all(0x1p-128);
         vdd_accumulate(&dot, (struct vdd){x, vd_all(0)});
     }
@@ -51,7 +53,7 @@ static void store_dds_vjp(struct group *g)
     {
         vd x = vd_load(g->mass[c]), e = vd_load(g->e[c]), d;
         vd slope = sloped ? vd_load(g->slope[c]) : vd_all(1);
-        if (l->log) {
+        if (log) {
             struct vdd own = times_dd(-x, share);
             d = round_grad(times_dd(e, loss), own, sloped, slope);
         } else {
@@ -66,7 +68,13 @@ static void store_dds_vjp(struct group *g)
 
 INLINE void run_vjp(bool wide, struct group *g)
 {
-    wide ? store_dds_vjp(g) : store_doubles_vjp(g);
+    bool log = g->lanes->log, sloped = g->logits->softcap != 0;
+    if (!wide)
+        log ? store_doubles_vjp(g, true) : store_doubles_vjp(g, false);
+    else if (log || sloped)
+        store_dds_vjp(g, log, sloped);
+    else
+        store_dds_vjp(g, false, false);
     zero_masked(g, g->out);
     scatter(g, g->lanes->values);
 }
