@@ -55,13 +55,15 @@ static void create_key(void)
 
 static bool may_keep(void)
 {
-    if (!kept.known) {
-        kept.known = true;
-        pthread_once(&once, create_key);
-        if (has_key && pthread_setspecific(at_end, &kept) == 0)
-            kept.most = KEPT_BLOCKS;
-    }
-    return kept.count < kept.most;
+    if (kept.count < kept.most)
+        return true;
+    if (kept.known)
+        return false;
+    kept.known = true;
+    pthread_once(&once, create_key);
+    if (has_key && pthread_setspecific(at_end, &kept) == 0)
+        kept.most = KEPT_BLOCKS;
+    return kept.most > 0;
 }
 
 void *freelist_take(size_t bytes)

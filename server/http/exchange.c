@@ -78,8 +78,10 @@ static bool check_route(struct exchange *x)
     x->route = match.route;
     x->route_number = match.number;
     x->allow = match.allow;
-    x->options = match.allow && strcmp(x->method, "OPTIONS") == 0;
-    if (x->route || x->options)
+    if (x->route)
+        return true;
+    x->options = x->allow && strcmp(x->method, "OPTIONS") == 0;
+    if (x->options)
         return true;
     if (!x->allow)
         return problem_set(&x->problem, 404, NULL,
@@ -406,7 +408,7 @@ static bool write_body(struct exchange *x, struct response *response)
         response_header(response, "Vary", "Accept-Encoding");
         coding = accepted_coding(&x->headers.accept_encoding);
     }
-    if (strcmp(x->method, "HEAD") == 0) {
+    if (exchange_is_head(x)) {
         response_drop_body(response);
         return true;
     }

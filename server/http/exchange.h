@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "../endpoint.h"
 #include "headers.h"
@@ -72,6 +73,12 @@ struct exchange {
     struct problem problem;
     struct headers headers;
 };
+
+/** Of a HEAD the answer has no body. */
+static inline bool exchange_is_head(const struct exchange *x)
+{
+    return x->method[0] == 'H' && strcmp(x->method, "HEAD") == 0;
+}
 
 /** A request begins to arrive. */
 void exchange_init(struct exchange *x, struct server *server);

@@ -86,7 +86,7 @@ static struct MHD_Response *make_response(struct connection *connection,
     /* The answer to a HEAD is never chunked, even where its length is not
      * known: libmicrohttpd would leave out the body, but send the empty chunk
      * that ends it. */
-    if (strcmp(x->method, "HEAD") == 0)
+    if (exchange_is_head(x))
         return MHD_create_response_from_callback(response->length, 1, no_body,
                                                  NULL, NULL);
     if (!x->stream && response->reply.tensor_count == 0)

@@ -49,8 +49,10 @@ enum coding coding_of_content(const struct field_lines *lines)
 
 enum media media_of_content(const char *content_type)
 {
-    size_t bytes = content_type ? strcspn(content_type, ";," BLANKS) : 0;
-    if (!content_type || same(content_type, bytes, "application/json"))
+    if (!content_type || strcmp(content_type, "application/json") == 0)
+        return MEDIA_JSON;
+    size_t bytes = strcspn(content_type, ";," BLANKS);
+    if (same(content_type, bytes, "application/json"))
         return MEDIA_JSON;
     if (same(content_type, bytes, NPY))
         return MEDIA_NPY;

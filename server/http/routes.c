@@ -30,9 +30,9 @@ struct match routes_match(const struct routes *routes, bool admin,
                           const char *method, const char *path)
 {
     struct match match = {NULL, routes->count, NULL};
-    bool every = strcmp(path, "*") == 0; /* OPTIONS * */
+    bool every = path[0] == '*' && !path[1]; /* OPTIONS * */
     bool get = false, post = false;
-    if (strcmp(method, "HEAD") == 0)
+    if (method[0] == 'H' && strcmp(method, "HEAD") == 0)
         method = "GET";
     for (size_t i = 0; i < routes->count; i++) {
         const struct route *route = routes->route[i];

@@ -39,7 +39,7 @@ struct log {
     size_t used;
     atomic_bool stop;
     _Atomic uint64_t dropped;
-    char decimals[1000 * 4]; /* ".000" to ".999" */
+    char decimals[1000 * 4 + 1]; /* ".000" to ".999" */
 };
 
 static const char *level_name(enum log_level level)
@@ -181,60 +181,59 @@ static void put(struct log *log, const char *line, size_t bytes)
 
 /* ---- a line ----------------------------------------------------------- */
 
-/** A line in the making. It has room for the longest, so that no function has
- *  to check how much is left. */
-struct line {
-    struct log *log;
-    char *end;
-    char text[LINE_BYTES];
-};
-
+/* A line is made in room for the longest, so that no function has to check how
+ * much is left: each adds something at a place and tells where it ends. */
 _Static_assert(6 * (TEXT_MAX + 4 * WORD_MAX) + 1024 < LINE_BYTES,
                "log_request adds a path, four words and numbers");
 
-static inline void add_bytes(struct line *line, const char *text, size_t bytes)
+static inline char *add_bytes(char *at, const char *text, size_t bytes)
 {
-    memcpy(line->end, text, bytes);
-    line->end += bytes;
+    memcpy(at, text, bytes);
+    return at + bytes;
 }
 
-static void add_string(struct line *line, const char *text)
+static inline char *add_string(char *at, const char *text)
 {
-    add_bytes(line, text, strlen(text));
-}
-
-static void add_large_number(struct line *line, uint64_t number);
-
-/** Most are small. */
-static inline void add_number(struct line *line, uint64_t number)
-{
-    size_t zeros = (size_t)(number < 100) + (number < 10);
-    if (number >= 1000) {
-        add_large_number(line, number);
-        return;
-    }
-    memcpy(line->end, line->log->decimals + number * 4 + 1 + zeros, 3);
-    line->end += 3 - zeros;
-}
-
-static void add_large_number(struct line *line, uint64_t number)
-{
-    add_number(line, number / 1000);
-    add_bytes(line, line->log->decimals + number % 1000 * 4 + 1, 3);
+    return add_bytes(at, text, strlen(text));
 }
 
 /** A point and three decimals. */
-static void add_thousandths(struct line *line, unsigned number)
+static inline char *add_thousandths(const struct log *log, char *at,
+                                    unsigned number)
 {
-    add_bytes(line, line->log->decimals + (size_t)number * 4, 4);
+    return add_bytes(at, log->decimals + (size_t)number * 4, 4);
+}
+
+/** A number below 1000. */
+static inline char *add_small_number(const struct log *log, char *at,
+                                     uint64_t number)
+{
+    size_t zeros = (size_t)(number < 100) + (number < 10);
+    memcpy(at, log->decimals + number * 4 + 1 + zeros, 4);
+    return at + 3 - zeros;
+}
+
+static char *add_large_number(const struct log *log, char *at, uint64_t number)
+{
+    if (number < 1000)
+        return add_small_number(log, at, number);
+    at = add_large_number(log, at, number / 1000);
+    return add_bytes(at, log->decimals + number % 1000 * 4 + 1, 3);
+}
+
+/** Most are small. */
+static inline char *add_number(const struct log *log, char *at, uint64_t number)
+{
+    return number < 1000 ? add_small_number(log, at, number)
+                         : add_large_number(log, at, number);
 }
 
 /** Nanoseconds as milliseconds with three decimals. */
-static void add_ms(struct line *line, uint64_t ns)
+static char *add_ms(const struct log *log, char *at, uint64_t ns)
 {
     uint64_t us = ns / 1000;
-    add_number(line, us / 1000);
-    add_thousandths(line, (unsigned)(us % 1000));
+    at = add_number(log, at, us / 1000);
+    return add_thousandths(log, at, (unsigned)(us % 1000));
 }
 
 /** Bytes that stand for themselves in quotes. */
@@ -251,38 +250,45 @@ static size_t beyond_ascii(const char *text, size_t bytes)
     return n < 2 || control ? 0 : n;
 }
 
-/** Text of a client in quotes; nothing in it can end the quotes or line. */
-static void add_quoted(struct line *line, const char *text, size_t most)
+/** Text of which some characters have to be escaped. */
+static char *add_escaped(char *at, const char *text, size_t most)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t plain = 0; /* most texts are no more than that */
-    while (safe[(unsigned char)text[plain]])
-        plain++;
-    if (plain > most)
-        plain = most;
-    *line->end++ = '"';
-    add_bytes(line, text, plain);
-    for (size_t i = plain, n; i < most && text[i]; i += n) {
+    for (size_t i = 0, n; i < most && text[i]; i += n) {
         unsigned char c = (unsigned char)text[i];
         n = safe[c] ? 1 : beyond_ascii(text + i, most - i);
         if (n > 0) {
-            add_bytes(line, text + i, n);
+            at = add_bytes(at, text + i, n);
         } else if (c == '"' || c == '\\') {
-            const char escape[2] = {'\\', (char)c};
-            add_bytes(line, escape, sizeof escape);
+            *at++ = '\\';
+            *at++ = (char)c;
         } else {
-            const char escape[6] = {'\\', 'u',         '0',
-                                    '0',  hex[c >> 4], hex[c & 15]};
-            add_bytes(line, escape, sizeof escape);
+            at = add_string(at, "\\u00");
+            *at++ = hex[c >> 4];
+            *at++ = hex[c & 15];
         }
         n += n == 0;
     }
-    *line->end++ = '"';
+    return at;
+}
+
+/** Text of a client in quotes; nothing in it can end the quotes or line. */
+static inline char *add_quoted(char *at, const char *text, size_t most)
+{
+    size_t plain = 0; /* most texts are no more than that */
+    *at++ = '"';
+    for (; plain < most && safe[(unsigned char)text[plain]]; plain++)
+        at[plain] = text[plain];
+    at += plain;
+    if (plain < most && text[plain])
+        at = add_escaped(at, text + plain, most - plain);
+    *at++ = '"';
+    return at;
 }
 
 /** "2026-01-02T03:04:05.678Z", a few milliseconds coarse. A thread formats all
  *  but the decimals once a second. */
-static void add_time(struct line *line)
+static char *add_time(const struct log *log, char *at)
 {
     static _Thread_local time_t last;
     static _Thread_local char text[20];
@@ -294,41 +300,34 @@ static void add_time(struct line *line)
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
         last = now.tv_sec;
     }
-    add_bytes(line, text, sizeof text - 1);
-    add_thousandths(line, (unsigned)(now.tv_nsec / 1000000));
-    *line->end++ = 'Z';
+    at = add_bytes(at, text, sizeof text - 1);
+    at = add_thousandths(log, at, (unsigned)(now.tv_nsec / 1000000));
+    *at++ = 'Z';
+    return at;
 }
 
-static void begin_line(struct log *log, struct line *line, enum log_level level)
+static char *begin_line(const struct log *log, char *at, enum log_level level)
 {
-    line->log = log;
-    line->end = line->text;
-    if (log->format == LOG_JSON) {
-        add_string(line, "{\"time\":\"");
-        add_time(line);
-        add_string(line, "\",\"level\":\"");
-        add_string(line, level_name(level));
-        add_string(line, "\"");
-    } else {
-        add_time(line);
-        add_string(line, " ");
-        add_string(line, level_name(level));
-    }
-}
-
-static void end_line(struct line *line)
-{
-    struct log *log = line->log;
     if (log->format == LOG_JSON)
-        *line->end++ = '}';
-    *line->end++ = '\n';
-    put(log, line->text, (size_t)(line->end - line->text));
+        at = add_string(at, "{\"time\":\"");
+    at = add_time(log, at);
+    at = add_string(at, log->format == LOG_JSON ? "\",\"level\":\"" : " ");
+    at = add_string(at, level_name(level));
+    return add_string(at, log->format == LOG_JSON ? "\"" : "");
+}
+
+static void end_line(struct log *log, const char *line, char *at)
+{
+    if (log->format == LOG_JSON)
+        *at++ = '}';
+    *at++ = '\n';
+    put(log, line, (size_t)(at - line));
 }
 
 void log_event(struct log *log, enum log_level level, const char *format, ...)
 {
     char text[TEXT_MAX];
-    struct line line;
+    char line[LINE_BYTES];
     if (level > log->level)
         return;
     va_list arguments;
@@ -336,15 +335,15 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     text[strcspn(text, "\n")] = '\0';
-    begin_line(log, &line, level);
+    char *at = begin_line(log, line, level);
     if (log->format == LOG_JSON) {
-        add_string(&line, ",\"message\":");
-        add_quoted(&line, text, TEXT_MAX);
+        at = add_string(at, ",\"message\":");
+        at = add_quoted(at, text, TEXT_MAX);
     } else {
-        add_string(&line, " ");
-        add_string(&line, text);
+        *at++ = ' ';
+        at = add_string(at, text);
     }
-    end_line(&line);
+    end_line(log, line, at);
 }
 
 /** What a line calls a member of a request, by format, with what stands around
@@ -377,35 +376,40 @@ enum {
     TEXTS = sizeof text_names / sizeof text_names[0]
 };
 
-static inline void add_name(struct line *line, const struct name *name)
+static inline char *add_name(char *at, const struct name *name,
+                             enum log_format format)
 {
-    enum log_format format = line->log->format;
-    memcpy(line->end, name->text[format], NAME_BYTES);
-    line->end += name->bytes[format];
+    memcpy(at, name->text[format], NAME_BYTES);
+    return at + name->bytes[format];
 }
 
-static void add_counts(struct line *line, const struct log_request *request)
+static char *add_counts(const struct log *log, char *at,
+                        const struct log_request *request)
 {
     const uint64_t counts[COUNTS] = {request->status, request->rows,
                                      request->classes, request->body_bytes,
                                      request->answer_bytes};
     for (size_t i = 0; i < COUNTS; i++) {
-        add_name(line, &count_names[i]);
-        add_number(line, counts[i]);
+        at = add_name(at, &count_names[i], log->format);
+        at = add_number(log, at, counts[i]);
     }
+    return at;
 }
 
-static void add_times(struct line *line, const struct log_request *request)
+static char *add_times(const struct log *log, char *at,
+                       const struct log_request *request)
 {
     const uint64_t ns[TIMES] = {request->read_ns, request->compute_ns,
                                 request->write_ns, request->total_ns};
     for (size_t i = 0; i < TIMES; i++) {
-        add_name(line, &time_names[i]);
-        add_ms(line, ns[i]);
+        at = add_name(at, &time_names[i], log->format);
+        at = add_ms(log, at, ns[i]);
     }
+    return at;
 }
 
-static void add_texts(struct line *line, const struct log_request *request)
+static char *add_texts(const struct log *log, char *at,
+                       const struct log_request *request)
 {
     const char *const texts[TEXTS] = {request->endpoint, request->method,
                                       request->path, request->id,
@@ -413,25 +417,26 @@ static void add_texts(struct line *line, const struct log_request *request)
     for (size_t i = 0; i < TEXTS; i++) {
         if (!*texts[i])
             continue;
-        add_name(line, &text_names[i]);
-        add_quoted(line, texts[i], i == PATH ? TEXT_MAX : WORD_MAX);
+        at = add_name(at, &text_names[i], log->format);
+        at = add_quoted(at, texts[i], i == PATH ? TEXT_MAX : WORD_MAX);
     }
+    return at;
 }
 
 void log_request(struct log *log, const struct log_request *request)
 {
-    struct line line;
+    char line[LINE_BYTES];
     if (!log || LOG_INFO > log->level)
         return;
-    begin_line(log, &line, LOG_INFO);
-    add_counts(&line, request);
-    add_times(&line, request);
+    char *at = begin_line(log, line, LOG_INFO);
+    at = add_counts(log, at, request);
+    at = add_times(log, at, request);
     if (request->aborted) {
-        add_name(&line, &aborted_name);
-        add_string(&line, "true");
+        at = add_name(at, &aborted_name, log->format);
+        at = add_string(at, "true");
     }
-    add_texts(&line, request);
-    end_line(&line);
+    at = add_texts(log, at, request);
+    end_line(log, line, at);
 }
 
 uint64_t log_dropped(const struct log *log)

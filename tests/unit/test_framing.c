@@ -132,6 +132,25 @@ static void test_bytes(void **state)
                  "name", 0);
 }
 
+/* Each byte at each place of a value, which is read several at a time. */
+static void test_places(void **state)
+{
+    (void)state;
+    char value[] = "any value, of 27 characters";
+    size_t bytes = sizeof value - 1;
+    for (size_t at = 0; at < bytes; at++) {
+        char kept = value[at];
+        for (int byte = 1; byte < 256; byte++) {
+            bool good = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+            value[at] = (char)byte;
+            expect_fault(fault_of(FIELD_KNOWN, "x", 1, value, bytes),
+                         good ? NULL : "a value with a control character",
+                         "value", byte);
+        }
+        value[at] = kept;
+    }
+}
+
 /* Blanks behind a value are none of it; nothing before it is read, where a page
  * lies that nobody may read. */
 static void test_blanks(void **state)
@@ -245,9 +264,8 @@ static void test_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gaps),
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_blanks),
+        cmocka_unit_test(test_gaps),     cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_places),   cmocka_unit_test(test_blanks),
         cmocka_unit_test(test_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -76,6 +77,49 @@ static void text_reads_as_before(void **state)
     free(text);
 }
 
+static void numbers_have_no_zeros_before(void **state)
+{
+    (void)state;
+    static const uint64_t numbers[] = {
+        0, 7, 10, 99, 100, 999, 1000, 1005, 99999, 100000, UINT64_MAX};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct log_request request = plain;
+        char expected[64];
+        request.rows = numbers[i];
+        snprintf(expected, sizeof expected,
+                 " rows=%lu classes=", (unsigned long)numbers[i]);
+        char *text = written(LOG_TEXT, &request);
+        if (!strstr(text, expected))
+            fail_msg("no %s in: %s", expected, text);
+        free(text);
+    }
+}
+
+/* A path ends after 1024 characters, whether or not some were escaped. */
+static void long_paths_are_cut(void **state)
+{
+    (void)state;
+    for (size_t escaped = 1021; escaped < 1027; escaped++) {
+        struct log_request request = plain;
+        char path[2000], expected[2100] = "path=\"";
+        memset(path, 'a', sizeof path - 1);
+        path[sizeof path - 1] = '\0';
+        path[escaped] = '"';
+        request.path = path;
+        size_t used = strlen(expected);
+        for (size_t i = 0; i < 1024; i++) {
+            if (path[i] == '"')
+                expected[used++] = '\\';
+            expected[used++] = path[i];
+        }
+        memcpy(expected + used, "\" id=", sizeof "\" id=");
+        char *text = written(LOG_TEXT, &request);
+        if (!strstr(text, expected))
+            fail_msg("no %s in: %s", expected, text);
+        free(text);
+    }
+}
+
 static void json_has_the_same_members(void **state)
 {
     (void)state;
@@ -141,6 +185,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_reads_as_before),
+        cmocka_unit_test(numbers_have_no_zeros_before),
+        cmocka_unit_test(long_paths_are_cut),
         cmocka_unit_test(json_has_the_same_members),
         cmocka_unit_test(characters_beyond_ascii),
         cmocka_unit_test(nothing_breaks_the_line),
