@@ -54,7 +54,7 @@ static size_t skip_digits(const char *text, size_t bytes, size_t i)
 /* How many bytes of text begin a number; *whole: they are one. */
 static size_t number_prefix(const char *text, size_t bytes, bool *whole)
 {
-    size_t first = bytes > 0 && text[0] == '-';
+    size_t first = text[0] == '-';
     size_t i = first < bytes && text[first] == '0'
                    ? first + 1
                    : skip_digits(text, bytes, first);
@@ -81,8 +81,8 @@ static bool check_number(const char *text, size_t bytes, const char *next,
     size_t sign = text[0] == '-', end = number_prefix(text, bytes, &whole);
     if (whole && end == bytes)
         return true;
-    if (end == sign + 1 && text[sign] == '0' && end < bytes &&
-        text[end] >= '0' && text[end] <= '9')
+    if (end == sign + 1 && text[sign] == '0' && text[end] >= '0' &&
+        text[end] <= '9')
         return problem_set(problem, 400, NULL,
                            "body: got a leading 0, must be a number without");
     *bad = end;

@@ -137,7 +137,7 @@ static int cut_append(const char *bytes, size_t count, void *cls)
         n--;
     memcpy(cut->text + cut->used, bytes, n);
     cut->used += n;
-    return cut->full ? -1 : 0;
+    return -cut->full;
 }
 
 /* Fewest digits that read back the same: 0.1, not 0.10000000000000001. */

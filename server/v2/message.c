@@ -95,7 +95,7 @@ static void scalar_ends(void *cls, const struct reader_path *path,
 {
     const char *list = list_at(path, "datatype");
     struct message_input *input = list ? input_at(cls, list, path) : NULL;
-    if (!input || bytes < 2)
+    if (!input || text[0] != '"')
         return;
     input->seen = datatype_find(text + 1, bytes - 2);
     input->unknown = !input->seen;

@@ -185,6 +185,7 @@ static void values_print_as_they_were_written(void **state)
                                         "null",
                                         "true",
                                         "[1,[2,{\"a\":0.1}]]",
+                                        "[0.07,1.5e300]",
                                         "\"\xc3\xa9\xe2\x82\xac\""};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct problem problem;
@@ -289,6 +290,29 @@ static void strings_are_decoded_from_end_to_end(void **state)
         }
 }
 
+/* Each escape ends where it does: what comes behind it is looked at. */
+static void what_follows_an_escape_is_checked(void **state)
+{
+    (void)state;
+    static const char *const escapes[] = {"\\n", "\\\\", "\\u0041",
+                                          "\\ud83d\\ude00", "\xc3\xa9"},
+                             *const wrong[] = {"\x01", "\x1f", "\xff", "\\x"};
+    for (size_t i = 0; i < sizeof escapes / sizeof escapes[0]; i++)
+        for (size_t k = 0; k < sizeof wrong / sizeof wrong[0]; k++) {
+            struct problem problem;
+            char text[64];
+            snprintf(text, sizeof text, "\"%s%s\"", escapes[i], wrong[k]);
+            assert_null(parse(text, &problem));
+            assert_int_equal(problem.status, 400);
+            assert_int_equal(problem.offset, 1 + strlen(escapes[i]));
+            snprintf(text, sizeof text, "\"%s%sx%s\"", escapes[i], escapes[i],
+                     wrong[k]);
+            assert_null(parse(text, &problem));
+            assert_int_equal(problem.status, 400);
+            assert_int_equal(problem.offset, 2 + 2 * strlen(escapes[i]));
+        }
+}
+
 /* Of two code units one after the other, by the rule of UTF-16: a high one
  * before a low one is a pair, and neither stands alone. */
 static void surrogates_come_in_pairs(void **state)
@@ -311,8 +335,9 @@ static void surrogates_come_in_pairs(void **state)
                          units[i], units[k]);
                 struct problem problem;
                 struct value *document = parse(text, &problem);
-                if ((document != NULL) != good)
-                    fail_msg("%s", text);
+                if ((document != NULL) != good ||
+                    problem.status != (good ? 0 : 400))
+                    fail_msg("%s: %d", text, problem.status);
                 if (document)
                     assert_int_equal(value_kind(document), VALUE_STRING);
                 value_free(document);
@@ -329,7 +354,8 @@ static void a_code_unit_has_four_hexadecimal_digits(void **state)
             text[at] = (char)byte;
             struct problem problem;
             struct value *document = parse(text, &problem);
-            if ((document != NULL) != digit)
+            if ((document != NULL) != digit ||
+                problem.status != (digit ? 0 : 400))
                 fail_msg("byte 0x%02x at %zu", (unsigned)byte, at);
             value_free(document);
         }
@@ -378,6 +404,14 @@ static void numbers_of_bytes_are_whole_and_not_negative(void **state)
     struct problem problem = {0};
     assert_false(value_refuse(NULL, "n", "a string", &problem));
     assert_string_equal(problem.detail, "n: got nothing, must be a string");
+    char text[128] = "\"", want[160];
+    memset(text + 1, 'x', 100);
+    memcpy(text + 101, "\"", 2);
+    struct value *string = parse(text, &problem);
+    assert_false(value_refuse(string, "n", "short", &problem));
+    value_free(string);
+    snprintf(want, sizeof want, "n: got %.92s..., must be short", text);
+    assert_string_equal(problem.detail, want);
 }
 
 /* Many documents are nothing but tensors: they share one. */
@@ -443,6 +477,7 @@ int main(void)
         cmocka_unit_test(values_print_as_they_were_written),
         cmocka_unit_test(long_values_are_cut),
         cmocka_unit_test(strings_are_decoded_from_end_to_end),
+        cmocka_unit_test(what_follows_an_escape_is_checked),
         cmocka_unit_test(surrogates_come_in_pairs),
         cmocka_unit_test(a_code_unit_has_four_hexadecimal_digits),
         cmocka_unit_test(numbers_of_bytes_are_whole_and_not_negative),
