@@ -50,10 +50,10 @@ static const char *open_container(struct reader *reader, const char *p,
 {
     int level = reader->nesting.depth;
     bool object = *p == '{';
+    struct tree_place place = reader_place(reader);
     if (!reader_count_token(reader, 1, problem) ||
-        (!reader->ignored &&
-         !tree_open(&reader->tree, reader_place(reader), object, problem)) ||
-        !nesting_open(&reader->nesting, object, problem))
+        !nesting_open(&reader->nesting, object, problem) ||
+        (!reader->ignored && !tree_open(&reader->tree, place, object, problem)))
         return NULL;
     if (reader->ignored && reader->ignored_depth == 0)
         reader->ignored_depth = level + 1;

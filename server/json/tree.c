@@ -126,8 +126,7 @@ bool tree_open(struct tree *tree, struct tree_place place, bool object,
     json_t *container = object ? json_object() : json_array();
     if (!container || !hang(tree, place, container))
         return problem_memory(problem);
-    if (place.level + 1 < NESTING_MAX_DEPTH)
-        tree->open[place.level + 1] = (struct value *)container;
+    tree->open[place.level + 1] = (struct value *)container;
     return true;
 }
 

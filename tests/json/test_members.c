@@ -183,6 +183,41 @@ static void what_is_long_is_charged(void **state)
     free(text);
 }
 
+/* A large tree is charged, by about 96 bytes a node and 320 a container beside
+ * their text, a few thousand ahead; where that is refused the reader says so.
+ */
+static void many_nodes_are_charged(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *element;
+        size_t count, bytes; /* of one */
+    } cases[] = {{"1", 10000, 97}, {"\"abcd\"", 5000, 102}, {"[]", 8000, 320}};
+    enum { ROOM = 60000 };
+    char *body = malloc(ROOM);
+    assert_non_null(body);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct client client;
+        size_t used = (size_t)snprintf(body, ROOM, "{\"k\":[");
+        for (size_t k = 0; k < cases[i].count; k++)
+            used += (size_t)snprintf(body + used, ROOM - used, "%s%s",
+                                     k ? "," : "", cases[i].element);
+        snprintf(body + used, ROOM - used, "]}");
+        size_t all = cases[i].count * cases[i].bytes;
+        assert_true(client_read(&client, body, 2 * all, true));
+        assert_in_range(client.budget.taken, all - 4096, all + 3 * 8192);
+        client_free(&client);
+        assert_false(client_read(&client, body, all / 2, true));
+        assert_int_equal(client.problem.status, 503);
+        client_free(&client);
+        /* a few are free */
+        assert_true(client_read(&client, "{\"k\":[1,2,3,[],[[]]]}", 0, true));
+        assert_int_equal(client.budget.taken, 0);
+        client_free(&client);
+    }
+    free(body);
+}
+
 /* No request has as many; nothing is written where there is no room. */
 static void more_tensors_than_a_reader_holds_are_refused(void **state)
 {
@@ -339,6 +374,7 @@ int main(void)
         cmocka_unit_test(what_comes_twice_is_refused_at_every_depth),
         cmocka_unit_test(long_names_are_told_apart),
         cmocka_unit_test(what_is_long_is_charged),
+        cmocka_unit_test(many_nodes_are_charged),
         cmocka_unit_test(more_tensors_than_a_reader_holds_are_refused),
         cmocka_unit_test(nothing_is_left_of_the_document_before),
         cmocka_unit_test(elements_are_shown_as_they_were_written),
