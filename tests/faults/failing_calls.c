@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -164,7 +165,23 @@ ZERO(MHD_create_response_from_buffer)
 ZERO(MHD_create_response_from_callback)
 ZERO(MHD_create_response_from_iovec)
 ZERO(MHD_queue_response)
-ZERO(MHD_start_daemon)
+
+/* It takes any number of words. */
+void *my_MHD_start_daemon(unsigned flags, uint16_t port, void *a, void *b,
+                          void *c, void *d, ...) __asm__("MHD_start_daemon");
+void *my_MHD_start_daemon(unsigned flags, uint16_t port, void *a, void *b,
+                          void *c, void *d, ...)
+{
+    void *(*start)(unsigned, uint16_t, void *, void *, void *, void *, va_list);
+    *(void **)&start = dlsym(RTLD_NEXT, "MHD_start_daemon_va");
+    if (failing("MHD_start_daemon", -1))
+        return NULL;
+    va_list options;
+    va_start(options, d);
+    void *daemon = start(flags, port, a, b, c, d, options);
+    va_end(options);
+    return daemon;
+}
 
 /* GnuTLS. */
 CODE(gnutls_certificate_allocate_credentials)
