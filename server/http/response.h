@@ -12,7 +12,10 @@
 #include "routes.h"
 #include "stream.h"
 
-enum { RESPONSE_MAX_HEADERS = 12, RESPONSE_SMALL_BYTES = 16 * 1024 };
+enum {
+    RESPONSE_MAX_HEADERS = 12,
+    RESPONSE_SMALL_BYTES = STREAM_SLICE_BYTES /* a stream may begin with it */
+};
 
 struct response {
     struct reply reply; /* status and tensors; the writer gives what follows
@@ -52,7 +55,7 @@ void response_header(struct response *response, const char *name,
  *  which it borrows; NULL will do where the text is a static one. */
 void response_write(struct response *response, char *text);
 
-/** Of a HEAD: learn the length that GET would have, and drop the body. */
+/** Of a HEAD: keep the length that GET would have, and drop the body. */
 void response_drop_body(struct response *response);
 
 /** Have it leave slice by slice, compressed where coding says so. Takes the

@@ -6,7 +6,7 @@
 #include <zlib.h>
 
 /* What deflate holds at memory level 8 (zconf.h). */
-enum { DEFLATE_BYTES = 268 * 1024, SLICE_BYTES = 16 * 1024, LEVEL = 1 };
+enum { DEFLATE_BYTES = 268 * 1024, LEVEL = 1 };
 
 /* That a writer is asked to fill; it puts nothing into less. */
 enum { LEAST_ROOM = 64 };
@@ -22,7 +22,7 @@ struct stream {
     z_stream z;
     bool ended;         /* z has nothing more to give */
     size_t first, last; /* what of slice is still to go out */
-    char slice[SLICE_BYTES];
+    char slice[STREAM_SLICE_BYTES];
 };
 
 static bool begin_deflate(struct stream *stream, enum coding coding)
@@ -39,7 +39,7 @@ struct stream *stream_create(const struct reply *reply, const char *begun,
 {
     size_t bytes =
         sizeof(struct stream) + (coding == CODING_IDENTITY ? 0 : DEFLATE_BYTES);
-    if (begun_bytes > SLICE_BYTES || !budget_take(budget, bytes))
+    if (!budget_take(budget, bytes))
         return NULL;
     struct stream *stream = calloc(1, sizeof *stream);
     if (!stream ||
@@ -94,7 +94,8 @@ static ssize_t next_compressed(struct stream *stream, char *buffer, size_t room)
 {
     z_stream *z = &stream->z;
     z->next_out = (Bytef *)buffer;
-    z->avail_out = (uInt)(room < SLICE_BYTES ? room : SLICE_BYTES);
+    z->avail_out =
+        (uInt)(room < STREAM_SLICE_BYTES ? room : STREAM_SLICE_BYTES);
     uInt asked = z->avail_out;
     while (z->avail_out == asked && !stream->ended) {
         bool more = stream->first < stream->last || refill(stream);

@@ -16,8 +16,11 @@
 
 struct stream;
 
+enum { STREAM_SLICE_BYTES = 16 * 1024 };
+
 /**
- * begun: text that the reply's writer has given already. Takes the reply's
+ * begun: text that the reply's writer has given already, at most
+ * STREAM_SLICE_BYTES. Takes the reply's
  * writer over, the tensors are borrowed. NULL: out of memory or budget; the
  * writer is still the caller's.
  */

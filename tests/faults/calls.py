@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 from common import Daemon, RIGHT, SMALL, Tests, note, post, read_answer, read_to_end, until
 from daemon import PROGRAM, DidNotStart, certificate, trusting
@@ -48,7 +49,7 @@ STARTS = [
     ("unlink", errno.EPERM, "cannot listen on unix:.*: Operation not permitted"),
     ("getaddrinfo", -2, "cannot listen on .*: Name or service not known"),
     ("setsockopt", errno.EINVAL, None),
-    ("fopen", errno.EMFILE, None),
+    ("fopen", errno.EMFILE, "--token-file: .*: Too many open files"),
     ("opendir", errno.EMFILE, None),
     ("getrlimit", errno.EINVAL, None),
     ("setrlimit", errno.EPERM, None),
@@ -113,11 +114,14 @@ def walk_start(tests, name, error, said, options):
 def test_starts(tests, folder, cert, key):
     secure = (*THREADS, "--tls-cert", cert, "--tls-key", key,
               "--tls-client-ca", cert)
+    tokens = os.path.join(folder, "tokens")
+    with open(tokens, "w", encoding="ascii") as file:
+        file.write("one\ntwo\n")
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         walks = [pool.submit(
             walk_start, tests, name, error, said,
             (*THREADS, "--shared-memory", "--compress", "--log-format", "json",
-             "--admin-listen", "127.0.0.1:0",
+             "--admin-listen", "127.0.0.1:0", "--token-file", tokens,
              "--listen", f"unix:{folder}/{i}.sock"))
             for i, (name, error, said) in enumerate(STARTS)]
         walks += [pool.submit(walk_start, tests, name, NO_MEMORY, said, secure)
@@ -288,6 +292,45 @@ def test_tls(tests, plan, folder, cert, key):
                         said and ask(daemon) == (200, RIGHT), daemon.text())
 
 
+def test_tls_memory(tests, plan, cert, key):
+    """Each allocation fails that a connection takes before it shakes hands, in
+    which GMP would end the process: at worst it is closed."""
+    options = ("--tls-cert", cert, "--tls-key", key)
+    with Daemon(*THREADS, *options, environment=plan.environment) as daemon:
+        def ask():
+            try:
+                with daemon.connect() as plain, \
+                        trusting().wrap_socket(plain) as client:
+                    client.sendall(SMALL)
+                    return read_answer(client)
+            except OSError:
+                return None
+
+        def connect():
+            """A connection of which nothing is asked; how much it took."""
+            with daemon.connect() as idle:
+                until(lambda: plan.seen() > 2, 1)
+                seen = 0
+                while seen != (seen := plan.seen()):
+                    time.sleep(0.05)
+                idle.close()
+            return seen
+
+        healthy = ask() == (200, RIGHT)
+        plan.fail("malloc", errno.ENOMEM, first=MOST_AT_START)
+        taken = connect()
+        plan.end()
+        ends = collections.Counter()
+        for k in range(1, taken + 1):
+            plan.fail("malloc", errno.ENOMEM, first=k)
+            ends["answered" if ask() else "closed"] += 1
+            plan.end()
+        note("TLS without malloc", ends=dict(ends))
+        tests.check("a connection of TLS whose k-th allocation fails",
+                    healthy and taken > 2 and ends["closed"] > 0 and
+                    ask() == (200, RIGHT), f"{taken}: {ends}")
+
+
 # ---- the health check --------------------------------------------------------
 
 def test_healthchecks(tests, plan, cert, key):
@@ -385,6 +428,7 @@ def main():
         tests.run(test_requests, plan)
         tests.run(test_regions, plan)
         tests.run(test_tls, plan, folder, cert, key)
+        tests.run(test_tls_memory, plan, cert, key)
         tests.run(test_healthchecks, plan, cert, key)
         tests.run(test_help, plan)
         tests.run(test_log, plan)

@@ -37,6 +37,7 @@ def v2_binary(count):
     head = json.dumps({
         "inputs": [{"name": "logits", "datatype": "FP32", "shape": [1, count],
                     "parameters": {"binary_data_size": 4 * count}}],
+        "outputs": [{"name": "probabilities"}, {"name": "logsumexp"}],
         "parameters": {"binary_data_output": True}}).encode()
     return post("/v2/models/softmax/infer", head + floats(count),
                 f"Inference-Header-Content-Length: {len(head)}")

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-from daemon import PROGRAM, Daemon, Tests
+from daemon import PROGRAM, Daemon, Tests, certificate, until
 
 BODY = b'{"logits":[1,2,3]}'
 JSON = {"Content-Type": "application/json"}
@@ -118,6 +118,20 @@ def test_healthcheck(tests):
                 "refused" in done.stderr, str(done))
 
 
+def test_healthcheck_beside_tls(tests):
+    """A Unix socket of a daemon with TLS speaks none."""
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = certificate(folder)
+        tls = ("--tls-cert", cert, "--tls-key", key)
+        local = f"unix:{folder}/a.sock"
+        daemon = Process(*tls, "--listen", local)
+        for address in local, f"127.0.0.1:{daemon.port}":
+            done = run("--healthcheck", address, *tls)
+            tests.check(f"healthcheck of {address.split(':')[0]} beside TLS",
+                        done.returncode == 0, str(done))
+        tests.check("and it ends", daemon.stop() == 0)
+
+
 def test_stray_variables(tests):
     links = {"SOFTMAXD_PORT": "tcp://10.0.0.1:80",
              "SOFTMAXD_SERVICE_HOST": "10.0.0.1",
@@ -147,6 +161,33 @@ def test_second_signal(tests):
                 time.monotonic() - began < 5 and status == 1 and
                 "a second signal, 0 requests are given up" in daemon.text(),
                 str(status))
+
+
+def test_end_with_a_request(tests):
+    """Time is up, or a second signal comes: the sockets' names are gone."""
+    for options, signals, said in [
+            (("--drain-timeout", "1"), 1,
+             "1 requests were not finished in time"),
+            (("--drain-timeout", "60"), 2,
+             "a second signal, 1 requests are given up")]:
+        with tempfile.TemporaryDirectory() as folder:
+            daemon = Process(*options, "--listen", f"unix:{folder}/a.sock",
+                             "--admin-listen", f"unix:{folder}/b.sock")
+            with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+                client.sendall(b"POST /softmax HTTP/1.1\r\nHost: x\r\n"
+                               b"Content-Type: application/json\r\n"
+                               b"Expect: 100-continue\r\n"
+                               b"Content-Length: 18\r\n\r\n")
+                client.recv(1000)  # it is under way
+                names = os.listdir(folder)
+                for _ in range(signals):
+                    daemon.terminate()
+                    until(lambda: "drain: " in daemon.text())
+                status = daemon.process.wait(timeout=30)
+            tests.check(f"an end that says: {said}",
+                        status == 1 and said in daemon.text() and
+                        len(names) == 2 and not os.listdir(folder),
+                        f"{status}, {names}: {daemon.text()}")
 
 
 def test_log(tests):

@@ -128,6 +128,27 @@ static void test_one_of_them_in_use(void **state)
     close_all();
 }
 
+static void test_what_is_no_address(void **state)
+{
+    (void)state;
+    assert_false(open_one("127.0.0.1"));
+    assert_non_null(strstr(error.text, "127.0.0.1: must be "));
+    assert_int_equal(list.count, 0);
+}
+
+static void test_too_many(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"127.0.0.1:0",
+                                            "unix:/no/such/folder"};
+    list.count = LISTENERS_MAX;
+    for (size_t i = 0; i < 2; i++) {
+        assert_false(open_one(addresses[i]));
+        assert_non_null(strstr(error.text, "Too many open files"));
+    }
+    list.count = 0;
+}
+
 /* ---- the end ---------------------------------------------------------- */
 
 static int begin_to_connect(void)
@@ -202,6 +223,8 @@ int main(void)
         cmocka_unit_test(test_all_addresses_of_a_name),
         cmocka_unit_test(test_what_the_machine_lacks),
         cmocka_unit_test(test_one_of_them_in_use),
+        cmocka_unit_test(test_what_is_no_address),
+        cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_nobody_gets_in_at_the_end),
         cmocka_unit_test(test_an_inherited_socket_goes_on_listening),
     };

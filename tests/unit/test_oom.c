@@ -23,9 +23,12 @@
 #include <cmocka.h>
 
 #include "../../server/api/native.h"
+#include "../../server/http/tls.h"
+#include "../../server/http/tokens.h"
 #include "../../server/v2/v2_routes.h"
 #include "../../server/freelist.h"
 #include "../../server/region.h"
+#include "../support/certificate.h"
 #include "../support/libc_malloc.h"
 #include "../support/roundtrip.h"
 
@@ -395,6 +398,76 @@ static void compressed(void **state)
               200);
 }
 
+/* ---- what a start and a reload read -------------------------------------- */
+
+/* A file of its own with that text; its name is to be freed. */
+static char *file_of(const char *text)
+{
+    char *name = strdup("/tmp/softmaxd-oom-XXXXXX");
+    int fd = mkstemp(name);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    return name;
+}
+
+static void tokens(void **state)
+{
+    (void)state;
+    if (!REPLACED)
+        skip();
+    struct tokens *tokens = NULL;
+    struct error error;
+    char *name = file_of("one\n\n# no token\ntwo\n");
+    long before = held;
+    for (long k = 0; !tokens; k++) {
+        assert_true(k < 100 && held == before);
+        error.text[0] = '\0';
+        calls_left = k;
+        tokens = tokens_create(name, &error);
+        calls_left = -1;
+        assert_true(tokens || error.text[0]);
+    }
+    calls_left = 0;
+    assert_false(tokens_reload(tokens, name, &error));
+    calls_left = -1;
+    assert_true(tokens_allow(tokens, "Bearer two"));
+    assert_false(tokens_allow(tokens, "Bearer three"));
+    tokens_free(tokens);
+    unlink(name);
+    free(name);
+}
+
+/* Only what is allocated here: libtasn1 crashes where it has no memory. */
+static void identities(void **state)
+{
+    (void)state;
+    if (!REPLACED)
+        skip();
+    struct error error;
+    char *cert = file_of(""), *key = file_of("");
+    struct certificate own = certificate_create("own", NULL);
+    struct options tls_options = {.tls_cert = cert, .tls_key = key};
+    certificate_write(&own, cert, key);
+    calls_left = 0;
+    assert_null(tls_create(&tls_options, &error));
+    calls_left = -1;
+    assert_string_equal(error.text, "out of memory");
+    struct tls *tls = tls_create(&tls_options, &error);
+    assert_non_null(tls);
+    calls_left = 0;
+    assert_false(tls_reload(tls, &tls_options, &error));
+    calls_left = -1;
+    assert_string_equal(error.text, "out of memory");
+    assert_true(tls_reload(tls, &tls_options, &error));
+    tls_free(tls);
+    certificate_free(&own);
+    unlink(cert);
+    unlink(key);
+    free(cert);
+    free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,7 +476,8 @@ int main(void)
         cmocka_unit_test(binary_inference), cmocka_unit_test(refusals),
         cmocka_unit_test(mapped_tensors),   cmocka_unit_test(encoded_tensors),
         cmocka_unit_test(shared_memory),    cmocka_unit_test(files),
-        cmocka_unit_test(compressed),
+        cmocka_unit_test(compressed),       cmocka_unit_test(tokens),
+        cmocka_unit_test(identities),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -54,6 +54,21 @@ static void reserve_keeps_what_is_there(void **state)
     assert_ptr_equal(tensor.budget, &budget);
 }
 
+static void reserve_of_nothing_gives_all_back(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit = 1024};
+    struct tensor tensor = {.budget = &budget, .type = TENSOR_INT64};
+    struct problem problem = {0};
+    assert_true(tensor_reserve(&tensor, 500, &problem));
+    assert_true(tensor_reserve(&tensor, 0, &problem));
+    assert_null(tensor.data);
+    assert_int_equal(tensor.type, TENSOR_INT64);
+    assert_int_equal(taken(&budget), 0);
+    assert_true(tensor_reserve(&tensor, 1000, &problem));
+    tensor_free(&tensor);
+}
+
 static void reserve_over_budget_leaves_the_tensor(void **state)
 {
     (void)state;
@@ -179,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(budget_refuses_beyond_its_limit),
         cmocka_unit_test(reserve_keeps_what_is_there),
+        cmocka_unit_test(reserve_of_nothing_gives_all_back),
         cmocka_unit_test(reserve_over_budget_leaves_the_tensor),
         cmocka_unit_test(failed_mapping_is_not_charged),
         cmocka_unit_test(shape_counts_and_refuses_overflow),
