@@ -91,7 +91,7 @@ def read_excuses(files):
         found = {(path, number): excuse(files[path][number], what)
                  for number in numbers if number in files.get(path, ())}
         excused |= found
-        if not any(map(any, found.values())):
+        if path in files and not any(map(any, found.values())):
             needless.append(f"{path}: {what}: {text}")
     return excused, needless
 
