@@ -41,6 +41,7 @@ const char *reader_rule(const struct reader *reader)
         [EXPECT_END] = "the end of the body",
         [IN_NAME] = "'\"'",
         [IN_STRING] = "'\"'",
+        [IN_SCALAR] = "the rest of a value",
         [IN_TENSOR] = "the rest of an array",
         [IN_BASE64] = "'\"'",
     };
@@ -133,7 +134,7 @@ static bool name_ended(struct reader *reader, const char *text, size_t bytes,
     if (reader->ignored_depth > 0)
         return true;
     if (!nesting_name(&reader->nesting, text, bytes, literal, problem))
-        return reader_fail_in_token(reader, 0, problem);
+        return false;
     if (!tree_has(&reader->tree, reader_place(reader)))
         return true;
     reader_refuse_twice(reader, problem);
@@ -199,7 +200,6 @@ const char *reader_begin_token(struct reader *reader, enum reader_state state,
 {
     reader->state = state;
     reader->token = p;
-    reader->escaped = false;
     small_text_clear(&reader->text);
     return p + 1;
 }

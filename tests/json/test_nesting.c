@@ -148,6 +148,27 @@ static void paths_are_those_of_the_members(void **state)
     nesting_free(&nesting);
 }
 
+/* In a path a long name is cut, for the tree it is whole. */
+static void long_names_are_cut_in_paths(void **state)
+{
+    (void)state;
+    for (size_t bytes = 253; bytes < 259; bytes++) {
+        struct nesting nesting;
+        struct problem problem = {0};
+        char text[264];
+        nesting_init(&nesting, NULL);
+        assert_true(nesting_open(&nesting, true, &problem));
+        memset(text, 'n', sizeof text);
+        memset(nesting.names, 'x', sizeof nesting.names);
+        assert_true(nesting_name(&nesting, text, bytes + 2, true, &problem));
+        const char *cut = nesting_path(&nesting)->step[0].name;
+        assert_int_equal(strlen(cut), bytes < 255 ? bytes : 255);
+        assert_int_equal(strlen(nesting.name), bytes);
+        assert_int_equal(nesting.names[1][0], 'x');
+        nesting_free(&nesting);
+    }
+}
+
 /* Cut where the room ends, never within an escape. */
 static void pointers_fit_their_room(void **state)
 {
@@ -187,6 +208,7 @@ int main(void)
         cmocka_unit_test(every_bracket_closes_its_own),
         cmocka_unit_test(the_deepest_level_is_number_2048),
         cmocka_unit_test(paths_are_those_of_the_members),
+        cmocka_unit_test(long_names_are_cut_in_paths),
         cmocka_unit_test(pointers_fit_their_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -186,6 +187,10 @@ static void expect_refusal(const struct refusal *refusal,
             assert_int_equal(reading.problem.column,
                              refusal->offset + filling->line_bytes);
         }
+        /* and nothing makes it good again */
+        assert_false(reading_feed(&reading, "\"]}"));
+        assert_false(reading_feed(&reading, ""));
+        assert_false(reading_end(&reading));
         reading_free(&reading);
     }
 }
@@ -211,6 +216,46 @@ static void truncated_bodies_are_refused(void **state)
         assert_true(reading.problem.located);
         assert_int_equal(reading.problem.line, bytes > 24 ? 2 : 1);
         reading_free(&reading);
+    }
+}
+
+/* Where a document ends too early, what was still to come. */
+static void the_end_of_the_file_is_told(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "an object"},
+        {" ", "an object"},
+        {"{", "a member name or '}'"},
+        {"{\"a", "'\"'"},
+        {"{\"a\"", "':'"},
+        {"{\"a\":", "a value"},
+        {"{\"a\":\"b", "'\"'"},
+        {"{\"a\":\"b\"", "'}'"},
+        {"{\"a\":\"b\",", "a member name"},
+        {"{\"a\":[", "a value or ']'"},
+        {"{\"a\":[\"b\"", "']'"},
+        {"{\"a\":[\"b\",", "a value"},
+        {"{\"a\":[]", "'}'"},
+        {"{\"a\":[{}", "']'"},
+        {"{\"logits\":[1", "the rest of an array"},
+        {"{\"logits\":[1]", "'}'"},
+        {"{\"logits\":{\"base64\":\"AA", "'\"'"},
+        {"{\"a\":tru", "the rest of a value"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t bytes = strlen(cases[i][0]);
+        for (size_t slice = 1; slice <= bytes + 1; slice++) {
+            struct reading reading;
+            char want[96];
+            assert_false(reading_slices(&reading, cases[i][0], bytes, slice));
+            snprintf(want, sizeof want, "body: got end of file, must be %s",
+                     cases[i][1]);
+            assert_string_equal(reading.problem.detail, want);
+            assert_int_equal(reading.problem.status, 400);
+            assert_int_equal(reading.problem.offset, bytes);
+            reading_free(&reading);
+        }
     }
 }
 
@@ -258,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refusals_say_what_and_where),
         cmocka_unit_test(truncated_bodies_are_refused),
+        cmocka_unit_test(the_end_of_the_file_is_told),
         cmocka_unit_test(envelope_errors_are_placed_in_the_body),
         cmocka_unit_test(what_is_wrong_before_a_tensor_is_said_there),
     };
