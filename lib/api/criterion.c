@@ -278,12 +278,17 @@ const double *smx_criterion_mass(const struct smx_criterion *criterion,
 {
     size_t top = row->argmax - row->first;
     bool emptied = row->one_hot && top < row->count;
+    if (row->mass_row == row->r && row->mass_first == row->first)
+        return row->mass;
+    row->mass_row = SIZE_MAX;
     if (criterion->labels)
         load_label(criterion, row);
     else if (criterion->label_smoothing == 0 && !criterion->weights && !emptied)
         return smx_row_view(row, row->mass);
     else
         smx_row_get(row, row->mass);
+    row->mass_row = row->r;
+    row->mass_first = row->first;
     if (!criterion->labels)
         smooth_mass(criterion, row, row->mass, row->n);
     if (criterion->weights)

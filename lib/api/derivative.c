@@ -54,8 +54,7 @@ static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     const struct derivative_call *call = argument;
     struct smx_dd minus_one = {-1, 0}, zero = {0, 0};
-    struct smx_dd dot =
-        smx_row_sweep(row, SMX_ROW_PLACE, dot_of, argument, dd_add);
+    struct smx_dd dot = smx_row_total(row);
     dot = call->log ? dot : dd_mul(dot, row->inverse);
     struct row_product product = {
         .call = call,
@@ -141,6 +140,7 @@ static enum smx_status vjp_row(struct smx_context *context,
                                SMX_FIELD_UPSTREAM, where);
     const struct smx_rows_work work = {.run = store_vjp_row,
                                        .argument = call,
+                                       .total = dot_of,
                                        .input = call->upstream,
                                        .output = call->out,
                                        /* the Jacobian has no such rows */

@@ -33,8 +33,8 @@ struct dd_loss {
 static struct smx_dd peak_of_targets(const void *argument, struct smx_row *row)
 {
     (void)argument;
-    smx_row_get(row, row->mass);
-    return smx_row_tile_max(row->kernels, row->mass, row->first, row->count);
+    const double *targets = smx_row_view(row, row->out);
+    return smx_row_tile_max(row->kernels, targets, row->first, row->count);
 }
 
 static size_t first_target(struct smx_row *row)
@@ -293,7 +293,7 @@ smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
         .maxima = maxima,
         .logs = ((nats || call.entropy) && logs) || entropy,
         .logsum = nats || entropy || criterion->z_loss != 0 || call.entropy,
-        .mean = entropy || call.entropy,
+        .total = entropy || call.entropy ? smx_row_terms : NULL,
         .slope = gradient != NULL,
         /* slopes would have no place */
         .keep = !logits->softcap,

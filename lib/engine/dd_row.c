@@ -34,6 +34,7 @@ static void share_row(struct smx_row *own, const struct smx_row *row)
 {
     memcpy(own, row, offsetof(struct smx_row, tiles));
     set_tile(own, 0, row->tile.hi, row->tile.slope);
+    own->mass_row = SIZE_MAX;
 }
 
 static void set_group(struct smx_row *row, size_t classes)
@@ -71,8 +72,10 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->keep = smx_rows_keep(z, work);
     row->row_maxima = work->maxima;
     row->stream = work->stream && !row->keep;
-    row->mean = work->mean;
+    row->take = work->total;
+    row->argument = work->argument;
     row->pool = NULL;
+    row->mass_row = SIZE_MAX;
 }
 
 /* ---- tiles --------------------------------------------------------------- */
@@ -353,9 +356,9 @@ static void find_maxima(struct smx_row *row)
 static struct smx_dd rest_of_row(const void *argument, struct smx_row *row)
 {
     (void)argument;
-    if (row->mean && !row->pool) {
-        struct smx_dd terms = smx_row_terms(NULL, row);
-        row->terms = row->first ? dd_add(row->terms, terms) : terms;
+    if (row->take && !row->pool) {
+        struct smx_dd part = row->take(row->argument, row);
+        row->total = row->first ? dd_add(row->total, part) : part;
         row->known = true;
     }
     return row->tile_rest;

@@ -54,9 +54,11 @@ struct smx_row {
     struct smx_dd logsum;  /* log(1 + rest) = lse - max */
     const void *input;     /* see smx_rows_work, like the next */
     void *output;
-    bool keep, stream, mean; /* mean: smx_row_mean is wanted */
-    struct smx_pool *pool;   /* to share a row's tiles over; NULL: none */
-    struct smx_dd *parts;    /* then: one a tile, for a sweep */
+    bool keep, stream;
+    smx_row_take *take; /* total of smx_rows_work, and its argument */
+    const void *argument;
+    struct smx_pool *pool; /* to share a row's tiles over; NULL: none */
+    struct smx_dd *parts;  /* then: one a tile, for a sweep */
     /* the tile, padded to n with classes left out */
     size_t first, count, n;
     enum smx_row_depth depth;
@@ -65,7 +67,7 @@ struct smx_row {
     struct smx_dd tile_rest; /* sum of e without the argmax */
     struct smx_tile tile;    /* as far as wanted */
     const double *e;         /* its exponentials: there or in the output */
-    struct smx_dd terms;     /* sum of e d, if that is */
+    struct smx_dd total;     /* of the work's takes, if that is */
     bool known;              /* since the row was loaded */
     /* of the rows of a group: */
     uint64_t refused; /* a bit each: they hold NaN or +INFINITY */
@@ -74,8 +76,9 @@ struct smx_row {
     struct smx_row_dds rests, inverses, logsums;
     /* their tiles: copy, hi, lo, e and slope */
     SMX_TILED double tiles[5][SMX_TILE];
-    SMX_TILED double mass[SMX_TILE]; /* for the caller's use */
-    SMX_TILED double out[SMX_TILE];  /* likewise */
+    SMX_TILED double mass[SMX_TILE]; /* for the caller's use, that of: */
+    size_t mass_row, mass_first;
+    SMX_TILED double out[SMX_TILE]; /* likewise */
 };
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
@@ -95,11 +98,14 @@ double smx_row_lse(const struct smx_row *row);
 /** The same where it may leave the doubles; of a row that is not empty. */
 struct smx_ext smx_row_lse_extended(const struct smx_row *row);
 
-/** sum of e d of the tile, in the form of smx_row_take. */
+/** The sum of what the work's total takes of each tile. */
+struct smx_dd smx_row_total(struct smx_row *row);
+
+/** sum of e d of the tile: the total that the next need. */
 struct smx_dd smx_row_terms(const void *argument, struct smx_row *row);
 
-/** sum of p d, and with it the entropy, logsum - that; 0 when empty. They need
- *  the logs of smx_rows_work. */
+/** sum of p d, and with it the entropy, logsum - that; 0 when empty. With a
+ *  softcap they need the logs of smx_rows_work. */
 struct smx_dd smx_row_mean(struct smx_row *row);
 double smx_row_entropy(struct smx_row *row);
 
@@ -112,8 +118,7 @@ double smx_row_entropy(struct smx_row *row);
 /** The tile from class first on, a multiple of SMX_TILE. */
 void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth);
 
-/* What is done with a tile, and what comes of it; of two parts of a row. */
-typedef struct smx_dd smx_row_take(const void *argument, struct smx_row *row);
+/* What comes of two parts of a row. */
 typedef struct smx_dd smx_row_join(struct smx_dd a, struct smx_dd b);
 
 /** smx_row_sweep over the row's pool. */

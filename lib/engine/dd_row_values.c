@@ -39,12 +39,18 @@ struct smx_dd smx_row_terms(const void *argument, struct smx_row *row)
     return row->kernels->terms(e, &d, row->count);
 }
 
-struct smx_dd smx_row_mean(struct smx_row *row)
+struct smx_dd smx_row_total(struct smx_row *row)
 {
     if (!row->known)
-        row->terms = smx_row_sweep(row, SMX_ROW_Z, smx_row_terms, NULL, dd_add);
+        row->total =
+            smx_row_sweep(row, SMX_ROW_Z, row->take, row->argument, dd_add);
     row->known = true;
-    return dd_mul(dd_scale(row->terms, 0x1p-128), row->inverse);
+    return row->total;
+}
+
+struct smx_dd smx_row_mean(struct smx_row *row)
+{
+    return dd_mul(dd_scale(smx_row_total(row), 0x1p-128), row->inverse);
 }
 
 /* H = log S - sum p d, with 0 * log 0 = 0. */

@@ -82,7 +82,7 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         .output = k ? NULL : out->values,
         .maxima = maxima,
         .logs = z->softcap && (log || out->entropy),
-        .mean = out->entropy,
+        .total = out->entropy ? smx_row_terms : NULL,
         .logsum = log || out->entropy || out->logsumexp,
     };
     if (smx_plan_softmax(z, log, !k) == SMX_WAY_DD_LANES) {

@@ -246,8 +246,11 @@ size_t smx_rows_tile(const struct smx_context *context,
     bytes = bytes > SMX_TILE_BYTES ? bytes : SMX_TILE_BYTES;
     size_t tile = (bytes < most ? bytes : most) / row_bytes;
     tile -= tile > SMX_ROWS_MOVED ? tile % SMX_ROWS_MOVED : 0;
-    size_t moved = smx_rows_moved(z) ? SMX_ROWS_MOVED : 1;
-    tile = tile > moved ? tile : moved;
+    size_t line = 64 / smx_dtype_bytes(z->dtype);
+    size_t least =
+        SMX_ROWS_MOVED * row_bytes > SMX_TILE_MOST ? line : SMX_ROWS_MOVED;
+    least = smx_rows_moved(z) ? least : 1;
+    tile = tile > least ? tile : least;
     return tile < rows ? tile : rows;
 }
 

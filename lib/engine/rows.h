@@ -10,6 +10,9 @@
 struct smx_row;
 struct smx_dd;
 
+/* What is done with a tile, and what comes of it. */
+typedef struct smx_dd smx_row_take(const void *argument, struct smx_row *row);
+
 /** a * b where one may have overflowed: 0 times that is 0, like 0 log 0. */
 static inline double smx_times(double a, double b)
 {
@@ -118,7 +121,7 @@ struct smx_rows_work {
                     run, unless it is an operand */
     bool over;   /* even over the logits */
     bool stream; /* what run puts passes the caches by, but where they are */
-    bool mean;   /* smx_row_mean */
+    smx_row_take *total; /* of each tile, for smx_row_total; NULL: nothing */
 };
 
 /** Do they leave them there? */

@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "dd_kernels.h"
 #include "narrow.h"
 #include "rows.h"
 #include "summary_kernels.h"
@@ -64,9 +65,8 @@ static size_t next_above(const struct top_call *call, const struct heap *heap,
     if (heap->dtype == SMX_FLOAT32)
         return c + call->kernels->summary->first_above(
                        (const float *)heap->row + c, n - c, (float)least);
-    while (c < n && !(logit(heap, (int64_t)c) > least))
-        c++;
-    return c;
+    return c + call->kernels->dd->first_above((const double *)heap->row + c,
+                                              n - c, least);
 }
 
 /* The k-th largest. */

@@ -79,6 +79,11 @@ static inline size_t smx_streamed_short(size_t third_cache)
  *  call, and the fewer its pages the less time they take to be given. */
 #define SMX_TILE_BYTES_ALONE ((size_t)1 << 18)
 
+/** Bytes of rows that are moved beyond which no more of them are than share
+ *  a cache line: memory of half as many is kept between calls by malloc, not
+ *  given back, and stays in the third cache. */
+#define SMX_TILE_MOST ((size_t)1 << 23)
+
 /** Rows side by side, class by class, that are worth reading so: a register of
  *  AVX-512. */
 #define SMX_COLUMNS ((size_t)16)
