@@ -100,11 +100,18 @@ static void options_may_stand_in_the_query(void **state)
     }
 }
 
+#define X40 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static const struct {
     const char *path, *body;
     int status;
     const char *sentence;
 } bad[] = {
+    /* of long ones 80 bytes are shown */
+    {"/softmax?dtype=" X40 X40 "yz", "{\"logits\":[1]}", 422,
+     "dtype: got \\\"" X40 X40 "\\\", must be"},
+    {"/softmax?include=" X40 X40 "yz", "{\"logits\":[1]}", 422,
+     "include: got \\\"" X40 X40 "\\\", must be"},
     {"/softmax?temprature=2", "{\"logits\":[1]}", 422,
      "temprature: got an unknown query parameter, must be one of axis, "
      "dtype, temperature, softcap, log, top_k, statistics_only, include, "

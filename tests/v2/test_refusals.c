@@ -21,9 +21,18 @@
     "{\"inputs\":[{\"name\":\"logits\",\"shape\":[3],\"datatype\":\"FP32\","   \
     "\"data\":[1,2,3]}]," rest "}"
 
+#define X90                                                                    \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"                            \
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static const struct {
     const char *path, *json, *sentence;
 } documents[] = {
+    /* a long value is cut */
+    {SOFTMAX,
+     INPUT("\"name\":\"logits\",\"shape\":[\"" X90
+           "xyzzy\"],\"datatype\":\"FP32\",\"data\":[1]"),
+     "input 'logits': shape got \\\"" X90 "x... at index 0"},
     {SOFTMAX, "{\"inputs\":[",
      "body: got end of file, must be a value or ']', at byte 11 (line 1, "
      "column 12)"},
