@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The reader: what it accepts and makes of it, wherever the slices fall. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -175,18 +176,35 @@ static void settling_is_reading_with_that_type(void **state)
         const char *text;
         enum tensor_type type;
         const char *pointer; /* NULL: it succeeds */
+        const char *detail;
     } cases[] = {
-        {"[1,2]", TENSOR_FLOAT32, NULL},
-        {"[1,2]", TENSOR_FLOAT64, NULL},
-        {"[1,2]", TENSOR_INT64, NULL},
-        {"[1,2]", TENSOR_BOOL, "/any/0"},
-        {"[]", TENSOR_BOOL, NULL},
-        {"[true,false]", TENSOR_BOOL, NULL},
-        {"[true,false]", TENSOR_INT64, "/any/0"},
-        {"[[1,2],[3,4.5]]", TENSOR_INT64, "/any/1/1"},
-        {"[[1,2],[3,1e39]]", TENSOR_FLOAT32, "/any/1/1"},
-        {"[1,1e39]", TENSOR_INT64, "/any/1"},
-        {"[9223372036854775807,-9223372036854775808]", TENSOR_INT64, NULL},
+        {"[1,2]", TENSOR_FLOAT32, NULL, NULL},
+        {"[1,2]", TENSOR_FLOAT64, NULL, NULL},
+        {"[1,2]", TENSOR_INT64, NULL, NULL},
+        {"[1,2]", TENSOR_BOOL, "/any/0", "any: got 1, must be true or false"},
+        {"[]", TENSOR_BOOL, NULL, NULL},
+        {"[]", TENSOR_INT64, NULL, NULL},
+        {"[true,false]", TENSOR_BOOL, NULL, NULL},
+        {"[true,false]", TENSOR_INT64, "/any/0",
+         "any: got true, must be an integer"},
+        {"[false]", TENSOR_FLOAT32, "/any/0",
+         "any: got false, must be a number"},
+        {"[false]", TENSOR_FLOAT64, "/any/0",
+         "any: got false, must be a number"},
+        {"[[1,2],[3,4.5]]", TENSOR_INT64, "/any/1/1",
+         "any: got 4.5, must be an integer"},
+        {"[[1,2],[3,1e39]]", TENSOR_FLOAT32, "/any/1/1",
+         "any: got 1e39, must be within the range of float32"},
+        {"[1,-1e39]", TENSOR_FLOAT32, "/any/1",
+         "any: got -1e39, must be within the range of float32"},
+        {"[1,1e39]", TENSOR_INT64, "/any/1",
+         "any: got 1e39, must be within the range of int64"},
+        {"[9007199254740991,-9007199254740991.0]", TENSOR_INT64, NULL, NULL},
+        {"[9007199254740992.0,-9007199254740993]", TENSOR_INT64, NULL, NULL},
+        {"[9007199254740992.5]", TENSOR_INT64, "/any/0",
+         "any: got 9007199254740992, must be within the range of int64"},
+        {"[9223372036854775807,-9223372036854775808]", TENSOR_INT64, NULL,
+         NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct reading reading;
@@ -198,6 +216,7 @@ static void settling_is_reading_with_that_type(void **state)
         if (cases[i].pointer) {
             assert_int_equal(reading.problem.status, 422);
             assert_string_equal(reading.problem.pointer, cases[i].pointer);
+            assert_string_equal(reading.problem.detail, cases[i].detail);
         } else {
             assert_int_equal(reading.tensor[READING_ANY].type, cases[i].type);
         }
@@ -211,6 +230,40 @@ static void settling_is_reading_with_that_type(void **state)
     const int64_t *integers = reading.tensor[READING_ANY].data;
     assert_true(integers[0] == 9007199254740993 && integers[1] == INT64_MAX);
     reading_free(&reading);
+}
+
+/* The one that no float32 holds is found wherever it stands, in blocks of 512
+ * and in what is left of them, infinities around it. */
+static void what_is_out_of_range_is_found_anywhere(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 2, 511, 512, 513, 1024, 1025, 1300};
+    char *body = malloc(16 * 1300);
+    assert_non_null(body);
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++)
+        for (size_t at = 0; at <= counts[c]; at += at % 256 > 1 ? 253 : 1) {
+            struct reading reading;
+            char pointer[32];
+            size_t used = 11;
+            memcpy(body, "{\"logits\":[", used);
+            for (size_t i = 0; i < counts[c]; i++)
+                used += (size_t)snprintf(body + used, 16, "%s,",
+                                         i == at     ? "3.5e38"
+                                         : i % 7 > 5 ? "-Infinity"
+                                                     : "3.4e38");
+            snprintf(body + used - 1, 16, "]}");
+            assert_true(reading_text(&reading, body, SIZE_MAX));
+            bool good =
+                reading_settle(&reading, READING_LOGITS, TENSOR_FLOAT32);
+            assert_int_equal(good, at == counts[c]);
+            snprintf(pointer, sizeof pointer, "/logits/%zu", at);
+            assert_string_equal(reading.problem.pointer, good ? "" : pointer);
+            const float *floats = reading.tensor[READING_LOGITS].data;
+            for (size_t i = 0; i < counts[c] && good; i++)
+                assert_true(floats[i] == (i % 7 > 5 ? -INFINITY : 3.4e38f));
+            reading_free(&reading);
+        }
+    free(body);
 }
 
 /* {"logits":[ELEMENT, ...]}, count times. */
@@ -324,6 +377,7 @@ int main(void)
         cmocka_unit_test(endless_input_is_refused_at_once),
         cmocka_unit_test(staged_floats_are_rounded_once),
         cmocka_unit_test(settling_is_reading_with_that_type),
+        cmocka_unit_test(what_is_out_of_range_is_found_anywhere),
         cmocka_unit_test(any_number_of_elements_may_come_before_their_type),
         cmocka_unit_test(staged_integers_keep_all_their_digits),
         cmocka_unit_test(spaces_are_skipped_where_elements_may_begin),
