@@ -119,6 +119,7 @@ static void store_vjp_chunk(void *argument, size_t i)
 {
     const struct vjp_call *call = argument;
     size_t row = i / call->chunks, chunk = i % call->chunks;
+    const struct smx_loss_kernels *kernels = call->kernels->loss;
     const struct product *whole = &call->whole[row];
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
@@ -127,9 +128,12 @@ static void store_vjp_chunk(void *argument, size_t i)
     double share = call->inverse_temperature;
     double factor = whole->sum > 0 ? share / whole->sum : 0;
     double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
-    call->kernels->loss->vjp(call->log, call->z + start, call->upstream + start,
-                             n, &by, call->log ? factor * whole->total : factor,
-                             call->log ? share : dot, call->gradient + start);
+    if (call->log)
+        kernels->vjp_log(call->z + start, call->upstream + start, n, &by,
+                         factor * whole->total, share, call->gradient + start);
+    else
+        kernels->vjp(call->z + start, call->upstream + start, n, &by, factor,
+                     dot, call->gradient + start);
 }
 
 /* Lanes read rows side by side, class by class, as fast as they lie in a copy.

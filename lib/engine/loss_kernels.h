@@ -85,13 +85,16 @@ struct smx_loss_kernels {
                   const struct smx_exponents *by, double *dot, double *total);
 
     /**
-     * out[i] = e factor (g[i] - other), or log: g[i] other - e factor; with a
-     * softcap times its slope, rounded once; e: the exponential of x[i]. out
-     * may be x or g.
+     * vjp: out[i] = e factor (g[i] - dot); vjp_log: g[i] share - e factor;
+     * with a softcap times its slope, rounded once; e: the exponential of x[i].
+     * out may be x or g.
      */
-    void (*vjp)(bool log, const float *x, const float *g, size_t n,
-                const struct smx_exponents *by, double factor, double other,
+    void (*vjp)(const float *x, const float *g, size_t n,
+                const struct smx_exponents *by, double factor, double dot,
                 float *out);
+    void (*vjp_log)(const float *x, const float *g, size_t n,
+                    const struct smx_exponents *by, double factor, double share,
+                    float *out);
 
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);
