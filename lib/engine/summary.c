@@ -62,24 +62,15 @@ struct summary_call {
     struct smx_moments *moments; /* likewise */
 };
 
-/* The logarithms of n sums relative to the largest logit. */
-static void log_moments(const struct summary_call *call,
-                        const struct smx_moments *moments, size_t n,
-                        double *logs)
+/* The logarithm of a sum relative to the largest logit. */
+static double log_of_moments(const struct summary_call *call,
+                             const struct smx_moments *moments)
 {
-    for (size_t r = 0; r < n; r++)
-        logs[r] = moments[r].equal > 0
-                      ? moments[r].below + (moments[r].equal - 1)
-                      : 0;
-    call->kernels->loss->log1p(logs, n);
-}
-
-static float lse_of_moments(const struct summary_call *call, float max,
-                            const struct smx_moments *moments)
-{
-    double log;
-    log_moments(call, moments, 1, &log);
-    return (float)((double)max / call->temperature + log);
+    double log = 0;
+    if (moments->equal > 0)
+        log = moments->below + (moments->equal - 1);
+    call->kernels->loss->log1p(&log, 1);
+    return log;
 }
 
 static float entropy_of_moments(const struct summary_call *call, float max,
@@ -180,14 +171,12 @@ static void store_narrow_lse(const struct summary_call *call, size_t first,
 static void summarise_batch(const struct summary_call *call, size_t first,
                             size_t n)
 {
-    const struct smx_summary_kernels *kernels = call->kernels->summary;
     const float *z = call->z + first * call->classes;
-    float max[BATCH];
     if (call->out.logsumexp)
         store_narrow_lse(call, first, n);
     if (call->out.argmax)
-        kernels->narrow_first_max(z, n, call->classes, max,
-                                  call->out.argmax + first);
+        call->kernels->summary->narrow_first_max(z, n, call->classes,
+                                                 call->out.argmax + first);
     if (call->out.entropy)
         store_in_double(call, z, n, NULL, call->out.entropy + first);
 }
@@ -298,15 +287,15 @@ static void store_row(const struct summary_call *call, size_t r,
                       const struct row *row, const struct smx_moments *parts)
 {
     struct smx_moments moments = parts[0];
-    double log;
     for (size_t k = 1; k < call->chunks; k++) {
         moments.below += parts[k].below;
         moments.equal += parts[k].equal;
         moments.moment += parts[k].moment;
     }
-    log_moments(call, &moments, 1, &log);
+    double log = log_of_moments(call, &moments);
     if (row->lse)
-        call->out.logsumexp[r] = lse_of_moments(call, row->max, &moments);
+        call->out.logsumexp[r] =
+            (float)((double)row->max / call->temperature + log);
     if (row->entropy)
         call->out.entropy[r] =
             entropy_of_moments(call, row->max, &moments, log);

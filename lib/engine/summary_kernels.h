@@ -46,9 +46,10 @@ struct smx_summary_kernels {
     struct smx_moments (*moments)(const float *x, size_t n, double max,
                                   double scale);
 
-    /** The largest of side-by-side rows of at most SMX_NARROW classes. */
+    /** The first of the largest of side-by-side rows of at most SMX_NARROW
+     *  classes. */
     void (*narrow_first_max)(const float *x, size_t rows, size_t classes,
-                             float *max, int64_t *at);
+                             int64_t *at);
 };
 
 #endif

@@ -201,7 +201,7 @@ INLINE void load_row(const float *x, size_t classes, size_t left, int parts,
 }
 
 INLINE void narrow_first_max_of(int parts, const float *x, size_t rows,
-                                size_t classes, float *max, int64_t *at)
+                                size_t classes, int64_t *at)
 {
     vi used[2 * PARTS];
     size_t left = rows * classes;
@@ -213,20 +213,20 @@ INLINE void narrow_first_max_of(int parts, const float *x, size_t rows,
         top = z[0];
         EACH (v, parts - 1)
             top = vf_max(top, z[v + 1]);
-        max[r] = vf_top(top);
+        float max = vf_top(top);
         EACH (v, parts)
-            here |= vi_bits((vi)(z[v] == vf_all(max[r]))) << v * FLOATS;
+            here |= vi_bits((vi)(z[v] == vf_all(max))) << v * FLOATS;
         at[r] = __builtin_ctz(here);
     }
 }
 
 static void narrow_first_max(const float *x, size_t rows, size_t classes,
-                             float *max, int64_t *at)
+                             int64_t *at)
 {
     if (classes <= BLOCK)
-        narrow_first_max_of(PARTS, x, rows, classes, max, at);
+        narrow_first_max_of(PARTS, x, rows, classes, at);
     else
-        narrow_first_max_of(2 * PARTS, x, rows, classes, max, at);
+        narrow_first_max_of(2 * PARTS, x, rows, classes, at);
 }
 
 const struct smx_summary_kernels TIER(summary_kernels) = {
