@@ -29,47 +29,54 @@ enum smx_status smx_beside_open(struct smx_context *context,
                                 struct smx_where *where)
 {
     enum smx_status status = SMX_OK;
+    struct smx_softmax_out asked = {.values = out->log_probabilities,
+                                    .entropy = out->entropy};
+    beside->has_values = beside->has_ranks = false;
     if (out->rank && smx_rows_count(logits) && !criterion->labels)
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_RANK, 0);
-    beside->values = (struct smx_softmax_call){
-        .logits = logits,
-        .options.log = true,
-        .out = {.values = out->log_probabilities, .entropy = out->entropy}};
-    beside->ranks =
-        (struct smx_softmax_call){.logits = logits,
-                                  .options = {.chosen = criterion->labels,
-                                              .chosen_count = 1,
-                                              .chosen_each_row = true},
-                                  .out.rank = out->rank,
-                                  .ignore = criterion->ignore,
-                                  .ignore_index = criterion->ignore_index};
     if (out->logsumexp && lse_differs(logits, criterion)) {
-        beside->values.out.logsumexp = out->logsumexp;
+        asked.logsumexp = out->logsumexp;
         out->logsumexp = NULL;
     }
     if (criterion->teacher) {
-        beside->values.out.argmax = out->argmax;
+        asked.argmax = out->argmax;
         out->argmax = NULL;
     }
-    if (asks_values(&beside->values.out))
+    if (asks_values(&asked)) {
+        beside->has_values = true;
+        beside->values = (struct smx_softmax_call){
+            .logits = logits, .options.log = true, .out = asked};
         status = smx_softmax_open(context, &beside->values);
-    if (!status && out->rank)
+    }
+    if (!status && out->rank) {
+        beside->has_ranks = true;
+        beside->ranks =
+            (struct smx_softmax_call){.logits = logits,
+                                      .options = {.chosen = criterion->labels,
+                                                  .chosen_count = 1,
+                                                  .chosen_each_row = true},
+                                      .out.rank = out->rank,
+                                      .ignore = criterion->ignore,
+                                      .ignore_index = criterion->ignore_index};
         status = smx_softmax_open(context, &beside->ranks);
+    }
     return status;
 }
 
 static bool wants_values(const struct smx_beside *beside)
 {
-    return beside->values.tiles.most && asks_values(&beside->values.out);
+    return beside->has_values && asks_values(&beside->values.out);
 }
 
 bool smx_beside_wants(const struct smx_beside *beside)
 {
-    return wants_values(beside) || beside->ranks.tiles.most;
+    return wants_values(beside) || beside->has_ranks;
 }
 
 void *smx_beside_take_entropy(struct smx_beside *beside)
 {
+    if (!beside->has_values)
+        return NULL;
     void *entropy = beside->values.out.entropy;
     beside->values.out.entropy = NULL;
     return entropy;
@@ -79,12 +86,14 @@ void smx_beside_answer(struct smx_context *context, struct smx_beside *beside)
 {
     if (wants_values(beside))
         smx_softmax_answer(context, &beside->values);
-    if (beside->ranks.tiles.most)
+    if (beside->has_ranks)
         smx_softmax_answer(context, &beside->ranks);
 }
 
 void smx_beside_close(struct smx_beside *beside)
 {
-    smx_softmax_close(&beside->values);
-    smx_softmax_close(&beside->ranks);
+    if (beside->has_values)
+        smx_softmax_close(&beside->values);
+    if (beside->has_ranks)
+        smx_softmax_close(&beside->ranks);
 }

@@ -9,7 +9,8 @@
 #include "softmax_call.h"
 
 struct smx_beside {
-    struct smx_softmax_call values, ranks; /* ranks are of other classes */
+    bool has_values, has_ranks; /* which are open; of other classes: */
+    struct smx_softmax_call values, ranks;
 };
 
 /** Takes out of *out what is answered here. SMX_EARGUMENT: ranks without

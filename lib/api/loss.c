@@ -75,7 +75,7 @@ answer_loss(struct smx_context *context, const struct smx_logits *logits,
     struct smx_logits z = {0};
     struct smx_criterion k;
     struct smx_loss_out wanted;
-    struct smx_beside beside = {0};
+    struct smx_beside beside;
     enum smx_status status = smx_read_logits(logits, &z, where);
     if (!status)
         status = SMX_READ(criterion, &k, where, SMX_FIELD_CRITERION_SIZE);
@@ -83,8 +83,9 @@ answer_loss(struct smx_context *context, const struct smx_logits *logits,
         status = SMX_READ(out, &wanted, where, SMX_FIELD_OUT_SIZE);
     if (!status && descends && z.outer && !gradient)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
-    if (!status)
-        status = smx_beside_open(context, &beside, &z, &k, &wanted, where);
+    if (status)
+        return status;
+    status = smx_beside_open(context, &beside, &z, &k, &wanted, where);
     if (!status)
         status = loss_of(context, &z, &k, upstream, gradient,
                          out ? &wanted : NULL, &beside, where);

@@ -346,17 +346,18 @@ static enum smx_status scan_logits(struct smx_context *context,
 }
 
 static enum smx_status run_tiles(struct smx_context *context,
-                                 const struct smx_softmax_call *asked,
+                                 struct smx_softmax_call *call,
                                  struct smx_where *where)
 {
     enum smx_status status = SMX_OK;
-    struct smx_softmax_call tile = *asked, *call = &tile;
+    int64_t *own = call->picks;
     for (size_t r = 0; !status && smx_tiles_place(&call->tiles, r);
          r += call->tiles.most) {
         if (wants_picks(call) && smx_picked_stay(call))
             call->picks = call->out.indices + r * call->picked;
         status = run_softmax_tile(context, call, where);
     }
+    call->picks = own;
     return status;
 }
 
@@ -368,58 +369,45 @@ void smx_softmax_answer(struct smx_context *context,
 }
 
 /* Nothing but the values of all classes. */
-static bool wants_values_alone(const struct smx_softmax_call *call)
+static bool wants_values_alone(const struct smx_softmax_options *options,
+                               const struct smx_softmax_out *out)
 {
-    return call->out.values && !wants_summaries(&call->out) &&
-           !call->options.top_k && !call->options.chosen_count;
+    return out->values && !wants_summaries(out) && !options->top_k &&
+           !options->chosen_count;
 }
 
 /* Rows that are read and written where they are, in one tile that needs no
  * memory. */
-static bool takes_rows(const struct smx_softmax_call *call)
+static bool takes_rows(const struct smx_logits *z, enum smx_way way)
 {
-    const struct smx_logits *z = call->logits;
     return !smx_load_needed(z) &&
            smx_f32_workspace(z->outer, z->classes, 0) == 0 &&
-           smx_way_is_f32(call->way);
+           smx_way_is_f32(way);
 }
 
-/* Columns that lanes of double-double read where they are. */
-static bool stays_in_lanes(const struct smx_softmax_call *call)
+/* Are rows those that lanes of double-double read where they are? */
+static bool stays_in_lanes(const struct smx_logits *z)
 {
-    return call->way == SMX_WAY_DD_LANES && call->logits->outer &&
-           !call->options.top_k && !call->options.chosen_count;
+    return z->outer && (smx_plan_columns(z) || !smx_load_needed(z));
 }
 
 static enum smx_status softmax_in_lanes(struct smx_context *context,
-                                        const struct smx_softmax_call *call,
+                                        const struct smx_logits *z, bool log,
+                                        const struct smx_softmax_out *out,
                                         struct smx_where *where)
 {
-    const struct smx_logits *z = call->logits;
     enum smx_status status =
         smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
     if (!status)
-        status = smx_dd_softmax(context, z, NULL, call->options.log, 0, NULL, 0,
-                                &call->out);
+        status = smx_dd_softmax(context, z, NULL, log, 0, NULL, 0, out);
     return status;
 }
 
-static enum smx_status softmax_of(struct smx_context *context,
-                                  struct smx_softmax_call *call,
-                                  struct smx_where *where)
+static enum smx_status softmax_in_tiles(struct smx_context *context,
+                                        struct smx_softmax_call *call,
+                                        struct smx_where *where)
 {
     const struct smx_logits *z = call->logits;
-    const struct smx_softmax_out *out = &call->out;
-    const bool log = call->options.log, alone = wants_values_alone(call);
-    const bool columns = smx_plan_columns(z);
-    call->way = smx_plan_softmax(z, log, true);
-    if (columns && stays_in_lanes(call))
-        return softmax_in_lanes(context, call, where);
-    if (alone && takes_rows(call))
-        return smx_f32_rows(context, z, log, 0, NULL, out->values, NULL, NULL,
-                            out->early, z->outer * z->classes, where);
-    if (alone && columns && call->way == SMX_WAY_NARROW)
-        return smx_columns_softmax(context, z, out->values, out->early, where);
     enum smx_status status = smx_softmax_open(context, call);
     if (!status && call->tiles.all)
         status = scan_logits(context, call, where);
@@ -432,18 +420,39 @@ static enum smx_status softmax_of(struct smx_context *context,
     return status;
 }
 
+static enum smx_status softmax_of(struct smx_context *context,
+                                  const struct smx_logits *z,
+                                  const struct smx_softmax_options *options,
+                                  const struct smx_softmax_out *out,
+                                  struct smx_where *where)
+{
+    const bool alone = wants_values_alone(options, out), log = options->log;
+    const bool picks = options->top_k || options->chosen_count;
+    const bool columns = z->outer && smx_plan_columns(z);
+    const enum smx_way way = smx_plan_softmax(z, log, true);
+    if (way == SMX_WAY_DD_LANES && !picks && stays_in_lanes(z))
+        return softmax_in_lanes(context, z, log, out, where);
+    if (alone && takes_rows(z, way))
+        return smx_f32_rows(context, z, log, 0, NULL, out->values, NULL, NULL,
+                            out->early, z->outer * z->classes, where);
+    if (alone && columns && way == SMX_WAY_NARROW)
+        return smx_columns_softmax(context, z, out->values, out->early, where);
+    struct smx_softmax_call call = {
+        .logits = z, .options = *options, .out = *out};
+    return softmax_in_tiles(context, &call, where);
+}
+
 /* ---- what is wrong with the options ------------------------------------- */
 
-static enum smx_status check_chosen(const struct smx_softmax_call *call,
+static enum smx_status check_chosen(const struct smx_logits *z,
+                                    const struct smx_softmax_options *options,
+                                    const struct smx_softmax_out *out,
                                     struct smx_where *where)
 {
-    const struct smx_softmax_options *options = &call->options;
-    const struct smx_logits *z = call->logits;
     size_t count = options->chosen_count;
     if (!options->chosen && count == 0)
-        return call->out.rank
-                   ? smx_blame(SMX_EARGUMENT, where, SMX_FIELD_RANK, 0)
-                   : SMX_OK;
+        return out->rank ? smx_blame(SMX_EARGUMENT, where, SMX_FIELD_RANK, 0)
+                         : SMX_OK;
     if (count == 0)
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_CHOSEN_COUNT, 0);
     size_t lists = options->chosen_each_row ? smx_rows_count(z) : 1, all;
@@ -466,17 +475,17 @@ enum smx_status smx_softmax(struct smx_context *context,
                             struct smx_where *where)
 {
     struct smx_logits z = {0};
-    struct smx_softmax_call call = {.logits = &z};
+    struct smx_softmax_options asked;
+    struct smx_softmax_out wanted;
     enum smx_status status = smx_read_logits(logits, &z, where);
     if (!status)
-        status =
-            SMX_READ(options, &call.options, where, SMX_FIELD_OPTIONS_SIZE);
+        status = SMX_READ(options, &asked, where, SMX_FIELD_OPTIONS_SIZE);
     if (!status)
         status = SMX_READ_SINCE(offsetof(struct smx_softmax_out, early), out,
-                                &call.out, where, SMX_FIELD_OUT_SIZE);
-    if (!status && call.options.top_k > z.classes)
+                                &wanted, where, SMX_FIELD_OUT_SIZE);
+    if (!status && asked.top_k > z.classes)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
     if (!status)
-        status = check_chosen(&call, where);
-    return status ? status : softmax_of(context, &call, where);
+        status = check_chosen(&z, &asked, &wanted, where);
+    return status ? status : softmax_of(context, &z, &asked, &wanted, where);
 }

@@ -406,7 +406,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                    !smx_loss_summarises(&call);
     call.tiles.loads &= !call.masks;
     *status = run_f32_loss(context, &call);
-    if (call.nonfinite)
+    if (call.nonfinite && call.entropy_out)
         beside->values.out.entropy = call.entropy_out;
     return !call.nonfinite;
 }

@@ -308,18 +308,19 @@ void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite)
 void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked)
 {
     const struct smx_logits *z = tiles->logits;
-    bool streams =
-        tiles->all * z->classes >= SMX_STREAMED && tiles->output != z->data;
     if (!tiles->output)
         return;
     if (z->mask && masked != SMX_MASKED_KEPT)
         mask_rows(tiles, masked, tiles->out, tiles->out, NULL);
-    if (smx_rows_moved(z))
-        move_squares(tiles->context, (struct move){.shape = z,
-                                                   .from = tiles->out,
-                                                   .to = tiles->output,
-                                                   .first = tiles->first,
-                                                   .count = tiles->rows,
-                                                   .back = true,
-                                                   .stream = streams});
+    if (!smx_rows_moved(z))
+        return;
+    bool streams =
+        tiles->all * z->classes >= SMX_STREAMED && tiles->output != z->data;
+    move_squares(tiles->context, (struct move){.shape = z,
+                                               .from = tiles->out,
+                                               .to = tiles->output,
+                                               .first = tiles->first,
+                                               .count = tiles->rows,
+                                               .back = true,
+                                               .stream = streams});
 }
