@@ -146,13 +146,11 @@ static void spin(struct smx_pool *pool, unsigned posted)
         pool->reserved--;
 }
 
-/* Nothing to do: look out for a while, unless that takes a processor from those
- * who work, then sleep. Called with the lock. */
+/* Nothing to do: look out for a while, then sleep. Called with the lock. */
 static void idle(struct smx_pool *pool)
 {
     unsigned posted = atomic_load(&pool->posted);
-    if (pool->spinners + 1 < pool->threads)
-        spin(pool, posted);
+    spin(pool, posted);
     while (atomic_load(&pool->posted) == posted && !pool->ending)
         pthread_cond_wait(&pool->work, &pool->lock);
 }

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -319,12 +320,78 @@ static void slices_are_even(void **state)
     }
 }
 
+/* Loops that are open at once: none of their slices ends before all have begun.
+ */
+enum { LOOPS = 3, SLICES = 40 };
+
+static atomic_int begun;
+
+struct open_loop {
+    pthread_t thread;
+    struct smx_pool *pool;
+    atomic_bool has_begun;
+    atomic_int ran[SLICES];
+};
+
+static void run_slice(void *argument, size_t i)
+{
+    struct open_loop *loop = argument;
+
+    if (!atomic_exchange(&loop->has_begun, true))
+        begun++;
+    while (begun < LOOPS)
+        sched_yield();
+    loop->ran[i]++;
+}
+
+static void *run_open_loop(void *argument)
+{
+    struct open_loop *loop = argument;
+
+    smx_pool_for(loop->pool, SLICES, run_slice, loop);
+    return NULL;
+}
+
+static void each_slice_of_many_loops_runs_once(void **state)
+{
+    struct open_loop loops[LOOPS] = {0};
+    struct smx_pool *pool;
+
+    (void)state;
+    assert_status(smx_pool_create(&pool, 2), SMX_OK);
+    for (int i = 0; i < LOOPS; i++) {
+        loops[i].pool = pool;
+        assert_int_equal(
+            pthread_create(&loops[i].thread, NULL, run_open_loop, &loops[i]),
+            0);
+    }
+    for (int i = 0; i < LOOPS; i++) {
+        pthread_join(loops[i].thread, NULL);
+        for (int k = 0; k < SLICES; k++)
+            assert_int_equal(loops[i].ran[k], 1);
+    }
+    smx_pool_free(pool);
+}
+
+static void no_threads_are_one(void **state)
+{
+    struct smx_pool *pool;
+
+    (void)state;
+    assert_status(smx_pool_create(&pool, 0), SMX_OK);
+    assert_int_equal(smx_pool_threads(pool), 1);
+    smx_pool_free(pool);
+    smx_pool_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_threads_gives_the_same_bits),
         cmocka_unit_test(a_row_alone_has_the_bits_it_has_in_the_batch),
         cmocka_unit_test(slices_are_even),
+        cmocka_unit_test(each_slice_of_many_loops_runs_once),
+        cmocka_unit_test(no_threads_are_one),
         cmocka_unit_test(callers_at_once_do_not_disturb_each_other),
         cmocka_unit_test(a_context_says_what_it_has),
         cmocka_unit_test(default_threads_are_those_the_caller_may_run_on),
