@@ -51,7 +51,6 @@ struct exchange {
     struct inflater *inflater; /* NULL: the body is not encoded */
     struct stream *stream;     /* NULL: answered in one piece */
     char *text;                /* of the response; NULL: not yet */
-    struct head head;
     struct work work;
     const char *method;
     const char *fault; /* of the framing: nobody can tell where it ends */
@@ -70,6 +69,7 @@ struct exchange {
     size_t sent;                           /* bytes of the answer's body */
     char id[EXCHANGE_ID_BYTES];
     char trace[EXCHANGE_TRACE_BYTES]; /* "" where none was sent */
+    struct head head;
     struct problem problem;
     struct headers headers;
 };

@@ -14,9 +14,10 @@ bool routes_add(struct routes *routes, const struct route *table, size_t count)
 
 static bool path_matches(const char *pattern, const char *path)
 {
-    while (*pattern && *pattern == *path)
-        pattern++, path++;
-    return *pattern == *path || (*pattern == '*' && !pattern[1]);
+    for (; *pattern == *path; pattern++, path++)
+        if (!*pattern)
+            return true;
+    return *pattern == '*' && !pattern[1];
 }
 
 static const char *allow_of(bool get, bool post)
