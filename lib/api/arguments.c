@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "arguments.h"
 
-#include <string.h>
-
 enum smx_status smx_blame(enum smx_status status, struct smx_where *where,
                           enum smx_field field, size_t index)
 {
@@ -13,9 +11,9 @@ enum smx_status smx_blame(enum smx_status status, struct smx_where *where,
     return status;
 }
 
-enum smx_status smx_read(const void *given, void *own, size_t oldest,
-                         size_t bytes, struct smx_where *where,
-                         enum smx_field field)
+enum smx_status smx_read_any(const void *given, void *own, size_t oldest,
+                             size_t bytes, struct smx_where *where,
+                             enum smx_field field)
 {
     size_t size = 0;
     if (given)

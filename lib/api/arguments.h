@@ -5,6 +5,7 @@
 #define SMX_ARGUMENTS_H
 
 #include <math.h>
+#include <string.h>
 
 #include "softmax.h"
 
@@ -16,9 +17,24 @@ enum smx_status smx_blame(enum smx_status status, struct smx_where *where,
  *  the library's, of so many bytes. Members that its layout does not have yet
  *  are 0, and those that the library does not know yet must be. given NULL: all
  *  are 0. oldest: bytes of the first layout. SMX_EARGUMENT: about the field. */
-enum smx_status smx_read(const void *given, void *own, size_t oldest,
-                         size_t bytes, struct smx_where *where,
-                         enum smx_field field);
+enum smx_status smx_read_any(const void *given, void *own, size_t oldest,
+                             size_t bytes, struct smx_where *where,
+                             enum smx_field field);
+
+/** The same, at once where the caller's layout is the library's. */
+static inline enum smx_status smx_read(const void *given, void *own,
+                                       size_t oldest, size_t bytes,
+                                       struct smx_where *where,
+                                       enum smx_field field)
+{
+    size_t size = 0;
+    if (given)
+        memcpy(&size, given, sizeof size);
+    if (size != bytes)
+        return smx_read_any(given, own, oldest, bytes, where, field);
+    memcpy(own, given, bytes);
+    return SMX_OK;
+}
 
 /** The same of structs of one type, whose layout is the first one or began to
  *  grow with a member. */

@@ -160,13 +160,13 @@ static void place_lanes(struct smx_loss_call *call, size_t first)
 {
     const struct smx_loss_out *out = call->out;
     call->criterion.targets = call->mass.targets;
-    call->lanes.logits = &call->tiles.z;
-    call->lanes.upstream = call->upstream;
-    call->lanes.gradient = call->gradient;
-    call->lanes.losses = call->entropy;
-    call->lanes.squares = call->square;
+    call->lanes->logits = &call->tiles.z;
+    call->lanes->upstream = call->upstream;
+    call->lanes->gradient = call->gradient;
+    call->lanes->losses = call->entropy;
+    call->lanes->squares = call->square;
     if (call->logits->softcap && out && out->logsumexp)
-        call->lanes.logsumexp = (float *)out->logsumexp + first;
+        call->lanes->logsumexp = (float *)out->logsumexp + first;
 }
 
 /* What is of the first row of the tile: numbers of rows, */
@@ -297,8 +297,8 @@ static enum smx_status run_f32_loss(struct smx_context *context,
         goto out;
     count(call);
     if (call->classes <= SMX_NARROW) {
-        call->lanes = smx_lanes_of(call->logits);
-        smx_lanes_set_criterion(&call->lanes, &call->criterion, &call->counts);
+        *call->lanes = smx_lanes_of(call->logits);
+        smx_lanes_set_criterion(call->lanes, &call->criterion, &call->counts);
     }
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
@@ -370,6 +370,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
         return false;
     double e = criterion->label_smoothing;
     double t = smx_temperature_of(logits);
+    struct smx_lanes lanes;
     struct smx_loss_call call = {
         .kernels = context->kernels,
         .way = way,
@@ -385,6 +386,7 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                               SMX_MASKED_KEPT, gradient),
         .classes = logits->classes,
         .chunks = smx_chunks(logits->classes),
+        .lanes = &lanes,
         .keep = 1 - e,
         .share = e / (double)logits->classes,
         .inverse_temperature = 1 / t,

@@ -359,6 +359,8 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .log = log,
                                 .way = smx_plan_softmax(z, log, !k && values),
                                 .early = early,
+                                .split =
+                                    smx_split_exp_of(smx_temperature_of(z)),
                                 .k = k,
                                 .chosen = chosen,
                                 .nonfinite = SIZE_MAX};
@@ -366,8 +368,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                         ? smx_streamed_short(context->third_cache)
                         : SMX_STREAMED;
     call.stream = whole >= cached && values != z->data;
-    if (smx_plan_splits_softmax(z, log))
-        call.split = smx_split_exp_of(smx_temperature_of(z));
+    call.split.possible = smx_plan_splits_softmax(z, log);
     if (!is_for_narrow_rows(call.way))
         call.by = smx_exponents_of(z);
     if (seen)

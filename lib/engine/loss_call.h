@@ -82,7 +82,7 @@ struct smx_loss_call {
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices, blocks, per_block;
     struct smx_criterion criterion;
-    struct smx_lanes lanes;
+    struct smx_lanes *lanes; /* of few classes */
     const float *z, *upstream;
     float *gradient;
     struct smx_mass mass;

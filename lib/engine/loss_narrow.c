@@ -101,7 +101,7 @@ static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
 {
     struct smx_logits tile = call->tiles.z;
     struct smx_criterion criterion = call->criterion;
-    struct smx_lanes lanes = call->lanes;
+    struct smx_lanes lanes = *call->lanes;
     bool none = criterion.reduction == SMX_REDUCTION_NONE;
     tile.data = z;
     tile.outer = 1;
@@ -172,7 +172,7 @@ static void loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n)
 {
     for (size_t end = start + n; start < end; start += n) {
         n = end - start < SMX_LANES_ROWS ? end - start : SMX_LANES_ROWS;
-        if (call->kernels->lanes(&call->lanes, start, n).declined)
+        if (call->kernels->lanes(call->lanes, start, n).declined)
             call->nonfinite = true; /* nothing else is, of float32 */
     }
 }

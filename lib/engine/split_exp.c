@@ -36,10 +36,8 @@ struct smx_split_exp smx_split_exp_of(double temperature)
 {
     double step = temperature / SMX_POWER_NAT;
     float leading = (float)step, high = smx_twelve_bits(leading);
-    if (!smx_plan_splits(temperature))
-        return (struct smx_split_exp){.possible = false};
     struct smx_split_exp split = {
-        .possible = true,
+        .possible = smx_plan_splits(temperature),
         .lowest = (float)(SMX_SPLIT_LOWEST * temperature),
         .highest = (float)(SMX_SPLIT_HIGHEST * temperature),
         .scale = (float)(SMX_POWER_NAT / temperature),

@@ -33,19 +33,16 @@ static void round_exceptions(const struct element_buffer *buffer, size_t first,
     }
 }
 
-/* A constant count makes vectors of both. */
-static inline void narrow_block(const double *doubles, float *block,
+/* Are all finite? Then exceptions are, too, which lie nearer to 0 or to the
+ * same float. A constant count makes vectors of it. */
+static inline bool narrow_block(const double *doubles, float *block,
                                 size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        block[i] = (float)doubles[i];
-}
-
-static inline bool all_finite(const float *block, size_t count)
-{
     int beyond = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        block[i] = (float)doubles[i];
         beyond |= !(fabsf(block[i]) <= FLT_MAX);
+    }
     return !beyond;
 }
 
@@ -61,13 +58,9 @@ static bool narrow(struct element_buffer *buffer, const char *member,
         float block[BLOCK];
         bool whole = buffer->count - first >= BLOCK;
         count = whole ? BLOCK : buffer->count - first;
-        if (whole)
-            narrow_block(doubles + first, block, BLOCK);
-        else
-            narrow_block(doubles + first, block, count);
+        bool finite = whole ? narrow_block(doubles + first, block, BLOCK)
+                            : narrow_block(doubles + first, block, count);
         round_exceptions(buffer, first, first + count, block, &next);
-        bool finite =
-            whole ? all_finite(block, BLOCK) : all_finite(block, count);
         for (size_t i = 0; i < count && !finite; i++)
             if (isfinite(doubles[first + i]) &&
                 !element_buffer_allows(buffer, block[i]))
