@@ -94,7 +94,11 @@ INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
     g->capped_top.hi = top;
     for (; c + 4 <= n; c += 4)
         fill_classes(g, c, 4, top, capped, sloped, logs, &rest);
-    for (; c < n; c++)
+    if (c + 2 <= n) {
+        fill_classes(g, c, 2, top, capped, sloped, logs, &rest);
+        c += 2;
+    }
+    if (c < n)
         fill_classes(g, c, 1, top, capped, sloped, logs, &rest);
     g->rest.hi = rest.sum;
 }
