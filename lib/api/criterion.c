@@ -328,8 +328,8 @@ static struct smx_dd cost_of(const void *argument, struct smx_row *row)
 {
     const struct smx_criterion *criterion = argument;
     const double *mass = smx_criterion_mass(criterion, row);
-    const struct smx_nats d = smx_row_nats(row);
-    return row->kernels->costs(mass, &d, row->count, row->logsum);
+    return row->kernels->costs(mass, smx_row_nats(row), row->count,
+                               row->logsum);
 }
 
 /* As the kernel has it. */

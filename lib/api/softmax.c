@@ -483,9 +483,10 @@ enum smx_status smx_softmax(struct smx_context *context,
     if (!status)
         status = SMX_READ_SINCE(offsetof(struct smx_softmax_out, early), out,
                                 &wanted, where, SMX_FIELD_OUT_SIZE);
-    if (!status && asked.top_k > z.classes)
-        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
-    if (!status)
-        status = check_chosen(&z, &asked, &wanted, where);
+    if (status)
+        return status;
+    if (asked.top_k > z.classes)
+        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
+    status = check_chosen(&z, &asked, &wanted, where);
     return status ? status : softmax_of(context, &z, &asked, &wanted, where);
 }

@@ -69,25 +69,22 @@ INLINE struct vdd nats_at(const struct smx_nats *d, size_t i, size_t n)
     return vdd_settle(straight(vdd_sum(x, vd_all(-d->how.top)), &d->how));
 }
 
-static void logs(const struct smx_nats *d, size_t n, struct smx_dd logsum,
-                 double *out)
+static void logs(struct smx_nats d, size_t n, struct smx_dd logsum, double *out)
 {
-    const struct smx_nats nats = *d;
     VECTORS (i, n) {
-        struct vdd x = nats_at(&nats, i, n);
+        struct vdd x = nats_at(&d, i, n);
         put_vector(out, i, n,
                    (x.hi - vd_all(logsum.hi)) + (x.lo - vd_all(logsum.lo)));
     }
 }
 
-static struct smx_dd terms(const double *e, const struct smx_nats *d, size_t n)
+static struct smx_dd terms(const double *e, struct smx_nats d, size_t n)
 {
-    const struct smx_nats nats = *d;
     struct vdd sums[VECS] = {{{0}, {0}}};
     OF_BLOCKS(i, v, n)
     {
         vd x = get_part(e, i, n);
-        struct vdd t = nats_at(&nats, i, n);
+        struct vdd t = nats_at(&d, i, n);
         vd term = (vd)((vl)(x * (t.hi + t.lo)) & (vl)(x > vd_all(0)));
         vdd_accumulate(&sums[v], (struct vdd){term, vd_all(0)});
     }
@@ -112,15 +109,14 @@ static void smooth(double *mass, size_t n, struct smx_dd keep,
     }
 }
 
-static struct smx_dd costs(const double *mass, const struct smx_nats *d,
-                           size_t n, struct smx_dd logsum)
+static struct smx_dd costs(const double *mass, struct smx_nats d, size_t n,
+                           struct smx_dd logsum)
 {
-    const struct smx_nats nats = *d;
     struct vdd sums[VECS] = {{{0}, {0}}};
     OF_BLOCKS(i, v, n)
     {
         vd m = get_part(mass, i, n);
-        struct vdd t = nats_at(&nats, i, n);
+        struct vdd t = nats_at(&d, i, n);
         vd cost = m * ((vd_all(logsum.hi) - t.hi) + (vd_all(logsum.lo) - t.lo));
         cost = (vd)((vl)cost & (vl)(m != vd_all(0)));
         vdd_accumulate(&sums[v], (struct vdd){cost, vd_all(0)});

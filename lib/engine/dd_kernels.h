@@ -144,11 +144,11 @@ struct smx_row_kernels {
     void (*stream)(const double *x, size_t n, double *out);
 
     /** out = d - logsum; any n. */
-    void (*logs)(const struct smx_nats *d, size_t n, struct smx_dd logsum,
+    void (*logs)(struct smx_nats d, size_t n, struct smx_dd logsum,
                  double *out);
 
     /** The sum of e d, 0 where e is. */
-    struct smx_dd (*terms)(const double *e, const struct smx_nats *d, size_t n);
+    struct smx_dd (*terms)(const double *e, struct smx_nats d, size_t n);
 
     /** out = a b. */
     void (*times)(const double *a, const double *b, size_t n, double *out);
@@ -158,8 +158,8 @@ struct smx_row_kernels {
                    struct smx_dd share);
 
     /** The sum of mass (logsum - d), 0 where mass is. */
-    struct smx_dd (*costs)(const double *mass, const struct smx_nats *d,
-                           size_t n, struct smx_dd logsum);
+    struct smx_dd (*costs)(const double *mass, struct smx_nats d, size_t n,
+                           struct smx_dd logsum);
 
     /** slope NULL: 1; mass NULL: 0. NaN becomes 0. out may be any of the
      * operands. Any n. */

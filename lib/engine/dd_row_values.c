@@ -34,9 +34,8 @@ struct smx_ext smx_row_lse_extended(const struct smx_row *row)
 struct smx_dd smx_row_terms(const void *argument, struct smx_row *row)
 {
     const double *e = smx_row_exponentials(row);
-    const struct smx_nats d = smx_row_nats(row);
     (void)argument;
-    return row->kernels->terms(e, &d, row->count);
+    return row->kernels->terms(e, smx_row_nats(row), row->count);
 }
 
 struct smx_dd smx_row_total(struct smx_row *row)

@@ -19,8 +19,7 @@ static void finish_tile(const struct dd_call *call, struct smx_row *row,
                         double *out)
 {
     if (call->log) {
-        const struct smx_nats d = smx_row_nats(row);
-        row->kernels->logs(&d, row->count, row->logsum, out);
+        row->kernels->logs(smx_row_nats(row), row->count, row->logsum, out);
     } else {
         row->kernels->scale(row->e, row->count, row->inverse.hi, out);
     }

@@ -82,7 +82,7 @@ static bool add_text_room(struct writer *writer, size_t bytes)
     char *text = grow(writer, writer->text, &writer->text_room,
                       writer->first_text, writer->text_bytes + bytes, 1);
     writer->text = text ? text : writer->text;
-    return text;
+    return !writer->failed;
 }
 
 static bool add_piece_room(struct writer *writer)
@@ -91,7 +91,7 @@ static bool add_piece_room(struct writer *writer)
         grow(writer, writer->pieces, &writer->room, writer->first_pieces,
              writer->count + 1, sizeof *writer->pieces);
     writer->pieces = pieces ? pieces : writer->pieces;
-    return pieces;
+    return !writer->failed;
 }
 
 void writer_bytes(struct writer *writer, const char *text, size_t bytes)
@@ -172,7 +172,8 @@ void writer_format(struct writer *writer, const char *format, ...)
 void writer_int64(struct writer *writer, int64_t value)
 {
     char text[NUMBER_MAX_TEXT];
-    writer_bytes(writer, text, number_write_int64(text, value));
+    const size_t bytes = number_write_int64(text, value);
+    writer_bytes(writer, text, bytes);
 }
 
 static void add_tensor(struct writer *writer, const struct tensor *tensor,
