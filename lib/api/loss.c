@@ -35,7 +35,8 @@ static enum smx_status look_by_row(struct smx_context *context,
                 z->classes > SMX_NARROW && !smx_beside_wants(beside);
     if (!late || smx_criterion_check(context, z, criterion, NULL))
         return SMX_ENONFINITE;
-    return smx_dd_loss(context, z, NULL, criterion, NULL, NULL, out, beside);
+    return smx_dd_loss(context, z, true, NULL, criterion, NULL, NULL, out,
+                       beside);
 }
 
 /* gradient NULL: none. */
@@ -59,8 +60,8 @@ loss_of(struct smx_context *context, const struct smx_logits *z,
         return status;
     status = check_loss(context, z, criterion, upstream, &maxima, where);
     if (!status)
-        status = smx_dd_loss(context, z, maxima, criterion, upstream, gradient,
-                             out, beside);
+        status = smx_dd_loss(context, z, false, maxima, criterion, upstream,
+                             gradient, out, beside);
     free(maxima);
     return status;
 }

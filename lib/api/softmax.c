@@ -227,6 +227,17 @@ static enum smx_status store_f32(struct smx_context *context,
                         out->early || call->looked, elements_left(call), where);
 }
 
+/* Of logits of which one was refused. In memory that is shared it may be finite
+ * again: what was not written for its sake must not pass for an answer. */
+static enum smx_status blame_logit(struct smx_context *context,
+                                   const struct smx_logits *z,
+                                   struct smx_where *where)
+{
+    if (smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where))
+        return SMX_ENONFINITE;
+    return smx_blame(SMX_ENONFINITE, where, SMX_FIELD_LOGITS, 0);
+}
+
 /* What the float32 engine answers, of rows side by side. */
 static enum smx_status run_f32(struct smx_context *context,
                                const struct smx_softmax_call *call,
@@ -245,8 +256,7 @@ static enum smx_status run_f32(struct smx_context *context,
     if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
                        smx_temperature_of(tile), &call->seen, &summaries,
                        call->workspace))
-        return smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS,
-                             where);
+        return blame_logit(context, tile, where);
     if (out->values && !call->seen.totals)
         status = store_f32(context, call, out, where);
     return status;
@@ -269,8 +279,7 @@ static enum smx_status run_dd(struct smx_context *context,
                                 gathered(call), call->picks,
                                 elements_left(call), &out);
     if (status)
-        status =
-            smx_rows_scan(context, tile, tile->data, SMX_FIELD_LOGITS, where);
+        status = blame_logit(context, tile, where);
     return status;
 }
 
@@ -414,8 +423,7 @@ static enum smx_status softmax_in_tiles(struct smx_context *context,
     if (!status)
         status = run_tiles(context, call, where);
     if (status == SMX_ENONFINITE && call->tiles.loads && !call->looked)
-        status = smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS,
-                               where); /* where it is */
+        status = blame_logit(context, z, where);
     smx_softmax_close(call);
     return status;
 }

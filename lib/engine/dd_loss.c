@@ -256,11 +256,13 @@ static bool passes_caches_by(const struct smx_logits *z, const void *gradient)
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
 }
 
-enum smx_status
-smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
-            const struct smx_dd *maxima, const struct smx_criterion *criterion,
-            const void *upstream, void *gradient,
-            const struct smx_loss_out *out, struct smx_beside *beside)
+enum smx_status smx_dd_loss(struct smx_context *context,
+                            const struct smx_logits *logits, bool unseen,
+                            const struct smx_dd *maxima,
+                            const struct smx_criterion *criterion,
+                            const void *upstream, void *gradient,
+                            const struct smx_loss_out *out,
+                            struct smx_beside *beside)
 {
     size_t rows = smx_rows_count(logits);
     struct dd_loss call = {.logits = logits,
@@ -291,6 +293,7 @@ smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
         .input = criterion->targets,
         .output = gradient,
         .maxima = maxima,
+        .unseen = unseen,
         .logs = ((nats || call.entropy) && logs) || entropy,
         .logsum = nats || entropy || criterion->z_loss != 0 || call.entropy,
         .total = entropy || call.entropy ? smx_row_terms : NULL,

@@ -94,6 +94,7 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         smx_lanes_run(context, &lanes, &work);
         return SMX_OK;
     }
+    work.unseen = out->early;
     work.keep = !log;
     work.over = !out->entropy;
     work.stream = out->values != z->data && smx_rows_streamed(z, whole);

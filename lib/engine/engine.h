@@ -62,7 +62,7 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
 /** values, or their logarithms, logsumexp, entropy and argmax of out; where k
  * is not 0, values of k chosen classes of each row, side by side. maxima: see
  * struct smx_rows_work; whole: as in smx_f32_rows. SMX_ENONFINITE: as
- * smx_rows_run, of more than SMX_NARROW classes; fewer have been looked at. */
+ * smx_rows_run, of early outputs of more than SMX_NARROW classes. */
 enum smx_status smx_dd_softmax(struct smx_context *context,
                                const struct smx_logits *logits,
                                const struct smx_dd *maxima, bool log, size_t k,
@@ -71,14 +71,16 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
 
 /** smx_loss and, where gradient is not NULL, smx_gradient of operands that have
  *  been checked, over one load of the rows. out may be NULL; beside: opened for
- *  it; maxima: see struct smx_rows_work. SMX_ENOMEM: nothing was written;
- *  SMX_ENONFINITE: as smx_dd_softmax, and nothing of one number for all rows.
- */
-enum smx_status
-smx_dd_loss(struct smx_context *context, const struct smx_logits *logits,
-            const struct smx_dd *maxima, const struct smx_criterion *criterion,
-            const void *upstream, void *gradient,
-            const struct smx_loss_out *out, struct smx_beside *beside);
+ *  it; unseen, maxima: see struct smx_rows_work. SMX_ENOMEM: nothing was
+ *  written; SMX_ENONFINITE: as smx_rows_run, and nothing of one number for all
+ *  rows. */
+enum smx_status smx_dd_loss(struct smx_context *context,
+                            const struct smx_logits *logits, bool unseen,
+                            const struct smx_dd *maxima,
+                            const struct smx_criterion *criterion,
+                            const void *upstream, void *gradient,
+                            const struct smx_loss_out *out,
+                            struct smx_beside *beside);
 
 /** The same of a criterion with a teacher, of either type. Checks the elements
  *  of all operands. */

@@ -282,7 +282,7 @@ struct rows_run {
 static void run_loaded_row(const struct rows_run *run, struct smx_row *row,
                            size_t k)
 {
-    if (row->refused >> k & 1) {
+    if (run->work->unseen && row->refused >> k & 1) {
         *run->nonfinite = true;
         return;
     }
@@ -387,7 +387,7 @@ static bool run_loaded(struct smx_tiles *tiles,
     struct smx_rows_work on = *work;
     if (!smx_tiles_place(tiles, first))
         return false;
-    smx_tiles_load(tiles, nonfinite);
+    smx_tiles_load(tiles, work->unseen ? nonfinite : NULL);
     on.input = tiles->other;
     on.output = tiles->out;
     run_rows(tiles->context, &tiles->z, &on, first, nonfinite);
@@ -422,7 +422,7 @@ void smx_rows_run_marked(struct smx_context *context,
                          uint64_t marks)
 {
     double copy[2 * SMX_LANES_CLASSES];
-    atomic_bool nonfinite = false; /* they have been looked at */
+    atomic_bool nonfinite = false; /* none is unseen */
     struct smx_tiles tiles = tiles_of(context, logits, work);
     tiles.most = 1;
     tiles.copy = copy;

@@ -113,6 +113,9 @@ struct smx_rows_work {
     bool masked; /* input is 0 where the mask leaves a class out */
     /* each row's largest logit and its first class; NULL: yet to be found */
     const struct smx_dd *maxima;
+    bool unseen; /* no one has looked at the logits: rows with NaN or +INFINITY
+                    are not run. Of others every row is, whatever has become of
+                    it in memory that is shared */
     bool logs;   /* the shifted logits to the largest logit */
     bool logsum; /* the logarithm of the sum */
     bool slope;  /* dz'/dz, of a softcap */
@@ -134,8 +137,7 @@ bool smx_rows_streamed(const struct smx_logits *logits, size_t whole);
 
 /** Loads each row and runs the work, over the pool. What the mask leaves out of
  *  the output becomes 0. SMX_ENOMEM: nothing was written; SMX_ENONFINITE: there
- *  is NaN or +INFINITY among logits that were not looked at, of whose rows none
- *  was run. */
+ *  is NaN or +INFINITY among logits that are unseen. */
 enum smx_status smx_rows_run(struct smx_context *context,
                              const struct smx_logits *logits,
                              const struct smx_rows_work *work);
