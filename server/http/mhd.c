@@ -17,9 +17,10 @@
 
 enum { BLOCK_BYTES = 32 * 1024 }; /* for an answer of known length */
 
-/* Of 0.9.75, framing.h checks all that RFC 9112 wants refused, whatever the
- * level; later ones refuse it at 1. One soname has both: the library at hand
- * tells. */
+/* 0.9.75 refuses a blank before the colon, of a trailer too, only at -1, the
+ * level that it calls lenient; framing.h checks the rest of a head. Later ones
+ * refuse at 1 all that RFC 9112 wants refused. One soname has both: the library
+ * at hand tells. */
 static _Atomic bool is_old;
 
 /* ---- the answer ------------------------------------------------------- */
@@ -470,7 +471,7 @@ struct MHD_Daemon *mhd_start(struct connection_list *list, int fd, bool tls)
         MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HEADERS_CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT,
-        is_old ? 0 : 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        is_old ? -1 : 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 void mhd_quiesce(struct MHD_Daemon *mhd)

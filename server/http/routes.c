@@ -14,7 +14,7 @@ bool routes_add(struct routes *routes, const struct route *table, size_t count)
 
 static bool path_matches(const char *pattern, const char *path)
 {
-    for (; *pattern == *path; pattern++, path++)
+    for (; *pattern == *path && *pattern != '*'; pattern++, path++)
         if (!*pattern)
             return true;
     return *pattern == '*' && !pattern[1];

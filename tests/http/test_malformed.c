@@ -167,6 +167,7 @@ static void test_chunks(void **state)
         CHUNKED "-5\r\n[1,2]\r\n0\r\n\r\n",
         CHUNKED "5\r\n[1,2]and more\r\n0\r\n\r\n",
         CHUNKED "10\r\n{\"logits\":[1,2]}\r\nxx\r\n",
+        CHUNKED "12\r\n" BODY "\r\n0\r\nX : y\r\n\r\n" GET "\r\n",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++)
         expect_refusal(bodies[i], 400);

@@ -227,6 +227,7 @@ static void unknown_things_are_a_404(void **state)
     assert_get("/v2/models/softmax/weights", 404, "{\"error\":");
     assert_get("/v2/models/", 404, "{\"error\":");
     assert_get("/v2/nothing", 404, "{\"error\":");
+    assert_get("/v2/*x", 404, "{\"error\":");
     struct roundtrip trip = ask("POST", "/v2/models/resnet/infer", "{}");
     assert_int_equal(trip.status, 404);
     roundtrip_free(&trip);
