@@ -37,7 +37,7 @@ SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=al
 else ifeq ($(SAN),cover)
 SANFLAGS := -fsanitize=fuzzer-no-link
 endif
-O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(shell echo '$(CFLAGS)' | cksum | cut -d' ' -f1))
+O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(shell echo '$(CFLAGS)' | cksum | cut -d' ' -f1))$(if $(filter-out undefined,$(origin LTO)),-lto-$(shell echo '$(LTO)' | cksum | cut -d' ' -f1))
 
 # Hardening that the compiler has for this machine and these flags: glibc refuses
 # to fortify without optimisation. The sanitizers see more without it.
