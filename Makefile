@@ -37,7 +37,8 @@ SANFLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=al
 else ifeq ($(SAN),cover)
 SANFLAGS := -fsanitize=fuzzer-no-link
 endif
-O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(shell echo '$(CFLAGS)' | cksum | cut -d' ' -f1))$(if $(filter-out undefined,$(origin LTO)),-lto-$(shell echo '$(LTO)' | cksum | cut -d' ' -f1))
+sum_of = $(shell echo '$(1)' | cksum | cut -d' ' -f1)
+O := $(B)/$(ARCH)-$(notdir $(firstword $(CC)))$(if $(SAN),-$(SAN))$(if $(filter-out -O2 -g,$(CFLAGS)),-$(call sum_of,$(CFLAGS)))$(if $(filter-out undefined,$(origin LTO)),-lto-$(call sum_of,$(LTO)))
 
 # Hardening that the compiler has for this machine and these flags: glibc refuses
 # to fortify without optimisation. The sanitizers see more without it.

@@ -9,8 +9,9 @@
 #include "softmax_call.h"
 
 struct smx_beside {
-    bool has_values, has_ranks; /* which are open; of other classes: */
-    struct smx_softmax_call values, ranks;
+    bool has_values, has_ranks;     /* are these open? */
+    struct smx_softmax_call values; /* of all classes */
+    struct smx_softmax_call ranks;  /* of the labels */
 };
 
 /** Takes out of *out what is answered here. SMX_EARGUMENT: ranks without

@@ -54,10 +54,11 @@ loss_of(struct smx_context *context, const struct smx_logits *z,
     if (smx_f32_loss(context, z, criterion, upstream, gradient, out, beside,
                      &status))
         return status;
-    if (!gradient)
+    if (!gradient) {
         status = look_by_row(context, z, criterion, out, beside);
-    if (!gradient && status != SMX_ENONFINITE)
-        return status;
+        if (status != SMX_ENONFINITE)
+            return status;
+    }
     status = check_loss(context, z, criterion, upstream, &maxima, where);
     if (!status)
         status = smx_dd_loss(context, z, false, maxima, criterion, upstream,

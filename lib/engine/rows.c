@@ -275,7 +275,7 @@ struct rows_run {
     const struct smx_logits *logits;
     const struct smx_rows_work *work;
     size_t first; /* of the rows of a tensor, the one with which logits begin */
-    atomic_bool *nonfinite; /* set where a row is refused */
+    atomic_bool *nonfinite; /* set where one that is unseen is refused */
 };
 
 /* Row k of those that were loaded. */
@@ -422,11 +422,9 @@ void smx_rows_run_marked(struct smx_context *context,
                          uint64_t marks)
 {
     double copy[2 * SMX_LANES_CLASSES];
-    atomic_bool nonfinite = false; /* none is unseen */
     struct smx_tiles tiles = tiles_of(context, logits, work);
     tiles.most = 1;
     tiles.copy = copy;
     for (; marks; marks &= marks - 1)
-        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks),
-                   &nonfinite);
+        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks), NULL);
 }

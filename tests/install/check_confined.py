@@ -21,6 +21,7 @@ from daemon import Tests, is_sanitized  # noqa: E402
 
 PROFILE = os.path.join(ROOT, "docker", "seccomp.json")
 UNIT = os.path.join(ROOT, "server", "softmaxd.service")
+SOCKET = os.path.join(ROOT, "server", "softmaxd.socket")
 LOCAL_ONLY = "[Service]\nIPAddressAllow=\nIPAddressAllow=localhost\n"
 # Of what is left, 0.8 is what a server needs: sockets and the network.
 MOST_EXPOSED = {"": 1.0, LOCAL_ONLY: 0.9}
@@ -43,6 +44,12 @@ def allowed_by_unit():
     with open(UNIT, encoding="utf-8") as file:
         lines = re.findall(r"^SystemCallFilter=(.*)$", file.read(), re.M)
     return {name for line in lines for name in line.split()}
+
+
+def let_in(path):
+    """The addresses that a unit denies and allows."""
+    with open(path, encoding="utf-8") as file:
+        return re.findall(r"^IPAddress\w+=.*$", file.read(), re.M)
 
 
 def exposure(more):
@@ -93,6 +100,8 @@ def main(suites):
     unit, profile = allowed_by_unit(), allowed_by_profile()
     tests.check("the unit allows what the profile does", unit == profile,
                 f"not the same: {sorted(unit ^ profile)}")
+    tests.check("the socket lets in whom the service does",
+                let_in(UNIT) == let_in(SOCKET) != [])
     for more, most in MOST_EXPOSED.items():
         level = exposure(more)
         if level is None:
