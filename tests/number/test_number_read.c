@@ -5,13 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../../server/number/read.h"
 #include "../support/float_bits.h"
+#include "../support/lone_page.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
 
@@ -135,14 +134,11 @@ static void nothing_behind_the_text_is_read(void **state)
         "12345678901234567890.5",
         "9007199254740992.9e+0000000000001",
     };
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(pages != MAP_FAILED);
-    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    size_t page_bytes;
+    char *page = lone_page_new(&page_bytes);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         for (size_t bytes = 0; bytes <= strlen(texts[i]); bytes++) {
-            char *text = pages + page - bytes, prefix[64] = "";
+            char *text = page + page_bytes - bytes, prefix[64] = "";
             float single[2] = {42, 42};
             double wide[2] = {42, 42};
             int64_t integer[2] = {42, 42};
@@ -157,7 +153,7 @@ static void nothing_behind_the_text_is_read(void **state)
             assert_true(single[0] == single[1] && wide[0] == wide[1] &&
                         integer[0] == integer[1]);
         }
-    munmap(pages, 2 * page);
+    lone_page_free(page);
 }
 
 /* A double or float in text, its last digits moved about. */

@@ -9,11 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "../../server/http/framing.h"
+#include "../support/lone_page.h"
 
 /* A head whose words have ends put in where that library puts them: at the
  * first blank of those around the target, and at each CR and colon. */
@@ -156,11 +155,8 @@ static void test_places(void **state)
 static void test_blanks(void **state)
 {
     (void)state;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    assert_int_equal(mprotect(pages, page, PROT_NONE), 0);
+    size_t bytes;
+    char *value = lone_page_new(&bytes);
     static const struct {
         const char *value;
         bool host;
@@ -170,13 +166,12 @@ static void test_blanks(void **state)
         {"a b", false}, {"a\tb", false}, {" a", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char *value = pages + page;
         memcpy(value, cases[i].value, strlen(cases[i].value) + 1);
         expect_fault(
             fault_of(FIELD_HOST, "x", 1, value, strlen(cases[i].value)),
             cases[i].host ? NULL : "a Host that is none", cases[i].value, 0);
     }
-    munmap(pages, 2 * page);
+    lone_page_free(value);
 }
 
 /* ---- what fields say together -------------------------------------------- */

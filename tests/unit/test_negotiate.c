@@ -8,11 +8,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "../../server/http/negotiate.h"
+#include "../support/lone_page.h"
 
 /** Lines of one header, as a text with line ends between them. */
 static struct field_lines lines_of(const char *text, char *copy, size_t room)
@@ -298,12 +297,8 @@ static void test_what_is_sent(void **state)
 static void test_blanks_alone(void **state)
 {
     (void)state;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    assert_int_equal(mprotect(pages, page, PROT_NONE), 0);
-    char *text = pages + page;
+    size_t bytes;
+    char *text = lone_page_new(&bytes);
     static const char *const blanks[] = {"", " ", "\t \t"};
     for (size_t i = 0; i < sizeof blanks / sizeof blanks[0]; i++) {
         memcpy(text, blanks[i], strlen(blanks[i]) + 1);
@@ -313,7 +308,7 @@ static void test_blanks_alone(void **state)
         accepted_coding(&lines);
         accepted_media(&lines);
     }
-    munmap(pages, 2 * page);
+    lone_page_free(text);
 }
 
 int main(void)
