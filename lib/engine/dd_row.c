@@ -335,7 +335,7 @@ static struct smx_dd peak_of(const void *argument, struct smx_row *row)
     return smx_row_tile_max(row->kernels, row->z, row->first, row->count);
 }
 
-static void refuse(struct smx_row *row, size_t k)
+static void mark_refused(struct smx_row *row, size_t k)
 {
     if (!isnan(row->maxima[k]))
         return;
@@ -350,7 +350,7 @@ static void find_maxima(struct smx_row *row)
                                                         NULL, smx_row_larger);
     row->maxima[0] = top.hi;
     row->argmaxes[0] = (size_t)top.lo;
-    refuse(row, 0);
+    mark_refused(row, 0);
 }
 
 static struct smx_dd rest_of_row(const void *argument, struct smx_row *row)
@@ -426,7 +426,7 @@ static void load_group(struct smx_row *row, size_t count)
         .count = count, .z = row->z, .stride = stride_of(row)};
     row->kernels->row_maxima(&rows, row->count, row->maxima, row->argmaxes);
     for (size_t k = 0; k < count; k++)
-        refuse(row, k);
+        mark_refused(row, k);
     for (size_t k = 0, end; k < count; k = end) {
         for (end = k + 1; end < count && is_alike(row, k, end); end++)
             ;
