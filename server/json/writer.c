@@ -63,8 +63,8 @@ void writer_free(struct writer *writer)
     freelist_give(writer);
 }
 
-/* data with room for needed units instead of *room; NULL: the writer has
- * failed. */
+/* data with room for needed units instead of *room, or as it was: then the
+ * writer has failed. */
 static void *grow(struct writer *writer, void *data, size_t *room,
                   const void *first, size_t needed, size_t unit)
 {
@@ -73,24 +73,24 @@ static void *grow(struct writer *writer, void *data, size_t *room,
         more *= 2;
     void *grown = inline_buffer_grow(data, first, *room * unit, more * unit);
     writer->failed = !grown;
-    *room = grown ? more : *room;
+    if (!grown)
+        return data;
+    *room = more;
     return grown;
 }
 
 static bool add_text_room(struct writer *writer, size_t bytes)
 {
-    char *text = grow(writer, writer->text, &writer->text_room,
-                      writer->first_text, writer->text_bytes + bytes, 1);
-    writer->text = text ? text : writer->text;
+    writer->text = grow(writer, writer->text, &writer->text_room,
+                        writer->first_text, writer->text_bytes + bytes, 1);
     return !writer->failed;
 }
 
 static bool add_piece_room(struct writer *writer)
 {
-    struct piece *pieces =
+    writer->pieces =
         grow(writer, writer->pieces, &writer->room, writer->first_pieces,
              writer->count + 1, sizeof *writer->pieces);
-    writer->pieces = pieces ? pieces : writer->pieces;
     return !writer->failed;
 }
 

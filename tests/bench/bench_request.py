@@ -51,8 +51,9 @@ def read_answer(stream):
 def ask(port, path, count):
     with socket.create_connection(('127.0.0.1', port), TIMEOUT) as connection:
         stream = connection.makefile('rb')
+        sent = request(path)
         for _ in range(count):
-            connection.sendall(request(path))
+            connection.sendall(sent)
             read_answer(stream)
 
 

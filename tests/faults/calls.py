@@ -257,6 +257,16 @@ def test_regions(tests, plan):
 
 # ---- TLS ---------------------------------------------------------------------
 
+def ask_securely(daemon, context):
+    """The answer; None: there is no connection."""
+    try:
+        with daemon.connect() as plain, context.wrap_socket(plain) as client:
+            client.sendall(SMALL)
+            return read_answer(client)
+    except OSError:
+        return None
+
+
 def test_tls(tests, plan, folder, cert, key):
     """A client whose certificate cannot be looked at gets no TLS; the next one
     does."""
@@ -265,22 +275,14 @@ def test_tls(tests, plan, folder, cert, key):
                client_cert)
     context = trusting()
     context.load_cert_chain(client_cert, client_key)
-
-    def ask(daemon):
-        try:
-            with daemon.connect() as plain, context.wrap_socket(plain) as client:
-                client.sendall(SMALL)
-                return read_answer(client)
-        except OSError:
-            return None
-
     with Daemon(*THREADS, *options, environment=plan.environment) as daemon:
         plan.fail("gnutls_certificate_verify_peers2", NO_MEMORY)
-        refused = ask(daemon)
+        refused = ask_securely(daemon, context)
         reached = plan.end()
         tests.check("TLS whose gnutls_certificate_verify_peers2 fails",
                     reached and refused is None
-                    and ask(daemon) == (200, RIGHT), str(refused))
+                    and ask_securely(daemon, context) == (200, RIGHT),
+                    str(refused))
         for name, error in (("gnutls_load_file", NO_MEMORY),
                             ("gnutls_certificate_set_x509_key_mem2",
                              NO_MEMORY)):
@@ -289,7 +291,8 @@ def test_tls(tests, plan, folder, cert, key):
             said = until(lambda: "reload: all stays as it was" in daemon.text())
             plan.end()
             tests.check(f"a reload whose {name} fails",
-                        said and ask(daemon) == (200, RIGHT), daemon.text())
+                        said and ask_securely(daemon, context) == (200, RIGHT),
+                        daemon.text())
 
 
 def test_tls_memory(tests, plan, cert, key):
@@ -297,38 +300,30 @@ def test_tls_memory(tests, plan, cert, key):
     which GMP would end the process: at worst it is closed."""
     options = ("--tls-cert", cert, "--tls-key", key)
     with Daemon(*THREADS, *options, environment=plan.environment) as daemon:
-        def ask():
-            try:
-                with daemon.connect() as plain, \
-                        trusting().wrap_socket(plain) as client:
-                    client.sendall(SMALL)
-                    return read_answer(client)
-            except OSError:
-                return None
-
         def connect():
             """A connection of which nothing is asked; how much it took."""
-            with daemon.connect() as idle:
+            with daemon.connect():
                 until(lambda: plan.seen() > 2, 1)
                 seen = 0
                 while seen != (seen := plan.seen()):
                     time.sleep(0.05)
-                idle.close()
             return seen
 
-        healthy = ask() == (200, RIGHT)
+        healthy = ask_securely(daemon, trusting()) == (200, RIGHT)
         plan.fail("malloc", errno.ENOMEM, first=MOST_AT_START)
         taken = connect()
         plan.end()
         ends = collections.Counter()
         for k in range(1, taken + 1):
             plan.fail("malloc", errno.ENOMEM, first=k)
-            ends["answered" if ask() else "closed"] += 1
+            answer = ask_securely(daemon, trusting())
+            ends["answered" if answer else "closed"] += 1
             plan.end()
         note("TLS without malloc", ends=dict(ends))
         tests.check("a connection of TLS whose k-th allocation fails",
                     healthy and taken > 2 and ends["closed"] > 0 and
-                    ask() == (200, RIGHT), f"{taken}: {ends}")
+                    ask_securely(daemon, trusting()) == (200, RIGHT),
+                    f"{taken}: {ends}")
 
 
 # ---- the health check --------------------------------------------------------

@@ -152,10 +152,7 @@ def test_second_signal(tests):
     daemon = Process("--drain-delay", "20")
     began = time.monotonic()
     daemon.terminate()
-    for _ in range(1000):
-        if "drain: " in daemon.text():
-            break
-        time.sleep(0.01)
+    until(lambda: "drain: " in daemon.text())
     status = daemon.stop()
     tests.check("a second signal exits at once",
                 time.monotonic() - began < 5 and status == 1 and

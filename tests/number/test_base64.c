@@ -18,11 +18,12 @@ static const enum smx_isa isas[] = {SMX_ISA_BASE, SMX_ISA_AVX2, SMX_ISA_AVX512,
                                     SMX_ISA_NEON};
 enum { ISAS = sizeof isas / sizeof isas[0] };
 
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /* Bit by bit: six at a time, then padding to a multiple of four. */
 static size_t encode_plainly(char *text, const unsigned char *in, size_t bytes)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t n = 0;
     for (size_t bit = 0; bit < 8 * bytes; bit += 6) {
         unsigned value = 0;
@@ -124,8 +125,7 @@ static void every_wrong_byte(void **state)
     enum { LONG = 132 };
     char text[LONG];
     for (size_t i = 0; i < LONG; i++)
-        text[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                  "0123456789+/"[i * 7 % 64];
+        text[i] = alphabet[i * 7 % 64];
     for (size_t k = 0; k < ISAS; k++) {
         if (!base64_codec_of(isas[k]))
             continue;
@@ -184,12 +184,10 @@ static void padding_ends_the_text(void **state)
 static void bits_that_padding_leaves_are_zero(void **state)
 {
     (void)state;
-    static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu"
-                              "vwxyz0123456789+/";
     for (size_t value = 0; value < 64; value++)
         for (size_t slice = 1; slice < 5; slice++) {
-            const char one[] = {'Q', all[value], '=', '='},
-                       two[] = {'Q', 'U', all[value], '='};
+            const char one[] = {'Q', alphabet[value], '=', '='},
+                       two[] = {'Q', 'U', alphabet[value], '='};
             unsigned char out[6];
             size_t made;
             assert_int_equal(decode(one, 4, slice, out, &made),
@@ -212,8 +210,6 @@ static void bits_that_padding_leaves_are_zero(void **state)
 static void good_blocks_are_taken_by_vectors(void **state)
 {
     (void)state;
-    static const char all[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu"
-                              "vwxyz0123456789+/";
     static const struct {
         enum smx_isa isa;
         size_t block;
@@ -226,8 +222,8 @@ static void good_blocks_are_taken_by_vectors(void **state)
                 char text[64];
                 unsigned char out[64];
                 for (size_t i = 0; i < block; i++)
-                    text[i] = all[(i * 7 + at) % 64];
-                text[at] = all[value];
+                    text[i] = alphabet[(i * 7 + at) % 64];
+                text[at] = alphabet[value];
                 memset(out, GUARD, sizeof out);
                 assert_int_equal(codec->decode(out, text, block), block);
                 assert_int_not_equal(out[block / 4 * 3], GUARD);

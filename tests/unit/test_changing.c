@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../support/exact_row.h"
+#include "engine/rows.h"
 
 enum { PAGES = 32, MARK = 0x5a };
 
@@ -30,14 +31,6 @@ static struct {
 
 static struct smx_context *alone; /* one thread: it reads from first to last */
 
-static void set(enum smx_dtype dtype, void *data, size_t i, double value)
-{
-    if (dtype == SMX_FLOAT64)
-        ((double *)data)[i] = value;
-    else
-        ((float *)data)[i] = (float)value;
-}
-
 static void notice(int number, siginfo_t *info, void *machine)
 {
     size_t at = (size_t)((char *)info->si_addr - shared.logits);
@@ -49,7 +42,7 @@ static void notice(int number, siginfo_t *info, void *machine)
     mprotect(shared.logits + at / shared.page * shared.page, shared.page,
              PROT_READ | PROT_WRITE);
     if (++shared.faults == 2)
-        set(shared.dtype, shared.logits, shared.place, shared.becomes);
+        smx_set(shared.logits, shared.dtype, shared.place, shared.becomes);
 }
 
 enum operation { SOFTMAX, LOSS, GRADIENT, PRODUCT, JACOBIAN, OPERATIONS };
@@ -131,8 +124,8 @@ static void open_call(struct call *call, size_t classes)
     memset(call->mask, 1, classes);
     call->mask[classes - 1] = 0;
     for (size_t i = 0; i < call->elements; i++) {
-        set(shared.dtype, shared.logits, i, (double)(i % 7) / 8);
-        set(shared.dtype, call->upstream, i, (double)(i % 5) / 4);
+        smx_set(shared.logits, shared.dtype, i, (double)(i % 7) / 8);
+        smx_set(call->upstream, shared.dtype, i, (double)(i % 5) / 4);
     }
     call->logits = (struct smx_logits){.size = sizeof call->logits,
                                        .data = shared.logits,
@@ -157,7 +150,7 @@ static void watch(const struct call *call)
     shared.place = call->elements / 4;
     shared.becomes = call->appears ? (double)NAN : 1;
     if (!call->appears)
-        set(shared.dtype, shared.logits, shared.place, NAN);
+        smx_set(shared.logits, shared.dtype, shared.place, NAN);
     mprotect(shared.logits, shared.page, PROT_NONE);
     mprotect(shared.logits + shared.bytes - shared.page, shared.page,
              PROT_NONE);
