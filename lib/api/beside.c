@@ -4,16 +4,17 @@
 #include "arguments.h"
 #include "engine/plan.h"
 
-/* Has the loss no log-sum-exps, or some that differ from a softmax's in their
- * last bit? So have those of a teacher, those of rows that a softmax takes in
- * lanes, but not the loss, and those of wide float32 rows with a softcap. */
+/* Has the loss none of a softmax's log-sum-exps? One by a teacher has no other;
+ * those of rows that a softmax takes in lanes, but not the loss, and of wide
+ * float32 rows with a softcap differ in their last bit. */
 static bool lse_differs(const struct smx_logits *logits,
                         const struct smx_criterion *criterion)
 {
+    if (criterion->teacher)
+        return true;
     if (smx_plan_lanes(logits, NULL))
-        return criterion->teacher || !smx_plan_lanes(logits, criterion);
-    return criterion->teacher ||
-           (logits->dtype == SMX_FLOAT32 && logits->softcap);
+        return !smx_plan_lanes(logits, criterion);
+    return logits->dtype == SMX_FLOAT32 && logits->softcap;
 }
 
 static bool asks_values(const struct smx_softmax_out *out)

@@ -240,11 +240,12 @@ static void fill_mass(double *mass, size_t n, double one)
 static void smooth_mass(const struct smx_criterion *criterion,
                         struct smx_row *row, double *mass, size_t n)
 {
-    double e = criterion->label_smoothing;
-    struct smx_dd share = {e, 0};
+    struct smx_dd share = {criterion->label_smoothing, 0};
+    if (share.hi == 0)
+        return;
+    struct smx_dd keep = dd_sum(1, -share.hi);
     share = smx_divide(share, (double)row->logits->classes, 0);
-    if (e != 0)
-        row->kernels->smooth(mass, n, dd_sum(1, -e), share);
+    row->kernels->smooth(mass, n, keep, share);
 }
 
 /* Of a label, that all other classes have the same. */

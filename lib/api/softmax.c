@@ -7,7 +7,6 @@
 #include "softmax_call.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "arguments.h"
 #include "engine/engine.h"

@@ -14,7 +14,6 @@
 #include "load.h"
 #include "plan.h"
 #include "reduction.h"
-#include "simd/elementary.h"
 
 struct dd_loss {
     const struct smx_logits *logits;

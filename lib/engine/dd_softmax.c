@@ -5,7 +5,6 @@
 #include "dd_row.h"
 #include "lanes.h"
 #include "plan.h"
-#include "tuning.h"
 
 struct dd_call {
     const struct smx_logits *logits;
@@ -18,11 +17,10 @@ struct dd_call {
 static void finish_tile(const struct dd_call *call, struct smx_row *row,
                         double *out)
 {
-    if (call->log) {
+    if (call->log)
         row->kernels->logs(smx_row_nats(row), row->count, row->logsum, out);
-    } else {
+    else
         row->kernels->scale(row->e, row->count, row->inverse.hi, out);
-    }
 }
 
 static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)

@@ -5,7 +5,8 @@
 
 #include "lanes_loss_vec.h"
 
-/* log is a constant where this is inlined, as in the next. */
+/* log is a constant where this is inlined; in the next, log and sloped are
+ * where neither is. */
 INLINE void store_doubles_vjp(struct group *g, bool log)
 {
     vd dot = vd_all(0), share = vd_all(g->lanes->inverse_temperature);

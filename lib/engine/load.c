@@ -34,18 +34,6 @@ static size_t place_moved(const struct move *move, size_t row, size_t class)
                       : smx_rows_index(move->shape, row, class);
 }
 
-/* Classes that lie side by side, with gaps between the rows alone. */
-static void move_straight(const struct move *move, size_t row, size_t class,
-                          size_t n)
-{
-    const struct smx_logits *z = move->shape;
-    size_t element = smx_dtype_bytes(z->dtype);
-    size_t there = place_moved(move, row, class) * element;
-    size_t here = ((row - move->first) * z->classes + class) * element;
-    memcpy((char *)move->to + (move->back ? there : here),
-           (const char *)move->from + (move->back ? here : there), n * element);
-}
-
 /* Rows that differ in the last index only, n classes from class on. */
 static void move_rows(const struct move *move, size_t row, size_t count,
                       size_t class, size_t n)
@@ -63,7 +51,9 @@ static void move_rows(const struct move *move, size_t row, size_t count,
         .classes = n,
         .back = move->back,
         .stream = move->stream};
-    if (z->dtype == SMX_FLOAT32)
+    if (z->inner == 1) /* one row, as only gaps lie between them */
+        memcpy(turn.to, turn.from, n * element);
+    else if (z->dtype == SMX_FLOAT32)
         move->kernels->turn_floats(&turn);
     else
         move->kernels->turn_doubles(&turn);
@@ -81,10 +71,7 @@ static void move_piece(void *argument, size_t i)
     while (row < end) {
         size_t left = inner - row % inner;
         size_t count = end - row < left ? end - row : left;
-        if (inner == 1)
-            move_straight(move, row, class, last - class);
-        else
-            move_rows(move, row, count, class, last - class);
+        move_rows(move, row, count, class, last - class);
         row += count;
     }
 }
