@@ -41,7 +41,7 @@ bool budget_take(struct budget *budget, size_t bytes)
         return true;
     size_t taken = budget->taken;
     size_t more = of_whole(budget, taken) - of_whole(budget, taken - bytes);
-    if (more == 0 || budget_take(budget->whole, more))
+    if (more == 0 || take_own(budget->whole, more))
         return true;
     give_own(budget, bytes);
     return false;
@@ -57,7 +57,7 @@ static bool refuse_charge(struct budget *budget, struct problem *problem)
 bool budget_reserve(struct budget *budget, size_t bytes,
                     struct problem *problem)
 {
-    if (bytes <= budget->limit && !budget_take(budget->whole, bytes))
+    if (bytes <= budget->limit && !take_own(budget->whole, bytes))
         return refuse_charge(budget, problem);
     if (bytes <= budget->limit)
         budget->reserved = bytes;
@@ -66,7 +66,7 @@ bool budget_reserve(struct budget *budget, size_t bytes,
 
 void budget_release(struct budget *budget)
 {
-    budget_give(budget->whole, of_whole(budget, 0));
+    give_own(budget->whole, of_whole(budget, 0));
     budget->reserved = 0;
 }
 
@@ -93,6 +93,6 @@ void budget_give(struct budget *budget, size_t bytes)
     if (!budget->whole)
         return;
     size_t taken = budget->taken;
-    budget_give(budget->whole,
-                of_whole(budget, taken + bytes) - of_whole(budget, taken));
+    give_own(budget->whole,
+             of_whole(budget, taken + bytes) - of_whole(budget, taken));
 }

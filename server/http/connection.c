@@ -23,12 +23,10 @@ enum {
     PAUSE_TIMES = 4,      /* as long for one that has begun to ask and pauses */
     MESSAGE_BYTES = 6 * 1024 /* of an answer by hand */
 };
-#define NO_DEADLINE (UINT64_MAX >> PHASE_BITS)
 
-static uint64_t state_of(enum phase phase, uint64_t timeout_ms)
+static uint64_t state_of(enum phase phase, uint64_t deadline_ms)
 {
-    uint64_t deadline = timeout_ms ? clock_ms() + timeout_ms : NO_DEADLINE;
-    return deadline << PHASE_BITS | (uint64_t)phase;
+    return deadline_ms << PHASE_BITS | (uint64_t)phase;
 }
 
 static enum phase phase_of(uint64_t state)
@@ -91,10 +89,11 @@ struct connection *connection_create(struct connection_list *list,
     connection->connected_ms = clock_ms();
     connection->local = list->server->options->compress && is_local(fd);
     const struct options *options = list->server->options;
-    connection->state =
-        state_of(PHASE_FRESH, options->idle_timeout < options->request_timeout
-                                  ? options->idle_timeout * 1000
-                                  : options->request_timeout * 1000);
+    connection->state = state_of(
+        PHASE_FRESH, connection->connected_ms +
+                         (options->idle_timeout < options->request_timeout
+                              ? options->idle_timeout * 1000
+                              : options->request_timeout * 1000));
     pthread_mutex_lock(&list->lock);
     LIST_INSERT_HEAD(&list->all, connection, link);
     pthread_mutex_unlock(&list->lock);
@@ -125,9 +124,9 @@ void connection_free(struct connection *connection)
 }
 
 bool connection_enter(struct connection *connection, enum phase phase,
-                      uint64_t timeout_ms)
+                      uint64_t deadline_ms)
 {
-    uint64_t next = state_of(phase, timeout_ms), now = connection->state;
+    uint64_t next = state_of(phase, deadline_ms), now = connection->state;
     do {
         if (phase_of(now) == PHASE_EXPIRED)
             return false;
@@ -169,7 +168,8 @@ void connection_refuse(struct connection *connection)
 {
     connection->lingers = true;
     connection->exchange.close = true;
-    connection->sent = connection_enter(connection, PHASE_REFUSED, LINGER_MS);
+    connection->sent =
+        connection_enter(connection, PHASE_REFUSED, clock_ms() + LINGER_MS);
     if (connection->sent)
         send_answer(connection, &connection->exchange);
 }
@@ -303,7 +303,7 @@ static bool is_due(struct connection *connection, uint64_t state, uint64_t now)
     if (phase == PHASE_IDLE || deadline <= now)
         return true;
     atomic_compare_exchange_strong(&connection->state, &state,
-                                   deadline << PHASE_BITS | PHASE_FRESH);
+                                   state_of(PHASE_FRESH, deadline));
     return false;
 }
 

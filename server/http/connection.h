@@ -89,12 +89,10 @@ struct connection *connection_create(struct connection_list *list,
 /** It is closed: take it out of the list and release it. NULL is ignored. */
 void connection_free(struct connection *connection);
 
-/**
- * Enter a phase, which may last timeout_ms (0: as long as it takes). false: too
- * late, the keeper has given the connection up.
- */
+/** Enter a phase, which may last until that clock_ms (UINT64_MAX: as long as it
+ *  takes). false: too late, the keeper has given the connection up. */
 bool connection_enter(struct connection *connection, enum phase phase,
-                      uint64_t timeout_ms);
+                      uint64_t deadline_ms);
 
 /** --request-timeout. */
 uint64_t connection_timeout_ms(const struct connection *connection);

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../octets.h"
+
+#define CONTROL "a value with a control character"
+
 enum { CRLF_BYTES = 2 };
 
 static void blame(struct framing *framing, const char *fault)
@@ -73,12 +77,8 @@ static unsigned char kinds_of(const char *text, size_t bytes)
 /** Is none of eight bytes a control character? Many headers are long. */
 static bool eight_are_plain(const char *text)
 {
-    const uint64_t each = 0x0101010101010101; /* in every byte */
-    uint64_t bytes, del;
-    memcpy(&bytes, text, sizeof bytes);
-    del = bytes ^ 0x7f * each;
-    return !((((bytes - ' ' * each) & ~bytes) | ((del - each) & ~del)) &
-             0x80 * each);
+    uint64_t eight = octets_load(text);
+    return !(octets_below(eight, ' ') | octets_have(eight, 0x7f));
 }
 
 static bool is_value(const char *text, size_t bytes)
@@ -96,13 +96,15 @@ static size_t without_blanks(const char *value, size_t bytes)
     return bytes;
 }
 
+/** Of a Host, which is a value too, that alone is checked here. */
 static void check_special(struct framing *framing, enum field field,
                           const char *value, size_t bytes)
 {
     if (field == FIELD_HOST) {
         framing->hosts++;
-        if (!(kinds_of(value, bytes) & HOST))
-            blame(framing, "a Host that is none");
+        unsigned char kind = kinds_of(value, bytes);
+        if (!(kind & HOST))
+            blame(framing, kind & VALUE ? "a Host that is none" : CONTROL);
     } else if (field == FIELD_CONTENT_LENGTH) {
         if (framing->length && strcmp(framing->length, value) != 0)
             blame(framing, "more than one Content-Length");
@@ -127,8 +129,8 @@ void framing_field(struct framing *framing, enum field field, const char *name,
     if (field == FIELD_OTHER &&
         (name_bytes == 0 || !(kinds_of(name, name_bytes) & TOKEN)))
         blame(framing, "a name that is no token");
-    if (!is_value(value, bytes))
-        blame(framing, "a value with a control character");
+    if (field != FIELD_HOST && !is_value(value, bytes))
+        blame(framing, CONTROL);
     check_special(framing, field, value, bytes);
 }
 

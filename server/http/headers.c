@@ -113,9 +113,10 @@ void headers_finish(struct headers *headers)
         strncasecmp(headers->expect, CONTINUE, strlen(CONTINUE)) == 0;
 }
 
-bool headers_check_line(const char *uri, struct problem *problem)
+bool headers_check_line(const char *uri, const char *end,
+                        struct problem *problem)
 {
-    size_t bytes = strlen(uri), arguments = 0;
+    size_t bytes = (size_t)(end - uri), arguments = 0;
     for (const char *at = strchr(uri, '?'); at; at = strchr(at + 1, '&'))
         arguments++;
     return (bytes <= MAX_URI_BYTES && arguments <= MAX_ARGUMENTS) ||

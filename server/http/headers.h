@@ -72,9 +72,10 @@ void headers_finish(struct headers *headers);
  *  5.5), which not every version of libmicrohttpd takes off. */
 size_t headers_value_bytes(const char *value);
 
-/** Could the path and query of a request line break the rest of its head?
- *  false: they could, and the problem is set. */
-bool headers_check_line(const char *uri, struct problem *problem);
+/** Could the path and query of a request line, up to end, break the rest of its
+ *  head? false: they could, and the problem is set. */
+bool headers_check_line(const char *uri, const char *end,
+                        struct problem *problem);
 
 /** Does the head leave room for an answer in its connection's memory? false:
  * the problem is set. */

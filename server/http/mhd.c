@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "../clock.h"
 #include "framing.h"
 #include "server.h"
 #include "tls.h"
@@ -23,6 +24,12 @@ enum { BLOCK_BYTES = 32 * 1024 }; /* for an answer of known length */
  * at hand tells. */
 static _Atomic bool is_old;
 
+/** --request-timeout after that clock_ns. */
+static uint64_t deadline_ms(const struct connection *connection, uint64_t ns)
+{
+    return ns / 1000000 + connection_timeout_ms(connection);
+}
+
 /* ---- the answer ------------------------------------------------------- */
 
 static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
@@ -34,7 +41,7 @@ static ssize_t send_slice(void *cls, uint64_t position, char *buffer,
     /* When a client takes a slice, the time for the next one starts anew;
      * pace.h limits the time of all together. */
     if (!connection_enter(connection, PHASE_WRITING,
-                          connection_timeout_ms(connection)))
+                          deadline_ms(connection, clock_ns())))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     ssize_t bytes = stream_next(x->stream, buffer, room);
     if (bytes < 0)
@@ -76,14 +83,13 @@ static struct MHD_Response *tensors_response(const struct response *response)
     return MHD_create_response_from_iovec(part, count, NULL, NULL);
 }
 
-/** timeout: in ms, until the answer has left or send_slice is called;
- *  0: none. */
+/** deadline: until the answer has left or send_slice is called. */
 static struct MHD_Response *make_response(struct connection *connection,
                                           struct response *response,
-                                          uint64_t *timeout)
+                                          uint64_t *deadline)
 {
     struct exchange *x = &connection->exchange;
-    *timeout = connection_timeout_ms(connection);
+    *deadline = deadline_ms(connection, x->computed);
     /* The answer to a HEAD is never chunked, even where its length is not
      * known: libmicrohttpd would leave out the body, but send the empty chunk
      * that ends it. */
@@ -95,7 +101,7 @@ static struct MHD_Response *make_response(struct connection *connection,
             response->text_bytes, (void *)(uintptr_t)response->text,
             MHD_RESPMEM_PERSISTENT);
     if (!x->stream && kernel_times(connection)) {
-        *timeout = 0;
+        *deadline = UINT64_MAX;
         return tensors_response(response);
     }
     if (!x->stream && !exchange_stream(x, response, CODING_IDENTITY))
@@ -107,7 +113,7 @@ static struct MHD_Response *make_response(struct connection *connection,
 
 static enum MHD_Result queue(struct connection *connection,
                              const struct response *response,
-                             struct MHD_Response *made, uint64_t timeout)
+                             struct MHD_Response *made, uint64_t deadline)
 {
     int *status = &connection->exchange.status;
     *status = 503; /* where there is no memory for it */
@@ -117,7 +123,7 @@ static enum MHD_Result queue(struct connection *connection,
             return MHD_NO;
     *status = 0;
     pace_begin(connection, response->reply.held);
-    if (!connection_enter(connection, PHASE_WRITING, timeout))
+    if (!connection_enter(connection, PHASE_WRITING, deadline))
         return MHD_NO;
     connection->queued = true;
     *status = response->reply.status;
@@ -129,12 +135,12 @@ static enum MHD_Result respond(struct connection *connection)
 {
     struct response response;
     enum MHD_Result result = MHD_NO;
-    uint64_t timeout;
+    uint64_t deadline;
     if (!exchange_respond(&connection->exchange, &response))
         return MHD_NO;
-    struct MHD_Response *made = make_response(connection, &response, &timeout);
+    struct MHD_Response *made = make_response(connection, &response, &deadline);
     if (made) {
-        result = queue(connection, &response, made, timeout);
+        result = queue(connection, &response, made, deadline);
         MHD_destroy_response(made);
     } else {
         connection->exchange.status = 503;
@@ -211,7 +217,7 @@ static enum MHD_Result begin(struct connection *connection, const char *url,
     enum exchange_next next = exchange_begin(x, method, url);
     pace_begin(connection, x->head.body_bytes);
     if (!connection_enter(connection, PHASE_READING,
-                          connection_timeout_ms(connection)))
+                          deadline_ms(connection, x->started)))
         return MHD_NO;
     if (next == EXCHANGE_READ)
         return MHD_YES;
@@ -235,7 +241,7 @@ static enum MHD_Result submit(struct connection *connection)
 {
     struct exchange *x = &connection->exchange;
     if (x->server->stopping ||
-        !connection_enter(connection, PHASE_COMPUTING, 0))
+        !connection_enter(connection, PHASE_COMPUTING, UINT64_MAX))
         return MHD_NO;
     MHD_suspend_connection(connection->mhd);
     if (!jobs_submit(x->server->service.jobs, compute, connection)) {
@@ -300,17 +306,19 @@ static void *notify_line(void *cls, const char *uri, struct MHD_Connection *mhd)
     struct connection *connection =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
             ->socket_context;
-    if (!connection || !connection_enter(connection, PHASE_HEADERS,
-                                         connection_timeout_ms(connection)))
+    if (!connection)
         return NULL;
     struct exchange *x = &connection->exchange;
     exchange_init(x, list->server);
+    if (!connection_enter(connection, PHASE_HEADERS,
+                          deadline_ms(connection, x->started)))
+        return NULL;
     x->over = connection->over && connection_is_over(list);
     x->local = connection->local;
     x->admin = list->admin;
     connection->queued = connection->sent = false;
     connection->target_end = uri + strlen(uri);
-    if (!headers_check_line(uri, &x->problem)) {
+    if (!headers_check_line(uri, connection->target_end, &x->problem)) {
         refuse_request(connection);
         /* Whatever libmicrohttpd has to say of the rest stays here. */
         shutdown(connection->fd, SHUT_WR);
@@ -348,8 +356,8 @@ static void end_exchange(struct connection *connection,
 {
     struct exchange *x = &connection->exchange;
     const struct options *options = x->server->options;
-    bool late =
-        !connection_enter(connection, PHASE_IDLE, options->idle_timeout * 1000);
+    bool late = !connection_enter(connection, PHASE_IDLE,
+                                  clock_ms() + options->idle_timeout * 1000);
     pace_end(connection);
     x->status = status_of(connection, late, why);
     connection->lingers |= why == MHD_REQUEST_TERMINATED_WITH_ERROR;

@@ -19,22 +19,16 @@ static uint64_t random_number(void)
     return z ^ z >> 31;
 }
 
-/** Eight digits, in whatever order, all at once. */
-static void write_hex(char *text, uint64_t number)
-{
-    const uint64_t each = 0x0101010101010101; /* in every byte */
-    number = (number | number << 16) & 0x0000ffff0000ffff;
-    number = (number | number << 8) & 0x00ff00ff00ff00ff;
-    number = (number | number << 4) & 0x0f * each;
-    uint64_t letters = (number + 6 * each) >> 4 & each;
-    number += '0' * each + ('a' - '0' - 10) * letters;
-    memcpy(text, &number, sizeof number);
-}
-
+/** In hexadecimal, its digits in whatever order, all at once. */
 void request_id_make(char id[REQUEST_ID_BYTES])
 {
+    typedef unsigned char digits __attribute__((vector_size(16)));
     uint64_t number = random_number();
-    write_hex(id, number & UINT32_MAX);
-    write_hex(id + 8, number >> 32);
-    id[16] = '\0';
+    uint64_t halves[] = {number, number >> 4};
+    digits digit;
+    memcpy(&digit, halves, sizeof digit);
+    digit &= 0x0f;
+    digit += '0' + ((digits)(digit > 9) & ('a' - '0' - 10));
+    memcpy(id, &digit, sizeof digit);
+    id[sizeof digit] = '\0';
 }

@@ -14,11 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../octets.h"
 #include "../utf8.h"
 
 enum {
     BUFFER_BYTES = 256 * 1024,
-    NAME_BYTES = 24,    /* of a member, with its punctuation */
     TEXT_MAX = 1024,    /* characters of a message or a path */
     WORD_MAX = 128,     /* of any other text */
     LINE_BYTES = 16384, /* for the longest: 6 bytes a character at worst */
@@ -39,14 +39,9 @@ struct log {
     size_t used;
     atomic_bool stop;
     _Atomic uint64_t dropped;
-    char decimals[1000 * 4 + 1]; /* ".000" to ".999" */
+    char decimals[1000][4]; /* ".000" to ".999" */
+    char numbers[1000][4];  /* "0" to "999", and how many digits that is */
 };
-
-static const char *level_name(enum log_level level)
-{
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-    return names[level];
-}
 
 /** Wait until fd can be written to. false: the log ends, and has waited long
  *  enough. */
@@ -144,11 +139,14 @@ struct log *log_create(int fd, enum log_format format, enum log_level level)
                  (S_ISCHR(status.st_mode) && !isatty(fd))); /* /dev/null */
     log->format = format;
     log->level = level;
-    char *at = log->decimals;
-    for (int i = 0; i < 1000; i++) {
-        *at++ = '.';
-        for (int unit = 100; unit > 0; unit /= 10)
-            *at++ = (char)('0' + i / unit % 10);
+    for (size_t i = 0; i < 1000; i++) {
+        size_t zeros = (size_t)(i < 100) + (i < 10);
+        char *decimals = log->decimals[i];
+        decimals[0] = '.';
+        for (size_t place = 3, left = i; place > 0; place--, left /= 10)
+            decimals[place] = (char)('0' + left % 10);
+        memcpy(log->numbers[i], decimals + 1 + zeros, 3 - zeros);
+        log->numbers[i][3] = (char)(3 - zeros);
     }
     log->filling = malloc(BUFFER_BYTES);
     log->writing = malloc(BUFFER_BYTES);
@@ -199,18 +197,16 @@ static inline char *add_string(char *at, const char *text)
 
 /** A point and three decimals. */
 static inline char *add_thousandths(const struct log *log, char *at,
-                                    unsigned number)
+                                    uint64_t number)
 {
-    return add_bytes(at, log->decimals + (size_t)number * 4, 4);
+    return add_bytes(at, log->decimals[number], 4);
 }
 
-/** A number below 1000. */
 static inline char *add_small_number(const struct log *log, char *at,
                                      uint64_t number)
 {
-    size_t zeros = (size_t)(number < 100) + (number < 10);
-    memcpy(at, log->decimals + number * 4 + 1 + zeros, 4);
-    return at + 3 - zeros;
+    memcpy(at, log->numbers[number], 4);
+    return at + log->numbers[number][3];
 }
 
 static char *add_large_number(const struct log *log, char *at, uint64_t number)
@@ -218,7 +214,7 @@ static char *add_large_number(const struct log *log, char *at, uint64_t number)
     if (number < 1000)
         return add_small_number(log, at, number);
     at = add_large_number(log, at, number / 1000);
-    return add_bytes(at, log->decimals + number % 1000 * 4 + 1, 3);
+    return add_bytes(at, log->decimals[number % 1000] + 1, 3);
 }
 
 /** Most are small. */
@@ -229,16 +225,24 @@ static inline char *add_number(const struct log *log, char *at, uint64_t number)
 }
 
 /** Nanoseconds as milliseconds with three decimals. */
-static char *add_ms(const struct log *log, char *at, uint64_t ns)
+static inline char *add_ms(const struct log *log, char *at, uint64_t ns)
 {
     uint64_t us = ns / 1000;
     at = add_number(log, at, us / 1000);
-    return add_thousandths(log, at, (unsigned)(us % 1000));
+    return add_thousandths(log, at, us % 1000);
 }
 
 /** Bytes that stand for themselves in quotes. */
 static const bool safe[256] = {
     [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
+static inline bool eight_are_safe(const char *text)
+{
+    uint64_t eight = octets_load(text);
+    return !(octets_below(eight, ' ') | octets_have(eight, '"') |
+             octets_have(eight, '\\') | octets_have(eight, 0x7f) |
+             (eight & 0x80 * OCTETS_EACH));
+}
 
 /** Bytes of the character, beyond ASCII, that may stand as it is; 0: it is no
  *  UTF-8, or a control character, which a terminal might obey. */
@@ -251,12 +255,12 @@ static size_t beyond_ascii(const char *text, size_t bytes)
 }
 
 /** Text of which some characters have to be escaped. */
-static char *add_escaped(char *at, const char *text, size_t most)
+static char *add_escaped(char *at, const char *text, size_t bytes)
 {
     static const char hex[] = "0123456789abcdef";
-    for (size_t i = 0, n; i < most && text[i]; i += n) {
+    for (size_t i = 0, n; i < bytes; i += n) {
         unsigned char c = (unsigned char)text[i];
-        n = safe[c] ? 1 : beyond_ascii(text + i, most - i);
+        n = safe[c] ? 1 : beyond_ascii(text + i, bytes - i);
         if (n > 0) {
             at = add_bytes(at, text + i, n);
         } else if (c == '"' || c == '\\') {
@@ -275,13 +279,15 @@ static char *add_escaped(char *at, const char *text, size_t most)
 /** Text of a client in quotes; nothing in it can end the quotes or line. */
 static inline char *add_quoted(char *at, const char *text, size_t most)
 {
-    size_t plain = 0; /* most texts are no more than that */
+    size_t bytes = strlen(text);
+    const char *end = text + (bytes < most ? bytes : most);
     *at++ = '"';
-    for (; plain < most && safe[(unsigned char)text[plain]]; plain++)
-        at[plain] = text[plain];
-    at += plain;
-    if (plain < most && text[plain])
-        at = add_escaped(at, text + plain, most - plain);
+    for (; end - text >= 8 && eight_are_safe(text); text += 8)
+        at = add_bytes(at, text, 8);
+    for (; text < end && safe[(unsigned char)*text]; text++)
+        *at++ = *text; /* most texts are no more than that */
+    if (text < end)
+        at = add_escaped(at, text, (size_t)(end - text));
     *at++ = '"';
     return at;
 }
@@ -301,19 +307,49 @@ static char *add_time(const struct log *log, char *at)
         last = now.tv_sec;
     }
     at = add_bytes(at, text, sizeof text - 1);
-    at = add_thousandths(log, at, (unsigned)(now.tv_nsec / 1000000));
+    at = add_thousandths(log, at, (uint64_t)now.tv_nsec / 1000000);
     *at++ = 'Z';
     return at;
 }
 
-static char *begin_line(const struct log *log, char *at, enum log_level level)
+/** What a line calls a member of a request, with what stands around it. */
+struct name {
+    char text[23];
+    unsigned char bytes;
+};
+
+#define WORD(text)                                                             \
+    {                                                                          \
+        text, sizeof text - 1                                                  \
+    }
+#define LEVEL(word) WORD(" " word)
+#define JSON_LEVEL(word) WORD("\",\"level\":\"" word "\"")
+#define LEVELS(form) form("error"), form("warn"), form("info"), form("debug")
+#define NAME(word) WORD(" " word "=")
+#define JSON_NAME(word) WORD(",\"" word "\":")
+#define NAMES(form)                                                            \
+    form("status"), form("rows"), form("classes"), form("body_bytes"),         \
+        form("answer_bytes"), form("read_ms"), form("compute_ms"),             \
+        form("write_ms"), form("total_ms"), form("aborted"), form("endpoint"), \
+        form("method"), form("path"), form("id"), form("traceparent")
+
+static const struct name levels[][4] = {
+    [LOG_TEXT] = {LEVELS(LEVEL)}, [LOG_JSON] = {LEVELS(JSON_LEVEL)}};
+static const struct name names[][15] = {
+    [LOG_TEXT] = {NAMES(NAME)}, [LOG_JSON] = {NAMES(JSON_NAME)}};
+
+static inline char *add_name(char *at, const struct name *name)
+{
+    memcpy(at, name, sizeof *name);
+    return at + name->bytes;
+}
+
+static inline char *begin_line(const struct log *log, char *at,
+                               enum log_level level)
 {
     if (log->format == LOG_JSON)
         at = add_string(at, "{\"time\":\"");
-    at = add_time(log, at);
-    at = add_string(at, log->format == LOG_JSON ? "\",\"level\":\"" : " ");
-    at = add_string(at, level_name(level));
-    return add_string(at, log->format == LOG_JSON ? "\"" : "");
+    return add_name(add_time(log, at), &levels[log->format][level]);
 }
 
 static void end_line(struct log *log, const char *line, char *at)
@@ -346,96 +382,32 @@ void log_event(struct log *log, enum log_level level, const char *format, ...)
     end_line(log, line, at);
 }
 
-/** What a line calls a member of a request, by format, with what stands around
- *  it. */
-struct name {
-    char text[2][NAME_BYTES];
-    unsigned char bytes[2];
-};
-
-#define NAME(name)                                                             \
-    {                                                                          \
-        {[LOG_TEXT] = " " name "=", [LOG_JSON] = ",\"" name "\":"},            \
-            {[LOG_TEXT] = sizeof name + 1, [LOG_JSON] = sizeof name + 3},      \
-    }
-
-static const struct name count_names[] = {NAME("status"), NAME("rows"),
-                                          NAME("classes"), NAME("body_bytes"),
-                                          NAME("answer_bytes")};
-static const struct name time_names[] = {NAME("read_ms"), NAME("compute_ms"),
-                                         NAME("write_ms"), NAME("total_ms")};
-static const struct name aborted_name = NAME("aborted");
-enum { PATH = 2 }; /* which may be long */
-static const struct name text_names[] = {NAME("endpoint"),
-                                         NAME("method"), [PATH] = NAME("path"),
-                                         NAME("id"), NAME("traceparent")};
-
-enum {
-    COUNTS = sizeof count_names / sizeof count_names[0],
-    TIMES = sizeof time_names / sizeof time_names[0],
-    TEXTS = sizeof text_names / sizeof text_names[0]
-};
-
-static inline char *add_name(char *at, const struct name *name,
-                             enum log_format format)
-{
-    memcpy(at, name->text[format], NAME_BYTES);
-    return at + name->bytes[format];
-}
-
-static char *add_counts(const struct log *log, char *at,
-                        const struct log_request *request)
-{
-    const uint64_t counts[COUNTS] = {request->status, request->rows,
-                                     request->classes, request->body_bytes,
-                                     request->answer_bytes};
-    for (size_t i = 0; i < COUNTS; i++) {
-        at = add_name(at, &count_names[i], log->format);
-        at = add_number(log, at, counts[i]);
-    }
-    return at;
-}
-
-static char *add_times(const struct log *log, char *at,
-                       const struct log_request *request)
-{
-    const uint64_t ns[TIMES] = {request->read_ns, request->compute_ns,
-                                request->write_ns, request->total_ns};
-    for (size_t i = 0; i < TIMES; i++) {
-        at = add_name(at, &time_names[i], log->format);
-        at = add_ms(log, at, ns[i]);
-    }
-    return at;
-}
-
-static char *add_texts(const struct log *log, char *at,
-                       const struct log_request *request)
-{
-    const char *const texts[TEXTS] = {request->endpoint, request->method,
-                                      request->path, request->id,
-                                      request->trace};
-    for (size_t i = 0; i < TEXTS; i++) {
-        if (!*texts[i])
-            continue;
-        at = add_name(at, &text_names[i], log->format);
-        at = add_quoted(at, texts[i], i == PATH ? TEXT_MAX : WORD_MAX);
-    }
-    return at;
-}
-
 void log_request(struct log *log, const struct log_request *request)
 {
     char line[LINE_BYTES];
     if (!log || LOG_INFO > log->level)
         return;
+    enum { PATH = 2 }; /* which may be long */
+    /* in the order of their names */
+    const uint64_t counts[] = {request->status, request->rows, request->classes,
+                               request->body_bytes, request->answer_bytes};
+    const uint64_t ns[] = {request->read_ns, request->compute_ns,
+                           request->write_ns, request->total_ns};
+    const char *const texts[] = {request->endpoint, request->method,
+                                 request->path, request->id, request->trace};
+    const struct name *name = names[log->format];
     char *at = begin_line(log, line, LOG_INFO);
-    at = add_counts(log, at, request);
-    at = add_times(log, at, request);
-    if (request->aborted) {
-        at = add_name(at, &aborted_name, log->format);
-        at = add_string(at, "true");
-    }
-    at = add_texts(log, at, request);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
+        at = add_number(log, add_name(at, name++), counts[i]);
+    for (size_t i = 0; i < sizeof ns / sizeof ns[0]; i++)
+        at = add_ms(log, add_name(at, name++), ns[i]);
+    if (request->aborted)
+        at = add_string(add_name(at, name), "true");
+    name++;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++, name++)
+        if (*texts[i])
+            at = add_quoted(add_name(at, name), texts[i],
+                            i == PATH ? TEXT_MAX : WORD_MAX);
     end_line(log, line, at);
 }
 

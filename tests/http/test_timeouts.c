@@ -109,6 +109,25 @@ static void test_a_body_that_drips(void **state)
     fixture_stop(&fixture);
 }
 
+/* Its head does not begin the time anew. */
+static void test_a_head_that_drips(void **state)
+{
+    (void)state;
+    start((const char *const[]){"--request-timeout=2", NULL});
+    int fd = fixture_connect(&fixture);
+    long began = now_ms();
+    send_text(fd, "POST /softmax HTTP/1.1\r\nHost: x\r\n");
+    fixture_sleep_ms(1500);
+    send_text(fd, "Content-Length: 100\r\n\r\n{\"logits\":[1,");
+    char *got = read_all(fd);
+    long took = now_ms() - began;
+    assert_non_null(strstr(got, " 408 "));
+    assert_true(took >= 1900 && took < 3300);
+    free(got);
+    close(fd);
+    fixture_stop(&fixture);
+}
+
 static void test_idle_connection(void **state)
 {
     (void)state;
@@ -304,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_slow_headers),
         cmocka_unit_test(test_slow_request_line),
         cmocka_unit_test(test_a_body_that_drips),
+        cmocka_unit_test(test_a_head_that_drips),
         cmocka_unit_test(test_idle_connection),
         cmocka_unit_test(test_connection_without_a_request),
         cmocka_unit_test(test_a_reader_that_stalls),
