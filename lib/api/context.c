@@ -59,6 +59,7 @@ enum smx_status smx_context_create(struct smx_context **out,
     context->isa = isa == SMX_ISA_BEST ? smx_best_isa() : isa;
     context->kernels = smx_kernels_of(context->isa);
     context->third_cache = smx_cpu_third_cache();
+    context->split = smx_split_exp_of(1);
     enum smx_status status = smx_pool_create(&context->pool, threads);
     if (status) {
         free(context);

@@ -156,19 +156,6 @@ static enum smx_status allocate_loss(const struct smx_context *context,
     return SMX_OK;
 }
 
-static void place_lanes(struct smx_loss_call *call, size_t first)
-{
-    const struct smx_loss_out *out = call->out;
-    call->criterion.targets = call->mass.targets;
-    call->lanes->logits = &call->tiles.z;
-    call->lanes->upstream = call->upstream;
-    call->lanes->gradient = call->gradient;
-    call->lanes->losses = call->entropy;
-    call->lanes->squares = call->square;
-    if (call->logits->softcap && out && out->logsumexp)
-        call->lanes->logsumexp = (float *)out->logsumexp + first;
-}
-
 /* What is of the first row of the tile: numbers of rows, */
 static void place_loss_rows(struct smx_loss_call *call)
 {
@@ -193,12 +180,11 @@ static void place_loss_tile(struct smx_loss_call *call)
     struct smx_tiles *tiles = &call->tiles;
     call->z = tiles->z.data;
     call->gradient = tiles->out;
-    call->mass.targets = tiles->other;
+    call->mass.targets = call->criterion.targets = tiles->other;
     if (call->masks)
         tiles->z.mask =
             call->logits->mask +
             (tiles->z.mask_per_class ? 0 : tiles->first * call->classes);
-    place_lanes(call, tiles->first);
 }
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
@@ -269,6 +255,17 @@ static void run_loss_tile(struct smx_context *context,
                         comes_masked(call) ? SMX_MASKED_KEPT : SMX_MASKED_ZERO);
 }
 
+/* A few rows where they are, whose logits are all below the highest in range:
+ * the shortest look at them. */
+static bool is_all_below(const struct smx_loss_call *call)
+{
+    return call->way == SMX_WAY_NARROW && !call->tiles.loads &&
+           call->all <= SMX_BLOCK_ROWS &&
+           call->kernels->split->below(call->logits->data,
+                                       call->all * call->classes,
+                                       call->split.highest);
+}
+
 /* Nothing may be written before all has been looked at, as the sweep of a lone
  * tile by chunks does. */
 static bool scan_loss_operands(struct smx_context *context,
@@ -278,7 +275,8 @@ static bool scan_loss_operands(struct smx_context *context,
     const float *targets = call->asked->targets;
     bool writes = call->gradients || smx_loss_summarises(call);
     bool looks = !at_once(call) && call->tiles.most == call->all;
-    if (!smx_beside_wants(call->beside) && (!writes || looks))
+    if (!smx_beside_wants(call->beside) &&
+        (!writes || looks || is_all_below(call)))
         return true;
     return !smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, NULL) &&
            (!targets ||
@@ -296,10 +294,6 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     if (status)
         goto out;
     count(call);
-    if (call->classes <= SMX_NARROW) {
-        *call->lanes = smx_lanes_of(call->logits);
-        smx_lanes_set_criterion(call->lanes, &call->criterion, &call->counts);
-    }
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
         smx_beside_answer(context, call->beside);
@@ -370,7 +364,6 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
         return false;
     double e = criterion->label_smoothing;
     double t = smx_temperature_of(logits);
-    struct smx_lanes lanes;
     struct smx_loss_call call = {
         .kernels = context->kernels,
         .way = way,
@@ -386,12 +379,12 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                               SMX_MASKED_KEPT, gradient),
         .classes = logits->classes,
         .chunks = smx_chunks(logits->classes),
-        .lanes = &lanes,
         .keep = 1 - e,
         .share = e / (double)logits->classes,
         .inverse_temperature = 1 / t,
-        .by = smx_exponents_of(logits),
-        .split = smx_split_exp_of(t)};
+        .split = smx_context_split(context, t)};
+    if (logits->classes > SMX_NARROW)
+        call.by = smx_exponents_of(logits);
     call.mass = (struct smx_mass){.kind = mass_kind_of(criterion),
                                   .weights = criterion->weights,
                                   .keep = call.keep,

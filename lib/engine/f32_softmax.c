@@ -349,6 +349,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                              const struct smx_seen *seen, void *workspace,
                              bool early, size_t whole, struct smx_where *where)
 {
+    double t = smx_temperature_of(z);
     struct smx_f32_call call = {.kernels = context->kernels,
                                 .z = z,
                                 .logits = z->data,
@@ -359,8 +360,7 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .log = log,
                                 .way = smx_plan_softmax(z, log, !k && values),
                                 .early = early,
-                                .split =
-                                    smx_split_exp_of(smx_temperature_of(z)),
+                                .split = smx_context_split(context, t),
                                 .k = k,
                                 .chosen = chosen,
                                 .nonfinite = SIZE_MAX};

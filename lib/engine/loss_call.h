@@ -57,7 +57,7 @@ struct smx_loss_call {
     size_t classes, chunks;
     double keep, share; /* of the label: 1 - e; of every class: e / C */
     double inverse_temperature;
-    struct smx_exponents by;
+    struct smx_exponents by; /* of wide rows */
     struct smx_split_exp split;
     struct smx_counts counts;
     double factor, z_factor; /* of the reduction */
@@ -82,7 +82,6 @@ struct smx_loss_call {
     /* The tile at work: what follows is of its first row. */
     size_t rows, slices, blocks, per_block;
     struct smx_criterion criterion;
-    struct smx_lanes *lanes; /* of few classes */
     const float *z, *upstream;
     float *gradient;
     struct smx_mass mass;

@@ -21,8 +21,27 @@ struct rows {
     double mass[SMX_NARROW_ROWS];   /* its v (criterion.h); 0: ignored */
     double nats[SMX_NARROW_ROWS];   /* -log p of the label */
     double factor[SMX_NARROW_ROWS]; /* exponential to gradient */
+    struct smx_lanes lanes;         /* without logits: not yet */
     struct smx_narrow narrow;       /* of out-of-range rows nonsense */
 };
+
+/* What lanes need to know of the tile is made where rows first need them. */
+static void prepare_lanes(const struct smx_loss_call *call,
+                          struct smx_lanes *lanes)
+{
+    const struct smx_loss_out *out = call->out;
+    if (lanes->logits)
+        return;
+    *lanes = smx_lanes_of(call->logits);
+    smx_lanes_set_criterion(lanes, &call->criterion, &call->counts);
+    lanes->logits = &call->tiles.z;
+    lanes->upstream = call->upstream;
+    lanes->gradient = call->gradient;
+    lanes->losses = call->entropy;
+    lanes->squares = call->square;
+    if (call->logits->softcap && out && out->logsumexp)
+        lanes->logsumexp = (float *)out->logsumexp + call->tiles.first;
+}
 
 /* ---- sums of in-range rows ---------------------------------------------- */
 
@@ -97,11 +116,12 @@ static void focus_rows(const struct smx_loss_call *call, struct rows *rows)
 /* In double, where the factor is not two halves of float32, or makes something
  * of what counts as the lowest. z: of the row. */
 static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
-                              const float *z, float *out)
+                              const struct smx_lanes *prepared, const float *z,
+                              float *out)
 {
     struct smx_logits tile = call->tiles.z;
     struct smx_criterion criterion = call->criterion;
-    struct smx_lanes lanes = *call->lanes;
+    struct smx_lanes lanes = *prepared;
     bool none = criterion.reduction == SMX_REDUCTION_NONE;
     tile.data = z;
     tile.outer = 1;
@@ -139,8 +159,11 @@ static void store_split_grads(const struct smx_loss_call *call,
             memcpy(out + r * n, logits + r * n, n * sizeof *out);
         if (!rows->in_range[r])
             continue;
-        if (halved[r] != rows->factor[r])
-            store_grad_in_f64(call, rows->first + r, z + r * n, out + r * n);
+        if (halved[r] != rows->factor[r]) {
+            prepare_lanes(call, &rows->lanes);
+            store_grad_in_f64(call, rows->first + r, &rows->lanes, z + r * n,
+                              out + r * n);
+        }
         if (rows->label[r] != NONE)
             out[rows->label[r]] =
                 (float)(0 - rows->narrow.sums[r] * rows->factor[r]);
@@ -168,11 +191,13 @@ static void loss_in_range(struct smx_loss_call *call, struct rows *rows)
 }
 
 /* Rows start to start + n in lanes. */
-static void loss_in_lanes(struct smx_loss_call *call, size_t start, size_t n)
+static void loss_in_lanes(struct smx_loss_call *call, struct smx_lanes *lanes,
+                          size_t start, size_t n)
 {
+    prepare_lanes(call, lanes);
     for (size_t end = start + n; start < end; start += n) {
         n = end - start < SMX_LANES_ROWS ? end - start : SMX_LANES_ROWS;
-        if (call->kernels->lanes(call->lanes, start, n).declined)
+        if (call->kernels->lanes(lanes, start, n).declined)
             call->nonfinite = true; /* nothing else is, of float32 */
     }
 }
@@ -184,6 +209,7 @@ static void narrow_loss_rows(struct smx_loss_call *call, size_t first, size_t n)
     struct rows rows;
     rows.first = first;
     rows.n = n;
+    rows.lanes.logits = NULL;
     if (scan_in_range(call, &rows) > 0)
         loss_in_range(call, &rows);
     for (size_t r = 0, end; r < n; r = end) {
@@ -191,7 +217,7 @@ static void narrow_loss_rows(struct smx_loss_call *call, size_t first, size_t n)
         for (end = r + 1; end < n && rows.in_range[end] == in_range; end++)
             ;
         if (!in_range)
-            loss_in_lanes(call, first + r, end - r);
+            loss_in_lanes(call, &rows.lanes, first + r, end - r);
     }
 }
 
@@ -207,5 +233,8 @@ void smx_loss_narrow(void *argument, size_t block)
 void smx_loss_lanes(void *argument, size_t block)
 {
     struct smx_loss_call *call = argument;
-    loss_in_lanes(call, block * call->per_block, smx_loss_rows(call, block));
+    struct smx_lanes lanes;
+    lanes.logits = NULL;
+    loss_in_lanes(call, &lanes, block * call->per_block,
+                  smx_loss_rows(call, block));
 }

@@ -10,6 +10,17 @@
 #define vd_load_part(p, n) ((vd)_mm256_maskload_pd(p, (__m256i)vl_below(n)))
 #define vd_store_part(p, v, n)                                                 \
     _mm256_maskstore_pd(p, (__m256i)vl_below(n), (__m256d)(v))
+
+#define vf_load_part vf_load_part
+INLINE vf vf_load_part(const float *p, size_t n, float behind)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i part = _mm256_cmpgt_epi32(
+        _mm256_set1_epi32(n < FLOATS ? (int)n : FLOATS), lane);
+    return (vf)_mm256_blendv_ps((__m256)vf_all(behind),
+                                _mm256_maskload_ps(p, part), (__m256)part);
+}
+
 #define vf_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
 #define vh_stream(p, v) _mm_stream_ps(p, (__m128)(v))
 #define vd_widen(p) ((vd)_mm256_cvtps_pd(_mm_loadu_ps(p)))
