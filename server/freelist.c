@@ -14,7 +14,10 @@
 #define SANITIZED 0
 #endif
 
-enum { KEPT_BLOCKS = 16 }; /* by a thread, at most */
+enum {
+    KEPT_BLOCKS = 16, /* by a thread, at most */
+    LISTS = 16        /* blocks of one size are in one of them */
+};
 
 struct free_block {
     struct free_block *next;
@@ -27,17 +30,23 @@ static bool has_key;
 static pthread_key_t at_end; /* of a thread, what it keeps is freed */
 
 static _Thread_local struct {
-    struct free_block *first;
+    struct free_block *first[LISTS];
     unsigned count, most;
     bool known; /* most is set */
 } kept;
 
+static struct free_block **list_of(size_t bytes)
+{
+    return &kept.first[bytes / 64 % LISTS];
+}
+
 void freelist_clear(void)
 {
-    for (struct free_block *next; kept.first; kept.first = next) {
-        next = kept.first->next;
-        free(kept.first);
-    }
+    for (size_t i = 0; i < LISTS; i++)
+        for (struct free_block *block; (block = kept.first[i]);) {
+            kept.first[i] = block->next;
+            free(block);
+        }
     kept.count = 0;
 }
 
@@ -68,7 +77,7 @@ static bool may_keep(void)
 
 void *freelist_take(size_t bytes)
 {
-    for (struct free_block **at = &kept.first; *at; at = &(*at)->next)
+    for (struct free_block **at = list_of(bytes); *at; at = &(*at)->next)
         if ((*at)->bytes == bytes) {
             struct free_block *block = *at;
             *at = block->next;
@@ -92,7 +101,8 @@ void freelist_give(void *data)
         free(block);
         return;
     }
-    block->next = kept.first;
-    kept.first = block;
+    struct free_block **list = list_of(block->bytes);
+    block->next = *list;
+    *list = block;
     kept.count++;
 }

@@ -221,7 +221,7 @@ void tensor_free(struct tensor *tensor)
         data_release(tensor->data, tensor->bytes);
         budget_give(tensor->budget, tensor->bytes);
     }
-    *tensor = (struct tensor){.budget = tensor->budget};
+    tensor_clear(tensor);
 }
 
 void tensor_pointer(const struct tensor *tensor, const char *member,

@@ -75,7 +75,17 @@ static inline bool tensor_is_borrowed(const struct tensor *tensor)
 void tensor_borrow(struct tensor *tensor, enum tensor_type type, int rank,
                    const size_t *shape, void *data);
 
-/** Release the data and make it TENSOR_NONE; keeps the budget. */
+/** Make it TENSOR_NONE, whatever it was; the budget stays. Its shape, of no
+ *  dimension, is left as it is: most tensors of a request are absent. */
+static inline void tensor_clear(struct tensor *tensor)
+{
+    tensor->type = TENSOR_NONE;
+    tensor->rank = 0;
+    tensor->count = tensor->bytes = 0;
+    tensor->data = NULL;
+}
+
+/** Release the data, then tensor_clear. */
 void tensor_free(struct tensor *tensor);
 
 /** The RFC 6901 pointer of element index: "/logits/3/17". */

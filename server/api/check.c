@@ -8,21 +8,6 @@
 
 /* ---- who may come with whom --------------------------------------------- */
 
-/* "of" decides what else a gradient takes. */
-static bool check_task(struct request *request, struct problem *problem)
-{
-    enum task task = request_task(request);
-    const struct member *member;
-    for (unsigned left = request->given;
-         (member = member_next(request, &left));)
-        if (!(member->tasks & task))
-            return problem_member(
-                problem, member->name,
-                "got a value, must be absent while of is \"%s\"",
-                member_find(TASK_JACOBIAN, "of")->names[request->of]);
-    return true;
-}
-
 /* "labels, targets"; @return the one that a plain request has. */
 static const char *list_criteria(char *text, size_t bytes)
 {
@@ -82,20 +67,28 @@ static bool is_out_of_place(const struct request *request,
                                          : request->ignore_index != -100;
 }
 
-static bool check_teacher(struct request *request, struct problem *problem)
+/* "of" decides what else a gradient takes. */
+static bool check_members(struct request *request, struct problem *problem)
 {
     static const char *const rules[] = {
         [BESIDE_TEACHER] = "absent without teacher",
         [BESIDE_JSD] = "absent unless divergence is \"jsd\"",
         [BESIDE_NO_TEACHER] = "absent beside teacher",
     };
+    enum task task = request_task(request);
     const struct member *member;
     for (unsigned left = request->given;
-         (member = member_next(request, &left));)
+         (member = member_next(request, &left));) {
+        if (!(member->tasks & task))
+            return problem_member(
+                problem, member->name,
+                "got a value, must be absent while of is \"%s\"",
+                member_find(TASK_JACOBIAN, "of")->names[request->of]);
         if (is_out_of_place(request, member))
             return problem_member(problem, member->name,
                                   "got a value, must be %s",
                                   rules[member->beside]);
+    }
     return true;
 }
 
@@ -215,22 +208,10 @@ static bool check_include(struct request *request, struct problem *problem)
         request->operation == OPERATION_SOFTMAX ? "classes" : "labels");
 }
 
-/* ---- the other tensors -------------------------------------------------- */
-
-static bool check_shapes(struct request *request, struct problem *problem)
-{
-    const struct member *member;
-    for (unsigned left = request->given;
-         (member = member_next(request, &left));)
-        if (member->kind == MEMBER_TENSOR &&
-            !shape_check(request, member->name, member_tensor(request, member),
-                         member->shape, problem))
-            return false;
-    return true;
-}
+/* ---- the tensors -------------------------------------------------------- */
 
 /* Who fills a request settles the types first; this holds them to it. */
-static bool check_tensor_types(struct request *request, struct problem *problem)
+static bool check_tensors(struct request *request, struct problem *problem)
 {
     enum tensor_type floats = request_float_type(request);
     const struct member *member;
@@ -241,11 +222,13 @@ static bool check_tensor_types(struct request *request, struct problem *problem)
         enum tensor_type must = member->element == READER_INT64  ? TENSOR_INT64
                                 : member->element == READER_BOOL ? TENSOR_BOOL
                                                                  : floats;
-        enum tensor_type got = member_tensor(request, member)->type;
-        if (got != must)
+        struct tensor *tensor = member_tensor(request, member);
+        if (tensor->type != must)
             return problem_member(problem, member->name, "got %s, must be %s",
-                                  datatype_of(got)->native,
+                                  datatype_of(tensor->type)->native,
                                   datatype_of(must)->native);
+        if (!shape_check(request, member->name, tensor, member->shape, problem))
+            return false;
     }
     return true;
 }
@@ -255,12 +238,10 @@ bool request_check(struct request *request, struct problem *problem)
     if (request->weights.rank == 1 && request->weights.count == 0)
         tensor_free(&request->weights); /* an empty list is none */
     bool loss = request_task(request) & (TASK_LOSS | TASK_LOSS_GRADIENT);
-    return check_task(request, problem) && check_logits(request, problem) &&
-           check_tensor_types(request, problem) &&
+    return check_members(request, problem) && check_logits(request, problem) &&
            check_top_k(request, problem) && check_classes(request, problem) &&
            check_statistics(request, problem) &&
            (!loss || (check_criterion(request, problem) &&
-                      check_teacher(request, problem) &&
                       check_focal(request, problem))) &&
-           check_include(request, problem) && check_shapes(request, problem);
+           check_include(request, problem) && check_tensors(request, problem);
 }

@@ -10,7 +10,10 @@
 #include "outputs.h"
 
 /* The most that an encoder writes for one number in JSON. */
-enum { TEXT_BYTES_A_NUMBER = 32 };
+enum {
+    TEXT_BYTES_A_NUMBER = 32,
+    LEAST_BYTES = 512 /* of a tensor that is read, be it ever so small */
+};
 
 struct call {
     struct service *service;
@@ -76,7 +79,8 @@ static bool begin_body(struct call *call, const struct head *head,
         head->variant == OPERATION_SOFTMAX
             ? "an object such as {\"logits\":[1,2,3]}"
             : "an object such as {\"logits\":[1,2,3],\"labels\":0}";
-    size_t sure = head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float);
+    size_t sure =
+        head->body_bytes / TEXT_BYTES_A_NUMBER * sizeof(float) + LEAST_BYTES;
     if (head->npy) {
         npy_begin(&call->npy, request_logits(&call->request), head->body_bytes,
                   call->service->max_body, isa);

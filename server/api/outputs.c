@@ -58,6 +58,9 @@ const struct output_kind output_kinds[OUTPUT_COUNT] = {
                      .included = ANY_SOFTMAX | ANY_LOSS, .given = has_ranked},
 };
 
+/* Those that are answered without being named; the others follow them. */
+enum { UNNAMED = (1 << OUTPUT_LOGSUMEXP) - 1 };
+
 _Static_assert(OUTPUT_COUNT <= sizeof(unsigned) * 8,
                "include has a bit for each output");
 
@@ -96,11 +99,12 @@ unsigned outputs_given(const struct request *request)
 {
     enum task task = request_task(request);
     unsigned bits = 0;
-    for (size_t i = 0; i < OUTPUT_COUNT; i++) {
-        const struct output_kind *kind = &output_kinds[i];
-        bool asked = !(kind->included & task) || request->include & 1u << i;
-        if (asked && is_possible(kind, task, request))
-            bits |= 1u << i;
+    for (unsigned left = request->include | UNNAMED; left; left &= left - 1) {
+        const struct output_kind *kind = &output_kinds[__builtin_ctz(left)];
+        unsigned bit = left & -left;
+        if (is_possible(kind, task, request) &&
+            (!(kind->included & task) || request->include & bit))
+            bits |= bit;
     }
     return bits;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "request.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,9 +11,7 @@
 void request_init(struct request *request, enum operation operation,
                   struct budget *budget)
 {
-    *request = (struct request){
-        .operation = operation,
-        .budget = budget,
+    static const struct request plain = {
         .axis = -1,
         .dtype = SMX_FLOAT32,
         .temperature = 1,
@@ -21,6 +20,13 @@ void request_init(struct request *request, enum operation operation,
         .reduction = SMX_REDUCTION_MEAN,
         .of = OF_LOSS,
     };
+    enum { OPTIONS = offsetof(struct request, axis) };
+    request->operation = operation;
+    request->budget = budget;
+    for (size_t i = 0; i < sizeof request->tensors / sizeof(struct tensor); i++)
+        tensor_clear(&request->tensors[i]);
+    memcpy((char *)request + OPTIONS, (const char *)&plain + OPTIONS,
+           sizeof plain - OPTIONS);
 }
 
 void request_free(struct request *request)

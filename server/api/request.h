@@ -65,8 +65,13 @@ struct request {
     struct budget *budget; /* charged for tensors */
 
     /* tensors; TENSOR_NONE while absent */
-    struct tensor logits, labels, targets, teacher, weights, row_weights, mask,
-        upstream, classes;
+    union {
+        struct {
+            struct tensor logits, labels, targets, teacher, weights,
+                row_weights, mask, upstream, classes;
+        };
+        struct tensor tensors[9];
+    };
 
     /* options, with the defaults of the contract after request_init */
     int64_t axis;                   /* -1; after request_check in [0, rank) */
@@ -103,6 +108,7 @@ struct request {
 struct output {
     const char *name; /* static: "probabilities", "loss", "divisor" ... */
     struct tensor tensor;
+    max_align_t scalar; /* the data of one of rank 0 */
 };
 
 /** Outputs in the order of enum output_id. */

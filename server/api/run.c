@@ -73,8 +73,11 @@ static bool add_output(struct request *request, const struct output_kind *kind,
     size_t shape[TENSOR_MAX_RANK];
     int rank = request_shape(request, kind->shape, shape);
     output->name = kind->name;
-    output->tensor = (struct tensor){.budget = request->budget};
+    tensor_clear(&output->tensor);
+    output->tensor.budget = request->budget;
     void *place = request->places[output_id(kind)];
+    if (!place && rank == 0)
+        place = &output->scalar;
     if (place) {
         tensor_borrow(&output->tensor, output_type(kind, request), rank, shape,
                       place);
@@ -325,7 +328,7 @@ bool request_run(struct request *request, struct smx_context *compute,
             : SMX_ENOMEM; /* the problem is set already and stands */
     if (status == SMX_OK && outputs.in_place) {
         *outputs.in_place = request->logits; /* it is the output now */
-        request->logits = (struct tensor){.type = TENSOR_NONE};
+        tensor_clear(&request->logits);
     }
     if (status == SMX_OK)
         return true;
@@ -335,7 +338,7 @@ bool request_run(struct request *request, struct smx_context *compute,
 
 void answer_free(struct answer *answer)
 {
-    for (size_t i = 0; i < answer->count; i++)
-        tensor_free(&answer->output[i].tensor);
-    answer->count = 0;
+    for (; answer->count > 0; answer->count--)
+        if (!tensor_is_borrowed(&answer->output[answer->count - 1].tensor))
+            tensor_free(&answer->output[answer->count - 1].tensor);
 }

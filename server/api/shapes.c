@@ -106,33 +106,43 @@ static const char *shape_print(char *text, int rank, const size_t *shape)
     return text;
 }
 
+static bool refuse_shape(const struct request *request, const char *name,
+                         const struct tensor *tensor, enum shape_kind kind,
+                         const char *other, struct problem *problem)
+{
+    char pointer[32], got[SHAPE_TEXT], must[SHAPE_TEXT];
+    size_t shape[TENSOR_MAX_RANK];
+    int rank = request_shape(request, kind, shape);
+    const char *words = kind == SHAPE_ROWS
+                            ? "logits without the class axis"
+                            : kinds[settle_kind(request, kind)].words;
+    snprintf(pointer, sizeof pointer, "/%s", name);
+    return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s%s",
+                       name, shape_print(got, tensor->rank, tensor->shape),
+                       shape_print(must, rank, shape), words, other);
+}
+
 bool shape_check(const struct request *request, const char *name,
                  struct tensor *tensor, enum shape_kind kind,
                  struct problem *problem)
 {
-    char pointer[32], got[SHAPE_TEXT], must[SHAPE_TEXT], or [64] = "";
+    char other[64] = "";
     size_t shape[TENSOR_MAX_RANK];
     int rank = request_shape(request, kind, shape);
-    bool per_class = kind == SHAPE_MASK && request->logits.rank > 1;
-    bool lists = kind == SHAPE_CHOSEN;
-    const char *words = kind == SHAPE_ROWS
-                            ? "logits without the class axis"
-                            : kinds[settle_kind(request, kind)].words;
     if (rank == 0 && request->one_is_scalar && tensor->rank == 1 &&
         tensor->shape[0] == 1)
         tensor->rank = 0;
-    if (lists && tensor->rank == 1)
+    if (shape_is(tensor, rank, shape))
         return true;
-    if (shape_is(tensor, rank, shape) ||
-        (per_class && shape_is(tensor, 1, &request->class_count)))
+    if (kind == SHAPE_CHOSEN && tensor->rank == 1)
         return true;
-    if (per_class)
-        snprintf(or, sizeof or, ", or shape [%zu], one a class",
+    if (kind == SHAPE_MASK && request->logits.rank > 1) {
+        if (shape_is(tensor, 1, &request->class_count))
+            return true;
+        snprintf(other, sizeof other, ", or shape [%zu], one a class",
                  request->class_count);
-    if (lists && rank > 1)
-        snprintf(or, sizeof or, ", or one list for all");
-    snprintf(pointer, sizeof pointer, "/%s", name);
-    return problem_set(problem, 422, pointer, "%s: got %s, must be %s, %s%s",
-                       name, shape_print(got, tensor->rank, tensor->shape),
-                       shape_print(must, rank, shape), words, or);
+    }
+    if (kind == SHAPE_CHOSEN && rank > 1)
+        snprintf(other, sizeof other, ", or one list for all");
+    return refuse_shape(request, name, tensor, kind, other, problem);
 }

@@ -60,11 +60,10 @@ static void advance(struct leaves *leaves, size_t count)
         rows->left = rows->length - (count - rows->left) % rows->length;
 }
 
-static size_t write_one(char *text, const struct leaves *leaves, size_t leaf)
+size_t leaf_write(char *text, const struct tensor *tensor, size_t leaf)
 {
-    const struct tensor *tensor = leaves->tensor;
     const char *word = "[]";
-    switch (leaves->empty ? TENSOR_NONE : tensor->type) {
+    switch (tensor->count ? tensor->type : TENSOR_NONE) {
     case TENSOR_FLOAT32:
         return number_write_float32(text, ((const float *)tensor->data)[leaf]);
     case TENSOR_FLOAT64:
@@ -95,7 +94,7 @@ static size_t write_block(char *text, const struct leaves *leaves, size_t count)
         return number_write_block_float64(
             text, (const double *)tensor->data + leaf, count, rows);
     for (size_t i = 0; i < count; i++) {
-        n += write_one(text + n, leaves, leaf + i);
+        n += leaf_write(text + n, tensor, leaf + i);
         text[n++] = ',';
         if (--rows.left == 0) {
             n = (size_t)(number_end_row(text + n) - text);

@@ -30,6 +30,10 @@ struct leaves {
 void leaves_begin(struct leaves *leaves, const struct tensor *tensor,
                   bool nested);
 
+/** The text of one, at most NUMBER_MAX_TEXT bytes; of a tensor without elements
+ *  "[]". @return its bytes. */
+size_t leaf_write(char *text, const struct tensor *tensor, size_t leaf);
+
 /** Skip count leaves, whose text somebody else writes. */
 void leaves_skip(struct leaves *leaves, size_t count);
 

@@ -94,12 +94,21 @@ static bool add_piece_room(struct writer *writer)
     return !writer->failed;
 }
 
-void writer_bytes(struct writer *writer, const char *text, size_t bytes)
+/* Where so many bytes of text go next; NULL: the writer has failed. */
+static inline char *text_end(struct writer *writer, size_t bytes)
 {
     if (writer->failed || (bytes > writer->text_room - writer->text_bytes &&
                            !add_text_room(writer, bytes)))
+        return NULL;
+    return writer->text + writer->text_bytes;
+}
+
+void writer_bytes(struct writer *writer, const char *text, size_t bytes)
+{
+    char *end = text_end(writer, bytes);
+    if (!end)
         return;
-    memcpy(writer->text + writer->text_bytes, text, bytes);
+    memcpy(end, text, bytes);
     writer->text_bytes += bytes;
 }
 
@@ -171,9 +180,9 @@ void writer_format(struct writer *writer, const char *format, ...)
 
 void writer_int64(struct writer *writer, int64_t value)
 {
-    char text[NUMBER_MAX_TEXT];
-    const size_t bytes = number_write_int64(text, value);
-    writer_bytes(writer, text, bytes);
+    char *end = text_end(writer, NUMBER_MAX_TEXT);
+    if (end)
+        writer->text_bytes += number_write_int64(end, value);
 }
 
 static void add_tensor(struct writer *writer, const struct tensor *tensor,
@@ -186,10 +195,15 @@ static void add_tensor(struct writer *writer, const struct tensor *tensor,
         (struct piece){tensor, writer->text_bytes, nested, base64};
 }
 
+/* A scalar is written at once. */
 void writer_tensor(struct writer *writer, const struct tensor *tensor,
                    bool nested)
 {
-    add_tensor(writer, tensor, nested, false);
+    char *end;
+    if (!nested || tensor->rank > 0)
+        add_tensor(writer, tensor, nested, false);
+    else if ((end = text_end(writer, NUMBER_MAX_TEXT)))
+        writer->text_bytes += leaf_write(end, tensor, 0);
 }
 
 void writer_base64(struct writer *writer, const struct tensor *tensor)

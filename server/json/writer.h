@@ -49,7 +49,8 @@ void writer_int64(struct writer *writer, int64_t value);
 
 /**
  * A tensor's elements as JSON, borrowed until the writer is freed. nested:
- * brackets as its shape says (rank 0: a bare value); else one flat array.
+ * brackets as its shape says (rank 0: a bare value, that of now); else one flat
+ * array.
  */
 void writer_tensor(struct writer *writer, const struct tensor *tensor,
                    bool nested);

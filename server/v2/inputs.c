@@ -108,7 +108,7 @@ bool inputs_bind(struct message *message, struct request *request,
             shape_shared_input(input);
         } else if (!input->binary) {
             *tensor = input->data;
-            input->data = (struct tensor){.budget = tensor->budget};
+            tensor_clear(&input->data);
         } else if (!tensor_shape(tensor, input->wire.datatype->tensor,
                                  input->rank, input->shape, problem)) {
             return false;

@@ -245,8 +245,7 @@ bool response_store(const struct message *message, struct answer *answer,
         struct output *found = find_output(answer, output->name);
         if (!output->shared.region || !found)
             continue;
-        if (!tensor_is_borrowed(&found->tensor) &&
-            !copy_out(output, &found->tensor, problem))
+        if (!output->charged && !copy_out(output, &found->tensor, problem))
             return false;
         if (!region_check(output->shared.region, problem))
             return false;
