@@ -234,35 +234,40 @@ INLINE void fetch_tile(const double *z, const double *e, size_t ahead)
     }
 }
 
+/* Vectors of a step: so many chains of operations, of which one's fill what
+ * another's wait for, and at least a block. */
+#define CHAINS (VECS < 4 ? 4 : VECS)
+#define STRIDE ((size_t)CHAINS * LANES)
+
 /* Of LINE with neither temperature nor large logits. Not inlined: beside the
  * other courses its constants would not stay in registers. */
 static __attribute__((noinline)) void fill_near(const double *z, size_t n,
                                                 double top, double *e)
 {
-    const struct near near = near_of(vd_all(top));
-    struct near_reduced next[VECS];
+    const struct near near = near_of(top);
+    struct near_reduced next[CHAINS];
     size_t i = 0;
-    if (n >= BLOCK)
-        EACH (v, VECS)
+    if (n >= STRIDE)
+        EACH (v, CHAINS)
             next[v] = near_reduce(vd_load(z + v * LANES), &near);
-    for (; i + 2 * BLOCK <= n; i += BLOCK) {
-        fetch_tile(z + i, e + i, n);
-        EACH (v, VECS) {
-            vd_store(e + i + v * LANES, near_power(next[v]));
-            next[v] = near_reduce(vd_load(z + i + BLOCK + v * LANES), &near);
+    for (; i + 2 * STRIDE <= n; i += STRIDE) {
+        for (size_t j = i; j < i + STRIDE; j += BLOCK)
+            fetch_tile(z + j, e + j, n);
+        EACH (v, CHAINS) {
+            size_t j = i + (size_t)v * LANES;
+            vd_store(e + j, near_power(next[v], vd_load(z + j), &near));
+            next[v] = near_reduce(vd_load(z + j + STRIDE), &near);
         }
     }
-    if (n >= BLOCK) {
-        EACH (v, VECS)
-            vd_store(e + i + v * LANES, near_power(next[v]));
-        i += BLOCK;
+    if (n >= STRIDE) {
+        EACH (v, CHAINS) {
+            size_t j = i + (size_t)v * LANES;
+            vd_store(e + j, near_power(next[v], vd_load(z + j), &near));
+        }
+        i += STRIDE;
     }
-    if (i == n)
-        return;
-    EACH (v, VECS) {
-        vd part = get_vector(z, i + (size_t)v * LANES, n);
-        vd_store(e + i + v * LANES, near_exp(part, &near));
-    }
+    for (size_t end = smx_blocks(n); i < end; i += LANES)
+        vd_store(e + i, near_exp(get_vector(z, i, n), &near));
 }
 
 /* Of LINE else, but where shifted logits are to be stored. */

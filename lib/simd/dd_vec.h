@@ -165,8 +165,8 @@ INLINE vd rise(vd r)
 INLINE vd vdd_exp(struct vdd x)
 {
     struct reduced s = reduce(x, SHIFTED);
-    vd e = s.power + s.power * (s.share + rise(s.hi + s.lo));
-    return (vd)((vl)e & (vl)(x.hi > vd_all(EXP_LOWEST)));
+    vd more = s.power * (s.share + rise(s.hi + s.lo));
+    return vd_add_above(s.power, more, x.hi, EXP_LOWEST);
 }
 
 /* Up to here a logit is k STEP and a rest that is exact. */
@@ -175,7 +175,8 @@ INLINE vd vdd_exp(struct vdd x)
 /** A largest logit, at most NEAR_MOST from 0: k STEP and rest. */
 struct near {
     vd magic; /* SHIFTED - k */
-    vd rest, lowest;
+    vd rest;
+    double lowest;
 };
 
 INLINE vd near_rest(vd x, vd k)
@@ -184,33 +185,31 @@ INLINE vd near_rest(vd x, vd k)
                            vd_all(STEP_MID));
 }
 
-INLINE struct near near_of(vd top)
+INLINE struct near near_of(double top)
 {
-    vd magic = vd_all(SMX_POWER_MAGIC);
-    vd k = (top * vd_all(SMX_POWER_NAT) + magic) - magic;
-    return (struct near){vd_all(SHIFTED) - k, near_rest(top, k),
-                         top + vd_all(EXP_LOWEST)};
+    vd x = vd_all(top), magic = vd_all(SMX_POWER_MAGIC);
+    vd k = (x * vd_all(SMX_POWER_NAT) + magic) - magic;
+    return (struct near){vd_all(SHIFTED) - k, near_rest(x, k),
+                         top + EXP_LOWEST};
 }
 
-/** x - top = k STEP + r; shifted holds k, some: does x count? */
+/** x - top = k STEP + r; shifted holds k. */
 struct near_reduced {
     vd shifted, r;
-    vl some;
 };
 
 INLINE struct near_reduced near_reduce(vd x, const struct near *near)
 {
     vd shifted = x * vd_all(SMX_POWER_NAT) + near->magic;
     vd r = near_rest(x, shifted - near->magic) - near->rest;
-    return (struct near_reduced){shifted, r, (vl)(x > near->lowest)};
+    return (struct near_reduced){shifted, r};
 }
 
-INLINE vd near_power(struct near_reduced x)
+INLINE vd near_power(struct near_reduced s, vd x, const struct near *near)
 {
-    vd power = vd_sixteenths(x.shifted);
-    vd share = vd_pick(SIXTEENTH_RESTS, x.shifted);
-    vd e = power + power * (share + rise(x.r));
-    return (vd)((vl)e & x.some);
+    vd power = vd_sixteenths(s.shifted);
+    vd share = vd_pick(SIXTEENTH_RESTS, s.shifted);
+    return vd_add_above(power, power * (share + rise(s.r)), x, near->lowest);
 }
 
 /**
@@ -220,7 +219,7 @@ INLINE vd near_power(struct near_reduced x)
  */
 INLINE vd near_exp(vd x, const struct near *near)
 {
-    return near_power(near_reduce(x, near));
+    return near_power(near_reduce(x, near), x, near);
 }
 
 /** power times exp(x) / power - 1: product.hi exactly and rest. */

@@ -76,6 +76,14 @@ INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
     return (vd)_mm512_maskz_mul_pd(above, (__m512d)a, (__m512d)b);
 }
 
+#define vd_add_above vd_add_above
+INLINE vd vd_add_above(vd a, vd b, vd t, double limit)
+{
+    __m512d floor = (__m512d)vd_all(limit);
+    __mmask8 above = _mm512_cmp_pd_mask((__m512d)t, floor, _CMP_GT_OQ);
+    return (vd)_mm512_maskz_add_pd(above, (__m512d)a, (__m512d)b);
+}
+
 #define vd_sum vd_sum
 INLINE double vd_sum(vd v)
 {

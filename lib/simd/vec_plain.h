@@ -267,6 +267,14 @@ INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
 }
 #endif
 
+#ifndef vd_add_above
+/** a + b where limit < t, else 0, whatever a + b is. */
+INLINE vd vd_add_above(vd a, vd b, vd t, double limit)
+{
+    return (vd)((vl)(a + b) & (vl)(t > vd_all(limit)));
+}
+#endif
+
 #ifndef vd_sum
 /** Lane i + lane i + half, down to one: always the same tree. */
 INLINE double vd_sum(vd v)
