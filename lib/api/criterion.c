@@ -95,14 +95,15 @@ static enum smx_status check_choice(const struct smx_logits *z,
     return SMX_OK;
 }
 
-enum smx_status smx_criterion_check_rows(const struct smx_logits *z,
+enum smx_status smx_criterion_check_rows(const struct smx_context *context,
+                                         const struct smx_logits *z,
                                          const struct smx_criterion *criterion,
                                          struct smx_where *where)
 {
     const void *weights = criterion->row_weights;
     size_t rows = weights ? smx_rows_count(z) : 0;
-    enum smx_status status =
-        smx_rows_finite(weights, z->dtype, rows, SMX_FIELD_ROW_WEIGHTS, where);
+    enum smx_status status = smx_rows_finite(context, weights, z->dtype, rows,
+                                             SMX_FIELD_ROW_WEIGHTS, where);
     for (size_t r = 0; r < rows && !status; r++)
         if (smx_get(weights, z->dtype, r) < 0)
             status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_ROW_WEIGHTS, r);
@@ -127,22 +128,23 @@ enum smx_status smx_criterion_check(struct smx_context *context,
         status = smx_rows_scan(context, z, criterion->targets,
                                SMX_FIELD_TARGETS, where);
     if (!status && criterion->weights)
-        status = smx_rows_finite(criterion->weights, z->dtype, z->classes,
-                                 SMX_FIELD_WEIGHTS, where);
+        status = smx_rows_finite(context, criterion->weights, z->dtype,
+                                 z->classes, SMX_FIELD_WEIGHTS, where);
     if (!status)
-        status = smx_criterion_check_rows(z, criterion, where);
+        status = smx_criterion_check_rows(context, z, criterion, where);
     return status;
 }
 
 enum smx_status
-smx_criterion_check_upstream(const struct smx_logits *z,
+smx_criterion_check_upstream(const struct smx_context *context,
+                             const struct smx_logits *z,
                              const struct smx_criterion *criterion,
                              const void *upstream, struct smx_where *where)
 {
     bool each = criterion->reduction == SMX_REDUCTION_NONE;
     size_t count = upstream ? each ? smx_rows_count(z) : 1 : 0;
-    return smx_rows_finite(upstream, z->dtype, count, SMX_FIELD_UPSTREAM,
-                           where);
+    return smx_rows_finite(context, upstream, z->dtype, count,
+                           SMX_FIELD_UPSTREAM, where);
 }
 
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r)
@@ -177,24 +179,22 @@ struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class)
     return dd_add(row->logsum, dd_negate(nats));
 }
 
-/* What a focal exponent makes of a label's mass in the loss, (1 - p)^focal, and
- * in the gradient, that times 1 - focal p log(p) / (1 - p). */
-struct focus {
-    double loss, gradient;
-};
-
-static struct focus focus_of(const struct smx_criterion *criterion,
-                             struct smx_row *row, size_t class)
+/* (1 - p)^focal, and that times 1 - focal p log(p) / (1 - p). */
+void smx_criterion_focus(const struct smx_criterion *criterion,
+                         struct smx_row *row)
 {
     double focal = criterion->focal;
-    if (focal == 0 || row->empty || cancels(row, class))
-        return (struct focus){1, 1};
+    if (focal == 0 || row->empty || smx_criterion_ignores(criterion, row->r))
+        return;
+    size_t class = (size_t)criterion->labels[row->r];
+    if (cancels(row, class))
+        return;
     struct smx_dd nats = smx_criterion_nats(row, class);
     struct smx_complement c =
         row->kernels->complement_power(dd_negate(nats), focal);
     double more = smx_times(focal * c.p, nats.hi);
     more = c.base != 0 ? more / c.base : focal;
-    return (struct focus){c.power, smx_times(c.power, 1 + more)};
+    row->focus = (struct smx_focus){c.power, smx_times(c.power, 1 + more)};
 }
 
 bool smx_criterion_single(const struct smx_criterion *criterion,
@@ -206,25 +206,8 @@ bool smx_criterion_single(const struct smx_criterion *criterion,
     *class = (size_t)criterion->labels[row->r];
     *mass = 0;
     if (!cancels(row, *class))
-        *mass = weight(row->logits, criterion, *class) * row->focus;
+        *mass = weight(row->logits, criterion, *class) * row->focus.gradient;
     return true;
-}
-
-void smx_criterion_focus(const struct smx_criterion *criterion,
-                         struct smx_row *row)
-{
-    row->focus = 1;
-    if (smx_criterion_is_single(criterion))
-        row->focus = focus_of(criterion, row, (size_t)criterion->labels[row->r])
-                         .gradient;
-}
-
-double smx_criterion_loss_focus(const struct smx_criterion *criterion,
-                                struct smx_row *row)
-{
-    if (!smx_criterion_is_single(criterion))
-        return 1;
-    return focus_of(criterion, row, (size_t)criterion->labels[row->r]).loss;
 }
 
 /* n times the same, in whole blocks. */
@@ -253,7 +236,7 @@ static void load_label(const struct smx_criterion *criterion,
                        struct smx_row *row)
 {
     size_t y = (size_t)criterion->labels[row->r] - row->first;
-    double two[16] = {0, row->focus};
+    double two[16] = {0, 1};
     smooth_mass(criterion, row, two, 16);
     fill_mass(row->mass, row->n, two[0]);
     if (y < row->count)
@@ -342,7 +325,7 @@ static double label_cost(const struct smx_criterion *criterion,
     double mass = weight(row->logits, criterion, class);
     if (mass == 0 || cancels(row, class))
         return 0;
-    mass *= focus_of(criterion, row, class).loss;
+    mass *= row->focus.loss;
     return mass != 0 ? mass * cost : 0;
 }
 

@@ -17,13 +17,15 @@ enum smx_status smx_criterion_check(struct smx_context *context,
                                     struct smx_where *where);
 
 /** The weights of rows among these. */
-enum smx_status smx_criterion_check_rows(const struct smx_logits *logits,
+enum smx_status smx_criterion_check_rows(const struct smx_context *context,
+                                         const struct smx_logits *logits,
                                          const struct smx_criterion *criterion,
                                          struct smx_where *where);
 
 /** upstream: NULL, one of all rows, or one a row where reduction is none. */
 enum smx_status
-smx_criterion_check_upstream(const struct smx_logits *logits,
+smx_criterion_check_upstream(const struct smx_context *context,
+                             const struct smx_logits *logits,
                              const struct smx_criterion *criterion,
                              const void *upstream, struct smx_where *where);
 
@@ -46,13 +48,10 @@ smx_criterion_row_weight(const struct smx_criterion *criterion,
                                   : 1;
 }
 
-/** Sets row->focus, before what follows; row->logsum is there. */
+/** Sets row->focus, before what follows, where a focal exponent makes it
+ *  another than 1; row->logsum is there. */
 void smx_criterion_focus(const struct smx_criterion *criterion,
                          struct smx_row *row);
-
-/** What a focal exponent makes of a label's mass in the loss, else 1. */
-double smx_criterion_loss_focus(const struct smx_criterion *criterion,
-                                struct smx_row *row);
 
 /** -log p of a class. */
 struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);

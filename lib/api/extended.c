@@ -128,14 +128,13 @@ static struct smx_ext mass_of(const struct smx_criterion *k,
 static struct smx_ext cost_of_row(const struct smx_criterion *k,
                                   struct smx_row *row)
 {
-    double focus = smx_criterion_loss_focus(k, row);
     bool single = smx_criterion_is_single(k);
     size_t first = single ? (size_t)k->labels[row->r] : 0;
     size_t end = single ? first + 1 : row->logits->classes;
     struct smx_ext sum = ext_from(0);
     /* not beyond a +INFINITY, which nothing takes back */
     for (size_t c = first; c < end && sum.m.hi != INFINITY; c++) {
-        struct smx_ext v = mass_of(k, row, c, focus);
+        struct smx_ext v = mass_of(k, row, c, row->focus.loss);
         if (v.m.hi == 0) /* 0 log 0 = 0 */
             continue;
         struct smx_dd nats = smx_criterion_nats(row, c);
@@ -191,7 +190,7 @@ static struct extended_grad extended_grad_of(const struct smx_criterion *k,
     const struct smx_logits *z = row->logits;
     struct extended_grad d = {.b = factors->factor};
     for (size_t c = 0; c < z->classes; c++)
-        d.a = ext_add(d.a, mass_of(k, row, c, row->focus));
+        d.a = ext_add(d.a, mass_of(k, row, c, row->focus.gradient));
     d.a = ext_mul(d.a, d.b);
     if (k->z_loss != 0 && !row->empty) {
         struct smx_ext z_loss = ext_from(k->z_loss);
@@ -215,7 +214,8 @@ static double grad_at(const struct smx_criterion *k, const struct smx_row *row,
     const struct smx_tile *tile = &row->tile;
     struct smx_dd e = {row->e[i], 0};
     struct smx_ext p = ext_of(dd_mul(e, row->inverse), -SMX_ROW_SHIFT);
-    struct smx_ext v = mass_of(k, row, row->first + i, row->focus), a = d->a;
+    struct smx_ext a = d->a;
+    struct smx_ext v = mass_of(k, row, row->first + i, row->focus.gradient);
     if (d->bend.m.hi != 0 && e.hi != 0) {
         struct smx_dd t = {tile->hi[i], tile->lo[i]};
         t = dd_add(t, dd_negate(d->mean));

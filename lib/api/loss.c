@@ -19,7 +19,8 @@ static enum smx_status check_loss(struct smx_context *context,
     if (!status)
         status = smx_criterion_check(context, z, criterion, where);
     if (!status)
-        status = smx_criterion_check_upstream(z, criterion, upstream, where);
+        status = smx_criterion_check_upstream(context, z, criterion, upstream,
+                                              where);
     return status;
 }
 

@@ -198,7 +198,6 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row)
         smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
         return;
     }
-    smx_criterion_focus(criterion, row);
     struct smx_dd mass = tile_mass(criterion, row);
     double lse = square ? smx_row_lse(row) : 0;
     if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
@@ -217,6 +216,7 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
 {
     struct dd_loss *call = argument;
     const struct smx_loss_out *out = call->out;
+    smx_criterion_focus(call->criterion, row);
     if (out)
         add_loss(call, row, r);
     if (out && out->logsumexp)
@@ -296,6 +296,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .logs = ((nats || call.entropy) && logs) || entropy,
         .logsum = nats || entropy || criterion->z_loss != 0 || call.entropy,
         .total = entropy || call.entropy ? smx_row_terms : NULL,
+        .sums_only = !gradient && !entropy && !call.entropy,
         .slope = gradient != NULL,
         /* slopes would have no place */
         .keep = !logits->softcap,

@@ -64,6 +64,7 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->shift.capped = z->softcap != 0;
     row->shift.narrow = z->dtype == SMX_FLOAT32;
     row->logs = work->logsum;
+    row->sums_only = work->sums_only;
     row->rests = row->logsums = row->inverses = (struct smx_row_dds){{0}, {0}};
     set_group(row, z->classes);
     set_tile(row, 0, work->logs, sloped);
@@ -458,7 +459,8 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
         load_group(row, count);
     else
         load_one(row);
-    row->kernels->inverse(&row->rests, count, &row->inverses);
+    if (!row->sums_only)
+        row->kernels->inverse(&row->rests, count, &row->inverses);
     if (row->logs)
         row->kernels->log1p(&row->rests, count, &row->logsums);
     return count;
@@ -473,6 +475,6 @@ void smx_row_select(struct smx_row *row, size_t k)
     }
     row->inverse = (struct smx_dd){row->inverses.hi[k], row->inverses.lo[k]};
     row->logsum = (struct smx_dd){row->logsums.hi[k], row->logsums.lo[k]};
-    row->focus = 1;
+    row->focus = (struct smx_focus){1, 1};
     row->one_hot = !row->empty && row->rests.hi[k] == 0;
 }

@@ -29,6 +29,11 @@ enum smx_row_depth {
     SMX_ROW_E      /* exponentials, and all that is wanted */
 };
 
+/** What a focal exponent makes of a label's mass. */
+struct smx_focus {
+    double loss, gradient;
+};
+
 struct smx_row {
     const struct smx_logits *logits;
     const struct smx_row_kernels *kernels;
@@ -39,6 +44,7 @@ struct smx_row {
     double mixed[2], pure[2];
     const struct smx_dd *row_maxima; /* maxima of smx_rows_work */
     bool logs;                       /* logsum is wanted */
+    bool sums_only;                  /* inverse is not */
     size_t slot;      /* elements of a tile that is one of a group */
     size_t group;     /* rows that are loaded at once */
     size_t start;     /* the first of those that are */
@@ -49,10 +55,10 @@ struct smx_row {
     bool empty;       /* every class is left out */
     bool one_hot;     /* p is 1 at the argmax and 0 elsewhere */
     struct smx_shift shift;
-    double focus; /* of a label's mass in the gradient, for the caller */
-    struct smx_dd inverse; /* 1 / (1 + rest) */
-    struct smx_dd logsum;  /* log(1 + rest) = lse - max */
-    const void *input;     /* see smx_rows_work, like the next */
+    struct smx_focus focus; /* for the caller */
+    struct smx_dd inverse;  /* 1 / (1 + rest) */
+    struct smx_dd logsum;   /* log(1 + rest) = lse - max */
+    const void *input;      /* see smx_rows_work, like the next */
     void *output;
     bool keep, stream;
     smx_row_take *take; /* total of smx_rows_work, and its argument */

@@ -460,7 +460,7 @@ static struct smx_dd cap(double z, double softcap, const struct smx_shift *how)
 
 static struct smx_complement complement_power(struct smx_dd log, double power)
 {
-    const struct complement c = vdd_complement(vdd_all(log), power, 1);
+    const struct complement c = vdd_complement(vdd_all(log), power);
     return (struct smx_complement){c.power[0], c.base[0], c.p[0]};
 }
 

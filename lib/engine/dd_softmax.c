@@ -81,6 +81,7 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         .logs = z->softcap && (log || out->entropy),
         .total = out->entropy ? smx_row_terms : NULL,
         .logsum = log || out->entropy || out->logsumexp,
+        .sums_only = (log || !out->values) && !out->entropy,
     };
     if (smx_plan_softmax(z, log, !k) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(z);

@@ -214,7 +214,7 @@ static enum smx_status check_divergence(struct smx_context *context,
         status = smx_rows_scan_tops(context, z, call->criterion->teacher,
                                     SMX_FIELD_TEACHER, &call->tops[1], where);
     if (!status)
-        status = smx_criterion_check_upstream(z, call->criterion,
+        status = smx_criterion_check_upstream(context, z, call->criterion,
                                               call->upstream, where);
     return status;
 }

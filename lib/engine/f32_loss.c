@@ -347,8 +347,8 @@ static bool acceptable(struct smx_context *context, const struct smx_logits *z,
     if (criterion->targets)
         checked.outer = 0;
     return !smx_criterion_check(context, &checked, criterion, NULL) &&
-           !smx_criterion_check_rows(z, criterion, NULL) &&
-           !smx_criterion_check_upstream(z, criterion, upstream, NULL);
+           !smx_criterion_check_rows(context, z, criterion, NULL) &&
+           !smx_criterion_check_upstream(context, z, criterion, upstream, NULL);
 }
 
 bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,

@@ -42,23 +42,28 @@ struct complement {
     vd power, base, p;
 };
 
+/* x = 2^k (1 + u), u below 1; no number where x is 0. */
+INLINE struct vdd vdd_mantissa(struct vdd x, vd *k)
+{
+    vd up = vd_where((vl)(x.hi < vd_all(0x1p-900)), vd_all(0x1p200), vd_all(1));
+    vd hi = x.hi * up,
+       raised = vd_where((vl)(up != vd_all(1)), vd_all(200), vd_all(0));
+    vu exponent = (vu)hi >> 52;
+    vd down = (vd)(((vu){0} + 2046 - exponent) << 52);
+    *k = vu_number(exponent) - vd_all(1023) - raised;
+    return vdd_fast(hi * down - vd_all(1), x.lo * up * down);
+}
+
 /**
  * In double-double, given log p: log(1 - p) = k log 2 + log(1 + u) with
- * 1 - p = 2^k (1 + u). Of the first rows alone, which is a constant where this
- * is inlined.
+ * 1 - p = 2^k (1 + u).
  */
-INLINE struct complement vdd_complement(struct vdd log, double power, int rows)
+INLINE struct complement vdd_complement(struct vdd log, double power)
 {
-    struct vdd x = vdd_one_less_exp(log), y = x;
+    struct vdd x = vdd_one_less_exp(log), y;
     struct complement c = {.base = x.hi, .p = vdd_exp(log) * vd_all(0x1p-128)};
-    vd k = vd_all(0);
-    EACH (r, rows) {
-        int exponent;
-        y.hi[r] = 2 * frexp(x.hi[r], &exponent) - 1;
-        y.lo[r] = ldexp(x.lo[r], 1 - exponent);
-        k[r] = exponent - 1;
-    }
-    y = vdd_log1p(vdd_fast(y.hi, y.lo));
+    vd k;
+    y = vdd_log1p(vdd_mantissa(x, &k));
     x = vdd_sum(k * vd_all(LN2_HI), y.hi);
     x = vdd_fast(x.hi, x.lo + (k * vd_all(LN2_LO) + y.lo));
     x = vdd_settle(vdd_mul(x, vdd_all((struct smx_dd){power, 0})));

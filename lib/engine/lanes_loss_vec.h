@@ -154,7 +154,7 @@ INLINE void focus_labels(bool wide, struct group *g, struct costs *costs)
     struct label_focus by;
     if (wide) {
         const struct vdd log = {-nats.hi, -nats.lo};
-        struct complement c = vdd_complement(log, focal, LANES);
+        struct complement c = vdd_complement(log, focal);
         vd more = vd_all(focal) * c.p * nats.hi / c.base;
         more = (vd)((vl)more & (vl)(c.p != vd_all(0)));
         more = vd_where((vl)(c.base == vd_all(0)), vd_all(focal), more);

@@ -57,18 +57,29 @@ bool smx_rows_masked(const struct smx_logits *z, size_t r, size_t c)
     return !z->mask[z->mask_per_class ? c : smx_rows_index(z, r, c)];
 }
 
-enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
+/* The first refused of n elements from i on; n: none. */
+static size_t find_refused(const struct smx_kernels *kernels, const void *data,
+                           enum smx_dtype dtype, size_t i, size_t n, bool low)
+{
+    const float *f = data;
+    const double *d = data;
+    return dtype == SMX_FLOAT32 ? kernels->dd->nonfinite_float(f + i, n, low)
+                                : kernels->dd->nonfinite_double(d + i, n, low);
+}
+
+enum smx_status smx_rows_finite(const struct smx_context *context,
+                                const void *data, enum smx_dtype dtype,
                                 size_t count, enum smx_field what,
                                 struct smx_where *where)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(smx_get(data, dtype, i)))
-            return smx_blame(SMX_ENONFINITE, where, what, i);
-    return SMX_OK;
+    size_t i =
+        count ? find_refused(context->kernels, data, dtype, 0, count, false)
+              : 0;
+    return i < count ? smx_blame(SMX_ENONFINITE, where, what, i) : SMX_OK;
 }
 
 struct scan {
-    const struct smx_row_kernels *kernels;
+    const struct smx_kernels *kernels;
     const void *data;
     enum smx_dtype dtype;
     size_t count;
@@ -81,11 +92,8 @@ struct scan {
 static size_t scan_part(const struct scan *scan, size_t first, size_t n)
 {
     size_t i = first / scan->part * scan->stride + first % scan->part;
-    const float *f = scan->data;
-    const double *d = scan->data;
-    return scan->dtype == SMX_FLOAT32
-               ? scan->kernels->nonfinite_float(f + i, n, scan->low)
-               : scan->kernels->nonfinite_double(d + i, n, scan->low);
+    return find_refused(scan->kernels, scan->data, scan->dtype, i, n,
+                        scan->low);
 }
 
 static void scan_slice(void *argument, size_t i)
@@ -110,7 +118,7 @@ enum smx_status smx_rows_scan(struct smx_context *context,
 {
     size_t count = smx_rows_count(z) * z->classes;
     bool gaps = z->stride != z->classes * z->inner;
-    struct scan scan = {.kernels = context->kernels->dd,
+    struct scan scan = {.kernels = context->kernels,
                         .data = data,
                         .dtype = z->dtype,
                         .count = count,

@@ -64,7 +64,8 @@ static inline void smx_set(void *data, enum smx_dtype dtype, size_t i,
 bool smx_rows_masked(const struct smx_logits *logits, size_t r, size_t c);
 
 /** First NaN or infinity. */
-enum smx_status smx_rows_finite(const void *data, enum smx_dtype dtype,
+enum smx_status smx_rows_finite(const struct smx_context *context,
+                                const void *data, enum smx_dtype dtype,
                                 size_t count, enum smx_field what,
                                 struct smx_where *where);
 
@@ -118,12 +119,13 @@ struct smx_rows_work {
                     it in memory that is shared */
     bool logs;   /* the shifted logits to the largest logit */
     bool logsum; /* the logarithm of the sum */
-    bool slope;  /* dz'/dz, of a softcap */
-    bool serial; /* run does not share all its tiles: rather other rows */
-    bool keep;   /* rows longer than a tile leave exponentials in output for
-                    run, unless it is an operand */
-    bool over;   /* even over the logits */
-    bool stream; /* what run puts passes the caches by, but where they are */
+    bool sums_only; /* neither exponentials over their sum nor a mean */
+    bool slope;     /* dz'/dz, of a softcap */
+    bool serial;    /* run does not share all its tiles: rather other rows */
+    bool keep;      /* rows longer than a tile leave exponentials in output for
+                       run, unless it is an operand */
+    bool over;      /* even over the logits */
+    bool stream;    /* what run puts passes the caches by, but where they are */
     smx_row_take *total; /* of each tile, for smx_row_total; NULL: nothing */
 };
 
