@@ -39,7 +39,7 @@ static struct smx_dd store_jacobian_tile(const void *argument,
 {
     const struct row_product *p = argument;
     const struct smx_row_kernels *k = row->kernels;
-    double *out = smx_row_out(row);
+    double *out = smx_row_final_out(row);
     const double *g = smx_row_view(row, row->mass);
     const double *e = smx_row_exponentials(row);
     if (p->call->log)
@@ -56,12 +56,17 @@ static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
     struct smx_dd minus_one = {-1, 0}, zero = {0, 0};
     struct smx_dd dot = smx_row_total(row);
     dot = call->log ? dot : dd_mul(dot, row->inverse);
-    struct row_product product = {
-        .call = call,
-        .log = smx_row_grad_of(row, dd_negate(dot), zero, minus_one),
-        .f32 = {.inverse = dd_mul(row->inverse_temperature, row->inverse),
-                .dot = dot,
-                .power = {row->pure[0], row->pure[1]}}};
+    struct row_product product = {.call = call};
+    if (call->log) {
+        product.log = smx_row_grad_of(row, dd_negate(dot), zero, minus_one);
+        product.log.stream = row->stream;
+    } else {
+        product.f32 = (struct smx_vjp_scale){
+            .inverse = dd_mul(row->inverse_temperature, row->inverse),
+            .dot = dot,
+            .power = {row->pure[0], row->pure[1]},
+            .stream = row->stream};
+    }
     (void)r;
     smx_row_sweep(row, SMX_ROW_PLACE, store_jacobian_tile, &product, NULL);
 }
@@ -119,7 +124,7 @@ static void jacobian_row(void *argument, struct smx_row *row, size_t r)
 static bool streams_product(const struct derivative_call *call)
 {
     const struct smx_logits *z = call->logits;
-    return !smx_load_needed(z) && call->out != z->data &&
+    return !smx_rows_moved(z) && call->out != z->data &&
            call->out != call->upstream &&
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
 }
@@ -143,11 +148,14 @@ static enum smx_status vjp_row(struct smx_context *context,
                                        .total = dot_of,
                                        .input = call->upstream,
                                        .output = call->out,
-                                       /* the Jacobian has no such rows */
-                                       .masked = true,
+                                       /* the Jacobian has no such rows; those
+                                          of softmax are 0 by themselves */
+                                       .masked = call->log,
+                                       .zeros = true,
                                        .maxima = maxima,
                                        .slope = true,
                                        .keep = !logits->softcap,
+                                       .over = true,
                                        .stream = streams_product(call)};
     if (!status && smx_plan_product(logits) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(logits);

@@ -55,9 +55,10 @@ struct smx_row_dds {
 
 /** What is computed of a tile of logits. */
 struct smx_tile {
-    double *hi, *lo; /* d = hi + lo; NULL: not wanted */
-    double *e;       /* 2^128 exp(d) */
-    double *slope;   /* 2^128 dz'/dz of the softcap; NULL: not wanted */
+    double *hi, *lo;    /* d = hi + lo; NULL: not wanted */
+    double *e;          /* 2^128 exp(d) */
+    double *slope;      /* 2^128 dz'/dz of the softcap; NULL: not wanted */
+    const double *next; /* n doubles to be read after it; NULL: none */
 };
 
 /** Shifted logits d of a tile: hi + lo, whole blocks, or without a softcap, hi
@@ -76,12 +77,14 @@ struct smx_row_grad {
     double down;
     double pure[2];  /* powers where mass is 0: of (e a) slope */
     double mixed[2]; /* elsewhere */
+    bool stream;     /* out passes the caches by */
 };
 
 /** out = e inverse (g - dot) slope, times two powers of two. */
 struct smx_vjp_scale {
     struct smx_dd inverse, dot;
     double power[2];
+    bool stream; /* out passes the caches by */
 };
 
 struct smx_complement {

@@ -116,10 +116,15 @@ struct smx_nats smx_row_nats(const struct smx_row *row)
     return (struct smx_nats){row->tile.hi, row->tile.lo, row->z, row->shift};
 }
 
-double *smx_row_out(struct smx_row *row)
+double *smx_row_final_out(struct smx_row *row)
 {
     double *there = out_in_place(row);
-    return there && !row->stream ? there : row->out;
+    return there ? there : row->out;
+}
+
+double *smx_row_out(struct smx_row *row)
+{
+    return row->stream ? row->out : smx_row_final_out(row);
 }
 
 static void get_tile(const struct smx_row *row, const void *tensor,
@@ -149,7 +154,7 @@ const double *smx_row_view(const struct smx_row *row, double *tile)
 
 void smx_row_put(const struct smx_row *row, const double *tile)
 {
-    if (row->stream)
+    if (row->stream && tile == row->out)
         row->kernels->stream(tile, row->count, out_in_place(row));
     if (row->logits->dtype == SMX_FLOAT32)
         row->kernels->narrow(tile, row->count,
@@ -229,6 +234,8 @@ static void compute_tile(struct smx_row *row, enum smx_row_depth depth)
     }
     tile.e = cached ? cached : tile.e;
     row->e = tile.e;
+    if (row->input && row->logits->dtype == SMX_FLOAT64)
+        tile.next = smx_row_view(row, NULL);
     if (depth == SMX_ROW_E)
         compute_exponentials(row, &tile);
     else if (tile.hi)

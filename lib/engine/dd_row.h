@@ -207,4 +207,7 @@ double smx_row_input(const struct smx_row *row, size_t c);
 double *smx_row_out(struct smx_row *row);
 void smx_row_put(const struct smx_row *row, const double *out);
 
+/** smx_row_out for what passes the caches by itself, if row->stream. */
+double *smx_row_final_out(struct smx_row *row);
+
 #endif

@@ -224,13 +224,15 @@ INLINE void fill_rows(enum course course, const double *z, size_t n,
 }
 
 /* The block so far ahead, the next tile's or row's, arrives while this one is
- * computed. */
-INLINE void fetch_tile(const double *z, const double *e, size_t ahead)
+ * computed, and so does this one of what is read next. */
+INLINE void fetch_tile(const double *z, const double *e, size_t ahead,
+                       const double *next)
 {
     ahead *= sizeof *z; /* not as pointers, which could leave the tensors */
     for (size_t i = 0; i < BLOCK; i += OF_A_LINE) {
         __builtin_prefetch((const void *)((uintptr_t)(z + i) + ahead));
         __builtin_prefetch((const void *)((uintptr_t)(e + i) + ahead), 1);
+        __builtin_prefetch(next + i);
     }
 }
 
@@ -241,8 +243,8 @@ INLINE void fetch_tile(const double *z, const double *e, size_t ahead)
 
 /* Of LINE with neither temperature nor large logits. Not inlined: beside the
  * other courses its constants would not stay in registers. */
-static __attribute__((noinline)) void fill_near(const double *z, size_t n,
-                                                double top, double *e)
+static __attribute__((noinline)) void
+fill_near(const double *z, size_t n, double top, double *e, const double *other)
 {
     const struct near near = near_of(top);
     struct near_reduced next[CHAINS];
@@ -252,7 +254,7 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
             next[v] = near_reduce(vd_load(z + v * LANES), &near);
     for (; i + 2 * STRIDE <= n; i += STRIDE) {
         for (size_t j = i; j < i + STRIDE; j += BLOCK)
-            fetch_tile(z + j, e + j, n);
+            fetch_tile(z + j, e + j, n, other + j);
         EACH (v, CHAINS) {
             size_t j = i + (size_t)v * LANES;
             vd_store(e + j, near_power(next[v], vd_load(z + j), &near));
@@ -271,8 +273,9 @@ static __attribute__((noinline)) void fill_near(const double *z, size_t n,
 }
 
 /* Of LINE else, but where shifted logits are to be stored. */
-static __attribute__((noinline)) void
-fill_line(const double *z, size_t n, const struct smx_shift *how, double *e)
+static __attribute__((noinline)) void fill_line(const double *z, size_t n,
+                                                const struct smx_shift *how,
+                                                double *e, const double *other)
 {
     const struct smx_shift d = *how;
     vd top = vd_all(-d.top), before = vd_all(d.before);
@@ -283,7 +286,7 @@ fill_line(const double *z, size_t n, const struct smx_shift *how, double *e)
             next[v] =
                 straight(vdd_sum(vd_load(z + v * LANES) * before, top), &d);
     for (; i + 2 * BLOCK <= n; i += BLOCK) {
-        fetch_tile(z + i, e + i, n);
+        fetch_tile(z + i, e + i, n, other + i);
         EACH (v, VECS) {
             size_t j = i + (size_t)v * LANES;
             vd_store(e + j, vdd_exp(next[v]));
@@ -355,7 +358,7 @@ INLINE void sum_but(const double *e, size_t n, size_t skip,
 
 INLINE struct smx_tile tile_of(const struct smx_tile *first, size_t at)
 {
-    struct smx_tile tile = {.e = first->e + at};
+    struct smx_tile tile = {.e = first->e + at, .next = first->next};
     if (first->hi) {
         tile.hi = first->hi + at;
         tile.lo = first->lo + at;
@@ -390,12 +393,13 @@ static void shifted(const double *z, size_t n, const struct smx_shift *how,
 static void fill_row(const double *z, size_t n, const struct smx_shift *how,
                      const struct smx_tile *out)
 {
+    const double *other = out->next ? out->next : z;
     if (is_near(how)) {
         if (out->hi)
             shifted(z, n, how, out);
-        fill_near(z, n, how->top, out->e);
+        fill_near(z, n, how->top, out->e, other);
     } else if (!how->capped && !out->hi) {
-        fill_line(z, n, how, out->e);
+        fill_line(z, n, how, out->e, other);
     } else if (!how->capped) {
         fill_rows(LINE, z, n, how, out);
     } else if (how->narrow) {

@@ -36,13 +36,6 @@ INLINE vd finish_at(struct vdd x, const double *slope, size_t i, size_t n,
     return finish_grad(x.hi + vdd_settle(x).lo, first, second);
 }
 
-/* Does one of these leave the range in which no product with what is at most
- * 2^128 overflows? */
-INLINE bool are_large(vd x)
-{
-    return vl_any((vl)(vd_max(x, -x) > vd_all(0x1p800)));
-}
-
 INLINE struct vdd scaled_grad(vd v, struct smx_dd factor)
 {
     struct vdd p = vdd_product(v, vd_all(factor.hi));
@@ -84,34 +77,125 @@ static void grad_store_pure(const double *e, const double *slope, size_t n,
     }
 }
 
+/* Of the vector at i. */
+INLINE void put_grad(const double *e, const double *mass, const double *slope,
+                     size_t i, size_t n, const struct smx_row_grad *how,
+                     double *out)
+{
+    vd down = vd_all(how->down), m = get_part(mass, i, n);
+    struct vdd p = bent_grad(e, i, n, how);
+    struct vdd v = scaled_grad(m, how->b);
+    struct vdd d = vdd_sum(p.hi * down, -v.hi);
+    vl pure = (vl)(m == vd_all(0));
+    d.hi = vd_where(pure, p.hi, d.hi);
+    d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
+    vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
+    vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
+    put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
+}
+
+/* Elements that are looked at before they are computed. */
+#define LOOKED ((size_t)8 * LANES)
+
+/* Are all of them so small that no product with what is at most 2^228
+ * overflows? */
+INLINE bool stay_moderate(const double *x)
+{
+    vd most[2] = {{0}, {0}};
+    EACH (v, 8) {
+        vd size = vd_load(x + v * LANES);
+        most[v % 2] = vd_max(vd_max(size, -size), most[v % 2]);
+    }
+    return !vl_any((vl)(vd_max(most[0], most[1]) > vd_all(0x1p700)));
+}
+
+/* The product of both, where a factor times that is the same as times one after
+ * the other; else 0. */
+static double single_power(const double power[2])
+{
+    double p = power[0] * power[1];
+    return p >= 0x1p-900 && p <= 0x1p50 ? p : 0;
+}
+
+INLINE void put_or_stream(double *out, vd v, bool stream)
+{
+    if (stream)
+        vd_stream(out, v);
+    else
+        vd_store(out, v);
+}
+
+/* LOOKED of moderate mass: all times 2^128, until they are rounded. */
+INLINE void put_grads(const double *e, const double *mass,
+                      const struct smx_row_grad *how, vd power, bool stream,
+                      double *out)
+{
+    const struct smx_dd a = how->a, b = dd_scale(how->b, 0x1p128);
+    for (size_t i = 0; i < LOOKED; i += LANES) {
+        struct vdd p = scaled_grad(vd_load(e + i), a);
+        struct vdd v = scaled_grad(vd_load(mass + i), b);
+        struct vdd d = vdd_sum(p.hi, -v.hi);
+        d.lo += p.lo - v.lo;
+        put_or_stream(out + i, (d.hi + d.lo) * power, stream);
+    }
+}
+
 static void store_tile_grad(const double *e, const double *mass,
                             const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
-    vd down = vd_all(how->down);
     if (!mass) {
         grad_store_pure(e, slope, n, how, out);
         return;
     }
-    bool simple = !how->hi && !slope && fabs(how->a.hi) <= 0x1p800;
-    VECTORS (i, n) {
-        vd m = get_part(mass, i, n);
-        struct vdd p = bent_grad(e, i, n, how);
-        struct vdd v = scaled_grad(m, how->b);
-        struct vdd d = vdd_sum(p.hi * down, -v.hi);
-        if (simple && i + LANES <= n && !are_large(v.hi) &&
-            !vl_any((vl)(m == vd_all(0)))) {
-            d.lo += p.lo * down - v.lo;
-            vd_store(out + i, (d.hi + d.lo) * vd_all(how->mixed[0]) *
-                                  vd_all(how->mixed[1]));
-            continue;
-        }
-        vl pure = (vl)(m == vd_all(0));
-        d.hi = vd_where(pure, p.hi, d.hi);
-        d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
-        vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
-        vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
-        put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
+    double power = single_power(how->pure);
+    bool simple = !how->hi && !slope && power != 0 && how->down < 1 &&
+                  fabs(how->a.hi) <= 0x1p800 && fabs(how->b.hi) <= 0x1p100;
+    size_t head = how->stream ? before_line(out, sizeof *out, n) : 0, i = 0;
+    for (; i < head; i += LANES)
+        put_grad(e, mass, slope, i, head, how, out);
+    for (i = head; i + LOOKED <= n; i += LOOKED) {
+        if (!simple || !stay_moderate(mass + i))
+            for (size_t j = i; j < i + LOOKED; j += LANES)
+                put_grad(e, mass, slope, j, n, how, out);
+        else if (how->stream)
+            put_grads(e + i, mass + i, how, vd_all(power), true, out + i);
+        else
+            put_grads(e + i, mass + i, how, vd_all(power), false, out + i);
+    }
+    for (; i < n; i += LANES)
+        put_grad(e, mass, slope, i, n, how, out);
+}
+
+/* Of the vector at i. */
+INLINE void put_product(const double *e, const double *g, const double *slope,
+                        size_t i, size_t n, const struct smx_vjp_scale *how,
+                        double *out)
+{
+    vd first = vd_all(how->power[0]), second = vd_all(how->power[1]);
+    struct vdd f = vdd_sum(get_part(g, i, n), vd_all(-how->dot.hi));
+    vl large = (vl)(f.hi > vd_all(0x1p800)) | (vl)(f.hi < vd_all(-0x1p800));
+    vd down = vd_where(large, vd_all(0x1p-256), vd_all(1));
+    f.hi *= down;
+    f.lo = (f.lo - vd_all(how->dot.lo)) * down;
+    f = vdd_settle(f);
+    f = vdd_mul(scaled_grad(get_part(e, i, n), how->inverse), f);
+    vd up = vd_where(large, second * vd_all(0x1p256), second);
+    put_vector(out, i, n, finish_at(f, slope, i, n, first, up));
+}
+
+/* LOOKED of moderate upstream. */
+INLINE void put_products(const double *e, const double *g,
+                         const struct smx_vjp_scale *how, vd power, bool stream,
+                         double *out)
+{
+    const struct smx_dd inverse = how->inverse;
+    vd dot = vd_all(-how->dot.hi), rest = vd_all(how->dot.lo);
+    for (size_t i = 0; i < LOOKED; i += LANES) {
+        struct vdd f = vdd_sum(vd_load(g + i), dot);
+        f.lo -= rest;
+        f = vdd_mul(scaled_grad(vd_load(e + i), inverse), f);
+        put_or_stream(out + i, (f.hi + f.lo) * power, stream);
     }
 }
 
@@ -119,26 +203,22 @@ static void store_tile_vjp(const double *e, const double *g,
                            const double *slope, size_t n,
                            const struct smx_vjp_scale *how, double *out)
 {
-    const struct smx_dd inverse = how->inverse;
-    vd first = vd_all(how->power[0]), second = vd_all(how->power[1]);
-    vd dot = vd_all(how->dot.lo);
-    VECTORS (i, n) {
-        struct vdd f = vdd_sum(get_part(g, i, n), vd_all(-how->dot.hi));
-        if (!slope && i + LANES <= n && !are_large(f.hi)) {
-            f.lo -= dot;
-            f = vdd_mul(scaled_grad(vd_load(e + i), inverse), f);
-            vd_store(out + i, (f.hi + f.lo) * first * second);
-            continue;
-        }
-        vl large = (vl)(f.hi > vd_all(0x1p800)) | (vl)(f.hi < vd_all(-0x1p800));
-        vd down = vd_where(large, vd_all(0x1p-256), vd_all(1));
-        f.hi *= down;
-        f.lo = (f.lo - dot) * down;
-        f = vdd_settle(f);
-        f = vdd_mul(scaled_grad(get_part(e, i, n), inverse), f);
-        vd up = vd_where(large, second * vd_all(0x1p256), second);
-        put_vector(out, i, n, finish_at(f, slope, i, n, first, up));
+    double power = single_power(how->power);
+    bool simple = !slope && power != 0 && fabs(how->dot.hi) <= 0x1p700;
+    size_t head = how->stream ? before_line(out, sizeof *out, n) : 0, i = 0;
+    for (; i < head; i += LANES)
+        put_product(e, g, slope, i, head, how, out);
+    for (i = head; i + LOOKED <= n; i += LOOKED) {
+        if (!simple || !stay_moderate(g + i))
+            for (size_t j = i; j < i + LOOKED; j += LANES)
+                put_product(e, g, slope, j, n, how, out);
+        else if (how->stream)
+            put_products(e + i, g + i, how, vd_all(power), true, out + i);
+        else
+            put_products(e + i, g + i, how, vd_all(power), false, out + i);
     }
+    for (; i < n; i += LANES)
+        put_product(e, g, slope, i, n, how, out);
 }
 
 #endif

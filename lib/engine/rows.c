@@ -399,7 +399,7 @@ static bool run_loaded(struct smx_tiles *tiles,
     on.input = tiles->other;
     on.output = tiles->out;
     run_rows(tiles->context, &tiles->z, &on, first, nonfinite);
-    smx_tiles_leave(tiles, SMX_MASKED_ZERO);
+    smx_tiles_leave(tiles, work->zeros ? SMX_MASKED_KEPT : SMX_MASKED_ZERO);
     return true;
 }
 

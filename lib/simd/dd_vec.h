@@ -66,9 +66,10 @@ INLINE struct vdd vdd_div(struct vdd a, struct vdd b)
 
 INLINE void vdd_accumulate(struct vdd *sum, struct vdd x)
 {
-    struct vdd s = vdd_sum(sum->hi, x.hi);
-    sum->hi = s.hi;
-    sum->lo += x.lo + s.lo;
+    vd one = vd_all(1), s = sum->hi + x.hi;
+    vd t = vd_less_product(s, sum->hi, one), u = vd_less_product(s, t, one);
+    sum->lo += x.lo + ((sum->hi - u) + (x.hi - t));
+    sum->hi = s;
 }
 
 /** The 16 lanes of a block: i + (i + 8), then i + (i + 4) ... in every tier. */
