@@ -67,9 +67,9 @@
  *              loss.
  * Stack        128 KiB is enough for any call.
  * Errors       Outputs are untouched unless SMX_OK is returned, or may be
- *              written early (struct smx_softmax_out); then struct smx_where
- *              tells the argument that is wrong. The library never prints,
- *              exits, aborts or reads the environment.
+ *              written early (smx_softmax_out, smx_vjp_early); then struct
+ *              smx_where tells the argument that is wrong. The library never
+ *              prints, exits, aborts or reads the environment.
  * Fork         A context does not live on in a child of fork(), which has none
  *              of its threads: create one there.
  */
@@ -435,6 +435,14 @@ enum smx_status smx_vjp(struct smx_context *context,
                         const struct smx_logits *logits, bool log,
                         const void *upstream, void *gradient,
                         struct smx_where *where);
+
+/** smx_vjp whose gradient may be written before an error is found: after one it
+ *  holds anything, unless it lies over an operand. The operands are then read
+ *  once. */
+enum smx_status smx_vjp_early(struct smx_context *context,
+                              const struct smx_logits *logits, bool log,
+                              const void *upstream, void *gradient,
+                              struct smx_where *where);
 
 /**
  * The Jacobian itself, output first as PyTorch has it: element [o, j, n, i]

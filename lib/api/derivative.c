@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Derivatives of softmax itself: d a_j / d z_i = a_j (delta_ij - a_i). */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@ struct derivative_call {
     bool log;
     const void *upstream;
     void *out;
+    bool unseen;           /* nobody has looked at the operands, */
+    atomic_bool nonfinite; /* and one of them was refused */
 };
 
 /* sum of g, or of g exp(d), of the tile */
@@ -50,11 +53,42 @@ static struct smx_dd store_jacobian_tile(const void *argument,
     return (struct smx_dd){0, 0};
 }
 
+/* hi: of the tile's upstream, how many elements come before one that is not
+ * finite, all without one; lo: all. */
+static struct smx_dd finite_of(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    const double *g = smx_row_view(row, row->mass);
+    size_t n = row->count;
+    return (struct smx_dd){(double)row->kernels->nonfinite_double(g, n, false),
+                           (double)n};
+}
+
+static struct smx_dd sum_counts(struct smx_dd a, struct smx_dd b)
+{
+    return (struct smx_dd){a.hi + b.hi, a.lo + b.lo};
+}
+
+/* A sum with NaN or an infinity among its terms is not finite; it can also have
+ * left the range. */
+static bool is_upstream_finite(struct smx_row *row, struct smx_dd sum)
+{
+    if (isfinite(sum.hi))
+        return true;
+    struct smx_dd n =
+        smx_row_sweep(row, SMX_ROW_PLACE, finite_of, NULL, sum_counts);
+    return n.hi == n.lo;
+}
+
 static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
 {
-    const struct derivative_call *call = argument;
+    struct derivative_call *call = argument;
     struct smx_dd minus_one = {-1, 0}, zero = {0, 0};
     struct smx_dd dot = smx_row_total(row);
+    if (call->unseen && !is_upstream_finite(row, dot)) {
+        call->nonfinite = true;
+        return;
+    }
     dot = call->log ? dot : dd_mul(dot, row->inverse);
     struct row_product product = {.call = call};
     if (call->log) {
@@ -129,20 +163,23 @@ static bool streams_product(const struct derivative_call *call)
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
 }
 
-static enum smx_status vjp_row(struct smx_context *context,
-                               struct derivative_call *call,
-                               struct smx_where *where)
+static enum smx_status scan_operands(struct smx_context *context,
+                                     const struct derivative_call *call,
+                                     struct smx_dd **maxima,
+                                     struct smx_where *where)
+{
+    enum smx_status status =
+        smx_rows_scan_maxima(context, call->logits, maxima, where);
+    return status ? status
+                  : smx_rows_scan(context, call->logits, call->upstream,
+                                  SMX_FIELD_UPSTREAM, where);
+}
+
+static enum smx_status run_product(struct smx_context *context,
+                                   struct derivative_call *call,
+                                   const struct smx_dd *maxima)
 {
     const struct smx_logits *logits = call->logits;
-    struct smx_dd *maxima = NULL;
-    enum smx_status status;
-    if (smx_f32_vjp(context, logits, call->log, call->upstream, call->out,
-                    &status))
-        return status;
-    status = smx_rows_scan_maxima(context, logits, &maxima, where);
-    if (!status)
-        status = smx_rows_scan(context, logits, call->upstream,
-                               SMX_FIELD_UPSTREAM, where);
     const struct smx_rows_work work = {.run = store_vjp_row,
                                        .argument = call,
                                        .total = dot_of,
@@ -153,21 +190,70 @@ static enum smx_status vjp_row(struct smx_context *context,
                                        .masked = call->log,
                                        .zeros = true,
                                        .maxima = maxima,
+                                       .unseen = call->unseen,
                                        .slope = true,
                                        .keep = !logits->softcap,
                                        .over = true,
                                        .stream = streams_product(call)};
-    if (!status && smx_plan_product(logits) == SMX_WAY_DD_LANES) {
+    if (smx_plan_product(logits) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(logits);
         lanes.vjp_upstream = call->upstream;
         lanes.values = call->out;
         lanes.log = call->log;
         smx_lanes_run(context, &lanes, &work);
-    } else if (!status) {
-        status = smx_rows_run(context, logits, &work);
+        return SMX_OK;
     }
+    enum smx_status status = smx_rows_run(context, logits, &work);
+    return !status && call->nonfinite ? SMX_ENONFINITE : status;
+}
+
+/* Rows of doubles are looked at as they are loaded. Where the operands lie they
+ * must stay, so that what is wrong with them can be found. */
+static bool looks_as_it_loads(const struct derivative_call *call)
+{
+    const struct smx_logits *z = call->logits;
+    return z->dtype == SMX_FLOAT64 && z->classes > SMX_NARROW &&
+           call->out != z->data && call->out != call->upstream;
+}
+
+static enum smx_status vjp_row(struct smx_context *context,
+                               struct derivative_call *call, bool early,
+                               struct smx_where *where)
+{
+    struct smx_dd *maxima = NULL;
+    enum smx_status status = SMX_OK;
+    if (smx_f32_vjp(context, call->logits, call->log, call->upstream, call->out,
+                    &status))
+        return status;
+    call->unseen = early && looks_as_it_loads(call);
+    if (!call->unseen)
+        status = scan_operands(context, call, &maxima, where);
+    if (!status)
+        status = run_product(context, call, maxima);
     free(maxima);
-    return status;
+    if (status != SMX_ENONFINITE || !call->unseen)
+        return status;
+    /* in memory that is shared all may be finite again */
+    status = scan_operands(context, call, &maxima, where);
+    free(maxima);
+    return status ? status
+                  : smx_blame(SMX_ENONFINITE, where, SMX_FIELD_LOGITS, 0);
+}
+
+static enum smx_status vjp_of(struct smx_context *context,
+                              const struct smx_logits *logits, bool log,
+                              const void *upstream, void *gradient, bool early,
+                              struct smx_where *where)
+{
+    struct smx_logits z;
+    struct derivative_call call = {
+        .logits = &z, .log = log, .upstream = upstream, .out = gradient};
+    enum smx_status status = smx_read_logits(logits, &z, where);
+    if (!status && z.outer && !upstream)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_UPSTREAM, 0);
+    if (!status && z.outer && !gradient)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
+    return status ? status : vjp_row(context, &call, early, where);
 }
 
 enum smx_status smx_vjp(struct smx_context *context,
@@ -175,14 +261,15 @@ enum smx_status smx_vjp(struct smx_context *context,
                         const void *upstream, void *gradient,
                         struct smx_where *where)
 {
-    struct smx_logits z;
-    struct derivative_call call = {&z, log, upstream, gradient};
-    enum smx_status status = smx_read_logits(logits, &z, where);
-    if (!status && z.outer && !upstream)
-        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_UPSTREAM, 0);
-    if (!status && z.outer && !gradient)
-        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
-    return status ? status : vjp_row(context, &call, where);
+    return vjp_of(context, logits, log, upstream, gradient, false, where);
+}
+
+enum smx_status smx_vjp_early(struct smx_context *context,
+                              const struct smx_logits *logits, bool log,
+                              const void *upstream, void *gradient,
+                              struct smx_where *where)
+{
+    return vjp_of(context, logits, log, upstream, gradient, true, where);
 }
 
 static enum smx_status jacobian_of(struct smx_context *context,
@@ -214,7 +301,7 @@ enum smx_status smx_jacobian(struct smx_context *context,
                              void *jacobian, struct smx_where *where)
 {
     struct smx_logits z;
-    struct derivative_call call = {&z, log, NULL, jacobian};
+    struct derivative_call call = {.logits = &z, .log = log, .out = jacobian};
     enum smx_status status = smx_read_logits(logits, &z, where);
     return status ? status : jacobian_of(context, &call, where);
 }

@@ -285,7 +285,7 @@ void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite)
     if (loads_input(tiles))
         tiles->other =
             load_rows_of(tiles, tiles->input, tiles->input_masked,
-                         (char *)tiles->copy + tiles->most * row, NULL);
+                         (char *)tiles->copy + tiles->most * row, nonfinite);
     else if (tiles->input)
         tiles->other = (const char *)tiles->input + tiles->first * row;
     if (tiles->output)

@@ -23,7 +23,8 @@ struct smx_turn {
 };
 
 /** Kernels of one instruction set: x where the mask is not 0, else instead;
- *  out may be x. Are all of x, also those left out, below +INFINITY? */
+ *  out may be x. Are all of x, also those left out, below +INFINITY, and
+ *  doubles not below -DBL_MAX unless instead is? */
 struct smx_load_kernels {
     bool (*mask_floats)(const float *x, const uint8_t *mask, size_t n,
                         float instead, float *out);
@@ -79,7 +80,7 @@ size_t smx_tiles_bytes(const struct smx_tiles *tiles);
 bool smx_tiles_place(struct smx_tiles *tiles, size_t first);
 
 /** Loads that. nonfinite, unless NULL, is set where the mask is applied to NaN
- * or +INFINITY. */
+ * or +INFINITY, or to -INFINITY of an input of doubles. */
 void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite);
 
 /** The way back of what was computed of the tile. */

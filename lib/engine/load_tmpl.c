@@ -29,16 +29,17 @@ static bool mask_doubles(const double *x, const uint8_t *mask, size_t n,
 {
     vl fine = ~(vl){0};
     const vl other = (vl)vd_all(instead);
+    double lowest = instead < 0 ? instead : -DBL_MAX;
     size_t i = 0;
     for (; n - i >= LANES; i += LANES) {
         vl counts = (vl)(vl_bytes(mask + i) != 0);
         vd z = vd_load(x + i);
-        fine &= (vl)(z < vd_all(__builtin_inf()));
+        fine &= (vl)(z < vd_all(__builtin_inf())) & (vl)(z >= vd_all(lowest));
         vd_store(out + i, (vd)(((vl)z & counts) | (other & ~counts)));
     }
     bool below = !vl_any(~fine);
     for (; i < n; i++) {
-        below &= x[i] < __builtin_inf();
+        below &= x[i] < __builtin_inf() && x[i] >= lowest;
         out[i] = mask[i] ? x[i] : instead;
     }
     return below;

@@ -75,7 +75,7 @@ def _load(path: Optional[str]) -> ctypes.CDLL:
             ("smx_loss", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p),
             ("smx_gradient", c_void_p, c_void_p, c_void_p, c_void_p, c_void_p,
              c_void_p, c_void_p),
-            ("smx_vjp", c_void_p, c_void_p, c_bool, c_void_p, c_void_p,
+            ("smx_vjp_early", c_void_p, c_void_p, c_bool, c_void_p, c_void_p,
              c_void_p),
             ("smx_jacobian", c_void_p, c_void_p, c_bool, c_void_p, c_void_p)):
         getattr(library, name).argtypes = types_
@@ -339,7 +339,7 @@ class _Call:
                                     "unless of is \"loss\"", f"/{name}")
         upstream = self.shaped("upstream", self.logits.shape)
         if upstream is not None:
-            return self.library.smx_vjp(
+            return self.library.smx_vjp_early(
                 self.context, byref(logits), log, _address(upstream),
                 self.new("gradient", self.logits.shape), byref(where))
         return self.library.smx_jacobian(

@@ -101,8 +101,8 @@ static enum smx_status compute(struct peer_case *c)
     case PEER_LOSS:
         return smx_loss(context, &logits, &criterion, &out, NULL);
     case PEER_PRODUCT:
-        return smx_vjp(context, &logits, c->option == PEER_LOG, c->second,
-                       c->out, NULL);
+        return smx_vjp_early(context, &logits, c->option == PEER_LOG, c->second,
+                             c->out, NULL);
     default:
         return smx_gradient(context, &logits, &criterion, NULL, c->out, &out,
                             NULL);

@@ -88,8 +88,9 @@ static enum smx_status run(struct call *call)
     case SOFTMAX:
         return run_softmax(call);
     case PRODUCT:
-        return smx_vjp(alone, &call->logits, call->log, call->upstream,
-                       call->values, &call->where);
+        return (call->early ? smx_vjp_early : smx_vjp)(
+            alone, &call->logits, call->log, call->upstream, call->values,
+            &call->where);
     case JACOBIAN:
         return smx_jacobian(alone, &call->logits, call->log, call->values,
                             &call->where);
@@ -184,9 +185,10 @@ static void try_operation(enum operation operation)
     static const size_t classes[] = {2, 8, 16, 32, 64, 128, 1024, 8192};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         for (unsigned kind = 0; kind < 32; kind++) {
-            bool softmax = operation == SOFTMAX;
-            if ((operation == JACOBIAN && classes[i] > 64) ||
-                (!softmax && kind & 9))
+            unsigned without = operation == SOFTMAX   ? 0
+                               : operation == PRODUCT ? 8
+                                                      : 9;
+            if ((operation == JACOBIAN && classes[i] > 64) || kind & without)
                 continue;
             try(operation, classes[i], kind);
         }

@@ -2,10 +2,11 @@
 /*
  * Outputs that may be written before an error is found: the same bits as those
  * that may not, on every instruction set, in place or not; of an error the same
- * status and place, and its row of logits as it was.
+ * status and place, and of a softmax its row of logits as it was.
  */
 #include "../support/expect.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,6 +222,108 @@ static void the_same_errors(void **state)
     }
 }
 
+/* ---- products ------------------------------------------------------------ */
+
+/* Where a product is written: apart, over the logits, over the upstream. */
+enum place { APART, OVER_LOGITS, OVER_UPSTREAM, PLACES };
+
+struct product {
+    struct smx_logits logits;
+    const void *upstream;
+    enum place place;
+    bool log;
+    size_t bytes;
+};
+
+static void multiply(struct smx_context *context, const struct product *p,
+                     bool early, struct answer *a)
+{
+    struct smx_logits z = p->logits;
+    const void *g = p->upstream;
+
+    if (p->place == OVER_LOGITS)
+        z.data = memcpy(a->values, z.data, p->bytes);
+    else if (p->place == OVER_UPSTREAM)
+        g = memcpy(a->values, g, p->bytes);
+    a->status = (early ? smx_vjp_early : smx_vjp)(context, &z, p->log, g,
+                                                  a->values, &a->where);
+}
+
+static void multiply_each_tier(const struct product *p, size_t rows,
+                               size_t classes)
+{
+    for (int isa = 0; isa <= SMX_ISA_NEON; isa++) {
+        struct answer late = answer_new(rows, classes);
+        struct answer early = answer_new(rows, classes);
+
+        if (tiers[isa]) {
+            multiply(tiers[isa], p, false, &late);
+            multiply(tiers[isa], p, true, &early);
+            assert_same(&late, &early);
+        }
+        answer_free(&late);
+        answer_free(&early);
+    }
+}
+
+/* An element of either operand that is refused, or, twice, sums of the upstream
+ * that leave the range where no element does. */
+static void spoil(double *z, double *g, size_t n)
+{
+    static const double wrong[] = {NAN, INFINITY, -INFINITY};
+    double number = wrong[random_below(&seed, 3)];
+
+    switch (random_below(&seed, 4)) {
+    case 0:
+        z[random_below(&seed, n)] = number;
+        break;
+    case 1:
+        g[random_below(&seed, n)] = number;
+        break;
+    case 2:
+        for (size_t i = 0; i < n; i++)
+            g[i] = i % 3 ? DBL_MAX : -DBL_MAX / 4;
+    }
+}
+
+static void products_have_the_same_bits_and_errors(void **state)
+{
+    (void)state;
+    for (int i = 0; i < effort(240); i++) {
+        const size_t *shape = shapes[i % SHAPES], n = shape[0] * shape[1];
+        float *logits = draw_rows(shape[0], shape[1]);
+        float *upstream = draw_rows(shape[0], shape[1]);
+        double *z = widened(logits, n), *g = widened(upstream, n);
+        uint8_t *mask = draw_mask(n);
+        bool wide = random_below(&seed, 4), inner = random_once_in(&seed, 3);
+
+        for (size_t k = 0; k < n; k++) /* not every kind of row is finite */
+            g[k] = isfinite(g[k]) ? g[k] : 0;
+        if (i % 2)
+            spoil(z, g, n);
+        struct product p = {.logits =
+                                wide ? logits_double(z, shape[0], shape[1])
+                                     : logits_float(logits, shape[0], shape[1]),
+                            .upstream = wide ? (const void *)g : upstream,
+                            .place = (enum place)random_below(&seed, PLACES),
+                            .log = random_once_in(&seed, 2),
+                            .bytes = n * (wide ? sizeof *z : sizeof *logits)};
+        p.logits.temperature = random_once_in(&seed, 3) ? 0.7 : 0;
+        p.logits.softcap = random_once_in(&seed, 4) ? 30 : 0;
+        p.logits.mask = random_once_in(&seed, 3) ? mask : NULL;
+        if (inner) {
+            p.logits.outer = 1;
+            p.logits.inner = shape[0];
+        }
+        multiply_each_tier(&p, shape[0], shape[1]);
+        free(logits);
+        free(upstream);
+        free(z);
+        free(g);
+        free(mask);
+    }
+}
+
 /* A caller whose struct does not have the member yet. */
 static void who_does_not_know_it_has_the_promise(void **state)
 {
@@ -252,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_same_errors),
+        cmocka_unit_test(products_have_the_same_bits_and_errors),
         cmocka_unit_test(who_does_not_know_it_has_the_promise),
     };
 
