@@ -73,6 +73,7 @@ static const struct {
     {"application/json;profile=\",text/plain;q=0\"", true},
     {"application/json;profile=\"\\\";q=0\";q=1", true},
     {"application/json;version=2;q=0, */*", true},
+    {"application/json;;q=0, */*", false}, /* nor is nothing one */
     {"text/plain;a=\"application/json\"", false},
     {"text/plain;a=\"b\"", false},
     {"text/plain;a=\"\\\"\"", false},
