@@ -86,7 +86,7 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
 /** Long rows, or the chosen classes of rows of any length. */
 void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call);
 
-/** Where that has its numbers; their bytes. */
+/** Where that has its numbers, unless workspace is NULL; their bytes. */
 size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
                      void *workspace);
 

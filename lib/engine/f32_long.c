@@ -278,12 +278,12 @@ static void store_chosen_row(void *argument, size_t r)
 
 /* ---- all of it ---------------------------------------------------------- */
 
-/* Of each chunk its sums, then of each row. */
+/* Of each chunk its sums, then of each row. No rows need no workspace. */
 size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
                      void *workspace)
 {
     size_t all = rows * chunks;
-    if (call) {
+    if (workspace) {
         call->sums = workspace;
         call->row = (struct smx_f32_row *)(call->sums + all);
         call->split_sums = (double *)(call->row + rows);

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "http"))
 from daemon import Daemon, Tests  # noqa: E402
 
 # Of the library under test: a program that uses it needs them too.
-SANITIZERS = os.environ.get("SANFLAGS", "").split()
+SANITIZERS = os.environ.get("SANITIZERS", "").split()
 LIMIT = 39  # lines, all of them
 
 

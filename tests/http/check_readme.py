@@ -17,7 +17,7 @@ from daemon import Daemon, Tests
 
 ADDRESS = "http://127.0.0.1:8080"
 PAGES = ["README.md", *sorted(glob.glob("docs/*.md"))]
-LIBRARY = ["build/libsoftmax.a", *os.environ.get("SANFLAGS", "").split()]
+LIBRARY = ["build/libsoftmax.a", *os.environ.get("SANITIZERS", "").split()]
 C_FRAME = """#include <softmax.h>
 #include <stdio.h>
 int main(void)

@@ -278,16 +278,16 @@ static void mutated_documents_are_json_for_both_or_neither(void **state)
 
 /* ---- values ----------------------------------------------------------- */
 
-static size_t check_rows(const json_t *node, const double *values)
+/* Of the numbers, those as of used are the node's; how many are used then. */
+static size_t check_rows(const json_t *node, const double *values, size_t used)
 {
     if (!json_is_array(node)) {
         double value = json_number_value(node);
-        assert_memory_equal(values, &value, sizeof value);
-        return 1;
+        assert_memory_equal(&values[used], &value, sizeof value);
+        return used + 1;
     }
-    size_t used = 0;
     for (size_t i = 0; i < json_array_size(node); i++)
-        used += check_rows(json_array_get(node, i), values + used);
+        used = check_rows(json_array_get(node, i), values, used);
     return used;
 }
 
@@ -339,7 +339,7 @@ static void lifted_values_are_those_of_jansson(void **state)
         assert_non_null(document);
         assert_int_equal(reading.tensor[READING_LOGITS].count, rows * classes);
         check_rows(json_object_get(document, "logits"),
-                   reading.tensor[READING_LOGITS].data);
+                   reading.tensor[READING_LOGITS].data, 0);
         json_decref(document);
         reading_free(&reading);
     }

@@ -40,7 +40,7 @@ example_runs()
         printf 'return 0;\n}\n'
     } >"$scratch/example.c"
     # shellcheck disable=SC2086
-    "${CC:-cc}" -std=c11 $warn ${SANFLAGS:-} ${LDFLAGS:-} -Ilib -o "$scratch/example" \
+    "${CC:-cc}" -std=c11 $warn ${SANITIZERS:-} ${LDFLAGS:-} -Ilib -o "$scratch/example" \
         "$scratch/example.c" "$O/public/libsoftmax.a" -lm -pthread &&
         [ "$("$scratch/example")" = "no error" ]
 }
