@@ -238,8 +238,10 @@ static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
     struct smx_lanes lanes = smx_lanes_of(call->logits);
     smx_lanes_set_criterion(&lanes, call->criterion, n);
     lanes.losses = call->losses;
-    lanes.squares = call->squares;
+    if (call->criterion->z_loss != 0 || call->criterion->entropy_weight != 0)
+        lanes.squares = call->squares; /* zeros, elsewhere */
     if (call->out) {
+        lanes.hits = call->out->accuracy != NULL;
         lanes.logsumexp = call->out->logsumexp;
         lanes.argmax = call->out->argmax;
     }

@@ -34,6 +34,7 @@ struct smx_lanes {
     int64_t *argmax;
 
     const struct smx_criterion *criterion; /* of a loss, checked; NULL: none */
+    bool hits;                             /* are marked: */
     struct smx_dd keep, share;             /* of the target; of every class */
     double *losses, *squares;              /* one a row: without the z-loss, and
                                               the z-loss */
@@ -49,7 +50,8 @@ struct smx_counts;
 /** A bit a row. */
 struct smx_lanes_marks {
     uint64_t declined; /* nothing was written: numbers may leave the range */
-    uint64_t hits;     /* the largest logit is the label's or the target's */
+    uint64_t hits;     /* the largest logit is the label's or the target's, if
+                          that is asked */
 };
 
 /** Rows first to first + count, at most SMX_LANES_ROWS. */

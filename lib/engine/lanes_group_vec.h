@@ -28,13 +28,13 @@ struct group {
     lanes_array mass;            /* of the target; or upstream of a product */
     lanes_array out;
     vd top;
-    vd argmax;  /* of z; of doubles where it is asked for, or a loss is */
+    vd argmax;  /* of z, where it is asked for, or hits are */
     vl empty;   /* every class is left out */
     vl one_hot; /* p is 1 at the argmax and 0 elsewhere */
     vl declined;
     struct vdd capped_top; /* the largest z' times the temperature, or in
                               sixteenths */
-    struct vdd rest;       /* sum of e but for the argmax; of doubles */
+    struct vdd rest;       /* sum of e but for the argmax */
     struct vdd inverse;    /* 1 / (1 + rest) */
     struct vdd logsum;     /* log(1 + rest) */
     vd lse;

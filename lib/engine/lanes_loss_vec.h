@@ -6,44 +6,11 @@
 #include "focal_vec.h"
 #include "lanes_vec.h"
 
-/* ---- the entropy --------------------------------------------------------- */
-
-/* -sum p d, with 0 * log 0 = 0: what of an entropy is not log S. */
-INLINE struct vdd spread_of_group(bool wide, const struct group *g)
-{
-    struct vdd sum = {vd_all(0), vd_all(0)};
-    CLASSES(c, g)
-    {
-        vd e = vd_load(g->e[c]), d = vd_load(g->hi[c]);
-        if (wide)
-            d += vd_load(g->lo[c]);
-        vd term = (vd)((vl)(e * -d) & (vl)(e > vd_all(0)));
-        if (wide)
-            vdd_accumulate(&sum, (struct vdd){term, vd_all(0)});
-        else
-            sum.hi += term;
-    }
-    if (!wide)
-        return (struct vdd){sum.hi * g->inverse.hi, vd_all(0)};
-    sum.hi *= vd_all(0x1p-128);
-    sum.lo *= vd_all(0x1p-128);
-    return vdd_mul(sum, g->inverse);
-}
-
-INLINE vd entropy_of_group(bool wide, const struct group *g)
-{
-    struct vdd spread = spread_of_group(wide, g);
-    if (!wide)
-        return (vd)((vl)(g->logsum.hi + spread.hi) & ~g->empty);
-    struct vdd h = vdd_sum(g->logsum.hi, spread.hi);
-    return (vd)((vl)(h.hi + (h.lo + (g->logsum.lo + spread.lo))) & ~g->empty);
-}
-
 /* ---- the loss ------------------------------------------------------------ */
 
 /* What a loss needs of each row. */
 struct costs {
-    bool single;                /* nothing but the label has mass */
+    bool single;                /* is_single */
     vd label;                   /* -1: none, or ignored */
     LINES int64_t class[LANES]; /* the label; 0: none */
     vl ignored;
@@ -71,7 +38,7 @@ static vd load_row_numbers(const struct group *g, const void *x)
 static struct costs load_labels(const struct group *g)
 {
     const struct smx_criterion *k = g->lanes->criterion;
-    struct costs costs = {.single = k->labels && k->label_smoothing == 0,
+    struct costs costs = {.single = is_single(k),
                           .label = vd_all(-1),
                           .weight = load_row_numbers(g, k->row_weights)};
     vl y = {0}, none = {0};
@@ -90,12 +57,37 @@ static struct costs load_labels(const struct group *g)
 }
 
 /* x of each row's label. */
-INLINE vd at_labels(lanes_array x, const struct costs *costs)
+INLINE vd at_labels(const lanes_array x, const struct costs *costs)
 {
     vd y = vd_all(0);
     EACH (r, LANES)
         y[r] = x[costs->class[r]][r];
     return y;
+}
+
+/* z' - max z' of the labels. */
+INLINE struct vdd shifted_labels(bool wide, const struct group *g,
+                                 const struct costs *costs)
+{
+    const struct smx_lanes *l = g->lanes;
+    struct vdd d = {vd_all(0), vd_all(0)};
+    if (wants_shifted(l)) {
+        d.hi = at_labels(g->hi, costs);
+        if (wide)
+            d.lo = at_labels(g->lo, costs);
+        return d;
+    }
+    vd z = at_labels(g->z, costs);
+    if (wide)
+        return vdd_settle(straight(vdd_sum(z, -g->top), &l->shift));
+    d.hi = (z - g->top) * vd_all(l->inverse_temperature);
+    return d;
+}
+
+/* Where nothing but the largest has a probability, is that the class of z? */
+INLINE vl cancels_where(const struct group *g, vd z)
+{
+    return g->one_hot & (vl)(z == g->top);
 }
 
 /* The target's probabilities. */
@@ -137,12 +129,12 @@ INLINE vl near_one(vd x)
 INLINE struct vdd nats_of_labels(bool wide, struct group *g,
                                  const struct costs *costs)
 {
-    struct vdd nats = {g->logsum.hi - at_labels(g->hi, costs), vd_all(0)};
+    struct vdd d = shifted_labels(wide, g, costs);
+    struct vdd nats = {g->logsum.hi - d.hi, vd_all(0)};
     if (!wide)
         return nats;
-    nats = vdd_sum(g->logsum.hi, -at_labels(g->hi, costs));
-    nats =
-        vdd_fast(nats.hi, nats.lo + (g->logsum.lo - at_labels(g->lo, costs)));
+    nats = vdd_sum(g->logsum.hi, -d.hi);
+    nats = vdd_fast(nats.hi, nats.lo + (g->logsum.lo - d.lo));
     return vdd_settle(nats);
 }
 
@@ -177,7 +169,7 @@ INLINE void weigh_labels(bool wide, struct group *g, struct costs *costs)
     v = (vd)((vl)v & ~costs->ignored);
     if (wide)
         g->declined |= ~moderate_lanes(v);
-    vl cancels = g->one_hot & (vl)(g->argmax == costs->label);
+    vl cancels = cancels_where(g, at_labels(g->z, costs));
     costs->mass.hi = (vd)((vl)v & ~cancels) + vd_all(0);
     costs->loss_mass = costs->mass.hi;
     if (g->lanes->criterion->focal != 0)
@@ -206,8 +198,7 @@ INLINE void weigh_lanes(bool wide, struct group *g, struct costs *costs)
             v *= vd_all(weight_of_class(g, c));
         if (wide)
             moderate &= moderate_lanes(v);
-        vl cancels = g->one_hot & (vl)(g->argmax == vd_all(c));
-        v = (vd)((vl)v & ~cancels);
+        v = (vd)((vl)v & ~cancels_where(g, vd_load(g->z[c])));
         vd_store(g->mass[c], v);
         if (wide)
             vdd_accumulate(&costs->mass, (struct vdd){v, vd_all(0)});
@@ -238,9 +229,7 @@ INLINE vd cost_of_group(bool wide, struct group *g, const struct costs *costs)
 {
     struct vdd sum = {vd_all(0), vd_all(0)}, d = sum;
     if (costs->single) {
-        d.hi = at_labels(g->hi, costs);
-        if (wide)
-            d.lo = at_labels(g->lo, costs);
+        d = shifted_labels(wide, g, costs);
         d = cost_of_class(wide, g, costs->loss_mass, d);
         return sum.hi + d.hi + d.lo;
     }
@@ -265,6 +254,15 @@ INLINE void put_numbers(const struct group *g, vd numbers, double *out)
             out[g->first + r] = numbers[r];
 }
 
+/* Times the rows' weights; 0 times an infinity is 0. */
+INLINE vd weighted(const struct group *g, const struct costs *costs, vd cost)
+{
+    if (!g->lanes->criterion->row_weights)
+        return cost;
+    vl counts = (vl)(costs->weight != vd_all(0));
+    return (vd)((vl)(costs->weight * cost) & counts);
+}
+
 INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
@@ -272,19 +270,15 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
     vl some = (vl)(cost != vd_all(0));
     cost = vd_where((vl)(cost == cost) & ~(g->empty & some), cost, infinite);
     cost = (vd)((vl)cost & ~costs->ignored);
+    put_numbers(g, weighted(g, costs, cost), l->losses);
+    if (!l->squares)
+        return;
     vd square = vd_all(l->criterion->z_loss) * g->lse * g->lse;
     if (l->criterion->entropy_weight != 0)
         square -=
             vd_all(l->criterion->entropy_weight) * entropy_of_group(wide, g);
     square = (vd)((vl)square & ~(costs->ignored | g->empty));
-    if (l->criterion->row_weights) { /* 0 times an infinity is 0 */
-        vl counts = (vl)(costs->weight != vd_all(0));
-        cost = (vd)((vl)(costs->weight * cost) & counts);
-        square = (vd)((vl)(costs->weight * square) & counts);
-    }
-    put_numbers(g, cost, l->losses);
-    if (l->squares)
-        put_numbers(g, square, l->squares);
+    put_numbers(g, weighted(g, costs, square), l->squares);
 }
 
 /* ---- its gradient -------------------------------------------------------- */
@@ -319,13 +313,12 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
     bend *= g->inverse.hi;
     b *= vd_all(l->factor.hi);
     vd a = (costs->mass.hi * b + square) * g->inverse.hi;
-    vd others = sum_without(false, g, costs->label).hi * g->inverse.hi;
+    vd others = sum_without(g, costs->label) * g->inverse.hi;
     square *= g->inverse.hi;
-    vd own = at_labels(g->e, costs), v = costs->mass.hi;
-    vd bow = bent(own, at_labels(g->hi, costs), bend, spread);
+    vd e = at_labels(g->e, costs), own = e, v = costs->mass.hi;
     own = vd_where(g->empty, a * own - v * b, square * own - v * b * others);
     if (bends)
-        own += bow;
+        own += bent(e, at_labels(g->hi, costs), bend, spread);
     CLASSES(c, g)
     {
         vd d = a * vd_load(g->e[c]);
@@ -417,17 +410,20 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     const struct vdd none = {vd_all(0), vd_all(0)};
     vd slope = sloped ? at_labels(g->slope, costs) : vd_all(1), own, d;
     vd e = at_labels(g->e, costs);
-    struct vdd by = a, low = {at_labels(g->hi, costs), at_labels(g->lo, costs)};
-    if (bends)
+    struct vdd by = a, low;
+    if (bends) {
+        low = shifted_labels(true, g, costs);
         by = bent_dd(a, e, low, bend, spread);
+    }
     own =
         round_grad(times_dd(e, by), times_dd(costs->mass.hi, b), sloped, slope);
     CLASSES(c, g)
     {
         e = vd_load(g->e[c]);
-        low = (struct vdd){vd_load(g->hi[c]), vd_load(g->lo[c])};
-        if (bends)
+        if (bends) {
+            low = (struct vdd){vd_load(g->hi[c]), vd_load(g->lo[c])};
             by = bent_dd(a, e, low, bend, spread);
+        }
         struct vdd p = times_dd(e, by);
         if (sloped)
             slope = vd_load(g->slope[c]);
@@ -466,10 +462,10 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
     vd aim = costs.label;
     if (!costs.single)
         load_targets_of_group(g, &costs);
-    if (l->criterion->targets)
+    if (l->hits && l->criterion->targets)
         aim = find_argmax(g, g->mass, find_max(g, g->mass));
-    vl hit = (vl)(aim == g->argmax);
-    marks->hits |= bits_of_rows(g, hit) << shift;
+    if (l->hits)
+        marks->hits |= bits_of_rows(g, (vl)(aim == g->argmax)) << shift;
     if (costs.single)
         weigh_labels(wide, g, &costs);
     else

@@ -36,10 +36,6 @@ INLINE void store_summaries(bool wide, const struct group *g)
 
 /* ---- all of it ----------------------------------------------------------- */
 
-/* Groups that take each step one after the other: what one's waits for, the
- * other's fills. */
-#define GROUPS 2
-
 INLINE void store_group(bool wide, struct group *g, size_t shift,
                         struct smx_lanes_marks *marks)
 {
@@ -69,8 +65,7 @@ run_groups(bool wide, const struct smx_lanes *lanes, size_t first, size_t count)
         }
         for (int i = 0; i < groups; i++)
             fill_group(wide, &g[i]);
-        for (int i = 0; i < groups; i++)
-            finish_sum(wide, &g[i]);
+        finish_sums(wide, g, groups);
         for (int i = 0; i < groups; i++)
             store_group(wide, &g[i], r + (size_t)i * LANES, &marks);
     }

@@ -40,18 +40,45 @@ static inline vl nonfinite_rows(const struct group *g)
     return ~fine;
 }
 
-/* Are logarithms wanted of probabilities, or shifted logits? */
-INLINE bool wants_logs(const struct smx_lanes *l)
+/* Is the logarithm of the sum wanted? */
+INLINE bool wants_logsum(const struct smx_lanes *l)
 {
     return l->criterion || l->logsumexp || l->entropy ||
            (l->log && !l->vjp_upstream);
 }
 
+/* Is all the mass the label's, if there is one? */
+INLINE bool is_single(const struct smx_criterion *k)
+{
+    return k->labels && k->label_smoothing == 0;
+}
+
+/* Are the shifted logits wanted of all classes? Of a label's class alone they
+ * are computed again, but not what a softcap makes of them. */
+INLINE bool wants_shifted(const struct smx_lanes *l)
+{
+    const struct smx_criterion *k = l->criterion;
+    return l->entropy || (l->log && !l->vjp_upstream) ||
+           (k && (!is_single(k) || k->entropy_weight != 0 ||
+                  l->logits->softcap != 0));
+}
+
 /* The sum of all but the first largest, as far as it is known. */
 struct rest_so_far {
-    vd sum;
+    struct vdd sum;
     vl before; /* no class so far was the largest */
 };
+
+/* Of the next class; less: is it not the largest? */
+INLINE void add_to_rest(bool wide, struct rest_so_far *rest, vd e, vl less)
+{
+    e = (vd)((vl)e & (less | ~rest->before));
+    rest->before &= less;
+    if (wide)
+        vdd_add_to(&rest->sum, e);
+    else
+        rest->sum.hi += e;
+}
 
 /* Of count classes from c on, relative to top, which is g->top or, in
  * sixteenths, what a softcap makes of it. */
@@ -78,18 +105,16 @@ INLINE void fill_classes(struct group *g, int c, int count, vd top, bool capped,
     }
     power(t, count);
     EACH (v, count) {
-        vl less = (vl)(vd_load(g->z[c + v]) != highest);
         vd_store(g->e[c + v], t[v]);
-        rest->sum += (vd)((vl)t[v] & (less | ~rest->before));
-        rest->before &= less;
+        add_to_rest(false, rest, t[v], (vl)(vd_load(g->z[c + v]) != highest));
     }
 }
 
 INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
 {
     vd top = capped ? vd_capped(g->top, &g->lanes->cap, NULL) : g->top;
-    struct rest_so_far rest = {vd_all(0), ~(vl){0}};
-    const bool logs = wants_logs(g->lanes);
+    struct rest_so_far rest = {{vd_all(0), vd_all(0)}, ~(vl){0}};
+    const bool logs = wants_shifted(g->lanes);
     int c = 0, n = g->classes;
     g->capped_top.hi = top;
     for (; c + 4 <= n; c += 4)
@@ -100,7 +125,7 @@ INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
     }
     if (c < n)
         fill_classes(g, c, 1, top, capped, sloped, logs, &rest);
-    g->rest.hi = rest.sum;
+    g->rest = rest.sum;
 }
 
 /* capped, and of most calls logs and scaled, are constants. */
@@ -109,15 +134,16 @@ INLINE void fill_dds(struct group *g, bool capped, bool logs, bool scaled)
     const struct smx_shift how = g->lanes->shift;
     const vd highest = g->top;
     struct summit s = climb(&how, g->top);
+    struct rest_so_far rest = {{vd_all(0), vd_all(0)}, ~(vl){0}};
     g->capped_top = (struct vdd){g->top, vd_all(0)};
-    if (logs && capped && vl_any(~s.flat)) {
+    if (capped && wants_logsum(g->lanes) && vl_any(~s.flat)) {
         struct vdd top = vdd_cap(g->top, g->logits->softcap, &how);
         g->capped_top.hi = vd_where(s.flat, g->top, top.hi);
         g->capped_top.lo = (vd)((vl)top.lo & ~s.flat);
     }
     CLASSES(c, g)
     {
-        vd z = vd_load(g->z[c]);
+        vd z = vd_load(g->z[c]), e;
         struct vdd d = vdd_sum(z, -highest);
         if (scaled)
             d = vdd_mul(d, vdd_all(how.inverse));
@@ -128,58 +154,85 @@ INLINE void fill_dds(struct group *g, bool capped, bool logs, bool scaled)
             vd_store(g->hi[c], d.hi);
             vd_store(g->lo[c], vdd_settle(d).lo);
         }
-        vd_store(g->e[c], vdd_exp(d));
+        e = vdd_exp(d);
+        vd_store(g->e[c], e);
+        add_to_rest(true, &rest, e, (vl)(z != highest));
     }
+    g->rest.hi = rest.sum.hi * vd_all(0x1p-128);
+    g->rest.lo = rest.sum.lo * vd_all(0x1p-128);
 }
 
-/* The sum of e without that of one class. */
-INLINE struct vdd sum_without(bool wide, const struct group *g, vd class)
+/* The sum of e, of doubles, without that of one class. */
+INLINE vd sum_without(const struct group *g, vd class)
 {
-    struct vdd sum = {vd_all(0), vd_all(0)};
-    vd number = vd_all(0);
+    vd sum = vd_all(0), number = vd_all(0);
     CLASSES(c, g)
     {
-        vl counts = (vl)(class != number);
+        sum += (vd)((vl)vd_load(g->e[c]) & (vl)(class != number));
         number += vd_all(1);
-        vd e = (vd)((vl)vd_load(g->e[c]) & counts);
-        if (wide)
-            vdd_accumulate(&sum, (struct vdd){e, vd_all(0)});
-        else
-            sum.hi += e;
     }
-    if (wide)
-        sum =
-            (struct vdd){sum.hi * vd_all(0x1p-128), sum.lo * vd_all(0x1p-128)};
     return sum;
 }
 
-INLINE void finish_sum(bool wide, struct group *g)
+/* Is anything wanted that is divided by the sum? */
+INLINE bool divides(const struct smx_lanes *l)
+{
+    return l->values || l->gradient || l->entropy ||
+           (l->criterion && l->criterion->entropy_weight != 0);
+}
+
+INLINE void invert_sum(bool wide, struct group *g)
+{
+    const struct vdd one = {vd_all(1), vd_all(0)};
+    g->one_hot = (vl)(g->rest.hi == vd_all(0)) & ~g->empty;
+    if (!divides(g->lanes))
+        return;
+    if (wide) {
+        struct vdd sum = vdd_sum(one.hi, g->rest.hi);
+        sum = vdd_fast(sum.hi, sum.lo + g->rest.lo);
+        g->inverse = vdd_div(one, sum);
+    } else {
+        g->inverse.hi = one.hi / (one.hi + g->rest.hi);
+    }
+}
+
+INLINE void add_logsum(bool wide, struct group *g, struct vdd logsum)
 {
     const struct smx_lanes *l = g->lanes;
-    const struct vdd one = {vd_all(1), vd_all(0)};
-    struct vdd rest = wide ? sum_without(wide, g, g->argmax) : g->rest, lse;
-    g->one_hot = (vl)(rest.hi == vd_all(0)) & ~g->empty;
+    g->logsum = logsum;
     if (wide) {
-        struct vdd sum = vdd_sum(one.hi, rest.hi);
-        sum = vdd_fast(sum.hi, sum.lo + rest.lo);
-        g->inverse = vdd_div(one, sum);
-        if (!wants_logs(l))
-            return;
-        g->logsum = vdd_log1p(rest);
-        struct vdd top = straight(g->capped_top, &l->shift);
-        lse = vdd_sum(top.hi, g->logsum.hi);
-        lse.lo += top.lo + g->logsum.lo;
+        struct vdd top = straight(g->capped_top, &l->shift), lse;
+        lse = vdd_sum(top.hi, logsum.hi);
+        lse.lo += top.lo + logsum.lo;
         g->lse = lse.hi + vdd_settle(lse).lo;
     } else {
         bool capped = g->logits->softcap != 0;
         double unit = capped ? 1 / SMX_POWER_NAT : l->inverse_temperature;
-        g->inverse.hi = one.hi / (one.hi + rest.hi);
-        if (!wants_logs(l))
-            return;
-        g->logsum.hi = vd_log1p(rest.hi);
-        g->lse = g->capped_top.hi * vd_all(unit) + g->logsum.hi;
+        g->lse = g->capped_top.hi * vd_all(unit) + logsum.hi;
     }
     g->lse = vd_where(g->empty, vd_all(-INF), g->lse);
+}
+
+/* Groups that take each step one after the other: what one's waits for, the
+ * other's fills. */
+#define GROUPS 2
+
+INLINE void finish_sums(bool wide, struct group g[GROUPS], int groups)
+{
+    struct vdd logs[GROUPS];
+    for (int i = 0; i < groups; i++)
+        invert_sum(wide, &g[i]);
+    if (!wants_logsum(g->lanes))
+        return;
+    EACH (i, GROUPS)
+        logs[i] = g[i < groups ? i : 0].rest;
+    if (wide)
+        vdd_log1p_each(logs, GROUPS);
+    else
+        EACH (i, GROUPS)
+            logs[i].hi = vd_log1p(logs[i].hi);
+    for (int i = 0; i < groups; i++)
+        add_logsum(wide, &g[i], logs[i]);
 }
 
 INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
@@ -194,7 +247,7 @@ INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
         zero_masked(g, g->mass);
     }
     g->top = find_max(g, g->z);
-    if (wide || g->lanes->criterion || g->lanes->argmax)
+    if (g->lanes->hits || g->lanes->argmax)
         g->argmax = find_argmax(g, g->z, g->top);
     g->empty = (vl)(g->top == vd_all(-INF));
     g->top = (vd)((vl)g->top & ~g->empty);
@@ -207,7 +260,7 @@ INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
 
 INLINE void fill_group(bool wide, struct group *g)
 {
-    bool capped = g->logits->softcap != 0, logs = wants_logs(g->lanes);
+    bool capped = g->logits->softcap != 0, logs = wants_shifted(g->lanes);
     if (wide)
         capped                   ? fill_dds(g, true, logs, false)
         : g->lanes->shift.scaled ? fill_dds(g, false, logs, true)
@@ -218,6 +271,39 @@ INLINE void fill_group(bool wide, struct group *g)
         : g->lanes->gradient || g->lanes->vjp_upstream
             ? fill_doubles(g, true, true)
             : fill_doubles(g, true, false);
+}
+
+/* ---- the entropy --------------------------------------------------------- */
+
+/* -sum p d, with 0 * log 0 = 0: what of an entropy is not log S. */
+INLINE struct vdd spread_of_group(bool wide, const struct group *g)
+{
+    struct vdd sum = {vd_all(0), vd_all(0)};
+    CLASSES(c, g)
+    {
+        vd e = vd_load(g->e[c]), d = vd_load(g->hi[c]);
+        if (wide)
+            d += vd_load(g->lo[c]);
+        vd term = (vd)((vl)(e * -d) & (vl)(e > vd_all(0)));
+        if (wide)
+            vdd_accumulate(&sum, (struct vdd){term, vd_all(0)});
+        else
+            sum.hi += term;
+    }
+    if (!wide)
+        return (struct vdd){sum.hi * g->inverse.hi, vd_all(0)};
+    sum.hi *= vd_all(0x1p-128);
+    sum.lo *= vd_all(0x1p-128);
+    return vdd_mul(sum, g->inverse);
+}
+
+INLINE vd entropy_of_group(bool wide, const struct group *g)
+{
+    struct vdd spread = spread_of_group(wide, g);
+    if (!wide)
+        return (vd)((vl)(g->logsum.hi + spread.hi) & ~g->empty);
+    struct vdd h = vdd_sum(g->logsum.hi, spread.hi);
+    return (vd)((vl)(h.hi + (h.lo + (g->logsum.lo + spread.lo))) & ~g->empty);
 }
 
 #endif

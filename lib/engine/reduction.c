@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "reduction.h"
 
+#include "dd_kernels.h"
 #include "loss_kernels.h"
 #include "simd/elementary.h"
 
@@ -9,12 +10,9 @@
 static struct smx_dd sum_part(const struct smx_kernels *kernels, bool wide,
                               const double *numbers, size_t n)
 {
-    struct smx_dd sum = {0, 0};
-    if (!wide)
-        sum.hi = kernels->loss->total(numbers, n);
-    for (size_t r = 0; wide && r < n; r++)
-        dd_accumulate(&sum, (struct smx_dd){numbers[r], 0});
-    return sum;
+    if (wide)
+        return kernels->dd->sum(numbers, n);
+    return (struct smx_dd){kernels->loss->total(numbers, n), 0};
 }
 
 /* In the order of rows. Of numbers, not traps: infinities of both signs make

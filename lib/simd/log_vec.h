@@ -33,24 +33,38 @@ INLINE struct vdd halve(struct vdd x, vd *k)
 }
 
 /** log(1 + x) = k log 2 + 2 atanh(u / (2 + u)), x >= 0, relative error 2^-57:
- *  for small x nothing is lost. What atanh's series leaves out is 2^-60. */
-INLINE struct vdd vdd_log1p(struct vdd x)
+ *  for small x nothing is lost. What atanh's series leaves out is 2^-60. Of
+ *  count vectors, at most 2: one alone would wait for each step. */
+INLINE void vdd_log1p_each(struct vdd *x, int count)
 {
     static const double inverse[9] = {1.0 / 19, 1.0 / 17, 1.0 / 15,
                                       1.0 / 13, 1.0 / 11, 1.0 / 9,
                                       1.0 / 7,  1.0 / 5,  1.0 / 3};
-    vd k;
-    struct vdd u = halve(x, &k);
-    struct vdd two = vdd_fast(vd_all(2), u.hi);
-    two.lo += u.lo;
-    struct vdd s = vdd_div(u, two);
-    vd q = s.hi * s.hi, sum = vd_all(1.0 / 21);
+    vd k[2], q[2], sum[2];
+    struct vdd s[2];
+    EACH (v, count) {
+        struct vdd u = halve(x[v], &k[v]);
+        struct vdd two = vdd_fast(vd_all(2), u.hi);
+        two.lo += u.lo;
+        s[v] = vdd_div(u, two);
+        q[v] = s[v].hi * s[v].hi;
+        sum[v] = vd_all(1.0 / 21);
+    }
     EACH (n, 9)
-        sum = sum * q + vd_all(inverse[n]);
-    s.lo += s.hi * (q * sum);
-    struct vdd log = vdd_fast(k * vd_all(LN2_HI), vd_all(2) * s.hi);
-    log.lo += k * vd_all(LN2_LO) + vd_all(2) * s.lo;
-    return vdd_fast(log.hi, log.lo);
+        EACH (v, count)
+            sum[v] = sum[v] * q[v] + vd_all(inverse[n]);
+    EACH (v, count) {
+        s[v].lo += s[v].hi * (q[v] * sum[v]);
+        struct vdd log = vdd_fast(k[v] * vd_all(LN2_HI), vd_all(2) * s[v].hi);
+        log.lo += k[v] * vd_all(LN2_LO) + vd_all(2) * s[v].lo;
+        x[v] = vdd_fast(log.hi, log.lo);
+    }
+}
+
+INLINE struct vdd vdd_log1p(struct vdd x)
+{
+    vdd_log1p_each(&x, 1);
+    return x;
 }
 
 /** log(1 + y) = k log 2 + 2 atanh(s) of x = 1 + y = 2^k m, m in [sqrt(1/2),
