@@ -90,59 +90,41 @@ struct group {
     for (int c = 0, more = 1; more; more = c + LANES < (classes),              \
              c = c + 2 * LANES <= (classes) ? c + LANES : (classes)-LANES)
 
-INLINE void gather_floats(const struct group *g, const float *x,
-                          lanes_array out)
-{
-    SQUARES(c, g->classes)
-    {
-        vh square[LANES];
-        EACH (r, LANES)
-            square[r] = vh_load(x + g->at[r] + c);
-        TURN(vh, square)
-        EACH (k, LANES)
-            vd_store(out[c + k], vh_widen(square[k]));
-    }
-}
+#define AS_IT_IS(v) (v)
 
-INLINE void gather_doubles(const struct group *g, const double *x,
-                           lanes_array out)
-{
-    SQUARES(c, g->classes)
-    {
-        vd square[LANES];
-        EACH (r, LANES)
-            square[r] = vd_load(x + g->at[r] + c);
-        TURN(vd, square)
-        EACH (k, LANES)
-            vd_store(out[c + k], square[k]);
+/* Rows to classes, and back. */
+#define GATHER(name, number, type, load, widen)                                \
+    INLINE void name(const struct group *g, const number *x, lanes_array out)  \
+    {                                                                          \
+        SQUARES(c, g->classes)                                                 \
+        {                                                                      \
+            type square[LANES];                                                \
+            EACH (r, LANES)                                                    \
+                square[r] = load(x + g->at[r] + c);                            \
+            TURN(type, square)                                                 \
+            EACH (k, LANES)                                                    \
+                vd_store(out[c + k], widen(square[k]));                        \
+        }                                                                      \
     }
-}
 
-INLINE void scatter_floats(const struct group *g, float *x)
-{
-    SQUARES(c, g->classes)
-    {
-        vh square[LANES];
-        EACH (k, LANES)
-            square[k] = vd_narrow(vd_load(g->out[c + k]));
-        TURN(vh, square)
-        EACH (r, LANES)
-            vh_store(x + g->to[r] + c, square[r]);
+#define SCATTER(name, number, type, narrow, store)                             \
+    INLINE void name(const struct group *g, number *x)                         \
+    {                                                                          \
+        SQUARES(c, g->classes)                                                 \
+        {                                                                      \
+            type square[LANES];                                                \
+            EACH (k, LANES)                                                    \
+                square[k] = narrow(vd_load(g->out[c + k]));                    \
+            TURN(type, square)                                                 \
+            EACH (r, LANES)                                                    \
+                store(x + g->to[r] + c, square[r]);                            \
+        }                                                                      \
     }
-}
 
-INLINE void scatter_doubles(const struct group *g, double *x)
-{
-    SQUARES(c, g->classes)
-    {
-        vd square[LANES];
-        EACH (k, LANES)
-            square[k] = vd_load(g->out[c + k]);
-        TURN(vd, square)
-        EACH (r, LANES)
-            vd_store(x + g->to[r] + c, square[r]);
-    }
-}
+GATHER(gather_floats, float, vh, vh_load, vh_widen)
+GATHER(gather_doubles, double, vd, vd_load, AS_IT_IS)
+SCATTER(scatter_floats, float, vh, vd_narrow, vh_store)
+SCATTER(scatter_doubles, double, vd, AS_IT_IS, vd_store)
 
 /* Do the group's rows lie side by side, class by class, as in a register? */
 INLINE bool are_together(const struct group *g, const size_t at[LANES])
