@@ -388,11 +388,13 @@ static struct budget *budget_of(const struct exchange *x)
 bool exchange_stream(struct exchange *x, struct response *response,
                      enum coding coding)
 {
-    x->stream = response_stream(response, coding, budget_of(x));
+    x->stream = stream_create(&response->reply, x->text, response->text_bytes,
+                              coding, budget_of(x));
     if (!x->stream)
         return false;
-    freelist_give(x->text); /* the stream has a copy of what it holds */
-    x->text = NULL;
+    response->reply.writer = NULL; /* the stream's now */
+    if (coding != CODING_IDENTITY)
+        response->length = UINT64_MAX;
     return true;
 }
 

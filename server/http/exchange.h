@@ -50,7 +50,7 @@ struct exchange {
     void *call;
     struct inflater *inflater; /* NULL: the body is not encoded */
     struct stream *stream;     /* NULL: answered in one piece */
-    char *text;                /* of the response; NULL: not yet */
+    char *text; /* of the response, then slices of it; NULL: not yet */
     struct work work;
     const char *method;
     const char *fault; /* of the framing: nobody can tell where it ends */

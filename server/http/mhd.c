@@ -83,13 +83,10 @@ static struct MHD_Response *tensors_response(const struct response *response)
     return MHD_create_response_from_iovec(part, count, NULL, NULL);
 }
 
-/** deadline: until the answer has left or send_slice is called. */
 static struct MHD_Response *make_response(struct connection *connection,
-                                          struct response *response,
-                                          uint64_t *deadline)
+                                          struct response *response)
 {
     struct exchange *x = &connection->exchange;
-    *deadline = deadline_ms(connection, x->computed);
     /* The answer to a HEAD is never chunked, even where its length is not
      * known: libmicrohttpd would leave out the body, but send the empty chunk
      * that ends it. */
@@ -100,10 +97,8 @@ static struct MHD_Response *make_response(struct connection *connection,
         return MHD_create_response_from_buffer(
             response->text_bytes, (void *)(uintptr_t)response->text,
             MHD_RESPMEM_PERSISTENT);
-    if (!x->stream && kernel_times(connection)) {
-        *deadline = UINT64_MAX;
+    if (!x->stream && kernel_times(connection))
         return tensors_response(response);
-    }
     if (!x->stream && !exchange_stream(x, response, CODING_IDENTITY))
         return NULL;
     x->sent = 0;
@@ -113,20 +108,26 @@ static struct MHD_Response *make_response(struct connection *connection,
 
 static enum MHD_Result queue(struct connection *connection,
                              const struct response *response,
-                             struct MHD_Response *made, uint64_t deadline)
+                             struct MHD_Response *made)
 {
-    int *status = &connection->exchange.status;
-    *status = 503; /* where there is no memory for it */
+    struct exchange *x = &connection->exchange;
     for (size_t i = 0; i < response->header_count; i++)
         if (MHD_add_response_header(made, response->header[i].name,
-                                    response->header[i].value) != MHD_YES)
+                                    response->header[i].value) != MHD_YES) {
+            x->status = 503; /* there is no memory for it */
             return MHD_NO;
-    *status = 0;
+        }
     pace_begin(connection, response->reply.held);
-    if (!connection_enter(connection, PHASE_WRITING, deadline))
+    /* Until it has left or send_slice is called; where tensors leave from where
+     * they lie, the kernel keeps the time. */
+    bool timed = !x->stream && response->reply.tensor_count > 0;
+    connection->queued = connection_enter(
+        connection, PHASE_WRITING,
+        timed ? UINT64_MAX : deadline_ms(connection, x->computed));
+    if (!connection->queued) {
+        x->status = 0; /* the keeper says which */
         return MHD_NO;
-    connection->queued = true;
-    *status = response->reply.status;
+    }
     return MHD_queue_response(connection->mhd, (unsigned)response->reply.status,
                               made);
 }
@@ -135,12 +136,11 @@ static enum MHD_Result respond(struct connection *connection)
 {
     struct response response;
     enum MHD_Result result = MHD_NO;
-    uint64_t deadline;
     if (!exchange_respond(&connection->exchange, &response))
         return MHD_NO;
-    struct MHD_Response *made = make_response(connection, &response, &deadline);
+    struct MHD_Response *made = make_response(connection, &response);
     if (made) {
-        result = queue(connection, &response, made, deadline);
+        result = queue(connection, &response, made);
         MHD_destroy_response(made);
     } else {
         connection->exchange.status = 503;

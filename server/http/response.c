@@ -125,19 +125,6 @@ void response_drop_body(struct response *response)
     response->whole = true;
 }
 
-struct stream *response_stream(struct response *response, enum coding coding,
-                               struct budget *budget)
-{
-    struct stream *stream = stream_create(&response->reply, response->text,
-                                          response->text_bytes, coding, budget);
-    if (!stream)
-        return NULL;
-    response->reply.writer = NULL; /* the stream's now */
-    if (coding != CODING_IDENTITY)
-        response->length = UINT64_MAX;
-    return stream;
-}
-
 size_t response_format(const struct response *response, char *bytes,
                        size_t room)
 {

@@ -58,11 +58,6 @@ void response_write(struct response *response, char *text);
 /** Of a HEAD: keep the length that GET would have, and drop the body. */
 void response_drop_body(struct response *response);
 
-/** Have it leave slice by slice, compressed where coding says so. Takes the
- *  writer over, borrows the tensors. NULL: out of memory or budget. */
-struct stream *response_stream(struct response *response, enum coding coding,
-                               struct budget *budget);
-
 /** The whole message as bytes, for where libmicrohttpd takes no response;
  *  0: it does not fit. Of a response that is whole and has no tensors. */
 size_t response_format(const struct response *response, char *bytes,

@@ -22,7 +22,7 @@ struct stream {
     z_stream z;
     bool ended;         /* z has nothing more to give */
     size_t first, last; /* what of slice is still to go out */
-    char slice[STREAM_SLICE_BYTES];
+    char *slice;
 };
 
 static bool begin_deflate(struct stream *stream, enum coding coding)
@@ -33,12 +33,12 @@ static bool begin_deflate(struct stream *stream, enum coding coding)
     return stream->compressed;
 }
 
-struct stream *stream_create(const struct reply *reply, const char *begun,
+struct stream *stream_create(const struct reply *reply, char *slice,
                              size_t begun_bytes, enum coding coding,
                              struct budget *budget)
 {
-    size_t bytes =
-        sizeof(struct stream) + (coding == CODING_IDENTITY ? 0 : DEFLATE_BYTES);
+    size_t bytes = sizeof(struct stream) + STREAM_SLICE_BYTES +
+                   (coding == CODING_IDENTITY ? 0 : DEFLATE_BYTES);
     if (!budget_take(budget, bytes))
         return NULL;
     struct stream *stream = calloc(1, sizeof *stream);
@@ -53,7 +53,7 @@ struct stream *stream_create(const struct reply *reply, const char *begun,
     stream->writer = reply->writer;
     stream->tensor_count = reply->tensor_count;
     memcpy(stream->tensors, reply->tensors, sizeof stream->tensors);
-    memcpy(stream->slice, begun, begun_bytes);
+    stream->slice = slice;
     stream->last = begun_bytes;
     return stream;
 }
@@ -82,11 +82,11 @@ static bool refill(struct stream *stream)
 {
     stream->first = 0;
     stream->last = stream->writer ? writer_next(stream->writer, stream->slice,
-                                                sizeof stream->slice)
+                                                STREAM_SLICE_BYTES)
                                   : 0;
     if (stream->last == 0)
         stream->last =
-            next_of_tensors(stream, stream->slice, sizeof stream->slice);
+            next_of_tensors(stream, stream->slice, STREAM_SLICE_BYTES);
     return stream->last > 0;
 }
 

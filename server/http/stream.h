@@ -19,12 +19,11 @@ struct stream;
 enum { STREAM_SLICE_BYTES = 16 * 1024 };
 
 /**
- * begun: text that the reply's writer has given already, at most
- * STREAM_SLICE_BYTES. Takes the reply's
- * writer over, the tensors are borrowed. NULL: out of memory or budget; the
- * writer is still the caller's.
+ * slice: STREAM_SLICE_BYTES to work in, borrowed; they begin with text that the
+ * reply's writer has given already. Takes the writer over, the tensors are
+ * borrowed. NULL: out of memory or budget; the writer is still the caller's.
  */
-struct stream *stream_create(const struct reply *reply, const char *begun,
+struct stream *stream_create(const struct reply *reply, char *slice,
                              size_t begun_bytes, enum coding coding,
                              struct budget *budget);
 

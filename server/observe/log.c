@@ -280,14 +280,15 @@ static char *add_escaped(char *at, const char *text, size_t bytes)
 static inline char *add_quoted(char *at, const char *text, size_t most)
 {
     size_t bytes = strlen(text);
-    const char *end = text + (bytes < most ? bytes : most);
+    if (bytes > most)
+        bytes = most;
     *at++ = '"';
-    for (; end - text >= 8 && eight_are_safe(text); text += 8)
+    for (; bytes >= 8 && eight_are_safe(text); text += 8, bytes -= 8)
         at = add_bytes(at, text, 8);
-    for (; text < end && safe[(unsigned char)*text]; text++)
+    for (; bytes > 0 && safe[(unsigned char)*text]; text++, bytes--)
         *at++ = *text; /* most texts are no more than that */
-    if (text < end)
-        at = add_escaped(at, text, (size_t)(end - text));
+    if (bytes > 0)
+        at = add_escaped(at, text, bytes);
     *at++ = '"';
     return at;
 }
