@@ -130,30 +130,46 @@ static bool at_once(const struct smx_loss_call *call)
     return call->way != SMX_WAY_CHUNKS;
 }
 
-static enum smx_status allocate_loss(const struct smx_context *context,
-                                     struct smx_loss_call *call)
+/* Bytes of memory that are enough for the loss of a short row. */
+#define FEW_BYTES ((size_t)256)
+
+/* One block of memory: few where that is enough. NULL: there is no memory. */
+static void *allocate_loss(const struct smx_context *context,
+                           struct smx_loss_call *call, void *few)
 {
     bool square = call->asked->z_loss != 0 || call->asked->entropy_weight != 0;
     bool parts = !at_once(call), grads = parts && call->gradients;
-    size_t part = parts ? sizeof *call->parts : 0;
-    size_t grad = grads ? sizeof *call->grads : 0;
+    size_t part = parts ? call->chunks * sizeof *call->parts : 0;
     size_t ranks = smx_loss_ranks(call) * sizeof *call->ranks;
     size_t copies = smx_tiles_bytes(&call->tiles);
-    size_t row = copies + ranks + smx_loss_summary_bytes(call, 1) +
-                 (parts ? call->chunks * part + sizeof *call->grads : 0);
+    size_t row = copies + ranks + smx_loss_summary_bytes(call, 1) + part +
+                 (parts ? sizeof *call->grads : 0);
     size_t most = smx_rows_tile(context, call->logits, row);
     call->tiles.most = most;
-    if (!smx_allocate(&call->entropies, call->all, sizeof *call->entropies) ||
-        !smx_allocate(&call->squares, call->all,
-                      square ? sizeof *call->squares : 0) ||
-        !smx_allocate(&call->parts, most * call->chunks, part) ||
-        !smx_allocate(&call->grads, most, grad) ||
-        !smx_allocate(&call->tiles.copy, most, copies) ||
-        !smx_allocate(&call->ranks, most, ranks) ||
-        !smx_allocate(&call->summaries, 1, smx_loss_summary_bytes(call, most)))
-        return SMX_ENOMEM;
-    smx_loss_place_seen(call);
-    return SMX_OK;
+    const struct {
+        void *place;
+        size_t bytes;
+    } rooms[] = {
+        {&call->entropies, call->all * sizeof *call->entropies},
+        {&call->squares, square ? call->all * sizeof *call->squares : 0},
+        {&call->parts, most * part},
+        {&call->grads, grads ? most * sizeof *call->grads : 0},
+        {&call->tiles.copy, most * copies},
+        {&call->ranks, most * ranks},
+        {&call->summaries, smx_loss_summary_bytes(call, most)},
+    };
+    size_t bytes = 0, count = sizeof rooms / sizeof rooms[0];
+    for (size_t i = 0; i < count; i++)
+        bytes += (rooms[i].bytes + 15) / 16 * 16;
+    char *memory = bytes <= FEW_BYTES ? few : malloc(bytes), *next = memory;
+    for (size_t i = 0; memory && i < count; i++) {
+        void *room = rooms[i].bytes ? next : NULL;
+        memcpy(rooms[i].place, &room, sizeof room);
+        next += (rooms[i].bytes + 15) / 16 * 16;
+    }
+    if (memory)
+        smx_loss_place_seen(call);
+    return memory;
 }
 
 /* What is of the first row of the tile: numbers of rows, */
@@ -286,13 +302,14 @@ static bool scan_loss_operands(struct smx_context *context,
 static enum smx_status run_f32_loss(struct smx_context *context,
                                     struct smx_loss_call *call)
 {
+    ALIGNED char few[FEW_BYTES];
     size_t width = smx_blocks(call->classes), most = SMX_RESIDENT_ELEMENTS;
     call->per_block = SMX_BLOCK_ROWS;
     if (call->way == SMX_WAY_RESIDENT)
         call->per_block = width < most ? most / width : 1;
-    enum smx_status status = allocate_loss(context, call);
-    if (status)
-        goto out;
+    void *memory = allocate_loss(context, call, few);
+    if (!memory)
+        return SMX_ENOMEM;
     count(call);
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
@@ -304,15 +321,9 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     }
     if (call->out && !call->nonfinite)
         store_f32_loss(call);
-out:
-    free(call->summaries);
-    free(call->ranks);
-    free(call->tiles.copy);
-    free(call->grads);
-    free(call->parts);
-    free(call->squares);
-    free(call->entropies);
-    return status;
+    if (memory != few)
+        free(memory);
+    return SMX_OK;
 }
 
 /* Had the gradient better not pass through the cache? */

@@ -160,13 +160,14 @@ INLINE struct factor pick(struct factor by, vi row)
                            narrow_pick(by.high, row), narrow_pick(by.low, row)};
 }
 
-/* Which of these rows the elements of the registers belong to. */
-static void find_rows(size_t classes, vi row[SMX_NARROW])
+/* Which of these rows the n elements of the registers belong to; more rows
+ * repeat the first FLOATS. */
+static void find_rows(size_t classes, size_t n, vi row[SMX_NARROW])
 {
     vf at = vf_all(0);
     EACH (l, FLOATS)
         at[l] = (float)l + 0.5f;
-    for (size_t v = 0; v < classes; v++, at += vf_all(FLOATS))
+    for (size_t v = 0; v < classes && v * FLOATS < n; v++, at += vf_all(FLOATS))
         row[v] = __builtin_convertvector(at * vf_all(1 / (float)classes), vi);
 }
 
@@ -175,7 +176,7 @@ static void store_products(const struct smx_narrow *narrow, size_t rows,
 {
     vi row[SMX_NARROW];
     size_t n = rows * classes, i = 0, r = 0;
-    find_rows(classes, row);
+    find_rows(classes, n, row);
     for (; n - i >= classes * FLOATS; r += FLOATS) {
         const struct factor by = factors(narrow, r);
         for (size_t v = 0; v < classes; v++, i += FLOATS)
