@@ -252,9 +252,7 @@ static void write_base64(struct writer *writer, struct tensor *tensor)
 static void write_document(struct writer *writer, struct call *call)
 {
     for (size_t i = 0; i < call->answer.count; i++) {
-        writer_text(writer, i ? ",\"" : "{\"");
-        writer_text(writer, call->answer.output[i].name);
-        writer_text(writer, "\":");
+        writer_name(writer, i ? ',' : '{', call->answer.output[i].name);
         struct tensor *tensor = &call->answer.output[i].tensor;
         if (call->request.encoding == ENCODING_BASE64 && tensor->rank > 0)
             write_base64(writer, tensor);

@@ -118,15 +118,11 @@ static bool close_row(struct tensor_reader *reader, struct problem *problem)
     return true;
 }
 
-static bool is_null(const char *text, size_t bytes)
-{
-    return bytes == 4 && memcmp(text, "null", 4) == 0;
-}
-
 static bool element(struct tensor_reader *reader, const char *text,
                     size_t bytes, struct problem *problem)
 {
-    if (reader->state.depth == 0 && !reader->required && is_null(text, bytes)) {
+    if (reader->state.depth == 0 && !reader->required && bytes == 4 &&
+        memcmp(text, "null", 4) == 0) {
         tensor_free(reader->buffer.tensor);
         reader->state.expect = TENSOR_READER_DONE;
         return true;
@@ -366,25 +362,33 @@ static const char *count_run(struct tensor_reader *reader, const char *p,
     return p + bytes;
 }
 
-/* Read on from p, one thing or many elements after another. */
+/* Are there so many elements that others may read more? */
+static bool may_share(const struct tensor_reader *reader)
+{
+    return reader->jobs && reader->buffer.count >= SHARE_FROM;
+}
+
+/* Read on from p while this thread alone can, a thing or many elements each. */
 static const char *read_on(struct tensor_reader *reader, const char *p,
                            const char *begin, const char *end, const char **bad,
                            struct problem *problem)
 {
-    *bad = reader->token_bytes > 0 ? NULL : p;
-    if (reader->token_bytes > 0)
-        return take_token(reader, p, end, problem);
-    if (token_is_space(*p)) /* a blank here, as run expects a token */
-        return p + 1;
-    if (may_run(reader, p)) {
-        const char *next = reader->blocks ? count_run(reader, p, end)
-                           : scan_has_room(p, begin, end)
-                               ? run(reader, p, end, bad, problem)
-                               : run_short(reader, p, end, problem);
-        if (next != p)
-            return next;
-    }
-    return step(reader, p, end, problem);
+    do {
+        const char *from = p;
+        bool goes_on = reader->token_bytes > 0;
+        *bad = goes_on ? NULL : p;
+        if (!goes_on && token_is_space(*p)) /* as run expects a token */
+            p++;
+        else if (may_run(reader, p))
+            p = reader->blocks ? count_run(reader, p, end)
+                : scan_has_room(p, begin, end)
+                    ? run(reader, p, end, bad, problem)
+                    : run_short(reader, p, end, problem);
+        if (p == from)
+            p = (goes_on ? take_token : step)(reader, p, end, problem);
+    } while (p && p < end && reader->state.expect != TENSOR_READER_DONE &&
+             !may_share(reader));
+    return p;
 }
 
 /* Read a block as if its text came now, the first one from the state before it
@@ -437,8 +441,7 @@ static bool read_alone(struct tensor_reader *reader, struct problem *problem)
 
 static bool begin_blocks(struct tensor_reader *reader, const char *p)
 {
-    if (!reader->jobs || reader->buffer.count < SHARE_FROM ||
-        !may_run(reader, p))
+    if (!may_share(reader) || !may_run(reader, p))
         return false;
     reader->blocks = text_blocks_create(reader->jobs, reader->buffer.budget);
     if (!reader->blocks)

@@ -112,6 +112,19 @@ void writer_bytes(struct writer *writer, const char *text, size_t bytes)
     writer->text_bytes += bytes;
 }
 
+void writer_name(struct writer *writer, char before, const char *name)
+{
+    size_t bytes = strlen(name);
+    char *end = text_end(writer, bytes + 4);
+    if (!end)
+        return;
+    end[0] = before;
+    end[1] = '"';
+    memcpy(end + 2, name, bytes);
+    memcpy(end + 2 + bytes, "\":", 2);
+    writer->text_bytes += bytes + 4;
+}
+
 static void add_escape(struct writer *writer, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef", plain[] = "\"\\\b\f\n\r\t",

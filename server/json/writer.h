@@ -36,6 +36,9 @@ static inline void writer_text(struct writer *writer, const char *text)
     writer_bytes(writer, text, strlen(text));
 }
 
+/** '{' or ',', then the name of a member, which has nothing to escape. */
+void writer_name(struct writer *writer, char before, const char *name);
+
 /** A JSON string with its quotes and escapes; what is not UTF-8 becomes
  *  U+FFFD, a byte each. */
 void writer_string(struct writer *writer, const char *text);

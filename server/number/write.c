@@ -12,6 +12,7 @@
 #include "write.h"
 #include "powers_of_ten.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -196,6 +197,10 @@ size_t number_write_float64(char *text, double value)
         return put_special(text, magnitude > UINT64_C(0x7ff) << 52, sign);
     if (magnitude == 0)
         return put_zero(text, sign);
+    /* counts, whose last digit shows that no exponent is shorter */
+    if (fabs(value) < 0x1p53 && value == (double)(int64_t)value &&
+        (int64_t)value % 10 != 0)
+        return number_write_int64(text, (int64_t)value);
     text[0] = '-';
     return sign + put_decimal(text + sign, shortest64(magnitude));
 }
