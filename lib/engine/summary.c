@@ -22,8 +22,9 @@
 #include "summary_kernels.h"
 #include "tuning.h"
 
-/* Rows whose logarithms are found at once. */
+/* Rows whose logarithms are found at once: narrow ones, and others. */
 #define BATCH SMX_NARROW_ROWS
+#define WIDE_BATCH ((size_t)8)
 
 /* In-range sums are within 2^-26.5: the logarithm of one has the digits of a
  * float unless it is nearer to 0. */
@@ -253,26 +254,24 @@ static struct chunk whole_row(const struct summary_call *call, size_t r,
     return whole;
 }
 
-/* Answers what the sums of a row settle. */
+/* Answers what the sums of a row settle; log: of its total. */
 static struct row settle_row(const struct summary_call *call, size_t r,
-                             const struct chunk *parts)
+                             const struct chunk *whole, double log)
 {
     const struct smx_summaries *out = &call->out;
-    const struct chunk whole = whole_row(call, r, parts);
-    double log = 0, entropy = 0;
-    if (whole.total != 0) {
-        call->kernels->loss->log_totals(&whole.total, 1, &log);
-        entropy = log - whole.moment / whole.total * (LN2 / 16);
-    }
+    bool in_range = whole->total != 0;
+    double lse = in_range ? log : 0, entropy = 0;
+    if (in_range)
+        entropy = log - whole->moment / whole->total * (LN2 / 16);
     if (out->argmax)
         out->argmax[r] =
             (int64_t)smx_first_max(call->kernels, call->z + r * call->classes,
-                                   call->classes, whole.max);
+                                   call->classes, whole->max);
     if (out->logsumexp)
-        out->logsumexp[r] = (float)log;
+        out->logsumexp[r] = (float)lse;
     if (out->entropy)
         out->entropy[r] = (float)entropy;
-    return (struct row){whole.max, out->logsumexp && fabs(log) < LEAST_LOG,
+    return (struct row){whole->max, out->logsumexp && fabs(lse) < LEAST_LOG,
                         out->entropy && entropy < LEAST_ENTROPY};
 }
 
@@ -302,24 +301,38 @@ static void store_row(const struct summary_call *call, size_t r,
 }
 
 /* Rows of one chunk are finished while they are in the cache. */
-static void summarise_row(struct summary_call *call, size_t r)
+static void summarise_rows(struct summary_call *call, size_t first, size_t n)
 {
-    const float *z = call->z + r * call->classes;
-    struct chunk part = {0};
-    if (!is_found(call))
-        find_chunk(call, z, call->classes, &part);
-    const struct row row = settle_row(call, r, &part);
-    if (row.lse || row.entropy) {
-        const struct smx_moments moments =
-            moments_of(call, z, call->classes, row.max);
-        store_row(call, r, &row, &moments);
+    struct chunk whole[WIDE_BATCH];
+    double totals[WIDE_BATCH] = {0}, logs[WIDE_BATCH];
+    for (size_t i = 0; i < n; i++) {
+        struct chunk part = {0};
+        if (!is_found(call))
+            find_chunk(call, call->z + (first + i) * call->classes,
+                       call->classes, &part);
+        whole[i] = whole_row(call, first + i, &part);
+        totals[i] = whole[i].total;
+    }
+    call->kernels->loss->log_totals(totals, n, logs);
+    for (size_t i = 0; i < n; i++) {
+        size_t r = first + i;
+        const struct row row = settle_row(call, r, &whole[i], logs[i]);
+        if (row.lse || row.entropy) {
+            const struct smx_moments moments = moments_of(
+                call, call->z + r * call->classes, call->classes, row.max);
+            store_row(call, r, &row, &moments);
+        }
     }
 }
 
 static void settle_row_at(void *argument, size_t r)
 {
     struct summary_call *call = argument;
-    call->row[r] = settle_row(call, r, call->parts + r * call->chunks);
+    const struct chunk whole =
+        whole_row(call, r, call->parts + r * call->chunks);
+    double log;
+    call->kernels->loss->log_totals(&whole.total, 1, &log);
+    call->row[r] = settle_row(call, r, &whole, log);
     call->more |= call->row[r].lse || call->row[r].entropy;
 }
 
@@ -357,10 +370,11 @@ static void summarise_batch_at(void *argument, size_t batch)
 {
     struct summary_call *call = argument;
     size_t r = batch * call->batch, left = call->rows - r;
+    size_t n = left < call->batch ? left : call->batch;
     if (call->narrow)
-        summarise_batch(call, r, left < call->batch ? left : call->batch);
+        summarise_batch(call, r, n);
     else
-        summarise_row(call, r);
+        summarise_rows(call, r, n);
 }
 
 static void summarise_batches(struct smx_context *context,
@@ -385,7 +399,8 @@ static void summarise_narrow(struct smx_context *context,
     const struct smx_lanes lanes = smx_lanes_of(&rows);
     call->narrow = smx_plan_lanes(&rows, NULL) ? &lanes : NULL;
     summarise_batches(context, call,
-                      call->narrow ? smx_narrow_rows(call->classes) : 1);
+                      call->narrow ? smx_narrow_rows(call->classes)
+                                   : WIDE_BATCH);
 }
 
 size_t smx_summary_bytes(size_t rows, size_t classes)
@@ -429,6 +444,6 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
     if (classes <= SMX_NARROW)
         summarise_narrow(context, &call);
     else
-        summarise_batches(context, &call, 1);
+        summarise_batches(context, &call, WIDE_BATCH);
     return true;
 }
