@@ -9,25 +9,32 @@
 #include "simd/cap_vec.h"
 #include "simd/power_vec.h"
 
-/** z of LANES logits; *slope: NULL, or what a softcap leaves of its
- *  gradient. */
+/** z of the logits of so many vectors; slope: NULL, or what a softcap leaves of
+ *  the gradient of each. */
+INLINE void load_vectors(bool capped, const float *x, const struct smx_cap *cap,
+                         vd *z, vd *slope, int vectors)
+{
+    EACH (v, vectors)
+        z[v] = vd_widen(x + v * LANES);
+    if (capped)
+        cap_vectors(cap, z, slope, vectors);
+}
+
+/** The same of one. */
 INLINE vd load_logits(bool capped, const float *x, const struct smx_cap *cap,
                       vd *slope)
 {
-    vd v = vd_widen(x);
-    return capped ? vd_capped(v, cap, slope) : v;
+    vd z;
+    load_vectors(capped, x, cap, &z, slope, 1);
+    return z;
 }
 
-/** e: of so many vectors; slope: as many, or NULL. z - 0 is not worth
- *  computing. */
+/** e: their exponentials. z - 0 is not worth computing. */
 INLINE void load_power(bool capped, const float *x,
                        const struct smx_exponents *by, vd *e, vd *slope,
                        int vectors)
 {
-    EACH (v, vectors)
-        e[v] = vd_widen(x + v * LANES);
-    if (capped)
-        cap_vectors(&by->cap, e, slope, vectors);
+    load_vectors(capped, x, &by->cap, e, slope, vectors);
     EACH (v, vectors) {
         if (by->reference != 0)
             e[v] -= vd_all(by->reference);

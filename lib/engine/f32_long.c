@@ -86,7 +86,7 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
         smx_relative_to(&call->by, call->log ? whole->max : part->reference);
     double weight = smx_sum_weight(part, whole, call->by.scale);
     if (call->log && whole->sum > 0)
-        call->kernels->shift(z, n, &by, by.nats, offset, out);
+        call->kernels->shift(z, n, &by, by.nats, offset, call->stream, out);
     else if (part->sum > 0 && e)
         call->kernels->scale(e, n, weight, out);
     else if (part->sum > 0)
@@ -256,7 +256,7 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
     for (size_t i = 0; i < n; i++)
         x[i] = z[chosen[i]];
     if (call->log && row->whole.sum > 0)
-        call->kernels->shift(x, n, &by, by.nats, row->logsum, out);
+        call->kernels->shift(x, n, &by, by.nats, row->logsum, false, out);
     else if (call->log)
         fill_value(out, n, -INFINITY);
     else if (row->total != 0)

@@ -61,12 +61,12 @@ INLINE double sum_powers(enum beside beside, bool capped, const float *x,
 {
     vd sums[2 * VECS] = {{0}}, e[WIDE];
     size_t i = 0;
-    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        EACH (b, 2)
+    for (; i + STEP <= n; i += STEP) {
+        EACH (b, WIDE / VECS)
             if (beside != KEPT)
                 fetch_chunk(x + i + b * BLOCK);
         load_power(capped, x + i, by, e, NULL, WIDE);
-        EACH (b, 2)
+        EACH (b, WIDE / VECS)
             add_powers(beside, capped, e + b * VECS, x + i + b * BLOCK, by,
                        sums, beside == KEPT ? out + i + b * BLOCK : NULL);
     }
@@ -150,19 +150,6 @@ static void cap_logits(const float *x, size_t n, const struct smx_cap *cap,
     memcpy(slope, slopes, n * sizeof *slope);
 }
 
-INLINE void scale_vectors(const vd *e, int vectors, double factor, bool stream,
-                          float *out)
-{
-    vh p[WIDE];
-    EACH (v, vectors)
-        p[v] = vd_narrow(e[v] * vd_all(factor));
-    EACH (v, vectors)
-        if (stream)
-            vh_stream(out + v * LANES, p[v]);
-        else
-            vh_store(out + v * LANES, p[v]);
-}
-
 static void scale_f64(const double *e, size_t n, double factor, float *out)
 {
     size_t i = 0;
@@ -174,24 +161,52 @@ static void scale_f64(const double *e, size_t n, double factor, float *out)
     }
 }
 
-INLINE void put_powers(bool capped, const float *x, size_t n,
-                       const struct smx_exponents *by, double factor,
-                       bool stream, float *out)
+/* What is stored of z: its exponential times the factor, or logs: the
+ * difference from the reference times that, less the offset. Constants where
+ * this is inlined: capped, logs, vectors. */
+INLINE void put_vectors(bool capped, bool logs, const float *x,
+                        const struct smx_exponents *by, double factor,
+                        double offset, int vectors, bool stream, float *out)
 {
-    vd e[WIDE];
+    vd v[WIDE];
+    vh p[WIDE];
+    if (logs)
+        load_vectors(capped, x, &by->cap, v, NULL, vectors);
+    else
+        load_power(capped, x, by, v, NULL, vectors);
+    EACH (k, vectors) {
+        if (logs)
+            v[k] = (v[k] - vd_all(by->reference)) * vd_all(factor) -
+                   vd_all(offset);
+        else
+            v[k] *= vd_all(factor);
+        p[k] = vd_narrow(v[k]);
+    }
+    EACH (k, vectors)
+        if (stream)
+            vh_stream(out + k * LANES, p[k]);
+        else
+            vh_store(out + k * LANES, p[k]);
+}
+
+INLINE void put_as(bool capped, bool logs, const float *x, size_t n,
+                   const struct smx_exponents *by, double factor, double offset,
+                   bool stream, float *out)
+{
+    const int vectors = logs && !capped ? VECS : WIDE; /* of a short chain */
+    const size_t step = (size_t)vectors * LANES;
     size_t i = 0, first = stream ? before_line(out, sizeof *out, n) : 0;
     for (size_t end; i < n; i = end) {
         float block[BLOCK];
         end = i < first ? first : n;
-        for (; end - i >= 2 * BLOCK; i += 2 * BLOCK) {
-            load_power(capped, x + i, by, e, NULL, WIDE);
-            scale_vectors(e, WIDE, factor, stream, out + i);
-        }
+        for (; end - i >= step; i += step)
+            put_vectors(capped, logs, x + i, by, factor, offset, vectors,
+                        stream, out + i);
         for (size_t some; i < end; i += some) {
             some = end - i < BLOCK ? end - i : BLOCK;
-            pad(block, x + i, some, -__builtin_inff());
-            load_power(capped, block, by, e, NULL, VECS);
-            scale_vectors(e, VECS, factor, false, block);
+            pad(block, x + i, some, 0);
+            put_vectors(capped, logs, block, by, factor, offset, VECS, false,
+                        block);
             memcpy(out + i, block, some * sizeof *out);
         }
     }
@@ -202,46 +217,19 @@ static void put_f64(const float *x, size_t n, const struct smx_exponents *from,
 {
     const struct smx_exponents by = *from;
     if (by.cap.possible)
-        put_powers(true, x, n, &by, factor, stream, out);
+        put_as(true, false, x, n, &by, factor, 0, stream, out);
     else
-        put_powers(false, x, n, &by, factor, stream, out);
+        put_as(false, false, x, n, &by, factor, 0, stream, out);
 }
 
-INLINE void shift_block(bool capped, const float *x,
-                        const struct smx_exponents *by, double factor,
-                        double offset, float *out)
-{
-    EACH (v, VECS) {
-        vd d = load_logits(capped, x + v * LANES, &by->cap, NULL);
-        d = (d - vd_all(by->reference)) * vd_all(factor) - vd_all(offset);
-        vh_store(out + v * LANES, vd_narrow(d));
-    }
-}
-
-INLINE void shift_as(bool capped, const float *x, size_t n,
-                     const struct smx_exponents *by, double factor,
-                     double offset, float *out)
-{
-    size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK)
-        shift_block(capped, x + i, by, factor, offset, out + i);
-    if (i < n) {
-        float last[BLOCK];
-        pad(last, x + i, n - i, 0);
-        shift_block(capped, last, by, factor, offset, last);
-        memcpy(out + i, last, (n - i) * sizeof *out);
-    }
-}
-
-static void shift_logs(const float *x, size_t n,
-                       const struct smx_exponents *from, double factor,
-                       double offset, float *out)
+static void put_logs(const float *x, size_t n, const struct smx_exponents *from,
+                     double factor, double offset, bool stream, float *out)
 {
     const struct smx_exponents by = *from;
     if (by.cap.possible)
-        shift_as(true, x, n, &by, factor, offset, out);
+        put_as(true, true, x, n, &by, factor, offset, stream, out);
     else
-        shift_as(false, x, n, &by, factor, offset, out);
+        put_as(false, true, x, n, &by, factor, offset, stream, out);
 }
 
 const struct smx_kernels TIER(kernels) = {
@@ -253,7 +241,7 @@ const struct smx_kernels TIER(kernels) = {
     .rest = rest_f64,
     .scale = scale_f64,
     .put = put_f64,
-    .shift = shift_logs,
+    .shift = put_logs,
     .lanes = TIER(lanes),
     .order = TIER(lanes_order),
     .load = &TIER(load_kernels),

@@ -99,9 +99,9 @@ struct smx_kernels {
     void (*put)(const float *x, size_t n, const struct smx_exponents *by,
                 double factor, bool stream, float *out);
 
-    /** out[i] = (z[i] - reference) * factor - offset, rounded once. */
+    /** out[i] = (z[i] - reference) * factor - offset, likewise. */
     void (*shift)(const float *x, size_t n, const struct smx_exponents *by,
-                  double factor, double offset, float *out);
+                  double factor, double offset, bool stream, float *out);
 
     /** Narrow rows class by class (lanes.h). */
     struct smx_lanes_marks (*lanes)(const struct smx_lanes *lanes, size_t first,

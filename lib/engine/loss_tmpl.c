@@ -148,31 +148,43 @@ INLINE void grad_store_block(enum smx_mass_kind kind, const vd *e,
     }
 }
 
+/* So many vectors, of whose mass the first is that of element i. */
+INLINE void grad_store_step(bool capped, bool bent, enum smx_mass_kind kind,
+                            const float *x, const struct smx_exponents *by,
+                            struct rise rise, const struct smx_mass *m,
+                            size_t i, double share, int vectors, float *out)
+{
+    vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
+    load_power(capped, x, by, e, slope, vectors);
+    raise(capped, bent, x, by, rise, e, vectors);
+    grad_store_block(kind, e, slope, vectors, m, i, share, out);
+}
+
 INLINE void grad_store_as(bool capped, bool bent, enum smx_mass_kind kind,
                           const float *x, size_t n,
                           const struct smx_exponents *by, struct rise rise,
                           const struct smx_mass *m, double share, float *out)
 {
-    vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
-    for (; i + 2 * BLOCK <= n; i += 2 * BLOCK) {
-        EACH (b, 2) {
+    for (; i + STEP <= n; i += STEP) {
+        EACH (b, WIDE / VECS) {
             fetch_ahead(x + i + b * BLOCK);
             if (kind >= SMX_MASS_TARGETS)
                 fetch_ahead(m->targets + i + b * BLOCK);
         }
-        load_power(capped, x + i, by, e, slope, WIDE);
-        raise(capped, bent, x + i, by, rise, e, WIDE);
-        grad_store_block(kind, e, slope, WIDE, m, i, share, out + i);
+        grad_store_step(capped, bent, kind, x + i, by, rise, m, i, share, WIDE,
+                        out + i);
     }
-    for (; i < n; i += BLOCK) {
+    for (; i + BLOCK <= n; i += BLOCK)
+        grad_store_step(capped, bent, kind, x + i, by, rise, m, i, share, VECS,
+                        out + i);
+    if (i < n) {
         struct padded p;
         float last[BLOCK];
         pad_mass(&p, m, kind, x, i, n);
-        load_power(capped, p.x, by, e, slope, VECS);
-        raise(capped, bent, p.x, by, rise, e, VECS);
-        grad_store_block(kind, e, slope, VECS, &p.mass, 0, share, last);
-        memcpy(out + i, last, (n - i < BLOCK ? n - i : BLOCK) * sizeof *out);
+        grad_store_step(capped, bent, kind, p.x, by, rise, &p.mass, 0, share,
+                        VECS, last);
+        memcpy(out + i, last, (n - i) * sizeof *out);
     }
 }
 

@@ -5,8 +5,10 @@
 
 #include "vec.h"
 
-/* VECS at a time hides the latency of the chain of operations. */
-#define WIDE (2 * VECS)
+/* So many registers at a time hide the latency of the chain of operations; of
+ * 32 registers more are worth it (Zen 5: a softcap takes 17 to 22 % less). */
+#define WIDE (LANES == 8 ? 4 * VECS : 2 * VECS)
+#define STEP ((size_t)WIDE * LANES)
 
 /** 2^(t/16) for the vectors of a few blocks at once. */
 INLINE void power(vd *t, int vectors)

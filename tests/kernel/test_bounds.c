@@ -274,11 +274,11 @@ static long double stored(enum smx_isa isa)
         kernels->scale(e, N, factor, out);
         for (int i = 0; i < N; i++)
             worst = worse(worst, out[i], (long double)e[i] * factor);
-        kernels->shift(x, N, &by, factor, 3, out);
+        kernels->shift(x, N, &by, factor, 3, false, out);
         for (int i = 0; i < N; i++)
             worst = worse(worst, -out[i], 3 - (long double)x[i] * factor);
         TIME(N, kernels->scale(e, N, factor, out));
-        TIME(N, kernels->shift(x, N, &by, factor, 3, out));
+        TIME(N, kernels->shift(x, N, &by, factor, 3, false, out));
     }
     return worst;
 }

@@ -72,6 +72,27 @@ static void probabilities(const struct smx_kernels *kernels)
     }
 }
 
+/* A log-probability is the same one by one, streamed and in place. */
+static void logarithms(const struct smx_kernels *kernels)
+{
+    static _Alignas(64) float out[N + 2 * GUARD], want[N];
+    struct draw d;
+    double factor = random_unit(&seed);
+
+    draw(&d);
+    for (size_t i = 0; i < d.n; i++)
+        kernels->shift(d.x + i, 1, &d.by, factor, 3, false, want + i);
+    for (int stream = 0; stream < 2; stream++) {
+        clear(out);
+        kernels->shift(d.x, d.n, &d.by, factor, 3, stream, out + d.at);
+        expect(&d, out, want);
+        clear(out);
+        memcpy(out + d.at, d.x, d.n * sizeof *out);
+        kernels->shift(out + d.at, d.n, &d.by, factor, 3, stream, out + d.at);
+        expect(&d, out, want);
+    }
+}
+
 static void on_every_tier(void (*check)(const struct smx_kernels *kernels))
 {
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
@@ -85,10 +106,17 @@ static void exponentials_anew_have_the_bits_of_kept_ones(void **state)
     on_every_tier(probabilities);
 }
 
+static void logarithms_are_the_same_however_they_are_stored(void **state)
+{
+    (void)state;
+    on_every_tier(logarithms);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exponentials_anew_have_the_bits_of_kept_ones),
+        cmocka_unit_test(logarithms_are_the_same_however_they_are_stored),
     };
 
     random_seed(&seed);
