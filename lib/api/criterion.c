@@ -329,12 +329,37 @@ static double label_cost(const struct smx_criterion *criterion,
     return mass != 0 ? mass * cost : 0;
 }
 
+bool smx_criterion_is_smoothed(const struct smx_criterion *criterion)
+{
+    return criterion->labels && criterion->label_smoothing != 0 &&
+           !criterion->weights;
+}
+
+/* Each class has the same share, but for the label. */
+static double smoothed_cost(const struct smx_criterion *criterion,
+                            struct smx_row *row, size_t label)
+{
+    struct smx_dd share = {criterion->label_smoothing, 0};
+    struct smx_dd keep = dd_sum(1, -share.hi);
+    struct smx_dd classes = {(double)row->logits->classes, 0};
+    struct smx_dd d =
+        row->take == smx_row_distances
+            ? smx_row_total(row)
+            : smx_row_sweep(row, SMX_ROW_Z, smx_row_distances, NULL, dd_add);
+    struct smx_dd nats = dd_add(dd_mul(classes, row->logsum), dd_negate(d));
+    struct smx_dd cost = dd_mul(smx_divide(share, classes.hi, 0), nats);
+    nats = smx_criterion_nats(row, label);
+    return dd_add(cost, dd_mul(keep, nats)).hi;
+}
+
 double smx_criterion_loss(const struct smx_criterion *criterion,
                           struct smx_row *row)
 {
     double loss;
     if (smx_criterion_is_single(criterion))
         loss = label_cost(criterion, row, (size_t)criterion->labels[row->r]);
+    else if (smx_criterion_is_smoothed(criterion))
+        loss = smoothed_cost(criterion, row, (size_t)criterion->labels[row->r]);
     else
         loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, dd_add).hi;
     if (row->empty) /* 0 log 0 = 0 */

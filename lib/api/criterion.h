@@ -62,6 +62,9 @@ struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);
 const double *smx_criterion_mass(const struct smx_criterion *criterion,
                                  struct smx_row *row);
 
+/** Have all classes but the label the same mass, without weights? */
+bool smx_criterion_is_smoothed(const struct smx_criterion *criterion);
+
 /** Has the label all the mass? */
 bool smx_criterion_is_single(const struct smx_criterion *criterion);
 

@@ -24,7 +24,7 @@ static struct smx_dd sum_tile(const double *x, size_t n)
 {
     struct vdd sums[VECS] = {{{0}, {0}}};
     OF_BLOCKS(i, v, n)
-    vdd_accumulate(&sums[v], (struct vdd){get_part(x, i, n), vd_all(0)});
+    vdd_accumulate_double(&sums[v], get_part(x, i, n));
     return vdd_total(sums);
 }
 
@@ -34,7 +34,7 @@ static struct smx_dd dot_tile(const double *e, const double *g, size_t n)
     OF_BLOCKS(i, v, n)
     {
         vd p = get_part(e, i, n) * vd_all(0x1p-128) * get_part(g, i, n);
-        vdd_accumulate(&sums[v], (struct vdd){p, vd_all(0)});
+        vdd_accumulate_double(&sums[v], p);
     }
     return vdd_total(sums);
 }
@@ -86,7 +86,7 @@ static struct smx_dd terms(const double *e, struct smx_nats d, size_t n)
         vd x = get_part(e, i, n);
         struct vdd t = nats_at(&d, i, n);
         vd term = (vd)((vl)(x * (t.hi + t.lo)) & (vl)(x > vd_all(0)));
-        vdd_accumulate(&sums[v], (struct vdd){term, vd_all(0)});
+        vdd_accumulate_double(&sums[v], term);
     }
     return vdd_total(sums);
 }
@@ -109,19 +109,90 @@ static void smooth(double *mass, size_t n, struct smx_dd keep,
     }
 }
 
+/* How -log p comes of a class: from d, or from z itself, where logsum counts
+ * from 0. */
+struct cost_base {
+    struct smx_nats d;
+    bool direct;
+    struct vdd logsum;
+};
+
+/* The block at i, as far as n. */
+INLINE void add_costs(const double *mass, const struct cost_base *base,
+                      size_t i, size_t n, struct vdd sums[VECS])
+{
+    EACH (v, VECS) {
+        size_t j = i + (size_t)v * LANES;
+        if (j >= n)
+            continue;
+        vd m = get_part(mass, j, n), nats;
+        if (base->direct) {
+            nats = (base->logsum.hi - get_vector(base->d.z, j, n)) +
+                   base->logsum.lo;
+        } else {
+            struct vdd t = nats_at(&base->d, j, n);
+            nats = (base->logsum.hi - t.hi) + (base->logsum.lo - t.lo);
+        }
+        vd cost = (vd)((vl)(m * nats) & (vl)(m != vd_all(0)));
+        vdd_accumulate_double(&sums[v], cost);
+    }
+}
+
 static struct smx_dd costs(const double *mass, struct smx_nats d, size_t n,
                            struct smx_dd logsum)
 {
     struct vdd sums[VECS] = {{{0}, {0}}};
-    OF_BLOCKS(i, v, n)
-    {
-        vd m = get_part(mass, i, n);
-        struct vdd t = nats_at(&d, i, n);
-        vd cost = m * ((vd_all(logsum.hi) - t.hi) + (vd_all(logsum.lo) - t.lo));
-        cost = (vd)((vl)cost & (vl)(m != vd_all(0)));
-        vdd_accumulate(&sums[v], (struct vdd){cost, vd_all(0)});
+    struct cost_base base = {.d = d, .direct = !d.hi && !d.how.scaled};
+    size_t i = 0;
+    if (base.direct)
+        logsum = dd_add((struct smx_dd){d.how.top, 0}, logsum);
+    base.logsum = vdd_all(logsum);
+    for (; i + BLOCK <= n; i += BLOCK) {
+        for (size_t j = 0; j < BLOCK; j += OF_A_LINE)
+            fetch_ahead((const float *)(mass + i + j));
+        add_costs(mass, &base, i, SIZE_MAX, sums);
     }
+    if (i < n)
+        add_costs(mass, &base, i, n, sums);
     return vdd_total(sums);
+}
+
+/* d of the vector at i, without what rounding leaves; 0 behind n. */
+INLINE vd distance_at(const struct smx_nats *d, size_t i, size_t n)
+{
+    if (i >= n)
+        return vd_all(0);
+    vd t = d->hi ? vd_load(d->hi + i)
+                 : get_vector(d->z, i, n) * vd_all(d->how.before) -
+                       vd_all(d->how.top);
+    return i + LANES <= n ? t : (vd)((vl)t & vl_below(n - i));
+}
+
+/* Blocks of which each lane is added up, of numbers of one sign, before that
+ * is added to a double-double sum. */
+#define NARROW 4
+
+INLINE void add_distances(const struct smx_nats *d, size_t i, size_t n,
+                          struct vdd sums[VECS])
+{
+    EACH (v, VECS) {
+        vd x[NARROW];
+        EACH (b, NARROW)
+            x[b] = distance_at(d, i + (size_t)(b * BLOCK + v * LANES), n);
+        vdd_accumulate_double(&sums[v], (x[0] + x[1]) + (x[2] + x[3]));
+    }
+}
+
+static struct smx_dd distances(struct smx_nats d, size_t n)
+{
+    struct vdd sums[VECS] = {{{0}, {0}}};
+    size_t i = 0;
+    for (; i + NARROW * BLOCK <= n; i += NARROW * BLOCK)
+        add_distances(&d, i, SIZE_MAX, sums);
+    if (i < n)
+        add_distances(&d, i, n, sums);
+    struct smx_dd sum = vdd_total(sums);
+    return !d.hi && d.how.scaled ? dd_mul(sum, d.how.inverse) : sum;
 }
 
 #endif

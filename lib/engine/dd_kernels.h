@@ -164,6 +164,9 @@ struct smx_row_kernels {
     struct smx_dd (*costs)(const double *mass, struct smx_nats d, size_t n,
                            struct smx_dd logsum);
 
+    /** The sum of d, relative error 2^-51. */
+    struct smx_dd (*distances)(struct smx_nats d, size_t n);
+
     /** slope NULL: 1; mass NULL: 0. NaN becomes 0. out may be any of the
      * operands. Any n. */
     void (*grad_store)(const double *e, const double *mass, const double *slope,

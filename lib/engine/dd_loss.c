@@ -251,6 +251,16 @@ static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
     call->hits = hits; /* of all rows, in place of those that declined */
 }
 
+/* The sum that is worth taking of each tile while it is loaded. */
+static smx_row_take *tile_sum_of(const struct dd_loss *call)
+{
+    if (call->entropy || call->criterion->entropy_weight != 0)
+        return smx_row_terms;
+    if (call->out && smx_criterion_is_smoothed(call->criterion))
+        return smx_row_distances;
+    return NULL;
+}
+
 static bool passes_caches_by(const struct smx_logits *z, const void *gradient)
 {
     return gradient != z->data && !smx_load_needed(z) &&
@@ -297,7 +307,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .unseen = unseen,
         .logs = ((nats || call.entropy) && logs) || entropy,
         .logsum = nats || entropy || criterion->z_loss != 0 || call.entropy,
-        .total = entropy || call.entropy ? smx_row_terms : NULL,
+        .total = tile_sum_of(&call),
         .sums_only = !gradient && !entropy && !call.entropy,
         .slope = gradient != NULL,
         /* slopes would have no place */

@@ -110,6 +110,9 @@ struct smx_dd smx_row_total(struct smx_row *row);
 /** sum of e d of the tile: the total that the next need. */
 struct smx_dd smx_row_terms(const void *argument, struct smx_row *row);
 
+/** sum of d of the tile. */
+struct smx_dd smx_row_distances(const void *argument, struct smx_row *row);
+
 /** sum of p d, and with it the entropy, logsum - that; 0 when empty. With a
  *  softcap they need the logs of smx_rows_work. */
 struct smx_dd smx_row_mean(struct smx_row *row);

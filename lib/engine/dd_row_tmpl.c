@@ -323,10 +323,6 @@ INLINE vd get_but(const double *e, size_t i, size_t n, size_t skip)
     return skip == SIZE_MAX ? v : (vd)((vl)v & ~vl_at(skip - i));
 }
 
-/* Blocks of which each lane is added up, of positive numbers, before that is
- * added to a double-double sum. */
-#define NARROW 4
-
 INLINE void add_narrow(const double *e, size_t i, size_t n, size_t skip,
                        struct vdd sums[VECS])
 {
@@ -334,8 +330,7 @@ INLINE void add_narrow(const double *e, size_t i, size_t n, size_t skip,
         vd x[NARROW];
         EACH (b, NARROW)
             x[b] = get_but(e, i + (size_t)(b * BLOCK + v * LANES), n, skip);
-        struct vdd narrow = {(x[0] + x[1]) + (x[2] + x[3]), vd_all(0)};
-        vdd_accumulate(&sums[v], narrow);
+        vdd_accumulate_double(&sums[v], (x[0] + x[1]) + (x[2] + x[3]));
     }
 }
 
@@ -490,6 +485,7 @@ const struct smx_row_kernels TIER(row_kernels) = {
     .times = times,
     .smooth = smooth,
     .costs = costs,
+    .distances = distances,
     .grad_store = store_tile_grad,
     .vjp = store_tile_vjp,
 };

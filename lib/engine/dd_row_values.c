@@ -38,6 +38,13 @@ struct smx_dd smx_row_terms(const void *argument, struct smx_row *row)
     return row->kernels->terms(e, smx_row_nats(row), row->count);
 }
 
+struct smx_dd smx_row_distances(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    smx_row_tile(row, row->first, SMX_ROW_D);
+    return row->kernels->distances(smx_row_nats(row), row->count);
+}
+
 struct smx_dd smx_row_total(struct smx_row *row)
 {
     if (!row->known)

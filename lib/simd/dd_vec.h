@@ -79,6 +79,14 @@ INLINE void vdd_accumulate(struct vdd *sum, struct vdd x)
     sum->hi = s;
 }
 
+/** The same of a double. */
+INLINE void vdd_accumulate_double(struct vdd *sum, vd x)
+{
+    struct vdd s = vdd_sum(sum->hi, x);
+    sum->hi = s.hi;
+    sum->lo += s.lo;
+}
+
 /** The 16 lanes of a block: i + (i + 8), then i + (i + 4) ... in every tier. */
 INLINE struct smx_dd vdd_total(struct vdd sums[VECS])
 {

@@ -117,6 +117,34 @@ static long double row_products(enum smx_isa isa)
     return worst;
 }
 
+static long double row_distances(enum smx_isa isa)
+{
+    const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
+    long double worst = 0;
+
+    for (int t = 0; t < TRIALS; t++) {
+        double z[N], top = 8 * random_unit(&bounds_seed);
+        size_t n = 1 + random_below(&bounds_seed, N);
+        const struct smx_shift how = {.top = top,
+                                      .before = 1,
+                                      .inverse = {1.25, 0x1p-56},
+                                      .scaled = t % 2};
+        const struct smx_nats d = {.z = z, .how = how};
+        struct smx_dd got;
+        quad want = 0;
+
+        for (int i = 0; i < N; i++) {
+            z[i] = top - 40 * random_unit(&bounds_seed);
+            want += (size_t)i < n ? (quad)z[i] - top : 0;
+        }
+        want *= how.scaled ? (quad)1.25 + 0x1p-56 : 1;
+        got = kernels->distances(d, n);
+        worst = worse(worst, -(long double)got.hi - got.lo, -(long double)want);
+        TIME(N, kernels->distances(d, N));
+    }
+    return worst;
+}
+
 /* ---- all of them --------------------------------------------------------- */
 
 static const struct bound BOUNDS[] = {
@@ -124,6 +152,7 @@ static const struct bound BOUNDS[] = {
     {"dd_inverse", -100, row_inverse},
     {"dd_exponentials", -52.75, row_exponentials},
     {"dd_smooth_and_scale", -52.99, row_products},
+    {"dd_distances", -51, row_distances},
 };
 
 int main(void)
