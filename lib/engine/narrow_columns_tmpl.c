@@ -135,25 +135,29 @@ INLINE vi keep_columns(struct columns *columns, const float *x, size_t step,
     return below;
 }
 
-/* Of rows first to first + rows <= FLOATS; false: one is not in range. */
-INLINE bool softmax_columns(const float *x, size_t step, size_t rows,
-                            size_t classes, const struct smx_split_exp *split,
-                            float *out)
-{
+/* Rows whose exponentials wait for those of the next ones: what they are
+ * multiplied with takes long. */
+struct summed_columns {
     struct columns columns;
+    struct factor by;
+};
+
+/* Of rows <= FLOATS; false: one is not in range. */
+INLINE bool sum_columns(struct summed_columns *group, const float *x,
+                        size_t step, size_t rows, size_t classes,
+                        const struct smx_split_exp *split)
+{
     struct half_factor halves[HALVES];
-    vi below = keep_columns(&columns, x, step, rows, classes, split, NULL);
+    struct columns *columns = &group->columns;
+    vi below = keep_columns(columns, x, step, rows, classes, split, NULL);
     vl fine = ~(vl){0};
     EACH (h, HALVES) {
-        vd sum = sum_pairs(columns.sums[h], ((int)classes + 1) / 2);
+        vd sum = sum_pairs(columns->sums[h], ((int)classes + 1) / 2);
         halves[h] = split_factor(vd_all(1) / sum);
         fine &= sums_in_range(sum, classes);
     }
-    if (vi_any(~below) || vl_any(~fine))
-        return false;
-    store_columns(&columns, step, rows, classes, join_factors(halves), NULL,
-                  out);
-    return true;
+    group->by = join_factors(halves);
+    return !vi_any(~below) && !vl_any(~fine);
 }
 
 size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
@@ -161,14 +165,30 @@ size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
                             float *out)
 {
     const struct smx_split_exp split = *by;
-    size_t r = 0;
-    for (; rows - r >= FLOATS; r += FLOATS)
-        if (!softmax_columns(x + r, step, FLOATS, classes, &split, out + r))
-            return r;
-    if (r < rows &&
-        softmax_columns(x + r, step, rows - r, classes, &split, out + r))
-        return rows;
-    return r;
+    struct summed_columns groups[2];
+    bool fine = true;
+    size_t r = 0, done = 0;
+    for (; fine && rows - r >= FLOATS; r += FLOATS) {
+        struct summed_columns *group = &groups[r / FLOATS % 2];
+        fine = sum_columns(group, x + r, step, FLOATS, classes, &split);
+        group = &groups[(r / FLOATS + 1) % 2];
+        if (r > 0)
+            store_columns(&group->columns, step, FLOATS, classes, group->by,
+                          NULL, out + r - FLOATS);
+        done = r;
+    }
+    if (fine && r > 0) {
+        struct summed_columns *group = &groups[(r / FLOATS + 1) % 2];
+        store_columns(&group->columns, step, FLOATS, classes, group->by, NULL,
+                      out + r - FLOATS);
+        done = r;
+    }
+    if (!fine || r == rows ||
+        !sum_columns(groups, x + r, step, rows - r, classes, &split))
+        return done;
+    store_columns(&groups->columns, step, rows - r, classes, groups->by, NULL,
+                  out + r);
+    return rows;
 }
 
 /* ---- losses by labels, and gradients ------------------------------------ */
