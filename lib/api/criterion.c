@@ -243,6 +243,15 @@ static void load_label(const struct smx_criterion *criterion,
         row->mass[y] = two[1];
 }
 
+struct smx_dd smx_criterion_smoothed_mass(const struct smx_criterion *criterion,
+                                          struct smx_row *row)
+{
+    double two[16] = {0, 1};
+    smooth_mass(criterion, row, two, 16);
+    struct smx_dd others = dd_product(two[0], (double)row->logits->classes - 1);
+    return dd_add(others, (struct smx_dd){two[1], 0});
+}
+
 static void weigh_mass(const struct smx_criterion *criterion,
                        struct smx_row *row)
 {

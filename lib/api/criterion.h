@@ -65,6 +65,10 @@ const double *smx_criterion_mass(const struct smx_criterion *criterion,
 /** Have all classes but the label the same mass, without weights? */
 bool smx_criterion_is_smoothed(const struct smx_criterion *criterion);
 
+/** Then: the sum of all v, where p is not 1 anywhere. */
+struct smx_dd smx_criterion_smoothed_mass(const struct smx_criterion *criterion,
+                                          struct smx_row *row);
+
 /** Has the label all the mass? */
 bool smx_criterion_is_single(const struct smx_criterion *criterion);
 

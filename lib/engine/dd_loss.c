@@ -100,6 +100,8 @@ static struct smx_dd tile_mass(const struct smx_criterion *criterion,
     struct smx_dd mass = {0, 0};
     if (smx_criterion_single(criterion, row, &class, &mass.hi))
         return mass;
+    if (smx_criterion_is_smoothed(criterion) && !row->one_hot)
+        return smx_criterion_smoothed_mass(criterion, row);
     return smx_row_sweep(row, SMX_ROW_PLACE, add_tile_mass, criterion, dd_add);
 }
 
