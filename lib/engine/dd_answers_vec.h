@@ -149,7 +149,7 @@ static struct smx_dd costs(const double *mass, struct smx_nats d, size_t n,
     base.logsum = vdd_all(logsum);
     for (; i + BLOCK <= n; i += BLOCK) {
         for (size_t j = 0; j < BLOCK; j += OF_A_LINE)
-            fetch_ahead((const float *)(mass + i + j));
+            fetch_ahead(mass + i + j);
         add_costs(mass, &base, i, SIZE_MAX, sums);
     }
     if (i < n)

@@ -165,7 +165,7 @@ INLINE void vh_store(float *p, vh v)
 
 /** What lies a page or more behind x arrives while others are computed:
  *  processors fetch ahead as far as the page only. */
-INLINE void fetch_ahead(const float *x)
+INLINE void fetch_ahead(const void *x)
 {
     __builtin_prefetch((const void *)((uintptr_t)x + 4096));
 }
