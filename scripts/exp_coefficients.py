@@ -155,25 +155,22 @@ def softcap():
 
 
 def close_tail():
-    """(2 tanh(x / 2) / x - 1 + x^2 / 12) / x^4 in x^2, |x| <= 0.6, and -1/12."""
+    """(tanh(y) / y - 1 + v) / v^2 in v = y^2 / 3, |y| <= 0.3."""
     def tail(v):
-        x = v.sqrt()
-        return (2 * (1 - 2 / (x.exp() + 1)) / x - 1 + v / 12) / (v * v)
+        y = (3 * v).sqrt()
+        return ((1 - 2 / ((2 * y).exp() + 1)) / y - 1 + v) / (v * v)
 
-    nodes = [Decimal("0.18") * (1 + cosine(PI * (2 * i + 1) / 16))
+    nodes = [Decimal("0.015") * (1 + cosine(PI * (2 * i + 1) / 16))
              for i in range(8)]
     c = [float(v) for v in interpolate(nodes, [tail(v) for v in nodes])]
     worst = Decimal(0)
     for i in range(1, 1001):
-        v = (Decimal("0.6") * i / 1000) ** 2
+        v = (Decimal("0.3") * i / 1000) ** 2 / 3
         p = sum(Decimal(x) * (v ** k if k else 1) for k, x in enumerate(c))
-        worst = max(worst, abs(p - tail(v)) * v * v * v.sqrt())
+        worst = max(worst, abs(p - tail(v)) * v * v * (3 * v).sqrt())
     for x in c:
         print(f"    {x.hex()},")
     print(f"/* error 2^{worst.ln() / LN2:.2f} */")
-    twelfth = Decimal(-1) / 12
-    print(f"{float(twelfth).hex()}, "
-          f"{float(twelfth - Decimal(float(twelfth))).hex()}")
 
 
 def main():

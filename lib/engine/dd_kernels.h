@@ -19,6 +19,9 @@
  *  logits is small enough (softcap_vec.h). */
 #define SMX_CAP_MOST 64.0
 
+/** The part of a softcap up to which a series is near enough. */
+#define SMX_CAP_CLOSE 0.3
+
 /** How d = z' - max z' comes from the logits z of a row. */
 struct smx_shift {
     double top;    /* the largest logit, times before */
@@ -32,7 +35,8 @@ struct smx_shift {
     double span_power;   /* that power */
     /* s / temperature is at most SMX_CAP_MOST, and neither is extreme. */
     bool close;
-    struct smx_dd half; /* then: s / (2 temperature) */
+    struct smx_dd third; /* then: 1 / (3 s^2) */
+    double half, most;   /* s / 2, and |z| up to which a series will do */
 };
 
 /* Rows that are taken at once, if their tiles fit one. */

@@ -169,58 +169,46 @@ static void row_maxima(const struct smx_row_group *rows, size_t n,
 
 /* ---- exponentials and sums ----------------------------------------------- */
 
-enum course { LINE, BEND, BEND_NARROW };
+enum course { LINE, BEND_CLOSE, BEND, BEND_NARROW };
 
-/* Of the vector at i. */
-INLINE struct vdd shift_tile(enum course course, size_t i, const double *z,
-                             size_t n, const struct smx_shift *how,
-                             const struct summit *s, const struct smx_tile *out)
+static enum course course_of(const struct smx_shift *how)
 {
-    vd x = get_vector(z, i, n) * vd_all(how->before);
-    double *slope = course != LINE && out->slope ? out->slope + i : NULL;
-    struct vdd d = vdd_sum(x, -s->top);
-    if (course == LINE)
-        d = straight(d, how);
-    else if (course == BEND)
-        d = how->close ? bend_close(x, s, slope) : bend(x, d, s, how, slope);
+    if (!how->capped)
+        return LINE;
+    if (how->narrow)
+        return BEND_NARROW;
+    return how->close ? BEND_CLOSE : BEND;
+}
+
+/* d of the block at i, -INFINITY behind n, and what else is wanted of it. */
+INLINE void shift_block(enum course course, size_t i, const double *z, size_t n,
+                        const struct smx_shift *how, const struct summit *s,
+                        const struct smx_tile *out, struct vdd d[VECS])
+{
+    vd x[VECS], slope[VECS];
+    bool sloped = course != LINE && out->slope;
+    EACH (v, VECS) {
+        x[v] = get_vector(z, i + (size_t)v * LANES, n) * vd_all(how->before);
+        d[v] = vdd_sum(x[v], -s->top);
+    }
+    if (course == BEND_CLOSE)
+        bend_close(x, s, how, d, sloped ? slope : NULL, VECS);
     else
-        d = bend_narrow(x, d, s, how, slope);
-    if (out->hi) {
-        vd_store(out->hi + i, d.hi);
-        vd_store(out->lo + i, vdd_settle(d).lo);
-    }
-    return d;
-}
-
-/* A vector behind the last class. */
-INLINE void put_none(size_t i, const struct smx_tile *out)
-{
-    vd_store(out->e + i, vd_all(0));
-    if (out->hi) {
-        vd_store(out->hi + i, vd_all(-INF));
-        vd_store(out->lo + i, vd_all(0));
-    }
-    if (out->slope)
-        vd_store(out->slope + i, vd_all(0));
-}
-
-/* course is a constant where this is inlined. */
-INLINE void fill_rows(enum course course, const double *z, size_t n,
-                      const struct smx_shift *how, const struct smx_tile *out)
-{
-    const struct smx_shift d = *how;
-    const struct smx_tile tile = *out;
-    struct summit s = climb(&d, vd_all(d.top));
-    for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS) {
-            size_t j = i + (size_t)v * LANES;
-            if (v > 0 && j >= n) {
-                put_none(j, &tile);
-                continue;
-            }
-            vd_store(tile.e + j,
-                     vdd_exp(shift_tile(course, j, z, n, &d, &s, &tile)));
+            vd *rise = sloped ? &slope[v] : NULL;
+            d[v] = course == LINE   ? straight(d[v], how)
+                   : course == BEND ? bend(x[v], d[v], s, how, rise)
+                                    : bend_narrow(x[v], d[v], s, how, rise);
         }
+    EACH (v, VECS) {
+        size_t j = i + (size_t)v * LANES;
+        if (out->hi) {
+            vd_store(out->hi + j, d[v].hi);
+            vd_store(out->lo + j, vdd_settle(d[v]).lo);
+        }
+        if (sloped)
+            vd_store(out->slope + j, slope[v]);
+    }
 }
 
 /* The block so far ahead, the next tile's or row's, arrives while this one is
@@ -272,41 +260,39 @@ fill_near(const double *z, size_t n, double top, double *e, const double *other)
         vd_store(e + i, near_exp(get_vector(z, i, n), &near));
 }
 
-/* Of LINE else, but where shifted logits are to be stored. */
-static __attribute__((noinline)) void fill_line(const double *z, size_t n,
-                                                const struct smx_shift *how,
-                                                double *e, const double *other)
+/* course is a constant where this is inlined. */
+INLINE void fill_rows(enum course course, const double *z, size_t n,
+                      const struct smx_shift *how, const struct smx_tile *out)
 {
     const struct smx_shift d = *how;
-    vd top = vd_all(-d.top), before = vd_all(d.before);
-    struct vdd next[VECS];
-    size_t i = 0;
-    if (n >= BLOCK)
+    const struct smx_tile tile = *out;
+    struct summit s = climb(&d, vd_all(d.top));
+    const double *other = tile.next ? tile.next : z;
+    struct vdd now[VECS], next[VECS];
+    shift_block(course, 0, z, n, &d, &s, &tile, next);
+    for (size_t i = 0; i < n; i += BLOCK) {
+        fetch_tile(z + i, tile.e + i, n, other + i);
         EACH (v, VECS)
-            next[v] =
-                straight(vdd_sum(vd_load(z + v * LANES) * before, top), &d);
-    for (; i + 2 * BLOCK <= n; i += BLOCK) {
-        fetch_tile(z + i, e + i, n, other + i);
-        EACH (v, VECS) {
-            size_t j = i + (size_t)v * LANES;
-            vd_store(e + j, vdd_exp(next[v]));
-            next[v] =
-                straight(vdd_sum(vd_load(z + j + BLOCK) * before, top), &d);
-        }
-    }
-    if (n >= BLOCK) {
+            now[v] = next[v];
+        if (i + BLOCK < n)
+            shift_block(course, i + BLOCK, z, n, &d, &s, &tile, next);
         EACH (v, VECS)
-            vd_store(e + i + v * LANES, vdd_exp(next[v]));
-        i += BLOCK;
-    }
-    if (i == n)
-        return;
-    EACH (v, VECS) {
-        size_t j = i + (size_t)v * LANES;
-        struct vdd x = vdd_sum(get_vector(z, j, n) * before, top);
-        vd_store(e + j, vdd_exp(straight(x, &d)));
+            vd_store(tile.e + i + v * LANES, vdd_exp(now[v]));
     }
 }
+
+/* Not inlined, as fill_near is not. */
+#define FILL(name, course)                                                     \
+    static __attribute__((noinline)) void name(const double *z, size_t n,      \
+                                               const struct smx_shift *how,    \
+                                               const struct smx_tile *out)     \
+    {                                                                          \
+        fill_rows(course, z, n, how, out);                                     \
+    }
+FILL(fill_line, LINE)
+FILL(fill_close, BEND_CLOSE)
+FILL(fill_bend, BEND)
+FILL(fill_narrow, BEND_NARROW)
 
 static bool is_near(const struct smx_shift *how)
 {
@@ -368,40 +354,44 @@ INLINE void distances_as(enum course course, const double *z, size_t n,
                          const struct smx_tile *out)
 {
     struct summit s = climb(how, vd_all(how->top));
+    struct vdd d[VECS];
     for (size_t i = 0; i < n; i += BLOCK)
-        EACH (v, VECS)
-            shift_tile(course, i + (size_t)v * LANES, z, n, how, &s, out);
+        shift_block(course, i, z, n, how, &s, out, d);
 }
 
 static void shifted(const double *z, size_t n, const struct smx_shift *how,
                     const struct smx_tile *out)
 {
     const struct smx_tile tile = {.hi = out->hi, .lo = out->lo};
-    if (!how->capped)
+    switch (course_of(how)) {
+    case LINE:
         distances_as(LINE, z, n, how, &tile);
-    else if (how->narrow)
-        distances_as(BEND_NARROW, z, n, how, &tile);
-    else
+        return;
+    case BEND_CLOSE:
+        distances_as(BEND_CLOSE, z, n, how, &tile);
+        return;
+    case BEND:
         distances_as(BEND, z, n, how, &tile);
+        return;
+    default:
+        distances_as(BEND_NARROW, z, n, how, &tile);
+    }
 }
 
 static void fill_row(const double *z, size_t n, const struct smx_shift *how,
                      const struct smx_tile *out)
 {
-    const double *other = out->next ? out->next : z;
-    if (is_near(how)) {
-        if (out->hi)
-            shifted(z, n, how, out);
-        fill_near(z, n, how->top, out->e, other);
-    } else if (!how->capped && !out->hi) {
-        fill_line(z, n, how, out->e, other);
-    } else if (!how->capped) {
-        fill_rows(LINE, z, n, how, out);
-    } else if (how->narrow) {
-        fill_rows(BEND_NARROW, z, n, how, out);
-    } else {
-        fill_rows(BEND, z, n, how, out);
+    static void (*const FILLS[])(const double *, size_t,
+                                 const struct smx_shift *,
+                                 const struct smx_tile *) = {
+        fill_line, fill_close, fill_bend, fill_narrow};
+    if (!is_near(how)) {
+        FILLS[course_of(how)](z, n, how, out);
+        return;
     }
+    if (out->hi)
+        shifted(z, n, how, out);
+    fill_near(z, n, how->top, out->e, out->next ? out->next : z);
 }
 
 /* As for peaks: first what fills the lanes, then their sums. */

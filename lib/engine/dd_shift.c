@@ -56,6 +56,9 @@ void smx_shift_measure(struct smx_shift *how, const struct smx_logits *z,
         measure_span(how, s, t);
         how->close = !how->narrow && near == 1 && s >= 0x1p-100 &&
                      t >= 0x1p-100 && s / t <= SMX_CAP_MOST;
-        how->half = smx_divide((struct smx_dd){s / 2, 0}, t, 0);
+        how->third = bounded_inverse(s);
+        how->third = smx_divide(dd_mul(how->third, how->third), 3, 0);
+        how->half = s / 2;
+        how->most = SMX_CAP_CLOSE * s;
     }
 }

@@ -143,13 +143,16 @@ INLINE void fill_dds(struct group *g, bool capped, bool logs, bool scaled)
     }
     CLASSES(c, g)
     {
-        vd z = vd_load(g->z[c]), e;
+        vd z = vd_load(g->z[c]), e, slope;
         struct vdd d = vdd_sum(z, -highest);
         if (scaled)
             d = vdd_mul(d, vdd_all(how.inverse));
+        else if (capped && how.close)
+            bend_close(&z, &s, &how, &d, &slope, 1);
         else if (capped)
-            d = how.close ? bend_close(z, &s, g->slope[c])
-                          : bend(z, d, &s, &how, g->slope[c]);
+            d = bend(z, d, &s, &how, &slope);
+        if (capped)
+            vd_store(g->slope[c], slope);
         if (logs) {
             vd_store(g->hi[c], d.hi);
             vd_store(g->lo[c], vdd_settle(d).lo);

@@ -3,18 +3,19 @@
  * Softcap of float64 logits, and of float32's whose span leaves the doubles:
  * the shifted logit of s tanh(z / s) to that of the largest logit.
  *
- * Where s / T is at most SMX_CAP_MOST, d = s / (2 T) (A(x) - A(top)), A(x) =
- * 2 tanh(x / 2), x = 2 z / s. Only its absolute error counts in exponentials,
- * and beside a logarithm of the sum. Where |x| <= CLOSE, A(x) = x (1 - x^2 / 12
- * + x^4 (...)), of which the series in parentheses is a double; elsewhere A =
- * 2 - 4 u / (1 + u), u = exp(-|x|), with the sign of x. Both are within 2^-61,
- * d within 2^-55.
+ * Where s / T is at most SMX_CAP_MOST, capped logits are pairs, and d is the
+ * difference of two over T. Only its absolute error counts in exponentials,
+ * and beside a logarithm of the sum. Where |z| <= SMX_CAP_CLOSE s, the capped
+ * logit is z (1 - v + v^2 (...)), v = (z / s)^2 / 3, of which the series in
+ * parentheses is a double; elsewhere s / 2 times 2 - 4 u / (1 + u), u =
+ * exp(-|x|), x = 2 z / s, with the sign of z. Both are within 2^-62 s, d within
+ * 2^-55.
  *
  * Beyond that s / T, with v = exp(-|top|), t = exp(x - top): d = -2 s / T
  * (1 - t) w / ((1 + u) (1 + v)), w = 1 where z and top differ in sign, else the
  * larger of u and v. It is a product, so no digit is lost where two capped
- * logits nearly meet. dz'/dz is 4 u / (1 + u)^2, or 1 - A(x)^2 / 4. All
- * exponentials come times 2^128 (dd_vec.h).
+ * logits nearly meet. dz'/dz is 4 u / (1 + u)^2, or 1 - 3 v (1 - v + ...)^2.
+ * All exponentials come times 2^128 (dd_vec.h).
  */
 #ifndef SMX_SOFTCAP_VEC_H
 #define SMX_SOFTCAP_VEC_H
@@ -26,21 +27,52 @@
  * of what is tiny lose digits. */
 #define STRAIGHT 0x1p-33
 
-/* ---- A(x) ---------------------------------------------------------------- */
+/* ---- near 0 -------------------------------------------------------------- */
 
-#define CLOSE 0.6
-
-/* A(x) / x, in x^2: -1/12 in two, and what follows;
+/* (tanh(y) / y - 1 + v) / v^2 in v = y^2 / 3;
  * scripts/exp_coefficients.py prints these. */
 #define CLOSE_TERMS 8
 
-static const struct smx_dd CLOSE_TWELFTH = {-0x1.5555555555555p-4,
-                                            -0x1.5555555555555p-58};
 static const double CLOSE_TAIL[CLOSE_TERMS] = {
-    0x1.1111111111111p-7,   -0x1.ba1ba1ba1b147p-11, 0x1.664f4881bf2a1p-14,
-    -0x1.226e34aad252ap-17, 0x1.d6d355cde2345p-21,  -0x1.7d8c6bc3cca67p-24,
-    0x1.32f47affbd1d2p-27,  -0x1.b241e888a64a4p-31,
+    0x1.3333333333333p+0,  -0x1.7507507506d94p+0, 0x1.c57c57c435f14p+0,
+    -0x1.13ae9bfe25a47p+1, 0x1.4f2ff3d5d249cp+1,  -0x1.9771d39436aa3p+1,
+    0x1.ebaebc4544dc7p+1,  -0x1.04d942f385130p+2,
 };
+
+/* s tanh(z / s) of so many vectors where |z| <= SMX_CAP_CLOSE s; slope: 2^128
+ * dz'/dz of each, or NULL. A step for all of them before the next: one waits
+ * for its own. */
+INLINE void cap_close(const vd *z, struct smx_dd third, struct vdd *capped,
+                      vd *slope, int vectors)
+{
+    struct vdd v[VECS], b[VECS];
+    vd tail[VECS];
+    EACH (i, vectors)
+        v[i] = vdd_mul(vdd_product(z[i], z[i]), vdd_all(third));
+    EACH (i, vectors)
+        tail[i] = vd_all(CLOSE_TAIL[CLOSE_TERMS - 1]);
+    EACH (k, CLOSE_TERMS - 1)
+        EACH (i, vectors)
+            tail[i] =
+                vd_all(CLOSE_TAIL[CLOSE_TERMS - 2 - k]) + v[i].hi * tail[i];
+    EACH (i, vectors)
+        tail[i] *= v[i].hi * v[i].hi;
+    EACH (i, vectors) {
+        b[i] = vdd_product(z[i], v[i].hi);
+        b[i].lo += z[i] * (v[i].lo - tail[i]);
+        capped[i] = vdd_fast(z[i], -b[i].hi);
+        /* of which the series is no small part */
+        capped[i] = vdd_fast(capped[i].hi, capped[i].lo - b[i].lo);
+    }
+    if (slope)
+        EACH (i, vectors) {
+            vd share = vd_all(1) - (v[i].hi - tail[i]);
+            slope[i] =
+                vd_all(0x1p128) - vd_all(0x3p128) * v[i].hi * (share * share);
+        }
+}
+
+/* ---- elsewhere ----------------------------------------------------------- */
 
 /** 1 + 2^-128 x */
 INLINE struct vdd one_more(struct vdd x)
@@ -50,29 +82,7 @@ INLINE struct vdd one_more(struct vdd x)
     return vdd_fast(sum.hi, sum.lo + x.lo * down);
 }
 
-/* Where |x| <= CLOSE; slope: 2^128 dz'/dz, or NULL. */
-INLINE struct vdd tanh_close(struct vdd x, vd *slope)
-{
-    struct vdd square = vdd_product(x.hi, x.hi);
-    square.lo += (x.hi + x.hi) * x.lo;
-    vd v = square.hi, p = vd_all(CLOSE_TAIL[CLOSE_TERMS - 1]);
-    EACH (k, CLOSE_TERMS - 1)
-        p = vd_all(CLOSE_TAIL[CLOSE_TERMS - 2 - k]) + v * p;
-    struct vdd b = vdd_mul(square, vdd_all(CLOSE_TWELFTH));
-    b.lo += v * v * p;
-    b = vdd_mul(x, b);
-    struct vdd a = vdd_fast(x.hi, b.hi);
-    a = vdd_fast(a.hi, a.lo + (x.lo + b.lo));
-    if (slope) {
-        struct vdd t = vdd_product(a.hi, vd_all(0.25) * a.hi);
-        t.lo += vd_all(0.5) * a.hi * a.lo;
-        struct vdd rest = vdd_fast(vd_all(1), -t.hi);
-        *slope = (rest.hi + (rest.lo - t.lo)) * vd_all(0x1p128);
-    }
-    return a;
-}
-
-/* The same elsewhere. */
+/* 2 tanh(x / 2); slope: 2^128 dz'/dz. */
 INLINE struct vdd tanh_open(struct vdd x, vd *slope)
 {
     const struct vdd one = {vd_all(1), vd_all(0)};
@@ -82,30 +92,72 @@ INLINE struct vdd tanh_open(struct vdd x, vd *slope)
     struct vdd inverse = vdd_div(one, one_more(u)), w = vdd_mul(u, inverse);
     struct vdd a = vdd_fast(vd_all(2), w.hi * vd_all(-0x1p-126));
     a.lo += w.lo * vd_all(-0x1p-126);
-    if (slope) {
-        w = vdd_mul(w, inverse);
-        *slope = vd_all(4) * (w.hi + w.lo);
-    }
+    w = vdd_mul(w, inverse);
+    *slope = vd_all(4) * (w.hi + w.lo);
     return (struct vdd){vd_where(below, -a.hi, a.hi),
                         vd_where(below, -a.lo, a.lo)};
 }
 
-/* slope: LANES doubles, or NULL. */
-INLINE struct vdd twice_tanh(struct vdd x, double *slope)
+/* s tanh(z / s) where that is not near 0. */
+INLINE struct vdd cap_open(vd z, const struct smx_shift *how, vd *slope)
 {
-    vd size = vd_max(x.hi, -x.hi), rise;
-    struct vdd a = tanh_close(x, &rise);
-    if (slope)
-        vd_store(slope, rise);
-    if (vl_any((vl)(size > vd_all(CLOSE)))) {
-        struct vdd o = tanh_open(x, &rise);
-        vl open = (vl)(size > vd_all(CLOSE));
-        a.hi = vd_where(open, o.hi, a.hi);
-        a.lo = vd_where(open, o.lo, a.lo);
-        if (slope)
-            vd_store(slope, vd_where(open, rise, vd_load(slope)));
+    struct vdd x = {z, vd_all(0)};
+    struct vdd a = tanh_open(vdd_mul(x, vdd_all(how->steep)), slope);
+    struct vdd t = vdd_product(a.hi, vd_all(how->half));
+    t.lo += a.lo * vd_all(how->half);
+    return t;
+}
+
+/* So many vectors, capped, and slopes. */
+struct capped {
+    int vectors;
+    vd z[VECS], hi[VECS], lo[VECS], slope[VECS];
+};
+
+/* What cap_close leaves: -INFINITY stays so. Not inlined: few need it. */
+static __attribute__((noinline, unused)) void
+cap_rest(const struct smx_shift *how, struct capped *c)
+{
+    for (int i = 0; i < c->vectors; i++) {
+        vd z = c->z[i], rise = vd_all(0);
+        vl out = (vl)(z == vd_all(-__builtin_inf()));
+        vl open = (vl)(vd_max(z, -z) > vd_all(how->most));
+        struct vdd t = {z, vd_all(0)};
+        if (vl_any(open & ~out)) {
+            struct vdd far = cap_open(z, how, &rise);
+            t.hi = vd_where(out, z, far.hi);
+            t.lo = (vd)((vl)far.lo & ~out);
+        }
+        c->hi[i] = vd_where(open, t.hi, c->hi[i]);
+        c->lo[i] = vd_where(open, t.lo, c->lo[i]);
+        c->slope[i] = vd_where(open, rise, c->slope[i]);
     }
-    return a;
+}
+
+/* s tanh(z / s) of so many vectors, and slopes, or NULL. */
+INLINE void cap_doubles(const vd *z, const struct smx_shift *how,
+                        struct vdd *capped, vd *slope, int vectors)
+{
+    vd size = vd_all(0);
+    EACH (i, vectors)
+        size = vd_max(vd_max(z[i], -z[i]), size);
+    cap_close(z, how->third, capped, slope, vectors);
+    if (!vl_any((vl)(size > vd_all(how->most))))
+        return;
+    struct capped c = {.vectors = vectors};
+    EACH (i, vectors) {
+        c.z[i] = z[i];
+        c.hi[i] = capped[i].hi;
+        c.lo[i] = capped[i].lo;
+        if (slope)
+            c.slope[i] = slope[i];
+    }
+    cap_rest(how, &c);
+    EACH (i, vectors) {
+        capped[i] = (struct vdd){c.hi[i], c.lo[i]};
+        if (slope)
+            slope[i] = c.slope[i];
+    }
 }
 
 /* ---- the shifted logit --------------------------------------------------- */
@@ -113,10 +165,10 @@ INLINE struct vdd twice_tanh(struct vdd x, double *slope)
 /* What is the same for a row. */
 struct summit {
     vd top;
-    struct vdd steep;      /* 2 / s */
-    struct vdd bent, half; /* A(top) and s / (2 T) */
-    struct vdd v, span;    /* or v and 2 s / T / (1 + v) */
-    vl flat;               /* and whether top is below STRAIGHT */
+    struct vdd steep;   /* 2 / s */
+    struct vdd bent;    /* top capped */
+    struct vdd v, span; /* or v and 2 s / T / (1 + v) */
+    vl flat;            /* and whether top is below STRAIGHT */
 };
 
 /** -2 |z| / s */
@@ -134,9 +186,7 @@ INLINE struct summit climb(const struct smx_shift *how, vd top)
         s.steep = vdd_all(how->steep);
     }
     if (how->capped && how->close) {
-        struct vdd z = {top, vd_all(0)};
-        s.bent = twice_tanh(vdd_mul(z, s.steep), NULL);
-        s.half = vdd_all(how->half);
+        cap_doubles(&top, how, &s.bent, NULL, 1);
     } else if (how->capped) {
         struct vdd x = decline(s.top, s.steep);
         s.flat = (vl)(x.hi > vd_all(-STRAIGHT));
@@ -167,22 +217,25 @@ INLINE struct vdd unbend(vd z, struct vdd d, struct vdd bent, vl flat,
     return bent;
 }
 
-/* For float64, s / T at most SMX_CAP_MOST. */
-INLINE struct vdd bend_close(vd z, const struct summit *s, double *slope)
+/* For float64, s / T at most SMX_CAP_MOST: so many vectors, and their slopes,
+ * or NULL. */
+INLINE void bend_close(const vd *z, const struct summit *s,
+                       const struct smx_shift *how, struct vdd *d, vd *slope,
+                       int vectors)
 {
-    vl out = (vl)(z == vd_all(-__builtin_inf()));
-    struct vdd x = {z, vd_all(0)};
-    x = twice_tanh(vdd_mul(x, s->steep), slope);
-    struct vdd d = vdd_sum(x.hi, -s->bent.hi);
-    d.lo += x.lo - s->bent.lo;
-    d = vdd_mul(d, s->half);
-    return (struct vdd){vd_where(out, z, d.hi), vd_where(out, vd_all(0), d.lo)};
+    struct vdd t[VECS];
+    cap_doubles(z, how, t, slope, vectors);
+    EACH (i, vectors) {
+        d[i] = vdd_sum(t[i].hi, -s->bent.hi);
+        d[i].lo += t[i].lo - s->bent.lo;
+        d[i] = straight(d[i], how);
+    }
 }
 
 /* For float64. The relative error of 2^-62 is one of 2^-53 in the exponential,
  * where that is a number at all. */
 INLINE struct vdd bend(vd z, struct vdd d, const struct summit *s,
-                       const struct smx_shift *how, double *slope)
+                       const struct smx_shift *how, vd *slope)
 {
     struct vdd x = decline(z, s->steep);
     struct vdd u = vdd_exp_wide(x), more = one_more(u), w, q;
@@ -198,13 +251,13 @@ INLINE struct vdd bend(vd z, struct vdd d, const struct summit *s,
     q = vdd_div(q, more);
     q = (struct vdd){q.hi * power, q.lo * power};
     if (slope)
-        vd_store(slope, vd_all(4) * vdd_div(vdd_div(u, more), more).hi);
+        *slope = vd_all(4) * vdd_div(vdd_div(u, more), more).hi;
     return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
 }
 
 /* For float32, where 2^-40 is enough. */
 INLINE struct vdd bend_narrow(vd z, struct vdd d, const struct summit *s,
-                              const struct smx_shift *how, double *slope)
+                              const struct smx_shift *how, vd *slope)
 {
     struct vdd x = {-vd_max(z, -z) * s->steep.hi, vd_all(0)}, q = x;
     vd u = vdd_exp(x), down = vd_all(0x1p-128);
@@ -214,7 +267,7 @@ INLINE struct vdd bend_narrow(vd z, struct vdd d, const struct summit *s,
     q.hi = vd_one_less_exp(d.hi * s->steep.hi) * w * s->span.hi * inverse;
     q.hi *= vd_all(-how->span_power);
     if (slope)
-        vd_store(slope, vd_all(4) * u * inverse * inverse);
+        *slope = vd_all(4) * u * inverse * inverse;
     return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
 }
 

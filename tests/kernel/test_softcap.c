@@ -55,7 +55,7 @@ static double larger(double worst, quad error)
 static void measure(enum smx_isa isa, double worst[3])
 {
     static double z[N], hi[N], lo[N], e[N], rise[N];
-    const struct smx_tile tile = {hi, lo, e, rise};
+    const struct smx_tile tile = {.hi = hi, .lo = lo, .e = e, .slope = rise};
     double s = ldexp(1 + random_unit(&seed), (int)random_below(&seed, 7));
     double t = s / (SMX_CAP_MOST * (1 - 0.99 * random_unit(&seed)));
     const struct smx_logits logits = {.softcap = s, .temperature = t};
@@ -66,7 +66,9 @@ static void measure(enum smx_isa isa, double worst[3])
     quad slope;
 
     for (int i = 0; i < N; i++) {
-        z[i] = width * random_normal(&seed);
+        /* some at the ends of the series */
+        z[i] = i < 8 ? s * (i % 2 ? -SMX_CAP_CLOSE : SMX_CAP_CLOSE)
+                     : width * random_normal(&seed);
         top = fmax(top, z[i]);
     }
     smx_shift_measure(&how, &logits, top);
