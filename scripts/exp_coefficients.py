@@ -96,7 +96,6 @@ def rise():
 def twofold():
     """log(2) / 16 and log(2) in two, what 2^(j/16) loses as one double."""
     print("#define STEP_HI {}\n#define STEP_LO {}".format(*in_two(STEP, 38)))
-    print(f"#define STEP_MID {cut(STEP - Decimal(cut(STEP, 38)), 38).hex()}")
     print("#define LN2_HI {}\n#define LN2_LO {}".format(*in_two(LN2, 42)))
     for j in range(16):
         exact = (STEP * j).exp()

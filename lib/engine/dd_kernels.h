@@ -24,6 +24,7 @@
 
 /** How d = z' - max z' comes from the logits z of a row. */
 struct smx_shift {
+    double temperature;
     double top;    /* the largest logit, times before */
     double before; /* power of two: z times it neither over- nor underflows */
     bool scaled, capped;

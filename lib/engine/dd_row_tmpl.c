@@ -229,24 +229,26 @@ INLINE void fetch_tile(const double *z, const double *e, size_t ahead,
 #define CHAINS (VECS < 4 ? 4 : VECS)
 #define STRIDE ((size_t)CHAINS * LANES)
 
-/* Of LINE with neither temperature nor large logits. Not inlined: beside the
- * other courses its constants would not stay in registers. */
-static __attribute__((noinline)) void
-fill_near(const double *z, size_t n, double top, double *e, const double *other)
+/* Of LINE without large logits. scaled is a constant where this is inlined. */
+INLINE void fill_near(bool scaled, const double *z, size_t n,
+                      const struct smx_shift *how, const struct smx_tile *out)
 {
-    const struct near near = near_of(top);
+    const struct near near =
+        near_of(how->top, how->temperature, how->inverse.hi);
+    const double *other = out->next ? out->next : z;
+    double *e = out->e;
     struct near_reduced next[CHAINS];
     size_t i = 0;
     if (n >= STRIDE)
         EACH (v, CHAINS)
-            next[v] = near_reduce(vd_load(z + v * LANES), &near);
+            next[v] = near_reduce(vd_load(z + v * LANES), &near, scaled);
     for (; i + 2 * STRIDE <= n; i += STRIDE) {
         for (size_t j = i; j < i + STRIDE; j += BLOCK)
             fetch_tile(z + j, e + j, n, other + j);
         EACH (v, CHAINS) {
             size_t j = i + (size_t)v * LANES;
             vd_store(e + j, near_power(next[v], vd_load(z + j), &near));
-            next[v] = near_reduce(vd_load(z + j + STRIDE), &near);
+            next[v] = near_reduce(vd_load(z + j + STRIDE), &near, scaled);
         }
     }
     if (n >= STRIDE) {
@@ -256,8 +258,10 @@ fill_near(const double *z, size_t n, double top, double *e, const double *other)
         }
         i += STRIDE;
     }
-    for (size_t end = smx_blocks(n); i < end; i += LANES)
-        vd_store(e + i, near_exp(get_vector(z, i, n), &near));
+    for (size_t end = smx_blocks(n); i < end; i += LANES) {
+        vd x = get_vector(z, i, n);
+        vd_store(e + i, near_power(near_reduce(x, &near, scaled), x, &near));
+    }
 }
 
 /* course is a constant where this is inlined. */
@@ -281,22 +285,28 @@ INLINE void fill_rows(enum course course, const double *z, size_t n,
     }
 }
 
-/* Not inlined, as fill_near is not. */
-#define FILL(name, course)                                                     \
+/* Not inlined: beside other courses the constants of one would not stay in
+ * registers. */
+#define FILL(name, fill)                                                       \
     static __attribute__((noinline)) void name(const double *z, size_t n,      \
                                                const struct smx_shift *how,    \
                                                const struct smx_tile *out)     \
     {                                                                          \
-        fill_rows(course, z, n, how, out);                                     \
+        fill;                                                                  \
     }
-FILL(fill_line, LINE)
-FILL(fill_close, BEND_CLOSE)
-FILL(fill_bend, BEND)
-FILL(fill_narrow, BEND_NARROW)
+FILL(fill_plain, fill_near(false, z, n, how, out))
+FILL(fill_cooled, fill_near(true, z, n, how, out))
+FILL(fill_line, fill_rows(LINE, z, n, how, out))
+FILL(fill_close, fill_rows(BEND_CLOSE, z, n, how, out))
+FILL(fill_bend, fill_rows(BEND, z, n, how, out))
+FILL(fill_narrow, fill_rows(BEND_NARROW, z, n, how, out))
 
+/* Are products of the temperature with what is above 2^-900 exact? */
 static bool is_near(const struct smx_shift *how)
 {
-    return !how->capped && !how->scaled && fabs(how->top) <= NEAR_MOST;
+    double t = how->temperature;
+    return !how->capped && how->before == 1 && t >= 0x1p-100 && t <= 0x1p100 &&
+           fabs(how->top) <= NEAR_MOST * t;
 }
 
 /* A vector of e, whole blocks; without element skip, SIZE_MAX where it is not
@@ -391,7 +401,10 @@ static void fill_row(const double *z, size_t n, const struct smx_shift *how,
     }
     if (out->hi)
         shifted(z, n, how, out);
-    fill_near(z, n, how->top, out->e, out->next ? out->next : z);
+    if (how->scaled)
+        fill_cooled(z, n, how, out);
+    else
+        fill_plain(z, n, how, out);
 }
 
 /* As for peaks: first what fills the lanes, then their sums. */

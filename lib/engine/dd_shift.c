@@ -48,6 +48,7 @@ void smx_shift_measure(struct smx_shift *how, const struct smx_logits *z,
     if (how->before == near)
         return; /* as with the row before */
     how->before = near;
+    how->temperature = t;
     how->scaled = t != 1 || near != 1;
     how->inverse = bounded_inverse(t * near);
     if (how->capped) {

@@ -104,11 +104,9 @@ INLINE struct smx_dd vdd_total(struct vdd sums[VECS])
 
 /* ---- exponentials ------------------------------------------------------- */
 
-/* log(2) / 16 in 38 bits, so that up to 2^15 times it is exact, and rest; of
- * the rest 38 bits. */
+/* log(2) / 16 in 38 bits, so that up to 2^15 times it is exact, and rest. */
 #define STEP_HI 0x1.62e42fefa0000p-5
 #define STEP_LO 0x1.cf79abc9e3b3ap-44
-#define STEP_MID 0x1.cf79abc9e0000p-44
 
 /* The polynomial of rise(): scripts/exp_coefficients.py prints it, too. */
 #define RISE_2 0x1.000000000010fp-1
@@ -185,57 +183,69 @@ INLINE vd vdd_exp(struct vdd x)
     return vd_add_above(s.power, more, x.hi, EXP_LOWEST);
 }
 
-/* Up to here a logit is k STEP and a rest that is exact. */
+/* So many temperatures from 0 a logit is k steps and a rest that is exact. */
 #define NEAR_MOST 512.0
 
-/** A largest logit, at most NEAR_MOST from 0: k STEP and rest. */
+/** A step is STEP temperatures, the largest logit k of them and rest. */
 struct near {
     vd magic; /* SHIFTED - k */
     vd rest;
+    vd nat, hi, mid; /* steps of a nat; a step in twice 38 bits */
+    vd inverse;      /* 1 / temperature */
     double lowest;
 };
 
-INLINE vd near_rest(vd x, vd k)
+INLINE double leading_38_bits(double x)
 {
-    return vd_less_product(vd_less_product(x, k, vd_all(STEP_HI)), k,
-                           vd_all(STEP_MID));
+    double y = x * 0x1.0002p15;
+    return y - (y - x);
 }
 
-INLINE struct near near_of(double top)
+INLINE vd near_rest(vd x, vd k, const struct near *near)
 {
-    vd x = vd_all(top), magic = vd_all(SMX_POWER_MAGIC);
-    vd k = (x * vd_all(SMX_POWER_NAT) + magic) - magic;
-    return (struct near){vd_all(SHIFTED) - k, near_rest(x, k),
-                         top + EXP_LOWEST};
+    return vd_less_product(vd_less_product(x, k, near->hi), k, near->mid);
 }
 
-/** x - top = k STEP + r; shifted holds k. */
+INLINE struct near near_of(double top, double temperature, double inverse)
+{
+    struct smx_dd step = dd_product(STEP_HI, temperature);
+    double hi = leading_38_bits(step.hi), nat = SMX_POWER_NAT * inverse;
+    double mid = (step.hi - hi) + (step.lo + STEP_LO * temperature);
+    double k = (top * nat + SMX_POWER_MAGIC) - SMX_POWER_MAGIC;
+    struct near near = {.magic = vd_all(SHIFTED - k),
+                        .nat = vd_all(nat),
+                        .hi = vd_all(hi),
+                        .mid = vd_all(leading_38_bits(mid)),
+                        .inverse = vd_all(inverse),
+                        .lowest = top + EXP_LOWEST * temperature};
+    near.rest = near_rest(vd_all(top), vd_all(k), &near);
+    return near;
+}
+
+/** (x - top) / temperature = k STEP + r; shifted holds k. */
 struct near_reduced {
     vd shifted, r;
 };
 
-INLINE struct near_reduced near_reduce(vd x, const struct near *near)
+/** scaled: is the temperature not 1? */
+INLINE struct near_reduced near_reduce(vd x, const struct near *near,
+                                       bool scaled)
 {
-    vd shifted = x * vd_all(SMX_POWER_NAT) + near->magic;
-    vd r = near_rest(x, shifted - near->magic) - near->rest;
-    return (struct near_reduced){shifted, r};
+    vd shifted = x * near->nat + near->magic;
+    vd r = near_rest(x, shifted - near->magic, near) - near->rest;
+    return (struct near_reduced){shifted, scaled ? r * near->inverse : r};
 }
 
+/**
+ * 2^128 exp((x - top) / temperature), x <= top, within 0.57 units in the last
+ * place: the shifted logit of the steps is exact and that of the rests is
+ * small, so that nobody has to know it in double-double precision.
+ */
 INLINE vd near_power(struct near_reduced s, vd x, const struct near *near)
 {
     vd power = vd_sixteenths(s.shifted);
     vd share = vd_pick(SIXTEENTH_RESTS, s.shifted);
     return vd_add_above(power, power * (share + rise(s.r)), x, near->lowest);
-}
-
-/**
- * 2^128 exp(x - top), x <= top, within 0.57 units in the last place: the
- * shifted logit of the steps is exact and that of the rests is small, so that
- * nobody has to know x - top in double-double precision.
- */
-INLINE vd near_exp(vd x, const struct near *near)
-{
-    return near_power(near_reduce(x, near), x, near);
 }
 
 /** power times exp(x) / power - 1: product.hi exactly and rest. */

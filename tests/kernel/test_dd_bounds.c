@@ -4,6 +4,7 @@
 #include "../support/bounds.h"
 
 #include "engine/dd_kernels.h"
+#include "engine/dd_shift.h"
 #include "engine/kernels.h"
 
 #if defined(__x86_64__)
@@ -63,6 +64,8 @@ static long double row_inverse(enum smx_isa isa)
     return worst;
 }
 
+/* Of shifted logits over a temperature, which is 1 in the half of all trials.
+ */
 static long double row_exponentials(enum smx_isa isa)
 {
     const struct smx_row_kernels *kernels = smx_kernels_of(isa)->dd;
@@ -70,21 +73,29 @@ static long double row_exponentials(enum smx_isa isa)
 
     for (int t = 0; t < TRIALS; t++) {
         static double z[N], e[N];
-        double top = 0;
         size_t skip = 0;
         struct smx_row_dds sums;
+        int power = (int)random_below(&bounds_seed, 200) - 100;
+        double kelvin = t % 2 ? ldexp(1 + random_unit(&bounds_seed), power) : 1;
+        double top = 1500 * kelvin * (random_unit(&bounds_seed) - 0.5);
         const struct smx_row_group rows = {
             .count = 1, .z = z, .maxima = &top, .skip = &skip};
-        const struct smx_shift how = {
-            .before = 1, .inverse = {1, 0}, .scaled = t % 2};
+        const struct smx_logits logits = {.temperature = kelvin};
         const struct smx_tile tile = {.e = e};
+        struct smx_shift how = {.before = 0};
 
+        z[0] = top;
         for (int i = 1; i < N; i++)
-            z[i] = -600 * random_unit(&bounds_seed) * random_unit(&bounds_seed);
-        z[0] = 0;
+            z[i] = top - 600 * kelvin * random_unit(&bounds_seed) *
+                             random_unit(&bounds_seed);
+        smx_shift_measure(&how, &logits, top);
         kernels->exponentials(&rows, N, &how, &tile, &sums);
-        for (int i = 0; i < N; i++)
-            worst = worse(worst, e[i], ldexpl(expl(z[i]), 128));
+        for (int i = 0; i < N; i++) {
+            quad d = ((quad)z[i] - top) / kelvin;
+            long double hi = (long double)d, lo = (long double)(d - hi);
+
+            worst = worse(worst, e[i], ldexpl(expl(hi) * (1 + lo), 128));
+        }
         TIME(N, kernels->exponentials(&rows, N, &how, &tile, &sums));
     }
     return worst;
