@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "dd_kernels.h"
 #include "lanes.h"
 #include "load.h"
 #include "loss_call.h"
@@ -15,10 +16,22 @@
 #include "rows.h"
 #include "sums.h"
 
+#define ALIGNED __attribute__((aligned(64)))
+
+/* Floats behind what they read that kernels fetch (vec.h). */
+#define FETCHED ((size_t)1024)
+
 struct product { /* with one chunk, or with a row */
     double max, reference, sum;
-    double dot;   /* sum of g exp(z - reference) */
-    double total; /* sum of g */
+    double dot; /* sum of g exp(z - reference), with log of g */
+};
+
+/* A chunk's logits and upstream, and copies where the mask thins them, behind
+ * which kernels fetch, too. */
+struct operands {
+    const float *z, *g;
+    ALIGNED float thinned[SMX_CHUNK + FETCHED];
+    float summed[SMX_CHUNK + FETCHED];
 };
 
 struct vjp_call {
@@ -31,23 +44,44 @@ struct vjp_call {
     struct product *products; /* one a chunk of a tile */
     struct product *whole;    /* one a row; the same of one chunk */
     bool in_lanes;            /* narrow rows are */
+    bool masks;               /* chunk by chunk, as they are read */
     atomic_bool nonfinite;
 
     /* of the tile at work: */
-    const float *z, *upstream;
+    const float *upstream;
     float *gradient;
 };
 
-static void add_up(const struct vjp_call *call, size_t row, size_t chunk,
-                   double reference, struct product *product)
+/* false: NaN or an infinity where it must not be, be it left out or not. */
+static bool load_operands(const struct vjp_call *call, size_t row, size_t chunk,
+                          struct operands *of)
 {
-    size_t start = row * call->classes + chunk * SMX_CHUNK;
-    product->reference = reference;
+    const struct smx_logits *z = &call->tiles.z;
+    size_t class = chunk * SMX_CHUNK, at = row * call->classes + class;
+    size_t n = smx_chunk_classes(call->classes, chunk);
+    of->g = call->upstream + at;
+    if (!smx_load_chunk(call->kernels, z, row, class, n, of->thinned, &of->z))
+        return false;
+    /* where exponentials are 0, softmax's has no use for it */
+    if (!z->mask || !call->log)
+        return true;
+    if (call->kernels->dd->nonfinite_float(of->g, n, false) < n)
+        return false;
+    const uint8_t *mask = z->mask + (z->mask_per_class ? class : at);
+    call->kernels->load->mask_floats(of->g, mask, n, 0, of->summed);
+    of->g = of->summed;
+    return true;
+}
+
+static void add_up(const struct vjp_call *call, size_t chunk,
+                   const struct operands *of, double reference,
+                   struct product *product)
+{
     const struct smx_exponents by = smx_relative_to(&call->by, reference);
-    product->sum =
-        call->kernels->loss->dot(call->z + start, call->upstream + start,
-                                 smx_chunk_classes(call->classes, chunk), &by,
-                                 &product->dot, &product->total);
+    product->reference = reference;
+    product->sum = call->kernels->loss->dot(
+        of->z, of->g, smx_chunk_classes(call->classes, chunk), &by, call->log,
+        &product->dot);
 }
 
 /* Where the other classes are lost in the sum, the sums again relative to the
@@ -55,6 +89,7 @@ static void add_up(const struct vjp_call *call, size_t row, size_t chunk,
 static void sum_again_at_max(const struct vjp_call *call, size_t row,
                              struct product *whole)
 {
+    struct operands of;
     double max = whole->max, top;
     if (max == -INFINITY || max == whole->reference)
         return;
@@ -64,34 +99,39 @@ static void sum_again_at_max(const struct vjp_call *call, size_t row,
     *whole = (struct product){.max = max, .reference = max};
     for (size_t k = 0; k < call->chunks; k++) {
         struct product part;
-        add_up(call, row, k, max, &part);
+        load_operands(call, row, k, &of);
+        add_up(call, k, &of, max, &part);
         whole->sum += part.sum;
         whole->dot += part.dot;
-        whole->total += part.total;
     }
+}
+
+/* false: what is refused has been found. */
+static bool is_chunk_summed(const struct vjp_call *call, size_t row,
+                            size_t chunk, struct product *product)
+{
+    struct operands of;
+    float max;
+    if (!load_operands(call, row, chunk, &of) ||
+        !call->kernels->row_max(of.z, smx_chunk_classes(call->classes, chunk),
+                                &max))
+        return false;
+    bool empty = max == -INFINITY;
+    product->max = empty ? max : smx_logit(call->kernels, &call->by, max, NULL);
+    add_up(call, chunk, &of,
+           empty ? 0 : smx_loss_reference(product->max, call->by.scale),
+           product);
+    return isfinite(product->dot);
 }
 
 static void sum_vjp_chunk(void *argument, size_t i)
 {
     struct vjp_call *call = argument;
-    struct product *product = &call->products[i];
-    size_t row = i / call->chunks, chunk = i % call->chunks;
-    size_t start = row * call->classes + chunk * SMX_CHUNK;
-    size_t n = smx_chunk_classes(call->classes, chunk);
-    float max;
-    if (!call->kernels->row_max(call->z + start, n, &max)) {
+    size_t row = i / call->chunks;
+    if (!is_chunk_summed(call, row, i % call->chunks, &call->products[i]))
         call->nonfinite = true;
-        return;
-    }
-    bool empty = max == -INFINITY;
-    product->max = empty ? max : smx_logit(call->kernels, &call->by, max, NULL);
-    add_up(call, row, chunk,
-           empty ? 0 : smx_loss_reference(product->max, call->by.scale),
-           product);
-    if (call->chunks == 1)
-        sum_again_at_max(call, row, product);
-    if (!isfinite(product->total))
-        call->nonfinite = true;
+    else if (call->chunks == 1)
+        sum_again_at_max(call, row, &call->products[i]);
 }
 
 static struct product merge_products(const struct vjp_call *call, size_t row)
@@ -103,13 +143,10 @@ static struct product merge_products(const struct vjp_call *call, size_t row)
     if (whole.max != -INFINITY)
         whole.reference = smx_loss_reference(whole.max, call->by.scale);
     for (size_t k = 0; k < call->chunks; k++) {
-        whole.total += parts[k].total;
-        if (parts[k].sum == 0)
-            continue;
-        double w =
-            smx_power((parts[k].reference - whole.reference) * call->by.scale);
+        double shift = (parts[k].reference - whole.reference) * call->by.scale;
+        double w = parts[k].sum == 0 ? 0 : smx_power(shift);
         whole.sum += w * parts[k].sum;
-        whole.dot += w * parts[k].dot;
+        whole.dot += call->log ? parts[k].dot : w * parts[k].dot;
     }
     sum_again_at_max(call, row, &whole);
     return whole;
@@ -121,6 +158,7 @@ static void store_vjp_chunk(void *argument, size_t i)
     size_t row = i / call->chunks, chunk = i % call->chunks;
     const struct smx_loss_kernels *kernels = call->kernels->loss;
     const struct product *whole = &call->whole[row];
+    struct operands of;
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
     const struct smx_exponents by =
@@ -128,12 +166,12 @@ static void store_vjp_chunk(void *argument, size_t i)
     double share = call->inverse_temperature;
     double factor = whole->sum > 0 ? share / whole->sum : 0;
     double dot = whole->sum > 0 ? whole->dot / whole->sum : 0;
+    load_operands(call, row, chunk, &of);
     if (call->log)
-        kernels->vjp_log(call->z + start, call->upstream + start, n, &by,
-                         factor * whole->total, share, call->gradient + start);
+        kernels->vjp_log(of.z, of.g, n, &by, factor * whole->dot, share,
+                         call->gradient + start);
     else
-        kernels->vjp(call->z + start, call->upstream + start, n, &by, factor,
-                     dot, call->gradient + start);
+        kernels->vjp(of.z, of.g, n, &by, factor, dot, call->gradient + start);
 }
 
 /* Lanes read rows side by side, class by class, as fast as they lie in a copy.
@@ -170,7 +208,10 @@ static void run_vjp_chunks(struct smx_context *context, struct vjp_call *call)
 
 static void run_vjp_tile(struct smx_context *context, struct vjp_call *call)
 {
-    call->z = call->tiles.z.data;
+    struct smx_logits *z = &call->tiles.z;
+    if (call->masks)
+        z->mask = call->tiles.logits->mask +
+                  (z->mask_per_class ? 0 : call->tiles.first * call->classes);
     call->upstream = call->tiles.other;
     call->gradient = call->tiles.out;
     if (call->in_lanes)
@@ -196,8 +237,8 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
 {
     struct smx_tiles *tiles = &call->tiles;
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
-    bool stays = stays_in_place(call);
-    tiles->loads &= !stays;
+    bool stays = stays_in_place(call), masked = tiles->logits->mask != NULL;
+    tiles->loads &= !stays && !call->masks;
     size_t bytes = parts * sizeof *call->products + smx_tiles_bytes(tiles);
     size_t most = tiles->most = smx_rows_tile(context, tiles->logits, bytes);
     call->products = reallocarray(NULL, most, bytes);
@@ -206,7 +247,8 @@ static enum smx_status run_f32_vjp(struct smx_context *context,
     call->whole = call->products + most * (parts - 1);
     tiles->copy = call->products + most * parts;
     /* what the mask leaves out is not loaded, but refused all the same */
-    bool hides = most < tiles->all || tiles->logits->mask || call->in_lanes;
+    bool hides =
+        most < tiles->all || (masked && !call->masks) || call->in_lanes;
     call->nonfinite = hides && !scan_vjp_operands(context, call);
     if (!call->nonfinite && stays)
         run_vjp_lanes(context, call, tiles->logits);
@@ -236,6 +278,8 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
                             .gradient = gradient,
                             .log = log,
                             .in_lanes = way == SMX_WAY_LANES,
+                            .masks = way == SMX_WAY_CHUNKS && logits->mask &&
+                                     !smx_rows_moved(logits),
                             .classes = logits->classes,
                             .chunks = smx_chunks(logits->classes),
                             .inverse_temperature = 1 / t,

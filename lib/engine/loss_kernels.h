@@ -77,12 +77,12 @@ struct smx_loss_kernels {
                     const struct smx_split_exp *split);
 
     /**
-     * Sum of the exponentials, and beside it *dot = sum of g[i] times the
-     * exponential, *total = sum of g[i], which is NaN or infinite if one of g
+     * Sum of the exponentials, and beside it *other = sum of g[i] times the
+     * exponential, of g[i] alone for the logarithm: NaN or infinite if one of g
      * is.
      */
     double (*dot)(const float *x, const float *g, size_t n,
-                  const struct smx_exponents *by, double *dot, double *total);
+                  const struct smx_exponents *by, bool log, double *other);
 
     /**
      * vjp: out[i] = e factor (g[i] - dot); vjp_log: g[i] share - e factor;

@@ -252,50 +252,53 @@ static void store_grad(const float *x, size_t n,
 
 /* ---- the product with the Jacobian --------------------------------------- */
 
-INLINE void add_dot(vd sums[3 * VECS], const vd *e, const float *g)
+INLINE void add_dot(bool log, vd sums[2 * VECS], const vd *e, const float *g,
+                    int vectors)
 {
-    EACH (v, VECS) {
+    EACH (v, vectors) {
         vd upstream = vd_widen(g + v * LANES);
-        sums[v] += e[v];
-        sums[VECS + v] += e[v] * upstream;
-        sums[2 * VECS + v] += upstream;
+        sums[v % VECS] += e[v];
+        sums[VECS + v % VECS] += log ? upstream : e[v] * upstream;
     }
 }
 
-INLINE double dot_as(bool capped, const float *x, const float *g, size_t n,
-                     const struct smx_exponents *by, double *dot, double *total)
+INLINE double dot_as(bool capped, bool log, const float *x, const float *g,
+                     size_t n, const struct smx_exponents *by, double *other)
 {
-    vd sums[3 * VECS] = {{0}}, e[WIDE];
+    vd sums[2 * VECS] = {{0}}, e[WIDE];
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        fetch_ahead(g + i);
-        load_power(capped, x + i, by, e, NULL, VECS);
-        add_dot(sums, e, g + i);
+    for (; i + STEP <= n; i += STEP) {
+        EACH (b, WIDE / VECS)
+            fetch_ahead(g + i + b * BLOCK);
+        load_power(capped, x + i, by, e, NULL, WIDE);
+        add_dot(log, sums, e, g + i, WIDE);
     }
-    if (i < n) {
+    for (; i < n; i += BLOCK) {
         float last[BLOCK], upstream[BLOCK];
         pad(last, x + i, n - i, -__builtin_inff());
         pad(upstream, g + i, n - i, 0);
         load_power(capped, last, by, e, NULL, VECS);
-        add_dot(sums, e, upstream);
+        add_dot(log, sums, e, upstream, VECS);
     }
-    *dot = block_sum(sums + VECS);
-    *total = block_sum(sums + 2 * VECS);
+    *other = block_sum(sums + VECS);
     return block_sum(sums);
 }
 
 static double dot(const float *x, const float *g, size_t n,
-                  const struct smx_exponents *from, double *dot, double *total)
+                  const struct smx_exponents *from, bool log, double *other)
 {
     const struct smx_exponents by = *from;
-    return by.cap.possible ? dot_as(true, x, g, n, &by, dot, total)
-                           : dot_as(false, x, g, n, &by, dot, total);
+    if (by.cap.possible)
+        return log ? dot_as(true, true, x, g, n, &by, other)
+                   : dot_as(true, false, x, g, n, &by, other);
+    return log ? dot_as(false, true, x, g, n, &by, other)
+               : dot_as(false, false, x, g, n, &by, other);
 }
 
 INLINE void vjp_block(bool log, const vd *e, const vd *slope, const float *g,
-                      double factor, double other, float *out)
+                      int vectors, double factor, double other, float *out)
 {
-    EACH (v, VECS) {
+    EACH (v, vectors) {
         vd d = vd_widen(g + v * LANES), p = e[v] * vd_all(factor);
         d = log ? d * vd_all(other) - p : p * (d - vd_all(other)) + vd_all(0);
         if (slope)
@@ -310,19 +313,21 @@ INLINE void store_vjp_as(bool capped, bool log, const float *x, const float *g,
 {
     vd e[WIDE], slopes[WIDE], *slope = capped ? slopes : NULL;
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        fetch_ahead(x + i);
-        fetch_ahead(g + i);
-        load_power(capped, x + i, by, e, slope, VECS);
-        vjp_block(log, e, slope, g + i, factor, other, out + i);
+    for (; i + STEP <= n; i += STEP) {
+        EACH (b, WIDE / VECS) {
+            fetch_ahead(x + i + b * BLOCK);
+            fetch_ahead(g + i + b * BLOCK);
+        }
+        load_power(capped, x + i, by, e, slope, WIDE);
+        vjp_block(log, e, slope, g + i, WIDE, factor, other, out + i);
     }
-    if (i < n) {
+    for (; i < n; i += BLOCK) {
         float last[BLOCK], upstream[BLOCK];
         pad(last, x + i, n - i, -__builtin_inff());
         pad(upstream, g + i, n - i, 0);
         load_power(capped, last, by, e, slope, VECS);
-        vjp_block(log, e, slope, upstream, factor, other, last);
-        memcpy(out + i, last, (n - i) * sizeof *out);
+        vjp_block(log, e, slope, upstream, VECS, factor, other, last);
+        memcpy(out + i, last, (n - i < BLOCK ? n - i : BLOCK) * sizeof *out);
     }
 }
 

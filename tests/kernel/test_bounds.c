@@ -197,7 +197,7 @@ static long double sums_in_double(enum smx_isa isa)
 
     for (int t = 0; t < TRIALS; t++) {
         double width = 600 * random_unit(&bounds_seed), dot, total;
-        long double sum = 0, product = 0, moment = 0;
+        long double sum = 0, upstream = 0, product = 0, moment = 0;
         float x[N], g[N], max = 0;
 
         for (int i = 0; i < N; i++) {
@@ -206,19 +206,23 @@ static long double sums_in_double(enum smx_isa isa)
             long double e = exp2l((long double)(x[i] * SMX_POWER_NAT) / 16);
 
             sum += e;
+            upstream += g[i];
             product += e * g[i];
             moment += e * -x[i];
         }
         worst = worse(worst, kernels->sum(x, N, &by), sum);
         worst =
-            worse(worst, kernels->loss->dot(x, g, N, &by, &dot, &total), sum);
+            worse(worst, kernels->loss->dot(x, g, N, &by, true, &total), sum);
+        worst = worse(worst, total, upstream);
+        worst =
+            worse(worst, kernels->loss->dot(x, g, N, &by, false, &dot), sum);
         worst = worse(worst, dot, product);
         struct smx_moments m =
             kernels->summary->moments(x, N, max, SMX_POWER_NAT);
         worst = worse(worst, m.below + m.equal, sum);
         worst = worse(worst, m.moment, moment);
         TIME(N, kernels->sum(x, N, &by));
-        TIME(N, kernels->loss->dot(x, g, N, &by, &dot, &total));
+        TIME(N, kernels->loss->dot(x, g, N, &by, false, &dot));
         TIME(N, kernels->summary->moments(x, N, max, SMX_POWER_NAT));
     }
     return worst;
