@@ -8,9 +8,9 @@
  *   reverse  the same with p and q, t and -t exchanged;
  *   JSD      beta q log(q / m) + (1 - beta) p log(p / m) as it is, or with
  *            x = (q - p) / m as m times a series that begins with x^2.
- * Near 0, |t| < 1/4 and |x| < 1/8, the series are computed in double, but x and
- * what it is multiplied with; where they are not near, subtraction leaves
- * enough of 2^-65. */
+ * Near 0, |t| < 1/4 and |x| < 1/8, the series are computed in double but for
+ * their first term; where they are not near, subtraction leaves enough of
+ * 2^-65. */
 #include "tiers.h"
 #include "simd/log_vec.h"
 
@@ -118,17 +118,26 @@ INLINE vl are_near(const struct classes *c)
     return c->has_p & c->has_q & (vl)(size_of(c->t.hi) < vd_all(NEAR_LOGS));
 }
 
-/* exp(t) - 1 - t, |t| < NEAR_LOGS. */
-INLINE vd near_bend(vd t)
+/* (exp(t) - 1 - t) / t^2 - 1/2, |t| < NEAR_LOGS. */
+INLINE vd bend_rest(vd t)
 {
-    static const double inverse[12] = {
+    static const double inverse[11] = {
         1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
         1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
-        1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
+        1.0 / 120,        1.0 / 24,        1.0 / 6};
     vd sum = vd_all(1.0 / 87178291200);
-    EACH (n, 12)
+    EACH (n, 11)
         sum = sum * t + vd_all(inverse[n]);
-    return t * t * sum;
+    return sum * t;
+}
+
+/** x (exp(t) - 1 - t), |t| < NEAR_LOGS: x t^2 / 2 as two numbers, as all that
+ *  is lost of x and t would be lost of a row of which one class is left. */
+INLINE struct vdd near_bend(struct vdd x, struct vdd t)
+{
+    struct vdd square = vdd_mul(vdd_mul(x, t), t);
+    vd half = vd_all(0.5), rest = square.hi * bend_rest(t.hi);
+    return vdd_fast(square.hi * half, square.lo * half + rest);
 }
 
 /** q - p; near p, as p (exp(t) - 1). */
@@ -136,7 +145,8 @@ INLINE struct vdd excess_of(const struct classes *c)
 {
     struct vdd far = plus(c->q, negate(c->p));
     struct vdd near = vdd_mul(c->p, c->t);
-    near = plus(near, single(c->p.hi * near_bend(c->t.hi)));
+    vd bend = c->t.hi * c->t.hi * (vd_all(0.5) + bend_rest(c->t.hi));
+    near = plus(near, single(c->p.hi * bend));
     return choose(are_near(c), near, far);
 }
 
@@ -177,8 +187,7 @@ INLINE struct vdd kl_term(struct vdd first, struct vdd second, struct vdd t,
     struct vdd rest = plus(second, negate(first));
     struct vdd product = vdd_mul(first, t);
     product = only(vdd_settle(product), (vl)(first.hi > vd_all(0)));
-    return choose(near, single(first.hi * near_bend(-t.hi)),
-                  plus(product, rest));
+    return choose(near, near_bend(first, negate(t)), plus(product, rest));
 }
 
 /* log(1 + a / b); a quotient that could leave the range is taken 2^-512 times,
@@ -229,11 +238,13 @@ INLINE struct vdd jsd_term(const struct smx_divergence_tile *tile,
     vd sum = vd_all(tile->series[SMX_DIVERGENCE_TERMS - 1]);
     for (int n = SMX_DIVERGENCE_TERMS - 1; n--;)
         sum = sum * x.hi + vd_all(tile->series[n]);
-    vd near = vdd_mul(mix->rise, x).hi * sum;
+    struct vdd square = vdd_mul(mix->rise, x);
+    struct vdd near = vdd_mul(square, vdd_all(tile->first));
+    near = vdd_fast(near.hi, near.lo + square.hi * (sum * x.hi));
     struct vdd q = vdd_mul(c->q, vdd_all(tile->beta));
     struct vdd p = vdd_mul(c->p, vdd_all(tile->rest));
     struct vdd far = plus(vdd_mul(q, mix->log_q), vdd_mul(p, mix->log_p));
-    return choose((vl)(size_of(x.hi) < vd_all(NEAR_SHARES)), single(near), far);
+    return choose((vl)(size_of(x.hi) < vd_all(NEAR_SHARES)), near, far);
 }
 
 /* kind is a constant where this is inlined. */

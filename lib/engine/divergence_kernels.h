@@ -59,8 +59,8 @@ struct smx_divergence_side {
     double *hi, *lo, *e_hi, *e_lo;
 };
 
-/* Terms of the series of a Jensen-Shannon divergence. */
-#define SMX_DIVERGENCE_TERMS 19
+/* Terms of the series of a Jensen-Shannon divergence behind its first. */
+#define SMX_DIVERGENCE_TERMS 18
 
 struct smx_divergence_tile {
     size_t n; /* whole blocks */
@@ -69,6 +69,7 @@ struct smx_divergence_tile {
     struct smx_divergence_side p, q;
     struct smx_dd offset;     /* log q - log p = d of q - d of p - offset */
     struct smx_dd beta, rest; /* rest = 1 - beta */
+    struct smx_dd first;      /* beta rest / 2, of the series */
     double series[SMX_DIVERGENCE_TERMS];
 };
 

@@ -446,6 +446,7 @@ static void init(struct wide_row *w, const struct smx_divergence_rule *rule,
     w->tile.entropy = rule->entropy;
     w->tile.beta = (struct smx_dd){rule->beta, 0};
     w->tile.rest = dd_sum(1, -rule->beta);
+    w->tile.first = dd_scale(dd_mul(w->tile.beta, w->tile.rest), 0.5);
     memcpy(w->tile.series, rule->series, sizeof w->tile.series);
     w->kept = rule->side[STUDENT].classes <= ROOM;
 }
@@ -483,11 +484,10 @@ double smx_divergence_row(const struct smx_divergence_rule *rule,
 /* beta g((1-beta) x) + (1-beta) g(-beta x), g(y) = (1 + y) log(1 + y) - y. */
 void smx_divergence_series(double beta, double series[SMX_DIVERGENCE_TERMS])
 {
-    double rest = 1 - beta, a = beta, b = rest, sign = 1;
+    double rest = 1 - beta, a = beta * beta, b = rest * rest, sign = -1;
     for (int i = 0; i < SMX_DIVERGENCE_TERMS; i++) {
-        int n = i + 2;
-        double both = n == 2 ? 1 : sign * b + a;
-        series[i] = beta * rest * both / (n * (n - 1));
+        int n = i + 3;
+        series[i] = beta * rest * (sign * b + a) / (n * (n - 1));
         a *= beta;
         b *= rest;
         sign = -sign;

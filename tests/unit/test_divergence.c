@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../support/tiers.h"
+#include "../support/ulp.h"
 
 enum { CLASSES = 300 };
 
@@ -76,6 +77,51 @@ static void near_distributions_keep_their_digits(void **state)
         }
 }
 
+/* Of a row with one small class the divergence is one term, and all that it
+ * loses is lost of the row. Wanted: in decimals of 80 digits. */
+static void one_term_is_within_the_promise(void **state)
+{
+    static const struct {
+        int kind;
+        double z[2], t[2], weight, want;
+    } cases[] = {
+        {SMX_DIVERGENCE_REVERSE_KL,
+         {-0x1.e9059f8f6117ap+3, 0x1.e6cc0ee89301bp+3},
+         {-0x1.e913c534c37a8p+3, 0x1.e8cb8ef166d16p+3},
+         0x1.d0631592a0558p-1,
+         0x1.e127232ca575cp-54},
+        {SMX_DIVERGENCE_REVERSE_KL,
+         {-0x1.e89198340ff32p+3, 0x1.25b82d7595f4ap+4},
+         {-0x1.e91de16695c4dp+3, 0x1.262fbc8ec9c23p+4},
+         0x1.28ea71b00d065p+0,
+         0x1.c2ac90e0d05cfp-59},
+        {SMX_DIVERGENCE_FORWARD_KL,
+         {-0x1.985074c12b6b7p+2, 0x1.d867b76520a2ep+2},
+         {-0x1.9b19448335c5bp+2, 0x1.d8a293a84d643p+2},
+         0x1.a0d823a8fb6fep+0,
+         0x1.fbf52fb719fa9p-30},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double loss;
+        struct smx_logits logits = {.size = sizeof logits,
+                                    .dtype = SMX_FLOAT64,
+                                    .data = cases[i].z,
+                                    .outer = 1,
+                                    .classes = 2};
+        struct smx_criterion k = from(cases[i].t, cases[i].kind);
+        struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
+
+        k.row_weights = &cases[i].weight;
+        k.reduction = SMX_REDUCTION_SUM;
+        assert_status(smx_loss(expect_context, &logits, &k, &out, NULL),
+                      SMX_OK);
+        assert_true(
+            ulp_error(SMX_FLOAT64, loss, cases[i].want, cases[i].want) <= 4);
+    }
+}
+
 static void refused(const float *z, struct smx_criterion k,
                     enum smx_field field)
 {
@@ -130,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_distributions_cost_nothing),
         cmocka_unit_test(near_distributions_keep_their_digits),
+        cmocka_unit_test(one_term_is_within_the_promise),
         cmocka_unit_test(what_does_not_go_together_is_named),
     };
 
