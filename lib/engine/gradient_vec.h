@@ -77,28 +77,33 @@ static void grad_store_pure(const double *e, const double *slope, size_t n,
     }
 }
 
-/* Of the vector at i. */
+/* The largest mass of which no product with what is at most 2^228 overflows. */
+#define MODERATE 0x1p700
+
+/* Of the vector at i. Of simple rows, what is moderate has the bits that
+ * put_grads makes of it. */
 INLINE void put_grad(const double *e, const double *mass, const double *slope,
-                     size_t i, size_t n, const struct smx_row_grad *how,
-                     double *out)
+                     size_t i, size_t n, bool simple,
+                     const struct smx_row_grad *how, double *out)
 {
-    vd down = vd_all(how->down), m = get_part(mass, i, n);
-    struct vdd p = bent_grad(e, i, n, how);
-    struct vdd v = scaled_grad(m, how->b);
+    vd m = get_part(mass, i, n), size = vd_max(m, -m);
+    vl up = (vl)(size <= vd_all(simple ? MODERATE : 0)); /* all times 2^128 */
+    vd raise = vd_where(up, vd_all(simple ? 0x1p128 : 1), vd_all(1));
+    vd down = vd_where(up, vd_all(1), vd_all(how->down));
+    struct vdd b = {vd_all(how->b.hi) * raise, vd_all(how->b.lo) * raise};
+    struct vdd p = bent_grad(e, i, n, how), v = vdd_product(m, b.hi);
+    v.lo += m * b.lo;
     struct vdd d = vdd_sum(p.hi * down, -v.hi);
-    vl pure = (vl)(m == vd_all(0));
-    d.hi = vd_where(pure, p.hi, d.hi);
-    d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - v.lo));
-    vd first = vd_where(pure, vd_all(how->pure[0]), vd_all(how->mixed[0]));
-    vd second = vd_where(pure, vd_all(how->pure[1]), vd_all(how->mixed[1]));
+    d.lo += p.lo * down - v.lo;
+    vd first = vd_where(up, vd_all(how->pure[0]), vd_all(how->mixed[0]));
+    vd second = vd_where(up, vd_all(how->pure[1]), vd_all(how->mixed[1]));
     put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
 }
 
 /* Elements that are looked at before they are computed. */
 #define LOOKED ((size_t)8 * LANES)
 
-/* Are all of them so small that no product with what is at most 2^228
- * overflows? */
+/* Are all of them moderate? */
 INLINE bool stay_moderate(const double *x)
 {
     vd most[2] = {{0}, {0}};
@@ -153,18 +158,18 @@ static void store_tile_grad(const double *e, const double *mass,
                   fabs(how->a.hi) <= 0x1p800 && fabs(how->b.hi) <= 0x1p100;
     size_t head = how->stream ? before_line(out, sizeof *out, n) : 0, i = 0;
     for (; i < head; i += LANES)
-        put_grad(e, mass, slope, i, head, how, out);
+        put_grad(e, mass, slope, i, head, simple, how, out);
     for (i = head; i + LOOKED <= n; i += LOOKED) {
         if (!simple || !stay_moderate(mass + i))
             for (size_t j = i; j < i + LOOKED; j += LANES)
-                put_grad(e, mass, slope, j, n, how, out);
+                put_grad(e, mass, slope, j, n, simple, how, out);
         else if (how->stream)
             put_grads(e + i, mass + i, how, vd_all(power), true, out + i);
         else
             put_grads(e + i, mass + i, how, vd_all(power), false, out + i);
     }
     for (; i < n; i += LANES)
-        put_grad(e, mass, slope, i, n, how, out);
+        put_grad(e, mass, slope, i, n, simple, how, out);
 }
 
 /* Of the vector at i. */
@@ -204,7 +209,7 @@ static void store_tile_vjp(const double *e, const double *g,
                            const struct smx_vjp_scale *how, double *out)
 {
     double power = single_power(how->power);
-    bool simple = !slope && power != 0 && fabs(how->dot.hi) <= 0x1p700;
+    bool simple = !slope && power != 0 && fabs(how->dot.hi) <= MODERATE;
     size_t head = how->stream ? before_line(out, sizeof *out, n) : 0, i = 0;
     for (; i < head; i += LANES)
         put_product(e, g, slope, i, head, how, out);

@@ -56,6 +56,44 @@ static void one_rounding(void **state)
             try_products(smx_kernels_of((enum smx_isa)isa)->dd);
 }
 
+/* With mass so small that products of it lose digits, or so large that they
+ * would overflow. */
+static void try_one_by_one(const struct smx_row_kernels *kernels)
+{
+    enum { ROW = 200 };
+    double e[ROW], mass[ROW], got[ROW];
+    double sign = random_once_in(&seed, 2) ? 1 : -1; /* of zeros, too */
+    size_t n = 1 + random_below(&seed, ROW);
+    const struct smx_row_grad how = {.a = {sign * 0x1p-1000 * one_to_two(), 0},
+                                     .b = {one_to_two(), 0x1p-54},
+                                     .down = 0x1p-128,
+                                     .pure = {0x1p20, 0x1p20},
+                                     .mixed = {0x1p84, 0x1p84}};
+
+    for (size_t i = 0; i < n; i++) {
+        bool large = i % 64 == 63 && random_once_in(&seed, 4);
+        int power = large ? 800 : -900 - (int)random_below(&seed, 170);
+
+        e[i] = ldexp(one_to_two(), 128 - (int)random_below(&seed, 400));
+        mass[i] = ldexp(one_to_two(), power) * (double)random_below(&seed, 4);
+    }
+    kernels->grad_store(e, mass, NULL, n, &how, got);
+    for (size_t i = 0; i < n; i++) {
+        double alone;
+
+        kernels->grad_store(e + i, mass + i, NULL, 1, &how, &alone);
+        assert_memory_equal(&alone, got + i, sizeof alone);
+    }
+}
+
+static void elements_have_the_same_bits_alone(void **state)
+{
+    (void)state;
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
+        for (int i = 0; i < TRIALS && smx_isa_available((enum smx_isa)isa); i++)
+            try_one_by_one(smx_kernels_of((enum smx_isa)isa)->dd);
+}
+
 enum { ROWS = 400, MOST = 200 };
 
 /* A row whose label leads by up to 12 or trails. */
@@ -108,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_rounding),
+        cmocka_unit_test(elements_have_the_same_bits_alone),
         cmocka_unit_test(gradients_by_labels_hold_their_own_ulp),
     };
 
