@@ -22,9 +22,16 @@
 #include "summary_kernels.h"
 #include "tuning.h"
 
-/* Rows whose logarithms are found at once: narrow ones, and others. */
+/* Rows whose logarithms are found at once: narrow ones, and others, as long as
+ * a thread has no more of them than are worth to be shared. */
 #define BATCH SMX_NARROW_ROWS
 #define WIDE_BATCH ((size_t)8)
+
+static size_t wide_batch(size_t classes)
+{
+    size_t most = SMX_SMALL / classes;
+    return most < WIDE_BATCH ? most : WIDE_BATCH;
+}
 
 /* In-range sums are within 2^-26.5: the logarithm of one has the digits of a
  * float unless it is nearer to 0. */
@@ -400,7 +407,7 @@ static void summarise_narrow(struct smx_context *context,
     call->narrow = smx_plan_lanes(&rows, NULL) ? &lanes : NULL;
     summarise_batches(context, call,
                       call->narrow ? smx_narrow_rows(call->classes)
-                                   : WIDE_BATCH);
+                                   : wide_batch(call->classes));
 }
 
 size_t smx_summary_bytes(size_t rows, size_t classes)
@@ -444,6 +451,6 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
     if (classes <= SMX_NARROW)
         summarise_narrow(context, &call);
     else
-        summarise_batches(context, &call, WIDE_BATCH);
+        summarise_batches(context, &call, wide_batch(classes));
     return true;
 }
