@@ -15,8 +15,16 @@ static struct smx_dd sum_part(const struct smx_kernels *kernels, bool wide,
     return (struct smx_dd){kernels->loss->total(numbers, n), 0};
 }
 
-/* In the order of rows. Of numbers, not traps: infinities of both signs make
- * one. */
+/* Of numbers whose sum left the range, be it on the way alone. */
+static struct smx_dd sum_lowered(const double *numbers, size_t n)
+{
+    struct smx_dd sum = {0, 0};
+    for (size_t r = 0; r < n; r++)
+        dd_accumulate(&sum, (struct smx_dd){numbers[r] * 0x1p-64, 0});
+    return dd_scale(sum, 0x1p64);
+}
+
+/* Of numbers, not traps: infinities of both signs make one. */
 static struct smx_dd sum_of_rows(const struct smx_kernels *kernels,
                                  const struct smx_logits *z,
                                  const double *numbers)
@@ -29,6 +37,8 @@ static struct smx_dd sum_of_rows(const struct smx_kernels *kernels,
         n = all - r < most ? all - r : most;
         dd_accumulate(&sum, sum_part(kernels, wide, numbers + r, n));
     }
+    if (!isfinite(sum.hi))
+        sum = sum_lowered(numbers, all);
     sum = dd_settle(sum);
     return isnan(sum.hi) ? (struct smx_dd){INFINITY, 0} : sum;
 }
