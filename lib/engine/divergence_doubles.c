@@ -199,7 +199,7 @@ bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,
                                 const struct smx_divergence_row *row,
                                 double *loss)
 {
-    __attribute__((aligned(64))) double kept[2][SMX_DIVERGENCE_KEPT + 16];
+    SMX_ALIGNED double kept[2][SMX_DIVERGENCE_KEPT + 16];
     struct doubles d = {.loss = 0};
     bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
     if ((row->gradient || jsd) &&

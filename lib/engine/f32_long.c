@@ -11,8 +11,6 @@
 #include "tuning.h"
 #include "simd/power.h"
 
-#define ALIGNED __attribute__((aligned(64)))
-
 /* Sums of a row in range are within 2^-26.5: the logarithm of one, relative to
  * the maximum, has the digits of a float unless it is nearer to 0 than 1/4.
  * This is exp(1/4) - 1. */
@@ -233,7 +231,7 @@ static float f64_probability(const struct smx_f32_call *call, size_t r,
 static void store_chosen_split(const struct smx_f32_call *call, const float *x,
                                size_t n, double total, float *out)
 {
-    ALIGNED float high[GATHERED], rest[GATHERED];
+    SMX_ALIGNED float high[GATHERED], rest[GATHERED];
     if (call->chunks > SMX_F32_SHORT) {
         call->kernels->split->put(x, n, &call->split, 1 / total, -INFINITY,
                                   false, out);
@@ -252,7 +250,7 @@ static void store_gathered(const struct smx_f32_call *call, size_t r,
     const struct smx_f32_row *row = &call->row[r];
     const float *z = call->logits + r * call->classes;
     const struct smx_exponents by = smx_relative_to(&call->by, row->whole.max);
-    ALIGNED float x[GATHERED];
+    SMX_ALIGNED float x[GATHERED];
     for (size_t i = 0; i < n; i++)
         x[i] = z[chosen[i]];
     if (call->log && row->whole.sum > 0)

@@ -21,8 +21,6 @@
 #include "sums.h"
 #include "tuning.h"
 
-#define ALIGNED __attribute__((aligned(64)))
-
 /* For a chunk, and for what kernels fetch into the cache behind it: where no
  * memory is that takes long, and is in vain. */
 #define ROOM (2 * SMX_CHUNK)
@@ -44,7 +42,7 @@ static struct smx_mass chunk_mass(const struct smx_loss_call *call, size_t row,
 static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
                            struct smx_part *part)
 {
-    ALIGNED float copy[ROOM];
+    SMX_ALIGNED float copy[ROOM];
     const float *z;
     size_t n = smx_chunk_classes(call->classes, chunk);
     if (!smx_loss_chunk(call, row, chunk, copy, &z) ||
@@ -160,12 +158,12 @@ static void *allocate_loss(const struct smx_context *context,
     };
     size_t bytes = 0, count = sizeof rooms / sizeof rooms[0];
     for (size_t i = 0; i < count; i++)
-        bytes += (rooms[i].bytes + 15) / 16 * 16;
+        bytes += smx_blocks(rooms[i].bytes);
     char *memory = bytes <= FEW_BYTES ? few : malloc(bytes), *next = memory;
     for (size_t i = 0; memory && i < count; i++) {
         void *room = rooms[i].bytes ? next : NULL;
         memcpy(rooms[i].place, &room, sizeof room);
-        next += (rooms[i].bytes + 15) / 16 * 16;
+        next += smx_blocks(rooms[i].bytes);
     }
     if (memory)
         smx_loss_place_seen(call);
@@ -302,7 +300,7 @@ static bool scan_loss_operands(struct smx_context *context,
 static enum smx_status run_f32_loss(struct smx_context *context,
                                     struct smx_loss_call *call)
 {
-    ALIGNED char few[FEW_BYTES];
+    SMX_ALIGNED char few[FEW_BYTES];
     size_t width = smx_blocks(call->classes), most = SMX_RESIDENT_ELEMENTS;
     call->per_block = SMX_BLOCK_ROWS;
     if (call->way == SMX_WAY_RESIDENT)

@@ -21,8 +21,6 @@
 #include "sums.h"
 #include "tuning.h"
 
-#define ALIGNED __attribute__((aligned(64)))
-
 /* ---- short rows ------------------------------------------------------- */
 
 /* Rows that wait together, at most. */
@@ -123,7 +121,7 @@ static void store_narrow_rows(struct narrow_slice *slice, size_t row,
 static void store_narrow_slice(struct smx_f32_call *call, size_t row,
                                size_t end)
 {
-    ALIGNED struct narrow_slice slice;
+    SMX_ALIGNED struct narrow_slice slice;
     size_t step = smx_narrow_rows(call->classes);
     slice.call = call;
     slice.lanes.logits = NULL;
@@ -301,7 +299,7 @@ static bool is_for_narrow_rows(enum smx_way way)
 
 static void store_wide_slice(struct smx_f32_call *call, size_t row, size_t end)
 {
-    ALIGNED union exponentials e;
+    SMX_ALIGNED union exponentials e;
     if (call->way == SMX_WAY_LOGS)
         store_log_rows(call, row, end, &e);
     else

@@ -16,8 +16,6 @@
 #include "rows.h"
 #include "sums.h"
 
-#define ALIGNED __attribute__((aligned(64)))
-
 /* Floats behind what they read that kernels fetch (vec.h). */
 #define FETCHED ((size_t)1024)
 
@@ -30,7 +28,7 @@ struct product { /* with one chunk, or with a row */
  * which kernels fetch, too. */
 struct operands {
     const float *z, *g;
-    ALIGNED float thinned[SMX_CHUNK + FETCHED];
+    SMX_ALIGNED float thinned[SMX_CHUNK + FETCHED];
     float summed[SMX_CHUNK + FETCHED];
 };
 

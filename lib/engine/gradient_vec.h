@@ -111,7 +111,7 @@ INLINE bool stay_moderate(const double *x)
         vd size = vd_load(x + v * LANES);
         most[v % 2] = vd_max(vd_max(size, -size), most[v % 2]);
     }
-    return !vl_any((vl)(vd_max(most[0], most[1]) > vd_all(0x1p700)));
+    return !vl_any((vl)(vd_max(most[0], most[1]) > vd_all(MODERATE)));
 }
 
 /* The product of both, where a factor times that is the same as times one after

@@ -19,6 +19,9 @@
 
 #define SMX_CHUNK ((size_t)4096)
 
+/** To a line of the cache. */
+#define SMX_ALIGNED __attribute__((aligned(64)))
+
 /** n elements in whole blocks. */
 static inline size_t smx_blocks(size_t n)
 {

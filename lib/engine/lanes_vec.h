@@ -75,7 +75,7 @@ INLINE void add_to_rest(bool wide, struct rest_so_far *rest, vd e, vl less)
     e = (vd)((vl)e & (less | ~rest->before));
     rest->before &= less;
     if (wide)
-        vdd_add_to(&rest->sum, e);
+        vdd_accumulate_double(&rest->sum, e);
     else
         rest->sum.hi += e;
 }

@@ -10,8 +10,6 @@
 #include "loss_call.h"
 #include "loss_kernels.h"
 
-#define ALIGNED __attribute__((aligned(64)))
-
 /* Rows that wait at once, and chunks of them, at most: they are not narrow. */
 #define ROWS (SMX_RESIDENT_ELEMENTS / SMX_NARROW)
 
@@ -26,7 +24,7 @@ struct waiting {
 };
 
 struct cached_rows { /* both halves of in-range exponentials, row by row */
-    ALIGNED float high[SMX_CACHED]; /* behind short rows their quotients */
+    SMX_ALIGNED float high[SMX_CACHED]; /* behind short rows their quotients */
     float rest[SMX_CACHED];
     struct waiting row[ROWS];
 };

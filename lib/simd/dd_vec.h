@@ -64,13 +64,6 @@ INLINE struct vdd vdd_div(struct vdd a, struct vdd b)
     return vdd_fast(q, rest * inverse);
 }
 
-INLINE void vdd_add_to(struct vdd *sum, vd x)
-{
-    struct vdd s = vdd_sum(sum->hi, x);
-    sum->hi = s.hi;
-    sum->lo += s.lo;
-}
-
 INLINE void vdd_accumulate(struct vdd *sum, struct vdd x)
 {
     vd one = vd_all(1), s = sum->hi + x.hi;

@@ -67,7 +67,7 @@ static bool is_out_of_place(const struct request *request,
                                          : request->ignore_index != -100;
 }
 
-/* "of" decides what else a gradient takes. */
+/* "of" decides what else a gradient takes, a teacher what else a loss does. */
 static bool check_members(struct request *request, struct problem *problem)
 {
     static const char *const rules[] = {

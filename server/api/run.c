@@ -338,7 +338,7 @@ bool request_run(struct request *request, struct smx_context *compute,
 
 void answer_free(struct answer *answer)
 {
-    for (; answer->count > 0; answer->count--)
-        if (!tensor_is_borrowed(&answer->output[answer->count - 1].tensor))
-            tensor_free(&answer->output[answer->count - 1].tensor);
+    for (size_t i = 0; i < answer->count; i++)
+        tensor_free(&answer->output[i].tensor);
+    answer->count = 0;
 }
