@@ -102,9 +102,6 @@ struct smx_row_kernels {
     size_t (*nonfinite_float)(const float *x, size_t n, bool low);
     size_t (*nonfinite_double)(const double *x, size_t n, bool low);
 
-    /** Index of the first that is above; n: none. Any n and alignment. */
-    size_t (*first_above)(const double *x, size_t n, double below);
-
     /** floats to doubles, and back with one rounding; any n, alignment. */
     void (*widen)(const float *x, size_t n, double *z);
     void (*narrow)(const double *z, size_t n, float *x);

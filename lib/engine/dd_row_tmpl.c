@@ -75,20 +75,6 @@ static size_t nonfinite_double(const double *x, size_t n, bool low)
     return i;
 }
 
-static size_t first_double_above(const double *x, size_t n, double below)
-{
-    size_t i = 0;
-    for (vl above = {0}; i + DOUBLES <= n; i += DOUBLES) {
-        EACH (v, 8)
-            above |= (vl)(vd_load(x + i + v * LANES) > vd_all(below));
-        if (vl_any(above))
-            break;
-    }
-    while (i < n && !(x[i] > below))
-        i++;
-    return i;
-}
-
 static void widen_tile(const float *x, size_t n, double *z)
 {
     size_t i = 0;
@@ -469,7 +455,6 @@ static struct smx_complement complement_power(struct smx_dd log, double power)
 const struct smx_row_kernels TIER(row_kernels) = {
     .nonfinite_float = nonfinite_float,
     .nonfinite_double = nonfinite_double,
-    .first_above = first_double_above,
     .widen = widen_tile,
     .narrow = narrow_tile,
     .row_maxima = row_maxima,

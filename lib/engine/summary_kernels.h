@@ -20,16 +20,18 @@ struct smx_moments {
     double moment; /* sum of e (max - x) */
 };
 
-/* Elements side by side of which each begins a group. */
-#define SMX_GROUPS 64
+/* Numbers side by side of which each begins a group: 256 bytes of them. */
+#define SMX_GROUPS(number) (256 / sizeof(number))
 
 struct smx_summary_kernels {
     /** Index of the first that is above a bound; n: none is. */
     size_t (*first_above)(const float *x, size_t n, float bound);
+    size_t (*first_above_double)(const double *x, size_t n, double bound);
 
     /** The largest of each group: those of which the indices differ by a
      *  multiple of SMX_GROUPS; -INFINITY: there is none. */
-    void (*group_maxima)(const float *x, size_t n, float maxima[SMX_GROUPS]);
+    void (*group_maxima)(const float *x, size_t n, float *maxima);
+    void (*group_maxima_double)(const double *x, size_t n, double *maxima);
 
     /** How many of x, at most a chunk, are above a bound, or with ties at
      *  least it. */

@@ -2,101 +2,98 @@
 /* The kernels of summary_kernels.h, compiled once an instruction set. */
 #include "tiers.h"
 #include "simd/power_vec.h"
+#include "simd/tile_vec.h"
 
 #define PARTS (BLOCK / FLOATS) /* registers of floats in a block */
 #define LOWEST (-__builtin_inff())
 
 /* ---- one row, or a chunk of it ------------------------------------------ */
 
+/* The same of either number, in vectors v that are compared to t; part: one
+ * with LOWEST behind n. */
+#define PART_FLOAT(x, n) vf_load_part(x, n, LOWEST)
+#define PART_DOUBLE(x, n) get_vector(x, 0, n)
 #define REGISTERS 4
 
-INLINE bool some_above(const float *x, float bound)
-{
-    vi above = {0};
-    EACH (v, REGISTERS)
-        above |= (vi)(vf_load(x + v * FLOATS) > vf_all(bound));
-    return vi_any(above);
-}
-
-static size_t first_above(const float *x, size_t n, float bound)
-{
-    size_t i = 0;
-    while (n - i >= REGISTERS * FLOATS && !some_above(x + i, bound))
-        i += REGISTERS * FLOATS;
-    for (; i < n; i += FLOATS) {
-        vf z = vf_load_part(x + i, n - i, LOWEST);
-        uint32_t above = vi_bits((vi)(z > vf_all(bound)));
-        if (above)
-            return i + (size_t)__builtin_ctz(above);
+#define FIRST_ABOVE(name, number, v, t, part)                                  \
+    static size_t name(const number *x, size_t n, number bound)                \
+    {                                                                          \
+        enum { COUNT = sizeof(v) / sizeof *x };                                \
+        size_t i = 0;                                                          \
+        for (; n - i >= REGISTERS * COUNT; i += REGISTERS * COUNT) {           \
+            t above[REGISTERS], any = {0};                                     \
+            uint64_t bits = 0;                                                 \
+            EACH (r, REGISTERS) {                                              \
+                v z = v##_load(x + i + (size_t)r * COUNT);                     \
+                any |= above[r] = (t)(z > v##_all(bound));                     \
+            }                                                                  \
+            if (!t##_any(any))                                                 \
+                continue;                                                      \
+            EACH (r, REGISTERS)                                                \
+                bits |= (uint64_t)t##_bits(above[r]) << r * COUNT;             \
+            return i + (size_t)__builtin_ctzll(bits);                          \
+        }                                                                      \
+        for (; i < n; i += COUNT) {                                            \
+            v z = part(x + i, n - i);                                          \
+            uint32_t above = t##_bits((t)(z > v##_all(bound)));                \
+            if (above)                                                         \
+                return i + (size_t)__builtin_ctz(above);                       \
+        }                                                                      \
+        return n;                                                              \
     }
-    return n;
-}
+FIRST_ABOVE(first_above, float, vf, vi, PART_FLOAT)
+FIRST_ABOVE(first_above_double, double, vd, vl, PART_DOUBLE)
 
-static void group_maxima(const float *x, size_t n, float maxima[SMX_GROUPS])
-{
-    enum { COUNT = SMX_GROUPS / FLOATS };
-    vf max[COUNT];
-    EACH (v, COUNT)
-        max[v] = vf_all(LOWEST);
-    for (; n >= SMX_GROUPS; x += SMX_GROUPS, n -= SMX_GROUPS)
-        EACH (v, COUNT)
-            max[v] = vf_max(vf_load(x + v * FLOATS), max[v]);
-    EACH (v, COUNT) {
-        size_t at = (size_t)v * FLOATS, left = n > at ? n - at : 0;
-        vf z = vf_load_part(x + at, left, LOWEST);
-        vf_store(maxima + at, vf_max(z, max[v]));
+#define GROUP_MAXIMA(name, number, v, part)                                    \
+    static void name(const number *x, size_t n, number *maxima)                \
+    {                                                                          \
+        enum {                                                                 \
+            ALL = SMX_GROUPS(number),                                          \
+            COUNT = ALL * sizeof *x / sizeof(v)                                \
+        };                                                                     \
+        v max[COUNT];                                                          \
+        EACH (g, COUNT)                                                        \
+            max[g] = v##_all(LOWEST);                                          \
+        for (; n >= ALL; x += ALL, n -= ALL)                                   \
+            EACH (g, COUNT)                                                    \
+                max[g] =                                                       \
+                    v##_max(v##_load(x + (size_t)g * (ALL / COUNT)), max[g]);  \
+        EACH (g, COUNT) {                                                      \
+            size_t at = (size_t)g * (ALL / COUNT), left = n > at ? n - at : 0; \
+            v##_store(maxima + at, v##_max(part(x + at, left), max[g]));       \
+        }                                                                      \
     }
-}
+GROUP_MAXIMA(group_maxima, float, vf, PART_FLOAT)
+GROUP_MAXIMA(group_maxima_double, double, vd, PART_DOUBLE)
 
 /* Lanes count down from 0, as true is -1. */
-INLINE size_t count_floats(const float *x, size_t n, float bound, bool ties)
-{
-    vi counts[2] = {{0}};
-    size_t i = 0, count = 0;
-    for (; n - i >= 2 * FLOATS; i += 2 * FLOATS)
-        EACH (v, 2) {
-            vf z = vf_load(x + i + v * FLOATS);
-            counts[v] +=
-                ties ? (vi)(z >= vf_all(bound)) : (vi)(z > vf_all(bound));
-        }
-    counts[0] += counts[1];
-    EACH (l, FLOATS)
-        count -= (size_t)counts[0][l];
-    for (; i < n; i++)
-        count += ties ? x[i] >= bound : x[i] > bound;
-    return count;
-}
-
-static size_t count_above(const float *x, size_t n, float bound, bool ties)
-{
-    return ties ? count_floats(x, n, bound, true)
-                : count_floats(x, n, bound, false);
-}
-
-INLINE size_t count_doubles(const double *x, size_t n, double bound, bool ties)
-{
-    vl counts[2] = {{0}};
-    size_t i = 0, count = 0;
-    for (; n - i >= 2 * LANES; i += 2 * LANES)
-        EACH (v, 2) {
-            vd z = vd_load(x + i + v * LANES);
-            counts[v] +=
-                ties ? (vl)(z >= vd_all(bound)) : (vl)(z > vd_all(bound));
-        }
-    counts[0] += counts[1];
-    EACH (l, LANES)
-        count -= (size_t)counts[0][l];
-    for (; i < n; i++)
-        count += ties ? x[i] >= bound : x[i] > bound;
-    return count;
-}
-
-static size_t count_above_double(const double *x, size_t n, double bound,
-                                 bool ties)
-{
-    return ties ? count_doubles(x, n, bound, true)
-                : count_doubles(x, n, bound, false);
-}
+#define COUNT_ABOVE(name, number, v, t)                                        \
+    INLINE size_t name##_or_at(const number *x, size_t n, number bound,        \
+                               bool ties)                                      \
+    {                                                                          \
+        enum { COUNT = sizeof(v) / sizeof *x };                                \
+        t counts[2] = {{0}};                                                   \
+        size_t i = 0, count = 0;                                               \
+        for (; n - i >= 2 * COUNT; i += 2 * COUNT)                             \
+            EACH (r, 2) {                                                      \
+                v z = v##_load(x + i + (size_t)r * COUNT);                     \
+                counts[r] +=                                                   \
+                    ties ? (t)(z >= v##_all(bound)) : (t)(z > v##_all(bound)); \
+            }                                                                  \
+        counts[0] += counts[1];                                                \
+        EACH (l, COUNT)                                                        \
+            count -= (size_t)counts[0][l];                                     \
+        for (; i < n; i++)                                                     \
+            count += ties ? x[i] >= bound : x[i] > bound;                      \
+        return count;                                                          \
+    }                                                                          \
+    static size_t name(const number *x, size_t n, number bound, bool ties)     \
+    {                                                                          \
+        return ties ? name##_or_at(x, n, bound, true)                          \
+                    : name##_or_at(x, n, bound, false);                        \
+    }
+COUNT_ABOVE(count_above, float, vf, vi)
+COUNT_ABOVE(count_above_double, double, vd, vl)
 
 static size_t count_ignored(const int64_t *labels, size_t n, size_t classes,
                             const int64_t *ignored, size_t *misfits)
@@ -231,7 +228,9 @@ static void narrow_first_max(const float *x, size_t rows, size_t classes,
 
 const struct smx_summary_kernels TIER(summary_kernels) = {
     .first_above = first_above,
+    .first_above_double = first_above_double,
     .group_maxima = group_maxima,
+    .group_maxima_double = group_maxima_double,
     .count_above = count_above,
     .count_above_double = count_above_double,
     .count_ignored = count_ignored,

@@ -4,7 +4,6 @@
 #include <float.h>
 #include <math.h>
 
-#include "dd_kernels.h"
 #include "narrow.h"
 #include "rows.h"
 #include "summary_kernels.h"
@@ -56,57 +55,72 @@ static void sink(const struct heap *heap, size_t i)
     }
 }
 
-/* The first class from c on that is larger than the least of the heap. */
-static size_t next_above(const struct top_call *call, const struct heap *heap,
-                         size_t c)
+/* The first class from c to n, at most, that is above a bound; n: none is. */
+static size_t find_above(const struct top_call *call, const struct heap *heap,
+                         size_t c, size_t n, double bound)
 {
-    size_t n = call->rows->classes;
-    double least = logit(heap, heap->classes[0]);
-    if (heap->dtype == SMX_FLOAT32)
-        return c + call->kernels->summary->first_above(
-                       (const float *)heap->row + c, n - c, (float)least);
-    return c + call->kernels->dd->first_above((const double *)heap->row + c,
-                                              n - c, least);
+    const struct smx_summary_kernels *kernels = call->kernels->summary;
+    const float *f = heap->row;
+    const double *d = heap->row;
+    return c + (heap->dtype == SMX_FLOAT32
+                    ? kernels->first_above(f + c, n - c, (float)bound)
+                    : kernels->first_above_double(d + c, n - c, bound));
 }
 
 /* The k-th largest. */
-static float kth_of(const float maxima[SMX_GROUPS], size_t k)
+static double kth_of(const double *maxima, size_t groups, size_t k)
 {
-    float top[SMX_FEW]; /* the largest first */
+    double top[SMX_FEW]; /* the largest first */
     for (size_t i = 0; i < SMX_FEW; i++)
         top[i] = -INFINITY;
-    for (size_t g = 0; g < SMX_GROUPS; g++) {
-        size_t i = k - 1;
-        if (!(maxima[g] > top[i]))
-            continue;
-        for (; i && maxima[g] > top[i - 1]; i--)
-            top[i] = top[i - 1];
-        top[i] = maxima[g];
+    for (size_t g = 0; g < groups; g++) {
+        double rest = maxima[g]; /* without a branch that nobody foretells */
+        for (size_t i = 0; i < k; i++) {
+            double lesser = top[i] < rest ? top[i] : rest;
+            top[i] = top[i] > rest ? top[i] : rest;
+            rest = lesser;
+        }
     }
     return top[k - 1];
 }
 
-/* The first classes of a row that may be among the largest; the class behind
- * them. Of a row's first chunk as many groups as there are places in the heap
- * have maxima that reach the least of these: what is below it is passed over.
- * Who changes logits meanwhile may leave too few above it: the last classes are
- * taken then, so that none is outside the row. */
-static size_t fill_heap(const struct top_call *call, struct heap *heap)
+/* What at least k classes of a row are above, so that those which are not can
+ * be passed over: of its first chunk as many groups have maxima that reach the
+ * least of these. */
+static double bound_of(const struct top_call *call, const struct heap *heap)
 {
     const struct smx_summary_kernels *kernels = call->kernels->summary;
-    const float *row = heap->row;
+    const bool narrow = heap->dtype == SMX_FLOAT32;
+    size_t n = smx_chunk_classes(call->rows->classes, 0);
+    size_t groups = narrow ? SMX_GROUPS(float) : SMX_GROUPS(double);
+    double maxima[SMX_GROUPS(float)], least = narrow ? FLT_MIN : DBL_MIN;
+    float floats[SMX_GROUPS(float)];
+    if (heap->size > SMX_FEW || n <= groups)
+        return -INFINITY;
+    if (narrow)
+        kernels->group_maxima(heap->row, n, floats);
+    else
+        kernels->group_maxima_double(heap->row, n, maxima);
+    for (size_t g = 0; narrow && g < groups; g++)
+        maxima[g] = floats[g];
+    double kth = kth_of(maxima, groups, heap->size);
+    /* a denormal bound would be 0 where a caller's processor flushes */
+    if (fabs(kth) < least)
+        return -least;
+    return narrow ? (double)nextafterf((float)kth, -INFINITY)
+                  : nextafter(kth, -INFINITY);
+}
+
+/* The first classes of a row that may be among the largest; the class behind
+ * them. Who changes logits meanwhile may leave too few above the bound: the
+ * last classes are taken then, so that none is outside the row. */
+static size_t fill_heap(const struct top_call *call, struct heap *heap)
+{
     size_t k = heap->size, n = call->rows->classes, c = 0;
-    float maxima[SMX_GROUPS], bound = -INFINITY;
-    if (heap->dtype == SMX_FLOAT32 && k <= SMX_FEW && n > SMX_GROUPS) {
-        kernels->group_maxima(row, smx_chunk_classes(n, 0), maxima);
-        bound = kth_of(maxima, k);
-        /* a denormal bound would be 0 where a caller's processor flushes */
-        bound =
-            fabsf(bound) < FLT_MIN ? -FLT_MIN : nextafterf(bound, -INFINITY);
-    }
+    double bound = bound_of(call, heap);
     for (size_t i = 0; i < k; i++) {
         if (bound != -INFINITY)
-            c += kernels->first_above(row + c, n - c - (k - i), bound);
+            c = find_above(call, heap, c, n - (k - i), bound);
         heap->classes[i] = (int64_t)c++;
     }
     return c;
@@ -118,7 +132,10 @@ static void find_by_heap(const struct top_call *call, struct heap heap)
     size_t c = fill_heap(call, &heap);
     for (size_t i = k / 2; i--;)
         sink(&heap, i);
-    for (; (c = next_above(call, &heap, c)) < n; c++) {
+    for (;; c++) {
+        c = find_above(call, &heap, c, n, logit(&heap, heap.classes[0]));
+        if (c == n)
+            break;
         heap.classes[0] = (int64_t)c;
         sink(&heap, 0);
     }

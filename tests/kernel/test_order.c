@@ -105,19 +105,40 @@ static void largest_of_longer_rows(void **state)
     (void)state;
     for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_NEON; isa++)
         for (size_t i = 0; tiers[isa] && i < sizeof sizes / sizeof *sizes; i++)
-            for (size_t k = 0; k < sizeof some / sizeof *some; k++) {
-                fill(SMX_FLOAT32, sizes[i], &seed);
-                try_order(tiers[isa], SMX_FLOAT32, sizes[i], some[k]);
-            }
+            for (size_t k = 0; k < sizeof some / sizeof *some; k++)
+                for (int t = SMX_FLOAT32; t <= SMX_FLOAT64; t++) {
+                    fill((enum smx_dtype)t, sizes[i], &seed);
+                    try_order(tiers[isa], (enum smx_dtype)t, sizes[i], some[k]);
+                }
 }
 
 /* As if a client had lowered the logits of a region of shared memory between
  * the two looks at them. */
-static void claim_much(const float *x, size_t n, float maxima[SMX_GROUPS])
+static void claim_much(const float *x, size_t n, float *maxima)
 {
     (void)x, (void)n;
-    for (size_t g = 0; g < SMX_GROUPS; g++)
+    for (size_t g = 0; g < SMX_GROUPS(float); g++)
         maxima[g] = FLT_MAX;
+}
+
+static void claim_much_double(const double *x, size_t n, double *maxima)
+{
+    (void)x, (void)n;
+    for (size_t g = 0; g < SMX_GROUPS(double); g++)
+        maxima[g] = DBL_MAX;
+}
+
+/* The largest of rows of zeros of either type. */
+static void find_of_zeros(struct smx_context *context, enum smx_dtype dtype,
+                          size_t k)
+{
+    struct smx_logits logits = dtype == SMX_FLOAT32
+                                   ? logits_float(narrow, ROWS, MOST)
+                                   : logits_double(z, ROWS, MOST);
+
+    memset(narrow, 0, sizeof narrow);
+    memset(z, 0, sizeof z);
+    smx_top_find(context, &logits, k, order);
 }
 
 static void classes_of_changing_rows_are_classes(void **state)
@@ -130,15 +151,16 @@ static void classes_of_changing_rows_are_classes(void **state)
         struct smx_summary_kernels summary = *tiers[isa]->kernels->summary;
         struct smx_kernels kernels = *tiers[isa]->kernels;
         struct smx_context context = *tiers[isa];
-        struct smx_logits logits = logits_float(narrow, ROWS, MOST);
 
-        memset(narrow, 0, sizeof narrow);
         summary.group_maxima = claim_much;
+        summary.group_maxima_double = claim_much_double;
         kernels.summary = &summary;
         context.kernels = &kernels;
-        smx_top_find(&context, &logits, K, order);
-        for (size_t i = 0; i < (size_t)ROWS * K; i++)
-            assert_in_range(order[i], 0, MOST - 1);
+        for (int t = SMX_FLOAT32; t <= SMX_FLOAT64; t++) {
+            find_of_zeros(&context, (enum smx_dtype)t, K);
+            for (size_t i = 0; i < (size_t)ROWS * K; i++)
+                assert_in_range(order[i], 0, MOST - 1);
+        }
     }
 }
 
@@ -148,19 +170,16 @@ static void flushing_callers_get_the_first_of_ties(void **state)
 {
     enum { K = 5, FLUSH = 0x8040 };
     (void)state;
-    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_AVX512; isa++) {
-        if (!tiers[isa])
-            continue;
-        struct smx_logits logits = logits_float(narrow, ROWS, MOST);
-        unsigned before = __builtin_ia32_stmxcsr();
+    for (int isa = SMX_ISA_BASE; isa <= SMX_ISA_AVX512; isa++)
+        for (int t = SMX_FLOAT32; tiers[isa] && t <= SMX_FLOAT64; t++) {
+            unsigned before = __builtin_ia32_stmxcsr();
 
-        memset(narrow, 0, sizeof narrow);
-        __builtin_ia32_ldmxcsr(before | FLUSH);
-        smx_top_find(tiers[isa], &logits, K, order);
-        __builtin_ia32_ldmxcsr(before);
-        for (size_t i = 0; i < (size_t)ROWS * K; i++)
-            assert_int_equal(order[i], i % K);
-    }
+            __builtin_ia32_ldmxcsr(before | FLUSH);
+            find_of_zeros(tiers[isa], (enum smx_dtype)t, K);
+            __builtin_ia32_ldmxcsr(before);
+            for (size_t i = 0; i < (size_t)ROWS * K; i++)
+                assert_int_equal(order[i], i % K);
+        }
 }
 #endif
 
