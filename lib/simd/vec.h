@@ -55,6 +55,7 @@ typedef uint32_t vw __attribute__((vector_size(8 * LANES))); /* may wrap */
 
 /* The same anywhere in an array of their elements. Not through memcpy, of which
  * a fortified build asks at run time whether it stays in the array. */
+typedef double double_there __attribute__((may_alias));
 typedef vd vd_there __attribute__((aligned(8), may_alias));
 typedef vf vf_there __attribute__((aligned(4), may_alias));
 typedef vh vh_there __attribute__((aligned(4), may_alias));
@@ -106,6 +107,7 @@ INLINE vd vd_where(vl which, vd a, vd b)
     return (vd)((which & (vl)a) | (~which & (vl)b));
 }
 
+#include "vec_plain.h"
 #if defined(SMX_TIER_AVX512)
 #include "vec_avx512.h"
 #elif defined(SMX_TIER_AVX2)
@@ -115,7 +117,43 @@ INLINE vd vd_where(vl which, vd a, vd b)
 #elif defined(SMX_TIER_NEON)
 #include "vec_neon.h"
 #endif
-#include "vec_plain.h"
+
+/* Has the tier fused multiplication and addition? */
+#ifndef VF_FUSED
+#define VF_FUSED 0
+#endif
+
+#ifndef vf_at_least
+/** Per lane the greater of x, not NaN, and a negative number: that of which the
+ *  bits are less. */
+INLINE vf vf_at_least(vf x, float negative)
+{
+    return vf_max(x, vf_all(negative));
+}
+#endif
+
+#ifndef vd_product_rest
+/** a * b - p, rounded once, p = a * b as doubles have it. In halves of 26 bits
+ *  (Dekker) but for the lanes where these leave the range. */
+INLINE vd vd_product_rest(vd a, vd b, vd p)
+{
+    const vd zero = vd_all(0), least = vd_all(0x1p-968);
+    vd s = vd_all(0x1.0000002p27) * a, t = vd_all(0x1.0000002p27) * b;
+    vd a1 = s - (s - a), b1 = t - (t - b), a2 = a - a1, b2 = b - b1;
+    vd rest = ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2;
+    vl small = (vl)(p < least) & (vl)(p > -least);
+    vl bad = (vl)(rest != rest) | (small & (vl)(a != zero) & (vl)(b != zero));
+    for (int i = 0; vl_any(bad) && i < LANES; i++)
+        rest[i] = fma(a[i], b[i], -p[i]);
+    return rest;
+}
+#endif
+
+/** 2^(k/16); shifted as for vd_pick. */
+INLINE vd vd_sixteenths(vd shifted)
+{
+    return (vd)((vu)vd_pick(SMX_POWER_TABLE, shifted) + ((vu)shifted << 48));
+}
 
 INLINE void vd_stream(double *p, vd v)
 {
@@ -174,6 +212,14 @@ INLINE void fetch_ahead(const void *x)
 INLINE vi vf_nonfinite(vf v)
 {
     return ~(v < vf_all(__builtin_inff()));
+}
+
+/** Lane i + lane i + half, down to one: always the same tree. */
+INLINE double vd_sum(vd v)
+{
+    _Pragma("GCC unroll 4") for (int half = LANES / 2; half; half /= 2) v +=
+        vd_beside(v, half);
+    return v[0];
 }
 
 /** count vectors, a power of two, added up: v + (v + count / 2) and so on. */

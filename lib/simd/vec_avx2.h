@@ -11,8 +11,7 @@
 #define vd_store_part(p, v, n)                                                 \
     _mm256_maskstore_pd(p, (__m256i)vl_below(n), (__m256d)(v))
 
-#define vf_load_part vf_load_part
-INLINE vf vf_load_part(const float *p, size_t n, float behind)
+INLINE vf vf_load_part_avx2(const float *p, size_t n, float behind)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     __m256i part = _mm256_cmpgt_epi32(
@@ -20,26 +19,26 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
     return (vf)_mm256_blendv_ps((__m256)vf_all(behind),
                                 _mm256_maskload_ps(p, part), (__m256)part);
 }
+#define vf_load_part vf_load_part_avx2
 
 #define vf_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
 #define vh_stream(p, v) _mm_stream_ps(p, (__m128)(v))
 #define vd_widen(p) ((vd)_mm256_cvtps_pd(_mm_loadu_ps(p)))
 #define vh_widen(v) ((vd)_mm256_cvtps_pd((__m128)(v)))
-#define vd_narrow(v) ((vh)_mm256_cvtpd_ps((__m256d)(v)))
 #define vf_max(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define vf_at_least(x, negative)                                               \
     ((vf)_mm256_min_epu32((__m256i)(x), (__m256i)vf_all(negative)))
 #define vi_any(v) (_mm256_movemask_ps((__m256)(v)) != 0)
 #define vi_bits(v) ((uint32_t)_mm256_movemask_ps((__m256)(v)))
 
-#define vf_lookup vf_lookup
-INLINE vf vf_lookup(const float table[16], vi k)
+INLINE vf vf_lookup_avx2(const float table[16], vi k)
 {
     __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)k);
     __m256 high =
         _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)k);
     return (vf)_mm256_blendv_ps(low, high, (__m256)((vw)k << 28));
 }
+#define vf_lookup vf_lookup_avx2
 
 #define vi_max(a, b) ((vi)_mm256_max_epi32((__m256i)(a), (__m256i)(b)))
 #define vw_max(a, b) ((vw)_mm256_max_epu32((__m256i)(a), (__m256i)(b)))
@@ -53,18 +52,8 @@ INLINE vf vf_lookup(const float table[16], vi k)
     ((vd)_mm256_fmsub_pd((__m256d)(a), (__m256d)(b), (__m256d)(p)))
 #define vl_any(v) (_mm256_movemask_pd((__m256d)(v)) != 0)
 
-#define vd_sum vd_sum
-INLINE double vd_sum(vd v)
-{
-    __m256d four = (__m256d)v;
-    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four),
-                             _mm256_extractf128_pd(four, 1));
-    return two[0] + two[1];
-}
-
 #define vd_max(a, b) ((vd)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
 
-#define vd_beside vd_beside
 INLINE vd vd_beside(vd v, int half)
 {
     if (half == 2)
@@ -74,7 +63,6 @@ INLINE vd vd_beside(vd v, int half)
 
 #define vl_bits(v) ((unsigned)_mm256_movemask_pd((__m256d)(v)))
 
-#define narrow_neighbours narrow_neighbours
 INLINE vd narrow_neighbours(vd a, vd b)
 {
     return (vd)_mm256_unpacklo_pd((__m256d)a, (__m256d)b) +
@@ -87,7 +75,6 @@ INLINE vd narrow_quarters(vd a, vd b)
            (vd)_mm256_permute2f128_pd((__m256d)a, (__m256d)b, 0x31);
 }
 
-#define narrow_sums narrow_sums
 INLINE vd narrow_sums(const vd row[LANES])
 {
     return narrow_neighbours(narrow_quarters(row[0], row[2]),
@@ -97,7 +84,6 @@ INLINE vd narrow_sums(const vd row[LANES])
 #define vi_bytes(p)                                                            \
     ((vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(p))))
 
-#define vl_bytes vl_bytes
 INLINE vl vl_bytes(const uint8_t *p)
 {
     return (vl){p[0], p[1], p[2], p[3]};

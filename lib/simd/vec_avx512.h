@@ -12,14 +12,12 @@
 #define vd_store_part(p, v, n)                                                 \
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << (n)) - 1), (__m512d)(v))
 
-#define vf_load_part vf_load_part
-INLINE vf vf_load_part(const float *p, size_t n, float behind)
+INLINE vf vf_load_part_avx512(const float *p, size_t n, float behind)
 {
-    vf v = vf_all(behind);
     __mmask16 part = (__mmask16)(n < FLOATS ? (1u << n) - 1 : 0xffff);
-    v = (vf)_mm512_mask_loadu_ps((__m512)v, part, p);
-    return v;
+    return (vf)_mm512_mask_loadu_ps((__m512)vf_all(behind), part, p);
 }
+#define vf_load_part vf_load_part_avx512
 
 #define vf_store_part(p, v, n)                                                 \
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), (__m512)(v))
@@ -27,7 +25,6 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
 #define vh_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
 #define vd_widen(p) ((vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
 #define vh_widen(v) ((vd)_mm512_cvtps_pd((__m256)(v)))
-#define vd_narrow(v) ((vh)_mm512_cvtpd_ps((__m512d)(v)))
 #define vh_store_part(p, v, n)                                                 \
     _mm256_mask_storeu_ps(p, (__mmask8)((1u << (n)) - 1), (__m256)(v))
 #define vf_max(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
@@ -49,54 +46,21 @@ INLINE vf vf_load_part(const float *p, size_t n, float behind)
 #define vd_product_rest(a, b, p)                                               \
     ((vd)_mm512_fmsub_pd((__m512d)(a), (__m512d)(b), (__m512d)(p)))
 
-#define vf_mul_above vf_mul_above
-INLINE vf vf_mul_above(vf a, vf b, vf t, vf limit)
-{
-    __mmask16 above = _mm512_cmp_ps_mask((__m512)t, (__m512)limit, _CMP_GT_OQ);
-    return (vf)_mm512_maskz_mul_ps(above, (__m512)a, (__m512)b);
-}
+#define vf_mul_above(a, b, t, limit)                                           \
+    ((vf)_mm512_maskz_mul_ps(                                                  \
+        _mm512_cmp_ps_mask((__m512)(t), (__m512)(limit), _CMP_GT_OQ),          \
+        (__m512)(a), (__m512)(b)))
 
 #define vl_any(v) (_mm512_movepi64_mask((__m512i)(v)) != 0)
 
-#define vd_sixteenths vd_sixteenths
-INLINE vd vd_sixteenths(vd shifted)
-{
-    vl bits;
-    __m512d low = _mm512_loadu_pd(SMX_POWER_TABLE);
-    __m512d high = _mm512_loadu_pd(SMX_POWER_TABLE + 8);
-    bits = (vl)_mm512_permutex2var_pd(low, (__m512i)shifted, high);
-    return (vd)((vu)bits + ((vu)shifted << 48));
-}
-
-#define vd_mul_above vd_mul_above
-INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
-{
-    __m512d floor = (__m512d)vd_all(limit);
-    __mmask8 above = _mm512_cmp_pd_mask((__m512d)t, floor, _CMP_GT_OQ);
-    return (vd)_mm512_maskz_mul_pd(above, (__m512d)a, (__m512d)b);
-}
-
-#define vd_add_above vd_add_above
-INLINE vd vd_add_above(vd a, vd b, vd t, double limit)
-{
-    __m512d floor = (__m512d)vd_all(limit);
-    __mmask8 above = _mm512_cmp_pd_mask((__m512d)t, floor, _CMP_GT_OQ);
-    return (vd)_mm512_maskz_add_pd(above, (__m512d)a, (__m512d)b);
-}
-
-#define vd_sum vd_sum
-INLINE double vd_sum(vd v)
-{
-    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256((__m512d)v),
-                                 _mm512_extractf64x4_pd((__m512d)v, 1));
-    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four),
-                             _mm256_extractf128_pd(four, 1));
-    return two[0] + two[1];
-}
-
+#define vd_above(t, limit)                                                     \
+    _mm512_cmp_pd_mask((__m512d)(t), (__m512d)vd_all(limit), _CMP_GT_OQ)
+#define vd_mul_above(a, b, t, limit)                                           \
+    ((vd)_mm512_maskz_mul_pd(vd_above(t, limit), (__m512d)(a), (__m512d)(b)))
+#define vd_add_above(a, b, t, limit)                                           \
+    ((vd)_mm512_maskz_add_pd(vd_above(t, limit), (__m512d)(a), (__m512d)(b)))
 #define vd_max(a, b) ((vd)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
 
-#define vd_beside vd_beside
 INLINE vd vd_beside(vd v, int half)
 {
     if (half == 4)
@@ -108,12 +72,13 @@ INLINE vd vd_beside(vd v, int half)
 
 #define vl_bits(v) ((unsigned)_mm512_movepi64_mask((__m512i)(v)))
 
-#define vd_pick vd_pick
-INLINE vd vd_pick(const double table[16], vd shifted)
+INLINE vd vd_pick_avx512(const void *table, vd shifted)
 {
-    return (vd)_mm512_permutex2var_pd(_mm512_loadu_pd(table), (__m512i)shifted,
-                                      _mm512_loadu_pd(table + 8));
+    const double *low = table;
+    return (vd)_mm512_permutex2var_pd(_mm512_loadu_pd(low), (__m512i)shifted,
+                                      _mm512_loadu_pd(low + 8));
 }
+#define vd_pick vd_pick_avx512
 
 #define vf_even(v)                                                             \
     ((vd)_mm512_mul_epu32((__m512i)(v), _mm512_set1_epi64(1 << 29)))
@@ -121,14 +86,13 @@ INLINE vd vd_pick(const double table[16], vd shifted)
 
 #define narrow_even vf_even
 
-#define narrow_odd narrow_odd
-INLINE vd narrow_odd(vf v)
+INLINE vd narrow_odd_avx512(vf v)
 {
     vl moved = (vl)_mm512_srai_epi64((__m512i)v, 3);
     return (vd)(moved & (int64_t)0x8fffffffe0000000);
 }
+#define narrow_odd narrow_odd_avx512
 
-#define narrow_neighbours narrow_neighbours
 INLINE vd narrow_neighbours(vd a, vd b)
 {
     return (vd)_mm512_unpacklo_pd((__m512d)a, (__m512d)b) +
@@ -148,7 +112,6 @@ INLINE vd narrow_quarters(vd a, vd b)
            (vd)_mm512_shuffle_f64x2((__m512d)a, (__m512d)b, 0xdd);
 }
 
-#define narrow_sums narrow_sums
 INLINE vd narrow_sums(const vd row[LANES])
 {
     return narrow_neighbours(narrow_quarters(narrow_halves(row[0], row[2]),

@@ -7,13 +7,13 @@
 
 #define vf_stream(p, v) _mm_stream_ps(p, (__m128)(v))
 
-#define vd_widen vd_widen
-INLINE vd vd_widen(const float *p)
+INLINE vd vd_widen_sse2(const float *p)
 {
     double two; /* through memcpy: p points to floats */
     memcpy(&two, p, sizeof two);
     return (vd)_mm_cvtps_pd(_mm_castpd_ps(_mm_set_sd(two)));
 }
+#define vd_widen vd_widen_sse2
 
 #define vf_max(a, b) ((vf)_mm_max_ps((__m128)(a), (__m128)(b)))
 #define vi_any(v) (_mm_movemask_ps((__m128)(v)) != 0)
