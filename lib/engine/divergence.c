@@ -107,7 +107,7 @@ static void run(struct smx_context *context, struct divergence_call *call)
     size_t most = SMX_SMALL / 4 / call->logits->classes + 1;
     for (size_t r = 0; smx_tiles_place(tiles, r); r += tiles->most) {
         smx_tiles_load(tiles, NULL);
-        smx_pool_each_reverse(context->pool, tiles->rows, most, run_row, call);
+        smx_pool_each(context->pool, tiles->rows, most, run_row, call);
         smx_tiles_leave(tiles, SMX_MASKED_KEPT);
     }
 }

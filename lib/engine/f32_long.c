@@ -316,5 +316,5 @@ void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
     if (call->k)
         smx_pool_each(pool, rows, most_rows, store_chosen_row, call);
     else
-        smx_pool_each_reverse(pool, chunks, most, store_chunk, call);
+        smx_pool_each(pool, chunks, most, store_chunk, call);
 }

@@ -212,8 +212,7 @@ static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
     smx_pool_for(context->pool, call->blocks, smx_loss_block, call);
     smx_loss_summarise(context, call, first);
     if (call->gradient)
-        smx_pool_each_reverse(context->pool, chunks, most, store_grad_chunk,
-                              call);
+        smx_pool_each(context->pool, chunks, most, store_grad_chunk, call);
 }
 
 static void run_cached(struct smx_context *context, struct smx_loss_call *call)
@@ -222,7 +221,7 @@ static void run_cached(struct smx_context *context, struct smx_loss_call *call)
     most =
         smx_resident_rows(call->blocks, most, smx_pool_threads(context->pool));
     call->slices = smx_pool_slices(context->pool, call->blocks, most);
-    smx_pool_for_reverse(context->pool, call->slices, smx_loss_cached, call);
+    smx_pool_for(context->pool, call->slices, smx_loss_cached, call);
 }
 
 /* false: a row of this tile, or of one before, is not in range. */

@@ -329,8 +329,7 @@ static void short_rows(struct smx_context *context, struct smx_f32_call *call)
     if (!call->early || !alone)
         smx_pool_for_scan(context->pool, call->slices, check_rows, call);
     if (call->nonfinite == SIZE_MAX)
-        smx_pool_for_reverse(context->pool, call->slices, store_softmax_rows,
-                             call);
+        smx_pool_for(context->pool, call->slices, store_softmax_rows, call);
 }
 
 size_t smx_f32_workspace(size_t rows, size_t classes, size_t k)

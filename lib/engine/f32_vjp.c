@@ -201,7 +201,7 @@ static void run_vjp_chunks(struct smx_context *context, struct vjp_call *call)
         return;
     for (size_t r = 0; call->chunks > 1 && r < rows; r++)
         call->whole[r] = merge_products(call, r);
-    smx_pool_each_reverse(context->pool, chunks, most, store_vjp_chunk, call);
+    smx_pool_each(context->pool, chunks, most, store_vjp_chunk, call);
 }
 
 static void run_vjp_tile(struct smx_context *context, struct vjp_call *call)

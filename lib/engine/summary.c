@@ -365,7 +365,7 @@ static void summarise_chunks(struct smx_context *context,
     smx_pool_each(pool, call->rows, most / call->chunks, settle_row_at, call);
     if (!call->more)
         return;
-    smx_pool_each_reverse(pool, chunks, most, sum_chunk_moments, call);
+    smx_pool_each(pool, chunks, most, sum_chunk_moments, call);
     for (size_t r = 0; r < call->rows; r++)
         if (call->row[r].lse || call->row[r].entropy)
             store_row(call, r, &call->row[r], call->moments + r * call->chunks);

@@ -5,10 +5,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Slices that have not been taken yet: from next on to the end. */
+/* Slices that have not been taken yet. */
 struct range {
-    size_t first, end;
     atomic_size_t next;
+    size_t end;
 };
 
 /* A call whose slices are shared; lives on its caller's stack. Each side begins
@@ -18,7 +18,6 @@ struct loop {
     struct loop *next;
     void (*slice)(void *argument, size_t i);
     void *argument;
-    bool back;
     atomic_size_t helpers; /* threads of the pool inside it */
     struct range of_caller, of_helpers;
 };
@@ -46,8 +45,7 @@ static bool range_step(struct loop *loop, struct range *range)
     size_t i = atomic_fetch_add(&range->next, 1);
     if (i >= range->end)
         return false;
-    loop->slice(loop->argument,
-                loop->back ? range->first + range->end - 1 - i : i);
+    loop->slice(loop->argument, i);
     return true;
 }
 
@@ -249,22 +247,21 @@ static void await_helpers(struct smx_pool *pool, struct loop *loop)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void run_loop(struct smx_pool *pool, size_t slices,
-                     void (*slice)(void *, size_t), void *argument, bool back)
+void smx_pool_for(struct smx_pool *pool, size_t slices,
+                  void (*slice)(void *, size_t), void *argument)
 {
     size_t own = slices / pool->threads;
     if (pool->threads == 1 || slices < 2) {
         for (size_t i = 0; i < slices; i++)
-            slice(argument, back ? slices - 1 - i : i);
+            slice(argument, i);
         if (slices > 1) /* one is too little to be streamed */
             end_streams();
         return;
     }
     struct loop loop = {.slice = slice,
                         .argument = argument,
-                        .back = back,
-                        .of_caller = {0, own, 0},
-                        .of_helpers = {own, slices, own}};
+                        .of_caller = {0, own},
+                        .of_helpers = {own, slices}};
     pthread_mutex_lock(&pool->lock);
     pool->callers++;
     loop_append(pool, &loop);
@@ -282,18 +279,6 @@ static void run_loop(struct smx_pool *pool, size_t slices,
     await_helpers(pool, &loop);
 }
 
-void smx_pool_for(struct smx_pool *pool, size_t slices,
-                  void (*slice)(void *, size_t), void *argument)
-{
-    run_loop(pool, slices, slice, argument, false);
-}
-
-void smx_pool_for_reverse(struct smx_pool *pool, size_t slices,
-                          void (*slice)(void *, size_t), void *argument)
-{
-    run_loop(pool, slices, slice, argument, true);
-}
-
 struct each {
     void (*item)(void *argument, size_t i);
     void *argument;
@@ -308,26 +293,12 @@ static void run_items(void *argument, size_t slice)
         each->item(each->argument, i);
 }
 
-static struct each each_of(const struct smx_pool *pool, size_t count,
-                           size_t most, void (*item)(void *, size_t),
-                           void *argument)
-{
-    size_t slices = smx_pool_slices(pool, count, most + !most);
-    return (struct each){item, argument, count, slices};
-}
-
 void smx_pool_each(struct smx_pool *pool, size_t count, size_t most,
                    void (*item)(void *, size_t), void *argument)
 {
-    struct each each = each_of(pool, count, most, item, argument);
-    run_loop(pool, each.slices, run_items, &each, false);
-}
-
-void smx_pool_each_reverse(struct smx_pool *pool, size_t count, size_t most,
-                           void (*item)(void *, size_t), void *argument)
-{
-    struct each each = each_of(pool, count, most, item, argument);
-    run_loop(pool, each.slices, run_items, &each, true);
+    struct each each = {item, argument, count,
+                        smx_pool_slices(pool, count, most + !most)};
+    smx_pool_for(pool, each.slices, run_items, &each);
 }
 
 /* Slices that take less than a wake-up. */
@@ -338,7 +309,7 @@ void smx_pool_for_scan(struct smx_pool *pool, size_t slices,
 {
     size_t all = slices < pool->threads ? slices : pool->threads;
     if (slices > GLANCE || atomic_load(&pool->spinners) + 1 >= all)
-        run_loop(pool, slices, slice, argument, false);
+        smx_pool_for(pool, slices, slice, argument);
     else
         for (size_t i = 0; i < slices; i++)
             slice(argument, i);

@@ -50,18 +50,9 @@ static inline size_t smx_pool_slice(size_t count, size_t slices, size_t i,
 void smx_pool_for(struct smx_pool *pool, size_t slices,
                   void (*slice)(void *argument, size_t i), void *argument);
 
-/** The same, on the way back: each thread begins with what it ended with when
- *  they were last taken, which is what its caches hold. */
-void smx_pool_for_reverse(struct smx_pool *pool, size_t slices,
-                          void (*slice)(void *argument, size_t i),
-                          void *argument);
-
 /** item(argument, i) for every i in [0, count), in slices of at most most. */
 void smx_pool_each(struct smx_pool *pool, size_t count, size_t most,
                    void (*item)(void *argument, size_t i), void *argument);
-void smx_pool_each_reverse(struct smx_pool *pool, size_t count, size_t most,
-                           void (*item)(void *argument, size_t i),
-                           void *argument);
 
 /** smx_pool_for of slices that only look at their elements: a few of these take
  *  less than a wake-up, so that they are shared where nobody has to be woken.
