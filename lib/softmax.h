@@ -67,9 +67,9 @@
  *              loss.
  * Stack        128 KiB is enough for any call.
  * Errors       Outputs are untouched unless SMX_OK is returned, or may be
- *              written early (smx_softmax_out, smx_vjp_early); then struct
- *              smx_where tells the argument that is wrong. The library never
- *              prints, exits, aborts or reads the environment.
+ *              written early (smx_softmax_out, smx_loss_out, smx_vjp_early);
+ *              then struct smx_where tells the argument that is wrong. The
+ *              library never prints, exits, aborts or reads the environment.
  * Fork         A context does not live on in a child of fork(), which has none
  *              of its threads: create one there.
  */
@@ -359,6 +359,9 @@ struct smx_loss_out {
                          of a row that is ignored; only with labels */
     void *log_probabilities; /* shape and dtype of the logits; overlaps
                                 nothing */
+    bool early; /* the gradient and what is one a row may be written before an
+                   error is found: after one they hold anything, a gradient
+                   over the logits aside. The operands are then read once */
 };
 
 /**

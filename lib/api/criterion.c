@@ -95,7 +95,7 @@ static enum smx_status check_choice(const struct smx_logits *z,
     return SMX_OK;
 }
 
-enum smx_status smx_criterion_check_rows(const struct smx_context *context,
+static enum smx_status check_row_weights(const struct smx_context *context,
                                          const struct smx_logits *z,
                                          const struct smx_criterion *criterion,
                                          struct smx_where *where)
@@ -113,7 +113,7 @@ enum smx_status smx_criterion_check_rows(const struct smx_context *context,
 enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_logits *z,
                                     const struct smx_criterion *criterion,
-                                    struct smx_where *where)
+                                    bool unseen, struct smx_where *where)
 {
     enum smx_status status = check_options(criterion, where);
     if (!status)
@@ -124,14 +124,14 @@ enum smx_status smx_criterion_check(struct smx_context *context,
         return status;
     if (criterion->labels)
         status = check_labels(context, z, criterion, where);
-    else if (criterion->targets)
+    else if (criterion->targets && !unseen)
         status = smx_rows_scan(context, z, criterion->targets,
                                SMX_FIELD_TARGETS, where);
     if (!status && criterion->weights)
         status = smx_rows_finite(context, criterion->weights, z->dtype,
                                  z->classes, SMX_FIELD_WEIGHTS, where);
     if (!status)
-        status = smx_criterion_check_rows(context, z, criterion, where);
+        status = check_row_weights(context, z, criterion, where);
     return status;
 }
 
@@ -197,59 +197,54 @@ void smx_criterion_focus(const struct smx_criterion *criterion,
     row->focus = (struct smx_focus){c.power, smx_times(c.power, 1 + more)};
 }
 
-bool smx_criterion_single(const struct smx_criterion *criterion,
-                          const struct smx_row *row, size_t *class,
-                          double *mass)
+/* keep t + share of n targets, whole blocks. */
+static void smooth_mass(const struct smx_row_kernels *kernels,
+                        const struct smx_masses *masses, double *t, size_t n)
 {
-    if (!smx_criterion_is_single(criterion))
+    if (masses->share.hi != 0)
+        kernels->smooth(t, n, masses->keep, masses->share);
+}
+
+struct smx_masses smx_masses_of(const struct smx_row_kernels *kernels,
+                                const struct smx_logits *z,
+                                const struct smx_criterion *criterion)
+{
+    struct smx_dd e = {criterion->label_smoothing, 0};
+    struct smx_masses masses = {.criterion = criterion,
+                                .keep = dd_sum(1, -e.hi),
+                                .share = smx_divide(e, (double)z->classes, 0)};
+    double two[16] = {0, 1};
+    smooth_mass(kernels, &masses, two, 16);
+    masses.other = two[0];
+    masses.label = two[1];
+    return masses;
+}
+
+bool smx_masses_alike(const struct smx_masses *masses,
+                      const struct smx_row *row, double *mass, double *other)
+{
+    const struct smx_criterion *k = masses->criterion;
+    bool single = smx_criterion_is_single(k);
+    if (!single && (!smx_criterion_is_smoothed(k) || row->one_hot))
         return false;
-    *class = (size_t)criterion->labels[row->r];
-    *mass = 0;
-    if (!cancels(row, *class))
-        *mass = weight(row->logits, criterion, *class) * row->focus.gradient;
+    size_t label = (size_t)k->labels[row->r];
+    *other = masses->other;
+    *mass = masses->label;
+    if (single)
+        *mass = cancels(row, label)
+                    ? 0
+                    : weight(row->logits, k, label) * row->focus.gradient;
     return true;
 }
 
-/* n times the same, in whole blocks. */
-static void fill_mass(double *mass, size_t n, double one)
-{
-    size_t i = 0;
-    for (; i < n && i < 16; i++)
-        mass[i] = one;
-    for (; i < n; i *= 2)
-        memcpy(mass + i, mass, (n - i < i ? n - i : i) * sizeof *mass);
-}
-
-static void smooth_mass(const struct smx_criterion *criterion,
-                        struct smx_row *row, double *mass, size_t n)
-{
-    struct smx_dd share = {criterion->label_smoothing, 0};
-    if (share.hi == 0)
-        return;
-    struct smx_dd keep = dd_sum(1, -share.hi);
-    share = smx_divide(share, (double)row->logits->classes, 0);
-    row->kernels->smooth(mass, n, keep, share);
-}
-
 /* Of a label, that all other classes have the same. */
-static void load_label(const struct smx_criterion *criterion,
-                       struct smx_row *row)
+static void load_label(const struct smx_masses *masses, struct smx_row *row)
 {
-    size_t y = (size_t)criterion->labels[row->r] - row->first;
-    double two[16] = {0, 1};
-    smooth_mass(criterion, row, two, 16);
-    fill_mass(row->mass, row->n, two[0]);
+    size_t y = (size_t)masses->criterion->labels[row->r] - row->first;
+    for (size_t i = 0; i < row->n; i++)
+        row->mass[i] = masses->other;
     if (y < row->count)
-        row->mass[y] = two[1];
-}
-
-struct smx_dd smx_criterion_smoothed_mass(const struct smx_criterion *criterion,
-                                          struct smx_row *row)
-{
-    double two[16] = {0, 1};
-    smooth_mass(criterion, row, two, 16);
-    struct smx_dd others = dd_product(two[0], (double)row->logits->classes - 1);
-    return dd_add(others, (struct smx_dd){two[1], 0});
+        row->mass[y] = masses->label;
 }
 
 static void weigh_mass(const struct smx_criterion *criterion,
@@ -266,16 +261,17 @@ static void weigh_mass(const struct smx_criterion *criterion,
     row->kernels->times(row->mass, row->out, row->n, row->mass);
 }
 
-const double *smx_criterion_mass(const struct smx_criterion *criterion,
+const double *smx_criterion_mass(const struct smx_masses *masses,
                                  struct smx_row *row)
 {
+    const struct smx_criterion *criterion = masses->criterion;
     size_t top = row->argmax - row->first;
     bool emptied = row->one_hot && top < row->count;
     if (row->mass_row == row->r && row->mass_first == row->first)
         return row->mass;
     row->mass_row = SIZE_MAX;
     if (criterion->labels)
-        load_label(criterion, row);
+        load_label(masses, row);
     else if (criterion->label_smoothing == 0 && !criterion->weights && !emptied)
         return smx_row_view(row, row->mass);
     else
@@ -283,7 +279,7 @@ const double *smx_criterion_mass(const struct smx_criterion *criterion,
     row->mass_row = row->r;
     row->mass_first = row->first;
     if (!criterion->labels)
-        smooth_mass(criterion, row, row->mass, row->n);
+        smooth_mass(row->kernels, masses, row->mass, row->n);
     if (criterion->weights)
         weigh_mass(criterion, row);
     if (emptied)
@@ -319,8 +315,7 @@ struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
 
 static struct smx_dd cost_of(const void *argument, struct smx_row *row)
 {
-    const struct smx_criterion *criterion = argument;
-    const double *mass = smx_criterion_mass(criterion, row);
+    const double *mass = smx_criterion_mass(argument, row);
     return row->kernels->costs(mass, smx_row_nats(row), row->count,
                                row->logsum);
 }
@@ -345,32 +340,30 @@ bool smx_criterion_is_smoothed(const struct smx_criterion *criterion)
 }
 
 /* Each class has the same share, but for the label. */
-static double smoothed_cost(const struct smx_criterion *criterion,
+static double smoothed_cost(const struct smx_masses *masses,
                             struct smx_row *row, size_t label)
 {
-    struct smx_dd share = {criterion->label_smoothing, 0};
-    struct smx_dd keep = dd_sum(1, -share.hi);
     struct smx_dd classes = {(double)row->logits->classes, 0};
     struct smx_dd d =
         row->take == smx_row_distances
             ? smx_row_total(row)
             : smx_row_sweep(row, SMX_ROW_Z, smx_row_distances, NULL, dd_add);
     struct smx_dd nats = dd_add(dd_mul(classes, row->logsum), dd_negate(d));
-    struct smx_dd cost = dd_mul(smx_divide(share, classes.hi, 0), nats);
+    struct smx_dd cost = dd_mul(masses->share, nats);
     nats = smx_criterion_nats(row, label);
-    return dd_add(cost, dd_mul(keep, nats)).hi;
+    return dd_add(cost, dd_mul(masses->keep, nats)).hi;
 }
 
-double smx_criterion_loss(const struct smx_criterion *criterion,
-                          struct smx_row *row)
+double smx_criterion_loss(const struct smx_masses *masses, struct smx_row *row)
 {
+    const struct smx_criterion *criterion = masses->criterion;
     double loss;
     if (smx_criterion_is_single(criterion))
         loss = label_cost(criterion, row, (size_t)criterion->labels[row->r]);
     else if (smx_criterion_is_smoothed(criterion))
-        loss = smoothed_cost(criterion, row, (size_t)criterion->labels[row->r]);
+        loss = smoothed_cost(masses, row, (size_t)criterion->labels[row->r]);
     else
-        loss = smx_row_sweep(row, SMX_ROW_D, cost_of, criterion, dd_add).hi;
+        loss = smx_row_sweep(row, SMX_ROW_D, cost_of, masses, dd_add).hi;
     if (row->empty) /* 0 log 0 = 0 */
         return loss != 0 ? INFINITY : 0;
     return isnan(loss) ? INFINITY : loss;

@@ -9,18 +9,13 @@
 
 #include "engine/dd_row.h"
 
-/** Checks options, then labels, targets and weights element by element; the
- *  teacher's are for its rows' largest to be found with (divergence.c). */
+/** Checks options, then labels, targets and weights element by element, but
+ *  targets that are unseen, which are looked at row by row; the teacher's are
+ *  for its rows' largest to be found with (divergence.c). */
 enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_logits *logits,
                                     const struct smx_criterion *criterion,
-                                    struct smx_where *where);
-
-/** The weights of rows among these. */
-enum smx_status smx_criterion_check_rows(const struct smx_context *context,
-                                         const struct smx_logits *logits,
-                                         const struct smx_criterion *criterion,
-                                         struct smx_where *where);
+                                    bool unseen, struct smx_where *where);
 
 /** upstream: NULL, one of all rows, or one a row where reduction is none. */
 enum smx_status
@@ -56,26 +51,33 @@ void smx_criterion_focus(const struct smx_criterion *criterion,
 /** -log p of a class. */
 struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);
 
+/** A criterion, and what rows have in common of it: smoothed, a target t is
+ *  keep t + share; rounded, that of a label and of any other class. */
+struct smx_masses {
+    const struct smx_criterion *criterion;
+    struct smx_dd keep, share;
+    double label, other;
+};
+
+struct smx_masses smx_masses_of(const struct smx_row_kernels *kernels,
+                                const struct smx_logits *logits,
+                                const struct smx_criterion *criterion);
+
 /** The v of the row's tile, in place or in row->mass:
  *  labels: (1-e) w_y [c=y] + (e/C) w_c; targets: w_c q_c; 0 where p is 1,
  *  as it cancels there. Uses row->out. */
-const double *smx_criterion_mass(const struct smx_criterion *criterion,
+const double *smx_criterion_mass(const struct smx_masses *masses,
                                  struct smx_row *row);
 
 /** Have all classes but the label the same mass, without weights? */
 bool smx_criterion_is_smoothed(const struct smx_criterion *criterion);
 
-/** Then: the sum of all v, where p is not 1 anywhere. */
-struct smx_dd smx_criterion_smoothed_mass(const struct smx_criterion *criterion,
-                                          struct smx_row *row);
-
 /** Has the label all the mass? */
 bool smx_criterion_is_single(const struct smx_criterion *criterion);
 
-/** The same; then v is *mass at *class alone, in the gradient. */
-bool smx_criterion_single(const struct smx_criterion *criterion,
-                          const struct smx_row *row, size_t *class,
-                          double *mass);
+/** Is v, in the gradient, *mass at the label and *other at each other class? */
+bool smx_masses_alike(const struct smx_masses *masses,
+                      const struct smx_row *row, double *mass, double *other);
 
 /** What a mean divides by. */
 struct smx_counts {
@@ -90,7 +92,6 @@ struct smx_counts smx_criterion_count(const struct smx_kernels *kernels,
                                       const struct smx_criterion *criterion);
 
 /** Row loss without its weight, z-loss and entropy; row->logsum is there. */
-double smx_criterion_loss(const struct smx_criterion *criterion,
-                          struct smx_row *row);
+double smx_criterion_loss(const struct smx_masses *masses, struct smx_row *row);
 
 #endif

@@ -53,39 +53,12 @@ static struct smx_dd store_jacobian_tile(const void *argument,
     return (struct smx_dd){0, 0};
 }
 
-/* hi: of the tile's upstream, how many elements come before one that is not
- * finite, all without one; lo: all. */
-static struct smx_dd finite_of(const void *argument, struct smx_row *row)
-{
-    (void)argument;
-    const double *g = smx_row_view(row, row->mass);
-    size_t n = row->count;
-    return (struct smx_dd){(double)row->kernels->nonfinite_double(g, n, false),
-                           (double)n};
-}
-
-static struct smx_dd sum_counts(struct smx_dd a, struct smx_dd b)
-{
-    return (struct smx_dd){a.hi + b.hi, a.lo + b.lo};
-}
-
-/* A sum with NaN or an infinity among its terms is not finite; it can also have
- * left the range. */
-static bool is_upstream_finite(struct smx_row *row, struct smx_dd sum)
-{
-    if (isfinite(sum.hi))
-        return true;
-    struct smx_dd n =
-        smx_row_sweep(row, SMX_ROW_PLACE, finite_of, NULL, sum_counts);
-    return n.hi == n.lo;
-}
-
 static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
 {
     struct derivative_call *call = argument;
     struct smx_dd minus_one = {-1, 0}, zero = {0, 0};
     struct smx_dd dot = smx_row_total(row);
-    if (call->unseen && !is_upstream_finite(row, dot)) {
+    if (call->unseen && !smx_row_is_input_finite(row, dot.hi)) {
         call->nonfinite = true;
         return;
     }

@@ -17,27 +17,24 @@ static enum smx_status check_loss(struct smx_context *context,
 {
     enum smx_status status = smx_rows_scan_maxima(context, z, maxima, where);
     if (!status)
-        status = smx_criterion_check(context, z, criterion, where);
+        status = smx_criterion_check(context, z, criterion, false, where);
     if (!status)
         status = smx_criterion_check_upstream(context, z, criterion, upstream,
                                               where);
     return status;
 }
 
-/* Of a loss that is stored once all rows are there: its rows are looked at as
- * they are loaded. SMX_ENONFINITE: what is wrong is yet to be found. */
-static enum smx_status look_by_row(struct smx_context *context,
-                                   const struct smx_logits *z,
-                                   const struct smx_criterion *criterion,
-                                   const struct smx_loss_out *out,
-                                   struct smx_beside *beside)
+/* Are rows looked at as they are loaded? Those of a loss that is stored once
+ * all are there; of early outputs where the logits stay, so that what is wrong
+ * with them can be found. */
+static bool loads_unseen(const struct smx_logits *z, const void *gradient,
+                         const struct smx_loss_out *out,
+                         const struct smx_beside *beside)
 {
-    bool late = out && !out->logsumexp && !out->argmax &&
-                z->classes > SMX_NARROW && !smx_beside_wants(beside);
-    if (!late || smx_criterion_check(context, z, criterion, NULL))
-        return SMX_ENONFINITE;
-    return smx_dd_loss(context, z, true, NULL, criterion, NULL, NULL, out,
-                       beside);
+    bool late = out && !gradient && !out->logsumexp && !out->argmax;
+    bool early = out && out->early && gradient != z->data;
+    return (late || early) && z->classes > SMX_NARROW &&
+           !smx_beside_wants(beside);
 }
 
 /* gradient NULL: none. */
@@ -55,8 +52,11 @@ loss_of(struct smx_context *context, const struct smx_logits *z,
     if (smx_f32_loss(context, z, criterion, upstream, gradient, out, beside,
                      &status))
         return status;
-    if (!gradient) {
-        status = look_by_row(context, z, criterion, out, beside);
+    if (loads_unseen(z, gradient, out, beside) &&
+        !smx_criterion_check(context, z, criterion, true, NULL) &&
+        !smx_criterion_check_upstream(context, z, criterion, upstream, NULL)) {
+        status = smx_dd_loss(context, z, true, NULL, criterion, upstream,
+                             gradient, out, beside);
         if (status != SMX_ENONFINITE)
             return status;
     }
@@ -83,7 +83,8 @@ answer_loss(struct smx_context *context, const struct smx_logits *logits,
     if (!status)
         status = SMX_READ(criterion, &k, where, SMX_FIELD_CRITERION_SIZE);
     if (!status)
-        status = SMX_READ(out, &wanted, where, SMX_FIELD_OUT_SIZE);
+        status = SMX_READ_SINCE(offsetof(struct smx_loss_out, early), out,
+                                &wanted, where, SMX_FIELD_OUT_SIZE);
     if (!status && descends && z.outer && !gradient)
         status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_GRADIENT, 0);
     if (status)

@@ -76,6 +76,8 @@ struct smx_nats {
 
 /** out = (e (a + bend d) down - mass b) slope, times two powers of two. */
 struct smx_row_grad {
+    size_t label; /* element of the tile; beyond it: none. Its mass, and that */
+    double mass, other; /* of all others, where no array of masses is given */
     struct smx_dd a, b;
     struct smx_dd bend;    /* of no effect while hi is NULL */
     const double *hi, *lo; /* d of the tile */
@@ -169,8 +171,8 @@ struct smx_row_kernels {
     /** The sum of d, relative error 2^-51. */
     struct smx_dd (*distances)(struct smx_nats d, size_t n);
 
-    /** slope NULL: 1; mass NULL: 0. NaN becomes 0. out may be any of the
-     * operands. Any n. */
+    /** slope NULL: 1; mass NULL: as in how. NaN becomes 0. out may be any of
+     * the operands. Any n. */
     void (*grad_store)(const double *e, const double *mass, const double *slope,
                        size_t n, const struct smx_row_grad *how, double *out);
     void (*vjp)(const double *e, const double *g, const double *slope, size_t n,

@@ -22,6 +22,9 @@ struct dd_loss {
     void *gradient;                 /* NULL: none */
     void *entropy;                  /* likewise, one a row */
     struct smx_factors factors;
+    struct smx_masses masses;
+    bool unseen;           /* nobody has looked at the targets, */
+    atomic_bool nonfinite; /* and one was refused */
     bool sums; /* a row's loss is a sum, whose terms can leave the doubles */
     double *losses, *squares; /* one a row: -sum v log p, and the rest */
     atomic_size_t hits;
@@ -60,28 +63,30 @@ static double regularizers(const struct smx_criterion *criterion,
     return sum;
 }
 
-static void add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
+/* Returns a sum in which all targets have a part, or NaN. */
+static double add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
 {
     const struct smx_criterion *criterion = call->criterion;
     double weight = smx_criterion_row_weight(criterion, call->logits->dtype, r);
     bool square = criterion->z_loss != 0 && !row->empty;
     call->losses[r] = call->squares[r] = 0;
     if (smx_criterion_ignores(criterion, r))
-        return;
+        return NAN;
     if (call->out->accuracy)
         call->hits += hits(criterion, row);
     if (weight == 0) /* 0 times an infinity is 0 */
-        return;
+        return NAN;
     double lse = square ? smx_row_lse(row) : 0;
-    double loss = smx_criterion_loss(criterion, row);
+    double loss = smx_criterion_loss(&call->masses, row);
     if (call->factors.extended || (square && !smx_is_moderate(lse)) ||
         (call->sums && !smx_is_moderate(loss))) {
         call->losses[r] = smx_extended_loss(criterion, &call->factors, row,
                                             &call->squares[r]);
-        return;
+        return loss;
     }
     call->losses[r] = weight * loss;
     call->squares[r] = weight * regularizers(criterion, row, lse);
+    return loss;
 }
 
 /* ---- a row's gradient ---------------------------------------------------- */
@@ -93,16 +98,13 @@ static struct smx_dd add_tile_mass(const void *argument, struct smx_row *row)
 }
 
 /* sum_k v_k */
-static struct smx_dd tile_mass(const struct smx_criterion *criterion,
-                               struct smx_row *row)
+static struct smx_dd sum_of_masses(const struct smx_masses *masses,
+                                   struct smx_row *row)
 {
-    size_t class;
-    struct smx_dd mass = {0, 0};
-    if (smx_criterion_single(criterion, row, &class, &mass.hi))
-        return mass;
-    if (smx_criterion_is_smoothed(criterion) && !row->one_hot)
-        return smx_criterion_smoothed_mass(criterion, row);
-    return smx_row_sweep(row, SMX_ROW_PLACE, add_tile_mass, criterion, dd_add);
+    double mass, other, others = (double)row->logits->classes - 1;
+    if (smx_masses_alike(masses, row, &mass, &other))
+        return dd_add(dd_product(other, others), (struct smx_dd){mass, 0});
+    return smx_row_sweep(row, SMX_ROW_PLACE, add_tile_mass, masses, dd_add);
 }
 
 /* d_c = (a + bend d_c) p_c - b v_c, before the slope; the entropy's part is
@@ -132,52 +134,31 @@ static struct smx_row_grad row_grad_of(const struct dd_loss *call,
 struct grad {
     const struct dd_loss *call;
     struct smx_row_grad how;
+    bool alike; /* is all of the mass in how? */
 };
-
-/* how, for the tile from its element i on. */
-static struct smx_row_grad grad_from(const struct grad *d,
-                                     const struct smx_row *row, size_t i)
-{
-    struct smx_row_grad how = d->how;
-    if (d->call->criterion->entropy_weight != 0) {
-        how.hi = row->tile.hi + i;
-        how.lo = row->tile.lo + i;
-    }
-    return how;
-}
-
-/* Where only class y has mass, that is computed again. out may be e. */
-static void grad_store_single(const struct grad *d, struct smx_row *row,
-                              size_t y, double v, double *out)
-{
-    const double *slope = row->tile.slope;
-    bool here = y - row->first < row->count; /* wraps below it */
-    size_t i = here ? y - row->first : 0;
-    double e = row->e[i];
-    struct smx_row_grad how = grad_from(d, row, 0);
-    row->kernels->grad_store(row->e, NULL, slope, row->count, &how, out);
-    if (!here)
-        return;
-    how = grad_from(d, row, i);
-    row->kernels->grad_store(&e, &v, slope ? slope + i : NULL, 1, &how,
-                             out + i);
-}
 
 static struct smx_dd store_tile_gradient(const void *argument,
                                          struct smx_row *row)
 {
     const struct grad *d = argument;
-    double v, *out = smx_row_out(row);
-    size_t y;
-    smx_row_exponentials(row);
-    if (smx_criterion_single(d->call->criterion, row, &y, &v)) {
-        grad_store_single(d, row, y, v, out);
-    } else {
-        struct smx_row_grad how = grad_from(d, row, 0);
-        const double *mass = smx_criterion_mass(d->call->criterion, row);
-        row->kernels->grad_store(row->e, mass, row->tile.slope, row->count,
-                                 &how, out);
+    const struct smx_criterion *criterion = d->call->criterion;
+    struct smx_row_grad how = d->how;
+    const double *e = smx_row_exponentials(row), *mass = NULL;
+    bool bent = criterion->entropy_weight != 0;
+    double *out = smx_row_out(row);
+    if (bent) {
+        how.hi = row->tile.hi;
+        how.lo = row->tile.lo;
     }
+    if (!bent && !row->tile.slope) {
+        how.stream = row->stream;
+        out = smx_row_final_out(row);
+    }
+    if (d->alike)
+        how.label = (size_t)criterion->labels[row->r] - row->first;
+    else
+        mass = smx_criterion_mass(&d->call->masses, row);
+    row->kernels->grad_store(e, mass, row->tile.slope, row->count, &how, out);
     smx_row_put(row, out);
     return (struct smx_dd){0, 0};
 }
@@ -191,23 +172,21 @@ static struct smx_dd put_zeros(const void *argument, struct smx_row *row)
     return (struct smx_dd){0, 0};
 }
 
-static void store_gradient_row(const struct dd_loss *call, struct smx_row *row)
+static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
+                               struct smx_dd mass)
 {
     const struct smx_criterion *criterion = call->criterion;
     const struct smx_factors *factors = &call->factors;
     bool square = criterion->z_loss != 0 && !row->empty;
-    if (smx_criterion_ignores(criterion, row->r)) {
-        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
-        return;
-    }
-    struct smx_dd mass = tile_mass(criterion, row);
     double lse = square ? smx_row_lse(row) : 0;
     if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
                                  row->r) ||
         !smx_is_moderate(mass.hi) || !smx_is_moderate(lse)) {
         smx_extended_gradient(criterion, factors, row);
     } else {
-        struct grad d = {call, row_grad_of(call, row, mass, lse)};
+        struct grad d = {call, row_grad_of(call, row, mass, lse), false};
+        d.alike =
+            smx_masses_alike(&call->masses, row, &d.how.mass, &d.how.other);
         smx_row_sweep(row, SMX_ROW_Z, store_tile_gradient, &d, NULL);
     }
 }
@@ -218,17 +197,29 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
 {
     struct dd_loss *call = argument;
     const struct smx_loss_out *out = call->out;
+    bool ignored = smx_criterion_ignores(call->criterion, r);
+    struct smx_dd mass = {0, 0};
+    double seen = NAN;
     smx_criterion_focus(call->criterion, row);
+    if (call->gradient && !ignored)
+        mass = sum_of_masses(&call->masses, row);
     if (out)
-        add_loss(call, row, r);
+        seen = add_loss(call, row, r);
+    if (call->unseen &&
+        !smx_row_is_input_finite(row, row->one_hot ? NAN : mass.hi + seen)) {
+        call->nonfinite = true;
+        return;
+    }
     if (out && out->logsumexp)
         smx_set(out->logsumexp, call->logits->dtype, r, smx_row_lse(row));
     if (out && out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
     if (call->entropy)
         smx_set(call->entropy, call->logits->dtype, r, smx_row_entropy(row));
-    if (call->gradient)
-        store_gradient_row(call, row);
+    if (call->gradient && ignored)
+        smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
+    else if (call->gradient)
+        store_gradient_row(call, row, mass);
 }
 
 /* ---- all of it ----------------------------------------------------------- */
@@ -278,11 +269,14 @@ enum smx_status smx_dd_loss(struct smx_context *context,
                             struct smx_beside *beside)
 {
     size_t rows = smx_rows_count(logits);
-    struct dd_loss call = {.logits = logits,
-                           .criterion = criterion,
-                           .out = out,
-                           .gradient = gradient,
-                           .sums = !smx_criterion_is_single(criterion)};
+    struct dd_loss call = {
+        .logits = logits,
+        .criterion = criterion,
+        .out = out,
+        .gradient = gradient,
+        .masses = smx_masses_of(context->kernels->dd, logits, criterion),
+        .unseen = unseen && criterion->targets,
+        .sums = !smx_criterion_is_single(criterion)};
     struct smx_counts n;
     call.factors =
         smx_factors_of(context->kernels, logits, criterion, upstream, &n);
@@ -320,6 +314,8 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         run_in_lanes(context, &call, &work, &n);
     else
         status = smx_rows_run(context, logits, &work);
+    if (!status && call.nonfinite)
+        status = SMX_ENONFINITE;
     const struct smx_row_losses all = {.losses = call.losses,
                                        .others = call.squares,
                                        .divided = call.factors.extended,

@@ -202,6 +202,10 @@ void smx_row_get(const struct smx_row *row, double *tile);
  *  the tile. */
 const double *smx_row_view(const struct smx_row *row, double *tile);
 
+/** Is the input finite, given a sum in which each of its elements has a part?
+ * It can also have left the range. */
+bool smx_row_is_input_finite(struct smx_row *row, double sum);
+
 /** Class c of the input. */
 double smx_row_input(const struct smx_row *row, size_t c);
 

@@ -59,6 +59,31 @@ struct smx_dd smx_row_mean(struct smx_row *row)
     return dd_mul(dd_scale(smx_row_total(row), 0x1p-128), row->inverse);
 }
 
+/* hi: of the tile's input, how many elements come before one that is not
+ * finite, all without one; lo: all. */
+static struct smx_dd finite_of(const void *argument, struct smx_row *row)
+{
+    (void)argument;
+    const double *x = smx_row_view(row, row->out);
+    size_t n = row->count;
+    return (struct smx_dd){(double)row->kernels->nonfinite_double(x, n, false),
+                           (double)n};
+}
+
+static struct smx_dd sum_counts(struct smx_dd a, struct smx_dd b)
+{
+    return (struct smx_dd){a.hi + b.hi, a.lo + b.lo};
+}
+
+bool smx_row_is_input_finite(struct smx_row *row, double sum)
+{
+    if (isfinite(sum))
+        return true;
+    struct smx_dd n =
+        smx_row_sweep(row, SMX_ROW_PLACE, finite_of, NULL, sum_counts);
+    return n.hi == n.lo;
+}
+
 /* H = log S - sum p d, with 0 * log 0 = 0. */
 double smx_row_entropy(struct smx_row *row)
 {

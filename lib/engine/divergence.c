@@ -209,7 +209,7 @@ static enum smx_status check_divergence(struct smx_context *context,
     enum smx_status status = smx_rows_scan_tops(
         context, z, z->data, SMX_FIELD_LOGITS, &call->tops[0], where);
     if (!status)
-        status = smx_criterion_check(context, z, call->criterion, where);
+        status = smx_criterion_check(context, z, call->criterion, false, where);
     if (!status)
         status = smx_rows_scan_tops(context, z, call->criterion->teacher,
                                     SMX_FIELD_TEACHER, &call->tops[1], where);

@@ -71,9 +71,9 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
 
 /** smx_loss and, where gradient is not NULL, smx_gradient of operands that have
  *  been checked, over one load of the rows. out may be NULL; beside: opened for
- *  it; unseen, maxima: see struct smx_rows_work. SMX_ENOMEM: nothing was
- *  written; SMX_ENONFINITE: as smx_rows_run, and nothing of one number for all
- *  rows. */
+ *  it; unseen, maxima: see struct smx_rows_work; targets are unseen with the
+ *  logits. SMX_ENOMEM: nothing was written; SMX_ENONFINITE: as smx_rows_run, or
+ *  of targets, and nothing of one number for all rows. */
 enum smx_status smx_dd_loss(struct smx_context *context,
                             const struct smx_logits *logits, bool unseen,
                             const struct smx_dd *maxima,

@@ -346,16 +346,12 @@ static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
     return criterion->weights ? SMX_MASS_WEIGHTS : SMX_MASS_EVEN;
 }
 
-/* But for the targets, which the first sweep checks. z: class axis last. */
+/* z: class axis last. The first sweep checks the targets. */
 static bool acceptable(struct smx_context *context, const struct smx_logits *z,
                        const struct smx_criterion *criterion,
                        const float *upstream)
 {
-    struct smx_logits checked = *z;
-    if (criterion->targets)
-        checked.outer = 0;
-    return !smx_criterion_check(context, &checked, criterion, NULL) &&
-           !smx_criterion_check_rows(context, z, criterion, NULL) &&
+    return !smx_criterion_check(context, z, criterion, true, NULL) &&
            !smx_criterion_check_upstream(context, z, criterion, upstream, NULL);
 }
 

@@ -60,58 +60,62 @@ INLINE struct vdd bent_grad(const double *e, size_t i, size_t n,
     return (struct vdd){(vd)((vl)p.hi & some), (vd)((vl)p.lo & some)};
 }
 
-static void grad_store_pure(const double *e, const double *slope, size_t n,
-                            const struct smx_row_grad *how, double *out)
-{
-    vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
-    bool simple = !how->hi && !slope && fabs(how->a.hi) <= 0x1p800;
-    const struct smx_dd a = how->a;
-    size_t i = 0;
-    for (; simple && i + LANES <= n; i += LANES) {
-        struct vdd p = scaled_grad(vd_load(e + i), a);
-        vd_store(out + i, (p.hi + p.lo) * first * second);
-    }
-    for (; i < n; i += LANES) {
-        struct vdd p = bent_grad(e, i, n, how);
-        put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
-    }
-}
-
 /* The largest mass of which no product with what is at most 2^228 overflows. */
 #define MODERATE 0x1p700
 
+/* Whose mass a vector has: each class its own, all the same but the label, all
+ * the same, or none. */
+enum masses { OWN, LABEL, ALIKE, NONE };
+
+INLINE vd vector_mass(enum masses whose, const double *mass, size_t i, size_t n,
+                      const struct smx_row_grad *how)
+{
+    vd other = vd_all(how->other);
+    if (whose == OWN)
+        return get_part(mass, i, n);
+    return whose == ALIKE
+               ? other
+               : vd_where(vl_at(how->label - i), vd_all(how->mass), other);
+}
+
 /* Of the vector at i. Of simple rows, what is moderate has the bits that
  * put_grads makes of it. */
-INLINE void put_grad(const double *e, const double *mass, const double *slope,
-                     size_t i, size_t n, bool simple,
+INLINE void put_grad(enum masses whose, const double *e, const double *mass,
+                     const double *slope, size_t i, size_t n, bool simple,
                      const struct smx_row_grad *how, double *out)
 {
-    vd m = get_part(mass, i, n), size = vd_max(m, -m);
+    struct vdd p = bent_grad(e, i, n, how);
+    vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
+    if (whose == NONE) {
+        put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
+        return;
+    }
+    vd m = vector_mass(whose, mass, i, n, how), size = vd_max(m, -m);
     vl up = (vl)(size <= vd_all(simple ? MODERATE : 0)); /* all times 2^128 */
     vd raise = vd_where(up, vd_all(simple ? 0x1p128 : 1), vd_all(1));
     vd down = vd_where(up, vd_all(1), vd_all(how->down));
     struct vdd b = {vd_all(how->b.hi) * raise, vd_all(how->b.lo) * raise};
-    struct vdd p = bent_grad(e, i, n, how), v = vdd_product(m, b.hi);
+    struct vdd v = vdd_product(m, b.hi);
     v.lo += m * b.lo;
     struct vdd d = vdd_sum(p.hi * down, -v.hi);
     d.lo += p.lo * down - v.lo;
-    vd first = vd_where(up, vd_all(how->pure[0]), vd_all(how->mixed[0]));
-    vd second = vd_where(up, vd_all(how->pure[1]), vd_all(how->mixed[1]));
+    first = vd_where(up, first, vd_all(how->mixed[0]));
+    second = vd_where(up, second, vd_all(how->mixed[1]));
     put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
 }
 
-/* Elements that are looked at before they are computed. */
+/* Elements that are looked at before they are computed, at most. */
 #define LOOKED ((size_t)8 * LANES)
 
-/* Are all of them moderate? */
-INLINE bool stay_moderate(const double *x)
+/* Are all of them moderate? Whole vectors. */
+INLINE bool stay_moderate(const double *x, size_t n)
 {
-    vd most[2] = {{0}, {0}};
-    EACH (v, 8) {
-        vd size = vd_load(x + v * LANES);
-        most[v % 2] = vd_max(vd_max(size, -size), most[v % 2]);
+    vd most = {0};
+    VECTORS (i, n) {
+        vd size = vd_load(x + i);
+        most = vd_max(vd_max(size, -size), most);
     }
-    return !vl_any((vl)(vd_max(most[0], most[1]) > vd_all(MODERATE)));
+    return !vl_any((vl)(most > vd_all(MODERATE)));
 }
 
 /* The product of both, where a factor times that is the same as times one after
@@ -130,46 +134,76 @@ INLINE void put_or_stream(double *out, vd v, bool stream)
         vd_store(out, v);
 }
 
-/* LOOKED of moderate mass: all times 2^128, until they are rounded. */
-INLINE void put_grads(const double *e, const double *mass,
-                      const struct smx_row_grad *how, vd power, bool stream,
-                      double *out)
+/* Whole vectors from i to n of moderate mass: all times 2^128, until they are
+ * rounded. */
+INLINE void put_grads(enum masses whose, bool stream, const double *e,
+                      const double *mass, size_t i, size_t n,
+                      const struct smx_row_grad *how, vd power, double *out)
 {
     const struct smx_dd a = how->a, b = dd_scale(how->b, 0x1p128);
-    for (size_t i = 0; i < LOOKED; i += LANES) {
-        struct vdd p = scaled_grad(vd_load(e + i), a);
-        struct vdd v = scaled_grad(vd_load(mass + i), b);
-        struct vdd d = vdd_sum(p.hi, -v.hi);
-        d.lo += p.lo - v.lo;
+    for (; i < n; i += LANES) {
+        struct vdd d = scaled_grad(vd_load(e + i), a);
+        if (whose != NONE) {
+            struct vdd p = d;
+            struct vdd v = scaled_grad(vector_mass(whose, mass, i, n, how), b);
+            d = vdd_sum(p.hi, -v.hi);
+            d.lo += p.lo - v.lo;
+        }
         put_or_stream(out + i, (d.hi + d.lo) * power, stream);
     }
+}
+
+/* The same with a loop for each kind of mass. */
+INLINE void put_moderate(enum masses whose, const double *e, const double *mass,
+                         size_t i, size_t n, const struct smx_row_grad *how,
+                         double *out)
+{
+    vd power = vd_all(single_power(how->pure));
+#define PUT_GRADS(kind)                                                        \
+    case kind:                                                                 \
+        if (how->stream)                                                       \
+            put_grads(kind, true, e, mass, i, n, how, power, out);             \
+        else                                                                   \
+            put_grads(kind, false, e, mass, i, n, how, power, out);            \
+        break;
+    switch (whose) {
+        PUT_GRADS(OWN)
+        PUT_GRADS(LABEL)
+        PUT_GRADS(ALIKE)
+        PUT_GRADS(NONE)
+    }
+}
+
+static bool is_simple(const double *mass, const double *slope,
+                      const struct smx_row_grad *how)
+{
+    return !how->hi && !slope && single_power(how->pure) != 0 &&
+           how->down < 1 && fabs(how->a.hi) <= 0x1p800 &&
+           fabs(how->b.hi) <= 0x1p100 &&
+           (mass || fmax(fabs(how->mass), fabs(how->other)) <= MODERATE);
 }
 
 static void store_tile_grad(const double *e, const double *mass,
                             const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
-    if (!mass) {
-        grad_store_pure(e, slope, n, how, out);
-        return;
-    }
-    double power = single_power(how->pure);
-    bool simple = !how->hi && !slope && power != 0 && how->down < 1 &&
-                  fabs(how->a.hi) <= 0x1p800 && fabs(how->b.hi) <= 0x1p100;
-    size_t head = how->stream ? before_line(out, sizeof *out, n) : 0, i = 0;
-    for (; i < head; i += LANES)
-        put_grad(e, mass, slope, i, head, simple, how, out);
-    for (i = head; i + LOOKED <= n; i += LOOKED) {
-        if (!simple || !stay_moderate(mass + i))
-            for (size_t j = i; j < i + LOOKED; j += LANES)
-                put_grad(e, mass, slope, j, n, simple, how, out);
-        else if (how->stream)
-            put_grads(e + i, mass + i, how, vd_all(power), true, out + i);
+    bool simple = is_simple(mass, slope, how);
+    size_t head = how->stream ? before_line(out, sizeof *out, n) : 0;
+    for (size_t i = 0, end; i < n; i = end) {
+        enum masses whose = OWN;
+        end = i < head ? head : n - i < LOOKED ? n : i + LOOKED;
+        if (!mass)
+            whose = how->label - i < end - i ? LABEL
+                    : how->other != 0        ? ALIKE
+                                             : NONE;
+        size_t whole = i < head ? 0 : (end - i) / LANES * LANES;
+        if (simple && (!mass || stay_moderate(mass + i, whole)))
+            put_moderate(whose, e, mass, i, i + whole, how, out);
         else
-            put_grads(e + i, mass + i, how, vd_all(power), false, out + i);
+            whole = 0;
+        for (i += whole; i < end; i += LANES)
+            put_grad(whose, e, mass, slope, i, end, simple, how, out);
     }
-    for (; i < n; i += LANES)
-        put_grad(e, mass, slope, i, n, simple, how, out);
 }
 
 /* Of the vector at i. */
@@ -214,7 +248,7 @@ static void store_tile_vjp(const double *e, const double *g,
     for (; i < head; i += LANES)
         put_product(e, g, slope, i, head, how, out);
     for (i = head; i + LOOKED <= n; i += LOOKED) {
-        if (!simple || !stay_moderate(g + i))
+        if (!simple || !stay_moderate(g + i, LOOKED))
             for (size_t j = i; j < i + LOOKED; j += LANES)
                 put_product(e, g, slope, j, n, how, out);
         else if (how->stream)

@@ -218,8 +218,16 @@ struct run {
     struct smx_where where;
 };
 
-/* Outputs of the daemon's own may be written before an error is found, those
- * that lie at a client's may not. */
+/* Does any output lie at a client's? It may not be written before an error is
+ * found, as those of the daemon's own may. */
+static bool has_places(const struct request *request)
+{
+    for (int id = 0; id < OUTPUT_COUNT; id++)
+        if (request->places[id])
+            return true;
+    return false;
+}
+
 static enum smx_status run_softmax(struct run *run)
 {
     const bool log = run->request->log;
@@ -241,7 +249,7 @@ static enum smx_status run_softmax(struct run *run)
         .entropy = run->data[OUTPUT_ENTROPY],
         .argmax = run->data[OUTPUT_ARGMAX],
         .rank = run->data[OUTPUT_RANK],
-        .early = !run->request->places[id],
+        .early = !has_places(run->request),
     };
     return smx_softmax(run->compute, &run->logits, &options, &out, &run->where);
 }
@@ -262,6 +270,7 @@ static enum smx_status run_loss(struct run *run)
         .entropy = run->data[OUTPUT_ENTROPY],
         .rank = run->data[OUTPUT_RANK],
         .log_probabilities = run->data[OUTPUT_LOG_PROBABILITIES],
+        .early = !has_places(run->request),
     };
     void *gradient = run->data[OUTPUT_GRADIENT];
     enum smx_status status =

@@ -90,6 +90,7 @@ static enum smx_status compute(struct peer_case *c)
     const struct smx_loss_out out = {
         .size = sizeof out,
         .loss = &loss,
+        .early = true,
         .logsumexp = c->option == PEER_LOGSUMEXP ? c->numbers : NULL,
         .entropy = c->option == PEER_ENTROPY ? c->numbers : NULL,
         .argmax = c->option == PEER_ARGMAX ? c->classes_out : NULL,

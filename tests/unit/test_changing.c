@@ -75,7 +75,8 @@ static enum smx_status run_loss(struct call *call)
     const struct smx_criterion criterion = {.size = sizeof criterion,
                                             .targets = call->upstream,
                                             .reduction = SMX_REDUCTION_NONE};
-    const struct smx_loss_out out = {.size = sizeof out, .loss = call->of_rows};
+    const struct smx_loss_out out = {
+        .size = sizeof out, .loss = call->of_rows, .early = call->early};
     return call->operation == LOSS
                ? smx_loss(alone, &call->logits, &criterion, &out, &call->where)
                : smx_gradient(alone, &call->logits, &criterion, NULL,
@@ -185,9 +186,9 @@ static void try_operation(enum operation operation)
     static const size_t classes[] = {2, 8, 16, 32, 64, 128, 1024, 8192};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
         for (unsigned kind = 0; kind < 32; kind++) {
-            unsigned without = operation == SOFTMAX   ? 0
-                               : operation == PRODUCT ? 8
-                                                      : 9;
+            unsigned without = operation == SOFTMAX    ? 0
+                               : operation == JACOBIAN ? 9
+                                                       : 8;
             if ((operation == JACOBIAN && classes[i] > 64) || kind & without)
                 continue;
             try(operation, classes[i], kind);
