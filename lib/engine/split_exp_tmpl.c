@@ -35,7 +35,9 @@ INLINE void sum_step(struct sums *sums, const vf *x, const vf *behind, size_t n,
         size_t i = (size_t)v * FLOATS;
         add_pairs(sums, v % PARTS, e.s[v], e.rest[v]);
         if (moment)
-            add_moment(&sums->moments, v, z[v], &e, split->scale);
+            add_moment(&sums->moments, v % PARTS,
+                       moment_of_one(e.s[v], e.q[v], e.k[v],
+                                     e.f[v] * vf_all(split->scale)));
         if (rest)
             vf_store(rest + i, e.rest[v]);
         if (rest && n >= i + FLOATS)
@@ -118,12 +120,14 @@ INLINE void pipe_load(struct pipe *pipe, struct sums *sums, const float *x,
     }
 }
 
-INLINE void sum_pair(struct sums *sums, const struct pipe *pipe, float *high,
-                     float *rest)
+INLINE void sum_pair(struct sums *sums, const struct pipe *pipe, bool moment,
+                     float *high, float *rest)
 {
     EACH (v, PAIR) {
         vf e = pipe->s[v] * pipe->q[v];
         add_pairs(sums, v % PARTS, pipe->s[v], e);
+        if (moment)
+            add_moment(&sums->moments, v % PARTS, pipe->moment[v]);
         if (rest) {
             vf_store(high + v * FLOATS, pipe->s[v]);
             vf_store(rest + v * FLOATS, e);
@@ -140,15 +144,16 @@ INLINE size_t next_pair(size_t i, size_t end)
 /* As sum_runs, but whole pairs, each a stage further than the next. */
 INLINE void pipe_runs(struct sums *sums, const float *x, size_t end,
                       const struct smx_split_exp *split, bool extent,
-                      float *high, float *rest, const struct quotients *q)
+                      bool moment, float *high, float *rest,
+                      const struct quotients *q)
 {
     struct pipe pipe;
     size_t i = 0, next = next_pair(i, end);
     pipe_load(&pipe, sums, x, split, extent);
-    pipe_reduce(&pipe, split);
+    pipe_reduce(&pipe, split, moment);
     pipe_load(&pipe, sums, x + next, split, extent);
-    pipe_raise(&pipe, split);
-    pipe_reduce(&pipe, split);
+    pipe_raise(&pipe, split, moment);
+    pipe_reduce(&pipe, split, moment);
     next = next_pair(next, end);
     pipe_load(&pipe, sums, x + next, split, extent);
     while (i < end) {
@@ -157,15 +162,15 @@ INLINE void pipe_runs(struct sums *sums, const float *x, size_t end,
             fetch_split(x + i, PAIR_FLOATS, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
             if (q)
                 put_quotients(q, i, PAIR, VF_FUSED);
-            sum_pair(sums, &pipe, rest ? high + i : NULL,
+            sum_pair(sums, &pipe, moment, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
-            pipe_raise(&pipe, split);
-            pipe_reduce(&pipe, split);
+            pipe_raise(&pipe, split, moment);
+            pipe_reduce(&pipe, split, moment);
             next = next_pair(next, end);
             pipe_load(&pipe, sums, x + next, split, extent);
         }
         if (i % RUN == 0)
-            end_runs(sums, false);
+            end_runs(sums, moment);
     }
 }
 
@@ -177,8 +182,8 @@ INLINE void sum_runs(struct sums *sums, const float *x, size_t end,
                      const struct quotients *q)
 {
     vf z[WIDE];
-    if (PIPELINED && !moment && end) {
-        pipe_runs(sums, x, end, split, extent, high, rest, q);
+    if (PIPELINED && end) {
+        pipe_runs(sums, x, end, split, extent, moment, high, rest, q);
         return;
     }
     for (size_t i = 0; i < end;) {
@@ -225,7 +230,7 @@ INLINE double sum_cached(const float *x, size_t n,
 {
     const struct smx_split_exp split =
         *by; /* nothing that is stored changes it */
-    const size_t unit = PIPELINED && !moment ? PAIR_FLOATS : RUN;
+    const size_t unit = PIPELINED ? PAIR_FLOATS : RUN;
     const size_t end = n - n % unit;
     struct sums sums = {.top = vf_all(-__builtin_inff()),
                         .highest = (vi)vf_all(-0.0F)};

@@ -32,16 +32,11 @@ INLINE void add_pairs(struct sums *sums, int v, vf s, vf rest)
     sums->run[v] += rest;
 }
 
-/* e t with t = k + f: s (SMX_SPLIT_ABOVE - k), both of 12 bits, is exact, and
- * positive; what is left of it is small enough for float32. */
-INLINE void add_moment(struct moments *sums, int v, vf x, const struct parts *e,
-                       float scale)
+INLINE void add_moment(struct moments *sums, int v, struct moment of)
 {
-    vf s = e->s[v], below = s * (vf_all(SMX_SPLIT_ABOVE) - e->k[v]);
-    sums->even[v % PARTS] += narrow_even(below);
-    sums->odd[v % PARTS] += narrow_odd(below);
-    sums->run[v % PARTS] +=
-        s * (e->f[v] * vf_all(scale)) + e->rest[v] * (x * vf_all(scale));
+    sums->even[v] += narrow_even(of.below);
+    sums->odd[v] += narrow_odd(of.below);
+    sums->run[v] += of.left;
 }
 
 INLINE void end_run(vf run[PARTS], vd rest[VECS])

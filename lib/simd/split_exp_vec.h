@@ -13,8 +13,8 @@
 #define STEP ((size_t)WIDE * FLOATS)
 
 struct parts {
-    vf s[WIDE], rest[WIDE]; /* rest: s q */
-    vf k[WIDE], f[WIDE];    /* f: in units of x */
+    vf s[WIDE], q[WIDE], rest[WIDE]; /* rest: s q */
+    vf k[WIDE], f[WIDE];             /* f: in units of x */
 };
 
 /* count: registers of x, and of what comes of it. */
@@ -74,7 +74,7 @@ INLINE struct parts exponentials(const vf *x, int count,
                                  const struct smx_split_exp *split)
 {
     struct parts e = {0};
-    vf f[WIDE], q[WIDE];
+    vf f[WIDE];
     vi k[WIDE];
     EACH (v, count) {
         vf shifted = shifted_of(x[v], split);
@@ -84,14 +84,26 @@ INLINE struct parts exponentials(const vf *x, int count,
         f[v] = split_remainder(e.f[v], k[v], split);
     }
     EACH (v, count)
-        q[v] = vf_all(split->c2) + f[v] * vf_all(split->c3);
+        e.q[v] = vf_all(split->c2) + f[v] * vf_all(split->c3);
     EACH (v, count)
-        q[v] = f[v] * (vf_all(split->c1) + f[v] * q[v]);
+        e.q[v] = f[v] * (vf_all(split->c1) + f[v] * e.q[v]);
     EACH (v, count) {
         e.s[v] = split_power(k[v], split);
-        e.rest[v] = e.s[v] * q[v];
+        e.rest[v] = e.s[v] * e.q[v];
     }
     return e;
+}
+
+/* Of s + s q times t = k + f, f in steps: s (SMX_SPLIT_ABOVE - k), both of 12
+ * bits, is exact, and positive; what is left, times s, is small. */
+struct moment {
+    vf below, left;
+};
+
+INLINE struct moment moment_of_one(vf s, vf q, vf k, vf f)
+{
+    return (struct moment){s * (vf_all(SMX_SPLIT_ABOVE) - k),
+                           s * (f + q * (k + f))};
 }
 
 /* Has it registers enough for exponentials at four stages at once? Then few
@@ -107,25 +119,36 @@ struct pipe {
     vf f[PAIR];
     vi k[PAIR];
     vf s[PAIR], q[PAIR]; /* exponentials: s + s q */
+    /* with a moment: f in steps, of these then what they have of it */
+    vf steps[PAIR];
+    struct moment moment[PAIR];
 };
 
-INLINE void pipe_raise(struct pipe *pipe, const struct smx_split_exp *split)
+INLINE void pipe_raise(struct pipe *pipe, const struct smx_split_exp *split,
+                       bool moment)
 {
     EACH (v, PAIR) {
         vf f = pipe->f[v];
         vf q = vf_all(split->c2) + f * vf_all(split->c3);
         pipe->q[v] = f * (vf_all(split->c1) + f * q);
         pipe->s[v] = split_power(pipe->k[v], split);
+        if (moment)
+            pipe->moment[v] = moment_of_one(
+                pipe->s[v], pipe->q[v],
+                (vf)pipe->k[v] - vf_all(SMX_SPLIT_MAGIC), pipe->steps[v]);
     }
 }
 
-INLINE void pipe_reduce(struct pipe *pipe, const struct smx_split_exp *split)
+INLINE void pipe_reduce(struct pipe *pipe, const struct smx_split_exp *split,
+                        bool moment)
 {
     EACH (v, PAIR) {
         vf k = pipe->shifted[v] - vf_all(SMX_SPLIT_MAGIC);
+        vf f = remainder_of(pipe->x[v], k, split);
         pipe->k[v] = (vi)pipe->shifted[v];
-        pipe->f[v] = split_remainder(remainder_of(pipe->x[v], k, split),
-                                     pipe->k[v], split);
+        pipe->f[v] = split_remainder(f, pipe->k[v], split);
+        if (moment)
+            pipe->steps[v] = f * vf_all(split->scale);
     }
 }
 
