@@ -248,7 +248,8 @@ size_t smx_rows_tile(const struct smx_context *context,
     size_t rows = smx_rows_count(z);
     size_t bytes = rows * z->classes * sizeof(float) / 8;
     size_t threads = smx_pool_threads(context->pool);
-    size_t most = threads > 1 ? SMX_TILE_BYTES * threads : SMX_TILE_BYTES_ALONE;
+    bool alone = threads == 1 && smx_load_needed(z);
+    size_t most = alone ? SMX_TILE_BYTES_ALONE : SMX_TILE_BYTES * threads;
     if (row_bytes == 0)
         return rows;
     bytes = bytes > SMX_TILE_BYTES ? bytes : SMX_TILE_BYTES;

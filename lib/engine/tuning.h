@@ -75,8 +75,10 @@ static inline size_t smx_streamed_short(size_t third_cache)
  * parts too small for all threads. */
 #define SMX_TILE_BYTES ((size_t)1 << 20)
 
-/** The same of one thread, which shares nothing: its memory is new in each
- *  call, and the fewer its pages the less time they take to be given. */
+/** The same of one thread that loads rows, which shares nothing: its memory is
+ *  new in each call, and the fewer its pages the less time they take to be
+ *  given. Rows that are not loaded had better be one tile, which is looked at
+ *  as it is computed. */
 #define SMX_TILE_BYTES_ALONE ((size_t)1 << 18)
 
 /** Bytes of rows that are moved beyond which no more of them are than share
