@@ -182,8 +182,8 @@ static void store_chunk(void *argument, size_t i)
     if (row->total != 0 && !call->log)
         call->kernels->split->put(
             call->logits + start, smx_chunk_classes(call->classes, chunk),
-            &call->split, 1 / row->total, (float)call->minima[i], call->stream,
-            call->values + start);
+            &call->split, 1 / row->total, 0, (float)call->minima[i],
+            call->stream, call->values + start);
     else
         smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
                             row->logsum, NULL);
@@ -233,7 +233,7 @@ static void store_chosen_split(const struct smx_f32_call *call, const float *x,
 {
     SMX_ALIGNED float high[GATHERED], rest[GATHERED];
     if (call->chunks > SMX_F32_SHORT) {
-        call->kernels->split->put(x, n, &call->split, 1 / total, -INFINITY,
+        call->kernels->split->put(x, n, &call->split, 1 / total, 0, -INFINITY,
                                   false, out);
         return;
     }

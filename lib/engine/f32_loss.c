@@ -87,6 +87,7 @@ static void store_grad_chunk(void *argument, size_t i)
     if (d->in_range)
         call->kernels->split->put(call->z + start, n, &call->split,
                                   d->factor * SMX_SPLIT_UNIT,
+                                  d->bend * SMX_SPLIT_UNIT,
                                   call->parts[row * call->chunks + chunk].min,
                                   call->stream, call->gradient + start);
     else
@@ -395,8 +396,8 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                                   .share = call.share};
     call.stream = streams(context, &call);
     /* terms of both signs could leave less than the digits of in-range sums */
-    call.split.possible &= !criterion->targets && criterion->z_loss == 0 &&
-                           criterion->entropy_weight == 0 && !logits->softcap;
+    call.split.possible &=
+        !criterion->targets && criterion->z_loss == 0 && !logits->softcap;
     call.entropy_out = logits->softcap ? NULL : smx_beside_take_entropy(beside);
     call.masks = way == SMX_WAY_CHUNKS && logits->mask && !gradient &&
                  !smx_rows_moved(logits) && !smx_loss_summarises(&call);

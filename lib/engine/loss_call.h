@@ -25,7 +25,8 @@ struct smx_part {  /* of a row: one of its chunks, or all of it */
     double max, reference, sum;
     double mass;   /* sum of v */
     double cost;   /* sum of v (anchor - z), anchor: max, or 0 if all masked */
-    double spread; /* sum of exp(z - max) (max - z), of an entropy's weight */
+    double spread; /* sum of exp(z - reference) (reference - z), of an
+                      entropy's weight; out of range the reference is max */
     double moment; /* of the sum (split_exp.h), of an entropy */
     float min;     /* of a chunk in range: no logit is lower */
 };

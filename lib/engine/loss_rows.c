@@ -41,6 +41,11 @@ bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,
                           smx_chunk_classes(call->classes, chunk), copy, z);
 }
 
+static bool wants_moments(const struct smx_loss_call *call)
+{
+    return call->seen.moments || call->asked->entropy_weight != 0;
+}
+
 bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
                   float *high, float *rest, const struct smx_cached_exp *before,
                   struct smx_part *part)
@@ -52,7 +57,7 @@ bool smx_loss_sum(struct smx_loss_call *call, const float *z, size_t n,
         sum = rest ? kernels->keep(z, n, &call->split, &extent, NULL, high,
                                    rest, before)
                    : kernels->sum(z, n, &call->split, &extent,
-                                  call->seen.moments ? &moment : NULL);
+                                  wants_moments(call) ? &moment : NULL);
     else if (before)
         kernels->divide(before, n);
     *part = (struct smx_part){.in_range = extent.max < call->split.highest,
@@ -97,20 +102,17 @@ static bool is_in_range(const struct smx_loss_call *call,
     return in_range && smx_sum_in_range(sum / SMX_SPLIT_UNIT, call->classes);
 }
 
-static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
-                                   struct smx_part *parts)
+static struct smx_part add_parts(const struct smx_loss_call *call,
+                                 const struct smx_part *parts, bool in_range)
 {
-    struct smx_part whole = {.max = -INFINITY,
-                             .in_range = is_in_range(call, parts)};
-    if (!whole.in_range)
-        sum_again(call, row, parts);
+    struct smx_part whole = {.max = -INFINITY, .in_range = in_range};
     if (call->chunks == 1)
         return parts[0];
     for (size_t k = 0; k < call->chunks; k++)
         whole.max = parts[k].max > whole.max ? parts[k].max : whole.max;
     bool empty = whole.max == -INFINITY;
     double anchor = empty ? 0 : whole.max;
-    whole.reference = empty ? 0 : reference_of(call, whole.max);
+    whole.reference = empty || in_range ? 0 : reference_of(call, whole.max);
     for (size_t k = 0; k < call->chunks; k++) {
         double t = (parts[k].reference - whole.reference) * call->by.scale;
         double below = anchor - (parts[k].max == -INFINITY ? 0 : parts[k].max);
@@ -123,6 +125,31 @@ static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
         whole.cost += parts[k].mass * below;
     }
     return whole;
+}
+
+static struct smx_part merge_parts(const struct smx_loss_call *call, size_t row,
+                                   struct smx_part *parts)
+{
+    bool in_range = is_in_range(call, parts);
+    if (!in_range)
+        sum_again(call, row, parts);
+    return add_parts(call, parts, in_range);
+}
+
+/* From a moment that leaves the entropy its digits; where it does not, the sums
+ * again in double. */
+static void take_moment(const struct smx_loss_call *call, size_t row,
+                        struct smx_part *whole, struct smx_part *parts)
+{
+    double total = whole->sum / SMX_SPLIT_UNIT, log;
+    call->kernels->loss->log_totals(&total, 1, &log);
+    if (smx_entropy_in_range(log, whole->moment, whole->sum) >=
+        SMX_LEAST_ENTROPY) {
+        whole->spread = -whole->moment / call->by.scale;
+        return;
+    }
+    sum_again(call, row, parts);
+    *whole = add_parts(call, parts, false);
 }
 
 static NOINLINE double rest_again(const struct smx_loss_call *call, size_t row,
@@ -276,8 +303,9 @@ static struct smx_grad part_grad_of(const struct smx_loss_call *call,
         set_top(call, row, whole, g, &d);
     /* both halves of the factor as float32; no negative zeros; what counts as
      * the lowest comes to nothing still */
-    d.in_range =
-        whole->in_range && single && d.factor > 0x1p-66 && d.factor < 0x1p21;
+    double size = smx_bent_size(&call->split, d.factor, d.bend);
+    d.in_range = whole->in_range && single && (d.bend != 0 || d.factor > 0) &&
+                 size > 0x1p-66 && size < (d.bend != 0 ? 0x1p20 : 0x1p21);
     return d;
 }
 
@@ -292,7 +320,9 @@ static void finish_loss_row(struct smx_loss_call *call, size_t row,
     double square = weight * call->criterion.z_loss * lse * lse;
     if (call->criterion.entropy_weight != 0 && whole->sum > 0)
         square -= weight * call->criterion.entropy_weight *
-                  (from->logsum + whole->spread * call->by.nats / whole->sum);
+                  (from->logsum + (whole->max - whole->reference +
+                                   whole->spread / whole->sum) *
+                                      call->by.nats);
     call->entropy[row] =
         ignored ? 0 : smx_times(weight, entropy_of(call, row, from));
     if (call->square)
@@ -356,9 +386,12 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
     double focus[SMX_BLOCK_ROWS], slope[SMX_BLOCK_ROWS];
     bool focal = call->criterion.focal != 0;
     for (size_t r = 0; r < n; r++) {
-        whole[r] = merge_parts(call, start + r, parts + r * call->chunks);
-        logsum[r] = rest_of_parts(call, start + r, &whole[r]);
+        struct smx_part *own = parts + r * call->chunks;
+        whole[r] = merge_parts(call, start + r, own);
         note_sums(call, start + r, &whole[r]);
+        if (whole[r].in_range && call->criterion.entropy_weight != 0)
+            take_moment(call, start + r, &whole[r], own);
+        logsum[r] = rest_of_parts(call, start + r, &whole[r]);
     }
     call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)

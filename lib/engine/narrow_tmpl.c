@@ -31,7 +31,7 @@ void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
         keep_step(narrow, i, z, WIDE, &split);
     }
     for (; i < n; i += BLOCK) {
-        load_part(x + i, n - i, z);
+        load_part(x + i, n - i, PARTS, z);
         keep_step(narrow, i, z, PARTS, &split);
     }
 }

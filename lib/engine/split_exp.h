@@ -44,6 +44,9 @@
 /* Above every k of a row in range, and by less than 2^12. */
 #define SMX_SPLIT_ABOVE 1064.0f
 
+/* No k of a row in range is further from 0. */
+#define SMX_SPLIT_STEPS 2752.0
+
 /** What the kernels need to know of a temperature. */
 struct smx_split_exp {
     bool possible;
@@ -120,6 +123,21 @@ static inline bool smx_divides_normally(const struct smx_split_exp *split,
     return whole >= 0 && least - whole > -123;
 }
 
+/** x of a step of t. */
+static inline double smx_split_step(const struct smx_split_exp *split)
+{
+    return (double)split->step + split->step_low;
+}
+
+/** Of what exponentials of x in range are multiplied with, factor + bend x, the
+ *  size of the larger term. */
+static inline double smx_bent_size(const struct smx_split_exp *split,
+                                   double factor, double bend)
+{
+    return fmax(fabs(factor),
+                fabs(bend * smx_split_step(split)) * SMX_SPLIT_STEPS);
+}
+
 /** Kernels for one chunk (kernels.h), one table an instruction set. */
 struct smx_split_kernels {
     /** Are all x[i] below highest? false for NaN. */
@@ -142,10 +160,10 @@ struct smx_split_kernels {
     /** out[i] = (high[i] + rest[i]) / sum. */
     void (*divide)(const struct smx_cached_exp *cached, size_t n);
 
-    /** out[i] = factor * exponential of x[i]; min: no x is lower; stream: past
-     *  the cache. out may be x. */
+    /** out[i] = (factor + bend x[i]) * exponential of x[i]; min: no x is lower;
+     *  stream: past the cache. out may be x. */
     void (*put)(const float *x, size_t n, const struct smx_split_exp *split,
-                double factor, float min, bool stream, float *out);
+                double factor, double bend, float min, bool stream, float *out);
 
     /** out[i] = factor[0] * exponential of x[0][i] less that of the other;
      *  out may be one of x; stream: past the cache. */

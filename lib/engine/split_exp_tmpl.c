@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of in-range rows (split_exp.h says what each does), compiled once
  * an instruction set. */
+#include "split_scaled_vec.h"
 #include "split_sums_vec.h"
 #include "tiers.h"
 
@@ -36,8 +37,9 @@ INLINE void sum_step(struct sums *sums, const vf *x, const vf *behind, size_t n,
         add_pairs(sums, v % PARTS, e.s[v], e.rest[v]);
         if (moment)
             add_moment(&sums->moments, v % PARTS,
-                       moment_of_one(e.s[v], e.q[v], e.k[v],
-                                     e.f[v] * vf_all(split->scale)));
+                       moment_of(e.s[v], e.q[v], e.k[v], 0,
+                                 e.f[v] * vf_all(split->scale),
+                                 sums->moments.origin));
         if (rest)
             vf_store(rest + i, e.rest[v]);
         if (rest && n >= i + FLOATS)
@@ -152,7 +154,7 @@ INLINE void pipe_runs(struct sums *sums, const float *x, size_t end,
     pipe_load(&pipe, sums, x, split, extent);
     pipe_reduce(&pipe, split, moment);
     pipe_load(&pipe, sums, x + next, split, extent);
-    pipe_raise(&pipe, split, moment);
+    pipe_raise(&pipe, split, moment, sums->moments.origin);
     pipe_reduce(&pipe, split, moment);
     next = next_pair(next, end);
     pipe_load(&pipe, sums, x + next, split, extent);
@@ -164,7 +166,7 @@ INLINE void pipe_runs(struct sums *sums, const float *x, size_t end,
                 put_quotients(q, i, PAIR, VF_FUSED);
             sum_pair(sums, &pipe, moment, rest ? high + i : NULL,
                      rest ? rest + i : NULL);
-            pipe_raise(&pipe, split, moment);
+            pipe_raise(&pipe, split, moment, sums->moments.origin);
             pipe_reduce(&pipe, split, moment);
             next = next_pair(next, end);
             pipe_load(&pipe, sums, x + next, split, extent);
@@ -211,7 +213,7 @@ INLINE void sum_end(struct sums *sums, const float *x, size_t i, size_t n,
                  rest ? high + i : NULL, rest ? rest + i : NULL);
     }
     if (i < n) {
-        load_part(x + i, n - i, z);
+        load_part(x + i, n - i, PARTS, z);
         EACH (v, PARTS) {
             size_t at = i + (size_t)v * FLOATS;
             behind[v] = vf_load_part(x + at, n > at ? n - at : 0, 0);
@@ -235,6 +237,8 @@ INLINE double sum_cached(const float *x, size_t n,
     struct sums sums = {.top = vf_all(-__builtin_inff()),
                         .highest = (vi)vf_all(-0.0F)};
     struct quotients q;
+    if (moment)
+        sums.moments.origin = origin_of(x, by);
     if (before)
         q = quotients_of(before);
     sum_runs(&sums, x, end, &split, extent, moment, high, rest,
@@ -243,7 +247,7 @@ INLINE double sum_cached(const float *x, size_t n,
         end_quotients(&q, end, n);
     sum_end(&sums, x, end, n, &split, extent, moment, high, rest);
     if (moment)
-        *moment = moment_of(&sums);
+        *moment = whole_moment(&sums);
     if (extent)
         *extent = extent_of(&sums, x, n);
     return extent && is_nan_signed(&sums) ? __builtin_nan("") : sum_of(&sums);
@@ -277,54 +281,17 @@ static double cache_split(const float *x, size_t n,
 
 /* ---- products ---------------------------------------------------------- */
 
-/* Exponentials times a factor, 2^binade less; what is not above the least comes
- * to nothing. */
-struct scaled {
-    struct smx_split_exp split;
-    float binade, least;
-};
-
-/* The factor's leading 12 bits go into the table, whose entries may have 24,
- * and the logarithm of the rest into that of what the table rounded. */
-INLINE struct scaled scaled_by(const struct smx_split_exp *split, double factor)
+/* n elements of count registers. */
+INLINE void put_part(const float *x, size_t n, int count,
+                     const struct scaled *by, enum scaling how, float *out)
 {
-    static const int32_t steps[BLOCK] = {
-        0 << 19,  1 << 19,  2 << 19,  3 << 19, 4 << 19,  5 << 19,
-        6 << 19,  7 << 19,  8 << 19,  9 << 19, 10 << 19, 11 << 19,
-        12 << 19, 13 << 19, 14 << 19, 15 << 19};
-    double binade = smx_binade(factor);
-    struct scaled by = {*split, (float)binade, (float)(0x1p-150 / binade)};
-    float high = smx_twelve_bits(factor / binade);
-    double d = factor / binade / high - 1; /* less than 2^-11 */
-    float rest = (float)(d * (1 - d * (0.5 - d * (1.0 / 3)))) / split->c1;
-    EACH (v, PARTS) {
-        vi step;
-        memcpy(&step, steps + v * FLOATS, sizeof step);
-        vf power = (vf)((vi)vf_load(split->table + v * FLOATS) + step);
-        power = (vf)((vi)(power * vf_all(high)) - step);
-        vf_store(by.split.table + v * FLOATS, power);
-        vf_store(by.split.rest + v * FLOATS,
-                 vf_load(split->rest + v * FLOATS) - vf_all(rest));
-    }
-    return by;
-}
-
-INLINE vf scale_split(vf e, const struct scaled *by)
-{
-    return vf_mul_above(e, vf_all(by->binade), e, vf_all(by->least));
-}
-
-/* n elements, at most a block. */
-INLINE void put_part(const float *x, size_t n, const struct scaled *by,
-                     float *out)
-{
-    vf z[PARTS];
-    load_part(x, n, z);
-    bound(z, PARTS, &by->split);
-    struct parts e = exponentials(z, PARTS, &by->split);
-    EACH (v, PARTS) {
+    vf z[WIDE];
+    load_part(x, n, count, z);
+    bound(z, count, &by->split);
+    struct parts e = exponentials(z, count, &by->split);
+    EACH (v, count) {
         size_t i = (size_t)v * FLOATS;
-        vf p = scale_split(e.s[v] + e.rest[v], by);
+        vf p = scale_split(how, &e, v, by);
         if (n >= i + FLOATS)
             vf_store(out + i, p);
         else if (n > i)
@@ -332,24 +299,21 @@ INLINE void put_part(const float *x, size_t n, const struct scaled *by,
     }
 }
 
-/* Whole steps; how many elements that were. plain: none is to be bounded, and
- * no product is denormal. */
+/* Whole steps; how many elements that were. */
 INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
-                        bool plain, bool stream, float *out)
+                        enum scaling how, bool stream, float *out)
 {
     const struct scaled own = *by; /* nothing that is stored changes it */
     size_t i = 0;
     for (; n - i >= STEP; i += STEP) {
         vf z[WIDE];
-        if (stream)
-            fetch_split(x + i, STEP, SMX_CHUNK / 4);
+        fetch_split(x + i, STEP, SMX_CHUNK / 4);
         load(x + i, WIDE, z);
-        if (!plain)
+        if (how != SCALED_PLAINLY)
             bound(z, WIDE, &own.split);
         struct parts e = exponentials(z, WIDE, &own.split);
         EACH (v, WIDE) {
-            vf p = e.s[v] + e.rest[v];
-            p = plain ? p * vf_all(own.binade) : scale_split(p, &own);
+            vf p = scale_split(how, &e, v, &own);
             if (stream)
                 vf_stream(out + i + v * FLOATS, p);
             else
@@ -357,13 +321,6 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
         }
     }
     return i;
-}
-
-INLINE size_t put_whole(const float *x, size_t n, const struct scaled *by,
-                        bool plain, bool stream, float *out)
-{
-    return plain ? put_steps(x, n, by, true, stream, out)
-                 : put_steps(x, n, by, false, stream, out);
 }
 
 static void stream(const float *x, size_t n, float *out)
@@ -376,23 +333,46 @@ static void stream(const float *x, size_t n, float *out)
     memcpy(out + i, x + i, (n - i) * sizeof *out);
 }
 
-static void store_split(const float *x, size_t n,
-                        const struct smx_split_exp *split, double factor,
-                        float min, bool stream, float *out)
+INLINE void store_scaled(const float *x, size_t n, const struct scaled *by,
+                         enum scaling how, bool stream, float *out)
 {
-    const struct scaled by = scaled_by(split, factor);
-    bool plain = factor > 0 && min >= split->lowest &&
-                 smx_divides_normally(split, min, 1 / factor);
+    enum scaling bounded = how == BENT ? BENT : SCALED;
     size_t i = 0;
     if (stream) {
         i = before_line(out, sizeof *out, n);
-        put_part(x, i, &by, out);
-        i += put_whole(x + i, n - i, &by, plain, true, out + i);
+        put_part(x, i, PARTS, by, bounded, out);
+        i += put_steps(x + i, n - i, by, how, true, out + i);
     } else {
-        i = put_whole(x, n, &by, plain, false, out);
+        i = put_steps(x, n, by, how, false, out);
     }
-    for (; i < n; i += BLOCK)
-        put_part(x + i, n - i < BLOCK ? n - i : BLOCK, &by, out + i);
+    if (n - i > BLOCK) /* two blocks, one after the other, take longer */
+        put_part(x + i, n - i, WIDE, by, bounded, out + i);
+    else if (i < n)
+        put_part(x + i, n - i, PARTS, by, bounded, out + i);
+}
+
+static __attribute__((noinline)) void
+store_bent(const float *x, size_t n, const struct smx_split_exp *split,
+           double factor, double bend, bool stream, float *out)
+{
+    const struct scaled by = bent_by(split, factor, bend);
+    store_scaled(x, n, &by, BENT, stream, out);
+}
+
+static void store_split(const float *x, size_t n,
+                        const struct smx_split_exp *split, double factor,
+                        double bend, float min, bool stream, float *out)
+{
+    if (bend != 0) {
+        store_bent(x, n, split, factor, bend, stream, out);
+        return;
+    }
+    const struct scaled by = scaled_by(split, factor);
+    if (factor > 0 && min >= split->lowest &&
+        smx_divides_normally(split, min, 1 / factor))
+        store_scaled(x, n, &by, SCALED_PLAINLY, stream, out);
+    else
+        store_scaled(x, n, &by, SCALED, stream, out);
 }
 
 /* ---- differences of products ------------------------------------------- */
@@ -406,7 +386,7 @@ INLINE void put_differences(const float *const x[2], size_t i, size_t n,
     EACH (s, 2) {
         vf z[WIDE];
         if (count == PARTS)
-            load_part(x[s] + i, n, z);
+            load_part(x[s] + i, n, PARTS, z);
         else
             load(x[s] + i, count, z);
         bound(z, count, &by[s].split);

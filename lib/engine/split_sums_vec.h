@@ -22,6 +22,7 @@ struct sums {
     struct moments {
         vd even[PARTS], odd[PARTS], rest[VECS];
         vf run[PARTS];
+        float origin; /* of t */
     } moments;
 };
 
@@ -66,7 +67,15 @@ INLINE double sum_of(const struct sums *sums)
     return vd_sum(vd_fold(pairs, PARTS)) + block_sum(sums->rest);
 }
 
-INLINE double moment_of(const struct sums *sums)
+/* Near the first of x, the nearer the more digits: a whole number that t of an
+ * exponential in range may be, which is not far above a row's largest. */
+INLINE float origin_of(const float *x, const struct smx_split_exp *split)
+{
+    float t = *x * split->scale;
+    return t > 0 && t < SMX_SPLIT_ABOVE ? (float)(int)t : 0;
+}
+
+INLINE double whole_moment(const struct sums *sums)
 {
     const struct moments *m = &sums->moments;
     vd pairs[PARTS];
@@ -74,7 +83,8 @@ INLINE double moment_of(const struct sums *sums)
         pairs[v] = ((sums->even[v] + sums->odd[v]) * vd_all(SMX_SPLIT_ABOVE) -
                     (m->even[v] + m->odd[v])) *
                    vd_all(VF_HALVES);
-    return vd_sum(vd_fold(pairs, PARTS)) + block_sum(m->rest);
+    return vd_sum(vd_fold(pairs, PARTS)) +
+           (block_sum(m->rest) + m->origin * block_sum(sums->rest));
 }
 
 /* ---- extent ------------------------------------------------------------- */
@@ -106,7 +116,7 @@ INLINE float highest_of(vi highest, const float *x, size_t n)
     EACH (v, PARTS)
         top[v] = vf_all(-__builtin_inff());
     for (size_t i = 0; i < n; i += BLOCK) {
-        load_part(x + i, n - i, z);
+        load_part(x + i, n - i, PARTS, z);
         EACH (v, PARTS)
             top[v] = vf_max(z[v], top[v]);
     }

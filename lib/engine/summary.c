@@ -37,12 +37,6 @@ static size_t wide_batch(size_t classes)
  * float unless it is nearer to 0. */
 #define LEAST_LOG 0.25
 
-/* The error of an entropy of at least so many nats from in-range sums is
- * within half a digit of a float (NUMERICS.md). */
-#define LEAST_ENTROPY 1.0
-
-#define LN2 0x1.62e42fefa39efp-1
-
 struct chunk { /* of a row, or all of it */
     float max;
     double total;  /* sum of in-range exponentials; 0: it is not */
@@ -269,7 +263,7 @@ static struct row settle_row(const struct summary_call *call, size_t r,
     bool in_range = whole->total != 0;
     double lse = in_range ? log : 0, entropy = 0;
     if (in_range)
-        entropy = log - whole->moment / whole->total * (LN2 / 16);
+        entropy = smx_entropy_in_range(log, whole->moment, whole->total);
     if (out->argmax)
         out->argmax[r] =
             (int64_t)smx_first_max(call->kernels, call->z + r * call->classes,
@@ -279,7 +273,7 @@ static struct row settle_row(const struct summary_call *call, size_t r,
     if (out->entropy)
         out->entropy[r] = (float)entropy;
     return (struct row){whole->max, out->logsumexp && fabs(lse) < LEAST_LOG,
-                        out->entropy && entropy < LEAST_ENTROPY};
+                        out->entropy && entropy < SMX_LEAST_ENTROPY};
 }
 
 static struct smx_moments moments_of(const struct summary_call *call,

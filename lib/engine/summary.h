@@ -19,6 +19,17 @@ struct smx_seen {
     float *maxima;   /* of any row */
 };
 
+/* The error of an entropy of at least so many nats from in-range sums is
+ * within half a digit of a float (NUMERICS.md). */
+#define SMX_LEAST_ENTROPY 1.0
+
+/** The entropy of a row in range, of log-sum-exp log. */
+static inline double smx_entropy_in_range(double log, double moment,
+                                          double total)
+{
+    return log - moment / total * (0x1.62e42fefa39efp-1 / 16);
+}
+
 /** Bytes that a call needs for so many rows beside its operands. */
 size_t smx_summary_bytes(size_t rows, size_t classes);
 

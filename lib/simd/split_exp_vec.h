@@ -24,10 +24,10 @@ INLINE void load(const float *x, int count, vf z[WIDE])
         z[v] = vf_load(x + v * FLOATS);
 }
 
-/* The first n of a block, -INFINITY behind them. */
-INLINE void load_part(const float *x, size_t n, vf z[PARTS])
+/* The first n, -INFINITY behind them. */
+INLINE void load_part(const float *x, size_t n, int count, vf *z)
 {
-    EACH (v, PARTS) {
+    EACH (v, count) {
         size_t before = (size_t)v * FLOATS;
         size_t left = n > before ? n - before : 0;
         z[v] = vf_load_part(x + before, left, -__builtin_inff());
@@ -95,15 +95,17 @@ INLINE struct parts exponentials(const vf *x, int count,
 }
 
 /* Of s + s q times t = k + f, f in steps: s (SMX_SPLIT_ABOVE - k), both of 12
- * bits, is exact, and positive; what is left, times s, is small. */
+ * bits, is exact, and positive; what is left of s t, and s q t relative to an
+ * origin near k, are small. k: plus that much. */
 struct moment {
     vf below, left;
 };
 
-INLINE struct moment moment_of_one(vf s, vf q, vf k, vf f)
+INLINE struct moment moment_of(vf s, vf q, vf k, float more, vf f, float origin)
 {
-    return (struct moment){s * (vf_all(SMX_SPLIT_ABOVE) - k),
-                           s * (f + q * (k + f))};
+    vf depth = vf_all(SMX_SPLIT_ABOVE + more) - k;
+    vf height = k - vf_all(origin + more);
+    return (struct moment){s * depth, s * (f + q * (height + f))};
 }
 
 /* Has it registers enough for exponentials at four stages at once? Then few
@@ -125,7 +127,7 @@ struct pipe {
 };
 
 INLINE void pipe_raise(struct pipe *pipe, const struct smx_split_exp *split,
-                       bool moment)
+                       bool moment, float origin)
 {
     EACH (v, PAIR) {
         vf f = pipe->f[v];
@@ -133,9 +135,9 @@ INLINE void pipe_raise(struct pipe *pipe, const struct smx_split_exp *split,
         pipe->q[v] = f * (vf_all(split->c1) + f * q);
         pipe->s[v] = split_power(pipe->k[v], split);
         if (moment)
-            pipe->moment[v] = moment_of_one(
-                pipe->s[v], pipe->q[v],
-                (vf)pipe->k[v] - vf_all(SMX_SPLIT_MAGIC), pipe->steps[v]);
+            pipe->moment[v] =
+                moment_of(pipe->s[v], pipe->q[v], (vf)pipe->k[v],
+                          SMX_SPLIT_MAGIC, pipe->steps[v], origin);
     }
 }
 

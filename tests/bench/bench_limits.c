@@ -117,7 +117,8 @@ static void compute_long(const struct limit *l)
     for (int r = 0; r < ROWS; r++) {
         double total = split->sum(l->logits, n, &by, &extent, NULL);
 
-        split->put(l->logits, n, &by, 1 / total, extent.min, false, l->values);
+        split->put(l->logits, n, &by, 1 / total, 0, extent.min, false,
+                   l->values);
     }
 }
 

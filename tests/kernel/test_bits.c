@@ -304,6 +304,15 @@ static uint64_t do_entropy_weight(struct smx_context *context,
     return gradient_of(context, o, k);
 }
 
+static uint64_t do_entropy_weight_labels(struct smx_context *context,
+                                         struct operands *o)
+{
+    struct smx_criterion k = by_labels(o);
+
+    k.entropy_weight = 0.5;
+    return gradient_of(context, o, k);
+}
+
 static uint64_t do_vjp(struct smx_context *context, struct operands *o)
 {
     return hash_values(o, o->elements,
@@ -366,6 +375,7 @@ static const struct {
     {"teacher_jsd", do_teacher_jsd},
     {"focal", do_focal},
     {"entropy_weight", do_entropy_weight},
+    {"entropy_weight_labels", do_entropy_weight_labels},
     {"vjp", do_vjp},
     {"log_vjp", do_log_vjp},
     {"jacobian", do_jacobian},
