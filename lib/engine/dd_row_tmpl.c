@@ -93,63 +93,52 @@ static void narrow_tile(const double *z, size_t n, float *x)
         x[i] = (float)z[i];
 }
 
-/* ---- the largest, and the shifted logit to it
- * --------------------------------- */
+/* ---- the largest ----------------------------------------------------------
+ */
 
-INLINE void look_at(vd x, vd *top, vl *nan)
-{
-    *top = vd_max(x, *top);
-    *nan |= (vl)(x != x);
-}
+/* Registers that are looked at side by side. */
+#define SEEN 4
 
-/* NaN where one of z is NaN or +INFINITY. */
+/* NaN where one of z is NaN or +INFINITY: so is the sum of all, and one whose
+ * terms left the range in both directions. */
 INLINE double largest(const double *z, size_t n)
 {
-    vd maxima[VECS], top = vd_all(-INF);
-    vl nan = {0};
+    vd top[SEEN], sum[SEEN] = {{0}};
     size_t i = 0;
-    EACH (v, VECS)
-        maxima[v] = top;
-    for (; i + BLOCK <= n; i += BLOCK)
-        EACH (v, VECS)
-            look_at(vd_load(z + i + v * LANES), &maxima[v], &nan);
-    EACH (v, VECS)
-        if (i + (size_t)v * LANES < n)
-            look_at(get_vector(z, i + (size_t)v * LANES, n), &maxima[v], &nan);
-    EACH (v, VECS)
-        top = vd_max(maxima[v], top);
+    EACH (v, SEEN)
+        top[v] = vd_all(-INF);
+    for (; i + SEEN * LANES <= n; i += SEEN * LANES)
+        EACH (v, SEEN) {
+            vd x = vd_load(z + i + v * LANES);
+            top[v] = vd_max(x, top[v]);
+            sum[v] += x;
+        }
+    for (; i < n; i += LANES) {
+        vd x = get_vector(z, i, n);
+        top[0] = vd_max(x, top[0]);
+        sum[0] += x;
+    }
+    vd max = vd_max(vd_max(top[0], top[1]), vd_max(top[2], top[3]));
+    vd all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     for (int half = LANES / 2; half; half /= 2)
-        top = vd_max(vd_beside(top, half), top);
-    return top[0] < INF && !vl_any(nan) ? top[0] : (double)NAN;
+        max = vd_max(vd_beside(max, half), max);
+    if (vl_any((vl)(all != all)) && nonfinite_double(z, n, true) < n)
+        return (double)NAN;
+    return max[0] < INF ? max[0] : (double)NAN;
 }
 
-/* Of a block of z, a bit where that is; 0 behind n. */
-INLINE unsigned where_in_block(const double *z, size_t i, size_t n, vd which)
-{
-    unsigned here = 0;
-    EACH (v, VECS) {
-        size_t j = i + (size_t)v * LANES;
-        if (j < n)
-            here |= vl_bits((vl)(get_vector(z, j, n) == which)) << v * LANES;
-    }
-    return here;
-}
+FIRST_WHERE(first_equal, ==, double, vd, vl, PART_DOUBLE)
 
 /* A step for all rows before the next: what one row's waits for, others'
- * fill. A block at a time is searched, as a branch that can be foretold. */
+ * fill. */
 static void row_maxima(const struct smx_row_group *rows, size_t n,
                        double *maxima, size_t *at)
 {
     for (size_t r = 0; r < rows->count; r++)
         maxima[r] = largest(rows->z + r * rows->stride, n);
     for (size_t r = 0; r < rows->count; r++) {
-        const double *z = rows->z + r * rows->stride;
-        unsigned here = 0;
-        size_t i = 0;
-        while (!(here = where_in_block(z, i, n, vd_all(maxima[r]))) &&
-               i + BLOCK < n)
-            i += BLOCK;
-        at[r] = here ? i + (size_t)__builtin_ctz(here) : 0;
+        size_t i = first_equal(rows->z + r * rows->stride, n, maxima[r]);
+        at[r] = i < n ? i : 0;
     }
 }
 

@@ -9,40 +9,9 @@
 
 /* ---- one row, or a chunk of it ------------------------------------------ */
 
-/* The same of either number, in vectors v that are compared to t; part: one
- * with LOWEST behind n. */
-#define PART_FLOAT(x, n) vf_load_part(x, n, LOWEST)
-#define PART_DOUBLE(x, n) get_vector(x, 0, n)
-#define REGISTERS 4
-
-#define FIRST_ABOVE(name, number, v, t, part)                                  \
-    static size_t name(const number *x, size_t n, number bound)                \
-    {                                                                          \
-        enum { COUNT = sizeof(v) / sizeof *x };                                \
-        size_t i = 0;                                                          \
-        for (; n - i >= REGISTERS * COUNT; i += REGISTERS * COUNT) {           \
-            t above[REGISTERS], any = {0};                                     \
-            uint64_t bits = 0;                                                 \
-            EACH (r, REGISTERS) {                                              \
-                v z = v##_load(x + i + (size_t)r * COUNT);                     \
-                any |= above[r] = (t)(z > v##_all(bound));                     \
-            }                                                                  \
-            if (!t##_any(any))                                                 \
-                continue;                                                      \
-            EACH (r, REGISTERS)                                                \
-                bits |= (uint64_t)t##_bits(above[r]) << r * COUNT;             \
-            return i + (size_t)__builtin_ctzll(bits);                          \
-        }                                                                      \
-        for (; i < n; i += COUNT) {                                            \
-            v z = part(x + i, n - i);                                          \
-            uint32_t above = t##_bits((t)(z > v##_all(bound)));                \
-            if (above)                                                         \
-                return i + (size_t)__builtin_ctz(above);                       \
-        }                                                                      \
-        return n;                                                              \
-    }
-FIRST_ABOVE(first_above, float, vf, vi, PART_FLOAT)
-FIRST_ABOVE(first_above_double, double, vd, vl, PART_DOUBLE)
+/* The same of either number, in vectors v. */
+FIRST_WHERE(first_above, >, float, vf, vi, PART_FLOAT)
+FIRST_WHERE(first_above_double, >, double, vd, vl, PART_DOUBLE)
 
 #define GROUP_MAXIMA(name, number, v, part)                                    \
     static void name(const number *x, size_t n, number *maxima)                \

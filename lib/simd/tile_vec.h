@@ -33,4 +33,38 @@ INLINE vd get_part(const double *x, size_t i, size_t n)
     return i + LANES <= n ? vd_load(x + i) : vd_load_part(x + i, n - i);
 }
 
+/* Vectors at x of either number, -INFINITY behind n. */
+#define PART_FLOAT(x, n) vf_load_part(x, n, -__builtin_inff())
+#define PART_DOUBLE(x, n) get_vector(x, 0, n)
+#define REGISTERS 4
+
+/** Index of the first of n numbers that is so to a bound; n: none is. v, t: a
+ *  vector, and what a comparison makes of it. */
+#define FIRST_WHERE(name, is, number, v, t, part)                              \
+    static size_t name(const number *x, size_t n, number bound)                \
+    {                                                                          \
+        enum { COUNT = sizeof(v) / sizeof *x };                                \
+        size_t i = 0;                                                          \
+        for (; n - i >= REGISTERS * COUNT; i += REGISTERS * COUNT) {           \
+            t above[REGISTERS], any = {0};                                     \
+            uint64_t bits = 0;                                                 \
+            EACH (r, REGISTERS) {                                              \
+                v z = v##_load(x + i + (size_t)r * COUNT);                     \
+                any |= above[r] = (t)(z is v##_all(bound));                    \
+            }                                                                  \
+            if (!t##_any(any))                                                 \
+                continue;                                                      \
+            EACH (r, REGISTERS)                                                \
+                bits |= (uint64_t)t##_bits(above[r]) << r * COUNT;             \
+            return i + (size_t)__builtin_ctzll(bits);                          \
+        }                                                                      \
+        for (; i < n; i += COUNT) {                                            \
+            v z = part(x + i, n - i);                                          \
+            uint32_t above = t##_bits((t)(z is v##_all(bound)));               \
+            if (above)                                                         \
+                return i + (size_t)__builtin_ctz(above);                       \
+        }                                                                      \
+        return n;                                                              \
+    }
+
 #endif

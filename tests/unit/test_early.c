@@ -222,6 +222,31 @@ static void the_same_errors(void **state)
     }
 }
 
+/* The sum of a row's logits is no number here, though each of them is. */
+static void rows_whose_sum_is_nan_are_no_error(void **state)
+{
+    enum { N = 320, HALF = 160 };
+    double z[N], p[N];
+    struct smx_logits logits = logits_double(z, 1, N);
+    const struct smx_softmax_out out = {
+        .size = sizeof out, .values = p, .early = true};
+
+    (void)state;
+    for (int isa = 0; isa <= SMX_ISA_NEON; isa++) {
+        if (!tiers[isa])
+            continue;
+        for (int i = 0; i < N; i++)
+            z[i] = i < HALF ? DBL_MAX : -DBL_MAX;
+        assert_status(smx_softmax(tiers[isa], &logits, NULL, &out, NULL),
+                      SMX_OK);
+        for (int i = 0; i < N; i++)
+            assert_true(p[i] == (i < HALF ? 1.0 / HALF : 0));
+        z[N - 1] = NAN;
+        assert_status(smx_softmax(tiers[isa], &logits, NULL, &out, NULL),
+                      SMX_ENONFINITE);
+    }
+}
+
 /* ---- products ------------------------------------------------------------ */
 
 /* Where a product is written: apart, over the logits, over the upstream. */
@@ -355,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_same_errors),
+        cmocka_unit_test(rows_whose_sum_is_nan_are_no_error),
         cmocka_unit_test(products_have_the_same_bits_and_errors),
         cmocka_unit_test(who_does_not_know_it_has_the_promise),
     };
