@@ -50,15 +50,29 @@ static void stream_tile(const double *x, size_t n, double *out)
     memcpy(out + i, x + i, (n - i) * sizeof *out);
 }
 
+/** out[i ...] = value of each vector, of as many as are below end; past the
+ *  caches, of whole lines of them, where that is wanted. */
+#define PUT_TILE(out, n, stream, i, end, value)                                \
+    do {                                                                       \
+        size_t i = 0, end = (stream) ? before_line(out, sizeof *(out), n) : 0; \
+        for (; i < end; i += LANES)                                            \
+            put_vector(out, i, end, value);                                    \
+        i = end;                                                               \
+        for (end = n; (stream) && end - i >= OF_A_LINE;)                       \
+            EACH (line_, (int)(OF_A_LINE / LANES)) {                           \
+                vd_stream((out) + i, value);                                   \
+                i += LANES;                                                    \
+            }                                                                  \
+        for (; i < end; i += LANES)                                            \
+            put_vector(out, i, end, value);                                    \
+    } while (0)
+
 /* What is subnormal in the end is rounded once. */
-static void scale_tile(const double *e, size_t n, double factor, double *out)
+static void scale_tile(const double *e, size_t n, double factor, bool stream,
+                       double *out)
 {
     vd f = vd_all(factor * 0x1p-128);
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        vd_store(out + i, vd_load(e + i) * f);
-    if (i < n)
-        vd_store_part(out + i, vd_load_part(e + i, n - i) * f, n - i);
+    PUT_TILE(out, n, stream, i, end, get_part(e, i, end) * f);
 }
 
 INLINE struct vdd nats_at(const struct smx_nats *d, size_t i, size_t n)
@@ -69,13 +83,44 @@ INLINE struct vdd nats_at(const struct smx_nats *d, size_t i, size_t n)
     return vdd_settle(straight(vdd_sum(x, vd_all(-d->how.top)), &d->how));
 }
 
-static void logs(struct smx_nats d, size_t n, struct smx_dd logsum, double *out)
+/* What is taken from d of a class for log p, or from z itself, where that is
+ * d but for what all classes share. */
+struct log_base {
+    struct smx_nats d;
+    bool direct;
+    struct vdd logsum;
+};
+
+INLINE struct log_base log_base_of(const struct smx_nats *d,
+                                   struct smx_dd logsum)
 {
-    VECTORS (i, n) {
-        struct vdd x = nats_at(&d, i, n);
-        put_vector(out, i, n,
-                   (x.hi - vd_all(logsum.hi)) + (x.lo - vd_all(logsum.lo)));
-    }
+    bool direct = !d->hi && !d->how.scaled;
+    if (direct)
+        logsum = dd_add((struct smx_dd){d->how.top, 0}, logsum);
+    return (struct log_base){*d, direct, vdd_all(logsum)};
+}
+
+/* Of large z, and of one class with nearly all of the probability, z - hi is
+ * exact, and lo holds the digits of what is left. */
+INLINE vd direct_log_at(const struct log_base *base, size_t i, size_t n)
+{
+    return (get_vector(base->d.z, i, n) - base->logsum.hi) - base->logsum.lo;
+}
+
+INLINE vd log_at(const struct log_base *base, size_t i, size_t n)
+{
+    struct vdd x = nats_at(&base->d, i, n);
+    return (x.hi - base->logsum.hi) + (x.lo - base->logsum.lo);
+}
+
+static void logs(struct smx_nats d, size_t n, struct smx_dd logsum, bool stream,
+                 double *out)
+{
+    const struct log_base base = log_base_of(&d, logsum);
+    if (base.direct)
+        PUT_TILE(out, n, stream, i, end, direct_log_at(&base, i, end));
+    else
+        PUT_TILE(out, n, stream, i, end, log_at(&base, i, end));
 }
 
 static struct smx_dd terms(const double *e, struct smx_nats d, size_t n)

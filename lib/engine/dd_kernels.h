@@ -144,14 +144,15 @@ struct smx_row_kernels {
     struct smx_complement (*complement_power)(struct smx_dd log,
                                               double exponent);
 
-    /** out = 2^-128 e factor; any n. */
-    void (*scale)(const double *e, size_t n, double factor, double *out);
+    /** out = 2^-128 e factor, past the caches or not; any n. */
+    void (*scale)(const double *e, size_t n, double factor, bool stream,
+                  double *out);
 
     /** out = x, past the caches; any n. */
     void (*stream)(const double *x, size_t n, double *out);
 
-    /** out = d - logsum; any n. */
-    void (*logs)(struct smx_nats d, size_t n, struct smx_dd logsum,
+    /** out = d - logsum, likewise. */
+    void (*logs)(struct smx_nats d, size_t n, struct smx_dd logsum, bool stream,
                  double *out);
 
     /** The sum of e d, 0 where e is. */

@@ -18,15 +18,17 @@ static void finish_tile(const struct dd_call *call, struct smx_row *row,
                         double *out)
 {
     if (call->log)
-        row->kernels->logs(smx_row_nats(row), row->count, row->logsum, out);
+        row->kernels->logs(smx_row_nats(row), row->count, row->logsum,
+                           row->stream, out);
     else
-        row->kernels->scale(row->e, row->count, row->inverse.hi, out);
+        row->kernels->scale(row->e, row->count, row->inverse.hi, row->stream,
+                            out);
 }
 
 static struct smx_dd store_dd_tile(const void *argument, struct smx_row *row)
 {
     const struct dd_call *call = argument;
-    double *out = smx_row_out(row);
+    double *out = smx_row_final_out(row);
     if (!call->log)
         smx_row_exponentials(row);
     finish_tile(call, row, out);

@@ -114,7 +114,7 @@ static long double row_products(enum smx_isa isa)
         for (int i = 0; i < N; i++)
             x[i] = mass[i] = random_unit(&bounds_seed);
         kernels->smooth(mass, N, keep, share);
-        kernels->scale(x, N, e, out);
+        kernels->scale(x, N, e, false, out);
         for (int i = 0; i < N; i++) {
             quad exact = ((quad)keep.hi + keep.lo) * x[i];
 
@@ -123,7 +123,7 @@ static long double row_products(enum smx_isa isa)
             worst = worse(worst, ldexp(out[i], 128), (long double)x[i] * e);
         }
         TIME(N, kernels->smooth(mass, N, keep, share));
-        TIME(N, kernels->scale(x, N, e, out));
+        TIME(N, kernels->scale(x, N, e, false, out));
     }
     return worst;
 }
