@@ -8,7 +8,7 @@
 #include "context.h"
 #include "engine/kernels.h"
 #include "engine/summary_kernels.h"
-#include "simd/elementary.h"
+#include "simd/extended.h"
 
 /* How many labels of so many rows are ignored; misfits: how many of the others
  * are no class. */
@@ -212,7 +212,7 @@ struct smx_masses smx_masses_of(const struct smx_row_kernels *kernels,
     struct smx_dd e = {criterion->label_smoothing, 0};
     struct smx_masses masses = {.criterion = criterion,
                                 .keep = dd_sum(1, -e.hi),
-                                .share = smx_divide(e, (double)z->classes, 0)};
+                                .share = smx_divide(e, (double)z->classes)};
     double two[16] = {0, 1};
     smooth_mass(kernels, &masses, two, 16);
     masses.other = two[0];

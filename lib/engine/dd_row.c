@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "dd_shift.h"
-#include "simd/elementary.h"
 #include "kernels.h"
 
 void smx_row_power(int k, double power[2])
@@ -56,7 +55,7 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->first_row = first_row;
     row->kernels = kernels;
     row->inverse_temperature =
-        smx_divide(one, 2 * frexp(smx_temperature_of(z), &exponent), 0);
+        smx_divide(one, 2 * frexp(smx_temperature_of(z), &exponent));
     row->exponent = 1 - exponent - (sloped ? SMX_ROW_SHIFT : 0);
     smx_row_power(row->exponent, row->mixed);
     smx_row_power(row->exponent - SMX_ROW_SHIFT, row->pure);

@@ -347,19 +347,18 @@ INLINE void distances_as(enum course course, const double *z, size_t n,
 static void shifted(const double *z, size_t n, const struct smx_shift *how,
                     const struct smx_tile *out)
 {
-    const struct smx_tile tile = {.hi = out->hi, .lo = out->lo};
     switch (course_of(how)) {
     case LINE:
-        distances_as(LINE, z, n, how, &tile);
+        distances_as(LINE, z, n, how, out);
         return;
     case BEND_CLOSE:
-        distances_as(BEND_CLOSE, z, n, how, &tile);
+        distances_as(BEND_CLOSE, z, n, how, out);
         return;
     case BEND:
-        distances_as(BEND, z, n, how, &tile);
+        distances_as(BEND, z, n, how, out);
         return;
     default:
-        distances_as(BEND_NARROW, z, n, how, &tile);
+        distances_as(BEND_NARROW, z, n, how, out);
     }
 }
 

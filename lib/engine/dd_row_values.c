@@ -4,7 +4,7 @@
 
 #include "dd_row.h"
 #include "dd_shift.h"
-#include "simd/elementary.h"
+#include "simd/extended.h"
 
 /* The largest logit, after the softcap. */
 static struct smx_dd top_of(const struct smx_row *row)
@@ -21,7 +21,7 @@ double smx_row_lse(const struct smx_row *row)
     if (row->empty)
         return -INFINITY;
     struct smx_dd top = top_of(row);
-    top = smx_divide(top, smx_temperature_of(row->logits), 0);
+    top = smx_divide(top, smx_temperature_of(row->logits));
     return isfinite(top.hi) ? dd_add(top, row->logsum).hi : top.hi;
 }
 

@@ -4,13 +4,13 @@
 #include <math.h>
 
 #include "rows.h"
-#include "simd/elementary.h"
+#include "simd/extended.h"
 
 /* 1 / x, but no more than can be split for a product: 0 times it is 0. */
 static struct smx_dd bounded_inverse(double x)
 {
     struct smx_dd one = {1, 0}, most = {0x1p960, 0};
-    struct smx_dd inverse = smx_divide(one, x, 0);
+    struct smx_dd inverse = smx_divide(one, x);
     return inverse.hi < most.hi ? inverse : most;
 }
 
@@ -33,7 +33,7 @@ static void measure_span(struct smx_shift *how, double s, double t)
 {
     int up, down;
     struct smx_dd m = {2 * frexp(s, &up), 0};
-    m = smx_divide(m, frexp(t, &down), 0);
+    m = smx_divide(m, frexp(t, &down));
     int exponent = up - down, beyond = exponent > 900 ? exponent - 900 : 0;
     how->span = dd_scale(m, ldexp(1, beyond < 900 ? beyond : 900));
     how->span_power = ldexp(1, exponent - beyond);
@@ -58,7 +58,7 @@ void smx_shift_measure(struct smx_shift *how, const struct smx_logits *z,
         how->close = !how->narrow && near == 1 && s >= 0x1p-100 &&
                      t >= 0x1p-100 && s / t <= SMX_CAP_MOST;
         how->third = bounded_inverse(s);
-        how->third = smx_divide(dd_mul(how->third, how->third), 3, 0);
+        how->third = smx_divide(dd_mul(how->third, how->third), 3);
         how->half = s / 2;
         how->most = SMX_CAP_CLOSE * s;
     }

@@ -13,7 +13,6 @@
 #include "divergence_rows.h"
 #include "load.h"
 #include "reduction.h"
-#include "simd/elementary.h"
 #include "tuning.h"
 
 struct divergence_call {
@@ -22,7 +21,6 @@ struct divergence_call {
     const void *upstream;
     void *gradient; /* NULL: none */
     struct smx_divergence_rule rule;
-    struct smx_logits side[2]; /* tensors as they were given */
     struct smx_factors factors;
     bool even;                       /* have rows the same factors? */
     struct smx_divergence_row alike; /* these, where a gradient is wanted */
@@ -63,7 +61,7 @@ static void set_grad_factor(const struct divergence_call *call, size_t r,
     } else {
         struct smx_dd weight = {row->weight, 0}, upstream = {g, 0};
         row->factor = dd_mul(dd_mul(factors->f, weight), upstream);
-        row->factor = smx_divide(row->factor, t, 0);
+        row->factor = smx_divide(row->factor, t);
     }
 }
 
@@ -132,9 +130,9 @@ static enum smx_status count_agreements(struct smx_context *context,
     int64_t *found = reallocarray(NULL, 2 * rows + 1, sizeof *found);
     if (!found)
         return SMX_ENOMEM;
-    enum smx_status status = find_classes(context, &call->side[0], found);
+    enum smx_status status = find_classes(context, &call->rule.side[0], found);
     if (!status)
-        status = find_classes(context, &call->side[1], found + rows);
+        status = find_classes(context, &call->rule.side[1], found + rows);
     for (size_t r = 0; r < rows && !status; r++)
         call->hits += found[r] == found[rows + r];
     free(found);
@@ -165,7 +163,7 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
                                        .divergence =
                                            context->kernels->divergence,
                                        .kind = k->divergence,
-                                       .side = {call->side[0], call->side[1]},
+                                       .side = {*call->logits, *call->logits},
                                        .extended = call->factors.extended,
                                        .share = call->factors.factor,
                                        .beta = k->beta,
@@ -177,6 +175,12 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
         rule.kind = k->beta == 0 ? SMX_DIVERGENCE_FORWARD_KL
                                  : SMX_DIVERGENCE_REVERSE_KL;
     smx_divergence_series(k->beta, rule.series);
+    rule.side[0].temperature = smx_temperature_of(call->logits);
+    rule.side[1].data = k->teacher;
+    rule.side[1].softcap = 0;
+    rule.side[1].temperature = k->teacher_temperature != 0
+                                   ? k->teacher_temperature
+                                   : rule.side[0].temperature;
     for (int s = 0; s < 2; s++)
         rule.split[s] = smx_split_exp_of(rule.side[s].temperature);
     rule.doubles = call->logits->dtype == SMX_FLOAT32 &&
@@ -187,18 +191,6 @@ static struct smx_divergence_rule rule_of(const struct smx_context *context,
                    fits_doubles(rule.side[1].temperature) &&
                    k->z_loss < 0x1p100 && k->entropy_weight < 0x1p100;
     return rule;
-}
-
-static void place_sides(struct divergence_call *call)
-{
-    const struct smx_criterion *k = call->criterion;
-    call->side[0] = call->side[1] = *call->logits;
-    call->side[0].temperature = smx_temperature_of(call->logits);
-    call->side[1].data = k->teacher;
-    call->side[1].softcap = 0;
-    call->side[1].temperature = k->teacher_temperature != 0
-                                    ? k->teacher_temperature
-                                    : call->side[0].temperature;
 }
 
 static enum smx_status check_divergence(struct smx_context *context,
@@ -236,7 +228,6 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     enum smx_status status = check_divergence(context, &call, where);
     if (status)
         goto out;
-    place_sides(&call);
     call.factors =
         smx_factors_of(context->kernels, logits, criterion, upstream, &counts);
     call.rule = rule_of(context, &call);

@@ -38,27 +38,6 @@ INLINE struct vdd plus_any(struct vdd a, struct vdd b)
     return vdd_settle(s);
 }
 
-INLINE struct vdd negate(struct vdd a)
-{
-    return (struct vdd){-a.hi, -a.lo};
-}
-
-INLINE struct vdd only(struct vdd a, vl where)
-{
-    return (struct vdd){(vd)((vl)a.hi & where), (vd)((vl)a.lo & where)};
-}
-
-INLINE struct vdd choose(vl which, struct vdd a, struct vdd b)
-{
-    return (struct vdd){vd_where(which, a.hi, b.hi),
-                        vd_where(which, a.lo, b.lo)};
-}
-
-INLINE struct vdd single(vd x)
-{
-    return (struct vdd){x, vd_all(0)};
-}
-
 INLINE vd size_of(vd x)
 {
     return vd_max(x, -x);
@@ -73,11 +52,10 @@ static struct smx_dd tile_powers(const struct smx_divergence_side *side,
     for (size_t i = 0; i < n; i += BLOCK)
         EACH (v, VECS) {
             size_t at = i + (size_t)(v * LANES);
-            struct vdd d = {vd_load(side->hi + at), vd_load(side->lo + at)};
-            struct vdd e = vdd_exp_wide(d);
+            struct vdd e = vdd_exp_wide(vdd_load(side->hi + at, side->lo + at));
             vd_store(side->e_hi + at, e.hi);
             vd_store(side->e_lo + at, e.lo);
-            vdd_accumulate(&sums[v], only(e, ~vl_at(skip - at)));
+            vdd_accumulate(&sums[v], vdd_only(e, ~vl_at(skip - at)));
         }
     return vdd_total(sums);
 }
@@ -93,22 +71,22 @@ struct classes {
 
 INLINE struct vdd share_of(const struct smx_divergence_side *side, size_t i)
 {
-    struct vdd e = {vd_load(side->e_hi + i), vd_load(side->e_lo + i)};
-    return vdd_mul(e, vdd_all(side->inverse));
+    return vdd_mul(vdd_load(side->e_hi + i, side->e_lo + i),
+                   vdd_all(side->inverse));
 }
 
 INLINE struct classes classes_at(const struct smx_divergence_tile *tile,
                                  size_t i)
 {
     const struct smx_divergence_side *p = &tile->p, *q = &tile->q;
-    struct vdd dp = {vd_load(p->hi + i), vd_load(p->lo + i)};
-    struct vdd dq = {vd_load(q->hi + i), vd_load(q->lo + i)};
+    struct vdd dp = vdd_load(p->hi + i, p->lo + i);
+    struct vdd dq = vdd_load(q->hi + i, q->lo + i);
     struct classes c = {.p = share_of(p, i), .q = share_of(q, i)};
     c.has_p = (vl)(dp.hi > vd_all(-INF));
     c.has_q = (vl)(dq.hi > vd_all(-INF));
-    c.t = plus(dq, negate(dp));
-    c.t = plus(c.t, negate(vdd_all(tile->offset)));
-    c.t = only(c.t, c.has_p & c.has_q);
+    c.t = plus(dq, vdd_negate(dp));
+    c.t = plus(c.t, vdd_negate(vdd_all(tile->offset)));
+    c.t = vdd_only(c.t, c.has_p & c.has_q);
     return c;
 }
 
@@ -143,11 +121,11 @@ INLINE struct vdd near_bend(struct vdd x, struct vdd t)
 /** q - p; near p, as p (exp(t) - 1). */
 INLINE struct vdd excess_of(const struct classes *c)
 {
-    struct vdd far = plus(c->q, negate(c->p));
+    struct vdd far = plus(c->q, vdd_negate(c->p));
     struct vdd near = vdd_mul(c->p, c->t);
     vd bend = c->t.hi * c->t.hi * (vd_all(0.5) + bend_rest(c->t.hi));
-    near = plus(near, single(c->p.hi * bend));
-    return choose(are_near(c), near, far);
+    near = plus(near, vdd_of(c->p.hi * bend));
+    return vdd_where(are_near(c), near, far);
 }
 
 static double near_mass(const struct smx_divergence_tile *tile)
@@ -172,7 +150,7 @@ static void excess(const struct smx_divergence_tile *tile,
         EACH (v, VECS) {
             struct classes c = classes_at(tile, i + (size_t)(v * LANES));
             vdd_accumulate(&sums[v], excess_of(&c));
-            vdd_accumulate(&masses[v], only(c.q, are_near(&c)));
+            vdd_accumulate(&masses[v], vdd_only(c.q, are_near(&c)));
         }
     *excess = dd_add(*excess, vdd_total(sums));
     *mass += vdd_total(masses).hi;
@@ -184,10 +162,11 @@ static void excess(const struct smx_divergence_tile *tile,
 INLINE struct vdd kl_term(struct vdd first, struct vdd second, struct vdd t,
                           vl near)
 {
-    struct vdd rest = plus(second, negate(first));
+    struct vdd rest = plus(second, vdd_negate(first));
     struct vdd product = vdd_mul(first, t);
-    product = only(vdd_settle(product), (vl)(first.hi > vd_all(0)));
-    return choose(near, near_bend(first, negate(t)), plus(product, rest));
+    product = vdd_only(vdd_settle(product), (vl)(first.hi > vd_all(0)));
+    return vdd_where(near, near_bend(first, vdd_negate(t)),
+                     plus(product, rest));
 }
 
 /* log(1 + a / b); a quotient that could leave the range is taken 2^-512 times,
@@ -199,7 +178,7 @@ INLINE struct vdd log_of_one_and(struct vdd a, struct vdd b)
     vd scale = vd_where(huge, vd_all(0x1p-512), vd_all(1));
     struct vdd y = {a.hi * scale, a.lo * scale};
     y = vdd_log1p(vdd_div(y, b));
-    return plus(y, only(power, huge));
+    return plus(y, vdd_only(power, huge));
 }
 
 /** log(x / m), m = x + weight rise, and 0 where x is. Both are times 2^128. */
@@ -208,10 +187,10 @@ INLINE struct vdd log_share(struct vdd x, struct vdd rise, struct smx_dd weight)
     struct vdd more = vdd_mul(rise, vdd_all(weight));
     vl down = (vl)(more.hi < vd_all(0));
     struct vdd m = plus(x, more);
-    struct vdd y = choose(down, negate(more), more);
-    struct vdd log = log_of_one_and(y, choose(down, m, x));
-    log = only(log, (vl)(x.hi > vd_all(NOTHING)));
-    return choose(down, log, negate(log));
+    struct vdd y = vdd_where(down, vdd_negate(more), more);
+    struct vdd log = log_of_one_and(y, vdd_where(down, m, x));
+    log = vdd_only(log, (vl)(x.hi > vd_all(NOTHING)));
+    return vdd_where(down, log, vdd_negate(log));
 }
 
 struct mixture {
@@ -225,7 +204,7 @@ INLINE struct mixture mix(const struct smx_divergence_tile *tile,
 {
     struct mixture mix = {.rise = excess_of(c)};
     mix.log_p = log_share(c->p, mix.rise, tile->beta);
-    mix.log_q = log_share(c->q, negate(mix.rise), tile->rest);
+    mix.log_q = log_share(c->q, vdd_negate(mix.rise), tile->rest);
     mix.m = plus(c->p, vdd_mul(mix.rise, vdd_all(tile->beta)));
     return mix;
 }
@@ -234,7 +213,7 @@ INLINE struct vdd jsd_term(const struct smx_divergence_tile *tile,
                            const struct classes *c, const struct mixture *mix)
 {
     vl some = (vl)(mix->m.hi > vd_all(NOTHING));
-    struct vdd x = only(vdd_div(mix->rise, mix->m), some);
+    struct vdd x = vdd_only(vdd_div(mix->rise, mix->m), some);
     vd sum = vd_all(tile->series[SMX_DIVERGENCE_TERMS - 1]);
     for (int n = SMX_DIVERGENCE_TERMS - 1; n--;)
         sum = sum * x.hi + vd_all(tile->series[n]);
@@ -244,7 +223,7 @@ INLINE struct vdd jsd_term(const struct smx_divergence_tile *tile,
     struct vdd q = vdd_mul(c->q, vdd_all(tile->beta));
     struct vdd p = vdd_mul(c->p, vdd_all(tile->rest));
     struct vdd far = plus(vdd_mul(q, mix->log_q), vdd_mul(p, mix->log_p));
-    return choose((vl)(size_of(x.hi) < vd_all(NEAR_SHARES)), near, far);
+    return vdd_where((vl)(size_of(x.hi) < vd_all(NEAR_SHARES)), near, far);
 }
 
 /* kind is a constant where this is inlined. */
@@ -258,14 +237,13 @@ INLINE void value_as(enum smx_divergence kind,
         EACH (v, VECS) {
             size_t at = i + (size_t)(v * LANES);
             struct classes c = classes_at(tile, at);
-            struct vdd term,
-                d = {vd_load(tile->p.hi + at), vd_load(tile->p.lo + at)};
+            struct vdd term, d = vdd_load(tile->p.hi + at, tile->p.lo + at);
             if (kind == SMX_DIVERGENCE_JSD) {
                 struct mixture m = mix(tile, &c);
                 term = jsd_term(tile, &c, &m);
                 vdd_accumulate(&sums[1][v], vdd_mul(c.p, m.log_p));
             } else if (kind == SMX_DIVERGENCE_REVERSE_KL) {
-                term = kl_term(c.p, c.q, negate(c.t), are_near(&c));
+                term = kl_term(c.p, c.q, vdd_negate(c.t), are_near(&c));
                 lost |= c.has_p & ~c.has_q;
             } else {
                 term = kl_term(c.q, c.p, c.t, are_near(&c));
@@ -274,7 +252,7 @@ INLINE void value_as(enum smx_divergence kind,
             vdd_accumulate(&sums[0][v], term);
             if (!tile->entropy)
                 continue;
-            d = only(vdd_mul(c.p, d), (vl)(c.p.hi > vd_all(0)));
+            d = vdd_only(vdd_mul(c.p, d), (vl)(c.p.hi > vd_all(0)));
             vdd_accumulate(&sums[2][v], vdd_settle(d));
         }
     value->divergence = dd_add(value->divergence, vdd_total(sums[0]));
@@ -286,17 +264,12 @@ INLINE void value_as(enum smx_divergence kind,
 static void value_of(const struct smx_divergence_tile *tile,
                      struct smx_divergence_value *value)
 {
-    switch (tile->kind) {
-    case SMX_DIVERGENCE_FORWARD_KL:
+    if (tile->kind == SMX_DIVERGENCE_FORWARD_KL)
         value_as(SMX_DIVERGENCE_FORWARD_KL, tile, value);
-        break;
-    case SMX_DIVERGENCE_REVERSE_KL:
+    else if (tile->kind == SMX_DIVERGENCE_REVERSE_KL)
         value_as(SMX_DIVERGENCE_REVERSE_KL, tile, value);
-        break;
-    case SMX_DIVERGENCE_JSD:
+    else
         value_as(SMX_DIVERGENCE_JSD, tile, value);
-        break;
-    }
 }
 
 /* ---- gradients ---------------------------------------------------------- */
@@ -305,7 +278,7 @@ static void value_of(const struct smx_divergence_tile *tile,
 INLINE struct vdd weigh_dd(struct vdd p, struct vdd x)
 {
     struct vdd product = vdd_settle(vdd_mul(p, x));
-    return only(product, (vl)(p.hi > vd_all(0)));
+    return vdd_only(product, (vl)(p.hi > vd_all(0)));
 }
 
 /* forward p - q, reverse p (log p - log q - KL), JSD (1 - beta) p (log(p / m) -
@@ -317,16 +290,16 @@ INLINE struct vdd element_of(enum smx_divergence kind,
 {
     const struct vdd value = vdd_all(how->value);
     if (kind == SMX_DIVERGENCE_FORWARD_KL) {
-        struct vdd p = {c->p.hi * vd_all(how->whole),
-                        c->p.lo * vd_all(how->whole)};
-        return plus(p, negate(c->q));
+        const vd whole = vd_all(how->whole);
+        struct vdd p = {c->p.hi * whole, c->p.lo * whole};
+        return plus(p, vdd_negate(c->q));
     }
     if (kind == SMX_DIVERGENCE_REVERSE_KL) {
-        struct vdd log = plus_any(negate(c->t), negate(value));
-        return weigh_dd(c->p, only(log, c->has_q));
+        struct vdd log = plus_any(vdd_negate(c->t), vdd_negate(value));
+        return weigh_dd(c->p, vdd_only(log, c->has_q));
     }
     struct mixture m = mix(tile, c);
-    struct vdd log = plus(m.log_p, negate(value));
+    struct vdd log = plus(m.log_p, vdd_negate(value));
     return vdd_mul(weigh_dd(c->p, log), vdd_all(tile->rest));
 }
 
@@ -348,9 +321,9 @@ INLINE void descend_as(enum smx_divergence kind,
         struct classes c = classes_at(tile, i);
         struct vdd d = element_of(kind, tile, how, &c);
         if (more) {
-            struct vdd e = {vd_load(tile->p.hi + i), vd_load(tile->p.lo + i)};
-            e = vdd_mul(e, single(vd_all(how->bend)));
-            d = plus_any(d, weigh_dd(c.p, plus(e, vdd_all(how->level))));
+            struct vdd bent = vdd_mul(vdd_load(tile->p.hi + i, tile->p.lo + i),
+                                      vdd_of(vd_all(how->bend)));
+            d = plus_any(d, weigh_dd(c.p, plus(bent, vdd_all(how->level))));
         }
         d = vdd_settle(vdd_mul(d, vdd_all(how->factor)));
         vd x = (d.hi + d.lo) * down;
@@ -365,17 +338,12 @@ static void descend(const struct smx_divergence_tile *tile,
                     const struct smx_divergence_descent *how,
                     const double *slope, double *out)
 {
-    switch (tile->kind) {
-    case SMX_DIVERGENCE_FORWARD_KL:
+    if (tile->kind == SMX_DIVERGENCE_FORWARD_KL)
         descend_as(SMX_DIVERGENCE_FORWARD_KL, tile, how, slope, out);
-        break;
-    case SMX_DIVERGENCE_REVERSE_KL:
+    else if (tile->kind == SMX_DIVERGENCE_REVERSE_KL)
         descend_as(SMX_DIVERGENCE_REVERSE_KL, tile, how, slope, out);
-        break;
-    case SMX_DIVERGENCE_JSD:
+    else
         descend_as(SMX_DIVERGENCE_JSD, tile, how, slope, out);
-        break;
-    }
 }
 
 const struct smx_divergence_dd_kernels TIER(divergence_dd_kernels) = {

@@ -11,7 +11,6 @@
 
 #include "api/extended.h"
 #include "dd_shift.h"
-#include "simd/elementary.h"
 
 enum { STUDENT, TEACHER, SIDES };
 
@@ -38,7 +37,7 @@ struct wide_row {
     bool kept; /* every tile has a place of its own */
     SMX_TILED double room[SIDES][4][ROOM];
     SMX_TILED double z[SMX_DIVERGENCE_TILE]; /* logits, or the gradient */
-    SMX_TILED double slope[SMX_DIVERGENCE_TILE], spare[SMX_DIVERGENCE_TILE];
+    SMX_TILED double slope[SMX_DIVERGENCE_TILE];
 };
 
 /** for each tile of the row */
@@ -99,44 +98,17 @@ static void find_side_top(struct wide_row *w, int s)
     side->top = known ? *top : search_top(w, s);
     side->empty = side->top.hi == -INFINITY;
     side->shift = (struct smx_shift){.capped = w->rule->side[s].softcap != 0};
-    if (!side->empty)
-        smx_shift_measure(&side->shift, &w->rule->side[s], side->top.hi);
+    smx_shift_measure(&side->shift, &w->rule->side[s],
+                      side->empty ? 0 : side->top.hi);
 }
 
-static void leave_all_out(const struct wide_row *w,
-                          const struct smx_divergence_side *side)
-{
-    for (size_t i = 0; i < w->tile.n; i++) {
-        side->hi[i] = -INFINITY;
-        side->lo[i] = 0;
-    }
-}
-
-/* d of the tile, and of the student slope, where one is wanted. */
+/* d of the tile, and slope, where one is wanted. */
 static void shift_side(struct wide_row *w, int s, double *slope)
 {
-    const struct side *side = &w->side[s];
     const struct smx_divergence_side *to = side_of(w, s);
-    struct smx_tile tile = {.hi = to->hi, .lo = to->lo};
-    if (slope)
-        memset(slope, 0, w->tile.n * sizeof *slope);
-    if (side->empty) {
-        leave_all_out(w, to);
-        return;
-    }
+    const struct smx_tile tile = {.hi = to->hi, .lo = to->lo, .slope = slope};
     load_side(w, s);
-    if (!slope) {
-        w->rule->row_kernels->shifted(w->z, w->count, &side->shift, &tile);
-        return;
-    }
-    size_t skip = SIZE_MAX;
-    struct smx_row_dds sums;
-    const struct smx_row_group one = {
-        .count = 1, .z = w->z, .maxima = &side->top.hi, .skip = &skip};
-    tile.e = w->spare;
-    tile.slope = slope;
-    w->rule->row_kernels->exponentials(&one, w->count, &side->shift, &tile,
-                                       &sums);
+    w->rule->row_kernels->shifted(w->z, w->count, &w->side[s].shift, &tile);
 }
 
 /* ---- sums --------------------------------------------------------------- */
@@ -227,7 +199,7 @@ static double lse_of(const struct wide_row *w)
     if (side->empty)
         return -INFINITY;
     struct smx_dd top = student_top(w);
-    top = smx_divide(top, w->rule->side[STUDENT].temperature, 0);
+    top = smx_divide(top, w->rule->side[STUDENT].temperature);
     return isfinite(top.hi) ? dd_add(top, side->logsum).hi : top.hi;
 }
 

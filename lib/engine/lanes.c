@@ -5,7 +5,7 @@
 
 #include "api/criterion.h"
 #include "dd_shift.h"
-#include "simd/elementary.h"
+#include "simd/extended.h"
 #include "simd/power.h"
 
 struct smx_lanes smx_lanes_of(const struct smx_logits *z)
@@ -32,13 +32,13 @@ void smx_lanes_set_criterion(struct smx_lanes *lanes,
     lanes->criterion = criterion;
     lanes->keep = dd_sum(1, -criterion->label_smoothing);
     lanes->share =
-        smx_divide((struct smx_dd){criterion->label_smoothing, 0}, classes, 0);
+        smx_divide((struct smx_dd){criterion->label_smoothing, 0}, classes);
     lanes->factor = lanes->z_factor = one;
     if (mean && n->divisor == 0)
         lanes->factor = lanes->z_factor = zero;
     else if (mean) {
-        lanes->factor = smx_divide(one, n->divisor, 0);
-        lanes->z_factor = smx_divide(one, n->weight, 0);
+        lanes->factor = smx_divide(one, n->divisor);
+        lanes->z_factor = smx_divide(one, n->weight);
     }
 }
 

@@ -3,7 +3,7 @@
 
 #include "dd_kernels.h"
 #include "loss_kernels.h"
-#include "simd/elementary.h"
+#include "simd/extended.h"
 
 /* Rows of float32 are added up in double: what they lose is beyond what is
  * answered. */
@@ -54,7 +54,7 @@ static double reduced(const struct smx_kernels *kernels,
     if (divides && n->divisor == 0)
         return 0;
     if (divides && !rows->others && z->dtype == SMX_FLOAT64)
-        return smx_divide(loss, n->divisor, 0).hi;
+        return smx_divide(loss, n->divisor).hi;
     if (divides)
         return smx_plus(loss.hi / n->divisor, other.hi / n->weight, INFINITY);
     return smx_plus(loss.hi, other.hi, INFINITY);

@@ -20,6 +20,34 @@ INLINE struct vdd vdd_all(struct smx_dd x)
     return (struct vdd){vd_all(x.hi), vd_all(x.lo)};
 }
 
+/** Of a double. */
+INLINE struct vdd vdd_of(vd x)
+{
+    return (struct vdd){x, vd_all(0)};
+}
+
+INLINE struct vdd vdd_negate(struct vdd a)
+{
+    return (struct vdd){-a.hi, -a.lo};
+}
+
+/** Zeros elsewhere. */
+INLINE struct vdd vdd_only(struct vdd a, vl where)
+{
+    return (struct vdd){(vd)((vl)a.hi & where), (vd)((vl)a.lo & where)};
+}
+
+INLINE struct vdd vdd_where(vl which, struct vdd a, struct vdd b)
+{
+    return (struct vdd){vd_where(which, a.hi, b.hi),
+                        vd_where(which, a.lo, b.lo)};
+}
+
+INLINE struct vdd vdd_load(const double *hi, const double *lo)
+{
+    return (struct vdd){vd_load(hi), vd_load(lo)};
+}
+
 INLINE struct vdd vdd_settle(struct vdd x)
 {
     vl finite = (vl)(x.lo - x.lo == vd_all(0));
@@ -274,7 +302,7 @@ INLINE struct vdd vdd_exp_wide(struct vdd x)
     struct growth g = exp_dd(x, SHIFTED);
     struct vdd e = vdd_fast(g.power, g.hi);
     e = vdd_fast(e.hi, e.lo + g.rest);
-    return (struct vdd){(vd)((vl)e.hi & some), (vd)((vl)e.lo & some)};
+    return vdd_only(e, some);
 }
 
 /* exp of what is below is lost beside 1. */
@@ -297,8 +325,7 @@ INLINE struct vdd vdd_one_less_exp(struct vdd x)
 INLINE vd vd_one_less_exp(vd x)
 {
     x = vd_max(x, vd_all(ONE_LESS_LOWEST));
-    struct vdd y = {x, vd_all(0)};
-    struct reduced s = reduce(y, SMX_POWER_MAGIC);
+    struct reduced s = reduce(vdd_of(x), SMX_POWER_MAGIC);
     return (vd_all(1) - s.power) - s.power * rise(s.hi + s.lo);
 }
 

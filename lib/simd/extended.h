@@ -66,6 +66,15 @@ static inline struct smx_ext ext_add(struct smx_ext a, struct smx_ext b)
     return ext_of(dd_add(large.m, dd_scale(small.m, down)), large.e);
 }
 
+/** a / b for any finite a and b > 0; may overflow to an infinity. */
+static inline struct smx_dd smx_divide(struct smx_dd a, double b)
+{
+    if (b == 1 || a.hi == 0 || isinf(a.hi))
+        return a;
+    struct smx_dd quotient = ext_dd(ext_div(ext_of(a, 0), ext_from(b)));
+    return isinf(quotient.hi) ? (struct smx_dd){quotient.hi, 0} : quotient;
+}
+
 static inline struct smx_ext ext_negate(struct smx_ext a)
 {
     return (struct smx_ext){dd_negate(a.m), a.e};

@@ -85,24 +85,21 @@ INLINE struct vdd one_more(struct vdd x)
 /* 2 tanh(x / 2); slope: 2^128 dz'/dz. */
 INLINE struct vdd tanh_open(struct vdd x, vd *slope)
 {
-    const struct vdd one = {vd_all(1), vd_all(0)};
+    const struct vdd one = vdd_of(vd_all(1));
     vl below = (vl)(x.hi < vd_all(0));
-    struct vdd u = {vd_where(below, x.hi, -x.hi), vd_where(below, x.lo, -x.lo)};
-    u = vdd_exp_wide(u);
+    struct vdd u = vdd_exp_wide(vdd_where(below, x, vdd_negate(x)));
     struct vdd inverse = vdd_div(one, one_more(u)), w = vdd_mul(u, inverse);
     struct vdd a = vdd_fast(vd_all(2), w.hi * vd_all(-0x1p-126));
     a.lo += w.lo * vd_all(-0x1p-126);
     w = vdd_mul(w, inverse);
     *slope = vd_all(4) * (w.hi + w.lo);
-    return (struct vdd){vd_where(below, -a.hi, a.hi),
-                        vd_where(below, -a.lo, a.lo)};
+    return vdd_where(below, vdd_negate(a), a);
 }
 
 /* s tanh(z / s) where that is not near 0. */
 INLINE struct vdd cap_open(vd z, const struct smx_shift *how, vd *slope)
 {
-    struct vdd x = {z, vd_all(0)};
-    struct vdd a = tanh_open(vdd_mul(x, vdd_all(how->steep)), slope);
+    struct vdd a = tanh_open(vdd_mul(vdd_of(z), vdd_all(how->steep)), slope);
     struct vdd t = vdd_product(a.hi, vd_all(how->half));
     t.lo += a.lo * vd_all(how->half);
     return t;
@@ -122,12 +119,9 @@ cap_rest(const struct smx_shift *how, struct capped *c)
         vd z = c->z[i], rise = vd_all(0);
         vl out = (vl)(z == vd_all(-__builtin_inf()));
         vl open = (vl)(vd_max(z, -z) > vd_all(how->most));
-        struct vdd t = {z, vd_all(0)};
-        if (vl_any(open & ~out)) {
-            struct vdd far = cap_open(z, how, &rise);
-            t.hi = vd_where(out, z, far.hi);
-            t.lo = (vd)((vl)far.lo & ~out);
-        }
+        struct vdd t = vdd_of(z);
+        if (vl_any(open & ~out))
+            t = vdd_where(out, t, cap_open(z, how, &rise));
         c->hi[i] = vd_where(open, t.hi, c->hi[i]);
         c->lo[i] = vd_where(open, t.lo, c->lo[i]);
         c->slope[i] = vd_where(open, rise, c->slope[i]);
@@ -174,17 +168,15 @@ struct summit {
 /** -2 |z| / s */
 INLINE struct vdd decline(vd z, struct vdd steep)
 {
-    struct vdd size = {-vd_max(z, -z), vd_all(0)};
-    return vdd_settle(vdd_mul(size, steep));
+    return vdd_settle(vdd_mul(vdd_of(-vd_max(z, -z)), steep));
 }
 
 /** top: of the row in each lane, or of one in all. */
 INLINE struct summit climb(const struct smx_shift *how, vd top)
 {
     struct summit s = {.top = top};
-    if (how->capped) {
+    if (how->capped)
         s.steep = vdd_all(how->steep);
-    }
     if (how->capped && how->close) {
         cap_doubles(&top, how, &s.bent, NULL, 1);
     } else if (how->capped) {
@@ -207,14 +199,9 @@ INLINE struct vdd unbend(vd z, struct vdd d, struct vdd bent, vl flat,
                          const struct smx_shift *how)
 {
     vl out = (vl)(z == vd_all(-__builtin_inff()));
-    if (vl_any(flat)) {
-        struct vdd line = straight(d, how);
-        bent.hi = vd_where(flat, line.hi, bent.hi);
-        bent.lo = vd_where(flat, line.lo, bent.lo);
-    }
-    bent.hi = vd_where(out, z, bent.hi);
-    bent.lo = (vd)((vl)bent.lo & ~out);
-    return bent;
+    if (vl_any(flat))
+        bent = vdd_where(flat, straight(d, how), bent);
+    return vdd_where(out, vdd_of(z), bent);
 }
 
 /* For float64, s / T at most SMX_CAP_MOST: so many vectors, and their slopes,
@@ -242,10 +229,9 @@ INLINE struct vdd bend(vd z, struct vdd d, const struct summit *s,
     vl apart = (vl)(z < vd_all(0)) ^ (vl)(s->top < vd_all(0));
     vl larger = (vl)(u.hi > s->v.hi);
     vd down = vd_all(0x1p-128), power = vd_all(-how->span_power);
-    w.hi = vd_where(larger, u.hi, s->v.hi) * down;
-    w.lo = vd_where(larger, u.lo, s->v.lo) * down;
-    w.hi = vd_where(apart, vd_all(1), w.hi);
-    w.lo = (vd)((vl)w.lo & ~apart);
+    w = vdd_where(larger, u, s->v);
+    w = (struct vdd){w.hi * down, w.lo * down};
+    w = vdd_where(apart, vdd_of(vd_all(1)), w);
     q = vdd_one_less_exp(vdd_settle(vdd_mul(d, s->steep)));
     q = vdd_mul(vdd_mul(q, w), s->span);
     q = vdd_div(q, more);
