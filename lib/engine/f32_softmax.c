@@ -246,42 +246,52 @@ static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
 }
 
 /* The sum of a row in range, and its maximum; 0: it is out of range. */
-static double sum_split_row(struct smx_f32_call *call, size_t row, double *max)
+static struct smx_sum sum_split_row(struct smx_f32_call *call, size_t row)
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0, moment = 0, part = 0;
+    struct smx_sum whole = {-INFINITY, 0, 0};
     struct smx_extent extent;
-    *max = -INFINITY;
     if (!smx_f32_expects(call, row * call->classes, call->classes))
-        return 0;
+        return whole;
     for (size_t k = 0; k < call->chunks; k++) {
         sum += call->kernels->split->sum(
             z + k * SMX_CHUNK, smx_chunk_classes(call->classes, k),
             &call->split, &extent, call->seen.moments ? &part : NULL);
         moment += part;
-        *max = fmax(*max, extent.max);
+        whole.max = fmax(whole.max, extent.max);
     }
-    sum = sum_if_in_range(call, sum, *max);
-    smx_f32_tell(call, row, sum, moment, *max);
-    return sum;
+    sum = sum_if_in_range(call, sum, whole.max);
+    smx_f32_tell(call, row, sum, moment, whole.max);
+    whole.sum = sum * SMX_SPLIT_UNIT;
+    return whole;
 }
 
-/* Some rows at a time, so that none waits for the logarithm of one sum. */
+/* Some rows from row on, as many as there are. */
+static size_t sum_split_rows(struct smx_f32_call *call, size_t row, size_t end,
+                             struct smx_sum sums[GROUP])
+{
+    size_t most = SMX_RESIDENT_ELEMENTS / call->classes, n = end - row;
+    most = most < GROUP ? most ? most : 1 : GROUP;
+    n = n < most ? n : most;
+    for (size_t i = 0; i < n; i++)
+        sums[i] = sum_split_row(call, row + i);
+    return n;
+}
+
+/* While the logarithms of some rows are computed, the next ones are summed. */
 static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
                            union exponentials *e)
 {
-    const size_t most = SMX_RESIDENT_ELEMENTS / call->classes;
-    struct smx_sum sum[GROUP] = {{0, 0, 0}};
+    struct smx_sum sums[2][GROUP];
     double offset[GROUP];
-    for (size_t n; row < end; row += n) {
-        n = most < GROUP ? most ? most : 1 : GROUP;
-        n = n < end - row ? n : end - row;
-        for (size_t i = 0; i < n; i++)
-            sum[i].sum =
-                sum_split_row(call, row + i, &sum[i].max) * SMX_SPLIT_UNIT;
+    size_t n = sum_split_rows(call, row, end, sums[0]), next;
+    for (int turn = 0; n; row += n, n = next, turn = !turn) {
+        const struct smx_sum *sum = sums[turn];
         for (size_t i = 0; i < n; i++)
             if (sum[i].sum != 0)
                 offset[i] = smx_f32_log_sum(call, row + i, &sum[i], true);
+        next = sum_split_rows(call, row + n, end, sums[!turn]);
         for (size_t i = 0; i < n; i++)
             if (sum[i].sum == 0)
                 store_f64_row(call, row + i, e->f64);
