@@ -30,9 +30,9 @@ static bool row_max(const float *x, size_t n, float *max)
 }
 
 /* What comes of exponentials beside their sum: nothing, but what lies behind is
- * fetched; they are kept; the sum of each times reference - z. A constant where
- * this is inlined. */
-enum beside { ALONE, KEPT, SPREAD };
+ * fetched; they are kept; struct smx_moments, in its order, for the sum. A
+ * constant where this is inlined. */
+enum beside { ALONE, KEPT, MOMENTS };
 
 /* The next chunk arrives while this one is computed. */
 INLINE void fetch_chunk(const float *x)
@@ -42,24 +42,29 @@ INLINE void fetch_chunk(const float *x)
 
 INLINE void add_powers(enum beside beside, bool capped, const vd *e,
                        const float *x, const struct smx_exponents *by,
-                       vd sums[2 * VECS], double *out)
+                       vd sums[3 * VECS], double *out)
 {
     EACH (v, VECS) {
-        sums[v] += e[v];
         if (beside == KEPT)
             vd_store(out + v * LANES, e[v]);
-        if (beside != SPREAD)
+        if (beside != MOMENTS) {
+            sums[v] += e[v];
             continue;
+        }
         vd d = vd_all(by->reference) -
                load_logits(capped, x + v * LANES, &by->cap, NULL);
-        sums[VECS + v] += (vd)((vl)(e[v] * d) & (vl)(e[v] > vd_all(0)));
+        sums[v] += (vd)((vl)e[v] & (vl)(d > vd_all(0)));
+        sums[VECS + v] += (vd)((vl)e[v] & (vl)(d == vd_all(0)));
+        sums[2 * VECS + v] += (vd)((vl)(e[v] * d) & (vl)(e[v] > vd_all(0)));
     }
 }
 
-INLINE double sum_powers(enum beside beside, bool capped, const float *x,
-                         size_t n, const struct smx_exponents *by, double *out)
+INLINE struct smx_moments sum_powers(enum beside beside, bool capped,
+                                     const float *x, size_t n,
+                                     const struct smx_exponents *by,
+                                     double *out)
 {
-    vd sums[2 * VECS] = {{0}}, e[WIDE];
+    vd sums[3 * VECS] = {{0}}, e[WIDE];
     size_t i = 0;
     for (; i + STEP <= n; i += STEP) {
         EACH (b, WIDE / VECS)
@@ -77,13 +82,13 @@ INLINE double sum_powers(enum beside beside, bool capped, const float *x,
         add_powers(beside, capped, e, block, by, sums,
                    beside == KEPT ? out + i : NULL);
     }
-    if (beside == SPREAD)
-        *out = block_sum(sums + VECS);
-    return block_sum(sums);
+    return (struct smx_moments){block_sum(sums), block_sum(sums + VECS),
+                                block_sum(sums + 2 * VECS)};
 }
 
-INLINE double sum_beside(enum beside beside, const float *x, size_t n,
-                         const struct smx_exponents *from, double *out)
+INLINE struct smx_moments sum_beside(enum beside beside, const float *x,
+                                     size_t n, const struct smx_exponents *from,
+                                     double *out)
 {
     const struct smx_exponents by = *from, raw = {0, by.scale, by.nats, by.cap};
     if (by.cap.possible)
@@ -94,19 +99,19 @@ INLINE double sum_beside(enum beside beside, const float *x, size_t n,
 
 static double sum_f64(const float *x, size_t n, const struct smx_exponents *by)
 {
-    return sum_beside(ALONE, x, n, by, NULL);
+    return sum_beside(ALONE, x, n, by, NULL).below;
 }
 
 static double f64_exponentials(const float *x, size_t n,
                                const struct smx_exponents *by, double *e)
 {
-    return sum_beside(KEPT, x, n, by, e);
+    return sum_beside(KEPT, x, n, by, e).below;
 }
 
-static double spread_f64(const float *x, size_t n,
-                         const struct smx_exponents *by, double *spread)
+static struct smx_moments moments_f64(const float *x, size_t n,
+                                      const struct smx_exponents *by)
 {
-    return sum_beside(SPREAD, x, n, by, spread);
+    return sum_beside(MOMENTS, x, n, by, NULL);
 }
 
 INLINE double rest_as(bool capped, const float *x, size_t n,
@@ -236,7 +241,7 @@ const struct smx_kernels TIER(kernels) = {
     .row_max = row_max,
     .cap = cap_logits,
     .sum = sum_f64,
-    .spread = spread_f64,
+    .moments = moments_f64,
     .exponentials = f64_exponentials,
     .rest = rest_f64,
     .scale = scale_f64,

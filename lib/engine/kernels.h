@@ -66,6 +66,14 @@ smx_relative_to(const struct smx_exponents *by, double z)
     return relative;
 }
 
+/** Of exponentials e relative to the largest z, max. */
+struct smx_moments {
+    double below;  /* sum of e where z < max: what of it is small keeps its
+                      digits beside the ones */
+    double equal;  /* how many z are max */
+    double moment; /* sum of e (max - z) */
+};
+
 struct smx_lanes;
 struct smx_lanes_marks;
 
@@ -79,10 +87,10 @@ struct smx_kernels {
                 double *slope);
 
     /** Sum of the exponentials of x. Fetches into the cache what lies behind x.
-     *  The same, and *spread = the sum of these times (reference - z[i]). */
+     *  The same and more where the reference is the largest z of the row. */
     double (*sum)(const float *x, size_t n, const struct smx_exponents *by);
-    double (*spread)(const float *x, size_t n, const struct smx_exponents *by,
-                     double *spread);
+    struct smx_moments (*moments)(const float *x, size_t n,
+                                  const struct smx_exponents *by);
 
     /**
      * e[i] = the exponential of x[i]; returns their sum. A zero below 2^-1000;

@@ -28,10 +28,13 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
         return;
     part->reference = reference_of(call, part->max);
     const struct smx_exponents by = smx_relative_to(&call->by, part->reference);
-    if (call->asked->entropy_weight != 0)
-        part->sum = call->kernels->spread(z, n, &by, &part->spread);
-    else
+    if (call->asked->entropy_weight == 0) {
         part->sum = call->kernels->sum(z, n, &by);
+        return;
+    }
+    const struct smx_moments moments = call->kernels->moments(z, n, &by);
+    part->sum = moments.below + moments.equal;
+    part->spread = moments.moment;
 }
 
 bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,

@@ -4,6 +4,7 @@
 #include "exponents_vec.h"
 #include "focal_vec.h"
 #include "tiers.h"
+#include "simd/tile_vec.h"
 
 /* ---- the mass --------------------------------------------------------- */
 
@@ -365,39 +366,23 @@ INLINE vd log_total(vd total)
 
 static void log_totals(const double *totals, size_t n, double *logs)
 {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        vd_store(logs + i, log_total(vd_load(totals + i)));
-    if (i < n)
-        vd_store_part(logs + i, log_total(vd_load_part(totals + i, n - i)),
-                      n - i);
+    VECTORS (i, n)
+        put_vector(logs, i, n, log_total(get_part(totals, i, n)));
 }
 
 static void log1p_all(double *x, size_t n)
 {
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        vd_store(x + i, vd_log1p(vd_load(x + i)));
-    if (i < n) {
-        double last[LANES] = {0};
-        memcpy(last, x + i, (n - i) * sizeof *x);
-        vd_store(last, vd_log1p(vd_load(last)));
-        memcpy(x + i, last, (n - i) * sizeof *x);
-    }
+    VECTORS (i, n)
+        put_vector(x, i, n, vd_log1p(get_part(x, i, n)));
 }
 
 static void focus_all(const double *nats, size_t n, double focal, double *loss,
                       double *gradient)
 {
-    for (size_t i = 0; i < n; i += LANES) {
-        size_t bytes = (n - i < LANES ? n - i : LANES) * sizeof *nats;
-        double some[LANES] = {0};
-        memcpy(some, nats + i, bytes);
-        const struct label_focus focus = vd_focus(vd_load(some), focal);
-        vd_store(some, focus.loss);
-        memcpy(loss + i, some, bytes);
-        vd_store(some, focus.gradient);
-        memcpy(gradient + i, some, bytes);
+    VECTORS (i, n) {
+        const struct label_focus focus = vd_focus(get_part(nats, i, n), focal);
+        put_vector(loss, i, n, focus.loss);
+        put_vector(gradient, i, n, focus.gradient);
     }
 }
 

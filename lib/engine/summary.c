@@ -52,7 +52,7 @@ struct summary_call {
     const struct smx_kernels *kernels;
     const float *z;
     size_t rows, classes, chunks;
-    double temperature, scale; /* scale: nats to sixteenths of a binade */
+    double temperature;
     struct smx_split_exp split;
     struct smx_seen seen;
     struct smx_summaries out;
@@ -82,11 +82,6 @@ static float entropy_of_moments(const struct summary_call *call, float max,
     if (max == -INFINITY)
         return 0;
     return (float)(log + moments->moment / sum / call->temperature);
-}
-
-static float shift_of(float max)
-{
-    return max == -INFINITY ? 0 : max;
 }
 
 size_t smx_first_max(const struct smx_kernels *kernels, const float *x,
@@ -279,7 +274,10 @@ static struct row settle_row(const struct summary_call *call, size_t r,
 static struct smx_moments moments_of(const struct summary_call *call,
                                      const float *z, size_t n, float max)
 {
-    return call->kernels->summary->moments(z, n, shift_of(max), call->scale);
+    const struct smx_exponents by = {
+        .reference = max == -INFINITY ? 0 : max,
+        .scale = fmin(SMX_POWER_NAT / call->temperature, DBL_MAX)};
+    return call->kernels->moments(z, n, &by);
 }
 
 /* Answers the rest. */
@@ -429,8 +427,6 @@ bool smx_summarise(struct smx_context *context, const float *z, size_t rows,
                                 .classes = classes,
                                 .chunks = smx_chunks(classes),
                                 .temperature = temperature,
-                                .scale =
-                                    fmin(SMX_POWER_NAT / temperature, DBL_MAX),
                                 .split = smx_split_exp_of(temperature),
                                 .out = *out};
     if (seen)

@@ -12,14 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Of the exponentials e of x - max, max the largest of the row. */
-struct smx_moments {
-    double below;  /* sum of e where x < max: what of it is small keeps its
-                      digits beside the ones */
-    double equal;  /* how many x are max */
-    double moment; /* sum of e (max - x) */
-};
-
 /* Numbers side by side of which each begins a group: 256 bytes of them. */
 #define SMX_GROUPS(number) (256 / sizeof(number))
 
@@ -43,10 +35,6 @@ struct smx_summary_kernels {
      *  how many of the others are no class. */
     size_t (*count_ignored)(const int64_t *labels, size_t n, size_t classes,
                             const int64_t *ignored, size_t *misfits);
-
-    /** Of a chunk; e = exp2((x - max) scale / 16), relative error 2^-28.6. */
-    struct smx_moments (*moments)(const float *x, size_t n, double max,
-                                  double scale);
 
     /** The first of the largest of side-by-side rows of at most SMX_NARROW
      *  classes. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernels of summary_kernels.h, compiled once an instruction set. */
 #include "tiers.h"
-#include "simd/power_vec.h"
 #include "simd/tile_vec.h"
 
 #define PARTS (BLOCK / FLOATS) /* registers of floats in a block */
@@ -90,55 +89,6 @@ static size_t count_ignored(const int64_t *labels, size_t n, size_t classes,
     return count;
 }
 
-struct lanes {
-    vd below[VECS], equal[VECS], moment[VECS];
-};
-
-/* Of LANES elements; behind the row's end they are -INFINITY. */
-INLINE void add_lanes(struct lanes *sums, int v, vd x, double max, vd e)
-{
-    vl below = (vl)(x < vd_all(max)), equal = (vl)(x == vd_all(max));
-    vd term = e * (vd_all(max) - x);
-    sums->below[v] += (vd)((vl)e & below);
-    sums->equal[v] += (vd)((vl)e & equal);
-    sums->moment[v] += (vd)((vl)term & (vl)(e > vd_all(0)));
-}
-
-INLINE void add_block(struct lanes *sums, const float block[BLOCK], double max,
-                      double scale)
-{
-    vd x[VECS], e[WIDE];
-    EACH (v, VECS) {
-        x[v] = vd_widen(block + v * LANES);
-        e[v] = (x[v] - vd_all(max)) * vd_all(scale);
-    }
-    power(e, VECS);
-    EACH (v, VECS)
-        add_lanes(sums, v, x[v], max, e[v]);
-}
-
-/* The exponential of 0 is 1, so that a sum of those counts. */
-INLINE struct smx_moments total_of(const struct lanes *sums)
-{
-    return (struct smx_moments){block_sum(sums->below), block_sum(sums->equal),
-                                block_sum(sums->moment)};
-}
-
-static struct smx_moments moments(const float *x, size_t n, double max,
-                                  double scale)
-{
-    struct lanes sums = {{{0}}, {{0}}, {{0}}};
-    size_t i = 0;
-    for (; n - i >= BLOCK; i += BLOCK)
-        add_block(&sums, x + i, max, scale);
-    if (i < n) {
-        float block[BLOCK];
-        pad(block, x + i, n - i, LOWEST);
-        add_block(&sums, block, max, scale);
-    }
-    return total_of(&sums);
-}
-
 /* ---- narrow rows -------------------------------------------------------- */
 
 /* Which lanes of the blocks of a row hold classes. */
@@ -203,6 +153,5 @@ const struct smx_summary_kernels TIER(summary_kernels) = {
     .count_above = count_above,
     .count_above_double = count_above_double,
     .count_ignored = count_ignored,
-    .moments = moments,
     .narrow_first_max = narrow_first_max,
 };

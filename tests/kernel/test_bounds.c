@@ -250,13 +250,12 @@ static long double sums_in_double(enum smx_isa isa)
         worst =
             worse(worst, kernels->loss->dot(x, g, N, &by, false, &dot), sum);
         worst = worse(worst, dot, product);
-        struct smx_moments m =
-            kernels->summary->moments(x, N, max, SMX_POWER_NAT);
+        struct smx_moments m = kernels->moments(x, N, &by);
         worst = worse(worst, m.below + m.equal, sum);
         worst = worse(worst, m.moment, moment);
         TIME(N, kernels->sum(x, N, &by));
         TIME(N, kernels->loss->dot(x, g, N, &by, false, &dot));
-        TIME(N, kernels->summary->moments(x, N, max, SMX_POWER_NAT));
+        TIME(N, kernels->moments(x, N, &by));
     }
     return worst;
 }
