@@ -84,8 +84,9 @@ static int ask(const char *method, const char *path, const void *body,
     FUZZ_ASSERT(trip.status < 500 || trip.status == 503);
     FUZZ_ASSERT(trip.status == 200 ||
                 json_string_length(json_object_get(document, "error")) > 0);
-    /* no path of this machine */
-    FUZZ_ASSERT(trip.status == 200 || !strstr(trip.answer, "/dev/"));
+    /* no path of this machine, but where a refusal quotes the request */
+    FUZZ_ASSERT(trip.status == 200 || !strstr(trip.answer, "/dev/") ||
+                memmem(body, bytes, "dev", 3));
     if (answer)
         *answer = document;
     else
