@@ -28,7 +28,6 @@ struct smx_shift {
     double top;    /* the largest logit, times before */
     double before; /* power of two: z times it neither over- nor underflows */
     bool scaled, capped;
-    bool narrow;           /* for float32 */
     struct smx_dd inverse; /* 1 / (temperature before) */
     /* with a softcap s: */
     struct smx_dd steep; /* 2 / (s before) */

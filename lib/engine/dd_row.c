@@ -61,7 +61,6 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     smx_row_power(row->exponent - SMX_ROW_SHIFT, row->pure);
     row->shift.before = 0; /* not measured */
     row->shift.capped = z->softcap != 0;
-    row->shift.narrow = z->dtype == SMX_FLOAT32;
     row->logs = work->logsum;
     row->sums_only = work->sums_only;
     row->rests = row->logsums = row->inverses = (struct smx_row_dds){{0}, {0}};

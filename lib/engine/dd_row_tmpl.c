@@ -144,14 +144,12 @@ static void row_maxima(const struct smx_row_group *rows, size_t n,
 
 /* ---- exponentials and sums ----------------------------------------------- */
 
-enum course { LINE, BEND_CLOSE, BEND, BEND_NARROW };
+enum course { LINE, BEND_CLOSE, BEND };
 
 static enum course course_of(const struct smx_shift *how)
 {
     if (!how->capped)
         return LINE;
-    if (how->narrow)
-        return BEND_NARROW;
     return how->close ? BEND_CLOSE : BEND;
 }
 
@@ -171,9 +169,8 @@ INLINE void shift_block(enum course course, size_t i, const double *z, size_t n,
     else
         EACH (v, VECS) {
             vd *rise = sloped ? &slope[v] : NULL;
-            d[v] = course == LINE   ? straight(d[v], how)
-                   : course == BEND ? bend(x[v], d[v], s, how, rise)
-                                    : bend_narrow(x[v], d[v], s, how, rise);
+            d[v] = course == LINE ? straight(d[v], how)
+                                  : bend(x[v], d[v], s, how, rise);
         }
     EACH (v, VECS) {
         size_t j = i + (size_t)v * LANES;
@@ -274,7 +271,6 @@ FILL(fill_cooled, fill_near(true, z, n, how, out))
 FILL(fill_line, fill_rows(LINE, z, n, how, out))
 FILL(fill_close, fill_rows(BEND_CLOSE, z, n, how, out))
 FILL(fill_bend, fill_rows(BEND, z, n, how, out))
-FILL(fill_narrow, fill_rows(BEND_NARROW, z, n, how, out))
 
 /* Are products of the temperature with what is above 2^-900 exact? */
 static bool is_near(const struct smx_shift *how)
@@ -354,21 +350,17 @@ static void shifted(const double *z, size_t n, const struct smx_shift *how,
     case BEND_CLOSE:
         distances_as(BEND_CLOSE, z, n, how, out);
         return;
-    case BEND:
-        distances_as(BEND, z, n, how, out);
-        return;
     default:
-        distances_as(BEND_NARROW, z, n, how, out);
+        distances_as(BEND, z, n, how, out);
     }
 }
 
 static void fill_row(const double *z, size_t n, const struct smx_shift *how,
                      const struct smx_tile *out)
 {
-    static void (*const FILLS[])(const double *, size_t,
-                                 const struct smx_shift *,
-                                 const struct smx_tile *) = {
-        fill_line, fill_close, fill_bend, fill_narrow};
+    static void (*const FILLS[])(
+        const double *, size_t, const struct smx_shift *,
+        const struct smx_tile *) = {fill_line, fill_close, fill_bend};
     if (!is_near(how)) {
         FILLS[course_of(how)](z, n, how, out);
         return;

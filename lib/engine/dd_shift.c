@@ -55,8 +55,8 @@ void smx_shift_measure(struct smx_shift *how, const struct smx_logits *z,
         how->steep = s > 1 ? dd_scale(bounded_inverse(s), 2 / near)
                            : dd_scale(bounded_inverse(s * near), 2);
         measure_span(how, s, t);
-        how->close = !how->narrow && near == 1 && s >= 0x1p-100 &&
-                     t >= 0x1p-100 && s / t <= SMX_CAP_MOST;
+        how->close = near == 1 && s >= 0x1p-100 && t >= 0x1p-100 &&
+                     s / t <= SMX_CAP_MOST;
         how->third = bounded_inverse(s);
         how->third = smx_divide(dd_mul(how->third, how->third), 3);
         how->half = s / 2;

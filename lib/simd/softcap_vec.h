@@ -204,7 +204,7 @@ INLINE struct vdd unbend(vd z, struct vdd d, struct vdd bent, vl flat,
     return vdd_where(out, vdd_of(z), bent);
 }
 
-/* For float64, s / T at most SMX_CAP_MOST: so many vectors, and their slopes,
+/* s / T at most SMX_CAP_MOST: so many vectors, and their slopes,
  * or NULL. */
 INLINE void bend_close(const vd *z, const struct summit *s,
                        const struct smx_shift *how, struct vdd *d, vd *slope,
@@ -219,7 +219,7 @@ INLINE void bend_close(const vd *z, const struct summit *s,
     }
 }
 
-/* For float64. The relative error of 2^-62 is one of 2^-53 in the exponential,
+/* The relative error of 2^-62 is one of 2^-53 in the exponential,
  * where that is a number at all. */
 INLINE struct vdd bend(vd z, struct vdd d, const struct summit *s,
                        const struct smx_shift *how, vd *slope)
@@ -238,22 +238,6 @@ INLINE struct vdd bend(vd z, struct vdd d, const struct summit *s,
     q = (struct vdd){q.hi * power, q.lo * power};
     if (slope)
         *slope = vd_all(4) * vdd_div(vdd_div(u, more), more).hi;
-    return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
-}
-
-/* For float32, where 2^-40 is enough. */
-INLINE struct vdd bend_narrow(vd z, struct vdd d, const struct summit *s,
-                              const struct smx_shift *how, vd *slope)
-{
-    struct vdd x = {-vd_max(z, -z) * s->steep.hi, vd_all(0)}, q = x;
-    vd u = vdd_exp(x), down = vd_all(0x1p-128);
-    vl apart = (vl)(z < vd_all(0)) ^ (vl)(s->top < vd_all(0));
-    vd w = vd_where(apart, vd_all(1), vd_max(u, s->v.hi) * down);
-    vd inverse = vd_all(1) / (vd_all(1) + u * down);
-    q.hi = vd_one_less_exp(d.hi * s->steep.hi) * w * s->span.hi * inverse;
-    q.hi *= vd_all(-how->span_power);
-    if (slope)
-        *slope = vd_all(4) * u * inverse * inverse;
     return unbend(z, d, q, (vl)(x.hi > vd_all(-STRAIGHT)) & s->flat, how);
 }
 
