@@ -32,7 +32,7 @@ enum smx_status smx_beside_open(struct smx_context *context,
     enum smx_status status = SMX_OK;
     struct smx_softmax_out asked = {.values = out->log_probabilities,
                                     .entropy = out->entropy};
-    beside->has_values = beside->has_ranks = false;
+    *beside = (struct smx_beside){.values.logits = NULL};
     if (out->rank && smx_rows_count(logits) && !criterion->labels)
         return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_RANK, 0);
     if (out->logsumexp && lse_differs(logits, criterion)) {
@@ -44,13 +44,11 @@ enum smx_status smx_beside_open(struct smx_context *context,
         out->argmax = NULL;
     }
     if (asks_values(&asked)) {
-        beside->has_values = true;
         beside->values = (struct smx_softmax_call){
             .logits = logits, .options.log = true, .out = asked};
         status = smx_softmax_open(context, &beside->values);
     }
     if (!status && out->rank) {
-        beside->has_ranks = true;
         beside->ranks =
             (struct smx_softmax_call){.logits = logits,
                                       .options = {.chosen = criterion->labels,
@@ -64,20 +62,13 @@ enum smx_status smx_beside_open(struct smx_context *context,
     return status;
 }
 
-static bool wants_values(const struct smx_beside *beside)
-{
-    return beside->has_values && asks_values(&beside->values.out);
-}
-
 bool smx_beside_wants(const struct smx_beside *beside)
 {
-    return wants_values(beside) || beside->has_ranks;
+    return asks_values(&beside->values.out) || beside->ranks.out.rank;
 }
 
 void *smx_beside_take_entropy(struct smx_beside *beside)
 {
-    if (!beside->has_values)
-        return NULL;
     void *entropy = beside->values.out.entropy;
     beside->values.out.entropy = NULL;
     return entropy;
@@ -85,16 +76,14 @@ void *smx_beside_take_entropy(struct smx_beside *beside)
 
 void smx_beside_answer(struct smx_context *context, struct smx_beside *beside)
 {
-    if (wants_values(beside))
+    if (asks_values(&beside->values.out))
         smx_softmax_answer(context, &beside->values);
-    if (beside->has_ranks)
+    if (beside->ranks.out.rank)
         smx_softmax_answer(context, &beside->ranks);
 }
 
 void smx_beside_close(struct smx_beside *beside)
 {
-    if (beside->has_values)
-        smx_softmax_close(&beside->values);
-    if (beside->has_ranks)
-        smx_softmax_close(&beside->ranks);
+    smx_softmax_close(&beside->values);
+    smx_softmax_close(&beside->ranks);
 }

@@ -9,9 +9,8 @@
 #include "softmax_call.h"
 
 struct smx_beside {
-    bool has_values, has_ranks;     /* are these open? */
-    struct smx_softmax_call values; /* of all classes */
-    struct smx_softmax_call ranks;  /* of the labels */
+    struct smx_softmax_call values; /* of all classes; asks for none: closed */
+    struct smx_softmax_call ranks;  /* of the labels, likewise */
 };
 
 /** Takes out of *out what is answered here. SMX_EARGUMENT: ranks without

@@ -8,26 +8,20 @@
 
 const char *smx_status_string(enum smx_status status)
 {
-    switch (status) {
-#define SENTENCE(name, sentence)                                               \
-    case name:                                                                 \
-        return sentence;
-        SMX_STATUSES(SENTENCE)
+#define SENTENCE(name, sentence) sentence,
+    static const char *const sentences[] = {SMX_STATUSES(SENTENCE)};
 #undef SENTENCE
-    }
-    return "unknown status";
+    bool known = (unsigned)status < sizeof sentences / sizeof *sentences;
+    return known ? sentences[status] : "unknown status";
 }
 
 const char *smx_field_name(enum smx_field field)
 {
-    switch (field) {
-#define TEXT(name, text)                                                       \
-    case name:                                                                 \
-        return text;
-        SMX_FIELDS(TEXT)
+#define TEXT(name, text) text,
+    static const char *const texts[] = {SMX_FIELDS(TEXT)};
 #undef TEXT
-    }
-    return "unknown field";
+    bool known = (unsigned)field < sizeof texts / sizeof *texts;
+    return known ? texts[field] : "unknown field";
 }
 
 unsigned smx_version(void)

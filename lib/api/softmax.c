@@ -384,16 +384,16 @@ static bool wants_values_alone(const struct smx_softmax_options *options,
            !options->chosen_count;
 }
 
-/* Rows that are read and written where they are, in one tile that needs no
- * memory. */
-static bool takes_rows(const struct smx_logits *z, enum smx_way way)
+/* Does the float32 engine read and write rows where they are, without memory
+ * of its own? */
+static bool stays_in_f32(const struct smx_logits *z, enum smx_way way)
 {
     return !smx_load_needed(z) &&
            smx_f32_workspace(z->outer, z->classes, 0) == 0 &&
            smx_way_is_f32(way);
 }
 
-/* Are rows those that lanes of double-double read where they are? */
+/* Do lanes of double-double read rows where they are? */
 static bool stays_in_lanes(const struct smx_logits *z)
 {
     return z->outer && (smx_plan_columns(z) || !smx_load_needed(z));
@@ -439,7 +439,7 @@ static enum smx_status softmax_of(struct smx_context *context,
     const enum smx_way way = smx_plan_softmax(z, log, true);
     if (way == SMX_WAY_DD_LANES && !picks && stays_in_lanes(z))
         return softmax_in_lanes(context, z, log, out, where);
-    if (alone && takes_rows(z, way))
+    if (alone && stays_in_f32(z, way))
         return smx_f32_rows(context, z, log, 0, NULL, out->values, NULL, NULL,
                             out->early, z->outer * z->classes, where);
     if (alone && columns && way == SMX_WAY_NARROW)

@@ -154,17 +154,6 @@ static bool store_split_gradient(const struct smx_divergence_rule *rule,
     return true;
 }
 
-static void store_slope(const struct smx_divergence_rule *rule,
-                        const struct smx_divergence_row *row,
-                        const struct doubles *d,
-                        const struct smx_divergence_slope *slope)
-{
-    bool jsd = rule->kind == SMX_DIVERGENCE_JSD;
-    CHUNKS(c, n, rule->side[0].classes)
-    rule->divergence->slope(&d->pair, c, n, jsd ? &d->mix : NULL, slope,
-                            rule->stream, row->gradient);
-}
-
 static void put_double_gradient(const struct smx_divergence_rule *rule,
                                 const struct smx_divergence_row *row,
                                 const struct doubles *d)
@@ -192,7 +181,11 @@ static void put_double_gradient(const struct smx_divergence_rule *rule,
         slope.a = p * (level - d->log_mixed);
         slope.c = g;
     }
-    store_slope(rule, row, d, &slope);
+    const struct smx_divergence_mix *mix =
+        rule->kind == SMX_DIVERGENCE_JSD ? &d->mix : NULL;
+    CHUNKS(c, n, rule->side[0].classes)
+    rule->divergence->slope(&d->pair, c, n, mix, &slope, rule->stream,
+                            row->gradient);
 }
 
 bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,

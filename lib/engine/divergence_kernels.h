@@ -2,7 +2,8 @@
 /**
  * The kernels of divergences between the distribution of a row, p, and that of
  * a teacher's row, q; one table an instruction set. Two arithmetics: doubles
- * for float32 that is far from the teacher, double-double for everything.
+ * for float32 that is far from the teacher, double-double for everything, which
+ * takes 4 to 17 times as long.
  */
 #ifndef SMX_DIVERGENCE_KERNELS_H
 #define SMX_DIVERGENCE_KERNELS_H
@@ -78,7 +79,7 @@ struct smx_divergence_value {
     struct smx_dd divergence;
     struct smx_dd log;     /* JSD: sum of p log(p / m) */
     struct smx_dd entropy; /* sum of p d */
-    bool lost;             /* as above */
+    bool lost;             /* mass was found where the other has none */
 };
 
 /** out = (element + p (level + bend d)) factor slope, element: what the

@@ -11,15 +11,16 @@
 
 #include "rows.h"
 
-/** Rows of a tensor that lie side by side, class by class, and of a copy. */
+/** A transposition: of rows that a tensor holds side by side, class by class,
+ *  and a copy in which each row's classes lie together. */
 struct smx_turn {
     const void *from;
     void *to;
     size_t apart;  /* elements from class to class in the tensor */
     size_t length; /* and from row to row in the copy */
     size_t rows, classes;
-    bool back;   /* from the copy to the tensor, */
-    bool stream; /* past the cache where whole lines are written */
+    bool back;   /* from the copy to the tensor; else from it to the copy */
+    bool stream; /* then: past the cache where whole lines are written */
 };
 
 /** Kernels of one instruction set: x where the mask is not 0, else instead;

@@ -88,23 +88,17 @@ struct scan {
     atomic_size_t nonfinite; /* the first; SIZE_MAX: none */
 };
 
-/* The first refused of n elements, all between the same gaps; n: none. */
-static size_t scan_part(const struct scan *scan, size_t first, size_t n)
-{
-    size_t i = first / scan->part * scan->stride + first % scan->part;
-    return find_refused(scan->kernels, scan->data, scan->dtype, i, n,
-                        scan->low);
-}
-
-static void scan_slice(void *argument, size_t i)
+static void scan_slice(void *argument, size_t slice)
 {
     struct scan *scan = argument;
-    size_t first = i * SMX_SMALL, end = first + SMX_SMALL, n;
+    size_t first = slice * SMX_SMALL, end = first + SMX_SMALL, n;
     end = end < scan->count ? end : scan->count;
     for (; first < end; first += n) {
-        size_t left = scan->part - first % scan->part, at;
+        size_t here = first % scan->part, left = scan->part - here;
+        size_t i = first / scan->part * scan->stride + here, at;
         n = end - first < left ? end - first : left;
-        at = scan_part(scan, first, n);
+        at = find_refused(scan->kernels, scan->data, scan->dtype, i, n,
+                          scan->low);
         if (at < n) {
             smx_pool_least(&scan->nonfinite, first + at);
             return;
@@ -373,7 +367,8 @@ static void run_rows(struct smx_context *context,
 
 /* ---- rows that are loaded ------------------------------------------------ */
 
-/* Gaps between rows are no reason. */
+/* Have rows to be copied first? Not for gaps between them alone, which rows
+ * are read across. */
 static bool is_loaded(const struct smx_logits *z)
 {
     return z->inner > 1 || z->mask;

@@ -115,22 +115,24 @@ struct smx_rows_work {
     bool zeros;  /* so is what run writes; else it becomes that */
     /* each row's largest logit and its first class; NULL: yet to be found */
     const struct smx_dd *maxima;
-    bool unseen; /* no one has looked at the logits: rows with NaN or +INFINITY
-                    are not run. Of others every row is, whatever has become of
-                    it in memory that is shared */
-    bool logs;   /* the shifted logits to the largest logit */
-    bool logsum; /* the logarithm of the sum */
+    bool unseen;    /* no one has looked at the logits yet: rows with NaN or
+                       +INFINITY are not run. Where someone has, every row is run,
+                       whatever memory that is shared holds by now */
+    bool logs;      /* the shifted logits to the largest logit */
+    bool logsum;    /* the logarithm of the sum */
     bool sums_only; /* neither exponentials over their sum nor a mean */
     bool slope;     /* dz'/dz, of a softcap */
-    bool serial;    /* run does not share all its tiles: rather other rows */
+    bool serial;    /* run keeps some tiles to itself: threads rather take
+                       other rows */
     bool keep;      /* rows longer than a tile leave exponentials in output for
                        run, unless it is an operand */
-    bool over;      /* even over the logits */
-    bool stream;    /* what run puts passes the caches by, but where they are */
+    bool over;      /* likewise where the output takes the logits' place */
+    bool stream;    /* what run puts passes the caches by, unless exponentials
+                       are left there */
     smx_row_take *total; /* of each tile, for smx_row_total; NULL: nothing */
 };
 
-/** Do they leave them there? */
+/** Do rows leave their exponentials in the output (keep)? */
 bool smx_rows_keep(const struct smx_logits *logits,
                    const struct smx_rows_work *work);
 

@@ -103,14 +103,8 @@ static size_t third_cache_of(uint32_t leaf)
 
 size_t smx_cpu_third_cache(void)
 {
-    static atomic_size_t known = SIZE_MAX; /* asked once, see has_once */
-    size_t bytes = atomic_load_explicit(&known, memory_order_relaxed);
-    if (bytes == SIZE_MAX) {
-        bytes = third_cache_of(INTEL_CACHES);
-        bytes = bytes ? bytes : third_cache_of(AMD_CACHES);
-        atomic_store_explicit(&known, bytes, memory_order_relaxed);
-    }
-    return bytes;
+    size_t bytes = third_cache_of(INTEL_CACHES);
+    return bytes ? bytes : third_cache_of(AMD_CACHES);
 }
 #else
 bool smx_cpu_avx2(void)
