@@ -181,20 +181,31 @@ struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class)
 
 /* (1 - p)^focal, and that times 1 - focal p log(p) / (1 - p). */
 void smx_criterion_focus(const struct smx_criterion *criterion,
-                         struct smx_row *row)
+                         struct smx_row *row, size_t count)
 {
     double focal = criterion->focal;
-    if (focal == 0 || row->empty || smx_criterion_ignores(criterion, row->r))
-        return;
-    size_t class = (size_t)criterion->labels[row->r];
-    if (cancels(row, class))
-        return;
-    struct smx_dd nats = smx_criterion_nats(row, class);
-    struct smx_complement c =
-        row->kernels->complement_power(dd_negate(nats), focal);
-    double more = smx_times(focal * c.p, nats.hi);
-    more = c.base != 0 ? more / c.base : focal;
-    row->focus = (struct smx_focus){c.power, smx_times(c.power, 1 + more)};
+    struct smx_row_dds logs = {{0}, {0}};
+    struct smx_complements c;
+    bool focused[SMX_ROW_GROUP];
+    for (size_t k = 0; k < count; k++) {
+        smx_row_select(row, k);
+        size_t class = (size_t)criterion->labels[row->r];
+        focused[k] = !row->empty && !smx_criterion_ignores(criterion, row->r) &&
+                     !cancels(row, class);
+        if (!focused[k])
+            continue;
+        struct smx_dd log = dd_negate(smx_criterion_nats(row, class));
+        logs.hi[k] = log.hi;
+        logs.lo[k] = log.lo;
+    }
+    row->kernels->complement_powers(&logs, count, focal, &c);
+    for (size_t k = 0; k < count; k++) {
+        double more = smx_times(focal * c.p[k], -logs.hi[k]);
+        more = c.base[k] != 0 ? more / c.base[k] : focal;
+        if (focused[k])
+            row->focuses[k] =
+                (struct smx_focus){c.power[k], smx_times(c.power[k], 1 + more)};
+    }
 }
 
 /* keep t + share of n targets, whole blocks. */

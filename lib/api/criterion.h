@@ -43,10 +43,10 @@ smx_criterion_row_weight(const struct smx_criterion *criterion,
                                   : 1;
 }
 
-/** Sets row->focus, before what follows, where a focal exponent makes it
- *  another than 1; row->logsum is there. */
+/** Sets the focuses of rows that were loaded together, where a focal exponent
+ *  makes them others than 1; row->logsum is there. */
 void smx_criterion_focus(const struct smx_criterion *criterion,
-                         struct smx_row *row);
+                         struct smx_row *row, size_t count);
 
 /** -log p of a class. */
 struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);

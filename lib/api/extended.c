@@ -2,16 +2,23 @@
 #include "extended.h"
 
 #include "engine/dd_shift.h"
+#include "engine/kernels.h"
 
 /* Products of a few of these with a row's moderate sums stay in range. */
+#define LEAST 0x1p-100
+#define MOST 0x1p100
+
 static bool is_factor_moderate(double x)
 {
-    return x == 0 || (fabs(x) <= 0x1p100 && fabs(x) >= 0x1p-100);
+    return x == 0 || (fabs(x) <= MOST && fabs(x) >= LEAST);
 }
 
 /* data NULL: all 1. */
-static bool are_moderate(const void *data, enum smx_dtype dtype, size_t count)
+static bool are_moderate(const struct smx_kernels *kernels, const void *data,
+                         enum smx_dtype dtype, size_t count)
 {
+    if (data && dtype == SMX_FLOAT64)
+        return kernels->dd->within(data, count, LEAST, MOST);
     for (size_t i = 0; data && i < count; i++)
         if (!is_factor_moderate(smx_get(data, dtype, i)))
             return false;
@@ -19,7 +26,8 @@ static bool are_moderate(const void *data, enum smx_dtype dtype, size_t count)
 }
 
 /* But for those of single rows, unless they are in what a mean divides by. */
-static bool are_factors_moderate(const struct smx_logits *z,
+static bool are_factors_moderate(const struct smx_kernels *kernels,
+                                 const struct smx_logits *z,
                                  const struct smx_criterion *k)
 {
     bool mean = k->reduction == SMX_REDUCTION_MEAN;
@@ -27,8 +35,9 @@ static bool are_factors_moderate(const struct smx_logits *z,
            is_factor_moderate(k->entropy_weight) &&
            is_factor_moderate(k->label_smoothing) &&
            is_factor_moderate(smx_temperature_of(z)) &&
-           are_moderate(k->weights, z->dtype, z->classes) &&
-           are_moderate(k->row_weights, z->dtype, mean ? smx_rows_count(z) : 0);
+           are_moderate(kernels, k->weights, z->dtype, z->classes) &&
+           are_moderate(kernels, k->row_weights, z->dtype,
+                        mean ? smx_rows_count(z) : 0);
 }
 
 double smx_upstream_of(const struct smx_criterion *k,
@@ -86,10 +95,10 @@ struct smx_factors smx_factors_of(const struct smx_kernels *kernels,
 {
     const struct smx_ext one = ext_from(1), zero = ext_from(0);
     struct smx_factors factors = {
-        .upstream = upstream, .factor = one, .z_factor = one};
+        .logits = z, .upstream = upstream, .factor = one, .z_factor = one};
     struct smx_ext main, other;
     *counts = smx_criterion_count(kernels, z, k);
-    factors.extended = !are_factors_moderate(z, k);
+    factors.extended = !are_factors_moderate(kernels, z, k);
     if (factors.extended) {
         count_extended(z, k, &main, &other);
         counts->divisor = ext_get(main);
@@ -119,7 +128,7 @@ static struct smx_ext mass_of(const struct smx_criterion *k,
     if (k->labels)
         hot = (size_t)k->labels[row->r] == c ? focus : 0;
     else
-        hot = smx_row_input(row, c);
+        hot = smx_row_element(row, row->input, c);
     struct smx_ext q = ext_mul(ext_of(dd_sum(1, -e), 0), ext_from(hot));
     q = ext_add(q, ext_div(ext_from(e), ext_from((double)z->classes)));
     return ext_mul(q, weight_of(z, k, c));
@@ -208,14 +217,19 @@ static struct extended_grad extended_grad_of(const struct smx_criterion *k,
     return d;
 }
 
-static double grad_at(const struct smx_criterion *k, const struct smx_row *row,
-                      const struct extended_grad *d, size_t i)
+/* 0 where the mask leaves the class out: p is, and no mass is taken from it. */
+static double grad_at(const struct smx_criterion *k,
+                      const struct smx_factors *factors,
+                      const struct smx_row *row, const struct extended_grad *d,
+                      size_t i)
 {
     const struct smx_tile *tile = &row->tile;
     struct smx_dd e = {row->e[i], 0};
     struct smx_ext p = ext_of(dd_mul(e, row->inverse), -SMX_ROW_SHIFT);
     struct smx_ext a = d->a;
-    struct smx_ext v = mass_of(k, row, row->first + i, row->focus.gradient);
+    struct smx_ext v = ext_from(0);
+    if (!smx_rows_masked(factors->logits, row->r, row->first + i))
+        v = mass_of(k, row, row->first + i, row->focus.gradient);
     if (d->bend.m.hi != 0 && e.hi != 0) {
         struct smx_dd t = {tile->hi[i], tile->lo[i]};
         t = dd_add(t, dd_negate(d->mean));
@@ -238,7 +252,7 @@ void smx_extended_gradient(const struct smx_criterion *k,
     SMX_ROW_TILES (c, row, SMX_ROW_E) {
         double *out = smx_row_out(row);
         for (size_t i = 0; i < row->count; i++)
-            out[i] = grad_at(k, row, &d, i);
+            out[i] = grad_at(k, factors, row, &d, i);
         smx_row_put(row, out);
     }
 }

@@ -13,6 +13,7 @@
 
 /** What rows are multiplied with, besides their own weights. */
 struct smx_factors {
+    const struct smx_logits *logits; /* of all rows, with their mask */
     const void *upstream;            /* checked; NULL: 1 */
     bool extended;                   /* all rows have to be computed here */
     struct smx_ext factor, z_factor; /* of the reduction */

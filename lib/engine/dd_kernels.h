@@ -93,8 +93,9 @@ struct smx_vjp_scale {
     bool stream; /* out passes the caches by */
 };
 
-struct smx_complement {
-    double power, base, p;
+/** Of each row (1 - p)^exponent, 1 - p and p. */
+struct smx_complements {
+    double power[SMX_ROW_GROUP], base[SMX_ROW_GROUP], p[SMX_ROW_GROUP];
 };
 
 struct smx_row_kernels {
@@ -102,6 +103,9 @@ struct smx_row_kernels {
      *  Any n and alignment. */
     size_t (*nonfinite_float)(const float *x, size_t n, bool low);
     size_t (*nonfinite_double)(const double *x, size_t n, bool low);
+
+    /** Is each 0, NaN or of a size from least to most? Likewise. */
+    bool (*within)(const double *x, size_t n, double least, double most);
 
     /** floats to doubles, and back with one rounding; any n, alignment. */
     void (*widen)(const float *x, size_t n, double *z);
@@ -138,10 +142,11 @@ struct smx_row_kernels {
     void (*log1p)(const struct smx_row_dds *x, size_t n,
                   struct smx_row_dds *log);
 
-    /** (1 - p)^exponent given log p <= 0, exponent > 0, 1 - p and p; within an
-     *  ulp, beside exponent times the relative error of log p. */
-    struct smx_complement (*complement_power)(struct smx_dd log,
-                                              double exponent);
+    /** Given log p <= 0, exponent > 0; within an ulp, beside exponent times the
+     *  relative error of log p. */
+    void (*complement_powers)(const struct smx_row_dds *log, size_t n,
+                              double exponent,
+                              struct smx_complements *complements);
 
     /** out = 2^-128 e factor, past the caches or not; any n. */
     void (*scale)(const double *e, size_t n, double factor, bool stream,

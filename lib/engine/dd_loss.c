@@ -144,16 +144,11 @@ static struct smx_dd store_tile_gradient(const void *argument,
     const struct smx_criterion *criterion = d->call->criterion;
     struct smx_row_grad how = d->how;
     const double *e = smx_row_exponentials(row), *mass = NULL;
-    bool bent = criterion->entropy_weight != 0;
-    double *out = smx_row_out(row);
-    if (bent) {
-        how.hi = row->tile.hi;
-        how.lo = row->tile.lo;
-    }
-    if (!bent && !row->tile.slope) {
-        how.stream = row->stream;
-        out = smx_row_final_out(row);
-    }
+    bool bent = criterion->entropy_weight != 0, sloped = row->tile.slope;
+    double *out = sloped ? smx_row_out(row) : smx_row_final_out(row);
+    how.stream = row->stream && !sloped;
+    how.hi = bent ? row->tile.hi : NULL;
+    how.lo = bent ? row->tile.lo : NULL;
     if (d->alike)
         how.label = (size_t)criterion->labels[row->r] - row->first;
     else
@@ -187,11 +182,20 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
         struct grad d = {call, row_grad_of(call, row, mass, lse), false};
         d.alike =
             smx_masses_alike(&call->masses, row, &d.how.mass, &d.how.other);
+        if (d.alike && smx_rows_masked(call->logits, row->r,
+                                       (size_t)criterion->labels[row->r]))
+            d.how.mass = 0;
         smx_row_sweep(row, SMX_ROW_Z, store_tile_gradient, &d, NULL);
     }
 }
 
 /* ---- all rows ------------------------------------------------------------ */
+
+static void focus_loaded(void *argument, struct smx_row *row, size_t count)
+{
+    const struct dd_loss *call = argument;
+    smx_criterion_focus(call->criterion, row, count);
+}
 
 static void run_loss_row(void *argument, struct smx_row *row, size_t r)
 {
@@ -200,7 +204,6 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
     bool ignored = smx_criterion_ignores(call->criterion, r);
     struct smx_dd mass = {0, 0};
     double seen = NAN;
-    smx_criterion_focus(call->criterion, row);
     if (call->gradient && !ignored)
         mass = sum_of_masses(&call->masses, row);
     if (out)
@@ -254,9 +257,11 @@ static smx_row_take *tile_sum_of(const struct dd_loss *call)
     return NULL;
 }
 
-static bool passes_caches_by(const struct smx_logits *z, const void *gradient)
+/* alone: nothing is left to be done with what rows leave there. */
+static bool passes_caches_by(const struct smx_logits *z, const void *gradient,
+                             bool alone)
 {
-    return gradient != z->data && !smx_load_needed(z) &&
+    return gradient != z->data && !smx_rows_moved(z) && (alone || !z->mask) &&
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
 }
 
@@ -269,6 +274,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
                             struct smx_beside *beside)
 {
     size_t rows = smx_rows_count(logits);
+    bool single = smx_criterion_is_single(criterion);
     struct dd_loss call = {
         .logits = logits,
         .criterion = criterion,
@@ -276,7 +282,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .gradient = gradient,
         .masses = smx_masses_of(context->kernels->dd, logits, criterion),
         .unseen = unseen && criterion->targets,
-        .sums = !smx_criterion_is_single(criterion)};
+        .sums = !single};
     struct smx_counts n;
     call.factors =
         smx_factors_of(context->kernels, logits, criterion, upstream, &n);
@@ -286,7 +292,6 @@ enum smx_status smx_dd_loss(struct smx_context *context,
             return SMX_ENOMEM;
         call.squares = call.losses + rows;
     }
-    enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
     if (logits->classes > SMX_NARROW)
         call.entropy = smx_beside_take_entropy(beside);
     smx_beside_answer(context, beside);
@@ -297,8 +302,10 @@ enum smx_status smx_dd_loss(struct smx_context *context,
     const struct smx_rows_work work = {
         .run = run_loss_row,
         .argument = &call,
+        .loaded = criterion->focal != 0 ? focus_loaded : NULL,
         .input = criterion->targets,
         .output = gradient,
+        .zeros = single, /* there is no mass but the label's */
         .maxima = maxima,
         .unseen = unseen,
         .logs = ((nats || call.entropy) && logs) || entropy,
@@ -308,9 +315,10 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .slope = gradient != NULL,
         /* slopes would have no place */
         .keep = !logits->softcap,
-        .stream = passes_caches_by(logits, gradient)};
+        .stream = passes_caches_by(logits, gradient, single)};
     enum smx_status status = SMX_OK;
-    if (way == SMX_WAY_DD_LANES && !call.factors.extended)
+    if (smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES &&
+        !call.factors.extended)
         run_in_lanes(context, &call, &work, &n);
     else
         status = smx_rows_run(context, logits, &work);

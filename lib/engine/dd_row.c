@@ -36,12 +36,16 @@ static void share_row(struct smx_row *own, const struct smx_row *row)
     own->mass_row = SIZE_MAX;
 }
 
-static void set_group(struct smx_row *row, size_t classes)
+/* Rows that are loaded together share what their sums wait for. */
+static void set_group(struct smx_row *row, const struct smx_logits *z,
+                      const struct smx_rows_work *work)
 {
+    size_t most = SMX_ROW_GROUP, classes = z->classes;
+    bool sums = work->sums_only && !work->logs && !work->input &&
+                !work->output && z->dtype == SMX_FLOAT64;
     row->slot = classes < SMX_TILE ? smx_blocks(classes) : SMX_TILE;
-    row->group = SMX_TILE / row->slot;
-    if (row->group > SMX_ROW_GROUP)
-        row->group = SMX_ROW_GROUP;
+    row->beside = SMX_TILE / row->slot < most ? SMX_TILE / row->slot : most;
+    row->group = sums && classes <= SMX_TILE ? most : row->beside;
 }
 
 void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
@@ -64,7 +68,7 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     row->logs = work->logsum;
     row->sums_only = work->sums_only;
     row->rests = row->logsums = row->inverses = (struct smx_row_dds){{0}, {0}};
-    set_group(row, z->classes);
+    set_group(row, z, work);
     set_tile(row, 0, work->logs, sloped);
     row->input = work->input;
     row->output = work->output;
@@ -251,37 +255,11 @@ void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
     row->depth = row->depth < depth ? depth : row->depth;
 }
 
-static double element_in(const struct smx_row *row, const void *tensor,
-                         size_t c)
+double smx_row_element(const struct smx_row *row, const void *tensor, size_t c)
 {
     const struct smx_logits *z = row->logits;
     size_t r = row->r - row->first_row;
     return smx_get(tensor, z->dtype, smx_rows_index(z, r, c));
-}
-
-static double logit_of(const struct smx_row *row, size_t c)
-{
-    return element_in(row, row->logits->data, c);
-}
-
-double smx_row_input(const struct smx_row *row, size_t c)
-{
-    return element_in(row, row->input, c);
-}
-
-struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
-{
-    const struct smx_shift *how = &row->shift;
-    size_t i = c % SMX_TILE;
-    if (row->tile.hi) {
-        smx_row_tile(row, c - i, SMX_ROW_D);
-        return (struct smx_dd){row->tile.hi[i], row->tile.lo[i]};
-    }
-    if (row->empty)
-        return (struct smx_dd){-INFINITY, 0};
-    struct smx_dd d = dd_sum(logit_of(row, c) * how->before, -how->top);
-    d = dd_settle(d);
-    return how->scaled ? dd_mul(d, how->inverse) : d;
 }
 
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count)
@@ -289,7 +267,8 @@ void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count)
     row->first = SIZE_MAX;
     set_count(row, count);
     for (size_t k = 0; k < count; k++)
-        row->copy[k] = logit_of(row, (size_t)classes[k]);
+        row->copy[k] =
+            smx_row_element(row, row->logits->data, (size_t)classes[k]);
     row->z = row->copy;
     compute_tile(row, SMX_ROW_E);
 }
@@ -374,7 +353,7 @@ static struct smx_dd rest_of_row(const void *argument, struct smx_row *row)
 static void enter(struct smx_row *row, size_t k, enum smx_row_depth depth)
 {
     row->r = row->start + k;
-    set_tile(row, k, row->tile.hi, row->tile.slope);
+    set_tile(row, k % row->beside, row->tile.hi, row->tile.slope);
     place_tile(row, 0);
     point_at_logits(row);
     row->depth = depth;
@@ -422,21 +401,30 @@ static bool is_alike(const struct smx_row *row, size_t a, size_t b)
                smx_shift_prescale(row->logits, maxima[b]);
 }
 
-static void load_group(struct smx_row *row, size_t count)
+/* Rows first to last of the group, whose tiles lie side by side. */
+static void load_beside(struct smx_row *row, size_t first, size_t last)
 {
-    for (size_t k = count; k--;) {
+    for (size_t k = last; k-- > first;) {
         enter(row, k, SMX_ROW_PLACE);
         load_tile(row);
     }
     const struct smx_row_group rows = {
-        .count = count, .z = row->z, .stride = stride_of(row)};
-    row->kernels->row_maxima(&rows, row->count, row->maxima, row->argmaxes);
-    for (size_t k = 0; k < count; k++)
+        .count = last - first, .z = row->z, .stride = stride_of(row)};
+    row->kernels->row_maxima(&rows, row->count, row->maxima + first,
+                             row->argmaxes + first);
+    for (size_t k = first; k < last; k++)
         mark_refused(row, k);
-    for (size_t k = 0, end; k < count; k = end) {
-        for (end = k + 1; end < count && is_alike(row, k, end); end++)
+    for (size_t k = first, end; k < last; k = end) {
+        for (end = k + 1; end < last && is_alike(row, k, end); end++)
             ;
         load_alike(row, k, end);
+    }
+    for (size_t k = first; row->take && k < last; k++) {
+        enter(row, k, SMX_ROW_E);
+        recall(row, k);
+        struct smx_dd total = row->take(row->argument, row);
+        row->totals.hi[k] = total.hi;
+        row->totals.lo[k] = total.lo;
     }
 }
 
@@ -460,26 +448,32 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
     row->start = row->first_row + r;
     row->refused = 0;
     row->known = false;
-    if (row->group > 1)
-        load_group(row, count);
-    else
+    if (row->group == 1)
         load_one(row);
+    else
+        for (size_t k = 0, end; k < count; k = end) {
+            end = count - k < row->beside ? count : k + row->beside;
+            load_beside(row, k, end);
+        }
     if (!row->sums_only)
         row->kernels->inverse(&row->rests, count, &row->inverses);
     if (row->logs)
         row->kernels->log1p(&row->rests, count, &row->logsums);
+    for (size_t k = 0; k < count; k++)
+        row->focuses[k] = (struct smx_focus){1, 1};
     return count;
 }
 
 void smx_row_select(struct smx_row *row, size_t k)
 {
     if (row->group > 1) {
-        row->known = false;
-        enter(row, k, SMX_ROW_E);
+        enter(row, k, row->group > row->beside ? SMX_ROW_Z : SMX_ROW_E);
         recall(row, k);
+        row->known = row->take != NULL;
+        row->total = (struct smx_dd){row->totals.hi[k], row->totals.lo[k]};
     }
     row->inverse = (struct smx_dd){row->inverses.hi[k], row->inverses.lo[k]};
     row->logsum = (struct smx_dd){row->logsums.hi[k], row->logsums.lo[k]};
-    row->focus = (struct smx_focus){1, 1};
+    row->focus = row->focuses[k];
     row->one_hot = !row->empty && row->rests.hi[k] == 0;
 }

@@ -45,8 +45,10 @@ struct smx_row {
     const struct smx_dd *row_maxima; /* maxima of smx_rows_work */
     bool logs;                       /* logsum is wanted */
     bool sums_only;                  /* inverse is not */
-    size_t slot;      /* elements of a tile that is one of a group */
-    size_t group;     /* rows that are loaded at once */
+    size_t slot;      /* elements of a tile that is one of several */
+    size_t beside;    /* rows whose tiles lie side by side */
+    size_t group;     /* and those that are loaded at once: more, of which no
+                         tile is there after that, where sums alone are wanted */
     size_t start;     /* the first of those that are */
     size_t first_row; /* of the tensors' rows, that with which logits begin */
     size_t r;         /* the row */
@@ -55,7 +57,7 @@ struct smx_row {
     bool empty;       /* every class is left out */
     bool one_hot;     /* p is 1 at the argmax and 0 elsewhere */
     struct smx_shift shift;
-    struct smx_focus focus; /* for the caller */
+    struct smx_focus focus; /* 1 but for the caller's of focuses */
     struct smx_dd inverse;  /* 1 / (1 + rest) */
     struct smx_dd logsum;   /* log(1 + rest) = lse - max */
     const void *input;      /* see smx_rows_work, like the next */
@@ -79,7 +81,8 @@ struct smx_row {
     uint64_t refused; /* a bit each: they hold NaN or +INFINITY */
     size_t argmaxes[SMX_ROW_GROUP];
     double maxima[SMX_ROW_GROUP];
-    struct smx_row_dds rests, inverses, logsums;
+    struct smx_row_dds rests, inverses, logsums, totals;
+    struct smx_focus focuses[SMX_ROW_GROUP];
     /* their tiles: copy, hi, lo, e and slope */
     SMX_TILED double tiles[5][SMX_TILE];
     SMX_TILED double mass[SMX_TILE]; /* for the caller's use, that of: */
@@ -206,8 +209,8 @@ const double *smx_row_view(const struct smx_row *row, double *tile);
  * It can also have left the range. */
 bool smx_row_is_input_finite(struct smx_row *row, double sum);
 
-/** Class c of the input. */
-double smx_row_input(const struct smx_row *row, size_t c);
+/** Class c of a tensor, the logits or the input. */
+double smx_row_element(const struct smx_row *row, const void *tensor, size_t c);
 
 /** Where the tile's elements for the output are to be computed, and the way
  *  from there to it. */

@@ -426,15 +426,22 @@ static struct smx_dd cap(double z, double softcap, const struct smx_shift *how)
     return (struct smx_dd){t.hi[0], t.lo[0]};
 }
 
-static struct smx_complement complement_power(struct smx_dd log, double power)
+static void complement_powers(const struct smx_row_dds *log, size_t n,
+                              double power, struct smx_complements *out)
 {
-    const struct complement c = vdd_complement(vdd_all(log), power);
-    return (struct smx_complement){c.power[0], c.base[0], c.p[0]};
+    VECTORS (i, n) {
+        struct vdd x = {vd_load(log->hi + i), vd_load(log->lo + i)};
+        const struct complement c = vdd_complement(x, power);
+        vd_store(out->power + i, c.power);
+        vd_store(out->base + i, c.base);
+        vd_store(out->p + i, c.p);
+    }
 }
 
 const struct smx_row_kernels TIER(row_kernels) = {
     .nonfinite_float = nonfinite_float,
     .nonfinite_double = nonfinite_double,
+    .within = within,
     .widen = widen_tile,
     .narrow = narrow_tile,
     .row_maxima = row_maxima,
@@ -446,7 +453,7 @@ const struct smx_row_kernels TIER(row_kernels) = {
     .stream = stream_tile,
     .inverse = inverse_of_rest,
     .log1p = log1p_dds,
-    .complement_power = complement_power,
+    .complement_powers = complement_powers,
     .scale = scale_tile,
     .logs = logs,
     .terms = terms,

@@ -31,6 +31,21 @@ struct smx_ext smx_row_lse_extended(const struct smx_row *row)
     return ext_add(ext_div(ext_of(top_of(row), 0), t), ext_of(row->logsum, 0));
 }
 
+struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
+{
+    const struct smx_shift *how = &row->shift;
+    size_t i = c % SMX_TILE;
+    if (row->tile.hi) {
+        smx_row_tile(row, c - i, SMX_ROW_D);
+        return (struct smx_dd){row->tile.hi[i], row->tile.lo[i]};
+    }
+    if (row->empty)
+        return (struct smx_dd){-INFINITY, 0};
+    double z = smx_row_element(row, row->logits->data, c);
+    struct smx_dd d = dd_settle(dd_sum(z * how->before, -how->top));
+    return how->scaled ? dd_mul(d, how->inverse) : d;
+}
+
 struct smx_dd smx_row_terms(const void *argument, struct smx_row *row)
 {
     const double *e = smx_row_exponentials(row);

@@ -44,11 +44,11 @@ INLINE struct vdd scaled_grad(vd v, struct smx_dd factor)
 }
 
 /* e a, or e (a + bend d) where that is wanted. */
-INLINE struct vdd bent_grad(const double *e, size_t i, size_t n,
+INLINE struct vdd bent_grad(bool bent, const double *e, size_t i, size_t n,
                             const struct smx_row_grad *how)
 {
     vd v = get_part(e, i, n);
-    if (!how->hi)
+    if (!bent)
         return scaled_grad(v, how->a);
     struct vdd d = {get_part(how->hi, i, n), get_part(how->lo, i, n)};
     struct vdd bend = vdd_mul(d, vdd_all(how->bend));
@@ -84,7 +84,7 @@ INLINE void put_grad(enum masses whose, const double *e, const double *mass,
                      const double *slope, size_t i, size_t n, bool simple,
                      const struct smx_row_grad *how, double *out)
 {
-    struct vdd p = bent_grad(e, i, n, how);
+    struct vdd p = bent_grad(how->hi, e, i, n, how);
     vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
     if (whose == NONE) {
         put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
@@ -104,18 +104,24 @@ INLINE void put_grad(enum masses whose, const double *e, const double *mass,
     put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
 }
 
+static bool within(const double *x, size_t n, double least, double most)
+{
+    vl beyond = {0};
+    VECTORS (i, n) {
+        vd v = get_part(x, i, n), size = vd_max(v, -v);
+        beyond |= (vl)(size > vd_all(most)) |
+                  ((vl)(size < vd_all(least)) & (vl)(size > vd_all(0)));
+    }
+    return !vl_any(beyond);
+}
+
 /* Elements that are looked at before they are computed, at most. */
 #define LOOKED ((size_t)8 * LANES)
 
-/* Are all of them moderate? Whole vectors. */
+/* Are all of them moderate? */
 INLINE bool stay_moderate(const double *x, size_t n)
 {
-    vd most = {0};
-    VECTORS (i, n) {
-        vd size = vd_load(x + i);
-        most = vd_max(vd_max(size, -size), most);
-    }
-    return !vl_any((vl)(most > vd_all(MODERATE)));
+    return within(x, n, 0, MODERATE);
 }
 
 /* The product of both, where a factor times that is the same as times one after
@@ -136,13 +142,14 @@ INLINE void put_or_stream(double *out, vd v, bool stream)
 
 /* Whole vectors from i to n of moderate mass: all times 2^128, until they are
  * rounded. */
-INLINE void put_grads(enum masses whose, bool stream, const double *e,
-                      const double *mass, size_t i, size_t n,
-                      const struct smx_row_grad *how, vd power, double *out)
+INLINE void put_grads(enum masses whose, bool bent, bool stream,
+                      const double *e, const double *mass, size_t i, size_t n,
+                      const struct smx_row_grad *given, vd power, double *out)
 {
-    const struct smx_dd a = how->a, b = dd_scale(how->b, 0x1p128);
+    const struct smx_row_grad own = *given, *how = &own;
+    const struct smx_dd b = dd_scale(how->b, 0x1p128);
     for (; i < n; i += LANES) {
-        struct vdd d = scaled_grad(vd_load(e + i), a);
+        struct vdd d = bent_grad(bent, e, i, n, how);
         if (whose != NONE) {
             struct vdd p = d;
             struct vdd v = scaled_grad(vector_mass(whose, mass, i, n, how), b);
@@ -154,17 +161,17 @@ INLINE void put_grads(enum masses whose, bool stream, const double *e,
 }
 
 /* The same with a loop for each kind of mass. */
-INLINE void put_moderate(enum masses whose, const double *e, const double *mass,
-                         size_t i, size_t n, const struct smx_row_grad *how,
-                         double *out)
+INLINE void put_moderate(enum masses whose, bool bent, const double *e,
+                         const double *mass, size_t i, size_t n,
+                         const struct smx_row_grad *how, double *out)
 {
     vd power = vd_all(single_power(how->pure));
 #define PUT_GRADS(kind)                                                        \
     case kind:                                                                 \
         if (how->stream)                                                       \
-            put_grads(kind, true, e, mass, i, n, how, power, out);             \
+            put_grads(kind, bent, true, e, mass, i, n, how, power, out);       \
         else                                                                   \
-            put_grads(kind, false, e, mass, i, n, how, power, out);            \
+            put_grads(kind, bent, false, e, mass, i, n, how, power, out);      \
         break;
     switch (whose) {
         PUT_GRADS(OWN)
@@ -174,12 +181,21 @@ INLINE void put_moderate(enum masses whose, const double *e, const double *mass,
     }
 }
 
+static void put_fast(enum masses whose, const double *e, const double *mass,
+                     size_t i, size_t n, const struct smx_row_grad *how,
+                     double *out)
+{
+    if (how->hi)
+        put_moderate(whose, true, e, mass, i, n, how, out);
+    else
+        put_moderate(whose, false, e, mass, i, n, how, out);
+}
+
 static bool is_simple(const double *mass, const double *slope,
                       const struct smx_row_grad *how)
 {
-    return !how->hi && !slope && single_power(how->pure) != 0 &&
-           how->down < 1 && fabs(how->a.hi) <= 0x1p800 &&
-           fabs(how->b.hi) <= 0x1p100 &&
+    return !slope && single_power(how->pure) != 0 && how->down < 1 &&
+           fabs(how->a.hi) <= 0x1p800 && fabs(how->b.hi) <= 0x1p100 &&
            (mass || fmax(fabs(how->mass), fabs(how->other)) <= MODERATE);
 }
 
@@ -198,7 +214,7 @@ static void store_tile_grad(const double *e, const double *mass,
                                              : NONE;
         size_t whole = i < head ? 0 : (end - i) / LANES * LANES;
         if (simple && (!mass || stay_moderate(mass + i, whole)))
-            put_moderate(whose, e, mass, i, i + whole, how, out);
+            put_fast(whose, e, mass, i, i + whole, how, out);
         else
             whole = 0;
         for (i += whole; i < end; i += LANES)

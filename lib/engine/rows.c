@@ -293,6 +293,15 @@ static void run_loaded_row(const struct rows_run *run, struct smx_row *row,
     run->work->run(run->work->argument, row, row->r);
 }
 
+static size_t load_rows(const struct rows_run *run, struct smx_row *row,
+                        size_t r, size_t count)
+{
+    count = smx_row_load(row, r, count);
+    if (run->work->loaded)
+        run->work->loaded(run->work->argument, row, count);
+    return count;
+}
+
 size_t smx_rows_slice(const struct smx_logits *z)
 {
     return z->classes < SMX_SMALL ? SMX_SMALL / z->classes : 1;
@@ -307,7 +316,7 @@ static void run_slice(void *argument, size_t i)
     end = end < rows ? end : rows;
     smx_row_init(&row, run->kernels, run->logits, run->work, run->first);
     for (size_t r = first, count; r < end; r += count) {
-        count = smx_row_load(&row, r, end - r);
+        count = load_rows(run, &row, r, end - r);
         for (size_t k = 0; k < count; k++)
             run_loaded_row(run, &row, k);
     }
@@ -336,7 +345,7 @@ static void run_shared(struct smx_context *context, struct shared *shared,
     row->pool = context->pool;
     row->parts = shared->parts;
     for (size_t r = 0; r < smx_rows_count(run->logits); r++) {
-        smx_row_load(row, r, 1);
+        load_rows(run, row, r, 1);
         run_loaded_row(run, row, 0);
     }
 }

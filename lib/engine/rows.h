@@ -108,6 +108,8 @@ size_t smx_rows_tile(const struct smx_context *context,
 struct smx_rows_work {
     void (*run)(void *argument, struct smx_row *row, size_t r);
     void *argument;
+    /* done before with all rows that were loaded at once; NULL: nothing is */
+    void (*loaded)(void *argument, struct smx_row *row, size_t count);
     /* tensors of the logits' shape that run reads and writes; NULL: none */
     const void *input;
     void *output;

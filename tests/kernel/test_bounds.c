@@ -363,20 +363,23 @@ static long double complement(enum smx_isa isa)
 
     for (int t = 0; t < 20 * TRIALS; t++) {
         double focal = 8 * random_unit(&bounds_seed), nats;
-        struct smx_dd log;
+        struct smx_row_dds log = {{0}, {0}};
+        struct smx_complements c;
+        size_t k = (size_t)t % SMX_ROW_GROUP;
 
         nats = ldexp(1 + random_unit(&bounds_seed),
                      (int)random_below(&bounds_seed, 38) - 32);
-        log = (struct smx_dd){-nats, ldexp(nats, -63)};
-        long double exact = nats - (long double)log.lo;
-        struct smx_complement c = kernels->complement_power(log, focal);
+        log.hi[k] = -nats;
+        log.lo[k] = ldexp(nats, -63);
+        long double exact = nats - (long double)log.lo[k];
+        kernels->complement_powers(&log, k + 1, focal, &c);
 
         focus_exactly(exact, focal, &power, &more);
-        worst = worse(worst, c.power, power);
-        worst = worse(worst, c.base, -expm1l(-exact));
-        worst = worse(worst, c.p, expl(-exact));
+        worst = worse(worst, c.power[k], power);
+        worst = worse(worst, c.base[k], -expm1l(-exact));
+        worst = worse(worst, c.p[k], expl(-exact));
         if (t % 20 == 0)
-            TIME(1, kernels->complement_power(log, focal));
+            TIME(k + 1, kernels->complement_powers(&log, k + 1, focal, &c));
     }
     return worst;
 }
