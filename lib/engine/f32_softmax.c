@@ -20,6 +20,7 @@
 #include "rows.h"
 #include "sums.h"
 #include "tuning.h"
+#include "waiting.h"
 
 /* ---- short rows ------------------------------------------------------- */
 
@@ -27,8 +28,8 @@
 #define GROUP 8
 
 union exponentials {
-    double f64[SMX_F32_SHORT * SMX_CHUNK];
-    float split[2 * SMX_F32_SHORT * SMX_CHUNK];
+    double f64[SMX_CACHED];
+    float split[2 * SMX_CACHED];
 };
 
 /* The first row of a slice; of slice slices: rows. */
@@ -131,50 +132,6 @@ static void store_narrow_slice(struct smx_f32_call *call, size_t row,
         store_narrow_rows(&slice, row, end - row < step ? end - row : step);
 }
 
-/* The exponentials of a row that wait to be divided; sum 0: none do. */
-struct cached {
-    float *high, *rest;
-    float *quotients; /* of a row that is streamed afterwards */
-    size_t start;
-    double sum;
-    bool normal; /* no quotient is denormal */
-};
-
-static struct smx_cached_exp exponentials_of(const struct smx_f32_call *call,
-                                             const struct cached *cached,
-                                             size_t class)
-{
-    float *out =
-        call->stream ? cached->quotients : call->values + cached->start;
-    return (struct smx_cached_exp){.high = cached->high + class,
-                                   .rest = cached->rest + class,
-                                   .sum = cached->sum,
-                                   .out = out + class,
-                                   .normal = cached->normal};
-}
-
-/* Past the cache, if that is asked for. */
-static void end_stream(const struct smx_f32_call *call,
-                       const struct cached *cached)
-{
-    if (call->stream && cached->sum != 0)
-        call->kernels->split->stream(cached->quotients, call->classes,
-                                     call->values + cached->start);
-}
-
-static void divide_cached_rows(const struct smx_f32_call *call,
-                               struct cached *cached, size_t places)
-{
-    for (; places; places--, cached++) {
-        if (cached->sum == 0)
-            continue;
-        const struct smx_cached_exp row = exponentials_of(call, cached, 0);
-        call->kernels->split->divide(&row, call->classes);
-        end_stream(call, cached);
-        cached->sum = 0;
-    }
-}
-
 /* The sum of a row whose largest logit is max; 0: it is out of range, and after
  * one above the highest, others are expected. */
 static double sum_if_in_range(struct smx_f32_call *call, double sum, double max)
@@ -188,7 +145,7 @@ static double sum_if_in_range(struct smx_f32_call *call, double sum, double max)
 /* The next row in its place, and meanwhile, what was there is divided; false
  * if the row is not in-range. */
 static bool cache_row(struct smx_f32_call *call, size_t row,
-                      struct cached *cached)
+                      struct smx_waiting *cached)
 {
     const float *z = call->logits + row * call->classes;
     double sum = 0, moment = 0, part = 0;
@@ -196,7 +153,7 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
     if (!smx_f32_expects(call, row * call->classes, call->classes))
         return false;
     for (size_t k = 0, c = 0; k < call->chunks; k++, c += SMX_CHUNK) {
-        const struct smx_cached_exp before = exponentials_of(call, cached, c);
+        const struct smx_cached_exp before = smx_waiting_from(cached, c);
         sum += call->kernels->split->keep(
             z + c, smx_chunk_classes(call->classes, k), &call->split, &extent,
             call->seen.moments ? &part : NULL, cached->high + c,
@@ -205,8 +162,8 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
         all.max = fmaxf(all.max, extent.max);
         all.min = fminf(all.min, extent.min);
     }
-    end_stream(call, cached);
-    cached->start = row * call->classes;
+    smx_waiting_end(call->kernels, cached, call->classes);
+    cached->out = call->values + row * call->classes;
     cached->sum = sum_if_in_range(call, sum, all.max);
     cached->normal = cached->sum != 0 &&
                      smx_divides_normally(&call->split, all.min, cached->sum);
@@ -215,34 +172,25 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
 }
 
 /* Some rows wait at a time, at most GROUP, so that none waits for the sum of
- * the one before. Beside short ones is room for the quotients that are streamed
- * afterwards; those of others take the place of their exponentials. */
+ * the one before. */
 static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
                               union exponentials *e)
 {
     size_t places = SMX_RESIDENT_ELEMENTS / call->classes;
-    size_t width = smx_blocks(call->classes);
-    struct cached cached[GROUP];
+    struct smx_waiting cached[GROUP];
     places = places < GROUP ? places ? places : 1 : GROUP;
-    bool room = places * width <= SMX_CHUNK;
     bool pipelined =
-        smx_is_pipelined(call->rows, call->classes) && (room || !call->stream);
-    for (size_t i = 0; i < places; i++) {
-        float *high = e->split + i * width;
-        cached[i] =
-            (struct cached){.high = high,
-                            .rest = high + SMX_F32_SHORT * SMX_CHUNK,
-                            .quotients = room ? high + SMX_CHUNK : high};
-    }
+        smx_waiting_place(cached, places, e->split, e->split + SMX_CACHED,
+                          call->rows, call->classes, call->stream);
     for (size_t i = 0; row < end; row++, i = (i + 1) % places) {
         if (i == 0 && !pipelined)
-            divide_cached_rows(call, cached, places);
+            smx_waiting_divide(call->kernels, cached, places, call->classes);
         if (cache_row(call, row, &cached[i]))
             continue;
-        divide_cached_rows(call, cached, places);
+        smx_waiting_divide(call->kernels, cached, places, call->classes);
         store_f64_row(call, row, e->f64);
     }
-    divide_cached_rows(call, cached, places);
+    smx_waiting_divide(call->kernels, cached, places, call->classes);
 }
 
 /* The sum of a row in range, and its maximum; 0: it is out of range. */

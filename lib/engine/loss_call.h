@@ -179,7 +179,4 @@ void smx_loss_narrow(void *argument, size_t block);
  *  way to the gradient. */
 void smx_loss_cached(void *argument, size_t slice);
 
-/* Classes of the longest of these rows. */
-#define SMX_CACHED (SMX_F32_SHORT * SMX_CHUNK)
-
 #endif
