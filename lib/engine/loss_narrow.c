@@ -114,27 +114,14 @@ static void focus_rows(const struct smx_loss_call *call, struct rows *rows)
 /* ---- their gradients --------------------------------------------------- */
 
 /* In double, where the factor is not two halves of float32, or makes something
- * of what counts as the lowest. z: of the row. */
+ * of what counts as the lowest. */
 static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
-                              const struct smx_lanes *prepared, const float *z,
-                              float *out)
+                              struct smx_lanes *prepared)
 {
-    struct smx_logits tile = call->tiles.z;
-    struct smx_criterion criterion = call->criterion;
+    prepare_lanes(call, prepared);
     struct smx_lanes lanes = *prepared;
-    bool none = criterion.reduction == SMX_REDUCTION_NONE;
-    tile.data = z;
-    tile.outer = 1;
-    criterion.labels += row;
-    if (criterion.row_weights)
-        criterion.row_weights = (const float *)criterion.row_weights + row;
-    lanes.logits = &tile;
-    lanes.criterion = &criterion;
-    lanes.losses = lanes.squares = NULL;
-    if (lanes.upstream && none)
-        lanes.upstream = (const float *)lanes.upstream + row;
-    lanes.gradient = out;
-    call->kernels->lanes(&lanes, 0, 1);
+    lanes.losses = NULL;
+    call->kernels->lanes(&lanes, row, 1);
 }
 
 /* Out-of-range rows are written too; in place, they are put back. */
@@ -155,15 +142,13 @@ static void store_split_grads(const struct smx_loss_call *call,
         z = memcpy(logits, out, rows->n * n * sizeof *out);
     call->kernels->loss->narrow_put(&rows->narrow, rows->n, n, halved, out);
     for (size_t r = 0; r < rows->n; r++) {
-        if (!rows->in_range[r] && z == logits)
+        bool halves = halved[r] == rows->factor[r];
+        if (z == logits && (!rows->in_range[r] || !halves))
             memcpy(out + r * n, logits + r * n, n * sizeof *out);
         if (!rows->in_range[r])
             continue;
-        if (halved[r] != rows->factor[r]) {
-            prepare_lanes(call, &rows->lanes);
-            store_grad_in_f64(call, rows->first + r, &rows->lanes, z + r * n,
-                              out + r * n);
-        }
+        if (!halves)
+            store_grad_in_f64(call, rows->first + r, &rows->lanes);
         if (rows->label[r] != NONE)
             out[rows->label[r]] =
                 (float)(0 - rows->narrow.sums[r] * rows->factor[r]);
