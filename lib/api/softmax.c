@@ -393,16 +393,12 @@ static bool stays_in_f32(const struct smx_logits *z, enum smx_way way)
            smx_way_is_f32(way);
 }
 
-/* Do lanes of double-double read rows where they are? */
-static bool stays_in_lanes(const struct smx_logits *z)
-{
-    return z->outer && (smx_plan_columns(z) || !smx_load_needed(z));
-}
-
-static enum smx_status softmax_in_lanes(struct smx_context *context,
-                                        const struct smx_logits *z, bool log,
-                                        const struct smx_softmax_out *out,
-                                        struct smx_where *where)
+/* Narrow rows that lanes of double-double read class by class, where they are.
+ */
+static enum smx_status softmax_by_columns(struct smx_context *context,
+                                          const struct smx_logits *z, bool log,
+                                          const struct smx_softmax_out *out,
+                                          struct smx_where *where)
 {
     enum smx_status status =
         smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
@@ -437,8 +433,8 @@ static enum smx_status softmax_of(struct smx_context *context,
     const bool picks = options->top_k || options->chosen_count;
     const bool columns = z->outer && smx_plan_columns(z);
     const enum smx_way way = smx_plan_softmax(z, log, true);
-    if (way == SMX_WAY_DD_LANES && !picks && stays_in_lanes(z))
-        return softmax_in_lanes(context, z, log, out, where);
+    if (way == SMX_WAY_DD_LANES && !picks && columns)
+        return softmax_by_columns(context, z, log, out, where);
     if (alone && stays_in_f32(z, way))
         return smx_f32_rows(context, z, log, 0, NULL, out->values, NULL, NULL,
                             out->early, z->outer * z->classes, where);

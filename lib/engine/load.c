@@ -53,10 +53,8 @@ static void move_rows(const struct move *move, size_t row, size_t count,
         .stream = move->stream};
     if (z->inner == 1) /* one row, as only gaps lie between them */
         memcpy(turn.to, turn.from, n * element);
-    else if (z->dtype == SMX_FLOAT32)
-        move->kernels->turn_floats(&turn);
     else
-        move->kernels->turn_doubles(&turn);
+        move->kernels->turn(z->dtype, &turn);
 }
 
 static void move_piece(void *argument, size_t i)

@@ -31,8 +31,7 @@ struct smx_load_kernels {
                         float instead, float *out);
     bool (*mask_doubles)(const double *x, const uint8_t *mask, size_t n,
                          double instead, double *out);
-    void (*turn_floats)(const struct smx_turn *turn);
-    void (*turn_doubles)(const struct smx_turn *turn);
+    void (*turn)(enum smx_dtype dtype, const struct smx_turn *turn);
 };
 
 /** Do the logits have to be loaded before a kernel can read them? */

@@ -179,19 +179,16 @@ INLINE void turn_in_squares(bool floats, const struct smx_turn *turn)
         turn_back_or_not(floats, 1, turn);
 }
 
-static void turn_float_rows(const struct smx_turn *turn)
+static void turn_rows(enum smx_dtype dtype, const struct smx_turn *turn)
 {
-    turn_in_squares(true, turn);
-}
-
-static void turn_double_rows(const struct smx_turn *turn)
-{
-    turn_in_squares(false, turn);
+    if (dtype == SMX_FLOAT32)
+        turn_in_squares(true, turn);
+    else
+        turn_in_squares(false, turn);
 }
 
 const struct smx_load_kernels TIER(load_kernels) = {
     .mask_floats = mask_floats,
     .mask_doubles = mask_doubles,
-    .turn_floats = turn_float_rows,
-    .turn_doubles = turn_double_rows,
+    .turn = turn_rows,
 };

@@ -5,7 +5,6 @@
  * summed side by side. Each step goes over all rows before the next begins:
  * what a row's steps wait for, other rows' fill. */
 #include "tiers.h"
-#include "simd/narrow_vec.h"
 #include "simd/split_exp_vec.h"
 
 INLINE void keep_step(struct smx_narrow *narrow, size_t i, vf *x, int count,
@@ -37,6 +36,13 @@ void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
 }
 
 /* ---- sums -------------------------------------------------------------- */
+
+/* s + rest of each two neighbours added up, times 2^-896 (VF_HALVES). s is
+ * positive, its low 12 bits are zeros; rests are added in float. */
+INLINE vd narrow_pairs(vf s, vf rest)
+{
+    return vf_even(s) + vf_odd(s) + narrow_odd(rest + (vf)((vu)rest << 32));
+}
 
 static void pair(struct smx_narrow *narrow, size_t n)
 {

@@ -5,16 +5,6 @@
 #include "loss_kernels.h"
 #include "simd/extended.h"
 
-/* Rows of float32 are added up in double: what they lose is beyond what is
- * answered. */
-static struct smx_dd sum_part(const struct smx_kernels *kernels, bool wide,
-                              const double *numbers, size_t n)
-{
-    if (wide)
-        return kernels->dd->sum(numbers, n);
-    return (struct smx_dd){kernels->loss->total(numbers, n), 0};
-}
-
 /* Of numbers whose sum left the range, be it on the way alone. */
 static struct smx_dd sum_lowered(const double *numbers, size_t n)
 {
@@ -34,8 +24,13 @@ static struct smx_dd sum_of_rows(const struct smx_kernels *kernels,
     size_t most = wide ? smx_rows_slice(z) : SMX_NARROW_ROWS;
     struct smx_dd sum = {0, 0};
     for (size_t r = 0, n; r < all; r += n) {
+        struct smx_dd part = {0, 0};
         n = all - r < most ? all - r : most;
-        dd_accumulate(&sum, sum_part(kernels, wide, numbers + r, n));
+        if (wide)
+            part = kernels->dd->sum(numbers + r, n);
+        else /* what doubles lose is beyond what is answered */
+            part.hi = kernels->loss->total(numbers + r, n);
+        dd_accumulate(&sum, part);
     }
     if (!isfinite(sum.hi))
         sum = sum_lowered(numbers, all);

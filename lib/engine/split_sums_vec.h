@@ -4,7 +4,6 @@
 #ifndef SMX_SPLIT_SUMS_VEC_H
 #define SMX_SPLIT_SUMS_VEC_H
 
-#include "simd/narrow_vec.h"
 #include "simd/split_exp_vec.h"
 
 /* Elements whose s q are added up in float32. */

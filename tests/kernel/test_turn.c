@@ -51,10 +51,7 @@ static void rows_are_turned(const struct smx_load_kernels *kernels, size_t size)
             memcpy(t.want + (turn.back ? tensor : copy) * size,
                    t.from + (turn.back ? copy : tensor) * size, size);
         }
-    if (size == sizeof(float))
-        kernels->turn_floats(&turn);
-    else
-        kernels->turn_doubles(&turn);
+    kernels->turn(size == sizeof(float) ? SMX_FLOAT32 : SMX_FLOAT64, &turn);
     assert_memory_equal(t.to, t.want, sizeof t.to);
 }
 
