@@ -129,6 +129,8 @@ enum smx_status smx_softmax_open(struct smx_context *context,
     call->picked = options->top_k ? options->top_k : options->chosen_count;
     call->tiles = smx_tiles_of(context, z, NULL, SMX_MASKED_KEPT,
                                call->picked ? NULL : call->out.values);
+    if (call->way == SMX_WAY_DD_ROWS && !call->picked && !smx_rows_moved(z))
+        call->tiles.loads = false;
     call->gathers = call->picked && !is_narrow(call);
     if (call->tiles.all == 0)
         return SMX_OK;
@@ -282,8 +284,7 @@ static enum smx_status run_dd(struct smx_context *context,
     return status;
 }
 
-/* First the one that does not write values, which may take the logits' place.
- */
+/* First what does not write values, which may take the logits' place. */
 static enum smx_status run_engines(struct smx_context *context,
                                    const struct smx_softmax_call *call,
                                    struct smx_where *where)

@@ -63,6 +63,7 @@ struct smx_tile {
     double *e;          /* 2^128 exp(d) */
     double *slope;      /* 2^128 dz'/dz of the softcap; NULL: not wanted */
     const double *next; /* n doubles to be read after it; NULL: none */
+    const double *from; /* where z lies, NULL: there; the next tile is behind */
 };
 
 /** Shifted logits d of a tile: hi + lo, whole blocks, or without a softcap, hi

@@ -305,7 +305,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .loaded = criterion->focal != 0 ? focus_loaded : NULL,
         .input = criterion->targets,
         .output = gradient,
-        .zeros = single, /* there is no mass but the label's */
+        .zeros = single || !gradient, /* there is no mass but the label's */
         .maxima = maxima,
         .unseen = unseen,
         .logs = ((nats || call.entropy) && logs) || entropy,

@@ -6,6 +6,7 @@
 
 #include "dd_shift.h"
 #include "kernels.h"
+#include "load.h"
 
 void smx_row_power(int k, double power[2])
 {
@@ -42,13 +43,13 @@ static void set_group(struct smx_row *row, const struct smx_logits *z,
 {
     size_t most = SMX_ROW_GROUP, classes = z->classes;
     bool sums = work->sums_only && !work->logs && !work->input &&
-                !work->output && z->dtype == SMX_FLOAT64;
+                !work->output && z->dtype == SMX_FLOAT64 && !z->mask;
     row->slot = classes < SMX_TILE ? smx_blocks(classes) : SMX_TILE;
     row->beside = SMX_TILE / row->slot < most ? SMX_TILE / row->slot : most;
     row->group = sums && classes <= SMX_TILE ? most : row->beside;
 }
 
-void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
+void smx_row_init(struct smx_row *row, const struct smx_kernels *kernels,
                   const struct smx_logits *z, const struct smx_rows_work *work,
                   size_t first_row)
 {
@@ -57,7 +58,8 @@ void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
     bool sloped = work->slope && z->softcap;
     row->logits = z;
     row->first_row = first_row;
-    row->kernels = kernels;
+    row->kernels = kernels->dd;
+    row->load = kernels->load;
     row->inverse_temperature =
         smx_divide(one, 2 * frexp(smx_temperature_of(z), &exponent));
     row->exponent = 1 - exponent - (sloped ? SMX_ROW_SHIFT : 0);
@@ -178,13 +180,19 @@ static void place_tile(struct smx_row *row, size_t first)
     set_count(row, left < SMX_TILE ? left : SMX_TILE);
 }
 
-/* Where z are: doubles in place. */
+/* Those of the tile, of doubles. */
+static const double *logits_in_place(const struct smx_row *row)
+{
+    return (const double *)row->logits->data +
+           index_of(row, row->logits->stride);
+}
+
+/* Where z are: doubles in place, unless a mask thins them. */
 static void point_at_logits(struct smx_row *row)
 {
     const struct smx_logits *z = row->logits;
-    row->z = z->dtype == SMX_FLOAT64
-                 ? (const double *)z->data + index_of(row, z->stride)
-                 : row->copy;
+    row->z =
+        z->dtype == SMX_FLOAT64 && !z->mask ? logits_in_place(row) : row->copy;
 }
 
 /* From a row's logits to the next one's, of a group. */
@@ -195,9 +203,19 @@ static size_t stride_of(const struct smx_row *row)
 
 static void load_tile(struct smx_row *row)
 {
+    const struct smx_logits *z = row->logits;
+    const double *from = row->copy;
     point_at_logits(row);
-    if (row->z == row->copy)
-        get_tile(row, row->logits->data, row->copy);
+    row->fine = true;
+    if (z->dtype == SMX_FLOAT32)
+        get_tile(row, z->data, row->copy);
+    else
+        from = logits_in_place(row);
+    if (!z->mask)
+        return;
+    size_t at = z->mask_per_class ? row->first : index_of(row, z->stride);
+    row->fine = row->load->mask_doubles(from, z->mask + at, row->count,
+                                        -INFINITY, row->copy);
 }
 
 /* No class has a part in it. */
@@ -238,6 +256,8 @@ static void compute_tile(struct smx_row *row, enum smx_row_depth depth)
     row->e = tile.e;
     if (row->input && row->logits->dtype == SMX_FLOAT64)
         tile.next = smx_row_view(row, NULL);
+    if (row->logits->mask && row->logits->dtype == SMX_FLOAT64)
+        tile.from = logits_in_place(row);
     if (depth == SMX_ROW_E)
         compute_exponentials(row, &tile);
     else if (tile.hi)
@@ -255,20 +275,12 @@ void smx_row_tile(struct smx_row *row, size_t first, enum smx_row_depth depth)
     row->depth = row->depth < depth ? depth : row->depth;
 }
 
-double smx_row_element(const struct smx_row *row, const void *tensor, size_t c)
-{
-    const struct smx_logits *z = row->logits;
-    size_t r = row->r - row->first_row;
-    return smx_get(tensor, z->dtype, smx_rows_index(z, r, c));
-}
-
 void smx_row_gather(struct smx_row *row, const int64_t *classes, size_t count)
 {
     row->first = SIZE_MAX;
     set_count(row, count);
     for (size_t k = 0; k < count; k++)
-        row->copy[k] =
-            smx_row_element(row, row->logits->data, (size_t)classes[k]);
+        row->copy[k] = smx_row_logit(row, (size_t)classes[k]);
     row->z = row->copy;
     compute_tile(row, SMX_ROW_E);
 }
@@ -313,16 +325,18 @@ struct smx_dd smx_row_share_out(const struct smx_row *row,
 
 /* ---- the row ------------------------------------------------------------- */
 
-/* A logit and its class. */
+/* A logit and its class; NaN where one is refused. */
 static struct smx_dd peak_of(const void *argument, struct smx_row *row)
 {
     (void)argument;
+    if (!row->fine)
+        return (struct smx_dd){NAN, 0};
     return smx_row_tile_max(row->kernels, row->z, row->first, row->count);
 }
 
 static void mark_refused(struct smx_row *row, size_t k)
 {
-    if (!isnan(row->maxima[k]))
+    if (!isnan(row->maxima[k]) && !(row->refused >> k & 1))
         return;
     row->maxima[k] = -INFINITY;
     row->refused |= (uint64_t)1 << k;
@@ -407,6 +421,7 @@ static void load_beside(struct smx_row *row, size_t first, size_t last)
     for (size_t k = last; k-- > first;) {
         enter(row, k, SMX_ROW_PLACE);
         load_tile(row);
+        row->refused |= (uint64_t)!row->fine << k;
     }
     const struct smx_row_group rows = {
         .count = last - first, .z = row->z, .stride = stride_of(row)};

@@ -37,6 +37,7 @@ struct smx_focus {
 struct smx_row {
     const struct smx_logits *logits;
     const struct smx_row_kernels *kernels;
+    const struct smx_load_kernels *load;
     /* 1 / temperature = cooling 2^exponent; slope's shift is counted in the
      * exponent, which is there as powers, too, pure with SMX_ROW_SHIFT */
     struct smx_dd inverse_temperature;
@@ -71,6 +72,8 @@ struct smx_row {
     size_t first, count, n;
     enum smx_row_depth depth;
     const double *z;         /* the logits, in place or in copy */
+    bool fine;               /* none of those that the mask leaves out is
+                                refused */
     double *copy;            /* of logits */
     struct smx_dd tile_rest; /* sum of e without the argmax */
     struct smx_tile tile;    /* as far as wanted */
@@ -90,7 +93,7 @@ struct smx_row {
     SMX_TILED double out[SMX_TILE]; /* likewise */
 };
 
-void smx_row_init(struct smx_row *row, const struct smx_row_kernels *kernels,
+void smx_row_init(struct smx_row *row, const struct smx_kernels *kernels,
                   const struct smx_logits *logits,
                   const struct smx_rows_work *work, size_t first_row);
 
@@ -209,8 +212,10 @@ const double *smx_row_view(const struct smx_row *row, double *tile);
  * It can also have left the range. */
 bool smx_row_is_input_finite(struct smx_row *row, double sum);
 
-/** Class c of a tensor, the logits or the input. */
+/** Class c of a tensor, the logits or the input; of the logits, -INFINITY where
+ *  it is left out. */
 double smx_row_element(const struct smx_row *row, const void *tensor, size_t c);
+double smx_row_logit(const struct smx_row *row, size_t c);
 
 /** Where the tile's elements for the output are to be computed, and the way
  *  from there to it. */

@@ -183,16 +183,20 @@ INLINE void shift_block(enum course course, size_t i, const double *z, size_t n,
     }
 }
 
-/* The block so far ahead, the next tile's or row's, arrives while this one is
- * computed, and so does this one of what is read next. */
-INLINE void fetch_tile(const double *z, const double *e, size_t ahead,
-                       const double *next)
+/* Block i of the next tile or row arrives while this one is computed, and so
+ * does that of what is read next. */
+INLINE void fetch_tile(const double *z, size_t n, const struct smx_tile *out,
+                       size_t i)
 {
-    ahead *= sizeof *z; /* not as pointers, which could leave the tensors */
-    for (size_t i = 0; i < BLOCK; i += OF_A_LINE) {
-        __builtin_prefetch((const void *)((uintptr_t)(z + i) + ahead));
-        __builtin_prefetch((const void *)((uintptr_t)(e + i) + ahead), 1);
-        __builtin_prefetch(next + i);
+    /* not as pointers, which could leave the tensors */
+    uintptr_t at = i * sizeof *z, ahead = at + n * sizeof *z;
+    uintptr_t from = (uintptr_t)(out->from ? out->from : z) + ahead;
+    uintptr_t e = (uintptr_t)out->e + ahead;
+    uintptr_t next = (uintptr_t)(out->next ? out->next : z) + at;
+    for (size_t c = 0; c < BLOCK * sizeof *z; c += CACHE_LINE) {
+        __builtin_prefetch((const void *)(from + c));
+        __builtin_prefetch((const void *)(e + c), 1);
+        __builtin_prefetch((const void *)(next + c));
     }
 }
 
@@ -207,8 +211,8 @@ INLINE void fill_near(bool scaled, const double *z, size_t n,
 {
     const struct near near =
         near_of(how->top, how->temperature, how->inverse.hi);
-    const double *other = out->next ? out->next : z;
-    double *e = out->e;
+    const struct smx_tile tile = *out;
+    double *e = tile.e;
     struct near_reduced next[CHAINS];
     size_t i = 0;
     if (n >= STRIDE)
@@ -216,7 +220,7 @@ INLINE void fill_near(bool scaled, const double *z, size_t n,
             next[v] = near_reduce(vd_load(z + v * LANES), &near, scaled);
     for (; i + 2 * STRIDE <= n; i += STRIDE) {
         for (size_t j = i; j < i + STRIDE; j += BLOCK)
-            fetch_tile(z + j, e + j, n, other + j);
+            fetch_tile(z, n, &tile, j);
         EACH (v, CHAINS) {
             size_t j = i + (size_t)v * LANES;
             vd_store(e + j, near_power(next[v], vd_load(z + j), &near));
@@ -243,11 +247,10 @@ INLINE void fill_rows(enum course course, const double *z, size_t n,
     const struct smx_shift d = *how;
     const struct smx_tile tile = *out;
     struct summit s = climb(&d, vd_all(d.top));
-    const double *other = tile.next ? tile.next : z;
     struct vdd now[VECS], next[VECS];
     shift_block(course, 0, z, n, &d, &s, &tile, next);
     for (size_t i = 0; i < n; i += BLOCK) {
-        fetch_tile(z + i, tile.e + i, n, other + i);
+        fetch_tile(z, n, &tile, i);
         EACH (v, VECS)
             now[v] = next[v];
         if (i + BLOCK < n)
@@ -320,7 +323,8 @@ INLINE void sum_but(const double *e, size_t n, size_t skip,
 
 INLINE struct smx_tile tile_of(const struct smx_tile *first, size_t at)
 {
-    struct smx_tile tile = {.e = first->e + at, .next = first->next};
+    struct smx_tile tile = {
+        .e = first->e + at, .next = first->next, .from = first->from};
     if (first->hi) {
         tile.hi = first->hi + at;
         tile.lo = first->lo + at;

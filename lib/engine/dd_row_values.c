@@ -6,6 +6,20 @@
 #include "dd_shift.h"
 #include "simd/extended.h"
 
+double smx_row_element(const struct smx_row *row, const void *tensor, size_t c)
+{
+    const struct smx_logits *z = row->logits;
+    size_t r = row->r - row->first_row;
+    return smx_get(tensor, z->dtype, smx_rows_index(z, r, c));
+}
+
+double smx_row_logit(const struct smx_row *row, size_t c)
+{
+    const struct smx_logits *z = row->logits;
+    bool masked = smx_rows_masked(z, row->r - row->first_row, c);
+    return masked ? -INFINITY : smx_row_element(row, z->data, c);
+}
+
 /* The largest logit, after the softcap. */
 static struct smx_dd top_of(const struct smx_row *row)
 {
@@ -41,7 +55,7 @@ struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)
     }
     if (row->empty)
         return (struct smx_dd){-INFINITY, 0};
-    double z = smx_row_element(row, row->logits->data, c);
+    double z = smx_row_logit(row, c);
     struct smx_dd d = dd_settle(dd_sum(z * how->before, -how->top));
     return how->scaled ? dd_mul(d, how->inverse) : d;
 }

@@ -280,6 +280,9 @@ void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite)
         data = load_rows_of(tiles, z->data, SMX_MASKED_INFINITE, tiles->copy,
                             nonfinite);
     tiles->z = smx_side_by_side(z, data, tiles->rows);
+    if (!tiles->loads && z->mask)
+        tiles->z.mask =
+            z->mask + (z->mask_per_class ? 0 : tiles->first * z->classes);
     if (loads_input(tiles))
         tiles->other =
             load_rows_of(tiles, tiles->input, tiles->input_masked,

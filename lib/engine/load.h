@@ -57,7 +57,7 @@ struct smx_tiles {
     enum smx_masked input_masked;
     void *output;
     size_t all, most; /* rows, and those of a tile */
-    bool loads;       /* are there copies? */
+    bool loads;       /* are there copies? Else who reads the rows masks them */
     void *copy;       /* smx_tiles_bytes for each row of a tile */
 
     /* the tile at work */

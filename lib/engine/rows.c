@@ -274,7 +274,7 @@ bool smx_rows_streamed(const struct smx_logits *z, size_t whole)
 }
 
 struct rows_run {
-    const struct smx_row_kernels *kernels;
+    const struct smx_kernels *kernels;
     const struct smx_logits *logits;
     const struct smx_rows_work *work;
     size_t first; /* of the rows of a tensor, the one with which logits begin */
@@ -356,8 +356,7 @@ static void run_rows(struct smx_context *context,
                      const struct smx_rows_work *work, size_t first,
                      atomic_bool *nonfinite)
 {
-    struct rows_run run = {context->kernels->dd, logits, work, first,
-                           nonfinite};
+    struct rows_run run = {context->kernels, logits, work, first, nonfinite};
     struct shared *shared = NULL;
     size_t tiles = (logits->classes - 1) / SMX_TILE + 1;
     if (is_shared(context, logits, work)) /* without memory: as others are */
@@ -377,10 +376,11 @@ static void run_rows(struct smx_context *context,
 /* ---- rows that are loaded ------------------------------------------------ */
 
 /* Have rows to be copied first? Not for gaps between them alone, which rows
- * are read across. */
-static bool is_loaded(const struct smx_logits *z)
+ * are read across, nor for a mask of nothing but logits, which they load by. */
+static bool is_loaded(const struct smx_logits *z,
+                      const struct smx_rows_work *work)
 {
-    return z->inner > 1 || z->mask;
+    return z->inner > 1 || (z->mask && (work->masked || !work->zeros));
 }
 
 static struct smx_tiles tiles_of(struct smx_context *context,
@@ -414,7 +414,7 @@ enum smx_status smx_rows_run(struct smx_context *context,
 {
     struct smx_tiles tiles = tiles_of(context, z, work);
     atomic_bool nonfinite = false;
-    if (!is_loaded(z) || !tiles.all) {
+    if (!is_loaded(z, work) || !tiles.all) {
         run_rows(context, z, work, 0, &nonfinite);
         return nonfinite ? SMX_ENONFINITE : SMX_OK;
     }

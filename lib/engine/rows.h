@@ -114,7 +114,7 @@ struct smx_rows_work {
     const void *input;
     void *output;
     bool masked; /* input is 0 where the mask leaves a class out */
-    bool zeros;  /* so is what run writes; else it becomes that */
+    bool zeros;  /* so is what run writes, or may be so; else it becomes that */
     /* each row's largest logit and its first class; NULL: yet to be found */
     const struct smx_dd *maxima;
     bool unseen;    /* no one has looked at the logits yet: rows with NaN or
