@@ -180,11 +180,14 @@ static enum smx_status run_product(struct smx_context *context,
     return !status && call->nonfinite ? SMX_ENONFINITE : status;
 }
 
-/* Rows of doubles are looked at as they are loaded. Where the operands lie they
- * must stay, so that what is wrong with them can be found. */
+/* Are wide rows looked at as they are loaded? Not where what the mask leaves
+ * out is not. Where operands of doubles lie they must stay, so that what is
+ * wrong with them can be found. */
 static bool looks_as_it_loads(const struct derivative_call *call)
 {
     const struct smx_logits *z = call->logits;
+    if (smx_way_is_f32(smx_plan_product(z)))
+        return z->classes > SMX_NARROW && !(z->mask && smx_rows_moved(z));
     return z->dtype == SMX_FLOAT64 && z->classes > SMX_NARROW &&
            call->out != z->data && call->out != call->upstream;
 }
@@ -194,16 +197,21 @@ static enum smx_status vjp_row(struct smx_context *context,
                                struct smx_where *where)
 {
     struct smx_dd *maxima = NULL;
+    struct smx_refused refused = {SIZE_MAX, SIZE_MAX};
     enum smx_status status = SMX_OK;
-    if (smx_f32_vjp(context, call->logits, call->log, call->upstream, call->out,
-                    &status))
-        return status;
     call->unseen = early && looks_as_it_loads(call);
     if (!call->unseen)
         status = scan_operands(context, call, &maxima, where);
-    if (!status)
+    if (!status && !smx_f32_vjp(context, call->logits, call->log,
+                                call->upstream, call->out, &refused, &status))
         status = run_product(context, call, maxima);
     free(maxima);
+    if (smx_is_refused(&refused))
+        return refused.logits != SIZE_MAX
+                   ? smx_blame(SMX_ENONFINITE, where, SMX_FIELD_LOGITS,
+                               refused.logits)
+                   : smx_blame(SMX_ENONFINITE, where, SMX_FIELD_UPSTREAM,
+                               refused.input);
     if (status != SMX_ENONFINITE || !call->unseen)
         return status;
     /* in memory that is shared all may be finite again */

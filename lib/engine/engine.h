@@ -52,10 +52,11 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   float *gradient, const struct smx_loss_out *out,
                   struct smx_beside *beside, enum smx_status *status);
 
-/** As smx_vjp; @return likewise. */
+/** As smx_vjp; @return false when the float32 engine does not take them.
+ * refused is told of rows that are, which nothing is written of. */
 bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
                  bool log, const float *upstream, float *gradient,
-                 enum smx_status *status);
+                 struct smx_refused *refused, enum smx_status *status);
 
 /* ---- double-double ------------------------------------------------------- */
 

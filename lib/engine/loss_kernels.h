@@ -85,16 +85,13 @@ struct smx_loss_kernels {
                   const struct smx_exponents *by, bool log, double *other);
 
     /**
-     * vjp: out[i] = e factor (g[i] - dot); vjp_log: g[i] share - e factor;
+     * out[i] = e factor (g[i] - other), of the logarithm g[i] other - e factor,
      * with a softcap times its slope, rounded once; e: the exponential of x[i].
      * out may be x or g.
      */
     void (*vjp)(const float *x, const float *g, size_t n,
-                const struct smx_exponents *by, double factor, double dot,
-                float *out);
-    void (*vjp_log)(const float *x, const float *g, size_t n,
-                    const struct smx_exponents *by, double factor, double share,
-                    float *out);
+                const struct smx_exponents *by, bool log, double factor,
+                double other, float *out);
 
     /** x[i] = log(1 + x[i]), x[i] >= 0, relative error below 2^-32. */
     void (*log1p)(double *x, size_t n);

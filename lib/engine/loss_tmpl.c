@@ -333,25 +333,16 @@ INLINE void store_vjp_as(bool capped, bool log, const float *x, const float *g,
 }
 
 static void store_vjp(const float *x, const float *g, size_t n,
-                      const struct smx_exponents *from, double factor,
-                      double dot, float *out)
+                      const struct smx_exponents *from, bool log, double factor,
+                      double other, float *out)
 {
     const struct smx_exponents by = *from;
     if (by.cap.possible)
-        store_vjp_as(true, false, x, g, n, &by, factor, dot, out);
+        log ? store_vjp_as(true, true, x, g, n, &by, factor, other, out)
+            : store_vjp_as(true, false, x, g, n, &by, factor, other, out);
     else
-        store_vjp_as(false, false, x, g, n, &by, factor, dot, out);
-}
-
-static void store_vjp_log(const float *x, const float *g, size_t n,
-                          const struct smx_exponents *from, double factor,
-                          double share, float *out)
-{
-    const struct smx_exponents by = *from;
-    if (by.cap.possible)
-        store_vjp_as(true, true, x, g, n, &by, factor, share, out);
-    else
-        store_vjp_as(false, true, x, g, n, &by, factor, share, out);
+        log ? store_vjp_as(false, true, x, g, n, &by, factor, other, out)
+            : store_vjp_as(false, false, x, g, n, &by, factor, other, out);
 }
 
 /* ---- rows ------------------------------------------------------------- */
@@ -409,7 +400,6 @@ const struct smx_loss_kernels TIER(loss_kernels) = {
     .columns = TIER(label_columns),
     .dot = dot,
     .vjp = store_vjp,
-    .vjp_log = store_vjp_log,
     .log1p = log1p_all,
     .log_totals = log_totals,
     .focus = focus_all,

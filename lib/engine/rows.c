@@ -128,6 +128,31 @@ enum smx_status smx_rows_scan(struct smx_context *context,
     return smx_blame(SMX_ENONFINITE, where, what, scan.nonfinite);
 }
 
+/* Of row r, as it lies in the tensor. */
+static bool note_refused(const struct smx_logits *z, const void *data, bool low,
+                         size_t r, atomic_size_t *first)
+{
+    for (size_t c = 0; c < z->classes; c++) {
+        double x = smx_get(data, z->dtype, smx_rows_index(z, r, c));
+        if (isfinite(x) || (low && x == -INFINITY))
+            continue;
+        size_t part = r / z->inner * z->classes + c;
+        smx_pool_least(first, part * z->inner + r % z->inner);
+        return true;
+    }
+    return false;
+}
+
+/* In memory that is shared all may be finite again. */
+void smx_rows_refuse(const struct smx_logits *z, const void *input, size_t r,
+                     struct smx_refused *refused)
+{
+    bool found = note_refused(z, z->data, true, r, &refused->logits);
+    if (!note_refused(z, input, false, r, &refused->input) && !found)
+        smx_pool_least(&refused->logits,
+                       r / z->inner * z->classes * z->inner + r % z->inner);
+}
+
 /* ---- the largest of each row --------------------------------------------- */
 
 struct maxima {

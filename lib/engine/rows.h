@@ -4,6 +4,7 @@
 #define SMX_ROWS_H
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "api/context.h"
 
@@ -90,6 +91,21 @@ enum smx_status smx_rows_scan_maxima(struct smx_context *context,
                                      const struct smx_logits *logits,
                                      struct smx_dd **maxima,
                                      struct smx_where *where);
+
+/** The first elements of two tensors that were refused; SIZE_MAX: none. */
+struct smx_refused {
+    atomic_size_t logits, input;
+};
+
+static inline bool smx_is_refused(const struct smx_refused *refused)
+{
+    return refused->logits != SIZE_MAX || refused->input != SIZE_MAX;
+}
+
+/** Notes that row r is to be refused, for what is found in one of the tensors
+ *  of the logits' shape. */
+void smx_rows_refuse(const struct smx_logits *logits, const void *input,
+                     size_t r, struct smx_refused *refused);
 
 /** Rows that one thread works on at a time: it depends on the shape alone. */
 size_t smx_rows_slice(const struct smx_logits *logits);

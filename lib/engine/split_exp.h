@@ -31,6 +31,9 @@
 #define SMX_SPLIT_LOWEST (-118.98)
 #define SMX_SPLIT_HIGHEST 46.0
 
+/* Above the exponential of that, which counts nothing in a product. */
+#define SMX_SPLIT_NOTHING 0x1p-117f
+
 /* The mean of an in-range row's exponentials is above the least, their sum
  * below the most: both halves of what it is divided by are float32 with digits
  * to spare.
@@ -138,6 +141,26 @@ static inline double smx_bent_size(const struct smx_split_exp *split,
                 fabs(bend * smx_split_step(split)) * SMX_SPLIT_STEPS);
 }
 
+/** The sum of an upstream gradient times exponentials, or of that alone, and
+ *  the largest of its magnitudes. */
+struct smx_split_dot {
+    double sum;
+    float size;
+};
+
+/** out = down (e factor (g - other)), of the logarithm down (g other - e
+ *  factor). */
+struct smx_split_product {
+    enum smx_split_kind {
+        SMX_SPLIT_SOFTMAX,
+        SMX_SPLIT_LOG,     /* other is a power of two */
+        SMX_SPLIT_WARM_LOG /* any */
+    } kind;
+    bool stream; /* past the cache */
+    double factor, other;
+    float down; /* a power of two that keeps small numbers normal until then */
+};
+
 /** Kernels for one chunk (kernels.h), one table an instruction set. */
 struct smx_split_kernels {
     /** Are all x[i] below highest? false for NaN. */
@@ -170,6 +193,14 @@ struct smx_split_kernels {
     void (*difference)(const float *const x[2], size_t n,
                        const struct smx_split_exp split[2],
                        const double factor[2], bool stream, float *out);
+
+    /** Of kept exponentials, high NULL: of g alone; and their products with g
+     *  in out, which may be g. Errors: below 2^-26 of the sum of magnitudes,
+     *  and of the terms of each product beside its rounding. */
+    struct smx_split_dot (*dot)(const float *high, const float *rest,
+                                const float *g, size_t n);
+    void (*multiply)(const float *high, const float *rest, const float *g,
+                     size_t n, const struct smx_split_product *how, float *out);
 
     /** A copy, past the cache. */
     void (*stream)(const float *x, size_t n, float *out);

@@ -31,6 +31,11 @@ void TIER(narrow_put)(struct smx_narrow *narrow, size_t rows, size_t classes,
 bool TIER(narrow_softmax)(const float *x, size_t rows, size_t classes,
                           const struct smx_split_exp *split, float *out,
                           double *sums);
+struct smx_split_dot TIER(split_dot)(const float *high, const float *rest,
+                                     const float *g, size_t n);
+void TIER(split_multiply)(const float *high, const float *rest, const float *g,
+                          size_t n, const struct smx_split_product *how,
+                          float *out);
 size_t TIER(narrow_columns)(const float *x, size_t step, size_t rows,
                             size_t classes, const struct smx_split_exp *split,
                             float *out);

@@ -5,7 +5,9 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
+#include "../support/exact_row.h"
 #include "../support/random.h"
 #include "../support/reference.h"
 #include "../support/ulp.h"
@@ -214,6 +216,66 @@ static void slopes_below_normal_numbers_keep_their_digits(void **state)
     }
 }
 
+/* Sizes of logits and of an upstream gradient near the ends of what float32 in
+ * two halves can take, and beyond; some masked, of which no bit may show. */
+static void try_product(size_t classes)
+{
+    static const double sizes[] = {1e-43, 1e-30, 1e-6, 1, 30, 1e6, 1e20, 1e37};
+    static const double heights[] = {-100, -12, 0, 30, 44};
+    static const double temperatures[] = {1, 0.7, 3, 0x1p-23, 100};
+    float *z = must(malloc(classes * sizeof *z)),
+          *g = must(malloc(classes * 4));
+    float *got = must(malloc(classes * sizeof *got));
+    long double *want = must(malloc(classes * sizeof *want));
+    long double *scale = must(malloc(classes * sizeof *scale));
+    uint8_t *mask = must(malloc(classes));
+    double size = sizes[random_below(&seed, 8)];
+    double height = heights[random_below(&seed, 5)];
+    double t = temperatures[random_below(&seed, 5)];
+    bool log = random_once_in(&seed, 2), sparse = random_once_in(&seed, 3);
+
+    for (size_t i = 0; i < classes; i++) {
+        z[i] = (float)((height + 3 * random_normal(&seed)) * t);
+        g[i] = (float)(size * random_normal(&seed));
+        if (sparse && random_below(&seed, 20))
+            g[i] = 0;
+        if (random_once_in(&seed, 9))
+            z[i] = -INFINITY;
+        mask[i] = random_below(&seed, 9) != 0;
+    }
+    struct smx_logits logits = {.size = sizeof logits,
+                                .data = z,
+                                .dtype = SMX_FLOAT32,
+                                .outer = 1,
+                                .classes = classes,
+                                .inner = 1,
+                                .stride = classes,
+                                .temperature = t,
+                                .mask = random_once_in(&seed, 2) ? mask : NULL};
+    reference_vjp(&logits, log, g, want, scale);
+    assert_status(smx_vjp(expect_context, &logits, log, g, got, NULL), SMX_OK);
+    for (size_t i = 0; i < classes; i++)
+        if (logits.mask && !mask[i])
+            assert_true(got[i] == 0 && !signbit(got[i]));
+        else
+            assert_true(ulp_error(SMX_FLOAT32, got[i], want[i], scale[i]) <= 2);
+    free(z);
+    free(g);
+    free(got);
+    free(want);
+    free(scale);
+    free(mask);
+}
+
+static void products_of_any_size_keep_their_digits(void **state)
+{
+    static const size_t classes[] = {33, 64, 129, 1000, 4097, 8200};
+
+    (void)state;
+    for (int i = 0; i < 600; i++)
+        try_product(classes[random_below(&seed, i % 8 ? 4 : 6)]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +283,7 @@ int main(void)
         cmocka_unit_test(slopes_below_normal_numbers_keep_their_digits),
         cmocka_unit_test(smallest_temperature_is_a_one_hot),
         cmocka_unit_test(difference_may_overflow),
+        cmocka_unit_test(products_of_any_size_keep_their_digits),
     };
 
     random_seed(&seed);

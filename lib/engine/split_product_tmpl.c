@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* Products of in-range rows with an upstream gradient (split_exp.h says what
+ * each does), compiled once an instruction set, in floats: what they round is
+ * kept beside them. */
+#include "split_sums_vec.h"
+#include "tiers.h"
+
+/* The first n of a vector at x, zeros behind them. */
+INLINE vf first_of(const float *x, size_t n)
+{
+    return n >= FLOATS ? vf_load(x) : vf_load_part(x, n, 0);
+}
+
+INLINE vf leading_bits(vf v)
+{
+    return (vf)((vi)v & (int32_t)0xfffff000);
+}
+
+/* ---- sums --------------------------------------------------------------- */
+
+#if LANES == 8
+#define SECOND_HALF 8, 9, 10, 11, 12, 13, 14, 15
+#elif LANES == 4
+#define SECOND_HALF 4, 5, 6, 7
+#else
+#define SECOND_HALF 2, 3
+#endif
+
+INLINE vd widen_half(vf v, int half)
+{
+    vh low;
+    memcpy(&low, &v, sizeof low);
+    return vh_widen(half ? __builtin_shufflevector(v, v, SECOND_HALF) : low);
+}
+
+struct dots {
+    vd whole[VECS], rest[VECS];
+    vf run[PARTS];
+    vf size;
+};
+
+/* A block, of which there are n. g in two halves of 12 bits: the products of
+ * the leading ones with high are exact. */
+INLINE void add_products(struct dots *dots, const float *high,
+                         const float *rest, const float *g, size_t n)
+{
+    EACH (v, PARTS) {
+        size_t at = (size_t)v * FLOATS, left = n > at ? n - at : 0;
+        vf x = first_of(g + at, left), whole = x;
+        if (high) {
+            vf s = first_of(high + at, left), r = first_of(rest + at, left);
+            vf leading = leading_bits(x), least = vf_all(SMX_SPLIT_NOTHING);
+            whole = vf_mul_above(s, leading, s, least);
+            dots->run[v] += vf_mul_above(s, x - leading, s, least) +
+                            vf_mul_above(r, x, s, least);
+        }
+        EACH (h, 2)
+            dots->whole[2 * v + h] += widen_half(whole, h);
+        dots->size = vf_max((vf)((vi)x & INT32_MAX), dots->size);
+    }
+}
+
+INLINE struct smx_split_dot sum_dots(const float *high, const float *rest,
+                                     const float *g, size_t n)
+{
+    struct dots dots = {.whole = {{0}}};
+    for (size_t i = 0; i < n; i += RUN) {
+        size_t end = n - i < RUN ? n - i : RUN, b = 0;
+        for (; end - b >= BLOCK; b += BLOCK) {
+            fetch_ahead(g + i + b);
+            add_products(&dots, high ? high + i + b : NULL, rest + i + b,
+                         g + i + b, BLOCK);
+        }
+        if (b < end)
+            add_products(&dots, high ? high + i + b : NULL, rest + i + b,
+                         g + i + b, end - b);
+        if (high)
+            end_run(dots.run, dots.rest);
+    }
+    return (struct smx_split_dot){block_sum(dots.whole) + block_sum(dots.rest),
+                                  vf_top(dots.size)};
+}
+
+struct smx_split_dot TIER(split_dot)(const float *high, const float *rest,
+                                     const float *g, size_t n)
+{
+    return high ? sum_dots(high, rest, g, n) : sum_dots(NULL, g, g, n);
+}
+
+/* ---- products ----------------------------------------------------------- */
+
+struct scales {
+    struct factor e, other;
+    vf down;
+};
+
+/* A number and what it rounds. */
+struct pair {
+    vf whole, rest;
+};
+
+/* a - b (Knuth 1969). */
+INLINE struct pair difference(vf a, vf b)
+{
+    vf d = a - b, back = d - a;
+    return (struct pair){d, (a - (d - back)) - (b + back)};
+}
+
+/* The product with a factor, the whole of which is exact, but for its rest. */
+INLINE struct pair scaled_pair(vf v, vf rest, struct factor by)
+{
+    vf leading = leading_bits(v);
+    return (struct pair){leading * by.high,
+                         (v - leading) * by.whole +
+                             (leading * by.low + rest * by.whole)};
+}
+
+/* Each is rounded once, but for what is 2^-11 of it. */
+INLINE vf product_of_softmax(vf s, vf rest, vf g, const struct scales *by)
+{
+    struct pair d = difference(g, by->other.whole);
+    d = scaled_pair(d.whole, d.rest - by->other.low, by->e);
+    vf leading = leading_bits(d.whole), low = (d.whole - leading) + d.rest;
+    return vf_plus_product(s * low + rest * (leading + low), s, leading);
+}
+
+INLINE vf product_of_log(bool warm, vf s, vf rest, vf g,
+                         const struct scales *by)
+{
+    struct pair up = {g * by->other.whole, vf_all(0)};
+    if (warm)
+        up = scaled_pair(g, vf_all(0), by->other);
+    struct pair d = difference(up.whole, s * by->e.high);
+    vf low = rest * by->e.whole + s * by->e.low;
+    return d.whole + (d.rest + (up.rest - low));
+}
+
+/* A block, of which there are n. No negative zeros. */
+INLINE void multiply_block(enum smx_split_kind kind, const float *high,
+                           const float *rest, const float *g, size_t n,
+                           const struct scales *by, bool stream, float *out)
+{
+    EACH (v, PARTS) {
+        size_t at = (size_t)v * FLOATS, left = n > at ? n - at : 0;
+        vf s = first_of(high + at, left), r = first_of(rest + at, left);
+        vf x = first_of(g + at, left);
+        vf y = kind == SMX_SPLIT_SOFTMAX
+                   ? product_of_softmax(s, r, x, by)
+                   : product_of_log(kind == SMX_SPLIT_WARM_LOG, s, r, x, by);
+        y = y * by->down + vf_all(0);
+        if (stream)
+            vf_stream(out + at, y);
+        else if (left >= FLOATS)
+            vf_store(out + at, y);
+        else if (left)
+            vf_store_part(out + at, y, left);
+    }
+}
+
+INLINE void multiply_as(enum smx_split_kind kind, bool stream,
+                        const float *high, const float *rest, const float *g,
+                        size_t n, const struct smx_split_product *how,
+                        float *out)
+{
+    struct scales by = {factor_of(how->factor), factor_of(how->other),
+                        vf_all(how->down)};
+    size_t i = stream ? before_line(out, sizeof *out, n) : 0;
+    if (kind == SMX_SPLIT_SOFTMAX)
+        by.other.low = vf_all((float)(how->other - (float)how->other));
+    if (i)
+        multiply_block(kind, high, rest, g, i, &by, false, out);
+    for (; n - i >= BLOCK; i += BLOCK)
+        multiply_block(kind, high + i, rest + i, g + i, BLOCK, &by, stream,
+                       out + i);
+    if (i < n)
+        multiply_block(kind, high + i, rest + i, g + i, n - i, &by, false,
+                       out + i);
+}
+
+void TIER(split_multiply)(const float *high, const float *rest, const float *g,
+                          size_t n, const struct smx_split_product *how,
+                          float *out)
+{
+#define AS(kind)                                                               \
+    case kind:                                                                 \
+        how->stream ? multiply_as(kind, true, high, rest, g, n, how, out)      \
+                    : multiply_as(kind, false, high, rest, g, n, how, out);    \
+        break
+    switch (how->kind) {
+        AS(SMX_SPLIT_SOFTMAX);
+        AS(SMX_SPLIT_LOG);
+        AS(SMX_SPLIT_WARM_LOG);
+    }
+#undef AS
+}
