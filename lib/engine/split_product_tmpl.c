@@ -91,7 +91,7 @@ struct smx_split_dot TIER(split_dot)(const float *high, const float *rest,
 
 struct scales {
     struct factor e, other;
-    vf down;
+    vf down, least; /* what comes to less than half of the least float32 */
 };
 
 /* A number and what it rounds. */
@@ -147,7 +147,7 @@ INLINE void multiply_block(enum smx_split_kind kind, const float *high,
         vf y = kind == SMX_SPLIT_SOFTMAX
                    ? product_of_softmax(s, r, x, by)
                    : product_of_log(kind == SMX_SPLIT_WARM_LOG, s, r, x, by);
-        y = y * by->down + vf_all(0);
+        y = vf_mul_above(y, by->down, (vf)((vi)y & INT32_MAX), by->least);
         if (stream)
             vf_stream(out + at, y);
         else if (left >= FLOATS)
@@ -163,7 +163,8 @@ INLINE void multiply_as(enum smx_split_kind kind, bool stream,
                         float *out)
 {
     struct scales by = {factor_of(how->factor), factor_of(how->other),
-                        vf_all(how->down)};
+                        vf_all(how->down),
+                        vf_all((float)(0x1p-150 / how->down))};
     size_t i = stream ? before_line(out, sizeof *out, n) : 0;
     if (kind == SMX_SPLIT_SOFTMAX)
         by.other.low = vf_all((float)(how->other - (float)how->other));
