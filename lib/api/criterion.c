@@ -179,6 +179,15 @@ struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class)
     return dd_add(row->logsum, dd_negate(nats));
 }
 
+/* Of the gradient a pair, as the other factors of an element are. */
+static struct smx_focus focus_of(double power, double more)
+{
+    struct smx_focus focus = {power, {0, 0}};
+    if (power != 0)
+        focus.gradient = dd_mul((struct smx_dd){power, 0}, dd_sum(1, more));
+    return focus;
+}
+
 /* (1 - p)^focal, and that times 1 - focal p log(p) / (1 - p). */
 void smx_criterion_focus(const struct smx_criterion *criterion,
                          struct smx_row *row, size_t count)
@@ -203,8 +212,7 @@ void smx_criterion_focus(const struct smx_criterion *criterion,
         double more = smx_times(focal * c.p[k], -logs.hi[k]);
         more = c.base[k] != 0 ? more / c.base[k] : focal;
         if (focused[k])
-            row->focuses[k] =
-                (struct smx_focus){c.power[k], smx_times(c.power[k], 1 + more)};
+            row->focuses[k] = focus_of(c.power[k], more);
     }
 }
 
@@ -242,9 +250,7 @@ bool smx_masses_alike(const struct smx_masses *masses,
     *other = masses->other;
     *mass = masses->label;
     if (single)
-        *mass = cancels(row, label)
-                    ? 0
-                    : weight(row->logits, k, label) * row->focus.gradient;
+        *mass = cancels(row, label) ? 0 : weight(row->logits, k, label);
     return true;
 }
 

@@ -199,7 +199,7 @@ static struct extended_grad extended_grad_of(const struct smx_criterion *k,
     const struct smx_logits *z = row->logits;
     struct extended_grad d = {.b = factors->factor};
     for (size_t c = 0; c < z->classes; c++)
-        d.a = ext_add(d.a, mass_of(k, row, c, row->focus.gradient));
+        d.a = ext_add(d.a, mass_of(k, row, c, row->focus.gradient.hi));
     d.a = ext_mul(d.a, d.b);
     if (k->z_loss != 0 && !row->empty) {
         struct smx_ext z_loss = ext_from(k->z_loss);
@@ -229,7 +229,7 @@ static double grad_at(const struct smx_criterion *k,
     struct smx_ext a = d->a;
     struct smx_ext v = ext_from(0);
     if (!smx_rows_masked(factors->logits, row->r, row->first + i))
-        v = mass_of(k, row, row->first + i, row->focus.gradient);
+        v = mass_of(k, row, row->first + i, row->focus.gradient.hi);
     if (d->bend.m.hi != 0 && e.hi != 0) {
         struct smx_dd t = {tile->hi[i], tile->lo[i]};
         t = dd_add(t, dd_negate(d->mean));

@@ -116,7 +116,8 @@ static struct smx_row_grad row_grad_of(const struct dd_loss *call,
     const struct smx_criterion *criterion = call->criterion;
     const struct smx_factors *factors = &call->factors;
     enum smx_dtype dtype = call->logits->dtype;
-    struct smx_dd b = factors->f, a = dd_mul(mass, b);
+    struct smx_dd b = dd_mul(factors->f, row->focus.gradient);
+    struct smx_dd a = dd_mul(mass, b);
     struct smx_dd z_factor = factors->z_f;
     struct smx_dd bend = {0, 0}, g;
     if (lse != 0)
@@ -176,7 +177,8 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
     double lse = square ? smx_row_lse(row) : 0;
     if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
                                  row->r) ||
-        !smx_is_moderate(mass.hi) || !smx_is_moderate(lse)) {
+        !smx_is_moderate(mass.hi * row->focus.gradient.hi) ||
+        !smx_is_moderate(lse)) {
         smx_extended_gradient(criterion, factors, row);
     } else {
         struct grad d = {call, row_grad_of(call, row, mass, lse), false};

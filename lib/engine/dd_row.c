@@ -475,7 +475,7 @@ size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
     if (row->logs)
         row->kernels->log1p(&row->rests, count, &row->logsums);
     for (size_t k = 0; k < count; k++)
-        row->focuses[k] = (struct smx_focus){1, 1};
+        row->focuses[k] = (struct smx_focus){1, {1, 0}};
     return count;
 }
 

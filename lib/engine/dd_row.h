@@ -31,7 +31,8 @@ enum smx_row_depth {
 
 /** What a focal exponent makes of a label's mass. */
 struct smx_focus {
-    double loss, gradient;
+    double loss;
+    struct smx_dd gradient;
 };
 
 struct smx_row {
