@@ -168,15 +168,17 @@ static enum smx_status run_product(struct smx_context *context,
                                        .keep = !logits->softcap,
                                        .over = true,
                                        .stream = streams_product(call)};
+    enum smx_status status;
     if (smx_plan_product(logits) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(logits);
         lanes.vjp_upstream = call->upstream;
         lanes.values = call->out;
         lanes.log = call->log;
-        smx_lanes_run(context, &lanes, &work);
-        return SMX_OK;
+        lanes.unseen = call->unseen;
+        status = smx_lanes_run(context, &lanes, &work, NULL);
+    } else {
+        status = smx_rows_run(context, logits, &work);
     }
-    enum smx_status status = smx_rows_run(context, logits, &work);
     return !status && call->nonfinite ? SMX_ENONFINITE : status;
 }
 
@@ -188,7 +190,7 @@ static bool looks_as_it_loads(const struct derivative_call *call)
     const struct smx_logits *z = call->logits;
     if (smx_way_is_f32(smx_plan_product(z)))
         return z->classes > SMX_NARROW && !(z->mask && smx_rows_moved(z));
-    return z->dtype == SMX_FLOAT64 && z->classes > SMX_NARROW &&
+    return z->dtype == SMX_FLOAT64 && (z->classes > SMX_NARROW || !z->mask) &&
            call->out != z->data && call->out != call->upstream;
 }
 

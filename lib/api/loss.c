@@ -33,8 +33,7 @@ static bool loads_unseen(const struct smx_logits *z, const void *gradient,
 {
     bool late = out && !gradient && !out->logsumexp && !out->argmax;
     bool early = out && out->early && gradient != z->data;
-    return (late || early) && z->classes > SMX_NARROW &&
-           !smx_beside_wants(beside);
+    return (late || early) && !smx_beside_wants(beside);
 }
 
 /* gradient NULL: none. */

@@ -401,10 +401,11 @@ static enum smx_status softmax_by_columns(struct smx_context *context,
                                           const struct smx_softmax_out *out,
                                           struct smx_where *where)
 {
-    enum smx_status status =
-        smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
-    if (!status)
-        status = smx_dd_softmax(context, z, NULL, log, 0, NULL, 0, out);
+    enum smx_status status = SMX_OK;
+    if (!out->early)
+        status = smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
+    if (!status && smx_dd_softmax(context, z, NULL, log, 0, NULL, 0, out))
+        status = blame_logit(context, z, where);
     return status;
 }
 

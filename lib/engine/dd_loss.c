@@ -229,10 +229,12 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
 
 /* ---- all of it ----------------------------------------------------------- */
 
-static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
-                         const struct smx_rows_work *work,
-                         const struct smx_counts *n)
+static enum smx_status run_in_lanes(struct smx_context *context,
+                                    struct dd_loss *call,
+                                    const struct smx_rows_work *work,
+                                    const struct smx_counts *n)
 {
+    size_t hits;
     struct smx_lanes lanes = smx_lanes_of(call->logits);
     smx_lanes_set_criterion(&lanes, call->criterion, n);
     lanes.losses = call->losses;
@@ -245,8 +247,10 @@ static void run_in_lanes(struct smx_context *context, struct dd_loss *call,
     }
     lanes.gradient = call->gradient;
     lanes.upstream = call->factors.upstream;
-    size_t hits = smx_lanes_run(context, &lanes, work);
+    lanes.unseen = work->unseen;
+    enum smx_status status = smx_lanes_run(context, &lanes, work, &hits);
     call->hits = hits; /* of all rows, in place of those that declined */
+    return status;
 }
 
 /* The sum that is worth taking of each tile while it is loaded. */
@@ -321,7 +325,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
     enum smx_status status = SMX_OK;
     if (smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES &&
         !call.factors.extended)
-        run_in_lanes(context, &call, &work, &n);
+        status = run_in_lanes(context, &call, &work, &n);
     else
         status = smx_rows_run(context, logits, &work);
     if (!status && call.nonfinite)

@@ -209,12 +209,12 @@ INLINE void fetch_tile(const double *z, size_t n, const struct smx_tile *out,
 INLINE void fill_near(bool scaled, const double *z, size_t n,
                       const struct smx_shift *how, const struct smx_tile *out)
 {
-    const struct near near =
-        near_of(how->top, how->temperature, how->inverse.hi);
+    struct near near = near_of(how->temperature, how->inverse.hi);
     const struct smx_tile tile = *out;
     double *e = tile.e;
     struct near_reduced next[CHAINS];
     size_t i = 0;
+    near_move(&near, vd_all(how->top));
     if (n >= STRIDE)
         EACH (v, CHAINS)
             next[v] = near_reduce(vd_load(z + v * LANES), &near, scaled);

@@ -85,6 +85,7 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         .total = out->entropy ? smx_row_terms : NULL,
         .logsum = log || out->entropy || out->logsumexp,
         .sums_only = (log || !out->values) && !out->entropy,
+        .unseen = out->early,
     };
     if (smx_plan_softmax(z, log, !k) == SMX_WAY_DD_LANES) {
         struct smx_lanes lanes = smx_lanes_of(z);
@@ -93,10 +94,9 @@ enum smx_status smx_dd_softmax(struct smx_context *context,
         lanes.logsumexp = out->logsumexp;
         lanes.entropy = out->entropy;
         lanes.argmax = out->argmax;
-        smx_lanes_run(context, &lanes, &work);
-        return SMX_OK;
+        lanes.unseen = work.unseen;
+        return smx_lanes_run(context, &lanes, &work, NULL);
     }
-    work.unseen = out->early;
     work.keep = !log;
     work.over = !out->entropy;
     work.stream = out->values != z->data && smx_rows_streamed(z, whole);

@@ -410,7 +410,7 @@ static void run_vjp_lanes(const struct vjp_call *call,
     lanes.vjp_upstream = call->upstream;
     lanes.values = call->gradient;
     lanes.log = call->log;
-    smx_lanes_run(call->context, &lanes, NULL);
+    smx_lanes_run(call->context, &lanes, NULL, NULL);
 }
 
 static void run_vjp_tile(struct vjp_call *call)

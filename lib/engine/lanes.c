@@ -50,6 +50,7 @@ struct lanes_run {
     const struct smx_rows_work *work;
     size_t rows;
     atomic_size_t hits;
+    atomic_bool nonfinite;
 };
 
 static void run_unit(void *argument, size_t unit)
@@ -62,11 +63,12 @@ static void run_unit(void *argument, size_t unit)
         run->hits += (size_t)__builtin_popcountll(marks.hits);
     if (marks.declined)
         smx_rows_run_marked(run->context, run->lanes->logits, run->work, first,
-                            marks.declined);
+                            marks.declined, &run->nonfinite);
 }
 
-size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
-                     const struct smx_rows_work *work)
+enum smx_status smx_lanes_run(struct smx_context *context,
+                              const struct smx_lanes *lanes,
+                              const struct smx_rows_work *work, size_t *hits)
 {
     struct lanes_run run = {.context = context,
                             .lanes = lanes,
@@ -76,5 +78,7 @@ size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
     smx_pool_each(context->pool, units,
                   SMX_SMALL / SMX_LANES_ROWS / lanes->logits->classes, run_unit,
                   &run);
-    return run.hits;
+    if (hits)
+        *hits = run.hits;
+    return run.nonfinite ? SMX_ENONFINITE : SMX_OK;
 }

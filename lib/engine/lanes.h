@@ -24,6 +24,7 @@
 /** One call: what is wanted of all rows of a tensor, NULL or 0: nothing. */
 struct smx_lanes {
     const struct smx_logits *logits;
+    bool unseen; /* rows with NaN or +INFINITY among them decline */
     double inverse_temperature, scale; /* float32; scale: nats to sixteenths */
     struct smx_cap cap;                /* likewise, of a softcap */
     struct smx_shift shift;            /* float64 */
@@ -71,9 +72,11 @@ void smx_lanes_set_criterion(struct smx_lanes *lanes,
                              const struct smx_criterion *criterion,
                              const struct smx_counts *n);
 
-/** All rows, over the pool; those that decline by the work. Returns the hits of
- *  a loss. */
-size_t smx_lanes_run(struct smx_context *context, const struct smx_lanes *lanes,
-                     const struct smx_rows_work *work);
+/** All rows, over the pool; those that decline by the work, which is unseen if
+ *  the lanes are. hits: of a loss, or NULL. SMX_ENONFINITE: there is NaN or
+ *  +INFINITY among logits that are unseen. */
+enum smx_status smx_lanes_run(struct smx_context *context,
+                              const struct smx_lanes *lanes,
+                              const struct smx_rows_work *work, size_t *hits);
 
 #endif

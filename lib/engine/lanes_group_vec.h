@@ -10,7 +10,7 @@
 
 /* Registers that lie across two cache lines would take twice as long. */
 #define LINES __attribute__((aligned(64)))
-typedef double lanes_array[SMX_LANES_CLASSES][LANES] LINES;
+typedef double (*lanes_array)[LANES]; /* a register a class */
 
 /* As many rows as a register has lanes; the last one again where there are
  * less. */
@@ -18,15 +18,16 @@ struct group {
     const struct smx_lanes *lanes;
     const struct smx_logits *logits;
     int classes;
-    size_t first, count;         /* rows */
-    size_t at[LANES], to[LANES]; /* their first elements, of inputs, outputs */
-    lanes_array z;               /* logits; -INFINITY: left out */
-    lanes_array masked;          /* not 0: by the mask; where there is one */
-    lanes_array hi, lo;          /* z' - max z' */
-    lanes_array e;               /* exponentials of that */
-    lanes_array slope;           /* dz'/dz, of a softcap */
-    lanes_array mass;            /* of the target; or upstream of a product */
-    lanes_array out;
+    size_t first, count; /* rows */
+    bool even;           /* a row in each lane, all so far from the next: */
+    size_t at, at_step;  /* its first element, of inputs */
+    size_t to, to_step;  /* and of outputs */
+    lanes_array z;       /* logits; -INFINITY: left out */
+    lanes_array masked;  /* not 0: by the mask; where there is one */
+    lanes_array hi, lo;  /* z' - max z'; wants_shifted */
+    lanes_array e;       /* exponentials of that; then what is written */
+    lanes_array slope;   /* dz'/dz, of a softcap */
+    lanes_array mass;    /* of the target; or upstream of a product */
     vd top;
     vd argmax;  /* of z, where it is asked for, or hits are */
     vl empty;   /* every class is left out */
@@ -38,6 +39,23 @@ struct group {
     struct vdd inverse;    /* 1 / (1 + rest) */
     struct vdd logsum;     /* log(1 + rest) */
     vd lse;
+};
+
+/* Groups of the longest call. All of them take a step before the next: what
+ * one's waits for, others' fill, and of rows side by side, class by class,
+ * whole cache lines are read and written one after the other. */
+#define GROUPS ((int)SMX_LANES_ROWS / LANES)
+
+/* Doubles of their arrays, which stay in the first cache; a group's at most. */
+#define ROOM 5120
+#define MOST_ARRAYS 7
+
+struct batch {
+    struct group group[GROUPS];
+    int groups, most; /* for more there is no room */
+    int apart;        /* registers from a group's array to the next one's */
+    void *out;        /* what is written of all classes, or NULL */
+    LINES double room[ROOM];
 };
 
 /** for each class */
@@ -100,7 +118,7 @@ struct group {
         {                                                                      \
             type square[LANES];                                                \
             EACH (r, LANES)                                                    \
-                square[r] = load(x + g->at[r] + c);                            \
+                square[r] = load(x + g->at + (size_t)r * g->at_step + c);      \
             TURN(type, square)                                                 \
             EACH (k, LANES)                                                    \
                 vd_store(out[c + k], widen(square[k]));                        \
@@ -114,10 +132,10 @@ struct group {
         {                                                                      \
             type square[LANES];                                                \
             EACH (k, LANES)                                                    \
-                square[k] = narrow(vd_load(g->out[c + k]));                    \
+                square[k] = narrow(vd_load(g->e[c + k]));                      \
             TURN(type, square)                                                 \
             EACH (r, LANES)                                                    \
-                store(x + g->to[r] + c, square[r]);                            \
+                store(x + g->to + (size_t)r * g->to_step + c, square[r]);      \
         }                                                                      \
     }
 
@@ -127,58 +145,35 @@ SCATTER(scatter_floats, float, vh, vd_narrow, vh_store)
 SCATTER(scatter_doubles, double, vd, AS_IT_IS, vd_store)
 
 /* Do the group's rows lie side by side, class by class, as in a register? */
-INLINE bool are_together(const struct group *g, const size_t at[LANES])
+INLINE bool is_together(const struct group *g)
 {
-    return g->logits->inner > 1 && g->count == LANES &&
-           at[LANES - 1] == at[0] + LANES - 1;
+    return g->logits->inner > 1 && g->even;
 }
 
-/* floats: constant, as in the next. */
-INLINE void gather_together(bool floats, const struct group *g,
-                            const void *tensor, lanes_array out)
+/* The first element of row r, of inputs or outputs. */
+INLINE size_t place_of(const struct group *g, size_t r, size_t stride)
 {
-    size_t i = g->at[0], step = g->logits->inner;
+    size_t row = g->first + (r < g->count ? r : g->count - 1);
+    size_t inner = g->logits->inner;
+    return row / inner * stride + row % inner;
+}
+
+static inline void gather_group(const struct group *g, const void *tensor,
+                                lanes_array out)
+{
+    const struct smx_logits *z = g->logits;
     const float *f = tensor;
     const double *d = tensor;
-    CLASSES(c, g)
-    {
-        vd_store(out[c], floats ? vd_widen(f + i) : vd_load(d + i));
-        i += step;
-    }
-}
-
-INLINE void scatter_together(bool floats, const struct group *g, void *tensor)
-{
-    size_t i = g->to[0], step = g->logits->inner;
-    float *f = tensor;
-    double *d = tensor;
-    CLASSES(c, g)
-    {
-        vd v = vd_load(g->out[c]);
-        floats ? vh_store(f + i, vd_narrow(v)) : vd_store(d + i, v);
-        i += step;
-    }
-}
-
-static inline void gather(const struct group *g, const void *tensor,
-                          lanes_array out)
-{
-    size_t step = g->logits->inner;
-    const float *f = tensor;
-    const double *d = tensor;
-    bool floats = g->logits->dtype == SMX_FLOAT32;
-    if (are_together(g, g->at))
-        floats ? gather_together(true, g, f, out)
-               : gather_together(false, g, d, out);
-    else if (step == 1 && g->classes >= LANES)
+    bool floats = z->dtype == SMX_FLOAT32;
+    if (g->even && z->inner == 1 && g->classes >= LANES) {
         floats ? gather_floats(g, f, out) : gather_doubles(g, d, out);
-    else
-        for (int r = 0; r < LANES; r++)
-            CLASSES(c, g)
-            {
-                size_t i = g->at[r] + (size_t)c * step;
-                out[c][r] = floats ? f[i] : d[i];
-            }
+        return;
+    }
+    for (size_t r = 0; r < LANES; r++) {
+        size_t i = place_of(g, r, z->stride);
+        for (int c = 0; c < g->classes; c++, i += z->inner)
+            out[c][r] = floats ? f[i] : d[i];
+    }
 }
 
 /* Is there a row in each lane that is to be written? */
@@ -187,28 +182,104 @@ INLINE bool is_whole(const struct group *g)
     return g->count == LANES && !vl_any(g->declined);
 }
 
-/* out to the tensor; rows that decline, or that are not there, are not
- * written. */
-static inline void scatter(const struct group *g, void *tensor)
+/* Rows that decline, or that are not there, are not written. */
+static inline void scatter_group(const struct group *g, void *tensor)
 {
-    size_t step = g->logits->inner;
+    const struct smx_logits *z = g->logits;
     float *f = tensor;
     double *d = tensor;
-    bool floats = g->logits->dtype == SMX_FLOAT32;
-    bool all = is_whole(g);
-    if (all && are_together(g, g->to))
-        floats ? scatter_together(true, g, f) : scatter_together(false, g, d);
-    else if (all && step == 1 && g->classes >= LANES)
+    bool floats = z->dtype == SMX_FLOAT32;
+    if (is_whole(g) && g->even && z->inner == 1 && g->classes >= LANES) {
         floats ? scatter_floats(g, f) : scatter_doubles(g, d);
+        return;
+    }
+    for (size_t r = 0; r < g->count; r++) {
+        size_t i = place_of(g, r, z->out_stride);
+        for (int c = 0; !g->declined[r] && c < g->classes; c++, i += z->inner)
+            if (floats)
+                f[i] = (float)g->e[c][r];
+            else
+                d[i] = g->e[c][r];
+    }
+}
+
+/* The groups' arrays, given the first one's; floats: constant, as in the next.
+ */
+INLINE void gather_together(bool floats, const struct batch *b,
+                            const void *tensor, lanes_array out)
+{
+    const struct group *g = b->group;
+    const float *f = tensor;
+    const double *d = tensor;
+    for (int c = 0; c < g->classes; c++)
+        for (int k = 0; k < b->groups; k++) {
+            size_t i = g[k].at + (size_t)c * g->logits->inner;
+            vd_store(out[k * b->apart + c],
+                     floats ? vd_widen(f + i) : vd_load(d + i));
+        }
+}
+
+INLINE void scatter_together(bool floats, const struct batch *b, void *tensor)
+{
+    const struct group *g = b->group;
+    float *f = tensor;
+    double *d = tensor;
+    for (int c = 0; c < g->classes; c++)
+        for (int k = 0; k < b->groups; k++) {
+            size_t i = g[k].to + (size_t)c * g->logits->inner;
+            vd v = vd_load(g[k].e[c]);
+            floats ? vh_store(f + i, vd_narrow(v)) : vd_store(d + i, v);
+        }
+}
+
+/* Of rows side by side, class by class, the next batch's place of this group
+ * arrives in the cache while this batch is computed, and where this group is
+ * written: a stream a class is more than the processor foresees. */
+INLINE void fetch_group(const struct batch *b, int k)
+{
+    const struct group *g = &b->group[k];
+    const struct smx_lanes *l = g->lanes;
+    size_t bytes = l->logits->dtype == SMX_FLOAT32 ? 4 : 8;
+    size_t ahead = (size_t)b->groups * LANES;
+    uintptr_t in = (uintptr_t)l->logits->data + (g->at + ahead) * bytes;
+    uintptr_t out = (uintptr_t)b->out + g->to * bytes;
+    size_t step = l->logits->inner * bytes;
+    if (!is_together(g))
+        return;
+    for (int c = 0; c < g->classes; c++, in += step, out += step) {
+        __builtin_prefetch((const void *)in);
+        __builtin_prefetch((const void *)out, 1);
+    }
+}
+
+static inline void gather(const struct batch *b, const void *tensor,
+                          lanes_array out)
+{
+    bool floats = b->group->logits->dtype == SMX_FLOAT32, together = true;
+    for (int k = 0; k < b->groups; k++)
+        together &= is_together(&b->group[k]);
+    if (together && floats)
+        gather_together(true, b, tensor, out);
+    else if (together)
+        gather_together(false, b, tensor, out);
     else
-        for (size_t r = 0; r < g->count; r++)
-            for (int c = 0; !g->declined[r] && c < g->classes; c++) {
-                size_t i = g->to[r] + (size_t)c * step;
-                if (floats)
-                    f[i] = (float)g->out[c][r];
-                else
-                    d[i] = g->out[c][r];
-            }
+        for (int k = 0; k < b->groups; k++)
+            gather_group(&b->group[k], tensor, out + k * b->apart);
+}
+
+/* e to the tensor. */
+static inline void scatter(const struct batch *b, void *tensor)
+{
+    bool floats = b->group->logits->dtype == SMX_FLOAT32, together = true;
+    for (int k = 0; k < b->groups; k++)
+        together &= is_whole(&b->group[k]) && is_together(&b->group[k]);
+    if (together && floats)
+        scatter_together(true, b, tensor);
+    else if (together)
+        scatter_together(false, b, tensor);
+    else
+        for (int k = 0; k < b->groups; k++)
+            scatter_group(&b->group[k], tensor);
 }
 
 /* One number a row. */
@@ -232,49 +303,44 @@ static inline void scatter_numbers(const struct group *g, vd numbers,
             d[g->first + r] = numbers[r];
 }
 
-/* Rows so far from each other. */
-INLINE void place_evenly(struct group *g, size_t at, size_t at_step, size_t to,
-                         size_t to_step)
-{
-    EACH (r, LANES) {
-        g->at[r] = at;
-        g->to[r] = to;
-        at += at_step;
-        to += to_step;
-    }
-}
-
-static inline void place_rows(struct group *g, size_t first, size_t count)
+/* Row rest of those of index outer, and those behind it. */
+INLINE void place_group(struct group *g, size_t outer, size_t rest,
+                        size_t count)
 {
     const struct smx_logits *z = g->logits;
-    g->first = first;
+    bool apart = z->inner == 1;
+    g->first = outer * z->inner + rest;
     g->count = count < LANES ? count : LANES;
-    if (z->inner == 1 && count >= LANES) {
-        place_evenly(g, first * z->stride, z->stride, first * z->out_stride,
-                     z->out_stride);
-        return;
-    }
-    size_t outer = first / z->inner, rest = first % z->inner;
-    if (count >= LANES && z->inner - rest >= LANES) {
-        place_evenly(g, outer * z->stride + rest, 1,
-                     outer * z->out_stride + rest, 1);
-        return;
-    }
-    for (size_t r = 0; r < LANES; r++) {
-        g->at[r] = outer * z->stride + rest;
-        g->to[r] = outer * z->out_stride + rest;
-        if (r + 1 < g->count && ++rest == z->inner) {
-            rest = 0;
-            outer++;
+    g->even = count >= LANES && (apart || z->inner - rest >= LANES);
+    g->at = outer * z->stride + rest;
+    g->to = outer * z->out_stride + rest;
+    g->at_step = apart ? z->stride : 1;
+    g->to_step = apart ? z->out_stride : 1;
+}
+
+/* As many of so many rows as there is room for: returned. */
+INLINE size_t place_batch(struct batch *b, size_t first, size_t count)
+{
+    size_t rows = 0, inner = b->group->logits->inner;
+    size_t outer = first / inner, rest = first % inner;
+    for (b->groups = 0; b->groups < b->most && rows < count; b->groups++) {
+        place_group(&b->group[b->groups], outer, rest, count - rows);
+        rows += LANES;
+        rest += LANES;
+        if (rest >= inner) {
+            outer += inner == 1 ? rest : rest / inner;
+            rest = inner == 1 ? 0 : rest % inner;
         }
     }
+    return rows;
 }
 
 static inline void load_mask(struct group *g)
 {
     const struct smx_logits *z = g->logits;
     EACH (r, LANES) {
-        const uint8_t *mask = z->mask + (z->mask_per_class ? 0 : g->at[r]);
+        size_t at = z->mask_per_class ? 0 : place_of(g, (size_t)r, z->stride);
+        const uint8_t *mask = z->mask + at;
         size_t step = z->mask_per_class ? 1 : z->inner;
         CLASSES(c, g)
         g->masked[c][r] = !mask[(size_t)c * step];

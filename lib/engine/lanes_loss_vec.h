@@ -90,12 +90,10 @@ INLINE vl cancels_where(const struct group *g, vd z)
     return g->one_hot & (vl)(z == g->top);
 }
 
-/* The target's probabilities. */
+/* The target's probabilities; those that are given are there. */
 INLINE void load_targets_of_group(struct group *g, const struct costs *costs)
 {
-    if (g->lanes->criterion->targets)
-        gather(g, g->lanes->criterion->targets, g->mass);
-    else
+    if (!g->lanes->criterion->targets)
         CLASSES(c, g)
         {
             vl here = (vl)(costs->label == vd_all(c));
@@ -331,8 +329,26 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
         if (sloped)
             d *= vd_load(g->slope[c]);
         d = (vd)((vl)(d + vd_all(0)) & ~costs->ignored);
-        vd_store(g->out[c], d);
+        vd_store(g->e[c], d);
     }
+}
+
+/* d slope, rounded once. */
+INLINE vd round_sloped(struct vdd d, bool sloped, vd slope)
+{
+    if (sloped) {
+        vd lo = d.lo * slope;
+        d = vdd_product(d.hi, slope);
+        d.lo += lo;
+    }
+    return d.hi + vdd_settle(d).lo;
+}
+
+/* p slope, rounded once, and then times 2^-128, or twice that. */
+INLINE vd round_pure(struct vdd p, bool sloped, vd slope)
+{
+    vd x = round_sloped(p, sloped, slope) * vd_all(0x1p-128);
+    return sloped ? x * vd_all(0x1p-128) : x;
 }
 
 /* (p down - q) slope, rounded once, and then times 2^-128 where q is 0, whose
@@ -345,14 +361,9 @@ INLINE vd round_grad(struct vdd p, struct vdd q, bool sloped, vd slope)
     struct vdd d = vdd_sum(p.hi * down, -q.hi);
     d.hi = vd_where(pure, p.hi, d.hi);
     d.lo = vd_where(pure, p.lo, d.lo + (p.lo * down - q.lo));
-    if (sloped) {
-        vd lo = d.lo * slope;
-        d = vdd_product(d.hi, slope);
-        d.lo += lo;
-    }
-    d.hi += vdd_settle(d).lo;
-    d.hi = vd_where(pure, d.hi * down, d.hi);
-    return sloped ? d.hi * down : d.hi;
+    vd x = round_sloped(d, sloped, slope);
+    x = vd_where(pure, x * down, x);
+    return sloped ? x * down : x;
 }
 
 INLINE struct vdd times_dd(vd v, struct vdd factor)
@@ -407,7 +418,6 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     g->declined |= ~(moderate_lanes(b.hi) & moderate_lanes(costs->mass.hi) &
                      moderate_lanes(square.hi) & moderate_lanes(sum.hi));
     a = vdd_mul(sum, g->inverse);
-    const struct vdd none = {vd_all(0), vd_all(0)};
     vd slope = sloped ? at_labels(g->slope, costs) : vd_all(1), own, d;
     vd e = at_labels(g->e, costs);
     struct vdd by = a, low;
@@ -429,10 +439,10 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
             slope = vd_load(g->slope[c]);
         if (single)
             d = vd_where((vl)(costs->label == vd_all(c)), own,
-                         round_grad(p, none, sloped, slope));
+                         round_pure(p, sloped, slope));
         else
             d = round_grad(p, times_dd(vd_load(g->mass[c]), b), sloped, slope);
-        vd_store(g->out[c], (vd)((vl)d & ~costs->ignored));
+        vd_store(g->e[c], (vd)((vl)d & ~costs->ignored));
     }
 }
 
@@ -470,14 +480,12 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
         weigh_labels(wide, g, &costs);
     else
         weigh_lanes(wide, g, &costs);
-    if (l->gradient)
-        store_gradients(wide, g, &costs);
     if (l->losses)
         store_losses(wide, g, &costs);
     if (!l->gradient)
         return;
-    zero_masked(g, g->out);
-    scatter(g, l->gradient);
+    store_gradients(wide, g, &costs);
+    zero_masked(g, g->e);
 }
 
 #endif

@@ -9,7 +9,7 @@
 /* ---- float64 ------------------------------------------------------------- */
 
 struct largest { /* so far, the largest first */
-    lanes_array z;
+    LINES double z[SMX_LANES_CLASSES][LANES];
     LINES int64_t class[SMX_LANES_CLASSES][LANES];
 };
 
@@ -157,14 +157,17 @@ void TIER(lanes_order)(const struct smx_logits *rows, size_t first,
                        size_t count, size_t most, int64_t *order)
 {
     struct group g;
+    LINES double z[SMX_LANES_CLASSES][LANES];
     LINES int64_t classes[SMX_LANES_CLASSES][LANES] = {{0}};
     const int64_t *end = order + count * most;
     int k = (int)most;
     g.logits = rows;
+    g.z = z;
     g.classes = (int)rows->classes;
     for (size_t r = 0; r < count; r += LANES, order += LANES * most) {
-        place_rows(&g, first + r, count - r);
-        gather(&g, rows->data, g.z);
+        size_t row = first + r, inner = rows->inner;
+        place_group(&g, row / inner, row % inner, count - r);
+        gather_group(&g, rows->data, z);
         if (rows->dtype == SMX_FLOAT64)
             order_doubles(&g, k, classes);
         else if (k <= HELD)

@@ -21,13 +21,13 @@ INLINE void store_doubles_vjp(struct group *g, bool log)
         vd x = vd_load(g->mass[c]), e = vd_load(g->e[c]);
         vd d = log ? x * share - e * (mean * share)
                    : e * factor * (x - mean) + vd_all(0);
-        vd_store(g->out[c], d);
+        vd_store(g->e[c], d);
     }
     if (g->logits->softcap != 0)
         CLASSES(c, g)
         {
-            vd d = vd_load(g->out[c]);
-            vd_store(g->out[c], d * vd_load(g->slope[c]));
+            vd d = vd_load(g->e[c]);
+            vd_store(g->e[c], d * vd_load(g->slope[c]));
         }
 }
 
@@ -46,7 +46,7 @@ INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
     }
     g->declined |= ~moderate;
     dot = vdd_fast(dot.hi, dot.lo);
-    struct vdd mean = vdd_mul(dot, g->inverse), none = {vd_all(0), vd_all(0)};
+    struct vdd mean = vdd_mul(dot, g->inverse);
     struct vdd factor = vdd_mul(share, g->inverse);
     struct vdd loss = vdd_mul(mean, share);
     loss = (struct vdd){-loss.hi, -loss.lo};
@@ -60,10 +60,9 @@ INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
         } else {
             struct vdd f = vdd_sum(x, -mean.hi);
             f = vdd_fast(f.hi, f.lo - mean.lo);
-            d = round_grad(vdd_mul(times_dd(e, factor), f), none, sloped,
-                           slope);
+            d = round_pure(vdd_mul(times_dd(e, factor), f), sloped, slope);
         }
-        vd_store(g->out[c], d);
+        vd_store(g->e[c], d);
     }
 }
 
@@ -76,8 +75,7 @@ INLINE void run_vjp(bool wide, struct group *g)
         store_dds_vjp(g, log, sloped);
     else
         store_dds_vjp(g, false, false);
-    zero_masked(g, g->out);
-    scatter(g, g->lanes->values);
+    zero_masked(g, g->e);
 }
 
 #endif

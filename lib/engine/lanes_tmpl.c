@@ -12,15 +12,14 @@ INLINE void store_values(bool wide, struct group *g)
     const vl empty = g->empty;
     if (!g->lanes->log)
         CLASSES(c, g)
-    vd_store(g->out[c], vd_load(g->e[c]) * factor);
+    vd_store(g->e[c], vd_load(g->e[c]) * factor);
     else CLASSES(c, g)
     {
         vd v = vd_load(g->hi[c]) - logsum.hi;
         if (wide)
             v += vd_load(g->lo[c]) - logsum.lo;
-        vd_store(g->out[c], vd_where(empty, vd_all(-INF), v));
+        vd_store(g->e[c], vd_where(empty, vd_all(-INF), v));
     }
-    scatter(g, g->lanes->values);
 }
 
 INLINE void store_summaries(bool wide, const struct group *g)
@@ -36,38 +35,35 @@ INLINE void store_summaries(bool wide, const struct group *g)
 
 /* ---- all of it ----------------------------------------------------------- */
 
-INLINE void store_group(bool wide, struct group *g, size_t shift,
-                        struct smx_lanes_marks *marks)
+/* What is written last takes the exponentials' place. */
+INLINE void finish_group(bool wide, struct group *g, size_t shift,
+                         struct smx_lanes_marks *marks)
 {
     const struct smx_lanes *l = g->lanes;
+    store_summaries(wide, g);
     if (l->criterion)
         run_loss(wide, g, marks, shift);
-    store_summaries(wide, g);
-    if (l->vjp_upstream)
+    else if (l->vjp_upstream)
         run_vjp(wide, g);
     else if (l->values)
         store_values(wide, g);
     marks->declined |= bits_of_rows(g, g->declined) << shift;
 }
 
-INLINE struct smx_lanes_marks
-run_groups(bool wide, const struct smx_lanes *lanes, size_t first, size_t count)
+INLINE struct smx_lanes_marks run_batches(bool wide,
+                                          const struct smx_lanes *lanes,
+                                          size_t first, size_t count)
 {
     struct smx_lanes_marks marks = {0, 0};
-    struct group g[GROUPS];
-    for (size_t r = 0; r < count; r += GROUPS * LANES) {
-        int groups = 0;
-        for (size_t k = r; groups < GROUPS && k < count; k += LANES, groups++) {
-            g[groups].lanes = lanes;
-            g[groups].logits = lanes->logits;
-            g[groups].classes = (int)lanes->logits->classes;
-            load_lanes(wide, &g[groups], first + k, count - k);
-        }
-        for (int i = 0; i < groups; i++)
-            fill_group(wide, &g[i]);
-        finish_sums(wide, g, groups);
-        for (int i = 0; i < groups; i++)
-            store_group(wide, &g[i], r + (size_t)i * LANES, &marks);
+    struct batch b;
+    furnish(&b, lanes);
+    for (size_t r = 0, rows; r < count; r += rows) {
+        rows = load_batch(wide, &b, first + r, count - r);
+        fill_batch(wide, &b);
+        for (int k = 0; k < b.groups; k++)
+            finish_group(wide, &b.group[k], r + (size_t)k * LANES, &marks);
+        if (b.out)
+            scatter(&b, b.out);
     }
     return marks;
 }
@@ -76,6 +72,6 @@ struct smx_lanes_marks TIER(lanes)(const struct smx_lanes *lanes, size_t first,
                                    size_t count)
 {
     return lanes->logits->dtype == SMX_FLOAT64
-               ? run_groups(true, lanes, first, count)
-               : run_groups(false, lanes, first, count);
+               ? run_batches(true, lanes, first, count)
+               : run_batches(false, lanes, first, count);
 }

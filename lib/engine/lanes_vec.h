@@ -63,6 +63,15 @@ INLINE bool wants_shifted(const struct smx_lanes *l)
                   l->logits->softcap != 0));
 }
 
+/* And the slopes of a softcap? */
+INLINE bool wants_slope(const struct smx_lanes *l)
+{
+    return l->logits->softcap != 0 && (l->gradient || l->vjp_upstream);
+}
+
+/* Below it what a sum's additions lose has to be added up exactly. */
+#define LEAST_REST 0x1p-36
+
 /* The sum of all but the first largest, as far as it is known. */
 struct rest_so_far {
     struct vdd sum;
@@ -80,10 +89,23 @@ INLINE void add_to_rest(bool wide, struct rest_so_far *rest, vd e, vl less)
         rest->sum.hi += e;
 }
 
-/* Of count classes from c on, relative to top, which is g->top or, in
- * sixteenths, what a softcap makes of it. */
-INLINE void fill_classes(struct group *g, int c, int count, vd top, bool capped,
-                         bool sloped, bool logs, struct rest_so_far *rest)
+/** Steps of several classes, so that one's chain of operations fills what
+ *  another's waits for: step(..., c, count) with count a constant. */
+#define IN_STEPS(c, g, step, ...)                                              \
+    do {                                                                       \
+        int c = 0, steps_end = (g)->classes;                                   \
+        for (; c + 4 <= steps_end; c += 4)                                     \
+            step(__VA_ARGS__, c, 4);                                           \
+        for (; c + 2 <= steps_end; c += 2)                                     \
+            step(__VA_ARGS__, c, 2);                                           \
+        for (; c < steps_end; c++)                                             \
+            step(__VA_ARGS__, c, 1);                                           \
+    } while (0)
+
+/* Relative to top, which is g->top or, in sixteenths, what a softcap makes of
+ * it. */
+INLINE void fill_classes(struct group *g, vd top, bool capped, bool sloped,
+                         bool logs, struct rest_so_far *rest, int c, int count)
 {
     const struct smx_lanes *l = g->lanes;
     const vd highest = g->top;
@@ -115,27 +137,18 @@ INLINE void fill_doubles(struct group *g, bool capped, bool sloped)
     vd top = capped ? vd_capped(g->top, &g->lanes->cap, NULL) : g->top;
     struct rest_so_far rest = {{vd_all(0), vd_all(0)}, ~(vl){0}};
     const bool logs = wants_shifted(g->lanes);
-    int c = 0, n = g->classes;
     g->capped_top.hi = top;
-    for (; c + 4 <= n; c += 4)
-        fill_classes(g, c, 4, top, capped, sloped, logs, &rest);
-    if (c + 2 <= n) {
-        fill_classes(g, c, 2, top, capped, sloped, logs, &rest);
-        c += 2;
-    }
-    if (c < n)
-        fill_classes(g, c, 1, top, capped, sloped, logs, &rest);
+    IN_STEPS(c, g, fill_classes, g, top, capped, sloped, logs, &rest);
     g->rest = rest.sum;
 }
 
-/* capped, and of most calls logs and scaled, are constants. */
-INLINE void fill_dds(struct group *g, bool capped, bool logs, bool scaled)
+/* Of lanes which; the others' exponentials are there. capped: a constant. */
+INLINE void fill_dds(struct group *g, bool capped, vl which)
 {
     const struct smx_shift how = g->lanes->shift;
+    const bool logs = wants_shifted(g->lanes), powers = vl_any(which);
     const vd highest = g->top;
     struct summit s = climb(&how, g->top);
-    struct rest_so_far rest = {{vd_all(0), vd_all(0)}, ~(vl){0}};
-    g->capped_top = (struct vdd){g->top, vd_all(0)};
     if (capped && wants_logsum(g->lanes) && vl_any(~s.flat)) {
         struct vdd top = vdd_cap(g->top, g->logits->softcap, &how);
         g->capped_top.hi = vd_where(s.flat, g->top, top.hi);
@@ -143,26 +156,76 @@ INLINE void fill_dds(struct group *g, bool capped, bool logs, bool scaled)
     }
     CLASSES(c, g)
     {
-        vd z = vd_load(g->z[c]), e, slope;
+        vd z = vd_load(g->z[c]), slope;
         struct vdd d = vdd_sum(z, -highest);
-        if (scaled)
-            d = vdd_mul(d, vdd_all(how.inverse));
-        else if (capped && how.close)
+        if (capped && how.close)
             bend_close(&z, &s, &how, &d, &slope, 1);
-        else if (capped)
-            d = bend(z, d, &s, &how, &slope);
-        if (capped)
+        else
+            d = capped ? bend(z, d, &s, &how, &slope) : straight(d, &how);
+        if (capped && wants_slope(g->lanes))
             vd_store(g->slope[c], slope);
         if (logs) {
             vd_store(g->hi[c], d.hi);
             vd_store(g->lo[c], vdd_settle(d).lo);
         }
-        e = vdd_exp(d);
-        vd_store(g->e[c], e);
-        add_to_rest(true, &rest, e, (vl)(z != highest));
+        if (powers)
+            vd_store(g->e[c], vd_where(which, vdd_exp(d), vd_load(g->e[c])));
     }
-    g->rest.hi = rest.sum.hi * vd_all(0x1p-128);
-    g->rest.lo = rest.sum.lo * vd_all(0x1p-128);
+}
+
+/* scaled: a constant, like count. */
+INLINE void step_near(bool scaled, const struct group *g,
+                      const struct near *near, int c, int count)
+{
+    struct near_reduced s[WIDE];
+    EACH (v, count)
+        s[v] = near_reduce(vd_load(g->z[c + v]), near, scaled);
+    EACH (v, count)
+        vd_store(g->e[c + v], near_power(s[v], vd_load(g->z[c + v]), near));
+}
+
+INLINE void fill_lines(bool scaled, struct group *g, struct near near)
+{
+    double most = NEAR_MOST * g->lanes->shift.temperature;
+    vl far = (vl)(vd_max(g->top, -g->top) > vd_all(most));
+    near_move(&near, g->top);
+    IN_STEPS(c, g, step_near, scaled, g, &near);
+    if (wants_shifted(g->lanes) || vl_any(far))
+        fill_dds(g, false, far);
+}
+
+/* The sum but for the first largest as exactly as it can be. */
+static struct vdd sum_small(const struct group *g)
+{
+    struct rest_so_far rest = {{vd_all(0), vd_all(0)}, ~(vl){0}};
+    CLASSES(c, g)
+    add_to_rest(true, &rest, vd_load(g->e[c]),
+                (vl)(vd_load(g->z[c]) != g->top));
+    return rest.sum;
+}
+
+/* From 1 on, which is more than any of them, and is there for the largest
+ * once more. What each addition loses is rounded: that is nothing beside a rest
+ * of some size. */
+INLINE void sum_dds(struct group *g)
+{
+    const vd down = vd_all(0x1p-128);
+    struct vdd sum = {vd_all(0x1p128), vd_all(0)};
+    CLASSES(c, g)
+    {
+        struct vdd s = vdd_fast(sum.hi, vd_load(g->e[c]));
+        sum.hi = s.hi;
+        sum.lo += s.lo;
+    }
+    sum = vdd_sum(sum.hi - vd_all(0x2p128), sum.lo);
+    vl small = (vl)(sum.hi < vd_all(LEAST_REST * 0x1p128));
+    if (vl_any(small)) {
+        struct vdd exact = sum_small(g);
+        sum.hi = vd_where(small, exact.hi, sum.hi);
+        sum.lo = vd_where(small, exact.lo, sum.lo);
+    }
+    g->rest.hi = sum.hi * down;
+    g->rest.lo = sum.lo * down;
 }
 
 /* The sum of e, of doubles, without that of one class. */
@@ -216,64 +279,125 @@ INLINE void add_logsum(bool wide, struct group *g, struct vdd logsum)
     g->lse = vd_where(g->empty, vd_all(-INF), g->lse);
 }
 
-/* Groups that take each step one after the other: what one's waits for, the
- * other's fills. */
-#define GROUPS 2
+/* Logarithms that take each step together. */
+#define LOGS (LANES == 8 ? 4 : 2)
 
-INLINE void finish_sums(bool wide, struct group g[GROUPS], int groups)
+INLINE void add_logsums(bool wide, struct batch *b)
 {
-    struct vdd logs[GROUPS];
-    for (int i = 0; i < groups; i++)
-        invert_sum(wide, &g[i]);
-    if (!wants_logsum(g->lanes))
-        return;
-    EACH (i, GROUPS)
-        logs[i] = g[i < groups ? i : 0].rest;
-    if (wide)
-        vdd_log1p_each(logs, GROUPS);
-    else
-        EACH (i, GROUPS)
-            logs[i].hi = vd_log1p(logs[i].hi);
-    for (int i = 0; i < groups; i++)
-        add_logsum(wide, &g[i], logs[i]);
+    struct vdd logs[LOGS];
+    for (int k = 0; k < b->groups; k += LOGS) {
+        EACH (i, LOGS)
+            logs[i] = b->group[k + i < b->groups ? k + i : k].rest;
+        if (wide)
+            vdd_log1p_each(logs, LOGS);
+        else
+            EACH (i, LOGS)
+                logs[i].hi = vd_log1p(logs[i].hi);
+        for (int i = 0; i < LOGS && k + i < b->groups; i++)
+            add_logsum(wide, &b->group[k + i], logs[i]);
+    }
 }
 
-INLINE void load_lanes(bool wide, struct group *g, size_t first, size_t count)
+/* ---- a batch of groups --------------------------------------------------- */
+
+/* For an array, if it is wanted. */
+INLINE lanes_array take_room(double **at, bool wanted, int classes)
 {
-    const struct smx_logits *z = g->logits;
-    place_rows(g, first, count);
-    gather(g, z->data, g->z);
-    if (z->mask)
-        load_mask(g);
-    if (g->lanes->vjp_upstream) {
-        gather(g, g->lanes->vjp_upstream, g->mass);
-        zero_masked(g, g->mass);
+    lanes_array array = (void *)*at;
+    *at += wanted ? classes * LANES : 0;
+    return array;
+}
+
+/* The arrays of as many groups as there is room for. */
+INLINE void furnish(struct batch *b, const struct smx_lanes *l)
+{
+    const struct smx_criterion *k = l->criterion;
+    int n = (int)l->logits->classes;
+    bool logs = wants_shifted(l),
+         weighs = l->vjp_upstream || (k && !is_single(k));
+    double *at = b->room;
+    b->out = l->gradient ? l->gradient : l->values;
+    for (b->most = 0; b->most < GROUPS; b->most++) {
+        struct group *g = &b->group[b->most];
+        if (b->room + ROOM - at < MOST_ARRAYS * n * LANES)
+            break;
+        g->lanes = l;
+        g->logits = l->logits;
+        g->classes = n;
+        g->z = take_room(&at, true, n);
+        g->e = take_room(&at, true, n);
+        g->hi = take_room(&at, logs, n);
+        g->lo = take_room(&at, logs && l->logits->dtype == SMX_FLOAT64, n);
+        g->masked = take_room(&at, l->logits->mask, n);
+        g->slope = take_room(&at, wants_slope(l), n);
+        g->mass = take_room(&at, weighs, n);
     }
+    b->apart = (int)(b->group[1].z - b->group[0].z);
+}
+
+INLINE void look_at_group(bool wide, struct group *g)
+{
+    g->declined = (vl){0};
+    if (g->lanes->unseen || (g->lanes->criterion && !wide))
+        g->declined = nonfinite_rows(g); /* of others it is known */
+    if (g->logits->mask)
+        load_mask(g);
+    if (g->lanes->vjp_upstream)
+        zero_masked(g, g->mass);
     g->top = find_max(g, g->z);
     if (g->lanes->hits || g->lanes->argmax)
         g->argmax = find_argmax(g, g->z, g->top);
     g->empty = (vl)(g->top == vd_all(-INF));
     g->top = (vd)((vl)g->top & ~g->empty);
-    g->declined = (vl){0};
-    if (g->lanes->criterion && !wide) /* of others it is known */
-        g->declined = nonfinite_rows(g);
+    g->capped_top = (struct vdd){g->top, vd_all(0)};
     if (wide)
         g->declined |= (vl)(vd_max(g->top, -g->top) > vd_all(0x1p900));
 }
 
-INLINE void fill_group(bool wide, struct group *g)
+INLINE size_t load_batch(bool wide, struct batch *b, size_t first, size_t count)
 {
-    bool capped = g->logits->softcap != 0, logs = wants_shifted(g->lanes);
-    if (wide)
-        capped                   ? fill_dds(g, true, logs, false)
-        : g->lanes->shift.scaled ? fill_dds(g, false, logs, true)
-        : logs                   ? fill_dds(g, false, true, false)
-                                 : fill_dds(g, false, false, false);
+    const struct smx_lanes *l = b->group->lanes;
+    size_t rows = place_batch(b, first, count);
+    gather(b, l->logits->data, b->group->z);
+    if (l->vjp_upstream)
+        gather(b, l->vjp_upstream, b->group->mass);
+    else if (l->criterion && l->criterion->targets)
+        gather(b, l->criterion->targets, b->group->mass);
+    for (int k = 0; k < b->groups; k++)
+        look_at_group(wide, &b->group[k]);
+    return rows;
+}
+
+INLINE void fill_group(bool wide, struct group *g, const struct near *near)
+{
+    bool capped = g->logits->softcap != 0;
+    if (!wide)
+        !capped                 ? fill_doubles(g, false, false)
+        : wants_slope(g->lanes) ? fill_doubles(g, true, true)
+                                : fill_doubles(g, true, false);
+    else if (capped)
+        fill_dds(g, true, ~(vl){0});
     else
-        !capped ? fill_doubles(g, false, false)
-        : g->lanes->gradient || g->lanes->vjp_upstream
-            ? fill_doubles(g, true, true)
-            : fill_doubles(g, true, false);
+        g->lanes->shift.scaled ? fill_lines(true, g, *near)
+                               : fill_lines(false, g, *near);
+}
+
+INLINE void fill_batch(bool wide, struct batch *b)
+{
+    const struct smx_shift *how = &b->group->lanes->shift;
+    struct near near;
+    if (wide)
+        near = near_of(how->temperature, how->inverse.hi);
+    for (int k = 0; k < b->groups; k++) {
+        fetch_group(b, k);
+        fill_group(wide, &b->group[k], &near);
+    }
+    for (int k = 0; wide && k < b->groups; k++)
+        sum_dds(&b->group[k]);
+    for (int k = 0; k < b->groups; k++)
+        invert_sum(wide, &b->group[k]);
+    if (wants_logsum(b->group->lanes))
+        add_logsums(wide, b);
 }
 
 /* ---- the entropy --------------------------------------------------------- */

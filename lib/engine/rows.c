@@ -457,12 +457,13 @@ enum smx_status smx_rows_run(struct smx_context *context,
 void smx_rows_run_marked(struct smx_context *context,
                          const struct smx_logits *logits,
                          const struct smx_rows_work *work, size_t first,
-                         uint64_t marks)
+                         uint64_t marks, atomic_bool *nonfinite)
 {
     double copy[2 * SMX_LANES_CLASSES];
     struct smx_tiles tiles = tiles_of(context, logits, work);
     tiles.most = 1;
     tiles.copy = copy;
     for (; marks; marks &= marks - 1)
-        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks), NULL);
+        run_loaded(&tiles, work, first + (size_t)__builtin_ctzll(marks),
+                   nonfinite);
 }

@@ -165,10 +165,11 @@ enum smx_status smx_rows_run(struct smx_context *context,
                              const struct smx_logits *logits,
                              const struct smx_rows_work *work);
 
-/** The work for those of 64 rows from first on whose bit is set. */
+/** The work for those of 64 rows from first on whose bit is set; nonfinite: set
+ *  where one that is unseen is refused. */
 void smx_rows_run_marked(struct smx_context *context,
                          const struct smx_logits *logits,
                          const struct smx_rows_work *work, size_t first,
-                         uint64_t marks);
+                         uint64_t marks, atomic_bool *nonfinite);
 
 #endif

@@ -201,7 +201,7 @@ INLINE vd vdd_exp(struct vdd x)
 {
     struct reduced s = reduce(x, SHIFTED);
     vd more = s.power * (s.share + rise(s.hi + s.lo));
-    return vd_add_above(s.power, more, x.hi, EXP_LOWEST);
+    return vd_add_above(s.power, more, x.hi, vd_all(EXP_LOWEST));
 }
 
 /* So many temperatures from 0 a logit is k steps and a rest that is exact. */
@@ -213,7 +213,8 @@ struct near {
     vd rest;
     vd nat, hi, mid; /* steps of a nat; a step in twice 38 bits */
     vd inverse;      /* 1 / temperature */
-    double lowest;
+    vd reach;        /* EXP_LOWEST temperatures */
+    vd lowest;
 };
 
 INLINE double leading_38_bits(double x)
@@ -227,20 +228,26 @@ INLINE vd near_rest(vd x, vd k, const struct near *near)
     return vd_less_product(vd_less_product(x, k, near->hi), k, near->mid);
 }
 
-INLINE struct near near_of(double top, double temperature, double inverse)
+/** All but what depends on the largest logit. */
+INLINE struct near near_of(double temperature, double inverse)
 {
     struct smx_dd step = dd_product(STEP_HI, temperature);
-    double hi = leading_38_bits(step.hi), nat = SMX_POWER_NAT * inverse;
+    double hi = leading_38_bits(step.hi);
     double mid = (step.hi - hi) + (step.lo + STEP_LO * temperature);
-    double k = (top * nat + SMX_POWER_MAGIC) - SMX_POWER_MAGIC;
-    struct near near = {.magic = vd_all(SHIFTED - k),
-                        .nat = vd_all(nat),
-                        .hi = vd_all(hi),
-                        .mid = vd_all(leading_38_bits(mid)),
-                        .inverse = vd_all(inverse),
-                        .lowest = top + EXP_LOWEST * temperature};
-    near.rest = near_rest(vd_all(top), vd_all(k), &near);
-    return near;
+    return (struct near){.nat = vd_all(SMX_POWER_NAT * inverse),
+                         .hi = vd_all(hi),
+                         .mid = vd_all(leading_38_bits(mid)),
+                         .inverse = vd_all(inverse),
+                         .reach = vd_all(EXP_LOWEST * temperature)};
+}
+
+/** The largest logit of a row, or of the row in each lane. */
+INLINE void near_move(struct near *near, vd top)
+{
+    vd magic = vd_all(SMX_POWER_MAGIC), k = (top * near->nat + magic) - magic;
+    near->magic = vd_all(SHIFTED) - k;
+    near->rest = near_rest(top, k, near);
+    near->lowest = top + near->reach;
 }
 
 /** (x - top) / temperature = k STEP + r; shifted holds k. */

@@ -34,14 +34,14 @@ INLINE struct vdd halve(struct vdd x, vd *k)
 
 /** log(1 + x) = k log 2 + 2 atanh(u / (2 + u)), x >= 0, relative error 2^-57:
  *  for small x nothing is lost. What atanh's series leaves out is 2^-60. Of
- *  count vectors, at most 2: one alone would wait for each step. */
+ *  count vectors, at most 4: one alone would wait for each step. */
 INLINE void vdd_log1p_each(struct vdd *x, int count)
 {
     static const double inverse[9] = {1.0 / 19, 1.0 / 17, 1.0 / 15,
                                       1.0 / 13, 1.0 / 11, 1.0 / 9,
                                       1.0 / 7,  1.0 / 5,  1.0 / 3};
-    vd k[2], q[2], sum[2];
-    struct vdd s[2];
+    vd k[4], q[4], sum[4];
+    struct vdd s[4];
     EACH (v, count) {
         struct vdd u = halve(x[v], &k[v]);
         struct vdd two = vdd_fast(vd_all(2), u.hi);

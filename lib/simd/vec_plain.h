@@ -158,9 +158,9 @@ INLINE vd vd_mul_above(vd a, vd b, vd t, double limit)
 }
 
 /** a + b where limit < t, else 0, whatever a + b is. */
-INLINE vd vd_add_above(vd a, vd b, vd t, double limit)
+INLINE vd vd_add_above(vd a, vd b, vd t, vd limit)
 {
-    return (vd)((vl)(a + b) & (vl)(t > vd_all(limit)));
+    return (vd)((vl)(a + b) & (vl)(t > limit));
 }
 
 /** Per lane; neither may be NaN. */
