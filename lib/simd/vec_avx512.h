@@ -56,7 +56,8 @@ INLINE vf vf_load_part_avx512(const float *p, size_t n, float behind)
 #define vd_above(t, limit)                                                     \
     _mm512_cmp_pd_mask((__m512d)(t), (__m512d)(limit), _CMP_GT_OQ)
 #define vd_mul_above(a, b, t, limit)                                           \
-    ((vd)_mm512_maskz_mul_pd(vd_above(t, vd_all(limit)), (__m512d)(a), (__m512d)(b)))
+    ((vd)_mm512_maskz_mul_pd(vd_above(t, vd_all(limit)), (__m512d)(a),         \
+                             (__m512d)(b)))
 #define vd_add_above(a, b, t, limit)                                           \
     ((vd)_mm512_maskz_add_pd(vd_above(t, limit), (__m512d)(a), (__m512d)(b)))
 #define vd_max(a, b) ((vd)_mm512_max_pd((__m512d)(a), (__m512d)(b)))
