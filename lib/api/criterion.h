@@ -75,8 +75,8 @@ bool smx_criterion_is_smoothed(const struct smx_criterion *criterion);
 /** Has the label all the mass? */
 bool smx_criterion_is_single(const struct smx_criterion *criterion);
 
-/** Is v, in the gradient, *mass at the label and *other at each other class? But
- *  for what a focal exponent makes of it. */
+/** Is v, in the gradient, *mass at the label and *other at each other class?
+ *  What a focal exponent makes of it is not there. */
 bool smx_masses_alike(const struct smx_masses *masses,
                       const struct smx_row *row, double *mass, double *other);
 

@@ -136,25 +136,41 @@ INLINE struct vdd nats_of_labels(bool wide, struct group *g,
     return vdd_settle(nats);
 }
 
+INLINE struct vdd times_dd(vd v, struct vdd factor)
+{
+    struct vdd p = vdd_product(v, factor.hi);
+    p.lo += v * factor.lo;
+    return p;
+}
+
 /* What a focal exponent makes of the labels' mass. */
 INLINE void focus_labels(bool wide, struct group *g, struct costs *costs)
 {
     double focal = g->lanes->criterion->focal;
     struct vdd nats = nats_of_labels(wide, g, costs);
-    struct label_focus by;
+    struct vdd by = {vd_all(1), vd_all(0)};
+    vd loss;
     if (wide) {
         const struct vdd log = {-nats.hi, -nats.lo};
         struct complement c = vdd_complement(log, focal);
         vd more = vd_all(focal) * c.p * nats.hi / c.base;
         more = (vd)((vl)more & (vl)(c.p != vd_all(0)));
         more = vd_where((vl)(c.base == vd_all(0)), vd_all(focal), more);
-        by = (struct label_focus){c.power, c.power * (vd_all(1) + more)};
-        g->declined |= ~moderate_lanes(by.loss) & ~g->empty;
+        loss = c.power;
+        by = times_dd(c.power, vdd_sum(by.hi, more));
+        g->declined |= ~moderate_lanes(loss) & ~g->empty;
     } else {
-        by = vd_focus(nats.hi, focal);
+        struct label_focus focus = vd_focus(nats.hi, focal);
+        loss = focus.loss;
+        by.hi = focus.gradient;
     }
-    costs->loss_mass = costs->mass.hi * vd_where(g->empty, vd_all(1), by.loss);
-    costs->mass.hi *= vd_where(g->empty, vd_all(1), by.gradient);
+    vd v = costs->mass.hi;
+    by.hi = vd_where(g->empty, vd_all(1), by.hi);
+    by.lo = (vd)((vl)by.lo & ~g->empty);
+    costs->loss_mass = v * vd_where(g->empty, vd_all(1), loss);
+    costs->mass.hi = v * by.hi;
+    if (wide)
+        costs->mass = times_dd(v, by);
 }
 
 /* v = w of the label, but 0 where p is 1, as it cancels there. */
@@ -366,13 +382,6 @@ INLINE vd round_grad(struct vdd p, struct vdd q, bool sloped, vd slope)
     return sloped ? x * down : x;
 }
 
-INLINE struct vdd times_dd(vd v, struct vdd factor)
-{
-    struct vdd p = vdd_product(v, factor.hi);
-    p.lo += v * factor.lo;
-    return p;
-}
-
 /* What a class's exponential is multiplied with: a, and of an entropy's weight
  * bend (d + spread). */
 INLINE struct vdd bent_dd(struct vdd a, vd e, struct vdd d, struct vdd bend,
@@ -425,8 +434,7 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
         low = shifted_labels(true, g, costs);
         by = bent_dd(a, e, low, bend, spread);
     }
-    own =
-        round_grad(times_dd(e, by), times_dd(costs->mass.hi, b), sloped, slope);
+    own = round_grad(times_dd(e, by), vdd_mul(costs->mass, b), sloped, slope);
     CLASSES(c, g)
     {
         e = vd_load(g->e[c]);
