@@ -295,9 +295,9 @@ static enum smx_status run_task(struct run *run)
     case TASK_LOSS_GRADIENT:
         return run_loss(run);
     case TASK_PRODUCT:
-        return smx_vjp(run->compute, &run->logits, log,
-                       data_of(&request->upstream), run->data[OUTPUT_GRADIENT],
-                       &run->where);
+        return (has_places(request) ? smx_vjp : smx_vjp_early)(
+            run->compute, &run->logits, log, data_of(&request->upstream),
+            run->data[OUTPUT_GRADIENT], &run->where);
     case TASK_JACOBIAN:
         return smx_jacobian(run->compute, &run->logits, log,
                             run->data[OUTPUT_JACOBIAN], &run->where);
