@@ -139,6 +139,13 @@ struct batch {
         }                                                                      \
     }
 
+/* Not 0 where a byte of a mask is 0. */
+INLINE vd left_out(const uint8_t *mask)
+{
+    return (vd)(vl)(vl_bytes(mask) == 0);
+}
+
+GATHER(gather_left_out, uint8_t, vd, left_out, AS_IT_IS)
 GATHER(gather_floats, float, vh, vh_load, vh_widen)
 GATHER(gather_doubles, double, vd, vd_load, AS_IT_IS)
 SCATTER(scatter_floats, float, vh, vd_narrow, vh_store)
@@ -335,21 +342,35 @@ INLINE size_t place_batch(struct batch *b, size_t first, size_t count)
     return rows;
 }
 
+static inline void gather_mask(const struct group *g)
+{
+    const struct smx_logits *z = g->logits;
+    const uint8_t *mask = z->mask;
+    if (g->even && z->inner == 1 && g->classes >= LANES) {
+        gather_left_out(g, mask, g->masked);
+        return;
+    }
+    for (size_t r = 0; r < LANES; r++) {
+        size_t i = place_of(g, r, z->stride);
+        for (int c = 0; c < g->classes; c++, i += z->inner)
+            g->masked[c][r] = !mask[i];
+    }
+}
+
 static inline void load_mask(struct group *g)
 {
     const struct smx_logits *z = g->logits;
-    EACH (r, LANES) {
-        size_t at = z->mask_per_class ? 0 : place_of(g, (size_t)r, z->stride);
-        const uint8_t *mask = z->mask + at;
-        size_t step = z->mask_per_class ? 1 : z->inner;
-        CLASSES(c, g)
-        g->masked[c][r] = !mask[(size_t)c * step];
-    }
-    CLASSES(c, g)
-    {
-        vl left_out = (vl)(vd_load(g->masked[c]) != vd_all(0));
-        vd x = vd_where(left_out, vd_all(-INF), vd_load(g->z[c]));
-        vd_store(g->z[c], x);
+    bool together = is_together(g);
+    if (!z->mask_per_class && !together)
+        gather_mask(g);
+    for (int c = 0; c < g->classes; c++) {
+        if (z->mask_per_class)
+            vd_store(g->masked[c], vd_all(!z->mask[c]));
+        else if (together)
+            vd_store(g->masked[c],
+                     left_out(z->mask + g->at + (size_t)c * z->inner));
+        vl out = (vl)(vd_load(g->masked[c]) != vd_all(0));
+        vd_store(g->z[c], vd_where(out, vd_all(-INF), vd_load(g->z[c])));
     }
 }
 
