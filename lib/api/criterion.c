@@ -195,7 +195,7 @@ void smx_criterion_focus(const struct smx_criterion *criterion,
     double focal = criterion->focal;
     struct smx_row_dds logs = {{0}, {0}};
     struct smx_complements c;
-    bool focused[SMX_ROW_GROUP];
+    bool focused[SMX_ROW_GROUP] = {false};
     for (size_t k = 0; k < count; k++) {
         smx_row_select(row, k);
         size_t class = (size_t)criterion->labels[row->r];

@@ -271,13 +271,13 @@ static struct row settle_row(const struct summary_call *call, size_t r,
                         out->entropy && entropy < SMX_LEAST_ENTROPY};
 }
 
-static struct smx_moments moments_of(const struct summary_call *call,
-                                     const float *z, size_t n, float max)
+static void find_moments(const struct summary_call *call, const float *z,
+                         size_t n, float max, struct smx_moments *moments)
 {
     const struct smx_exponents by = {
         .reference = max == -INFINITY ? 0 : max,
         .scale = fmin(SMX_POWER_NAT / call->temperature, DBL_MAX)};
-    return call->kernels->moments(z, n, &by);
+    *moments = call->kernels->moments(z, n, &by);
 }
 
 /* Answers the rest. */
@@ -317,8 +317,9 @@ static void summarise_rows(struct summary_call *call, size_t first, size_t n)
         size_t r = first + i;
         const struct row row = settle_row(call, r, &whole[i], logs[i]);
         if (row.lse || row.entropy) {
-            const struct smx_moments moments = moments_of(
-                call, call->z + r * call->classes, call->classes, row.max);
+            struct smx_moments moments;
+            find_moments(call, call->z + r * call->classes, call->classes,
+                         row.max, &moments);
             store_row(call, r, &row, &moments);
         }
     }
@@ -342,7 +343,7 @@ static void sum_chunk_moments(void *argument, size_t i)
     size_t n;
     const float *z = chunk_at(call, i, &n);
     if (row->lse || row->entropy)
-        call->moments[i] = moments_of(call, z, n, row->max);
+        find_moments(call, z, n, row->max, &call->moments[i]);
 }
 
 static void summarise_chunks(struct smx_context *context,
