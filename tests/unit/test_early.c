@@ -375,11 +375,44 @@ static void who_does_not_know_it_has_the_promise(void **state)
                   SMX_EARGUMENT);
 }
 
+/* Classes of a top-k alone, for which no row is loaded, and nothing at all. */
+static void logits_are_looked_at_whatever_is_asked(void **state)
+{
+    double z[2][40] = {{1, 2, 3}};
+    int64_t classes[2][PICKED];
+    uint8_t mask[40];
+
+    (void)state;
+    z[1][7] = NAN;
+    for (int i = 0; i < 40; i++)
+        mask[i] = i != 7;
+    for (unsigned kind = 0; kind < 4; kind++) {
+        bool top = kind & 1;
+        struct smx_logits logits = logits_double(z[0], 2, 40);
+        struct smx_softmax_out out = {.size = sizeof out,
+                                      .indices = top ? classes[0] : NULL,
+                                      .early = true};
+        struct smx_where where = {.size = sizeof where};
+
+        if (kind & 2) {
+            logits.mask = mask;
+            logits.mask_per_class = true;
+        }
+        assert_status(smx_softmax(tiers[SMX_ISA_BASE], &logits,
+                                  OPTIONS(.top_k = top ? PICKED : 0), &out,
+                                  &where),
+                      SMX_ENONFINITE);
+        assert_int_equal(where.field, SMX_FIELD_LOGITS);
+        assert_int_equal(where.index, 47);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_same_errors),
+        cmocka_unit_test(logits_are_looked_at_whatever_is_asked),
         cmocka_unit_test(rows_whose_sum_is_nan_are_no_error),
         cmocka_unit_test(products_have_the_same_bits_and_errors),
         cmocka_unit_test(who_does_not_know_it_has_the_promise),
