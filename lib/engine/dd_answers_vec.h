@@ -83,12 +83,12 @@ INLINE struct vdd nats_at(const struct smx_nats *d, size_t i, size_t n)
     return vdd_settle(straight(vdd_sum(x, vd_all(-d->how.top)), &d->how));
 }
 
-/* What is taken from d of a class for log p, or from z itself, where that is
- * d but for what all classes share. */
+/* log p of a class from d, or from z itself, where that is d but for what all
+ * classes share: (x - hi) + rest. The rest is never -0, so that log 1 is 0. */
 struct log_base {
     struct smx_nats d;
     bool direct;
-    struct vdd logsum;
+    vd hi, rest;
 };
 
 INLINE struct log_base log_base_of(const struct smx_nats *d,
@@ -97,20 +97,21 @@ INLINE struct log_base log_base_of(const struct smx_nats *d,
     bool direct = !d->hi && !d->how.scaled;
     if (direct)
         logsum = dd_add((struct smx_dd){d->how.top, 0}, logsum);
-    return (struct log_base){*d, direct, vdd_all(logsum)};
+    return (struct log_base){*d, direct, vd_all(logsum.hi),
+                             vd_all(0 - logsum.lo)};
 }
 
 /* Of large z, and of one class with nearly all of the probability, z - hi is
- * exact, and lo holds the digits of what is left. */
+ * exact, and the rest holds the digits of what is left. */
 INLINE vd direct_log_at(const struct log_base *base, size_t i, size_t n)
 {
-    return (get_vector(base->d.z, i, n) - base->logsum.hi) - base->logsum.lo;
+    return (get_vector(base->d.z, i, n) - base->hi) + base->rest;
 }
 
 INLINE vd log_at(const struct log_base *base, size_t i, size_t n)
 {
     struct vdd x = nats_at(&base->d, i, n);
-    return (x.hi - base->logsum.hi) + (x.lo - base->logsum.lo);
+    return (x.hi - base->hi) + (x.lo + base->rest);
 }
 
 static void logs(struct smx_nats d, size_t n, struct smx_dd logsum, bool stream,

@@ -8,16 +8,17 @@
 INLINE void store_values(bool wide, struct group *g)
 {
     const vd factor = wide ? g->inverse.hi * vd_all(0x1p-128) : g->inverse.hi;
-    const struct vdd logsum = g->logsum;
+    const vd logsum = g->logsum.hi;
+    const vd rest = vd_all(0) - g->logsum.lo; /* not -0: log 1 is 0 */
     const vl empty = g->empty;
     if (!g->lanes->log)
         CLASSES(c, g)
     vd_store(g->e[c], vd_load(g->e[c]) * factor);
     else CLASSES(c, g)
     {
-        vd v = vd_load(g->hi[c]) - logsum.hi;
+        vd v = vd_load(g->hi[c]) - logsum;
         if (wide)
-            v += vd_load(g->lo[c]) - logsum.lo;
+            v += vd_load(g->lo[c]) + rest;
         vd_store(g->e[c], vd_where(empty, vd_all(-INF), v));
     }
 }

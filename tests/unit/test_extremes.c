@@ -11,6 +11,7 @@
 #include "../support/random.h"
 #include "../support/reference.h"
 #include "../support/ulp.h"
+#include "engine/rows.h"
 
 enum { ROWS = 2, CLASSES = 3, N = ROWS * CLASSES, REQUESTS = 20000 };
 
@@ -276,6 +277,36 @@ static void products_of_any_size_keep_their_digits(void **state)
         try_product(classes[random_below(&seed, i % 8 ? 4 : 6)]);
 }
 
+/* Not -0, which would be written "-0.0". */
+static void a_certain_class_has_log_probability_0(void **state)
+{
+    (void)state;
+    for (unsigned kind = 0; kind < 16; kind++) {
+        bool wide = kind & 1, large = kind & 4 || !wide;
+        size_t classes = kind & 2 ? 40 : 5;
+        double z[40], values[40];
+
+        for (size_t c = 0; c < classes; c++)
+            smx_set(z, wide ? SMX_FLOAT64 : SMX_FLOAT32, c,
+                    c != 1  ? -1000
+                    : large ? 1.0
+                            : -0.0);
+        struct smx_logits logits = logits_double(z, 1, classes);
+        const struct smx_softmax_out out = {.size = sizeof out,
+                                            .values = values};
+        logits.dtype = wide ? SMX_FLOAT64 : SMX_FLOAT32;
+        if (kind & 8) {
+            logits.softcap = 13;
+            logits.temperature = 1e-200;
+        }
+        assert_status(smx_softmax(expect_context, &logits, OPTIONS(.log = true),
+                                  &out, NULL),
+                      SMX_OK);
+        double log = smx_get(values, logits.dtype, 1);
+        assert_true(log == 0 && !signbit(log));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +314,7 @@ int main(void)
         cmocka_unit_test(slopes_below_normal_numbers_keep_their_digits),
         cmocka_unit_test(smallest_temperature_is_a_one_hot),
         cmocka_unit_test(difference_may_overflow),
+        cmocka_unit_test(a_certain_class_has_log_probability_0),
         cmocka_unit_test(products_of_any_size_keep_their_digits),
     };
 
