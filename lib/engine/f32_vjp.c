@@ -425,7 +425,8 @@ static void run_vjp_tile(struct vjp_call *call)
         run_vjp_lanes(call, z);
     else
         run_vjp_rows(call);
-    smx_tiles_leave(&call->tiles, SMX_MASKED_KEPT);
+    if (!smx_is_refused(call->refused)) /* whose copy holds no product */
+        smx_tiles_leave(&call->tiles, SMX_MASKED_KEPT);
 }
 
 static enum smx_status run_f32_vjp(struct vjp_call *call)

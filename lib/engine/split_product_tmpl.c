@@ -49,10 +49,12 @@ INLINE void add_products(struct dots *dots, const float *high,
         vf x = first_of(g + at, left), whole = x;
         if (high) {
             vf s = first_of(high + at, left), r = first_of(rest + at, left);
-            vf leading = leading_bits(x), least = vf_all(SMX_SPLIT_NOTHING);
-            whole = vf_mul_above(s, leading, s, least);
-            dots->run[v] += vf_mul_above(s, x - leading, s, least) +
-                            vf_mul_above(r, x, s, least);
+            vi counts = s > vf_all(SMX_SPLIT_NOTHING);
+            vf leading = leading_bits(x);
+            s = (vf)((vi)s & counts); /* 0 times NaN is NaN, to be found */
+            r = (vf)((vi)r & counts);
+            whole = s * leading;
+            dots->run[v] += s * (x - leading) + r * x;
         }
         EACH (h, 2)
             dots->whole[2 * v + h] += widen_half(whole, h);

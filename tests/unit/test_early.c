@@ -285,10 +285,25 @@ static void multiply_each_tier(const struct product *p, size_t rows,
             multiply(tiers[isa], p, false, &late);
             multiply(tiers[isa], p, true, &early);
             assert_same(&late, &early);
+            if (early.status && p->place != APART)
+                assert_row_left(
+                    &early,
+                    p->place == OVER_LOGITS ? p->logits.data : p->upstream,
+                    (p->logits.outer == 1 ? INNER : 0) |
+                        (p->logits.dtype == SMX_FLOAT64 ? WIDE : 0));
         }
         answer_free(&late);
         answer_free(&early);
     }
+}
+
+/* Those that floats do not reach are the largest of them. */
+static void narrow(const double *from, size_t n, float *to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] =
+            (float)(isfinite(from[i]) ? fmax(fmin(from[i], FLT_MAX), -FLT_MAX)
+                                      : from[i]);
 }
 
 /* An element of either operand that is refused, or, twice, sums of the upstream
@@ -326,6 +341,8 @@ static void products_have_the_same_bits_and_errors(void **state)
             g[k] = isfinite(g[k]) ? g[k] : 0;
         if (i % 2)
             spoil(z, g, n);
+        narrow(z, n, logits);
+        narrow(g, n, upstream);
         struct product p = {.logits =
                                 wide ? logits_double(z, shape[0], shape[1])
                                      : logits_float(logits, shape[0], shape[1]),
@@ -346,6 +363,63 @@ static void products_have_the_same_bits_and_errors(void **state)
         free(z);
         free(g);
         free(mask);
+    }
+}
+
+/* Where an exponential is 0, or a class left out, too. */
+static void upstreams_are_looked_at_where_nothing_counts(void **state)
+{
+    enum { N = 60, AT = 41 };
+    float z[N], g[N], out[N];
+    uint8_t mask[N];
+    struct smx_logits logits = logits_float(z, 1, N);
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        z[i] = (float)(i % 7);
+        g[i] = 1;
+        mask[i] = i != AT;
+    }
+    g[AT] = NAN;
+    for (int k = 0; k < 12 * (SMX_ISA_NEON + 1); k++) {
+        struct smx_context *context = tiers[k / 12];
+        struct smx_where where = {.size = sizeof where};
+
+        z[AT] = k % 3 ? -100.0f * (float)(k % 3) : -INFINITY;
+        logits.mask = k % 2 ? mask : NULL;
+        if (!context)
+            continue;
+        assert_status(
+            smx_vjp_early(context, &logits, k / 6 % 2, g, out, &where),
+            SMX_ENONFINITE);
+        assert_int_equal(where.field, SMX_FIELD_UPSTREAM);
+        assert_int_equal(where.index, AT);
+    }
+}
+
+/* Its classes go slowest, so that it was copied. */
+static void a_refused_upstream_is_left_where_it_lies(void **state)
+{
+    enum { N = 60, ROWS = 3, AT = 41 * ROWS + 1 };
+    float z[N * ROWS], g[N * ROWS], out[N * ROWS];
+    struct smx_logits logits = logits_float(z, 1, N);
+
+    (void)state;
+    logits.inner = ROWS;
+    for (int i = 0; i < N * ROWS; i++) {
+        z[i] = (float)(i % 7);
+        g[i] = (float)(i % 5);
+    }
+    g[AT] = INFINITY;
+    for (int isa = 0; isa <= SMX_ISA_NEON; isa++) {
+        if (!tiers[isa])
+            continue;
+        memcpy(out, g, sizeof out);
+        assert_status(
+            smx_vjp_early(tiers[isa], &logits, isa % 2, out, out, NULL),
+            SMX_ENONFINITE);
+        for (int i = AT % ROWS; i < N * ROWS; i += ROWS)
+            assert_true(out[i] == g[i]);
     }
 }
 
@@ -415,6 +489,8 @@ int main(void)
         cmocka_unit_test(logits_are_looked_at_whatever_is_asked),
         cmocka_unit_test(rows_whose_sum_is_nan_are_no_error),
         cmocka_unit_test(products_have_the_same_bits_and_errors),
+        cmocka_unit_test(upstreams_are_looked_at_where_nothing_counts),
+        cmocka_unit_test(a_refused_upstream_is_left_where_it_lies),
         cmocka_unit_test(who_does_not_know_it_has_the_promise),
     };
 
