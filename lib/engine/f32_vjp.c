@@ -220,6 +220,26 @@ static double upstream_size(const struct vjp_call *call,
     return size * call->inverse_temperature;
 }
 
+/* Times that, a power of two, there is room above, and below for what is
+ * subnormal in the end. */
+static double scale_up(const struct vjp_call *call, const struct product *row)
+{
+    double size = fmax(upstream_size(call, row), call->inverse_temperature);
+    return 0x1p100 / smx_binade(size);
+}
+
+/* May what is left of a difference of upstreams, times the factor, be subnormal
+ * as far as its product, or a term of it, shows that? With log no differences
+ * are multiplied. */
+static bool is_difference_lost(const struct vjp_call *call,
+                               const struct product *row)
+{
+    double factor = scale_up(call, row) / row->sum;
+    double share = call->inverse_temperature;
+    return !call->log && factor < 0x1p5 &&
+           fabs(row->dot) / row->sum * share * factor < 0x1p-118;
+}
+
 /* Are these sums of a row in range? Of all logits below the lowest its products
  * are less than half of the least float32 then; and no class is alone. */
 static bool is_row_in_range(const struct vjp_call *call,
@@ -230,7 +250,8 @@ static bool is_row_in_range(const struct vjp_call *call,
     return smx_sum_in_range(row->sum, call->classes) &&
            row->sum > top * (1 + 0x1p-24) && size < 0x1p100 &&
            size * n < row->sum * 0x1p-34 && isfinite(row->dot) &&
-           (row->dot == 0 || fabs(row->dot) > row->sum * 0x1p-100);
+           (row->dot == 0 || fabs(row->dot) > row->sum * 0x1p-100) &&
+           !is_difference_lost(call, row);
 }
 
 static struct product merge_in_range(const struct vjp_call *call,
@@ -265,13 +286,10 @@ static bool merge_product(const struct vjp_call *call, size_t row,
 
 /* ---- products ------------------------------------------------------------ */
 
-/* All times a power of two that leaves room above, and below for what is
- * subnormal in the end. */
 static struct smx_split_product split_product_of(const struct vjp_call *call,
                                                  const struct product *row)
 {
-    double share = call->inverse_temperature;
-    double up = 0x1p100 / smx_binade(fmax(upstream_size(call, row), share));
+    double share = call->inverse_temperature, up = scale_up(call, row);
     double factor = share / row->sum * up, dot = row->dot / row->sum;
     enum smx_split_kind log = share == 1 ? SMX_SPLIT_LOG : SMX_SPLIT_WARM_LOG;
     return (struct smx_split_product){

@@ -307,6 +307,45 @@ static void a_certain_class_has_log_probability_0(void **state)
     }
 }
 
+/* Two large classes of nearly the same logit, whose upstream is small beside
+ * that of a class which nearly has no probability, or cancels. */
+static void small_upstreams_of_high_logits_keep_their_digits(void **state)
+{
+    enum { N = 40 };
+    static const struct {
+        float height, low, first, second, largest;
+    } cases[] = {
+        {45, 20, 0x1p-120f, -0x1p-120f, 0},
+        {45, 20, 0x1.345678p-110f, -0x1.345678p-110f, 0},
+        {44, -80, 0x1p-90f, -0x1p-91f, 0x1p77f},
+        {44, -80, 0x1p-70f, -0x1p-71f, 0x1p60f},
+    };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        float z[N],
+            g[N] = {[3] = cases[k].first,
+                    [8] = cases[k].second,
+                    [9] = cases[k].largest},
+            got[N];
+        long double want[N], scale[N];
+        const struct smx_logits logits = {.size = sizeof logits,
+                                          .data = z,
+                                          .outer = 1,
+                                          .classes = N,
+                                          .inner = 1,
+                                          .stride = N,
+                                          .temperature = 1};
+        for (int i = 0; i < N; i++)
+            z[i] = i == 3 || i == 8 ? cases[k].height : cases[k].low;
+        reference_vjp(&logits, false, g, want, scale);
+        assert_status(smx_vjp(expect_context, &logits, false, g, got, NULL),
+                      SMX_OK);
+        for (int i = 0; i < N; i++)
+            assert_true(ulp_error(SMX_FLOAT32, got[i], want[i], scale[i]) <= 2);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +355,7 @@ int main(void)
         cmocka_unit_test(difference_may_overflow),
         cmocka_unit_test(a_certain_class_has_log_probability_0),
         cmocka_unit_test(products_of_any_size_keep_their_digits),
+        cmocka_unit_test(small_upstreams_of_high_logits_keep_their_digits),
     };
 
     random_seed(&seed);
