@@ -453,7 +453,7 @@ static void who_does_not_know_it_has_the_promise(void **state)
 static void logits_are_looked_at_whatever_is_asked(void **state)
 {
     double z[2][40] = {{1, 2, 3}};
-    int64_t classes[2][PICKED];
+    int64_t classes[2][PICKED] = {{0}};
     uint8_t mask[40];
 
     (void)state;
