@@ -168,9 +168,10 @@ INLINE void focus_labels(bool wide, struct group *g, struct costs *costs)
     by.hi = vd_where(g->empty, vd_all(1), by.hi);
     by.lo = (vd)((vl)by.lo & ~g->empty);
     costs->loss_mass = v * vd_where(g->empty, vd_all(1), loss);
-    costs->mass.hi = v * by.hi;
     if (wide)
         costs->mass = times_dd(v, by);
+    else
+        costs->mass.hi = v * by.hi;
 }
 
 /* v = w of the label, but 0 where p is 1, as it cancels there. */

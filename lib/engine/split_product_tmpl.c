@@ -11,27 +11,7 @@ INLINE vf first_of(const float *x, size_t n)
     return n >= FLOATS ? vf_load(x) : vf_load_part(x, n, 0);
 }
 
-INLINE vf leading_bits(vf v)
-{
-    return (vf)((vi)v & (int32_t)0xfffff000);
-}
-
 /* ---- sums --------------------------------------------------------------- */
-
-#if LANES == 8
-#define SECOND_HALF 8, 9, 10, 11, 12, 13, 14, 15
-#elif LANES == 4
-#define SECOND_HALF 4, 5, 6, 7
-#else
-#define SECOND_HALF 2, 3
-#endif
-
-INLINE vd widen_half(vf v, int half)
-{
-    vh low;
-    memcpy(&low, &v, sizeof low);
-    return vh_widen(half ? __builtin_shufflevector(v, v, SECOND_HALF) : low);
-}
 
 struct dots {
     vd whole[VECS], rest[VECS];
@@ -50,14 +30,14 @@ INLINE void add_products(struct dots *dots, const float *high,
         if (high) {
             vf s = first_of(high + at, left), r = first_of(rest + at, left);
             vi counts = s > vf_all(SMX_SPLIT_NOTHING);
-            vf leading = leading_bits(x);
+            vf leading = vf_twelve_bits(x);
             s = (vf)((vi)s & counts); /* 0 times NaN is NaN, to be found */
             r = (vf)((vi)r & counts);
             whole = s * leading;
             dots->run[v] += s * (x - leading) + r * x;
         }
         EACH (h, 2)
-            dots->whole[2 * v + h] += widen_half(whole, h);
+            dots->whole[2 * v + h] += vh_widen(vf_half(whole, h));
         dots->size = vf_max((vf)((vi)x & INT32_MAX), dots->size);
     }
 }
@@ -111,7 +91,7 @@ INLINE struct pair difference(vf a, vf b)
 /* The product with a factor, the whole of which is exact, but for its rest. */
 INLINE struct pair scaled_pair(vf v, vf rest, struct factor by)
 {
-    vf leading = leading_bits(v);
+    vf leading = vf_twelve_bits(v);
     return (struct pair){leading * by.high,
                          (v - leading) * by.whole +
                              (leading * by.low + rest * by.whole)};
@@ -122,7 +102,7 @@ INLINE vf product_of_softmax(vf s, vf rest, vf g, const struct scales *by)
 {
     struct pair d = difference(g, by->other.whole);
     d = scaled_pair(d.whole, d.rest - by->other.low, by->e);
-    vf leading = leading_bits(d.whole), low = (d.whole - leading) + d.rest;
+    vf leading = vf_twelve_bits(d.whole), low = (d.whole - leading) + d.rest;
     return vf_plus_product(s * low + rest * (leading + low), s, leading);
 }
 

@@ -69,7 +69,7 @@ INLINE vf bent_product(const struct parts *e, int v, const struct scaled *by)
     vf whole = vf_plus_product(vf_all(by->at), e->k[v], vf_all(by->step));
     vf left = (e->k[v] * vf_all(by->step_low) + e->f[v] * vf_all(by->slope)) +
               vf_all(by->at_low);
-    vf high = (vf)((vw)whole & 0xfffff000);
+    vf high = vf_twelve_bits(whole);
     vf rest = e->rest[v] * (whole + left) + e->s[v] * ((whole - high) + left);
     return vf_plus_product(rest, e->s[v], high);
 }

@@ -178,18 +178,34 @@ INLINE vh vh_load(const float *p)
 /** Two halves beside each other, in registers: a load of what two stores have
  *  written waits for both. */
 #if LANES == 8
-#define BESIDE 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define BESIDE 0, 1, 2, 3, 4, 5, 6, 7, SECOND_HALF
+#define SECOND_HALF 8, 9, 10, 11, 12, 13, 14, 15
 #elif LANES == 4
-#define BESIDE 0, 1, 2, 3, 4, 5, 6, 7
+#define BESIDE 0, 1, 2, 3, SECOND_HALF
+#define SECOND_HALF 4, 5, 6, 7
 #else
-#define BESIDE 0, 1, 2, 3
+#define BESIDE 0, 1, SECOND_HALF
+#define SECOND_HALF 2, 3
 #endif
 INLINE vf vf_join(vh low, vh high)
 {
     return __builtin_shufflevector(low, high, BESIDE);
 }
 
+/** Of what vf_join joined the one or the other. */
+INLINE vh vf_half(vf v, bool second)
+{
+    vh low;
+    memcpy(&low, &v, sizeof low);
+    return second ? __builtin_shufflevector(v, v, SECOND_HALF) : low;
+}
+
 /** The leading 12 bits of each. */
+INLINE vf vf_twelve_bits(vf v)
+{
+    return (vf)((vi)v & (int32_t)0xfffff000);
+}
+
 INLINE vh vh_twelve_bits(vh v)
 {
     typedef uint32_t bits __attribute__((vector_size(4 * LANES)));

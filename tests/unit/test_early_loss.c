@@ -247,7 +247,7 @@ static void the_same_errors(void **state)
 }
 
 /* A caller whose struct does not have the member yet. */
-static void who_does_not_know_it_has_the_promise(void **state)
+static void whose_out_is_older_has_the_promise(void **state)
 {
     double z[2][40] = {{1, 2, 3}}, g[2][40] = {{0}}, untouched[2][40] = {{0}};
     int64_t labels[2] = {0, 1};
@@ -279,7 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_same_errors),
-        cmocka_unit_test(who_does_not_know_it_has_the_promise),
+        cmocka_unit_test(whose_out_is_older_has_the_promise),
     };
 
     random_seed(&seed);
