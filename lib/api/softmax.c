@@ -332,13 +332,14 @@ static bool looks_first(const struct smx_softmax_call *call)
            !(call->picked && is_narrow(call));
 }
 
-/* Rows of doubles are looked at as they are loaded, each before it is written:
- * where they are at all, which no top-k's classes need. */
+/* Rows that others compute are looked at as they are loaded, each before it is
+ * written: where they are at all, which no top-k's classes need. */
 static bool looks_by_row(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_out *out = &call->out;
     bool loads = out->values || wants_summaries(out);
-    return !call->f32 && loads && out->early && !out->rank && !is_narrow(call);
+    return !call->f32 && loads && out->early && !out->rank &&
+           !(call->picked && is_narrow(call));
 }
 
 static enum smx_status scan_logits(struct smx_context *context,
