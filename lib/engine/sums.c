@@ -52,23 +52,21 @@ double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
 }
 
 /* log(1 + x) = 2 atanh(u / (2 + u)) + k log 2 with 2^k (1 + u) = 1 + x and
- * |u| < 0.42: for small x nothing is lost, as u = x. */
+ * -0.3 < u < 0.42: for small x nothing is lost, as u = x. The series is two, of
+ * every other term, as one would wait for each. */
 double smx_log1p_fast(double x)
 {
-    static const double LN2 = 0x1.62e42fefa39efp-1;
-    double u = x, k = 0;
-    if (x >= 0.4142135623730951) {
-        int exponent;
-        u = frexp(1 + x, &exponent);
-        if (u < 0.7071067811865476) {
-            u *= 2;
-            exponent--;
-        }
-        u -= 1;
-        k = exponent;
-    }
-    double s = u / (2 + u), q = s * s, sum = 1.0 / 23;
-    for (int n = 21; n >= 1; n -= 2)
-        sum = sum * q + 1.0 / n;
-    return 2 * s * sum + k * LN2;
+    static const uint64_t ROOT_HALF = 0x3fe6a09e667f3bcd;
+    double u = 1 + x;
+    uint64_t bits, k;
+    memcpy(&bits, &u, sizeof bits);
+    k = (bits - ROOT_HALF) >> 52;
+    bits -= k << 52;
+    memcpy(&u, &bits, sizeof u);
+    u = k ? u - 1 : x;
+    double s = u / (2 + u), q = s * s, q2 = q * q;
+    double even = 1.0 / 13 + q2 * (1.0 / 17), odd = 1.0 / 15 + q2 * (1.0 / 19);
+    even = 1 + q2 * (1.0 / 5 + q2 * (1.0 / 9 + q2 * even));
+    odd = 1.0 / 3 + q2 * (1.0 / 7 + q2 * (1.0 / 11 + q2 * odd));
+    return 2 * s * (even + q * odd) + (double)k * 0x1.62e42fefa39efp-1;
 }
