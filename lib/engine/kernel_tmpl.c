@@ -160,10 +160,8 @@ static void scale_f64(const double *e, size_t n, double factor, float *out)
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
         vh_store(out + i, vd_narrow(vd_load(e + i) * vd_all(factor)));
-    if (i < n) {
-        vd p = vd_load_part(e + i, n - i) * vd_all(factor);
-        vh_store_part(out + i, vd_narrow(p), n - i);
-    }
+    for (; i < n; i++)
+        out[i] = (float)(e[i] * factor);
 }
 
 /* What is stored of z: its exponential times the factor, or logs: the

@@ -123,6 +123,12 @@ INLINE vd vd_where(vl which, vd a, vd b)
 #define VF_FUSED 0
 #endif
 
+#ifndef vi_any
+/** Is one of lanes that are all ones or zeros set? */
+#define vi_any(v) (vi_bits(v) != 0)
+#define vl_any(v) (vl_bits(v) != 0)
+#endif
+
 #ifndef vf_at_least
 /** Per lane the greater of x, not NaN, and a negative number: that of which the
  *  bits are less. */
@@ -173,6 +179,12 @@ INLINE size_t before_line(const void *out, size_t size, size_t n)
 INLINE vh vh_load(const float *p)
 {
     return *(const vh_there *)p;
+}
+
+/** LANES floats as doubles. */
+INLINE vd vd_widen(const float *p)
+{
+    return vh_widen(vh_load(p));
 }
 
 /** Two halves beside each other, in registers: a load of what two stores have

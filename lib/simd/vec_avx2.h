@@ -23,12 +23,10 @@ INLINE vf vf_load_part_avx2(const float *p, size_t n, float behind)
 
 #define vf_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
 #define vh_stream(p, v) _mm_stream_ps(p, (__m128)(v))
-#define vd_widen(p) ((vd)_mm256_cvtps_pd(_mm_loadu_ps(p)))
 #define vh_widen(v) ((vd)_mm256_cvtps_pd((__m128)(v)))
 #define vf_max(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define vf_at_least(x, negative)                                               \
     ((vf)_mm256_min_epu32((__m256i)(x), (__m256i)vf_all(negative)))
-#define vi_any(v) (_mm256_movemask_ps((__m256)(v)) != 0)
 #define vi_bits(v) ((uint32_t)_mm256_movemask_ps((__m256)(v)))
 
 INLINE vf vf_lookup_avx2(const float table[16], vi k)
@@ -50,7 +48,6 @@ INLINE vf vf_lookup_avx2(const float table[16], vi k)
     ((vd)_mm256_fnmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #define vd_product_rest(a, b, p)                                               \
     ((vd)_mm256_fmsub_pd((__m256d)(a), (__m256d)(b), (__m256d)(p)))
-#define vl_any(v) (_mm256_movemask_pd((__m256d)(v)) != 0)
 
 #define vd_max(a, b) ((vd)_mm256_max_pd((__m256d)(a), (__m256d)(b)))
 
@@ -84,10 +81,7 @@ INLINE vd narrow_sums(const vd row[LANES])
 #define vi_bytes(p)                                                            \
     ((vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(p))))
 
-INLINE vl vl_bytes(const uint8_t *p)
-{
-    return (vl){p[0], p[1], p[2], p[3]};
-}
+#define vl_bytes(p) ((vl)_mm256_cvtepu8_epi64(_mm_loadu_si32(p)))
 
 #define narrow_pick(v, k)                                                      \
     ((vf)_mm256_permutevar8x32_ps((__m256)(v), (__m256i)(k)))

@@ -23,15 +23,11 @@ INLINE vf vf_load_part_avx512(const float *p, size_t n, float behind)
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), (__m512)(v))
 #define vf_stream(p, v) _mm512_stream_ps(p, (__m512)(v))
 #define vh_stream(p, v) _mm256_stream_ps(p, (__m256)(v))
-#define vd_widen(p) ((vd)_mm512_cvtps_pd(_mm256_loadu_ps(p)))
 #define vh_widen(v) ((vd)_mm512_cvtps_pd((__m256)(v)))
-#define vh_store_part(p, v, n)                                                 \
-    _mm256_mask_storeu_ps(p, (__mmask8)((1u << (n)) - 1), (__m256)(v))
 #define vf_max(a, b) ((vf)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define vf_at_least(x, negative)                                               \
     ((vf)_mm512_min_epu32((__m512i)(x), (__m512i)vf_all(negative)))
 #define vf_top(v) (_mm512_reduce_max_ps((__m512)(v)) + 0.0f)
-#define vi_any(v) (_mm512_movepi32_mask((__m512i)(v)) != 0)
 #define vi_bits(v) ((uint32_t)_mm512_movepi32_mask((__m512i)(v)))
 #define vf_lookup(table, k)                                                    \
     ((vf)_mm512_permutexvar_ps((__m512i)(k), _mm512_loadu_ps(table)))
@@ -50,8 +46,6 @@ INLINE vf vf_load_part_avx512(const float *p, size_t n, float behind)
     ((vf)_mm512_maskz_mul_ps(                                                  \
         _mm512_cmp_ps_mask((__m512)(t), (__m512)(limit), _CMP_GT_OQ),          \
         (__m512)(a), (__m512)(b)))
-
-#define vl_any(v) (_mm512_movepi64_mask((__m512i)(v)) != 0)
 
 #define vd_above(t, limit)                                                     \
     _mm512_cmp_pd_mask((__m512d)(t), (__m512d)(limit), _CMP_GT_OQ)

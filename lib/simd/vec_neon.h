@@ -33,7 +33,6 @@ INLINE void vf_store_part_neon(float *p, vf v, size_t n)
 }
 #define vf_store_part vf_store_part_neon
 
-#define vd_widen(p) ((vd)vcvt_f64_f32(vld1_f32(p)))
 #define vh_widen(v) ((vd)vcvt_f64_f32((float32x2_t)(v)))
 
 /* Not vmaxq_f32, which takes the NaN of either. */

@@ -38,14 +38,6 @@ INLINE void vh_stream(float *p, vh v)
     *(vh_there *)p = v;
 }
 
-/** LANES floats as doubles. */
-INLINE vd vd_widen(const float *p)
-{
-    vh v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, vd);
-}
-
 /** LANES floats of a register as doubles. */
 INLINE vd vh_widen(vh v)
 {
@@ -56,13 +48,6 @@ INLINE vd vh_widen(vh v)
 INLINE vh vd_narrow(vd v)
 {
     return __builtin_convertvector(v, vh);
-}
-
-/** The first n < LANES floats. */
-INLINE void vh_store_part(float *p, vh v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        p[i] = v[i];
 }
 
 /** Per lane; neither may be NaN. */
@@ -96,15 +81,6 @@ INLINE vw vw_max(vw a, vw b)
 {
     vw greater = (vw)(a > b);
     return (greater & a) | (~greater & b);
-}
-
-/** Of lanes that are all ones or zeros. */
-INLINE bool vi_any(vi v)
-{
-    int32_t any = 0;
-    for (int i = 0; i < FLOATS; i++)
-        any |= v[i];
-    return any != 0;
 }
 
 /** A bit for each lane that is all ones. */
@@ -227,12 +203,6 @@ INLINE void vd_store_part(double *p, vd v, size_t n)
 {
     if (n)
         *p = v[0];
-}
-
-/** Of lanes that are all ones or zeros. */
-INLINE bool vl_any(vl v)
-{
-    return (v[0] | v[1]) != 0;
 }
 
 /** Lane i + half, half a power of two, for lane i < half. */
