@@ -4,6 +4,12 @@
 #include "context.h"
 #include "runtime/cpu.h"
 
+#ifdef __aarch64__
+#define HAS_NEON true
+#else
+#define HAS_NEON false
+#endif
+
 const char *smx_isa_name(enum smx_isa isa)
 {
     static const char *const names[] = {"best", "base", "avx2", "avx512",
@@ -14,22 +20,10 @@ const char *smx_isa_name(enum smx_isa isa)
 
 bool smx_isa_available(enum smx_isa isa)
 {
-    switch (isa) {
-    case SMX_ISA_BEST:
-    case SMX_ISA_BASE:
-        return true;
-    case SMX_ISA_AVX2:
-        return smx_cpu_avx2();
-    case SMX_ISA_AVX512:
-        return smx_cpu_avx512();
-    case SMX_ISA_NEON:
-#ifdef __aarch64__
-        return true;
-#else
-        return false;
-#endif
-    }
-    return false;
+    return isa == SMX_ISA_BEST || isa == SMX_ISA_BASE ||
+           (isa == SMX_ISA_AVX2 && smx_cpu_avx2()) ||
+           (isa == SMX_ISA_AVX512 && smx_cpu_avx512()) ||
+           (isa == SMX_ISA_NEON && HAS_NEON);
 }
 
 enum smx_isa smx_best_isa(void)

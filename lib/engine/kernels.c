@@ -4,21 +4,18 @@
 extern const struct smx_kernels smx_kernels_base;
 #if defined(__x86_64__)
 extern const struct smx_kernels smx_kernels_avx2, smx_kernels_avx512;
+#define WIDER                                                                  \
+    [SMX_ISA_AVX2] = &smx_kernels_avx2, [SMX_ISA_AVX512] = &smx_kernels_avx512
 #elif defined(__aarch64__)
 extern const struct smx_kernels smx_kernels_neon;
+#define WIDER [SMX_ISA_NEON] = &smx_kernels_neon
+#else
+#define WIDER
 #endif
 
 const struct smx_kernels *smx_kernels_of(enum smx_isa isa)
 {
-#if defined(__x86_64__)
-    if (isa == SMX_ISA_AVX512)
-        return &smx_kernels_avx512;
-    if (isa == SMX_ISA_AVX2)
-        return &smx_kernels_avx2;
-#elif defined(__aarch64__)
-    if (isa == SMX_ISA_NEON)
-        return &smx_kernels_neon;
-#endif
-    (void)isa;
-    return &smx_kernels_base;
+    static const struct smx_kernels *const kernels[] = {
+        [SMX_ISA_BASE] = &smx_kernels_base, WIDER};
+    return kernels[isa];
 }

@@ -3,7 +3,6 @@
 #include "cpu.h"
 
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdint.h>
 
 /* The kernel refuses a set that is smaller than its own. */
@@ -58,29 +57,23 @@ static bool has(uint32_t leaf7, uint32_t state)
     return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & EXTENDED);
 }
 
-enum { NOT_ASKED, IS_THERE, IS_NOT };
+static bool has_avx2, has_avx512;
 
 /* Asked once: on a virtual machine each cpuid leaves it, for microseconds. */
-static bool has_once(atomic_int *known, uint32_t leaf7, uint32_t state)
+static __attribute__((constructor)) void ask(void)
 {
-    int answer = atomic_load_explicit(known, memory_order_relaxed);
-    if (answer == NOT_ASKED) {
-        answer = has(leaf7, state) ? IS_THERE : IS_NOT;
-        atomic_store_explicit(known, answer, memory_order_relaxed);
-    }
-    return answer == IS_THERE;
+    has_avx2 = has(LEAF7_AVX2, STATE_AVX2);
+    has_avx512 = has(LEAF7_AVX512, STATE_AVX512);
 }
 
 bool smx_cpu_avx2(void)
 {
-    static atomic_int known;
-    return has_once(&known, LEAF7_AVX2, STATE_AVX2);
+    return has_avx2;
 }
 
 bool smx_cpu_avx512(void)
 {
-    static atomic_int known;
-    return has_once(&known, LEAF7_AVX512, STATE_AVX512);
+    return has_avx512;
 }
 
 /* Caches, one a subleaf: Intel's leaf, and AMD's in the same form. */

@@ -5,6 +5,18 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+/* What slices wrote past the caches (vf_stream) is there for others to see. */
+#if defined(__x86_64__)
+#define END_STREAMS() __builtin_ia32_sfence()
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define END_STREAMS() ((void)0) /* there are none */
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define END_STREAMS() ((void)0)
+#define PAUSE() ((void)0)
+#endif
+
 /* Slices that have not been taken yet. */
 struct range {
     atomic_size_t next;
@@ -88,14 +100,6 @@ static struct loop *loop_to_help(struct smx_pool *pool)
     return pool->callers + pool->helping < pool->threads ? pool->loops : NULL;
 }
 
-/* What slices wrote past the caches (vf_stream) is there for others to see. */
-static void end_streams(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_sfence();
-#endif
-}
-
 /* One slice of a loop, which then goes to the back: callers get turns, so a
  * long one does not starve a short one. More where nothing else waits. */
 static void help_loop(struct smx_pool *pool, struct loop *loop)
@@ -110,7 +114,7 @@ static void help_loop(struct smx_pool *pool, struct loop *loop)
     bool more = helper_step(loop);
     while (more && alone && atomic_load(&pool->posted) == posted)
         more = helper_step(loop);
-    end_streams();
+    END_STREAMS();
     pthread_mutex_lock(&pool->lock);
     pool->helping--;
     if (!more)
@@ -123,21 +127,12 @@ static void help_loop(struct smx_pool *pool, struct loop *loop)
 /* Some 20 us: a wake-up costs as much, and calls often follow each other. */
 #define SPINS 1000
 
-static void pause_briefly(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 static void spin(struct smx_pool *pool, unsigned posted)
 {
     pool->spinners++;
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < SPINS && atomic_load(&pool->posted) == posted; i++)
-        pause_briefly();
+        PAUSE();
     pthread_mutex_lock(&pool->lock);
     pool->spinners--;
     if (pool->reserved)
@@ -240,7 +235,7 @@ size_t smx_pool_slices(const struct smx_pool *pool, size_t count, size_t most)
 static void await_helpers(struct smx_pool *pool, struct loop *loop)
 {
     for (int i = 0; i < 4 * SPINS && atomic_load(&loop->helpers); i++)
-        pause_briefly();
+        PAUSE();
     pthread_mutex_lock(&pool->lock);
     while (atomic_load(&loop->helpers))
         pthread_cond_wait(&pool->left, &pool->lock);
@@ -255,7 +250,7 @@ void smx_pool_for(struct smx_pool *pool, size_t slices,
         for (size_t i = 0; i < slices; i++)
             slice(argument, i);
         if (slices > 1) /* one is too little to be streamed */
-            end_streams();
+            END_STREAMS();
         return;
     }
     struct loop loop = {.slice = slice,
@@ -269,7 +264,7 @@ void smx_pool_for(struct smx_pool *pool, size_t slices,
     pthread_mutex_unlock(&pool->lock);
     while (caller_step(&loop))
         ;
-    end_streams();
+    END_STREAMS();
     pthread_mutex_lock(&pool->lock);
     pool->callers--;
     loop_unlink(pool, &loop);
