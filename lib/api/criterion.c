@@ -40,72 +40,67 @@ static enum smx_status check_labels(const struct smx_context *context,
     return SMX_OK;
 }
 
-static enum smx_status check_options(const struct smx_criterion *criterion,
-                                     struct smx_where *where)
+/* The first option that is out of its domain, or does not go with others:
+ * exactly one of labels, targets and a teacher is given, but without rows none
+ * is needed. */
+static enum smx_field wrong_option(const struct smx_logits *z,
+                                   const struct smx_criterion *k)
 {
-    double e = criterion->label_smoothing;
-    if (!(e >= 0 && e <= 1))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABEL_SMOOTHING, 0);
-    if (!smx_is_size(criterion->z_loss))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_Z_LOSS, 0);
-    if (!smx_is_size(criterion->entropy_weight))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_ENTROPY_WEIGHT, 0);
-    if (!smx_is_size(criterion->focal) ||
-        (criterion->focal != 0 && (!criterion->labels || e != 0)))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_FOCAL, 0);
-    if ((unsigned)criterion->reduction > SMX_REDUCTION_NONE)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_REDUCTION, 0);
-    return SMX_OK;
-}
-
-/* What goes with a teacher, and with nothing else. */
-static enum smx_status check_teacher(const struct smx_criterion *criterion,
-                                     struct smx_where *where)
-{
-    bool teacher = criterion->teacher;
-    unsigned kind = (unsigned)criterion->divergence;
-    double beta = criterion->beta, t = criterion->teacher_temperature;
-    if (kind > (teacher ? SMX_DIVERGENCE_JSD : SMX_DIVERGENCE_FORWARD_KL))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_DIVERGENCE, 0);
+    const bool labels = k->labels, targets = k->targets, teacher = k->teacher;
+    const unsigned kind = (unsigned)k->divergence;
+    const double e = k->label_smoothing, t = k->teacher_temperature;
+    const double beta = k->beta;
+    const unsigned last =
+        teacher ? SMX_DIVERGENCE_JSD : SMX_DIVERGENCE_FORWARD_KL;
+    if (!(e >= 0 && e <= 1) || (teacher && e != 0))
+        return SMX_FIELD_LABEL_SMOOTHING;
+    if (!smx_is_size(k->z_loss))
+        return SMX_FIELD_Z_LOSS;
+    if (!smx_is_size(k->entropy_weight))
+        return SMX_FIELD_ENTROPY_WEIGHT;
+    if (!smx_is_size(k->focal) || (k->focal != 0 && (!labels || e != 0)))
+        return SMX_FIELD_FOCAL;
+    if ((unsigned)k->reduction > SMX_REDUCTION_NONE)
+        return SMX_FIELD_REDUCTION;
+    if (kind > last)
+        return SMX_FIELD_DIVERGENCE;
     if (!(beta >= 0 && beta <= 1) || (beta != 0 && kind != SMX_DIVERGENCE_JSD))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_BETA, 0);
+        return SMX_FIELD_BETA;
     if (!smx_is_size(t) || (t != 0 && !teacher))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TEACHER_TEMPERATURE,
-                         0);
-    if (teacher && criterion->weights)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_WEIGHTS, 0);
-    if (teacher && criterion->label_smoothing != 0)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABEL_SMOOTHING, 0);
-    return SMX_OK;
-}
-
-/* Exactly one of the three; without rows none is needed. */
-static enum smx_status check_choice(const struct smx_logits *z,
-                                    const struct smx_criterion *criterion,
-                                    struct smx_where *where)
-{
-    bool labels = criterion->labels, targets = criterion->targets;
-    bool teacher = criterion->teacher;
+        return SMX_FIELD_TEACHER_TEMPERATURE;
+    if (teacher && k->weights)
+        return SMX_FIELD_WEIGHTS;
     if (teacher && (labels || targets))
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TEACHER, 0);
+        return SMX_FIELD_TEACHER;
     if (labels && targets)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TARGETS, 0);
+        return SMX_FIELD_TARGETS;
     if (smx_rows_count(z) && !labels && !targets && !teacher)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_LABELS, 0);
-    return SMX_OK;
+        return SMX_FIELD_LABELS;
+    return SMX_FIELD_NONE;
 }
 
-static enum smx_status check_row_weights(const struct smx_context *context,
-                                         const struct smx_logits *z,
-                                         const struct smx_criterion *criterion,
-                                         struct smx_where *where)
+/* What is not of the logits' shape: weights of classes and rows, an upstream of
+ * all rows, or one a row where reduction is none. */
+static enum smx_status check_factors(const struct smx_context *context,
+                                     const struct smx_logits *z,
+                                     const struct smx_criterion *k,
+                                     const void *upstream,
+                                     struct smx_where *where)
 {
-    const void *weights = criterion->row_weights;
-    size_t rows = weights ? smx_rows_count(z) : 0;
-    enum smx_status status = smx_rows_finite(context, weights, z->dtype, rows,
-                                             SMX_FIELD_ROW_WEIGHTS, where);
-    for (size_t r = 0; r < rows && !status; r++)
-        if (smx_get(weights, z->dtype, r) < 0)
+    size_t rows = smx_rows_count(z);
+    size_t upstreams = k->reduction == SMX_REDUCTION_NONE ? rows : 1;
+    enum smx_status status = SMX_OK;
+    if (k->weights)
+        status = smx_rows_finite(context, k->weights, z->dtype, z->classes,
+                                 SMX_FIELD_WEIGHTS, where);
+    if (!status && k->row_weights)
+        status = smx_rows_finite(context, k->row_weights, z->dtype, rows,
+                                 SMX_FIELD_ROW_WEIGHTS, where);
+    if (!status && upstream)
+        status = smx_rows_finite(context, upstream, z->dtype, upstreams,
+                                 SMX_FIELD_UPSTREAM, where);
+    for (size_t r = 0; k->row_weights && r < rows && !status; r++)
+        if (smx_get(k->row_weights, z->dtype, r) < 0)
             status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_ROW_WEIGHTS, r);
     return status;
 }
@@ -113,38 +108,20 @@ static enum smx_status check_row_weights(const struct smx_context *context,
 enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_logits *z,
                                     const struct smx_criterion *criterion,
-                                    bool unseen, struct smx_where *where)
+                                    const void *upstream, bool unseen,
+                                    struct smx_where *where)
 {
-    enum smx_status status = check_options(criterion, where);
-    if (!status)
-        status = check_teacher(criterion, where);
-    if (!status)
-        status = check_choice(z, criterion, where);
-    if (status)
-        return status;
+    enum smx_status status = SMX_OK;
+    enum smx_field wrong = wrong_option(z, criterion);
+    if (wrong)
+        return smx_blame(SMX_EARGUMENT, where, wrong, 0);
     if (criterion->labels)
         status = check_labels(context, z, criterion, where);
     else if (criterion->targets && !unseen)
         status = smx_rows_scan(context, z, criterion->targets,
                                SMX_FIELD_TARGETS, where);
-    if (!status && criterion->weights)
-        status = smx_rows_finite(context, criterion->weights, z->dtype,
-                                 z->classes, SMX_FIELD_WEIGHTS, where);
-    if (!status)
-        status = check_row_weights(context, z, criterion, where);
-    return status;
-}
-
-enum smx_status
-smx_criterion_check_upstream(const struct smx_context *context,
-                             const struct smx_logits *z,
-                             const struct smx_criterion *criterion,
-                             const void *upstream, struct smx_where *where)
-{
-    bool each = criterion->reduction == SMX_REDUCTION_NONE;
-    size_t count = upstream ? each ? smx_rows_count(z) : 1 : 0;
-    return smx_rows_finite(context, upstream, z->dtype, count,
-                           SMX_FIELD_UPSTREAM, where);
+    return status ? status
+                  : check_factors(context, z, criterion, upstream, where);
 }
 
 bool smx_criterion_ignores(const struct smx_criterion *criterion, size_t r)

@@ -9,20 +9,16 @@
 
 #include "engine/dd_row.h"
 
-/** Checks options, then labels, targets and weights element by element, but
- *  targets that are unseen, which are looked at row by row; the teacher's are
- *  for its rows' largest to be found with (divergence.c). */
+/** Checks options, then labels, targets, weights and upstream (NULL: none)
+ *  element by element, but targets that are unseen, which are looked at row by
+ *  row; the teacher's are for its rows' largest to be found with
+ * (divergence.c).
+ */
 enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_logits *logits,
                                     const struct smx_criterion *criterion,
-                                    bool unseen, struct smx_where *where);
-
-/** upstream: NULL, one of all rows, or one a row where reduction is none. */
-enum smx_status
-smx_criterion_check_upstream(const struct smx_context *context,
-                             const struct smx_logits *logits,
-                             const struct smx_criterion *criterion,
-                             const void *upstream, struct smx_where *where);
+                                    const void *upstream, bool unseen,
+                                    struct smx_where *where);
 
 static inline bool
 smx_criterion_ignores_label(const struct smx_criterion *criterion,

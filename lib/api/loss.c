@@ -8,22 +8,6 @@
 #include "engine/engine.h"
 #include "engine/split_exp.h"
 
-/* Of the double-double engine; the others check as they go. */
-static enum smx_status check_loss(struct smx_context *context,
-                                  const struct smx_logits *z,
-                                  const struct smx_criterion *criterion,
-                                  const void *upstream, struct smx_dd **maxima,
-                                  struct smx_where *where)
-{
-    enum smx_status status = smx_rows_scan_maxima(context, z, maxima, where);
-    if (!status)
-        status = smx_criterion_check(context, z, criterion, false, where);
-    if (!status)
-        status = smx_criterion_check_upstream(context, z, criterion, upstream,
-                                              where);
-    return status;
-}
-
 /* Are rows looked at as they are loaded? Those of a loss that is stored once
  * all are there; of early outputs where the logits stay, so that what is wrong
  * with them can be found. */
@@ -52,14 +36,16 @@ loss_of(struct smx_context *context, const struct smx_logits *z,
                      &status))
         return status;
     if (loads_unseen(z, gradient, out, beside) &&
-        !smx_criterion_check(context, z, criterion, true, NULL) &&
-        !smx_criterion_check_upstream(context, z, criterion, upstream, NULL)) {
+        !smx_criterion_check(context, z, criterion, upstream, true, NULL)) {
         status = smx_dd_loss(context, z, true, NULL, criterion, upstream,
                              gradient, out, beside);
         if (status != SMX_ENONFINITE)
             return status;
     }
-    status = check_loss(context, z, criterion, upstream, &maxima, where);
+    status = smx_rows_scan_maxima(context, z, &maxima, where);
+    if (!status)
+        status =
+            smx_criterion_check(context, z, criterion, upstream, false, where);
     if (!status)
         status = smx_dd_loss(context, z, false, maxima, criterion, upstream,
                              gradient, out, beside);

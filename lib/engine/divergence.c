@@ -201,13 +201,11 @@ static enum smx_status check_divergence(struct smx_context *context,
     enum smx_status status = smx_rows_scan_tops(
         context, z, z->data, SMX_FIELD_LOGITS, &call->tops[0], where);
     if (!status)
-        status = smx_criterion_check(context, z, call->criterion, false, where);
+        status = smx_criterion_check(context, z, call->criterion,
+                                     call->upstream, false, where);
     if (!status)
         status = smx_rows_scan_tops(context, z, call->criterion->teacher,
                                     SMX_FIELD_TEACHER, &call->tops[1], where);
-    if (!status)
-        status = smx_criterion_check_upstream(context, z, call->criterion,
-                                              call->upstream, where);
     return status;
 }
 

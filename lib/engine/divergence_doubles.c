@@ -184,8 +184,7 @@ static void put_double_gradient(const struct smx_divergence_rule *rule,
     const struct smx_divergence_mix *mix =
         rule->kind == SMX_DIVERGENCE_JSD ? &d->mix : NULL;
     CHUNKS(c, n, rule->side[0].classes)
-    rule->divergence->slope(&d->pair, c, n, mix, &slope, rule->stream,
-                            row->gradient);
+    rule->divergence->slope(&d->pair, c, n, mix, &slope, row->gradient);
 }
 
 bool smx_divergence_row_doubles(const struct smx_divergence_rule *rule,

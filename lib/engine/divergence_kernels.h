@@ -129,11 +129,10 @@ struct smx_divergence_kernels {
                   double *both);
 
     /** mix: NULL unless it is a JSD's; out: of the row, may be one of the
-     *  pair; stream: past the cache. */
+     *  pair. */
     void (*slope)(const struct smx_divergence_pair *pair, size_t first,
                   size_t n, const struct smx_divergence_mix *mix,
-                  const struct smx_divergence_slope *slope, bool stream,
-                  float *out);
+                  const struct smx_divergence_slope *slope, float *out);
 
     /** e of t. */
     double (*power)(double t);

@@ -21,7 +21,8 @@ struct smx_divergence_rule {
     double z_loss, entropy_weight;
     bool doubles;         /* may rows be computed in double? */
     bool entropy;         /* is the entropy needed? */
-    bool stream;          /* do gradients of float32 pass the caches by? */
+    bool stream;          /* do straight gradients of float32 pass the caches
+                             by? Of others streams save nothing */
     bool extended;        /* factors may leave the doubles: losses are to be */
     struct smx_ext share; /* times this */
 };

@@ -209,7 +209,7 @@ enum bend { STRAIGHT, BENT, ACROSS, MIXED };
 INLINE void put_slope(const struct both *b,
                       const struct smx_divergence_mix *mix,
                       const struct smx_divergence_slope *slope, enum bend bend,
-                      bool stream, float *out)
+                      float *out)
 {
     vd p = b->e[0] * vd_all(slope->a), q = b->e[1] * vd_all(slope->f);
     if (bend != STRAIGHT) {
@@ -220,17 +220,13 @@ INLINE void put_slope(const struct both *b,
     }
     if (bend == MIXED)
         p += vd_all(slope->c) * mix_both(mix, b).cost[0];
-    vh d = vd_narrow((p - q) + vd_all(0));
-    if (stream)
-        vh_stream(out, d);
-    else
-        vh_store(out, d);
+    vh_store(out, vd_narrow((p - q) + vd_all(0)));
 }
 
 INLINE void slope_as(const struct smx_divergence_pair *of, size_t first,
                      size_t n, const struct smx_divergence_mix *mix,
                      const struct smx_divergence_slope *slope, enum bend bend,
-                     bool stream, float *out)
+                     float *out)
 {
     const struct smx_divergence_pair own = *of, *pair = &own;
     BLOCKS(pair, i, x, first, n)
@@ -238,39 +234,25 @@ INLINE void slope_as(const struct smx_divergence_pair *of, size_t first,
         float part[BLOCK] = {0}, *to = end - i < BLOCK ? part : out + i;
         EACH (v, VECS) {
             struct both b = both_of(pair, x, v, i, pair->kept[0]);
-            put_slope(&b, mix, slope, bend, stream && to != part,
-                      to + v * LANES);
+            put_slope(&b, mix, slope, bend, to + v * LANES);
         }
         if (to == part)
             memcpy(out + i, part, (end - i) * sizeof *out);
     }
 }
 
-/* Only whole lines are streamed. */
-INLINE void slope_whole(const struct smx_divergence_pair *pair, size_t first,
-                        size_t n, const struct smx_divergence_mix *mix,
-                        const struct smx_divergence_slope *slope,
-                        enum bend bend, bool stream, float *out)
-{
-    size_t before = stream ? before_line(out + first, sizeof *out, n) : 0;
-    if (before)
-        slope_as(pair, first, before, mix, slope, bend, false, out);
-    slope_as(pair, first + before, n - before, mix, slope, bend, stream, out);
-}
-
 static void slope_of(const struct smx_divergence_pair *pair, size_t first,
                      size_t n, const struct smx_divergence_mix *mix,
-                     const struct smx_divergence_slope *slope, bool stream,
-                     float *out)
+                     const struct smx_divergence_slope *slope, float *out)
 {
     if (mix)
-        slope_whole(pair, first, n, mix, slope, MIXED, stream, out);
+        slope_as(pair, first, n, mix, slope, MIXED, out);
     else if (slope->c != 0)
-        slope_whole(pair, first, n, NULL, slope, ACROSS, stream, out);
+        slope_as(pair, first, n, NULL, slope, ACROSS, out);
     else if (slope->b != 0)
-        slope_whole(pair, first, n, NULL, slope, BENT, stream, out);
+        slope_as(pair, first, n, NULL, slope, BENT, out);
     else
-        slope_whole(pair, first, n, NULL, slope, STRAIGHT, stream, out);
+        slope_as(pair, first, n, NULL, slope, STRAIGHT, out);
 }
 
 const struct smx_divergence_kernels TIER(divergence_kernels) = {

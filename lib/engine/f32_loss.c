@@ -347,15 +347,6 @@ static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
     return criterion->weights ? SMX_MASS_WEIGHTS : SMX_MASS_EVEN;
 }
 
-/* z: class axis last. The first sweep checks the targets. */
-static bool acceptable(struct smx_context *context, const struct smx_logits *z,
-                       const struct smx_criterion *criterion,
-                       const float *upstream)
-{
-    return !smx_criterion_check(context, z, criterion, true, NULL) &&
-           !smx_criterion_check_upstream(context, z, criterion, upstream, NULL);
-}
-
 bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   const struct smx_criterion *criterion, const float *upstream,
                   float *gradient, const struct smx_loss_out *out,
@@ -364,8 +355,9 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     const struct smx_logits last = /* as if the class axis were */
         smx_side_by_side(logits, logits->data, smx_rows_count(logits));
     enum smx_way way = smx_plan_loss(logits, criterion, gradient != NULL);
+    /* the first sweep checks the targets */
     if (!smx_way_is_f32(way) || !last.outer ||
-        !acceptable(context, &last, criterion, upstream))
+        smx_criterion_check(context, &last, criterion, upstream, true, NULL))
         return false;
     double e = criterion->label_smoothing;
     double t = smx_temperature_of(logits);
