@@ -148,7 +148,8 @@ static bool cancels(const struct smx_row *row, size_t class)
     return row->one_hot && class == row->argmax;
 }
 
-struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class)
+/* -log p */
+static struct smx_dd class_nats(struct smx_row *row, size_t class)
 {
     struct smx_dd nats = smx_row_shifted(row, class);
     if (!isfinite(nats.hi))
@@ -180,7 +181,7 @@ void smx_criterion_focus(const struct smx_criterion *criterion,
                      !cancels(row, class);
         if (!focused[k])
             continue;
-        struct smx_dd log = dd_negate(smx_criterion_nats(row, class));
+        struct smx_dd log = dd_negate(class_nats(row, class));
         logs.hi[k] = log.hi;
         logs.lo[k] = log.lo;
     }
@@ -344,7 +345,7 @@ static double smoothed_cost(const struct smx_masses *masses,
             : smx_row_sweep(row, SMX_ROW_Z, smx_row_distances, NULL, dd_add);
     struct smx_dd nats = dd_add(dd_mul(classes, row->logsum), dd_negate(d));
     struct smx_dd cost = dd_mul(masses->share, nats);
-    nats = smx_criterion_nats(row, label);
+    nats = class_nats(row, label);
     return dd_add(cost, dd_mul(masses->keep, nats)).hi;
 }
 

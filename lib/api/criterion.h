@@ -44,9 +44,6 @@ smx_criterion_row_weight(const struct smx_criterion *criterion,
 void smx_criterion_focus(const struct smx_criterion *criterion,
                          struct smx_row *row, size_t count);
 
-/** -log p of a class. */
-struct smx_dd smx_criterion_nats(struct smx_row *row, size_t class);
-
 /** A criterion, and what rows have in common of it: smoothed, a target t is
  *  keep t + share; rounded, that of a label and of any other class. */
 struct smx_masses {

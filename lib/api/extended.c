@@ -140,14 +140,17 @@ static struct smx_ext cost_of_row(const struct smx_criterion *k,
     bool single = smx_criterion_is_single(k);
     size_t first = single ? (size_t)k->labels[row->r] : 0;
     size_t end = single ? first + 1 : row->logits->classes;
-    struct smx_ext sum = ext_from(0);
+    struct smx_ext sum = ext_from(0), logsum = smx_row_logsum_extended(row);
     /* not beyond a +INFINITY, which nothing takes back */
     for (size_t c = first; c < end && sum.m.hi != INFINITY; c++) {
         struct smx_ext v = mass_of(k, row, c, row->focus.loss);
         if (v.m.hi == 0) /* 0 log 0 = 0 */
             continue;
-        struct smx_dd nats = smx_criterion_nats(row, c);
-        sum = ext_add(sum, ext_mul(v, ext_of(nats, 0)));
+        struct smx_dd d = smx_row_shifted(row, c);
+        struct smx_ext nats = ext_from(INFINITY);
+        if (isfinite(d.hi))
+            nats = ext_add(logsum, ext_of(dd_negate(d), 0));
+        sum = ext_add(sum, ext_mul(v, nats));
     }
     if (isnan(sum.m.hi) || (row->empty && sum.m.hi != 0))
         return ext_from(INFINITY);
@@ -165,31 +168,26 @@ static struct smx_ext regularizers_of(const struct smx_criterion *k,
         struct smx_ext lse = smx_row_lse_extended(row);
         sum = ext_mul(ext_from(k->z_loss), ext_mul(lse, lse));
     }
-    if (k->entropy_weight != 0)
-        sum = ext_add(sum, ext_mul(ext_from(-k->entropy_weight),
-                                   ext_from(smx_row_entropy(row))));
+    if (k->entropy_weight != 0) {
+        struct smx_ext mean = smx_row_mean_extended(row);
+        struct smx_ext less = ext_add(mean, /* than none: -H */
+                                      ext_negate(smx_row_logsum_extended(row)));
+        sum = ext_add(sum, ext_mul(ext_from(k->entropy_weight), less));
+    }
     return sum;
 }
 
-double smx_extended_loss(const struct smx_criterion *k,
-                         const struct smx_factors *factors, struct smx_row *row,
-                         double *other)
+struct smx_ext smx_extended_loss(const struct smx_criterion *k,
+                                 struct smx_row *row, struct smx_ext *other)
 {
     struct smx_ext weight = row_weight_of(row->logits, k, row->r);
-    struct smx_ext loss = ext_mul(cost_of_row(k, row), weight);
-    struct smx_ext rest = ext_mul(regularizers_of(k, row), weight);
-    if (factors->extended) {
-        loss = ext_mul(loss, factors->factor);
-        rest = ext_mul(rest, factors->z_factor);
-    }
-    *other = ext_get(rest);
-    return ext_get(loss);
+    *other = ext_mul(regularizers_of(k, row), weight);
+    return ext_mul(cost_of_row(k, row), weight);
 }
 
 /* d_c = ((a + bend (d_c - mean)) p_c - b v_c) g, before the slope. */
 struct extended_grad {
-    struct smx_ext a, bend, b, g;
-    struct smx_dd mean;
+    struct smx_ext a, bend, mean, b, g;
 };
 
 static struct extended_grad extended_grad_of(const struct smx_criterion *k,
@@ -209,7 +207,7 @@ static struct extended_grad extended_grad_of(const struct smx_criterion *k,
     }
     if (k->entropy_weight != 0 && !row->empty) {
         d.bend = ext_mul(ext_from(k->entropy_weight), factors->z_factor);
-        d.mean = smx_row_mean(row);
+        d.mean = smx_row_mean_extended(row);
     }
     d.g = ext_from(smx_upstream_of(k, factors, z->dtype, row->r));
     d.g = ext_mul(d.g, row_weight_of(z, k, row->r));
@@ -231,9 +229,9 @@ static double grad_at(const struct smx_criterion *k,
     if (!smx_rows_masked(factors->logits, row->r, row->first + i))
         v = mass_of(k, row, row->first + i, row->focus.gradient.hi);
     if (d->bend.m.hi != 0 && e.hi != 0) {
-        struct smx_dd t = {tile->hi[i], tile->lo[i]};
-        t = dd_add(t, dd_negate(d->mean));
-        a = ext_add(a, ext_mul(d->bend, ext_of(t, 0)));
+        struct smx_ext t = ext_of((struct smx_dd){tile->hi[i], tile->lo[i]}, 0);
+        t = ext_add(t, ext_negate(d->mean));
+        a = ext_add(a, ext_mul(d->bend, t));
     }
     struct smx_ext sum = ext_mul(a, p);
     sum = ext_add(sum, ext_negate(ext_mul(d->b, v)));

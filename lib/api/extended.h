@@ -47,11 +47,9 @@ static inline bool smx_is_moderate(double x)
 }
 
 /** smx_criterion_loss times the row's weight, and beside it the z-loss and
- *  entropy, which *other is set to. With factors that is extended, times these
- *  too. */
-double smx_extended_loss(const struct smx_criterion *criterion,
-                         const struct smx_factors *factors, struct smx_row *row,
-                         double *other);
+ *  entropy, which *other is set to. */
+struct smx_ext smx_extended_loss(const struct smx_criterion *criterion,
+                                 struct smx_row *row, struct smx_ext *other);
 
 /** The row's gradient; row->focus is there. */
 void smx_extended_gradient(const struct smx_criterion *criterion,

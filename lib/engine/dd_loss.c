@@ -15,6 +15,9 @@
 #include "plan.h"
 #include "reduction.h"
 
+/* What is less keeps too few digits for the factors that it may have. */
+#define FAINT 0x1p-900
+
 struct dd_loss {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
@@ -26,7 +29,8 @@ struct dd_loss {
     bool unseen;           /* nobody has looked at the targets, */
     atomic_bool nonfinite; /* and one was refused */
     bool sums; /* a row's loss is a sum, whose terms can leave the doubles */
-    double *losses, *squares; /* one a row: -sum v log p, and the rest */
+    double *losses, *squares; /* one a row: -sum v log p, and the rest, or
+                                 NaN and both, of a faint one */
     atomic_size_t hits;
 };
 
@@ -63,6 +67,32 @@ static double regularizers(const struct smx_criterion *criterion,
     return sum;
 }
 
+/* Is it so small that it would lose digits, itself or by its factors? */
+static bool is_faint(double weight, double loss)
+{
+    return loss != 0 && fmin(fabs(loss), fabs(weight * loss)) < FAINT;
+}
+
+/* Has its logarithm lost them? */
+static bool is_row_faint(const struct smx_row *row)
+{
+    return row->logsum.hi != 0 && row->logsum.hi < FAINT;
+}
+
+static void put_extended_loss(struct dd_loss *call, struct smx_row *row,
+                              size_t r)
+{
+    const struct smx_factors *factors = &call->factors;
+    struct smx_ext rest, loss = smx_extended_loss(call->criterion, row, &rest);
+    struct smx_ext share = ext_mul(loss, factors->factor);
+    struct smx_ext other = ext_mul(rest, factors->z_factor);
+    double faint = smx_faint_of(ext_add(share, other));
+    loss = factors->extended ? share : loss;
+    rest = factors->extended ? other : rest;
+    call->losses[r] = faint != 0 ? NAN : ext_get(loss);
+    call->squares[r] = faint != 0 ? faint : ext_get(rest);
+}
+
 /* Returns a sum in which all targets have a part, or NaN. */
 static double add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
 {
@@ -78,14 +108,15 @@ static double add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
         return NAN;
     double lse = square ? smx_row_lse(row) : 0;
     double loss = smx_criterion_loss(&call->masses, row);
+    double rest = regularizers(criterion, row, lse);
     if (call->factors.extended || (square && !smx_is_moderate(lse)) ||
-        (call->sums && !smx_is_moderate(loss))) {
-        call->losses[r] = smx_extended_loss(criterion, &call->factors, row,
-                                            &call->squares[r]);
+        (call->sums && !smx_is_moderate(loss)) || is_row_faint(row) ||
+        is_faint(weight, loss) || is_faint(weight, rest)) {
+        put_extended_loss(call, row, r);
         return loss;
     }
     call->losses[r] = weight * loss;
-    call->squares[r] = weight * regularizers(criterion, row, lse);
+    call->squares[r] = weight * rest;
     return loss;
 }
 
@@ -178,7 +209,8 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
     if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
                                  row->r) ||
         !smx_is_moderate(mass.hi * row->focus.gradient.hi) ||
-        !smx_is_moderate(lse)) {
+        !smx_is_moderate(lse) ||
+        (criterion->entropy_weight != 0 && is_row_faint(row))) {
         smx_extended_gradient(criterion, factors, row);
     } else {
         struct grad d = {call, row_grad_of(call, row, mass, lse), false};
@@ -322,16 +354,16 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         /* slopes would have no place */
         .keep = !logits->softcap,
         .stream = passes_caches_by(logits, gradient, single)};
-    enum smx_status status = SMX_OK;
-    if (smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES &&
-        !call.factors.extended)
-        status = run_in_lanes(context, &call, &work, &n);
-    else
-        status = smx_rows_run(context, logits, &work);
+    bool narrow =
+        smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES;
+    enum smx_status status = narrow && !call.factors.extended
+                                 ? run_in_lanes(context, &call, &work, &n)
+                                 : smx_rows_run(context, logits, &work);
     if (!status && call.nonfinite)
         status = SMX_ENONFINITE;
     const struct smx_row_losses all = {.losses = call.losses,
                                        .others = call.squares,
+                                       .faint = call.squares,
                                        .divided = call.factors.extended,
                                        .hits = call.hits};
     if (out && !status)

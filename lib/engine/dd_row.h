@@ -108,8 +108,10 @@ void smx_row_select(struct smx_row *row, size_t k);
 /** max + logsum; -INFINITY when empty. */
 double smx_row_lse(const struct smx_row *row);
 
-/** The same where it may leave the doubles; of a row that is not empty. */
-struct smx_ext smx_row_lse_extended(const struct smx_row *row);
+/** The same where they may leave the doubles; of a row that is not empty. */
+struct smx_ext smx_row_logsum_extended(struct smx_row *row);
+struct smx_ext smx_row_lse_extended(struct smx_row *row);
+struct smx_ext smx_row_mean_extended(struct smx_row *row);
 
 /** The sum of what the work's total takes of each tile. */
 struct smx_dd smx_row_total(struct smx_row *row);

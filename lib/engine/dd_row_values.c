@@ -39,10 +39,29 @@ double smx_row_lse(const struct smx_row *row)
     return isfinite(top.hi) ? dd_add(top, row->logsum).hi : top.hi;
 }
 
-struct smx_ext smx_row_lse_extended(const struct smx_row *row)
+/* A rest that has lost digits as a subnormal is its own log(1 + rest). */
+struct smx_ext smx_row_logsum_extended(struct smx_row *row)
+{
+    struct smx_dd sum = {0, 0};
+    if (row->logsum.hi == 0 || row->logsum.hi >= 0x1p-900)
+        return ext_of(row->logsum, 0);
+    SMX_ROW_TILES (c, row, SMX_ROW_E)
+        for (size_t i = 0; i < row->count; i++)
+            if (c + i != row->argmax)
+                dd_accumulate(&sum, (struct smx_dd){row->e[i], 0});
+    return ext_of(dd_settle(sum), -SMX_ROW_SHIFT);
+}
+
+struct smx_ext smx_row_lse_extended(struct smx_row *row)
 {
     struct smx_ext t = ext_from(smx_temperature_of(row->logits));
-    return ext_add(ext_div(ext_of(top_of(row), 0), t), ext_of(row->logsum, 0));
+    return ext_add(ext_div(ext_of(top_of(row), 0), t),
+                   smx_row_logsum_extended(row));
+}
+
+struct smx_ext smx_row_mean_extended(struct smx_row *row)
+{
+    return ext_of(dd_mul(smx_row_total(row), row->inverse), -SMX_ROW_SHIFT);
 }
 
 struct smx_dd smx_row_shifted(struct smx_row *row, size_t c)

@@ -25,7 +25,7 @@ struct divergence_call {
     bool even;                       /* have rows the same factors? */
     struct smx_divergence_row alike; /* these, where a gradient is wanted */
     struct smx_dd *tops[2];          /* smx_rows_scan_tops; NULL: none */
-    double *losses;                  /* one a row */
+    double *losses, *faint;          /* one a row */
     size_t hits;                     /* of an accuracy */
     struct smx_tiles tiles;          /* of logits, teacher and gradient */
 };
@@ -84,6 +84,7 @@ static void run_row(void *argument, size_t i)
         if (!call->even)
             set_grad_factor(call, r, &row);
     }
+    row.faint = &call->faint[r];
     call->losses[r] = smx_divergence_row(&call->rule, &row);
 }
 
@@ -93,7 +94,8 @@ static enum smx_status allocate_losses(const struct smx_context *context,
     struct smx_tiles *tiles = &call->tiles;
     size_t row = smx_tiles_bytes(tiles);
     tiles->most = smx_rows_tile(context, call->logits, row);
-    call->losses = reallocarray(NULL, tiles->all + 1, sizeof *call->losses);
+    call->losses = calloc(tiles->all + 1, 2 * sizeof *call->losses);
+    call->faint = call->losses + tiles->all;
     if (row)
         tiles->copy = reallocarray(NULL, tiles->most + 1, row);
     return call->losses && (tiles->copy || !row) ? SMX_OK : SMX_ENOMEM;
@@ -241,6 +243,7 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
         run(context, &call);
     }
     const struct smx_row_losses all = {.losses = call.losses,
+                                       .faint = call.faint,
                                        .divided = call.factors.extended,
                                        .hits = call.hits};
     if (!status && out)

@@ -11,6 +11,7 @@
 
 #include "api/extended.h"
 #include "dd_shift.h"
+#include "reduction.h"
 
 enum { STUDENT, TEACHER, SIDES };
 
@@ -21,6 +22,7 @@ struct side {
     struct smx_dd top; /* the largest logit and its class */
     struct smx_shift shift;
     struct smx_dd logsum; /* log of the sum of exp(d) */
+    struct smx_ext fine;  /* the same with the digits of a subnormal */
     bool empty;           /* every class is left out */
 };
 
@@ -129,6 +131,7 @@ static void sum_side(struct wide_row *w, int s)
         shift_side(w, s, NULL);
         others = dd_add(others, side_powers(w, s));
     }
+    side->fine = ext_of(others, -128);
     others = dd_scale(others, 0x1p-128);
     x.hi[0] = others.hi;
     x.lo[0] = others.lo;
@@ -136,6 +139,8 @@ static void sum_side(struct wide_row *w, int s)
     side_of(w, s)->inverse = (struct smx_dd){y.hi[0], y.lo[0]};
     w->rule->row_kernels->log1p(&x, 1, &y);
     side->logsum = (struct smx_dd){y.hi[0], y.lo[0]};
+    if (side->logsum.hi == 0 || side->logsum.hi >= 0x1p-900)
+        side->fine = ext_of(side->logsum, 0);
 }
 
 /* Both sides' exponentials of the tile, unless they are kept. */
@@ -208,7 +213,7 @@ static struct smx_ext extended_lse_of(const struct wide_row *w)
 {
     struct smx_ext t = ext_from(w->rule->side[STUDENT].temperature);
     return ext_add(ext_div(ext_of(student_top(w), 0), t),
-                   ext_of(w->side[STUDENT].logsum, 0));
+                   w->side[STUDENT].fine);
 }
 
 static struct smx_ext dd_divergence_of(const struct wide_row *w)
@@ -220,6 +225,14 @@ static struct smx_ext dd_divergence_of(const struct wide_row *w)
         return ext_from(0);
     return w->value.lost ? ext_from(INFINITY)
                          : ext_of(w->value.divergence, -128);
+}
+
+static struct smx_ext extended_entropy_of(const struct wide_row *w)
+{
+    if (w->side[STUDENT].empty)
+        return ext_from(0);
+    return ext_add(w->side[STUDENT].fine,
+                   ext_of(dd_negate(w->value.entropy), -128));
 }
 
 static double tile_entropy(const struct wide_row *w)
@@ -270,7 +283,8 @@ static bool are_sums_moderate(const struct wide_row *w)
 {
     bool square = w->rule->z_loss != 0 && !w->side[STUDENT].empty;
     return (smx_is_moderate(w->divergence.hi) || isinf(w->divergence.hi)) &&
-           (!square || smx_is_moderate(w->lse));
+           (!square || smx_is_moderate(w->lse)) &&
+           (!w->rule->entropy || smx_is_moderate(w->entropy));
 }
 
 static double wide_loss_of(const struct wide_row *w)
@@ -295,11 +309,16 @@ static double extended_loss_of(const struct wide_row *w)
         loss = ext_add(loss, part);
     }
     if (rule->entropy) {
-        part = ext_mul(ext_from(rule->entropy_weight), ext_from(w->entropy));
+        part = extended_entropy_of(w);
+        part = ext_mul(ext_from(rule->entropy_weight), part);
         loss = ext_add(loss, ext_negate(part));
     }
     loss = ext_mul(loss, ext_from(w->row->weight));
-    return ext_get(rule->extended ? ext_mul(loss, rule->share) : loss);
+    part = ext_mul(loss, rule->share);
+    *w->row->faint = smx_faint_of(part);
+    if (*w->row->faint != 0)
+        return NAN;
+    return ext_get(rule->extended ? part : loss);
 }
 
 static void put_tile(struct wide_row *w)
@@ -439,8 +458,10 @@ static double wide_row(const struct smx_divergence_rule *rule,
         put_extended_gradient(&w);
     else if (row->gradient)
         put_wide_gradient(&w);
-    return rule->extended || !moderate ? extended_loss_of(&w)
-                                       : wide_loss_of(&w);
+    double loss = wide_loss_of(&w);
+    return rule->extended || !moderate || fabs(loss) < 0x1p-900
+               ? extended_loss_of(&w)
+               : loss;
 }
 
 double smx_divergence_row(const struct smx_divergence_rule *rule,

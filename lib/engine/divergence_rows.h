@@ -24,13 +24,14 @@ struct smx_divergence_rule {
     bool stream;          /* do straight gradients of float32 pass the caches
                              by? Of others streams save nothing */
     bool extended;        /* factors may leave the doubles: losses are to be */
-    struct smx_ext share; /* times this */
+    struct smx_ext share; /* times this, the reduction's */
 };
 
 struct smx_divergence_row {
     const void *x[2];            /* classes side by side */
     const struct smx_dd *top[2]; /* of smx_rows_scan_tops; NULL: to be found */
     void *gradient;              /* may be one of them; NULL: none */
+    double *faint;               /* smx_faint_of the loss, which is NaN then */
     double weight;               /* of its loss */
     /* factor of the gradient, 1 / temperature among it; where extended, grad,
        which may be beyond the doubles */

@@ -64,9 +64,24 @@ struct batch {
 
 #define INF __builtin_inf()
 
-/* What is asked of numbers that lanes multiply: products stay in range. */
+/* What is asked of numbers that lanes multiply, unless they are 0: products
+ * stay in range. */
 #define LARGE 0x1p300
 #define TINY 0x1p-300
+
+INLINE vl moderate_lanes(vd x)
+{
+    vd size = vd_max(x, -x);
+    return (vl)(x == vd_all(0)) |
+           ((vl)(size <= vd_all(LARGE)) & (vl)(size >= vd_all(TINY)));
+}
+
+/* Numbers of which three can be multiplied with one that is moderate. */
+INLINE vl near_one(vd x)
+{
+    return (vl)(x == vd_all(0)) |
+           ((vl)(x <= vd_all(0x1p100)) & (vl)(x >= vd_all(0x1p-100)));
+}
 
 /* ---- to and from the tensors --------------------------------------------- */
 

@@ -108,21 +108,6 @@ static double weight_of_class(const struct group *g, int64_t c)
                                            : ((const double *)weights)[c];
 }
 
-/* Numbers that are 0 or between TINY and LARGE. */
-INLINE vl moderate_lanes(vd x)
-{
-    vd size = vd_max(x, -x);
-    return (vl)(x == vd_all(0)) |
-           ((vl)(size <= vd_all(LARGE)) & (vl)(size >= vd_all(TINY)));
-}
-
-/* Numbers of which three can be multiplied with one that is moderate. */
-INLINE vl near_one(vd x)
-{
-    return (vl)(x == vd_all(0)) |
-           ((vl)(x <= vd_all(0x1p100)) & (vl)(x >= vd_all(0x1p-100)));
-}
-
 /* -log p of the labels. */
 INLINE struct vdd nats_of_labels(bool wide, struct group *g,
                                  const struct costs *costs)
@@ -278,6 +263,17 @@ INLINE vd weighted(const struct group *g, const struct costs *costs, vd cost)
     return (vd)((vl)(costs->weight * cost) & counts);
 }
 
+/* Losses whose products would lose digits as subnormals, gradient or not. */
+INLINE void decline_faint(struct group *g, const struct costs *costs)
+{
+    const struct smx_criterion *k = g->lanes->criterion;
+    g->declined |= ~moderate_lanes(g->rest.hi);
+    if (k->row_weights)
+        g->declined |= ~near_one(costs->weight);
+    if (k->z_loss != 0)
+        g->declined |= ~(moderate_lanes(g->lse) | g->empty);
+}
+
 INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
 {
     const struct smx_lanes *l = g->lanes;
@@ -406,8 +402,7 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     struct vdd b = times_dd(upstream, scale), square, a;
     if (l->criterion->row_weights) {
         b = vdd_mul(vdd_product(upstream, costs->weight), scale);
-        g->declined |=
-            ~near_one(costs->weight) | ~near_one(vd_max(upstream, -upstream));
+        g->declined |= ~near_one(vd_max(upstream, -upstream));
     }
     square = vdd_product(vd_all(2 * l->criterion->z_loss),
                          (vd)((vl)g->lse & ~g->empty));
@@ -489,6 +484,8 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
         weigh_labels(wide, g, &costs);
     else
         weigh_lanes(wide, g, &costs);
+    if (wide)
+        decline_faint(g, &costs);
     if (l->losses)
         store_losses(wide, g, &costs);
     if (!l->gradient)

@@ -3,7 +3,6 @@
 
 #include "dd_kernels.h"
 #include "loss_kernels.h"
-#include "simd/extended.h"
 
 /* Of numbers whose sum left the range, be it on the way alone. */
 static struct smx_dd sum_lowered(const double *numbers, size_t n)
@@ -39,9 +38,10 @@ static struct smx_dd sum_of_rows(const struct smx_kernels *kernels,
 }
 
 /* A float64 sum that nothing is added to is divided before it is rounded. */
-static double reduced(const struct smx_kernels *kernels,
-                      const struct smx_logits *z, const struct smx_counts *n,
-                      bool divides, const struct smx_row_losses *rows)
+static double sum_of_shares(const struct smx_kernels *kernels,
+                            const struct smx_logits *z,
+                            const struct smx_counts *n, bool divides,
+                            const struct smx_row_losses *rows)
 {
     struct smx_dd loss = sum_of_rows(kernels, z, rows->losses), other = {0, 0};
     if (rows->others)
@@ -53,6 +53,41 @@ static double reduced(const struct smx_kernels *kernels,
     if (divides)
         return smx_plus(loss.hi / n->divisor, other.hi / n->weight, INFINITY);
     return smx_plus(loss.hi, other.hi, INFINITY);
+}
+
+/* The sum of the faint, which leave the others. */
+static struct smx_dd take_faint(const struct smx_row_losses *rows, size_t all)
+{
+    struct smx_dd sum = {0, 0};
+    for (size_t r = 0; r < all; r++) {
+        if (!isnan(rows->losses[r]))
+            continue;
+        dd_accumulate(&sum, (struct smx_dd){rows->faint[r], 0});
+        rows->losses[r] = rows->faint[r] = 0;
+    }
+    return dd_settle(sum);
+}
+
+static double reduced(const struct smx_kernels *kernels,
+                      const struct smx_logits *z, const struct smx_counts *n,
+                      bool divides, const struct smx_row_losses *rows)
+{
+    double sum = sum_of_shares(kernels, z, n, divides, rows);
+    if (isfinite(sum) || !rows->faint)
+        return sum;
+    struct smx_dd faint = take_faint(rows, smx_rows_count(z));
+    sum = sum_of_shares(kernels, z, n, divides, rows);
+    if (!(fabs(sum) < 0x1p-400))
+        return sum;
+    return dd_add((struct smx_dd){sum * 0x1p512, 0}, faint).hi * 0x1p-512;
+}
+
+static double loss_of_row(const struct smx_row_losses *rows, size_t r)
+{
+    if (rows->faint && isnan(rows->losses[r]))
+        return rows->faint[r] * 0x1p-512;
+    return smx_plus(rows->losses[r], rows->others ? rows->others[r] : 0,
+                    INFINITY);
 }
 
 static void store_loss(const struct smx_kernels *kernels,
@@ -68,9 +103,7 @@ static void store_loss(const struct smx_kernels *kernels,
         return;
     }
     for (size_t r = 0; r < smx_rows_count(z); r++)
-        smx_set(loss, z->dtype, r,
-                smx_plus(rows->losses[r], rows->others ? rows->others[r] : 0,
-                         INFINITY));
+        smx_set(loss, z->dtype, r, loss_of_row(rows, r));
 }
 
 void smx_losses_store(const struct smx_kernels *kernels,

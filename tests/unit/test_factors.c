@@ -154,6 +154,97 @@ static void try_factors(const struct draw *d, double *worst)
     free(scale);
 }
 
+/* ---- losses below the digits of a double -------------------------------- */
+
+/** Of a class, a target or a row: all the same. NULL where it is 1. */
+static double *filled(double x, size_t count)
+{
+    double *all = x == 1 ? NULL : must(calloc(count, sizeof *all));
+
+    for (size_t i = 0; all && i < count; i++)
+        all[i] = x;
+    return all;
+}
+
+/** Rows of a largest logit, 0, and others that are a gap below. */
+static struct draw faint_rows(size_t classes, double gap)
+{
+    size_t rows = classes < 1000 ? 60 : 8;
+    struct draw d = {.logits = {.size = sizeof d.logits,
+                                .dtype = SMX_FLOAT64,
+                                .outer = rows,
+                                .classes = classes,
+                                .inner = 1},
+                     .criterion.size = sizeof d.criterion,
+                     .rows = rows,
+                     .elements = rows * classes};
+    double *z = filled(-gap, d.elements);
+
+    for (size_t r = 0; r < d.rows; r++)
+        z[r * classes] = r % 2 ? 0 : 0x1p-60;
+    d.logits.data = d.data = z;
+    return d;
+}
+
+/** Labels, targets or a teacher of equal logits. */
+static void face(struct draw *d, int what, double target)
+{
+    struct smx_criterion *k = &d->criterion;
+    size_t n = d->logits.classes;
+
+    if (what == 0)
+        k->labels = d->labels = must(calloc(d->rows, sizeof *d->labels));
+    if (what == 1)
+        k->targets = d->targets = filled(target, d->elements);
+    if (what == 2)
+        k->teacher = d->teacher = must(calloc(d->elements, sizeof(double)));
+    for (size_t i = 1; what == 2 && i < d->elements; i++)
+        ((double *)d->teacher)[i] = i % n ? -700.5 : 0;
+}
+
+/* Each row's own loss is so small that a double holds but a few of its digits,
+ * or none: a sum has them, and a factor brings them back. */
+static void a_loss_has_the_digits_that_no_row_has(void **state)
+{
+    static const struct {
+        double gap, target, weight, row_weight, z_loss, entropy, upstream;
+    } of[] = {{0.1, 5e-324, 1, 1, 0, 0, 1},
+              {0.1, 0.3, 1, 5e-324, 0, 0, 1},
+              {0.1, 0.3, 5e-324, 1, 0, 0, 1},
+              {0.1, 5e-324, 1, 1, 5e-324, 0, 1e300},
+              {0.1, 5e-324, 1, 1, 5e-324, 5e-324, 1},
+              {0.1, 0.3, 1, 5e-324, 5e-324, 0.5, 0x1p99},
+              {740, 0.3, 0x1p99, 1, 0, 0, 1},
+              {740, 0.3, 1, 0x1p99, 0, 0, 1},
+              {740, 1e-20, 1e300, 1e-200, 0, 0, 1},
+              {700, 0.3, 1, 0x1p-99, 0, 0, 1},
+              {700, 0.3, 0x1p-99, 0x1p-99, 0, 0, 1},
+              {740, 1e-100, 1, 0x1p99, 0, 0x1p99, 0x1p99},
+              {700, 1e-100, 1, 0x1p-99, 0x1p-99, 0x1p-99, 0x1p-99},
+              {500, 1e-100, 1, 1e-100, 0, 1e-100, 1e-300}};
+    static const size_t sizes[] = {1, 2, 10, 40, 1100};
+    double worst = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        for (int run = 0; run < 3 * 3 * 5; run++) {
+            struct draw d = faint_rows(sizes[run / 9], of[i].gap);
+            struct smx_criterion *k = &d.criterion;
+
+            face(&d, run / 3 % 3, of[i].target);
+            if (!k->teacher)
+                k->weights = d.weights = filled(of[i].weight, d.logits.classes);
+            k->row_weights = d.row_weights = filled(of[i].row_weight, d.rows);
+            k->z_loss = of[i].z_loss;
+            k->entropy_weight = of[i].entropy;
+            k->reduction = (enum smx_reduction)(run % 3);
+            d.upstream_row = filled(of[i].upstream, d.rows);
+            try_factors(&d, &worst);
+            draw_free(&d);
+        }
+    printf("worst: %.3f ulp\n", worst);
+}
+
 static void only_what_is_answered_overflows(void **state)
 {
     (void)state;
@@ -284,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_class_left_out_is_0_times_any_factor),
+        cmocka_unit_test(a_loss_has_the_digits_that_no_row_has),
         cmocka_unit_test(only_what_is_answered_overflows),
         cmocka_unit_test(a_row_does_not_see_its_neighbours_factors),
         cmocka_unit_test(a_sum_may_leave_the_range_on_its_way),
