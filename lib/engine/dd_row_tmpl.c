@@ -96,23 +96,28 @@ static void narrow_tile(const double *z, size_t n, float *x)
 /* ---- the largest ----------------------------------------------------------
  */
 
-/* Registers that are looked at side by side. */
+/* Registers that are looked at side by side, and bytes from there to what is
+ * to arrive meanwhile. */
 #define SEEN 4
+#define FAR_AHEAD 8192
 
 /* NaN where one of z is NaN or +INFINITY: so is the sum of all, and one whose
  * terms left the range in both directions. */
-INLINE double largest(const double *z, size_t n)
+INLINE double largest(const double *z, size_t n, bool far)
 {
     vd top[SEEN], sum[SEEN] = {{0}};
     size_t i = 0;
     EACH (v, SEEN)
         top[v] = vd_all(-INF);
-    for (; i + SEEN * LANES <= n; i += SEEN * LANES)
+    for (; i + SEEN * LANES <= n; i += SEEN * LANES) {
+        for (size_t j = i; far && j < i + SEEN * LANES; j += OF_A_LINE)
+            __builtin_prefetch((const void *)((uintptr_t)(z + j) + FAR_AHEAD));
         EACH (v, SEEN) {
             vd x = vd_load(z + i + v * LANES);
             top[v] = vd_max(x, top[v]);
             sum[v] += x;
         }
+    }
     for (; i < n; i += LANES) {
         vd x = get_vector(z, i, n);
         top[0] = vd_max(x, top[0]);
@@ -130,12 +135,14 @@ INLINE double largest(const double *z, size_t n)
 FIRST_WHERE(first_equal, ==, double, vd, vl, PART_DOUBLE)
 
 /* A step for all rows before the next: what one row's waits for, others'
- * fill. */
+ * fill. One that is shorter than what lies ahead is followed by its
+ * exponentials, which bring the next one while memory has less to do. */
 static void row_maxima(const struct smx_row_group *rows, size_t n,
                        double *maxima, size_t *at)
 {
+    bool far = rows->stride || n * sizeof *maxima >= FAR_AHEAD;
     for (size_t r = 0; r < rows->count; r++)
-        maxima[r] = largest(rows->z + r * rows->stride, n);
+        maxima[r] = largest(rows->z + r * rows->stride, n, far);
     for (size_t r = 0; r < rows->count; r++) {
         size_t i = first_equal(rows->z + r * rows->stride, n, maxima[r]);
         at[r] = i < n ? i : 0;
