@@ -4,8 +4,6 @@
 #ifndef SMX_DD_ANSWERS_VEC_H
 #define SMX_DD_ANSWERS_VEC_H
 
-#include <string.h>
-
 #include "dd_kernels.h"
 #include "simd/softcap_vec.h"
 #include "simd/tile_vec.h"
@@ -39,40 +37,42 @@ static struct smx_dd dot_tile(const double *e, const double *g, size_t n)
     return vdd_total(sums);
 }
 
-/* Past the caches but for what does not fill a line of them. */
-static void stream_tile(const double *x, size_t n, double *out)
+INLINE void put_or_stream(double *out, vd v, bool stream)
 {
-    size_t i = before_line(out, sizeof *out, n);
-    memcpy(out, x, i * sizeof *out);
-    for (; n - i >= OF_A_LINE; i += OF_A_LINE)
-        EACH (v, (int)(OF_A_LINE / LANES))
-            vd_stream(out + i + v * LANES, vd_load(x + i + v * LANES));
-    memcpy(out + i, x + i, (n - i) * sizeof *out);
+    if (stream)
+        vd_stream(out, v);
+    else
+        vd_store(out, v);
 }
 
-/** out[i ...] = value of each vector, of as many as are below end; past the
- *  caches, of whole lines of them, where that is wanted. */
-#define PUT_TILE(out, n, stream, i, end, value)                                \
+/** out[i ...] = value of each vector from first to n, of as many as are below
+ *  end; past the caches, of whole lines of them, where that is wanted. */
+#define PUT_TILE(out, first, n, stream, i, end, value)                         \
     do {                                                                       \
-        size_t i = 0, end = (stream) ? before_line(out, sizeof *(out), n) : 0; \
-        for (; i < end; i += LANES)                                            \
-            put_vector(out, i, end, value);                                    \
-        i = end;                                                               \
-        for (end = n; (stream) && end - i >= OF_A_LINE;)                       \
-            EACH (line_, (int)(OF_A_LINE / LANES)) {                           \
-                vd_stream((out) + i, value);                                   \
-                i += LANES;                                                    \
-            }                                                                  \
-        for (; i < end; i += LANES)                                            \
-            put_vector(out, i, end, value);                                    \
+        size_t i = first, end = i, unit_ = (stream) ? OF_A_LINE : LANES;       \
+        if (stream)                                                            \
+            end += before_line((out) + i, sizeof *(out), (n)-i);               \
+        do {                                                                   \
+            for (; i < end; i += LANES)                                        \
+                put_vector(out, i, end, value);                                \
+            i = end;                                                           \
+            for (end = (n) - ((n)-i) % unit_; i + LANES <= end; i += LANES)    \
+                put_or_stream((out) + i, value, stream);                       \
+            end = n;                                                           \
+        } while (i < end);                                                     \
     } while (0)
+
+static void stream_tile(const double *x, size_t n, double *out)
+{
+    PUT_TILE(out, 0, n, true, i, end, get_part(x, i, end));
+}
 
 /* What is subnormal in the end is rounded once. */
 static void scale_tile(const double *e, size_t n, double factor, bool stream,
                        double *out)
 {
     vd f = vd_all(factor * 0x1p-128);
-    PUT_TILE(out, n, stream, i, end, get_part(e, i, end) * f);
+    PUT_TILE(out, 0, n, stream, i, end, get_part(e, i, end) * f);
 }
 
 INLINE struct vdd nats_at(const struct smx_nats *d, size_t i, size_t n)
@@ -119,9 +119,9 @@ static void logs(struct smx_nats d, size_t n, struct smx_dd logsum, bool stream,
 {
     const struct log_base base = log_base_of(&d, logsum);
     if (base.direct)
-        PUT_TILE(out, n, stream, i, end, direct_log_at(&base, i, end));
+        PUT_TILE(out, 0, n, stream, i, end, direct_log_at(&base, i, end));
     else
-        PUT_TILE(out, n, stream, i, end, log_at(&base, i, end));
+        PUT_TILE(out, 0, n, stream, i, end, log_at(&base, i, end));
 }
 
 static struct smx_dd terms(const double *e, struct smx_nats d, size_t n)

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "dd_kernels.h"
+#include "dd_answers_vec.h"
 #include "simd/tile_vec.h"
 
 /* x times two powers of two; 0 for NaN. */
@@ -63,34 +63,30 @@ INLINE struct vdd bent_grad(bool bent, const double *e, size_t i, size_t n,
 /* The largest mass of which no product with what is at most 2^228 overflows. */
 #define MODERATE 0x1p700
 
-/* Whose mass a vector has: each class its own, all the same but the label, all
- * the same, or none. */
-enum masses { OWN, LABEL, ALIKE, NONE };
-
-INLINE vd vector_mass(enum masses whose, const double *mass, size_t i, size_t n,
+/* The mass of the vector at i: each class's own, or all the same but the
+ * label's. */
+INLINE vd vector_mass(const double *mass, size_t i, size_t n,
                       const struct smx_row_grad *how)
 {
-    vd other = vd_all(how->other);
-    if (whose == OWN)
+    if (mass)
         return get_part(mass, i, n);
-    return whose == ALIKE
-               ? other
-               : vd_where(vl_at(how->label - i), vd_all(how->mass), other);
+    return vd_where(vl_at(how->label - i), vd_all(how->mass),
+                    vd_all(how->other));
 }
 
-/* Of the vector at i. Of simple rows, what is moderate has the bits that
- * put_grads makes of it. */
-INLINE void put_grad(enum masses whose, const double *e, const double *mass,
-                     const double *slope, size_t i, size_t n, bool simple,
+/* Of the vector at i. Of simple rows, what is moderate has the bits of
+ * moderate_grad. */
+INLINE void put_grad(const double *e, const double *mass, const double *slope,
+                     size_t i, size_t n, bool simple,
                      const struct smx_row_grad *how, double *out)
 {
     struct vdd p = bent_grad(how->hi, e, i, n, how);
     vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
-    if (whose == NONE) {
+    if (!mass && how->other == 0 && how->label - i >= LANES) {
         put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
         return;
     }
-    vd m = vector_mass(whose, mass, i, n, how), size = vd_max(m, -m);
+    vd m = vector_mass(mass, i, n, how), size = vd_max(m, -m);
     vl up = (vl)(size <= vd_all(simple ? MODERATE : 0)); /* all times 2^128 */
     vd raise = vd_where(up, vd_all(simple ? 0x1p128 : 1), vd_all(1));
     vd down = vd_where(up, vd_all(1), vd_all(how->down));
@@ -115,13 +111,19 @@ static bool within(const double *x, size_t n, double least, double most)
     return !vl_any(beyond);
 }
 
-/* Elements that are looked at before they are computed, at most. */
-#define LOOKED ((size_t)8 * LANES)
-
-/* Are all of them moderate? */
-INLINE bool stay_moderate(const double *x, size_t n)
+/* Are all of them moderate, or NaN? */
+static bool stay_moderate(const double *x, size_t n)
 {
-    return within(x, n, 0, MODERATE);
+    vd most[VECS] = {{0}};
+    vl beyond = {0};
+    OF_BLOCKS(i, v, n)
+    {
+        vd y = get_part(x, i, n);
+        most[v] = vd_max(vd_max(y, -y), most[v]);
+    }
+    EACH (v, VECS)
+        beyond |= (vl)(most[v] > vd_all(MODERATE));
+    return !vl_any(beyond);
 }
 
 /* The product of both, where a factor times that is the same as times one after
@@ -132,63 +134,51 @@ static double single_power(const double power[2])
     return p >= 0x1p-900 && p <= 0x1p50 ? p : 0;
 }
 
-INLINE void put_or_stream(double *out, vd v, bool stream)
-{
-    if (stream)
-        vd_stream(out, v);
-    else
-        vd_store(out, v);
-}
+/* Whose mass a vector has: each class its own, all the same but the label, all
+ * the same, or none. */
+enum masses { OWN, LABEL, ALIKE, NONE };
 
-/* Whole vectors from i to n of moderate mass: all times 2^128, until they are
- * rounded. */
-INLINE void put_grads(enum masses whose, bool bent, bool stream,
-                      const double *e, const double *mass, size_t i, size_t n,
-                      const struct smx_row_grad *given, vd power, double *out)
+/* Of the vector at i, of moderate mass: all times 2^128 until it is rounded. */
+INLINE vd moderate_grad(enum masses whose, bool bent, const double *e,
+                        const double *mass, size_t i, size_t n,
+                        const struct smx_row_grad *how, struct smx_dd b)
 {
-    const struct smx_row_grad own = *given, *how = &own;
-    const struct smx_dd b = dd_scale(how->b, 0x1p128);
-    for (; i < n; i += LANES) {
-        struct vdd d = bent_grad(bent, e, i, n, how);
-        if (whose != NONE) {
-            struct vdd p = d;
-            struct vdd v = scaled_grad(vector_mass(whose, mass, i, n, how), b);
-            d = vdd_sum(p.hi, -v.hi);
-            d.lo += p.lo - v.lo;
-        }
-        put_or_stream(out + i, (d.hi + d.lo) * power, stream);
+    struct vdd d = bent_grad(bent, e, i, n, how);
+    if (whose != NONE) {
+        vd m = whose == ALIKE
+                   ? vd_all(how->other)
+                   : vector_mass(whose == OWN ? mass : NULL, i, n, how);
+        struct vdd p = d, v = scaled_grad(m, b);
+        d = vdd_sum(p.hi, -v.hi);
+        d.lo += p.lo - v.lo;
     }
+    return d.hi + d.lo;
 }
 
-/* The same with a loop for each kind of mass. */
-INLINE void put_moderate(enum masses whose, bool bent, const double *e,
-                         const double *mass, size_t i, size_t n,
-                         const struct smx_row_grad *how, double *out)
+/* From first to n. */
+static void put_moderate(enum masses whose, const double *e, const double *mass,
+                         size_t first, size_t n,
+                         const struct smx_row_grad *given, double *out)
 {
-    vd power = vd_all(single_power(how->pure));
-#define PUT_GRADS(kind)                                                        \
+    const struct smx_row_grad how = *given;
+    const struct smx_dd b = dd_scale(how.b, 0x1p128);
+    const vd power = vd_all(single_power(how.pure));
+#define PUT_GRADS(kind, bent)                                                  \
+    PUT_TILE(out, first, n, how.stream, i, end,                                \
+             moderate_grad(kind, bent, e, mass, i, end, &how, b) * power)
+#define PUT_KIND(kind)                                                         \
     case kind:                                                                 \
-        if (how->stream)                                                       \
-            put_grads(kind, bent, true, e, mass, i, n, how, power, out);       \
+        if (how.hi)                                                            \
+            PUT_GRADS(kind, true);                                             \
         else                                                                   \
-            put_grads(kind, bent, false, e, mass, i, n, how, power, out);      \
+            PUT_GRADS(kind, false);                                            \
         break;
     switch (whose) {
-        PUT_GRADS(OWN)
-        PUT_GRADS(LABEL)
-        PUT_GRADS(ALIKE)
-        PUT_GRADS(NONE)
+        PUT_KIND(OWN)
+        PUT_KIND(LABEL)
+        PUT_KIND(ALIKE)
+        PUT_KIND(NONE)
     }
-}
-
-static void put_fast(enum masses whose, const double *e, const double *mass,
-                     size_t i, size_t n, const struct smx_row_grad *how,
-                     double *out)
-{
-    if (how->hi)
-        put_moderate(whose, true, e, mass, i, n, how, out);
-    else
-        put_moderate(whose, false, e, mass, i, n, how, out);
 }
 
 static bool is_simple(const double *mass, const double *slope,
@@ -199,27 +189,33 @@ static bool is_simple(const double *mass, const double *slope,
            (mass || fmax(fabs(how->mass), fabs(how->other)) <= MODERATE);
 }
 
+/* The cache line of a label, and what is on both sides of it. */
+static void put_beside_label(const double *e, size_t n,
+                             const struct smx_row_grad *how, double *out)
+{
+    enum masses whose = how->other != 0 ? ALIKE : NONE;
+    size_t label = how->label < n ? how->label : n;
+    size_t place = (uintptr_t)(out + label) / sizeof *out % OF_A_LINE;
+    size_t first = label > place ? label - place : 0;
+    size_t end = label - place + OF_A_LINE;
+    end = end < n ? end : n;
+    put_moderate(whose, e, NULL, 0, first, how, out);
+    put_moderate(LABEL, e, NULL, first, end, how, out);
+    put_moderate(whose, e, NULL, end, n, how, out);
+}
+
 static void store_tile_grad(const double *e, const double *mass,
                             const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
     bool simple = is_simple(mass, slope, how);
-    size_t head = how->stream ? before_line(out, sizeof *out, n) : 0;
-    for (size_t i = 0, end; i < n; i = end) {
-        enum masses whose = OWN;
-        end = i < head ? head : n - i < LOOKED ? n : i + LOOKED;
-        if (!mass)
-            whose = how->label - i < end - i ? LABEL
-                    : how->other != 0        ? ALIKE
-                                             : NONE;
-        size_t whole = i < head ? 0 : (end - i) / LANES * LANES;
-        if (simple && (!mass || stay_moderate(mass + i, whole)))
-            put_fast(whose, e, mass, i, i + whole, how, out);
-        else
-            whole = 0;
-        for (i += whole; i < end; i += LANES)
-            put_grad(whose, e, mass, slope, i, end, simple, how, out);
-    }
+    if (!simple || (mass && !stay_moderate(mass, n)))
+        VECTORS (i, n)
+            put_grad(e, mass, slope, i, n, simple, how, out);
+    else if (mass)
+        put_moderate(OWN, e, mass, 0, n, how, out);
+    else
+        put_beside_label(e, n, how, out);
 }
 
 /* Of the vector at i. */
@@ -239,41 +235,29 @@ INLINE void put_product(const double *e, const double *g, const double *slope,
     put_vector(out, i, n, finish_at(f, slope, i, n, first, up));
 }
 
-/* LOOKED of moderate upstream. */
-INLINE void put_products(const double *e, const double *g,
-                         const struct smx_vjp_scale *how, vd power, bool stream,
-                         double *out)
+/* The same of a moderate upstream. */
+INLINE vd moderate_product(const double *e, const double *g, size_t i, size_t n,
+                           const struct smx_vjp_scale *how, vd power)
 {
-    const struct smx_dd inverse = how->inverse;
-    vd dot = vd_all(-how->dot.hi), rest = vd_all(how->dot.lo);
-    for (size_t i = 0; i < LOOKED; i += LANES) {
-        struct vdd f = vdd_sum(vd_load(g + i), dot);
-        f.lo -= rest;
-        f = vdd_mul(scaled_grad(vd_load(e + i), inverse), f);
-        put_or_stream(out + i, (f.hi + f.lo) * power, stream);
-    }
+    struct vdd f = vdd_sum(get_part(g, i, n), vd_all(-how->dot.hi));
+    f.lo -= vd_all(how->dot.lo);
+    f = vdd_mul(scaled_grad(get_part(e, i, n), how->inverse), f);
+    return (f.hi + f.lo) * power;
 }
 
 static void store_tile_vjp(const double *e, const double *g,
                            const double *slope, size_t n,
-                           const struct smx_vjp_scale *how, double *out)
+                           const struct smx_vjp_scale *given, double *out)
 {
-    double power = single_power(how->power);
-    bool simple = !slope && power != 0 && fabs(how->dot.hi) <= MODERATE;
-    size_t head = how->stream ? before_line(out, sizeof *out, n) : 0, i = 0;
-    for (; i < head; i += LANES)
-        put_product(e, g, slope, i, head, how, out);
-    for (i = head; i + LOOKED <= n; i += LOOKED) {
-        if (!simple || !stay_moderate(g + i, LOOKED))
-            for (size_t j = i; j < i + LOOKED; j += LANES)
-                put_product(e, g, slope, j, n, how, out);
-        else if (how->stream)
-            put_products(e + i, g + i, how, vd_all(power), true, out + i);
-        else
-            put_products(e + i, g + i, how, vd_all(power), false, out + i);
-    }
-    for (; i < n; i += LANES)
-        put_product(e, g, slope, i, n, how, out);
+    const struct smx_vjp_scale how = *given;
+    double power = single_power(how.power);
+    if (slope || power == 0 || fabs(how.dot.hi) > MODERATE ||
+        !stay_moderate(g, n))
+        VECTORS (i, n)
+            put_product(e, g, slope, i, n, &how, out);
+    else
+        PUT_TILE(out, 0, n, how.stream, i, end,
+                 moderate_product(e, g, i, end, &how, vd_all(power)));
 }
 
 #endif
