@@ -165,8 +165,9 @@ static enum smx_status run_product(struct smx_context *context,
                                        .maxima = maxima,
                                        .unseen = call->unseen,
                                        .slope = true,
-                                       .keep = !logits->softcap,
-                                       .over = true,
+                                       .keep = true,
+                                       /* slopes come of the logits */
+                                       .over = !logits->softcap,
                                        .stream = streams_product(call)};
     enum smx_status status;
     if (smx_plan_product(logits) == SMX_WAY_DD_LANES) {

@@ -126,7 +126,7 @@ struct smx_row_kernels {
                          const struct smx_shift *how,
                          const struct smx_tile *out, struct smx_row_dds *sums);
 
-    /** Fills hi, lo and slope alone, likewise. */
+    /** Fills hi and lo, or slope, or all of these alone, likewise. */
     void (*shifted)(const double *z, size_t n, const struct smx_shift *how,
                     const struct smx_tile *out);
 

@@ -351,8 +351,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .total = tile_sum_of(&call),
         .sums_only = !gradient && !entropy && !call.entropy,
         .slope = gradient != NULL,
-        /* slopes would have no place */
-        .keep = !logits->softcap,
+        .keep = true,
         .stream = passes_caches_by(logits, gradient, single)};
     bool narrow =
         smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES;

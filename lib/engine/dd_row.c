@@ -260,7 +260,7 @@ static void compute_tile(struct smx_row *row, enum smx_row_depth depth)
         tile.from = logits_in_place(row);
     if (depth == SMX_ROW_E)
         compute_exponentials(row, &tile);
-    else if (tile.hi)
+    else if (tile.hi || tile.slope)
         row->kernels->shifted(row->z, row->count, &row->shift, &tile);
 }
 
@@ -447,14 +447,20 @@ static void load_beside(struct smx_row *row, size_t first, size_t last)
 static void load_one(struct smx_row *row)
 {
     struct smx_dd rest = {0, 0};
+    double *slope = row->tile.slope;
     row->r = row->start;
     row->first = SIZE_MAX;
     find_maxima(row);
     recall(row, 0);
+    if (row->logits->classes > SMX_TILE)
+        row->tile.slope = NULL; /* no one asks for it before the sum */
     if (!row->empty)
         rest = smx_row_sweep(row, SMX_ROW_E, rest_of_row, NULL, dd_add);
     row->rests.hi[0] = rest.hi * 0x1p-128;
     row->rests.lo[0] = rest.lo * 0x1p-128;
+    if (row->tile.slope != slope)
+        row->first = SIZE_MAX;
+    row->tile.slope = slope;
 }
 
 size_t smx_row_load(struct smx_row *row, size_t r, size_t count)
