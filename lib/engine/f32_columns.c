@@ -37,7 +37,7 @@ static void store_singly(struct columns_call *call, size_t row, size_t end)
         if (store_in_range(call, row, 1) == 1)
             continue;
         call->out_of_range = true;
-        call->kernels->lanes(&call->lanes, row, 1);
+        call->kernels->lanes(&call->lanes, row, 1, NULL);
     }
 }
 

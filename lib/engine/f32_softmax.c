@@ -87,12 +87,9 @@ static void store_in_lanes(struct narrow_slice *slice, size_t row, size_t end)
         slice->lanes.values = call->values;
         slice->lanes.log = call->log;
     }
-    for (size_t n; row < end; row += n) {
-        n = end - row < SMX_LANES_ROWS ? end - row : SMX_LANES_ROWS;
-        call->kernels->lanes(&slice->lanes, row, n);
-        for (size_t r = 0; call->seen.totals && r < n; r++)
-            call->seen.totals[row + r] = 0;
-    }
+    call->kernels->lanes(&slice->lanes, row, end - row, NULL);
+    for (; call->seen.totals && row < end; row++)
+        call->seen.totals[row] = 0;
 }
 
 /* Rows of few classes together, or either half of them if they are not all

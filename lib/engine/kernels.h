@@ -115,8 +115,8 @@ struct smx_kernels {
                   double factor, double offset, bool stream, float *out);
 
     /** Narrow rows class by class (lanes.h). */
-    struct smx_lanes_marks (*lanes)(const struct smx_lanes *lanes, size_t first,
-                                    size_t count);
+    bool (*lanes)(const struct smx_lanes *lanes, size_t first, size_t count,
+                  struct smx_lanes_marks *marks);
 
     /** The largest classes of such rows (likewise). */
     void (*order)(const struct smx_logits *rows, size_t first, size_t count,

@@ -7,11 +7,14 @@
 #include "dd_shift.h"
 #include "simd/extended.h"
 #include "simd/power.h"
+#include "tuning.h"
 
 struct smx_lanes smx_lanes_of(const struct smx_logits *z)
 {
     double t = smx_temperature_of(z);
     struct smx_lanes lanes = {.logits = z,
+                              .distant = smx_rows_count(z) * z->classes >=
+                                         SMX_STREAMED,
                               .inverse_temperature = 1 / t,
                               .scale = SMX_POWER_NAT / t,
                               .cap = smx_cap_of(z)};
@@ -53,17 +56,24 @@ struct lanes_run {
     atomic_bool nonfinite;
 };
 
+/* Rows of a call of the kernel. */
+#define UNIT (8 * SMX_LANES_ROWS)
+
 static void run_unit(void *argument, size_t unit)
 {
     struct lanes_run *run = argument;
-    size_t first = unit * SMX_LANES_ROWS, left = run->rows - first;
-    struct smx_lanes_marks marks = run->context->kernels->lanes(
-        run->lanes, first, left < SMX_LANES_ROWS ? left : SMX_LANES_ROWS);
-    if (marks.hits)
-        run->hits += (size_t)__builtin_popcountll(marks.hits);
-    if (marks.declined)
-        smx_rows_run_marked(run->context, run->lanes->logits, run->work, first,
-                            marks.declined, &run->nonfinite);
+    size_t first = unit * UNIT, left = run->rows - first, hits = 0;
+    struct smx_lanes_marks marks[UNIT / SMX_LANES_ROWS] = {{0, 0}};
+    bool declined = run->context->kernels->lanes(
+        run->lanes, first, left < UNIT ? left : UNIT, marks);
+    for (size_t i = 0; run->lanes->hits && i < UNIT / SMX_LANES_ROWS; i++)
+        hits += (size_t)__builtin_popcountll(marks[i].hits);
+    if (hits)
+        run->hits += hits;
+    for (size_t i = 0; declined && i < UNIT / SMX_LANES_ROWS; i++)
+        smx_rows_run_marked(run->context, run->lanes->logits, run->work,
+                            first + i * SMX_LANES_ROWS, marks[i].declined,
+                            &run->nonfinite);
 }
 
 enum smx_status smx_lanes_run(struct smx_context *context,
@@ -74,10 +84,8 @@ enum smx_status smx_lanes_run(struct smx_context *context,
                             .lanes = lanes,
                             .work = work,
                             .rows = smx_rows_count(lanes->logits)};
-    size_t units = (run.rows + SMX_LANES_ROWS - 1) / SMX_LANES_ROWS;
-    smx_pool_each(context->pool, units,
-                  SMX_SMALL / SMX_LANES_ROWS / lanes->logits->classes, run_unit,
-                  &run);
+    smx_pool_each(context->pool, (run.rows + UNIT - 1) / UNIT,
+                  SMX_SMALL / UNIT / lanes->logits->classes, run_unit, &run);
     if (hits)
         *hits = run.hits;
     return run.nonfinite ? SMX_ENONFINITE : SMX_OK;

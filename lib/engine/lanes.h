@@ -17,14 +17,15 @@
 #include "softcap.h"
 #include "split_exp.h"
 
-/* Classes of the widest row, and rows of the longest call of the kernel. */
+/* Classes of the widest row, and rows that have their marks together. */
 #define SMX_LANES_CLASSES SMX_NARROW
 #define SMX_LANES_ROWS ((size_t)64)
 
 /** One call: what is wanted of all rows of a tensor, NULL or 0: nothing. */
 struct smx_lanes {
     const struct smx_logits *logits;
-    bool unseen; /* rows with NaN or +INFINITY among them decline */
+    bool unseen;  /* rows with NaN or +INFINITY among them decline */
+    bool distant; /* no cache holds them */
     double inverse_temperature, scale; /* float32; scale: nats to sixteenths */
     struct smx_cap cap;                /* likewise, of a softcap */
     struct smx_shift shift;            /* float64 */
@@ -48,16 +49,17 @@ struct smx_lanes {
 
 struct smx_counts;
 
-/** A bit a row. */
+/** A bit each of SMX_LANES_ROWS rows. */
 struct smx_lanes_marks {
     uint64_t declined; /* nothing was written: numbers may leave the range */
     uint64_t hits;     /* the largest logit is the label's or the target's, if
                           that is asked */
 };
 
-/** Rows first to first + count, at most SMX_LANES_ROWS. */
-typedef struct smx_lanes_marks smx_lanes_kernel(const struct smx_lanes *lanes,
-                                                size_t first, size_t count);
+/** Rows first to first + count; marks: of all of them, or NULL. Has any
+ *  declined? */
+typedef bool smx_lanes_kernel(const struct smx_lanes *lanes, size_t first,
+                              size_t count, struct smx_lanes_marks *marks);
 
 /** Of rows first to first + count of any type, side by side, without a mask:
  *  the classes of the k largest logits, largest first, ties by lower class. */

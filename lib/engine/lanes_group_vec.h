@@ -19,9 +19,8 @@ struct group {
     const struct smx_logits *logits;
     int classes;
     size_t first, count; /* rows */
-    bool even;           /* a row in each lane, all so far from the next: */
-    size_t at, at_step;  /* its first element, of inputs */
-    size_t to, to_step;  /* and of outputs */
+    bool even;           /* a row in each lane, all as far from the next */
+    size_t at, to;       /* the first element, of inputs and outputs */
     lanes_array z;       /* logits; -INFINITY: left out */
     lanes_array masked;  /* not 0: by the mask; where there is one */
     lanes_array hi, lo;  /* z' - max z'; wants_shifted */
@@ -29,10 +28,10 @@ struct group {
     lanes_array slope;   /* dz'/dz, of a softcap */
     lanes_array mass;    /* of the target; or upstream of a product */
     vd top;
-    vd argmax;  /* of z, where it is asked for, or hits are */
-    vl empty;   /* every class is left out */
-    vl one_hot; /* p is 1 at the argmax and 0 elsewhere */
-    vl declined;
+    vd argmax;             /* of z, where it is asked for, or hits are */
+    vl empty;              /* every class is left out */
+    vl one_hot;            /* p is 1 at the argmax and 0 elsewhere */
+    vl declined, hits;     /* the marks */
     struct vdd capped_top; /* the largest z' times the temperature, or in
                               sixteenths */
     struct vdd rest;       /* sum of e but for the argmax */
@@ -53,8 +52,6 @@ struct group {
 struct batch {
     struct group group[GROUPS];
     int groups, most; /* for more there is no room */
-    int apart;        /* registers from a group's array to the next one's */
-    void *out;        /* what is written of all classes, or NULL */
     LINES double room[ROOM];
 };
 
@@ -123,34 +120,87 @@ INLINE vl near_one(vd x)
     for (int c = 0, more = 1; more; more = c + LANES < (classes),              \
              c = c + 2 * LANES <= (classes) ? c + LANES : (classes)-LANES)
 
-#define AS_IT_IS(v) (v)
+/* The first element of row r, of inputs or outputs. */
+INLINE size_t place_of(const struct group *g, size_t r, size_t stride)
+{
+    size_t row = g->first + (r < g->count ? r : g->count - 1);
+    size_t inner = g->logits->inner;
+    return row / inner * stride + row % inner;
+}
 
-/* Rows to classes, and back. */
-#define GATHER(name, number, type, load, widen)                                \
-    INLINE void name(const struct group *g, const number *x, lanes_array out)  \
+/* Do the group's rows lie side by side, class by class, as in a register? */
+INLINE bool is_together(const struct group *g)
+{
+    return g->logits->inner > 1 && g->even;
+}
+
+/* Or one after the other, each with a register of classes? */
+INLINE bool is_square(const struct group *g)
+{
+    return g->logits->inner == 1 && g->even && g->classes >= LANES;
+}
+
+/* What is seen of each row while it is gathered. */
+struct seen {
+    vd top;
+    vd sum; /* NaN or INFINITY if there is one, or if it overflows */
+};
+
+INLINE void keep_class(double *place, vd v, struct seen *seen)
+{
+    vd_store(place, v);
+    seen->top = vd_max(v, seen->top);
+    seen->sum += v;
+}
+
+/* Rows to classes. */
+#define GATHER(name, number, load, one)                                        \
+    INLINE struct seen name(const struct group *g, const void *tensor,         \
+                            lanes_array out)                                   \
     {                                                                          \
-        SQUARES(c, g->classes)                                                 \
-        {                                                                      \
-            type square[LANES];                                                \
-            EACH (r, LANES)                                                    \
-                square[r] = load(x + g->at + (size_t)r * g->at_step + c);      \
-            TURN(type, square)                                                 \
-            EACH (k, LANES)                                                    \
-                vd_store(out[c + k], widen(square[k]));                        \
+        const size_t step = g->logits->inner, stride = g->logits->stride;      \
+        const number *x = (const number *)tensor + g->at;                      \
+        struct seen seen = {vd_all(-INF), vd_all(0)};                          \
+        if (is_together(g)) {                                                  \
+            CLASSES(c, g)                                                      \
+            keep_class(out[c], load(x + (size_t)c * step), &seen);             \
+            return seen;                                                       \
         }                                                                      \
+        if (is_square(g)) {                                                    \
+            SQUARES(c, g->classes)                                             \
+            {                                                                  \
+                vd square[LANES];                                              \
+                EACH (r, LANES)                                                \
+                    square[r] = load(x + (size_t)r * stride + c);              \
+                TURN(vd, square)                                               \
+                EACH (k, LANES)                                                \
+                    keep_class(out[c + k], square[k], &seen);                  \
+            }                                                                  \
+            return seen;                                                       \
+        }                                                                      \
+        x = tensor;                                                            \
+        for (size_t r = 0; r < LANES; r++) {                                   \
+            size_t i = place_of(g, r, stride);                                 \
+            for (int c = 0; c < g->classes; c++, i += step)                    \
+                out[c][r] = one(x[i]);                                         \
+        }                                                                      \
+        CLASSES(c, g)                                                          \
+        keep_class(out[c], vd_load(out[c]), &seen);                            \
+        return seen;                                                           \
     }
 
-#define SCATTER(name, number, type, narrow, store)                             \
+#define SCATTER(name, number, store)                                           \
     INLINE void name(const struct group *g, number *x)                         \
     {                                                                          \
+        size_t stride = g->logits->out_stride;                                 \
         SQUARES(c, g->classes)                                                 \
         {                                                                      \
-            type square[LANES];                                                \
+            vd square[LANES];                                                  \
             EACH (k, LANES)                                                    \
-                square[k] = narrow(vd_load(g->e[c + k]));                      \
-            TURN(type, square)                                                 \
+                square[k] = vd_load(g->e[c + k]);                              \
+            TURN(vd, square)                                                   \
             EACH (r, LANES)                                                    \
-                store(x + g->to + (size_t)r * g->to_step + c, square[r]);      \
+                store(x + g->to + (size_t)r * stride + c, square[r]);          \
         }                                                                      \
     }
 
@@ -160,42 +210,30 @@ INLINE vd left_out(const uint8_t *mask)
     return (vd)(vl)(vl_bytes(mask) == 0);
 }
 
-GATHER(gather_left_out, uint8_t, vd, left_out, AS_IT_IS)
-GATHER(gather_floats, float, vh, vh_load, vh_widen)
-GATHER(gather_doubles, double, vd, vd_load, AS_IT_IS)
-SCATTER(scatter_floats, float, vh, vd_narrow, vh_store)
-SCATTER(scatter_doubles, double, vd, AS_IT_IS, vd_store)
-
-/* Do the group's rows lie side by side, class by class, as in a register? */
-INLINE bool is_together(const struct group *g)
+INLINE void store_narrow(float *x, vd v)
 {
-    return g->logits->inner > 1 && g->even;
+    vh_store(x, vd_narrow(v));
 }
 
-/* The first element of row r, of inputs or outputs. */
-INLINE size_t place_of(const struct group *g, size_t r, size_t stride)
+GATHER(gather_left_out, uint8_t, left_out, !)
+GATHER(gather_floats, float, vd_widen, (double))
+GATHER(gather_doubles, double, vd_load, (double))
+SCATTER(scatter_floats, float, store_narrow)
+SCATTER(scatter_doubles, double, vd_store)
+
+INLINE struct seen gather_group(bool wide, const struct group *g,
+                                const void *tensor, lanes_array out)
 {
-    size_t row = g->first + (r < g->count ? r : g->count - 1);
-    size_t inner = g->logits->inner;
-    return row / inner * stride + row % inner;
+    return wide ? gather_doubles(g, tensor, out)
+                : gather_floats(g, tensor, out);
 }
 
-static inline void gather_group(const struct group *g, const void *tensor,
-                                lanes_array out)
+INLINE vd find_max(const struct group *g, lanes_array x)
 {
-    const struct smx_logits *z = g->logits;
-    const float *f = tensor;
-    const double *d = tensor;
-    bool floats = z->dtype == SMX_FLOAT32;
-    if (g->even && z->inner == 1 && g->classes >= LANES) {
-        floats ? gather_floats(g, f, out) : gather_doubles(g, d, out);
-        return;
-    }
-    for (size_t r = 0; r < LANES; r++) {
-        size_t i = place_of(g, r, z->stride);
-        for (int c = 0; c < g->classes; c++, i += z->inner)
-            out[c][r] = floats ? f[i] : d[i];
-    }
+    vd top = vd_all(-INF);
+    CLASSES(c, g)
+    top = vd_max(vd_load(x[c]), top);
+    return top;
 }
 
 /* Is there a row in each lane that is to be written? */
@@ -211,7 +249,7 @@ static inline void scatter_group(const struct group *g, void *tensor)
     float *f = tensor;
     double *d = tensor;
     bool floats = z->dtype == SMX_FLOAT32;
-    if (is_whole(g) && g->even && z->inner == 1 && g->classes >= LANES) {
+    if (is_whole(g) && is_square(g)) {
         floats ? scatter_floats(g, f) : scatter_doubles(g, d);
         return;
     }
@@ -225,104 +263,85 @@ static inline void scatter_group(const struct group *g, void *tensor)
     }
 }
 
-/* The groups' arrays, given the first one's; floats: constant, as in the next.
- */
-INLINE void gather_together(bool floats, const struct batch *b,
-                            const void *tensor, lanes_array out)
+/* Where a group's classes are written: in the tensor, if all of their registers
+ * lie there, or first in the place of e. */
+struct sink {
+    double *doubles;
+    float *floats; /* or NULL */
+    size_t step;
+};
+
+INLINE bool is_direct(const struct group *g)
 {
-    const struct group *g = b->group;
-    const float *f = tensor;
-    const double *d = tensor;
-    for (int c = 0; c < g->classes; c++)
-        for (int k = 0; k < b->groups; k++) {
-            size_t i = g[k].at + (size_t)c * g->logits->inner;
-            vd_store(out[k * b->apart + c],
-                     floats ? vd_widen(f + i) : vd_load(d + i));
-        }
+    return is_whole(g) && is_together(g) && !g->logits->mask;
 }
 
-INLINE void scatter_together(bool floats, const struct batch *b, void *tensor)
+INLINE void *written(const struct smx_lanes *l)
 {
-    const struct group *g = b->group;
-    float *f = tensor;
-    double *d = tensor;
-    for (int c = 0; c < g->classes; c++)
-        for (int k = 0; k < b->groups; k++) {
-            size_t i = g[k].to + (size_t)c * g->logits->inner;
-            vd v = vd_load(g[k].e[c]);
-            floats ? vh_store(f + i, vd_narrow(v)) : vd_store(d + i, v);
-        }
+    return l->gradient ? l->gradient : l->values;
+}
+
+INLINE struct sink sink_of(bool wide, const struct group *g)
+{
+    void *out = written(g->lanes);
+    if (!is_direct(g))
+        return (struct sink){(void *)g->e, NULL, LANES};
+    return (struct sink){(double *)out + g->to,
+                         wide ? NULL : (float *)out + g->to, g->logits->inner};
+}
+
+INLINE void put_class(bool wide, const struct sink *s, int c, vd v)
+{
+    size_t i = (size_t)c * s->step;
+    if (!wide && s->floats)
+        store_narrow(s->floats + i, v);
+    else
+        vd_store(s->doubles + i, v);
+}
+
+/* What is given of each class beside the logits, or NULL. */
+INLINE const void *other_input(const struct smx_lanes *l)
+{
+    return l->vjp_upstream ? l->vjp_upstream
+           : l->criterion  ? l->criterion->targets
+                           : NULL;
 }
 
 /* Of rows side by side, class by class, the next batch's place of this group
  * arrives in the cache while this batch is computed, and where this group is
- * written: a stream a class is more than the processor foresees. */
-INLINE void fetch_group(const struct batch *b, int k)
+ * written: a stream a class is more than the processor foresees. What is in a
+ * cache already had better be let alone. */
+INLINE void fetch_group(const struct batch *b, const struct group *g)
 {
-    const struct group *g = &b->group[k];
     const struct smx_lanes *l = g->lanes;
+    const void *other = other_input(l) ? other_input(l) : l->logits->data;
     size_t bytes = l->logits->dtype == SMX_FLOAT32 ? 4 : 8;
-    size_t ahead = (size_t)b->groups * LANES;
-    uintptr_t in = (uintptr_t)l->logits->data + (g->at + ahead) * bytes;
-    uintptr_t out = (uintptr_t)b->out + g->to * bytes;
-    size_t step = l->logits->inner * bytes;
-    if (!is_together(g))
+    size_t next = (g->at + (size_t)b->groups * LANES) * bytes;
+    size_t to = g->to * bytes, step = l->logits->inner * bytes;
+    if (!l->distant || !is_together(g))
         return;
-    for (int c = 0; c < g->classes; c++, in += step, out += step) {
-        __builtin_prefetch((const void *)in);
-        __builtin_prefetch((const void *)out, 1);
+    for (int c = 0; c < g->classes; c++, next += step, to += step) {
+        __builtin_prefetch((const void *)((uintptr_t)l->logits->data + next));
+        __builtin_prefetch((const void *)((uintptr_t)other + next));
+        __builtin_prefetch((const void *)((uintptr_t)written(l) + to), 1);
     }
 }
 
-static inline void gather(const struct batch *b, const void *tensor,
-                          lanes_array out)
+/* One number a row; floats: constant in most calls. */
+INLINE void put_numbers(bool floats, const struct group *g, vd numbers,
+                        void *out)
 {
-    bool floats = b->group->logits->dtype == SMX_FLOAT32, together = true;
-    for (int k = 0; k < b->groups; k++)
-        together &= is_together(&b->group[k]);
-    if (together && floats)
-        gather_together(true, b, tensor, out);
-    else if (together)
-        gather_together(false, b, tensor, out);
-    else
-        for (int k = 0; k < b->groups; k++)
-            gather_group(&b->group[k], tensor, out + k * b->apart);
-}
-
-/* e to the tensor. */
-static inline void scatter(const struct batch *b, void *tensor)
-{
-    bool floats = b->group->logits->dtype == SMX_FLOAT32, together = true;
-    for (int k = 0; k < b->groups; k++)
-        together &= is_whole(&b->group[k]) && is_together(&b->group[k]);
-    if (together && floats)
-        scatter_together(true, b, tensor);
-    else if (together)
-        scatter_together(false, b, tensor);
-    else
-        for (int k = 0; k < b->groups; k++)
-            scatter_group(&b->group[k], tensor);
-}
-
-/* One number a row. */
-static inline void scatter_numbers(const struct group *g, vd numbers,
-                                   void *tensor)
-{
-    bool floats = g->logits->dtype == SMX_FLOAT32;
-    float *f = tensor;
-    double *d = tensor;
+    float *f = (float *)out + g->first;
+    double *d = (double *)out + g->first;
     if (is_whole(g)) {
-        floats ? vh_store(f + g->first, vd_narrow(numbers))
-               : vd_store(d + g->first, numbers);
+        floats ? store_narrow(f, numbers) : vd_store(d, numbers);
         return;
     }
     for (size_t r = 0; r < g->count; r++)
-        if (g->declined[r])
-            continue;
-        else if (floats)
-            f[g->first + r] = (float)numbers[r];
-        else
-            d[g->first + r] = numbers[r];
+        if (!g->declined[r] && floats)
+            f[r] = (float)numbers[r];
+        else if (!g->declined[r])
+            d[r] = numbers[r];
 }
 
 /* Row rest of those of index outer, and those behind it. */
@@ -330,14 +349,11 @@ INLINE void place_group(struct group *g, size_t outer, size_t rest,
                         size_t count)
 {
     const struct smx_logits *z = g->logits;
-    bool apart = z->inner == 1;
     g->first = outer * z->inner + rest;
     g->count = count < LANES ? count : LANES;
-    g->even = count >= LANES && (apart || z->inner - rest >= LANES);
+    g->even = count >= LANES && (z->inner == 1 || z->inner - rest >= LANES);
     g->at = outer * z->stride + rest;
     g->to = outer * z->out_stride + rest;
-    g->at_step = apart ? z->stride : 1;
-    g->to_step = apart ? z->out_stride : 1;
 }
 
 /* As many of so many rows as there is room for: returned. */
@@ -357,33 +373,14 @@ INLINE size_t place_batch(struct batch *b, size_t first, size_t count)
     return rows;
 }
 
-static inline void gather_mask(const struct group *g)
-{
-    const struct smx_logits *z = g->logits;
-    const uint8_t *mask = z->mask;
-    if (g->even && z->inner == 1 && g->classes >= LANES) {
-        gather_left_out(g, mask, g->masked);
-        return;
-    }
-    for (size_t r = 0; r < LANES; r++) {
-        size_t i = place_of(g, r, z->stride);
-        for (int c = 0; c < g->classes; c++, i += z->inner)
-            g->masked[c][r] = !mask[i];
-    }
-}
-
 static inline void load_mask(struct group *g)
 {
     const struct smx_logits *z = g->logits;
-    bool together = is_together(g);
-    if (!z->mask_per_class && !together)
-        gather_mask(g);
+    if (!z->mask_per_class)
+        gather_left_out(g, z->mask, g->masked);
     for (int c = 0; c < g->classes; c++) {
         if (z->mask_per_class)
             vd_store(g->masked[c], vd_all(!z->mask[c]));
-        else if (together)
-            vd_store(g->masked[c],
-                     left_out(z->mask + g->at + (size_t)c * z->inner));
         vl out = (vl)(vd_load(g->masked[c]) != vd_all(0));
         vd_store(g->z[c], vd_where(out, vd_all(-INF), vd_load(g->z[c])));
     }

@@ -243,17 +243,6 @@ INLINE vd cost_of_group(bool wide, struct group *g, const struct costs *costs)
     return wide ? sum.hi + vdd_settle(sum).lo : sum.hi;
 }
 
-INLINE void put_numbers(const struct group *g, vd numbers, double *out)
-{
-    if (is_whole(g)) {
-        vd_store(out + g->first, numbers);
-        return;
-    }
-    for (size_t r = 0; r < g->count; r++)
-        if (!g->declined[r])
-            out[g->first + r] = numbers[r];
-}
-
 /* Times the rows' weights; 0 times an infinity is 0. */
 INLINE vd weighted(const struct group *g, const struct costs *costs, vd cost)
 {
@@ -281,7 +270,7 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
     vl some = (vl)(cost != vd_all(0));
     cost = vd_where((vl)(cost == cost) & ~(g->empty & some), cost, infinite);
     cost = (vd)((vl)cost & ~costs->ignored);
-    put_numbers(g, weighted(g, costs, cost), l->losses);
+    put_numbers(false, g, weighted(g, costs, cost), l->losses);
     if (!l->squares)
         return;
     vd square = vd_all(l->criterion->z_loss) * g->lse * g->lse;
@@ -289,7 +278,7 @@ INLINE void store_losses(bool wide, struct group *g, const struct costs *costs)
         square -=
             vd_all(l->criterion->entropy_weight) * entropy_of_group(wide, g);
     square = (vd)((vl)square & ~(costs->ignored | g->empty));
-    put_numbers(g, weighted(g, costs, square), l->squares);
+    put_numbers(false, g, weighted(g, costs, square), l->squares);
 }
 
 /* ---- its gradient -------------------------------------------------------- */
@@ -330,6 +319,7 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
     own = vd_where(g->empty, a * own - v * b, square * own - v * b * others);
     if (bends)
         own += bent(e, at_labels(g->hi, costs), bend, spread);
+    const struct sink sink = sink_of(false, g);
     CLASSES(c, g)
     {
         vd d = a * vd_load(g->e[c]);
@@ -342,7 +332,7 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
         if (sloped)
             d *= vd_load(g->slope[c]);
         d = (vd)((vl)(d + vd_all(0)) & ~costs->ignored);
-        vd_store(g->e[c], d);
+        put_class(false, &sink, c, d);
     }
 }
 
@@ -431,6 +421,7 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
         by = bent_dd(a, e, low, bend, spread);
     }
     own = round_grad(times_dd(e, by), vdd_mul(costs->mass, b), sloped, slope);
+    const struct sink sink = sink_of(true, g);
     CLASSES(c, g)
     {
         e = vd_load(g->e[c]);
@@ -446,7 +437,7 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
                          round_pure(p, sloped, slope));
         else
             d = round_grad(p, times_dd(vd_load(g->mass[c]), b), sloped, slope);
-        vd_store(g->e[c], (vd)((vl)d & ~costs->ignored));
+        put_class(true, &sink, c, (vd)((vl)d & ~costs->ignored));
     }
 }
 
@@ -462,14 +453,7 @@ INLINE void store_gradients(bool wide, struct group *g,
         store_dds_grad(g, costs, costs->single, sloped);
 }
 
-/* A bit for each of the rows. */
-INLINE uint64_t bits_of_rows(const struct group *g, vl which)
-{
-    return vl_bits(which) & ((1u << g->count) - 1);
-}
-
-INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
-                     size_t shift)
+INLINE void run_loss(bool wide, struct group *g)
 {
     const struct smx_lanes *l = g->lanes;
     struct costs costs = load_labels(g);
@@ -479,7 +463,7 @@ INLINE void run_loss(bool wide, struct group *g, struct smx_lanes_marks *marks,
     if (l->hits && l->criterion->targets)
         aim = find_argmax(g, g->mass, find_max(g, g->mass));
     if (l->hits)
-        marks->hits |= bits_of_rows(g, (vl)(aim == g->argmax)) << shift;
+        g->hits = (vl)(aim == g->argmax);
     if (costs.single)
         weigh_labels(wide, g, &costs);
     else

@@ -167,8 +167,9 @@ void TIER(lanes_order)(const struct smx_logits *rows, size_t first,
     for (size_t r = 0; r < count; r += LANES, order += LANES * most) {
         size_t row = first + r, inner = rows->inner;
         place_group(&g, row / inner, row % inner, count - r);
-        gather_group(&g, rows->data, z);
-        if (rows->dtype == SMX_FLOAT64)
+        bool wide = rows->dtype == SMX_FLOAT64;
+        gather_group(wide, &g, rows->data, z);
+        if (wide)
             order_doubles(&g, k, classes);
         else if (k <= HELD)
             order_keys(&g, k, HELD, classes);

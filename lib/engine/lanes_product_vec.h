@@ -16,19 +16,17 @@ INLINE void store_doubles_vjp(struct group *g, bool log)
         dot += log ? x : x * vd_load(g->e[c]);
     }
     vd factor = g->inverse.hi * share, mean = dot * g->inverse.hi;
+    bool sloped = g->logits->softcap != 0;
+    const struct sink sink = sink_of(false, g);
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]), e = vd_load(g->e[c]);
         vd d = log ? x * share - e * (mean * share)
                    : e * factor * (x - mean) + vd_all(0);
-        vd_store(g->e[c], d);
+        if (sloped)
+            d *= vd_load(g->slope[c]);
+        put_class(false, &sink, c, d);
     }
-    if (g->logits->softcap != 0)
-        CLASSES(c, g)
-        {
-            vd d = vd_load(g->e[c]);
-            vd_store(g->e[c], d * vd_load(g->slope[c]));
-        }
 }
 
 INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
@@ -50,6 +48,7 @@ INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
     struct vdd factor = vdd_mul(share, g->inverse);
     struct vdd loss = vdd_mul(mean, share);
     loss = (struct vdd){-loss.hi, -loss.lo};
+    const struct sink sink = sink_of(true, g);
     CLASSES(c, g)
     {
         vd x = vd_load(g->mass[c]), e = vd_load(g->e[c]), d;
@@ -62,7 +61,7 @@ INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
             f = vdd_fast(f.hi, f.lo - mean.lo);
             d = round_pure(vdd_mul(times_dd(e, factor), f), sloped, slope);
         }
-        vd_store(g->e[c], d);
+        put_class(true, &sink, c, d);
     }
 }
 

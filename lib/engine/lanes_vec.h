@@ -12,14 +12,6 @@
 #include "simd/power_vec.h"
 #include "simd/softcap_vec.h"
 
-INLINE vd find_max(const struct group *g, lanes_array x)
-{
-    vd top = vd_all(-INF);
-    CLASSES(c, g)
-    top = vd_max(vd_load(x[c]), top);
-    return top;
-}
-
 /* The first class of x that is the largest. */
 INLINE vd find_argmax(const struct group *g, lanes_array x, vd max)
 {
@@ -29,15 +21,6 @@ INLINE vd find_argmax(const struct group *g, lanes_array x, vd max)
         class = vd_where((vl)(vd_load(x[c]) == max), number, class);
     }
     return class;
-}
-
-/* Those with NaN or +INFINITY. */
-static inline vl nonfinite_rows(const struct group *g)
-{
-    vl fine = ~(vl){0};
-    CLASSES(c, g)
-    fine &= (vl)(vd_load(g->z[c]) < vd_all(INF));
-    return ~fine;
 }
 
 /* Is the logarithm of the sum wanted? */
@@ -316,7 +299,6 @@ INLINE void furnish(struct batch *b, const struct smx_lanes *l)
     bool logs = wants_shifted(l),
          weighs = l->vjp_upstream || (k && !is_single(k));
     double *at = b->room;
-    b->out = l->gradient ? l->gradient : l->values;
     for (b->most = 0; b->most < GROUPS; b->most++) {
         struct group *g = &b->group[b->most];
         if (b->room + ROOM - at < MOST_ARRAYS * n * LANES)
@@ -332,19 +314,20 @@ INLINE void furnish(struct batch *b, const struct smx_lanes *l)
         g->slope = take_room(&at, wants_slope(l), n);
         g->mass = take_room(&at, weighs, n);
     }
-    b->apart = (int)(b->group[1].z - b->group[0].z);
 }
 
-INLINE void look_at_group(bool wide, struct group *g)
+INLINE void look_at_group(bool wide, struct group *g, struct seen seen)
 {
-    g->declined = (vl){0};
+    g->top = seen.top;
+    g->declined = g->hits = (vl){0};
     if (g->lanes->unseen || (g->lanes->criterion && !wide))
-        g->declined = nonfinite_rows(g); /* of others it is known */
-    if (g->logits->mask)
+        g->declined = ~(vl)(seen.sum < vd_all(INF)); /* else it is known */
+    if (g->logits->mask) {
         load_mask(g);
+        g->top = find_max(g, g->z);
+    }
     if (g->lanes->vjp_upstream)
         zero_masked(g, g->mass);
-    g->top = find_max(g, g->z);
     if (g->lanes->hits || g->lanes->argmax)
         g->argmax = find_argmax(g, g->z, g->top);
     g->empty = (vl)(g->top == vd_all(-INF));
@@ -358,13 +341,13 @@ INLINE size_t load_batch(bool wide, struct batch *b, size_t first, size_t count)
 {
     const struct smx_lanes *l = b->group->lanes;
     size_t rows = place_batch(b, first, count);
-    gather(b, l->logits->data, b->group->z);
-    if (l->vjp_upstream)
-        gather(b, l->vjp_upstream, b->group->mass);
-    else if (l->criterion && l->criterion->targets)
-        gather(b, l->criterion->targets, b->group->mass);
-    for (int k = 0; k < b->groups; k++)
-        look_at_group(wide, &b->group[k]);
+    for (int k = 0; k < b->groups; k++) {
+        struct group *g = &b->group[k];
+        struct seen seen = gather_group(wide, g, l->logits->data, g->z);
+        if (other_input(l))
+            gather_group(wide, g, other_input(l), g->mass);
+        look_at_group(wide, g, seen);
+    }
     return rows;
 }
 
@@ -389,7 +372,7 @@ INLINE void fill_batch(bool wide, struct batch *b)
     if (wide)
         near = near_of(how->temperature, how->inverse.hi);
     for (int k = 0; k < b->groups; k++) {
-        fetch_group(b, k);
+        fetch_group(b, &b->group[k]);
         fill_group(wide, &b->group[k], &near);
     }
     for (int k = 0; wide && k < b->groups; k++)

@@ -121,7 +121,7 @@ static void store_grad_in_f64(const struct smx_loss_call *call, size_t row,
     prepare_lanes(call, prepared);
     struct smx_lanes lanes = *prepared;
     lanes.losses = NULL;
-    call->kernels->lanes(&lanes, row, 1);
+    call->kernels->lanes(&lanes, row, 1, NULL);
 }
 
 /* Out-of-range rows are written too; in place, they are put back. */
@@ -180,11 +180,8 @@ static void loss_in_lanes(struct smx_loss_call *call, struct smx_lanes *lanes,
                           size_t start, size_t n)
 {
     prepare_lanes(call, lanes);
-    for (size_t end = start + n; start < end; start += n) {
-        n = end - start < SMX_LANES_ROWS ? end - start : SMX_LANES_ROWS;
-        if (call->kernels->lanes(lanes, start, n).declined)
-            call->nonfinite = true; /* nothing else is, of float32 */
-    }
+    if (call->kernels->lanes(lanes, start, n, NULL))
+        call->nonfinite = true; /* nothing else is, of float32 */
 }
 
 /* In-range rows first, then out-of-range ones: whether a row is depends on no

@@ -125,9 +125,7 @@ static void store_in_double(const struct summary_call *call, const float *z,
     lanes.logits = &rows;
     lanes.logsumexp = logsumexp;
     lanes.entropy = entropy;
-    for (size_t r = 0; r < n; r += SMX_LANES_ROWS)
-        call->kernels->lanes(&lanes, r,
-                             n - r < SMX_LANES_ROWS ? n - r : SMX_LANES_ROWS);
+    call->kernels->lanes(&lanes, 0, n, NULL);
 }
 
 /* Those of the rows again, computed in double. */
