@@ -15,14 +15,19 @@ INLINE vd finish_grad(vd x, vd first, vd second)
     return (vd)((vl)y & (vl)(y == y));
 }
 
+INLINE struct vdd times_slope(struct vdd x, vd slope)
+{
+    struct vdd p = vdd_product(x.hi, slope);
+    p.lo += x.lo * slope;
+    return p;
+}
+
 /* The same of x times slope, which is up to 2^128, rounded once. */
 INLINE vd finish_sloped(struct vdd x, vd slope, vd first, vd second)
 {
     vl large = (vl)(x.hi > vd_all(0x1p800)) | (vl)(x.hi < vd_all(-0x1p800));
     vd down = vd_where(large, vd_all(0x1p-128), vd_all(1));
-    vd lo = x.lo * down * slope;
-    x = vdd_product(x.hi * down, slope);
-    x.lo += lo;
+    x = times_slope((struct vdd){x.hi * down, x.lo * down}, slope);
     second *= vd_where(large, vd_all(0x1p128), vd_all(1));
     return finish_grad(x.hi + vdd_settle(x).lo, first, second);
 }
@@ -60,8 +65,9 @@ INLINE struct vdd bent_grad(bool bent, const double *e, size_t i, size_t n,
     return (struct vdd){(vd)((vl)p.hi & some), (vd)((vl)p.lo & some)};
 }
 
-/* The largest mass of which no product with what is at most 2^228 overflows. */
-#define MODERATE 0x1p700
+/* The largest mass of which no product with what is at most 2^228, and with a
+ * slope, overflows. */
+#define MODERATE 0x1p500
 
 /* The mass of the vector at i: each class's own, or all the same but the
  * label's. */
@@ -140,8 +146,9 @@ enum masses { OWN, LABEL, ALIKE, NONE };
 
 /* Of the vector at i, of moderate mass: all times 2^128 until it is rounded. */
 INLINE vd moderate_grad(enum masses whose, bool bent, const double *e,
-                        const double *mass, size_t i, size_t n,
-                        const struct smx_row_grad *how, struct smx_dd b)
+                        const double *mass, const double *slope, size_t i,
+                        size_t n, const struct smx_row_grad *how,
+                        struct smx_dd b)
 {
     struct vdd d = bent_grad(bent, e, i, n, how);
     if (whose != NONE) {
@@ -152,12 +159,14 @@ INLINE vd moderate_grad(enum masses whose, bool bent, const double *e,
         d = vdd_sum(p.hi, -v.hi);
         d.lo += p.lo - v.lo;
     }
+    if (slope)
+        d = times_slope(d, get_part(slope, i, n));
     return d.hi + d.lo;
 }
 
 /* From first to n. */
 static void put_moderate(enum masses whose, const double *e, const double *mass,
-                         size_t first, size_t n,
+                         const double *slope, size_t first, size_t n,
                          const struct smx_row_grad *given, double *out)
 {
     const struct smx_row_grad how = *given;
@@ -165,7 +174,8 @@ static void put_moderate(enum masses whose, const double *e, const double *mass,
     const vd power = vd_all(single_power(how.pure));
 #define PUT_GRADS(kind, bent)                                                  \
     PUT_TILE(out, first, n, how.stream, i, end,                                \
-             moderate_grad(kind, bent, e, mass, i, end, &how, b) * power)
+             moderate_grad(kind, bent, e, mass, slope, i, end, &how, b) *      \
+                 power)
 #define PUT_KIND(kind)                                                         \
     case kind:                                                                 \
         if (how.hi)                                                            \
@@ -181,16 +191,15 @@ static void put_moderate(enum masses whose, const double *e, const double *mass,
     }
 }
 
-static bool is_simple(const double *mass, const double *slope,
-                      const struct smx_row_grad *how)
+static bool is_simple(const double *mass, const struct smx_row_grad *how)
 {
-    return !slope && single_power(how->pure) != 0 && how->down < 1 &&
-           fabs(how->a.hi) <= 0x1p800 && fabs(how->b.hi) <= 0x1p100 &&
+    return single_power(how->pure) != 0 && how->down < 1 &&
+           fabs(how->a.hi) <= 0x1p600 && fabs(how->b.hi) <= 0x1p100 &&
            (mass || fmax(fabs(how->mass), fabs(how->other)) <= MODERATE);
 }
 
 /* The cache line of a label, and what is on both sides of it. */
-static void put_beside_label(const double *e, size_t n,
+static void put_beside_label(const double *e, const double *slope, size_t n,
                              const struct smx_row_grad *how, double *out)
 {
     enum masses whose = how->other != 0 ? ALIKE : NONE;
@@ -199,23 +208,23 @@ static void put_beside_label(const double *e, size_t n,
     size_t first = label > place ? label - place : 0;
     size_t end = label - place + OF_A_LINE;
     end = end < n ? end : n;
-    put_moderate(whose, e, NULL, 0, first, how, out);
-    put_moderate(LABEL, e, NULL, first, end, how, out);
-    put_moderate(whose, e, NULL, end, n, how, out);
+    put_moderate(whose, e, NULL, slope, 0, first, how, out);
+    put_moderate(LABEL, e, NULL, slope, first, end, how, out);
+    put_moderate(whose, e, NULL, slope, end, n, how, out);
 }
 
 static void store_tile_grad(const double *e, const double *mass,
                             const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
-    bool simple = is_simple(mass, slope, how);
+    bool simple = is_simple(mass, how);
     if (!simple || (mass && !stay_moderate(mass, n)))
         VECTORS (i, n)
             put_grad(e, mass, slope, i, n, simple, how, out);
     else if (mass)
-        put_moderate(OWN, e, mass, 0, n, how, out);
+        put_moderate(OWN, e, mass, slope, 0, n, how, out);
     else
-        put_beside_label(e, n, how, out);
+        put_beside_label(e, slope, n, how, out);
 }
 
 /* Of the vector at i. */
@@ -236,12 +245,15 @@ INLINE void put_product(const double *e, const double *g, const double *slope,
 }
 
 /* The same of a moderate upstream. */
-INLINE vd moderate_product(const double *e, const double *g, size_t i, size_t n,
+INLINE vd moderate_product(const double *e, const double *g,
+                           const double *slope, size_t i, size_t n,
                            const struct smx_vjp_scale *how, vd power)
 {
     struct vdd f = vdd_sum(get_part(g, i, n), vd_all(-how->dot.hi));
     f.lo -= vd_all(how->dot.lo);
     f = vdd_mul(scaled_grad(get_part(e, i, n), how->inverse), f);
+    if (slope)
+        f = times_slope(f, get_part(slope, i, n));
     return (f.hi + f.lo) * power;
 }
 
@@ -251,13 +263,12 @@ static void store_tile_vjp(const double *e, const double *g,
 {
     const struct smx_vjp_scale how = *given;
     double power = single_power(how.power);
-    if (slope || power == 0 || fabs(how.dot.hi) > MODERATE ||
-        !stay_moderate(g, n))
+    if (power == 0 || fabs(how.dot.hi) > MODERATE || !stay_moderate(g, n))
         VECTORS (i, n)
             put_product(e, g, slope, i, n, &how, out);
     else
         PUT_TILE(out, 0, n, how.stream, i, end,
-                 moderate_product(e, g, i, end, &how, vd_all(power)));
+                 moderate_product(e, g, slope, i, end, &how, vd_all(power)));
 }
 
 #endif
