@@ -20,7 +20,7 @@ struct costs {
 };
 
 /* One number a row; x NULL: all 1. */
-static vd load_row_numbers(const struct group *g, const void *x)
+INLINE vd load_row_numbers(const struct group *g, const void *x)
 {
     bool floats = g->logits->dtype == SMX_FLOAT32;
     const float *f = x;
@@ -35,7 +35,7 @@ static vd load_row_numbers(const struct group *g, const void *x)
     return numbers;
 }
 
-static struct costs load_labels(const struct group *g)
+INLINE struct costs load_labels(const struct group *g)
 {
     const struct smx_criterion *k = g->lanes->criterion;
     struct costs costs = {.single = is_single(k),
@@ -163,14 +163,18 @@ INLINE void focus_labels(bool wide, struct group *g, struct costs *costs)
 INLINE void weigh_labels(bool wide, struct group *g, struct costs *costs)
 {
     vd v = vd_all(1);
-    if (g->lanes->criterion->weights)
+    if (g->lanes->criterion->weights) {
         EACH (r, LANES)
             v[r] = weight_of_class(g, costs->class[r]);
+        if (wide)
+            g->declined |= ~(moderate_lanes(v) | costs->ignored);
+    }
     v = (vd)((vl)v & ~costs->ignored);
-    if (wide)
-        g->declined |= ~moderate_lanes(v);
-    vl cancels = cancels_where(g, at_labels(g->z, costs));
-    costs->mass.hi = (vd)((vl)v & ~cancels) + vd_all(0);
+    if (vl_any(g->one_hot)) {
+        vl cancels = cancels_where(g, at_labels(g->z, costs));
+        v = (vd)((vl)v & ~cancels);
+    }
+    costs->mass.hi = v + vd_all(0);
     costs->loss_mass = costs->mass.hi;
     if (g->lanes->criterion->focal != 0)
         focus_labels(wide, g, costs);
@@ -336,7 +340,7 @@ static void store_doubles_grad(struct group *g, const struct costs *costs)
     }
 }
 
-/* d slope, rounded once. */
+/* d slope, rounded once: numbers that are moderate leave no range. */
 INLINE vd round_sloped(struct vdd d, bool sloped, vd slope)
 {
     if (sloped) {
@@ -344,7 +348,7 @@ INLINE vd round_sloped(struct vdd d, bool sloped, vd slope)
         d = vdd_product(d.hi, slope);
         d.lo += lo;
     }
-    return d.hi + vdd_settle(d).lo;
+    return d.hi + d.lo;
 }
 
 /* p slope, rounded once, and then times 2^-128, or twice that. */

@@ -249,6 +249,9 @@ INLINE void add_logsum(bool wide, struct group *g, struct vdd logsum)
 {
     const struct smx_lanes *l = g->lanes;
     g->logsum = logsum;
+    g->lse = vd_all(0);
+    if (!l->logsumexp && !(l->criterion && l->criterion->z_loss != 0))
+        return;
     if (wide) {
         struct vdd top = straight(g->capped_top, &l->shift), lse;
         lse = vdd_sum(top.hi, logsum.hi);
