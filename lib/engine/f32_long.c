@@ -65,8 +65,10 @@ double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
         const struct smx_exponents by = smx_relative_to(&call->by, sum->max);
         rest = 0;
         for (size_t k = 0; k < call->chunks; k++)
-            rest += call->kernels->rest(
-                z + k * SMX_CHUNK, smx_chunk_classes(call->classes, k), &by);
+            rest += call->kernels
+                        ->moments(z + k * SMX_CHUNK,
+                                  smx_chunk_classes(call->classes, k), &by)
+                        .below;
     }
     return smx_log1p_fast(rest);
 }

@@ -2,7 +2,7 @@
 /* The kernels, compiled once an instruction set (kernels.h says what each
  * does). float32 is computed in double: the difference to the maximum is
  * exact there, and products and sums keep 29 bits more than are answered. */
-#include "exponents_vec.h"
+#include "stored_vec.h"
 #include "tiers.h"
 
 static bool row_max(const float *x, size_t n, float *max)
@@ -30,9 +30,10 @@ static bool row_max(const float *x, size_t n, float *max)
 }
 
 /* What comes of exponentials beside their sum: nothing, but what lies behind is
- * fetched; they are kept; struct smx_moments, in its order, for the sum. A
- * constant where this is inlined. */
-enum beside { ALONE, KEPT, MOMENTS };
+ * fetched; they are kept; struct smx_moments, in its order, for the sum; their
+ * sum times g, or that of g alone, for the second of these. A constant where
+ * this is inlined. */
+enum beside { ALONE, KEPT, MOMENTS, DOT, LOG_DOT };
 
 /* The next chunk arrives while this one is computed. */
 INLINE void fetch_chunk(const float *x)
@@ -40,19 +41,26 @@ INLINE void fetch_chunk(const float *x)
     __builtin_prefetch((const void *)((uintptr_t)x + SMX_CHUNK * sizeof *x));
 }
 
+/* Of a block. */
 INLINE void add_powers(enum beside beside, bool capped, const vd *e,
-                       const float *x, const struct smx_exponents *by,
-                       vd sums[3 * VECS], double *out)
+                       const float *x, const float *g,
+                       const struct smx_exponents *by, vd sums[3 * VECS],
+                       double *out)
 {
     EACH (v, VECS) {
+        size_t at = (size_t)v * LANES;
         if (beside == KEPT)
-            vd_store(out + v * LANES, e[v]);
+            vd_store(out + at, e[v]);
+        if (beside == DOT)
+            sums[VECS + v] += e[v] * vd_widen(g + at);
+        if (beside == LOG_DOT)
+            sums[VECS + v] += vd_widen(g + at);
         if (beside != MOMENTS) {
             sums[v] += e[v];
             continue;
         }
-        vd d = vd_all(by->reference) -
-               load_logits(capped, x + v * LANES, &by->cap, NULL);
+        vd d =
+            vd_all(by->reference) - load_logits(capped, x + at, &by->cap, NULL);
         sums[v] += (vd)((vl)e[v] & (vl)(d > vd_all(0)));
         sums[VECS + v] += (vd)((vl)e[v] & (vl)(d == vd_all(0)));
         sums[2 * VECS + v] += (vd)((vl)(e[v] * d) & (vl)(e[v] > vd_all(0)));
@@ -60,26 +68,32 @@ INLINE void add_powers(enum beside beside, bool capped, const vd *e,
 }
 
 INLINE struct smx_moments sum_powers(enum beside beside, bool capped,
-                                     const float *x, size_t n,
+                                     const float *x, const float *g, size_t n,
                                      const struct smx_exponents *by,
                                      double *out)
 {
     vd sums[3 * VECS] = {{0}}, e[WIDE];
+    const bool upstream = beside >= DOT;
     size_t i = 0;
     for (; i + STEP <= n; i += STEP) {
         EACH (b, WIDE / VECS)
-            if (beside != KEPT)
+            if (upstream)
+                fetch_ahead(g + i + b * BLOCK);
+            else if (beside != KEPT)
                 fetch_chunk(x + i + b * BLOCK);
         load_power(capped, x + i, by, e, NULL, WIDE);
         EACH (b, WIDE / VECS)
-            add_powers(beside, capped, e + b * VECS, x + i + b * BLOCK, by,
-                       sums, beside == KEPT ? out + i + b * BLOCK : NULL);
+            add_powers(beside, capped, e + b * VECS, x + i + b * BLOCK,
+                       upstream ? g + i + b * BLOCK : NULL, by, sums,
+                       beside == KEPT ? out + i + b * BLOCK : NULL);
     }
     for (; i < n; i += BLOCK) {
-        float block[BLOCK];
+        float block[BLOCK], other[BLOCK];
         pad(block, x + i, n - i, -__builtin_inff());
+        if (upstream)
+            pad(other, g + i, n - i, 0);
         load_power(capped, block, by, e, NULL, VECS);
-        add_powers(beside, capped, e, block, by, sums,
+        add_powers(beside, capped, e, block, other, by, sums,
                    beside == KEPT ? out + i : NULL);
     }
     return (struct smx_moments){block_sum(sums), block_sum(sums + VECS),
@@ -87,56 +101,41 @@ INLINE struct smx_moments sum_powers(enum beside beside, bool capped,
 }
 
 INLINE struct smx_moments sum_beside(enum beside beside, const float *x,
-                                     size_t n, const struct smx_exponents *from,
+                                     const float *g, size_t n,
+                                     const struct smx_exponents *from,
                                      double *out)
 {
     const struct smx_exponents by = *from, raw = {0, by.scale, by.nats, by.cap};
     if (by.cap.possible)
-        return sum_powers(beside, true, x, n, &by, out);
-    return by.reference == 0 ? sum_powers(beside, false, x, n, &raw, out)
-                             : sum_powers(beside, false, x, n, &by, out);
+        return sum_powers(beside, true, x, g, n, &by, out);
+    return by.reference == 0 ? sum_powers(beside, false, x, g, n, &raw, out)
+                             : sum_powers(beside, false, x, g, n, &by, out);
 }
 
 static double sum_f64(const float *x, size_t n, const struct smx_exponents *by)
 {
-    return sum_beside(ALONE, x, n, by, NULL).below;
+    return sum_beside(ALONE, x, NULL, n, by, NULL).below;
 }
 
 static double f64_exponentials(const float *x, size_t n,
                                const struct smx_exponents *by, double *e)
 {
-    return sum_beside(KEPT, x, n, by, e).below;
+    return sum_beside(KEPT, x, NULL, n, by, e).below;
 }
 
 static struct smx_moments moments_f64(const float *x, size_t n,
                                       const struct smx_exponents *by)
 {
-    return sum_beside(MOMENTS, x, n, by, NULL);
+    return sum_beside(MOMENTS, x, NULL, n, by, NULL);
 }
 
-INLINE double rest_as(bool capped, const float *x, size_t n,
-                      const struct smx_exponents *by)
+static double dot_f64(const float *x, const float *g, size_t n,
+                      const struct smx_exponents *by, bool log, double *other)
 {
-    vd sum[VECS] = {{0}}, e[WIDE];
-    for (size_t i = 0; i < n; i += BLOCK) {
-        float block[BLOCK];
-        pad(block, x + i, n - i, -__builtin_inff());
-        load_power(capped, block, by, e, NULL, VECS);
-        EACH (v, VECS) {
-            vd z = load_logits(capped, block + v * LANES, &by->cap, NULL);
-            vl below = z < vd_all(by->reference);
-            sum[v] += (vd)((vl)e[v] & below);
-        }
-    }
-    return block_sum(sum);
-}
-
-static double rest_f64(const float *x, size_t n,
-                       const struct smx_exponents *from)
-{
-    const struct smx_exponents by = *from;
-    return by.cap.possible ? rest_as(true, x, n, &by)
-                           : rest_as(false, x, n, &by);
+    const struct smx_moments sums = log ? sum_beside(LOG_DOT, x, g, n, by, NULL)
+                                        : sum_beside(DOT, x, g, n, by, NULL);
+    *other = sums.equal;
+    return sums.below;
 }
 
 static void cap_logits(const float *x, size_t n, const struct smx_cap *cap,
@@ -164,75 +163,28 @@ static void scale_f64(const double *e, size_t n, double factor, float *out)
         out[i] = (float)(e[i] * factor);
 }
 
-/* What is stored of z: its exponential times the factor, or logs: the
- * difference from the reference times that, less the offset. Constants where
- * this is inlined: capped, logs, vectors. */
-INLINE void put_vectors(bool capped, bool logs, const float *x,
-                        const struct smx_exponents *by, double factor,
-                        double offset, int vectors, bool stream, float *out)
-{
-    vd v[WIDE];
-    vh p[WIDE];
-    if (logs)
-        load_vectors(capped, x, &by->cap, v, NULL, vectors);
-    else
-        load_power(capped, x, by, v, NULL, vectors);
-    EACH (k, vectors) {
-        if (logs)
-            v[k] = (v[k] - vd_all(by->reference)) * vd_all(factor) -
-                   vd_all(offset);
-        else
-            v[k] *= vd_all(factor);
-        p[k] = vd_narrow(v[k]);
-    }
-    EACH (k, vectors)
-        if (stream)
-            vh_stream(out + k * LANES, p[k]);
-        else
-            vh_store(out + k * LANES, p[k]);
-}
-
-INLINE void put_as(bool capped, bool logs, const float *x, size_t n,
-                   const struct smx_exponents *by, double factor, double offset,
-                   bool stream, float *out)
-{
-    const int vectors = logs && !capped ? VECS : WIDE; /* of a short chain */
-    const size_t step = (size_t)vectors * LANES;
-    size_t i = 0, first = stream ? before_line(out, sizeof *out, n) : 0;
-    for (size_t end; i < n; i = end) {
-        float block[BLOCK];
-        end = i < first ? first : n;
-        for (; end - i >= step; i += step)
-            put_vectors(capped, logs, x + i, by, factor, offset, vectors,
-                        stream, out + i);
-        for (size_t some; i < end; i += some) {
-            some = end - i < BLOCK ? end - i : BLOCK;
-            pad(block, x + i, some, 0);
-            put_vectors(capped, logs, block, by, factor, offset, VECS, false,
-                        block);
-            memcpy(out + i, block, some * sizeof *out);
-        }
-    }
-}
+static const struct smx_mass NO_MASS;
 
 static void put_f64(const float *x, size_t n, const struct smx_exponents *from,
                     double factor, bool stream, float *out)
 {
     const struct smx_exponents by = *from;
+    const struct how how = {.factor = factor, .mass = &NO_MASS};
     if (by.cap.possible)
-        put_as(true, false, x, n, &by, factor, 0, stream, out);
+        store_as(true, false, STORED_VALUE, x, n, &by, &how, stream, out);
     else
-        put_as(false, false, x, n, &by, factor, 0, stream, out);
+        store_as(false, false, STORED_VALUE, x, n, &by, &how, stream, out);
 }
 
 static void put_logs(const float *x, size_t n, const struct smx_exponents *from,
                      double factor, double offset, bool stream, float *out)
 {
     const struct smx_exponents by = *from;
+    const struct how how = {factor, 0, offset, &NO_MASS};
     if (by.cap.possible)
-        put_as(true, true, x, n, &by, factor, offset, stream, out);
+        store_as(true, false, STORED_LOG, x, n, &by, &how, stream, out);
     else
-        put_as(false, true, x, n, &by, factor, offset, stream, out);
+        store_as(false, false, STORED_LOG, x, n, &by, &how, stream, out);
 }
 
 const struct smx_kernels TIER(kernels) = {
@@ -240,8 +192,8 @@ const struct smx_kernels TIER(kernels) = {
     .cap = cap_logits,
     .sum = sum_f64,
     .moments = moments_f64,
+    .dot = dot_f64,
     .exponentials = f64_exponentials,
-    .rest = rest_f64,
     .scale = scale_f64,
     .put = put_f64,
     .shift = put_logs,

@@ -93,14 +93,19 @@ struct smx_kernels {
                                   const struct smx_exponents *by);
 
     /**
+     * Sum of the exponentials, and beside it *other = sum of g[i] times the
+     * exponential, of g[i] alone for the logarithm: NaN or infinite if one of g
+     * is.
+     */
+    double (*dot)(const float *x, const float *g, size_t n,
+                  const struct smx_exponents *by, bool log, double *other);
+
+    /**
      * e[i] = the exponential of x[i]; returns their sum. A zero below 2^-1000;
      * relative error below 2^-28.6. The result must not exceed 2^1000.
      */
     double (*exponentials)(const float *x, size_t n,
                            const struct smx_exponents *by, double *e);
-
-    /** The sum again, without the elements whose z is the reference. */
-    double (*rest)(const float *x, size_t n, const struct smx_exponents *by);
 
     /** out[i] = e[i] * factor, rounded once. */
     void (*scale)(const double *e, size_t n, double factor, float *out);

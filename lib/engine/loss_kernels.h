@@ -77,14 +77,6 @@ struct smx_loss_kernels {
                     const struct smx_split_exp *split);
 
     /**
-     * Sum of the exponentials, and beside it *other = sum of g[i] times the
-     * exponential, of g[i] alone for the logarithm: NaN or infinite if one of g
-     * is.
-     */
-    double (*dot)(const float *x, const float *g, size_t n,
-                  const struct smx_exponents *by, bool log, double *other);
-
-    /**
      * out[i] = e factor (g[i] - other), of the logarithm g[i] other - e factor,
      * with a softcap times its slope, rounded once; e: the exponential of x[i].
      * out may be x or g.

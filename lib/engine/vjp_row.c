@@ -79,9 +79,9 @@ static void add_up(const struct smx_vjp_call *call, size_t chunk,
 {
     const struct smx_exponents by = smx_relative_to(&call->by, reference);
     product->reference = reference;
-    product->sum = call->kernels->loss->dot(
-        of->z, of->g, smx_chunk_classes(call->classes, chunk), &by, call->log,
-        &product->dot);
+    product->sum = call->kernels->dot(of->z, of->g,
+                                      smx_chunk_classes(call->classes, chunk),
+                                      &by, call->log, &product->dot);
 }
 
 /* false: what is refused has been found. */

@@ -244,17 +244,15 @@ static long double sums_in_double(enum smx_isa isa)
             moment += e * -x[i];
         }
         worst = worse(worst, kernels->sum(x, N, &by), sum);
-        worst =
-            worse(worst, kernels->loss->dot(x, g, N, &by, true, &total), sum);
+        worst = worse(worst, kernels->dot(x, g, N, &by, true, &total), sum);
         worst = worse(worst, total, upstream);
-        worst =
-            worse(worst, kernels->loss->dot(x, g, N, &by, false, &dot), sum);
+        worst = worse(worst, kernels->dot(x, g, N, &by, false, &dot), sum);
         worst = worse(worst, dot, product);
         struct smx_moments m = kernels->moments(x, N, &by);
         worst = worse(worst, m.below + m.equal, sum);
         worst = worse(worst, m.moment, moment);
         TIME(N, kernels->sum(x, N, &by));
-        TIME(N, kernels->loss->dot(x, g, N, &by, false, &dot));
+        TIME(N, kernels->dot(x, g, N, &by, false, &dot));
         TIME(N, kernels->moments(x, N, &by));
     }
     return worst;
