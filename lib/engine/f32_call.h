@@ -11,6 +11,13 @@
 #include "summary.h"
 #include "sums.h"
 
+struct smx_f32_part {   /* of a row: one of its chunks */
+    double total;       /* the in-range sum; NaN: it is out of range */
+    double moment;      /* likewise, where it is asked for */
+    float min;          /* in range no logit is lower */
+    struct smx_sum sum; /* in range the maximum alone */
+};
+
 struct smx_f32_row {
     double total;         /* in-range sum; 0: out-of-range */
     struct smx_sum whole; /* in range only for logarithms */
@@ -38,10 +45,7 @@ struct smx_f32_call {
     size_t k;
     const int64_t *chosen;
     /* of long rows, and of those with chosen classes: */
-    double *split_sums;   /* one a chunk; NaN: out-of-range */
-    double *moments;      /* likewise, where they are asked for */
-    double *minima;       /* likewise, of chunks in range the lowest logits */
-    struct smx_sum *sums; /* one a chunk; in range the maximum alone */
+    struct smx_f32_part *parts; /* one a chunk */
     struct smx_f32_row *row;
     atomic_size_t nonfinite; /* first bad logit; SIZE_MAX: none */
 };
@@ -68,20 +72,14 @@ static inline void smx_f32_tell(const struct smx_f32_call *call, size_t row,
 /** Notes the first of n that is not below +INFINITY. */
 void smx_f32_note_nonfinite(struct smx_f32_call *call, size_t i, size_t n);
 
-/** max and sum of one chunk; e: its exponentials, or NULL. */
-struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
-                                 size_t chunk, double *e);
+/** A row of at most SMX_F32_SHORT chunks that is out of range; e: room for its
+ *  exponentials. */
+void smx_f32_answer_in_double(struct smx_f32_call *call, size_t row, double *e);
 
-/** log of the sum relative to the maximum, 1 + rest. */
-double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
-                       const struct smx_sum *sum, bool in_range);
-
-/** One chunk of the answer. e: the exponentials of the chunk; NULL: they are
- *  computed again. */
-void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
-                         size_t chunk, const struct smx_sum *part,
-                         const struct smx_sum *whole, double offset,
-                         const double *e);
+/** n rows from the first on, while they are in the cache; parts: room for one a
+ *  chunk, rows: for one a row. */
+void smx_f32_answer_rows(struct smx_f32_call *call, size_t first, size_t n,
+                         struct smx_f32_part *parts, struct smx_f32_row *rows);
 
 /** Long rows, or the chosen classes of rows of any length. */
 void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call);

@@ -23,8 +23,8 @@ void smx_f32_note_nonfinite(struct smx_f32_call *call, size_t i, size_t n)
     smx_pool_least(&call->nonfinite, i);
 }
 
-struct smx_sum smx_f32_sum_chunk(struct smx_f32_call *call, size_t row,
-                                 size_t chunk, double *e)
+static struct smx_sum sum_in_double(struct smx_f32_call *call, size_t row,
+                                    size_t chunk, double *e)
 {
     struct smx_sum sum = {-INFINITY, 0, 0};
     size_t start = row * call->classes + chunk * SMX_CHUNK;
@@ -55,8 +55,8 @@ static void fill_value(float *out, size_t n, float value)
 /* The maximum's own exponential leaves the sum with the very bits it came in
  * with, but for a row in range, where it has others; a rest lost in the sum is
  * added up again. */
-double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
-                       const struct smx_sum *sum, bool in_range)
+static double log_sum_of(const struct smx_f32_call *call, size_t row,
+                         const struct smx_sum *sum, bool in_range)
 {
     double top = smx_power((sum->max - sum->reference) * call->by.scale);
     double rest = (sum->sum - top) / top;
@@ -73,20 +73,19 @@ double smx_f32_log_sum(const struct smx_f32_call *call, size_t row,
     return smx_log1p_fast(rest);
 }
 
-void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
-                         size_t chunk, const struct smx_sum *part,
-                         const struct smx_sum *whole, double offset,
-                         const double *e)
+static void store_in_double(const struct smx_f32_call *call, size_t row,
+                            size_t chunk, const struct smx_sum *part,
+                            const struct smx_f32_row *of, const double *e)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
     const float *z = call->logits + start;
     float *out = call->values + start;
     const struct smx_exponents by =
-        smx_relative_to(&call->by, call->log ? whole->max : part->reference);
-    double weight = smx_sum_weight(part, whole, call->by.scale);
-    if (call->log && whole->sum > 0)
-        call->kernels->shift(z, n, &by, by.nats, offset, call->stream, out);
+        smx_relative_to(&call->by, call->log ? of->whole.max : part->reference);
+    double weight = smx_sum_weight(part, &of->whole, call->by.scale);
+    if (call->log && of->whole.sum > 0)
+        call->kernels->shift(z, n, &by, by.nats, of->logsum, call->stream, out);
     else if (part->sum > 0 && e)
         call->kernels->scale(e, n, weight, out);
     else if (part->sum > 0)
@@ -95,118 +94,126 @@ void smx_f32_store_chunk(const struct smx_f32_call *call, size_t row,
         fill_value(out, n, call->log ? -INFINITY : 0);
 }
 
+/* In the order of the chunks. */
+static struct smx_sum merge_sums(const struct smx_f32_call *call,
+                                 const struct smx_f32_part *parts)
+{
+    double scale = call->by.scale;
+    struct smx_sum row = {-INFINITY, 0, 0};
+    for (size_t k = 0; k < call->chunks; k++)
+        row.max = fmax(row.max, parts[k].sum.max);
+    row.reference = smx_reference(row.max, scale);
+    for (size_t k = 0; k < call->chunks; k++) {
+        const struct smx_sum *sum = &parts[k].sum;
+        if (sum->sum > 0)
+            row.sum +=
+                sum->sum * smx_power((sum->reference - row.reference) * scale);
+    }
+    return row;
+}
+
+void smx_f32_answer_in_double(struct smx_f32_call *call, size_t r, double *e)
+{
+    struct smx_f32_part parts[SMX_F32_SHORT];
+    for (size_t k = 0; k < call->chunks; k++)
+        parts[k].sum = sum_in_double(call, r, k, e + k * SMX_CHUNK);
+    if (call->nonfinite != SIZE_MAX)
+        return;
+    const struct smx_f32_row row = {.whole = merge_sums(call, parts)};
+    smx_f32_tell(call, r, 0, 0, row.whole.max);
+    for (size_t k = 0; k < call->chunks; k++)
+        store_in_double(call, r, k, &parts[k].sum, &row, e + k * SMX_CHUNK);
+}
+
 /* ---- sums --------------------------------------------------------------- */
 
 /* A chunk that is out of range is summed in double at once: its row is, too.
  * After the first of those, others are expected. */
-static void sum_chunk(void *argument, size_t i)
+static void sum_chunk(struct smx_f32_call *call, size_t row, size_t chunk,
+                      struct smx_f32_part *part)
 {
-    struct smx_f32_call *call = argument;
-    size_t row = i / call->chunks, chunk = i % call->chunks;
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
-    double *moment = call->seen.moments ? &call->moments[i] : NULL;
-    double sum = NAN;
     struct smx_extent extent = {INFINITY, -INFINITY};
-    if (moment)
-        *moment = 0;
+    double sum = NAN;
+    part->moment = 0;
     if (smx_f32_expects(call, start, n))
-        sum = call->kernels->split->sum(call->logits + start, n, &call->split,
-                                        &extent, moment);
-    call->split_sums[i] = extent.max < call->split.highest ? sum : NAN;
-    call->sums[i].max = extent.max;
-    call->minima[i] = extent.min;
-    if (!isnan(call->split_sums[i]))
+        sum = call->kernels->split->sum(
+            call->logits + start, n, &call->split, &extent,
+            call->seen.moments ? &part->moment : NULL);
+    part->total = extent.max < call->split.highest ? sum : NAN;
+    part->min = extent.min;
+    part->sum.max = extent.max;
+    if (!isnan(part->total))
         return;
-    call->sums[i] = smx_f32_sum_chunk(call, row, chunk, NULL);
+    part->sum = sum_in_double(call, row, chunk, NULL);
     call->out_of_range = true;
 }
 
-/* In double what is yet to be: chunks in range of a row that is not. */
-static void sum_chunk_again(void *argument, size_t i)
-{
-    struct smx_f32_call *call = argument;
-    size_t row = i / call->chunks;
-    if (call->row[row].total == 0 && !isnan(call->split_sums[i]))
-        call->sums[i] = smx_f32_sum_chunk(call, row, i % call->chunks, NULL);
-}
-
-/* The sum of a row; is it in range? */
-static bool merge_split_row(const struct smx_f32_call *call, size_t r)
+/* What chunks in range of a row come to; false: it is out of range. */
+static bool merge_in_range(const struct smx_f32_call *call, size_t r,
+                           const struct smx_f32_part *parts,
+                           struct smx_f32_row *row)
 {
     double sum = 0, moment = 0, max = -INFINITY;
-    for (size_t k = r * call->chunks, n = call->chunks; n; n--, k++) {
-        sum += call->split_sums[k];
-        moment += call->seen.moments ? call->moments[k] : 0;
-        max = fmax(max, call->sums[k].max);
+    for (size_t k = 0; k < call->chunks; k++) {
+        sum += parts[k].total;
+        moment += parts[k].moment;
+        max = fmax(max, parts[k].sum.max);
     }
     bool in_range = smx_sum_in_range(sum, call->classes);
-    call->row[r].total = in_range ? sum : 0;
-    smx_f32_tell(call, r, call->row[r].total, moment, max);
+    row->total = in_range ? sum : 0;
+    row->whole = (struct smx_sum){max, 0, sum * SMX_SPLIT_UNIT};
+    smx_f32_tell(call, r, row->total, moment, max);
     return in_range;
 }
 
-/* The sums of rows in range; are there others? */
-static bool merge_split_rows(const struct smx_f32_call *call)
+/* Chunks in range of a row that is not are summed again. */
+static void merge_row(struct smx_f32_call *call, size_t r,
+                      struct smx_f32_part *parts, struct smx_f32_row *row)
 {
-    bool others = false;
-    for (size_t r = 0; r < call->rows; r++)
-        others |= !merge_split_row(call, r);
-    return others;
-}
-
-static void merge_row(void *argument, size_t r)
-{
-    const struct smx_f32_call *call = argument;
-    const struct smx_sum *sums = call->sums + r * call->chunks;
-    struct smx_f32_row *row = &call->row[r];
-    bool in_range = row->total != 0;
-    if (!in_range) {
-        row->whole = smx_sum_merge(sums, call->chunks, call->by.scale);
-    } else if (call->log) {
-        row->whole =
-            (struct smx_sum){sums[0].max, 0, row->total * SMX_SPLIT_UNIT};
-        for (size_t k = 1; k < call->chunks; k++)
-            row->whole.max = fmax(row->whole.max, sums[k].max);
-    }
+    bool in_range = merge_in_range(call, r, parts, row);
+    if (!call->values)
+        return;
+    for (size_t k = 0; !in_range && k < call->chunks; k++)
+        if (!isnan(parts[k].total))
+            parts[k].sum = sum_in_double(call, r, k, NULL);
+    if (!in_range)
+        row->whole = merge_sums(call, parts);
     if (call->log && row->whole.sum > 0)
-        row->logsum = smx_f32_log_sum(call, r, &row->whole, in_range);
+        row->logsum = log_sum_of(call, r, &row->whole, in_range);
 }
 
 /* ---- all classes -------------------------------------------------------- */
 
-static void store_chunk(void *argument, size_t i)
+static void store_chunk(const struct smx_f32_call *call, size_t r, size_t chunk,
+                        const struct smx_f32_part *part,
+                        const struct smx_f32_row *row)
 {
-    const struct smx_f32_call *call = argument;
-    size_t r = i / call->chunks, chunk = i % call->chunks;
-    const struct smx_f32_row *row = &call->row[r];
     size_t start = r * call->classes + chunk * SMX_CHUNK;
     if (row->total != 0 && !call->log)
-        call->kernels->split->put(
-            call->logits + start, smx_chunk_classes(call->classes, chunk),
-            &call->split, 1 / row->total, 0, (float)call->minima[i],
-            call->stream, call->values + start);
+        call->kernels->split->put(call->logits + start,
+                                  smx_chunk_classes(call->classes, chunk),
+                                  &call->split, 1 / row->total, 0, part->min,
+                                  call->stream, call->values + start);
     else
-        smx_f32_store_chunk(call, r, chunk, &call->sums[i], &row->whole,
-                            row->logsum, NULL);
+        store_in_double(call, r, chunk, &part->sum, row, NULL);
 }
 
-/* Row by row, while it is in the cache. What is refused is looked for to the
- * end, as the first is told. */
-static void answer_row(void *argument, size_t r)
+/* What is refused is looked for to the end, as the first is told. */
+void smx_f32_answer_rows(struct smx_f32_call *call, size_t first, size_t n,
+                         struct smx_f32_part *parts, struct smx_f32_row *rows)
 {
-    struct smx_f32_call *call = argument;
-    size_t first = r * call->chunks, end = first + call->chunks;
-    for (size_t i = first; i < end; i++)
-        sum_chunk(call, i);
+    size_t chunks = call->chunks, all = n * chunks;
+    for (size_t i = 0; i < all; i++)
+        sum_chunk(call, first + i / chunks, i % chunks, &parts[i]);
     if (call->nonfinite != SIZE_MAX)
         return;
-    merge_split_row(call, r);
-    for (size_t i = first; i < end; i++)
-        sum_chunk_again(call, i);
-    merge_row(call, r);
-    for (size_t i = first; i < end; i++)
-        store_chunk(call, i);
+    for (size_t r = 0; r < n; r++)
+        merge_row(call, first + r, parts + r * chunks, &rows[r]);
+    for (size_t i = 0; i < all; i++)
+        store_chunk(call, first + i / chunks, i % chunks, &parts[i],
+                    &rows[i / chunks]);
 }
 
 /* ---- chosen classes ----------------------------------------------------- */
@@ -219,7 +226,7 @@ static float f64_probability(const struct smx_f32_call *call, size_t r,
                              size_t class, float x)
 {
     const struct smx_sum *part =
-        &call->sums[r * call->chunks + class / SMX_CHUNK];
+        &call->parts[r * call->chunks + class / SMX_CHUNK].sum;
     float p;
     if (part->sum == 0)
         return 0;
@@ -282,16 +289,37 @@ static void store_chosen_row(void *argument, size_t r)
 size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
                      void *workspace)
 {
-    size_t all = rows * chunks;
     if (workspace) {
-        call->sums = workspace;
-        call->row = (struct smx_f32_row *)(call->sums + all);
-        call->split_sums = (double *)(call->row + rows);
-        call->moments = call->split_sums + all;
-        call->minima = call->moments + all;
+        call->parts = workspace;
+        call->row = (struct smx_f32_row *)(call->parts + rows * chunks);
     }
-    return all * (sizeof *call->sums + 3 * sizeof *call->split_sums) +
-           rows * sizeof *call->row;
+    return rows * (chunks * sizeof *call->parts + sizeof *call->row);
+}
+
+static void answer_row_at(void *argument, size_t r)
+{
+    struct smx_f32_call *call = argument;
+    smx_f32_answer_rows(call, r, 1, call->parts + r * call->chunks,
+                        &call->row[r]);
+}
+
+static void sum_chunk_at(void *argument, size_t i)
+{
+    struct smx_f32_call *call = argument;
+    sum_chunk(call, i / call->chunks, i % call->chunks, &call->parts[i]);
+}
+
+static void merge_row_at(void *argument, size_t r)
+{
+    struct smx_f32_call *call = argument;
+    merge_row(call, r, call->parts + r * call->chunks, &call->row[r]);
+}
+
+static void store_chunk_at(void *argument, size_t i)
+{
+    const struct smx_f32_call *call = argument;
+    size_t r = i / call->chunks;
+    store_chunk(call, r, i % call->chunks, &call->parts[i], &call->row[r]);
 }
 
 void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
@@ -302,21 +330,17 @@ void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call)
     size_t most = SMX_SMALL / smx_chunk_classes(call->classes, 0);
     call->early &= call->values && !call->k && rows >= smx_pool_threads(pool);
     if (call->early) {
-        smx_pool_each(pool, rows, most_rows, answer_row, call);
+        smx_pool_each(pool, rows, most_rows, answer_row_at, call);
         return;
     }
-    smx_pool_each(pool, chunks, most, sum_chunk, call);
+    smx_pool_each(pool, chunks, most, sum_chunk_at, call);
     if (call->nonfinite != SIZE_MAX)
         return;
-    bool others = merge_split_rows(call);
+    smx_pool_each(pool, rows, most_rows, merge_row_at, call);
     if (!call->values)
         return;
-    if (others)
-        smx_pool_each(pool, chunks, most, sum_chunk_again, call);
-    if (others || call->log)
-        smx_pool_each(pool, rows, most_rows, merge_row, call);
     if (call->k)
         smx_pool_each(pool, rows, most_rows, store_chosen_row, call);
     else
-        smx_pool_each(pool, chunks, most, store_chunk, call);
+        smx_pool_each(pool, chunks, most, store_chunk_at, call);
 }

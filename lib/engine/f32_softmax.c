@@ -27,6 +27,12 @@
 /* Rows that wait together, at most. */
 #define GROUP 8
 
+static size_t rows_at_once(size_t classes)
+{
+    size_t rows = SMX_RESIDENT_ELEMENTS / classes;
+    return rows < GROUP ? rows ? rows : 1 : GROUP;
+}
+
 union exponentials {
     double f64[SMX_CACHED];
     float split[2 * SMX_CACHED];
@@ -52,24 +58,6 @@ static void check_rows(void *argument, size_t slice)
     if (!call->kernels->row_max(call->logits + start, n, &max))
         smx_f32_note_nonfinite(call, start, n);
     call->out_of_range = true;
-}
-
-static void store_f64_row(struct smx_f32_call *call, size_t row,
-                          double e[SMX_F32_SHORT * SMX_CHUNK])
-{
-    struct smx_sum sums[SMX_F32_SHORT];
-    for (size_t k = 0; k < call->chunks; k++)
-        sums[k] = smx_f32_sum_chunk(call, row, k, e + k * SMX_CHUNK);
-    if (call->nonfinite != SIZE_MAX)
-        return;
-    struct smx_sum whole = smx_sum_merge(sums, call->chunks, call->by.scale);
-    smx_f32_tell(call, row, 0, 0, whole.max);
-    double offset = call->log && whole.sum > 0
-                        ? smx_f32_log_sum(call, row, &whole, false)
-                        : 0;
-    for (size_t k = 0; k < call->chunks; k++)
-        smx_f32_store_chunk(call, row, k, &sums[k], &whole, offset,
-                            e + k * SMX_CHUNK);
 }
 
 /* What lanes need to know is made where a slice first needs them. */
@@ -129,16 +117,6 @@ static void store_narrow_slice(struct smx_f32_call *call, size_t row,
         store_narrow_rows(&slice, row, end - row < step ? end - row : step);
 }
 
-/* The sum of a row whose largest logit is max; 0: it is out of range, and after
- * one above the highest, others are expected. */
-static double sum_if_in_range(struct smx_f32_call *call, double sum, double max)
-{
-    if (max < call->split.highest)
-        return smx_sum_in_range(sum, call->classes) ? sum : 0;
-    call->out_of_range = true;
-    return 0;
-}
-
 /* The next row in its place, and meanwhile, what was there is divided; false
  * if the row is not in-range. */
 static bool cache_row(struct smx_f32_call *call, size_t row,
@@ -161,7 +139,10 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
     }
     smx_waiting_end(call->kernels, cached, call->classes);
     cached->out = call->values + row * call->classes;
-    cached->sum = sum_if_in_range(call, sum, all.max);
+    bool below = all.max < call->split.highest;
+    if (!below) /* so may others be */
+        call->out_of_range = true;
+    cached->sum = below && smx_sum_in_range(sum, call->classes) ? sum : 0;
     cached->normal = cached->sum != 0 &&
                      smx_divides_normally(&call->split, all.min, cached->sum);
     smx_f32_tell(call, row, cached->sum, moment, all.max);
@@ -170,14 +151,13 @@ static bool cache_row(struct smx_f32_call *call, size_t row,
 
 /* Some rows wait at a time, at most GROUP, so that none waits for the sum of
  * the one before. */
-static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
-                              union exponentials *e)
+static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end)
 {
-    size_t places = SMX_RESIDENT_ELEMENTS / call->classes;
+    SMX_ALIGNED union exponentials e;
+    size_t places = rows_at_once(call->classes);
     struct smx_waiting cached[GROUP];
-    places = places < GROUP ? places ? places : 1 : GROUP;
     bool pipelined =
-        smx_waiting_place(cached, places, e->split, e->split + SMX_CACHED,
+        smx_waiting_place(cached, places, e.split, e.split + SMX_CACHED,
                           call->rows, call->classes, call->stream);
     for (size_t i = 0; row < end; row++, i = (i + 1) % places) {
         if (i == 0 && !pipelined)
@@ -185,65 +165,21 @@ static void store_cached_rows(struct smx_f32_call *call, size_t row, size_t end,
         if (cache_row(call, row, &cached[i]))
             continue;
         smx_waiting_divide(call->kernels, cached, places, call->classes);
-        store_f64_row(call, row, e->f64);
+        smx_f32_answer_in_double(call, row, e.f64);
     }
     smx_waiting_divide(call->kernels, cached, places, call->classes);
 }
 
-/* The sum of a row in range, and its maximum; 0: it is out of range. */
-static struct smx_sum sum_split_row(struct smx_f32_call *call, size_t row)
+/* Logarithms. So many rows at once that none waits for the sum of the one
+ * before. */
+static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end)
 {
-    const float *z = call->logits + row * call->classes;
-    double sum = 0, moment = 0, part = 0;
-    struct smx_sum whole = {-INFINITY, 0, 0};
-    struct smx_extent extent;
-    if (!smx_f32_expects(call, row * call->classes, call->classes))
-        return whole;
-    for (size_t k = 0; k < call->chunks; k++) {
-        sum += call->kernels->split->sum(
-            z + k * SMX_CHUNK, smx_chunk_classes(call->classes, k),
-            &call->split, &extent, call->seen.moments ? &part : NULL);
-        moment += part;
-        whole.max = fmax(whole.max, extent.max);
-    }
-    sum = sum_if_in_range(call, sum, whole.max);
-    smx_f32_tell(call, row, sum, moment, whole.max);
-    whole.sum = sum * SMX_SPLIT_UNIT;
-    return whole;
-}
-
-/* Some rows from row on, as many as there are. */
-static size_t sum_split_rows(struct smx_f32_call *call, size_t row, size_t end,
-                             struct smx_sum sums[GROUP])
-{
-    size_t most = SMX_RESIDENT_ELEMENTS / call->classes, n = end - row;
-    most = most < GROUP ? most ? most : 1 : GROUP;
-    n = n < most ? n : most;
-    for (size_t i = 0; i < n; i++)
-        sums[i] = sum_split_row(call, row + i);
-    return n;
-}
-
-/* While the logarithms of some rows are computed, the next ones are summed. */
-static void store_log_rows(struct smx_f32_call *call, size_t row, size_t end,
-                           union exponentials *e)
-{
-    struct smx_sum sums[2][GROUP];
-    double offset[GROUP];
-    size_t n = sum_split_rows(call, row, end, sums[0]), next;
-    for (int turn = 0; n; row += n, n = next, turn = !turn) {
-        const struct smx_sum *sum = sums[turn];
-        for (size_t i = 0; i < n; i++)
-            if (sum[i].sum != 0)
-                offset[i] = smx_f32_log_sum(call, row + i, &sum[i], true);
-        next = sum_split_rows(call, row + n, end, sums[!turn]);
-        for (size_t i = 0; i < n; i++)
-            if (sum[i].sum == 0)
-                store_f64_row(call, row + i, e->f64);
-            else
-                for (size_t k = 0; k < call->chunks; k++)
-                    smx_f32_store_chunk(call, row + i, k, &sum[i], &sum[i],
-                                        offset[i], NULL);
+    struct smx_f32_part parts[GROUP * SMX_F32_SHORT];
+    struct smx_f32_row rows[GROUP];
+    size_t most = rows_at_once(call->classes);
+    for (size_t n; row < end; row += n) {
+        n = end - row < most ? end - row : most;
+        smx_f32_answer_rows(call, row, n, parts, rows);
     }
 }
 
@@ -252,23 +188,16 @@ static bool is_for_narrow_rows(enum smx_way way)
     return way == SMX_WAY_NARROW || way == SMX_WAY_LANES;
 }
 
-static void store_wide_slice(struct smx_f32_call *call, size_t row, size_t end)
-{
-    SMX_ALIGNED union exponentials e;
-    if (call->way == SMX_WAY_LOGS)
-        store_log_rows(call, row, end, &e);
-    else
-        store_cached_rows(call, row, end, &e);
-}
-
 static void store_softmax_rows(void *argument, size_t slice)
 {
     struct smx_f32_call *call = argument;
     size_t row = slice_start(call, slice), end = slice_start(call, slice + 1);
     if (is_for_narrow_rows(call->way))
         store_narrow_slice(call, row, end);
+    else if (call->way == SMX_WAY_LOGS)
+        store_log_rows(call, row, end);
     else
-        store_wide_slice(call, row, end);
+        store_cached_rows(call, row, end);
 }
 
 static void short_rows(struct smx_context *context, struct smx_f32_call *call)

@@ -60,10 +60,10 @@ enum smx_way smx_plan_softmax(const struct smx_logits *z, bool log, bool whole)
                                                 : SMX_WAY_DD_ROWS;
     if (!whole || smx_chunks(z->classes) > SMX_F32_SHORT)
         return SMX_WAY_CHUNKS;
-    if (!smx_plan_splits_softmax(z, log))
-        return smx_plan_lanes(z, NULL) ? SMX_WAY_LANES : SMX_WAY_RESIDENT;
-    if (narrow)
+    if (narrow && smx_plan_splits_softmax(z, log))
         return SMX_WAY_NARROW;
+    if (smx_plan_lanes(z, NULL))
+        return SMX_WAY_LANES;
     return log ? SMX_WAY_LOGS : SMX_WAY_RESIDENT;
 }
 

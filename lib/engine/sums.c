@@ -29,20 +29,6 @@ double smx_reference(double max, double scale)
     return fabs(max * scale) <= SMX_UNSHIFTED ? 0 : max;
 }
 
-struct smx_sum smx_sum_merge(const struct smx_sum *chunks, size_t count,
-                             double scale)
-{
-    struct smx_sum row = {-INFINITY, 0, 0};
-    for (size_t i = 0; i < count; i++)
-        row.max = chunks[i].max > row.max ? chunks[i].max : row.max;
-    row.reference = smx_reference(row.max, scale);
-    for (size_t i = 0; i < count; i++)
-        if (chunks[i].sum > 0)
-            row.sum += chunks[i].sum *
-                       smx_power((chunks[i].reference - row.reference) * scale);
-    return row;
-}
-
 double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
                       double scale)
 {

@@ -25,10 +25,6 @@ double smx_reference(double max, double scale);
 /** 2^(t/16), t <= 16000, by the kernels' own polynomial: the same bits. */
 double smx_power(double t);
 
-/** In the order of the chunks. */
-struct smx_sum smx_sum_merge(const struct smx_sum *chunks, size_t count,
-                             double scale);
-
 /** What a chunk's exponentials are multiplied with to be probabilities. */
 double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
                       double scale);
