@@ -26,11 +26,11 @@ void TIER(narrow_keep)(const float *x, size_t rows, size_t classes,
     vf z[WIDE];
     size_t i = 0, n = rows * classes;
     for (; n - i >= STEP; i += STEP) {
-        load(x + i, WIDE, z);
+        load(x + i, STEP, WIDE, z);
         keep_step(narrow, i, z, WIDE, &split);
     }
     for (; i < n; i += BLOCK) {
-        load_part(x + i, n - i, PARTS, z);
+        load(x + i, n - i, PARTS, z);
         keep_step(narrow, i, z, PARTS, &split);
     }
 }

@@ -42,10 +42,8 @@ INLINE void sum_step(struct sums *sums, const vf *x, const vf *behind, size_t n,
                                  sums->moments.origin));
         if (rest)
             vf_store(rest + i, e.rest[v]);
-        if (rest && n >= i + FLOATS)
-            vf_store(high + i, e.s[v]);
-        else if (rest && n > i)
-            vf_store_part(high + i, e.s[v], n - i);
+        if (rest)
+            store_first(false, high + i, e.s[v], left_of(v, n));
     }
 }
 
@@ -191,7 +189,7 @@ INLINE void sum_runs(struct sums *sums, const float *x, size_t end,
     for (size_t i = 0; i < end;) {
         for (size_t run = i + RUN; i < run; i += STEP) {
             fetch_split(x + i, STEP, rest ? SMX_CHUNK / 2 : SMX_CHUNK);
-            load(x + i, WIDE, z);
+            load(x + i, STEP, WIDE, z);
             if (q)
                 put_quotients(q, i, WIDE, VF_FUSED);
             sum_step(sums, z, extent ? z : NULL, STEP, WIDE, split, moment,
@@ -206,19 +204,17 @@ INLINE void sum_end(struct sums *sums, const float *x, size_t i, size_t n,
                     const struct smx_split_exp *split, bool extent, bool moment,
                     float *high, float *rest)
 {
-    vf z[WIDE], behind[WIDE];
+    vf z[WIDE], zeros[WIDE];
     for (; n - i >= BLOCK; i += BLOCK) {
-        load(x + i, PARTS, z);
+        load(x + i, BLOCK, PARTS, z);
         sum_step(sums, z, extent ? z : NULL, BLOCK, PARTS, split, moment,
                  rest ? high + i : NULL, rest ? rest + i : NULL);
     }
     if (i < n) {
-        load_part(x + i, n - i, PARTS, z);
-        EACH (v, PARTS) {
-            size_t at = i + (size_t)v * FLOATS;
-            behind[v] = vf_load_part(x + at, n > at ? n - at : 0, 0);
-        }
-        sum_step(sums, z, extent ? behind : NULL, n - i, PARTS, split, moment,
+        load(x + i, n - i, PARTS, z);
+        EACH (v, PARTS)
+            zeros[v] = load_first(x + i + v * FLOATS, left_of(v, n - i), 0);
+        sum_step(sums, z, extent ? zeros : NULL, n - i, PARTS, split, moment,
                  rest ? high + i : NULL, rest ? rest + i : NULL);
     }
     end_runs(sums, moment);
@@ -281,22 +277,19 @@ static double cache_split(const float *x, size_t n,
 
 /* ---- products ---------------------------------------------------------- */
 
-/* n elements of count registers. */
-INLINE void put_part(const float *x, size_t n, int count,
-                     const struct scaled *by, enum scaling how, float *out)
+/* n elements, at most count registers of them. */
+INLINE void put_some(const float *x, size_t n, int count,
+                     const struct scaled *by, enum scaling how, bool stream,
+                     float *out)
 {
     vf z[WIDE];
-    load_part(x, n, count, z);
-    bound(z, count, &by->split);
+    load(x, n, count, z);
+    if (how != SCALED_PLAINLY)
+        bound(z, count, &by->split);
     struct parts e = exponentials(z, count, &by->split);
-    EACH (v, count) {
-        size_t i = (size_t)v * FLOATS;
-        vf p = scale_split(how, &e, v, by);
-        if (n >= i + FLOATS)
-            vf_store(out + i, p);
-        else if (n > i)
-            vf_store_part(out + i, p, n - i);
-    }
+    EACH (v, count)
+        store_first(stream, out + v * FLOATS, scale_split(how, &e, v, by),
+                    left_of(v, n));
 }
 
 /* Whole steps; how many elements that were. */
@@ -306,19 +299,8 @@ INLINE size_t put_steps(const float *x, size_t n, const struct scaled *by,
     const struct scaled own = *by; /* nothing that is stored changes it */
     size_t i = 0;
     for (; n - i >= STEP; i += STEP) {
-        vf z[WIDE];
         fetch_split(x + i, STEP, SMX_CHUNK / 4);
-        load(x + i, WIDE, z);
-        if (how != SCALED_PLAINLY)
-            bound(z, WIDE, &own.split);
-        struct parts e = exponentials(z, WIDE, &own.split);
-        EACH (v, WIDE) {
-            vf p = scale_split(how, &e, v, &own);
-            if (stream)
-                vf_stream(out + i + v * FLOATS, p);
-            else
-                vf_store(out + i + v * FLOATS, p);
-        }
+        put_some(x + i, STEP, WIDE, &own, how, stream, out + i);
     }
     return i;
 }
@@ -340,15 +322,15 @@ INLINE void store_scaled(const float *x, size_t n, const struct scaled *by,
     size_t i = 0;
     if (stream) {
         i = before_line(out, sizeof *out, n);
-        put_part(x, i, PARTS, by, bounded, out);
+        put_some(x, i, PARTS, by, bounded, false, out);
         i += put_steps(x + i, n - i, by, how, true, out + i);
     } else {
         i = put_steps(x, n, by, how, false, out);
     }
     if (n - i > BLOCK) /* two blocks, one after the other, take longer */
-        put_part(x + i, n - i, WIDE, by, bounded, out + i);
+        put_some(x + i, n - i, WIDE, by, bounded, false, out + i);
     else if (i < n)
-        put_part(x + i, n - i, PARTS, by, bounded, out + i);
+        put_some(x + i, n - i, PARTS, by, bounded, false, out + i);
 }
 
 static __attribute__((noinline)) void
@@ -385,10 +367,7 @@ INLINE void put_differences(const float *const x[2], size_t i, size_t n,
     struct parts e[2];
     EACH (s, 2) {
         vf z[WIDE];
-        if (count == PARTS)
-            load_part(x[s] + i, n, PARTS, z);
-        else
-            load(x[s] + i, count, z);
+        load(x[s] + i, n, count, z);
         bound(z, count, &by[s].split);
         e[s] = exponentials(z, count, &by[s].split);
         EACH (v, count) {
@@ -398,15 +377,9 @@ INLINE void put_differences(const float *const x[2], size_t i, size_t n,
         }
     }
     EACH (v, count) {
-        size_t at = (size_t)v * FLOATS;
         vf d = (e[0].s[v] - e[1].s[v]) + (e[0].rest[v] - e[1].rest[v]);
         d += vf_all(0); /* no negative zeros */
-        if (stream)
-            vf_stream(out + i + at, d);
-        else if (n >= at + FLOATS)
-            vf_store(out + i + at, d);
-        else if (n > at)
-            vf_store_part(out + i + at, d, n - at);
+        store_first(stream, out + i + v * FLOATS, d, left_of(v, n));
     }
 }
 

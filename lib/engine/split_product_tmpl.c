@@ -5,12 +5,6 @@
 #include "split_sums_vec.h"
 #include "tiers.h"
 
-/* The first n of a vector at x, zeros behind them. */
-INLINE vf first_of(const float *x, size_t n)
-{
-    return n >= FLOATS ? vf_load(x) : vf_load_part(x, n, 0);
-}
-
 /* ---- sums --------------------------------------------------------------- */
 
 struct dots {
@@ -25,10 +19,11 @@ INLINE void add_products(struct dots *dots, const float *high,
                          const float *rest, const float *g, size_t n)
 {
     EACH (v, PARTS) {
-        size_t at = (size_t)v * FLOATS, left = n > at ? n - at : 0;
-        vf x = first_of(g + at, left), whole = x;
+        size_t at = (size_t)v * FLOATS, left = left_of(v, n);
+        vf x = load_first(g + at, left, 0), whole = x;
         if (high) {
-            vf s = first_of(high + at, left), r = first_of(rest + at, left);
+            vf s = load_first(high + at, left, 0),
+               r = load_first(rest + at, left, 0);
             vi counts = s > vf_all(SMX_SPLIT_NOTHING);
             vf leading = vf_twelve_bits(x);
             s = (vf)((vi)s & counts); /* 0 times NaN is NaN, to be found */
@@ -123,19 +118,15 @@ INLINE void multiply_block(enum smx_split_kind kind, const float *high,
                            const struct scales *by, bool stream, float *out)
 {
     EACH (v, PARTS) {
-        size_t at = (size_t)v * FLOATS, left = n > at ? n - at : 0;
-        vf s = first_of(high + at, left), r = first_of(rest + at, left);
-        vf x = first_of(g + at, left);
+        size_t at = (size_t)v * FLOATS, left = left_of(v, n);
+        vf s = load_first(high + at, left, 0),
+           r = load_first(rest + at, left, 0);
+        vf x = load_first(g + at, left, 0);
         vf y = kind == SMX_SPLIT_SOFTMAX
                    ? product_of_softmax(s, r, x, by)
                    : product_of_log(kind == SMX_SPLIT_WARM_LOG, s, r, x, by);
         y = vf_mul_above(y, by->down, (vf)((vi)y & INT32_MAX), by->least);
-        if (stream)
-            vf_stream(out + at, y);
-        else if (left >= FLOATS)
-            vf_store(out + at, y);
-        else if (left)
-            vf_store_part(out + at, y, left);
+        store_first(stream, out + at, y, left);
     }
 }
 

@@ -115,7 +115,7 @@ INLINE float highest_of(vi highest, const float *x, size_t n)
     EACH (v, PARTS)
         top[v] = vf_all(-__builtin_inff());
     for (size_t i = 0; i < n; i += BLOCK) {
-        load_part(x + i, n - i, PARTS, z);
+        load(x + i, n - i, PARTS, z);
         EACH (v, PARTS)
             top[v] = vf_max(z[v], top[v]);
     }

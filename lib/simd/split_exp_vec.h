@@ -17,21 +17,35 @@ struct parts {
     vf k[WIDE], f[WIDE];             /* f: in units of x */
 };
 
-/* count: registers of x, and of what comes of it. */
-INLINE void load(const float *x, int count, vf z[WIDE])
+/* A register of x, of which there are n; what is behind them. */
+INLINE vf load_first(const float *x, size_t n, float behind)
 {
-    EACH (v, count)
-        z[v] = vf_load(x + v * FLOATS);
+    return n >= FLOATS ? vf_load(x) : vf_load_part(x, n, behind);
 }
 
-/* The first n, -INFINITY behind them. */
-INLINE void load_part(const float *x, size_t n, int count, vf *z)
+/* The way back. stream: past the cache, of a whole one. */
+INLINE void store_first(bool stream, float *out, vf v, size_t n)
 {
-    EACH (v, count) {
-        size_t before = (size_t)v * FLOATS;
-        size_t left = n > before ? n - before : 0;
-        z[v] = vf_load_part(x + before, left, -__builtin_inff());
-    }
+    if (stream)
+        vf_stream(out, v);
+    else if (n >= FLOATS)
+        vf_store(out, v);
+    else if (n)
+        vf_store_part(out, v, n);
+}
+
+/* So many of n elements are left for register v and those after it. */
+INLINE size_t left_of(int v, size_t n)
+{
+    size_t before = (size_t)v * FLOATS;
+    return n > before ? n - before : 0;
+}
+
+/* count registers of x, of which there are n, -INFINITY behind them. */
+INLINE void load(const float *x, size_t n, int count, vf *z)
+{
+    EACH (v, count)
+        z[v] = load_first(x + v * FLOATS, left_of(v, n), -__builtin_inff());
 }
 
 /* z - k * step. The difference with the leading 24 bits of the step is exact,
