@@ -45,7 +45,7 @@ static bool sum_loss_chunk(struct smx_loss_call *call, size_t row, size_t chunk,
     SMX_ALIGNED float copy[ROOM];
     const float *z;
     size_t n = smx_chunk_classes(call->classes, chunk);
-    if (!smx_loss_chunk(call, row, chunk, copy, &z) ||
+    if (!smx_load_chunk(call->kernels, &call->tiles.z, row, chunk, copy, &z) ||
         !smx_loss_sum(call, z, n, NULL, NULL, NULL, part))
         return false;
     if (call->mass.kind != SMX_MASS_NONE) {
@@ -137,7 +137,7 @@ static void *allocate_loss(const struct smx_context *context,
                            struct smx_loss_call *call, void *few)
 {
     bool square = call->asked->z_loss != 0 || call->asked->entropy_weight != 0;
-    bool parts = !at_once(call), grads = parts && call->gradients;
+    bool parts = !at_once(call), grads = parts && call->tiles.output;
     size_t part = parts ? call->chunks * sizeof *call->parts : 0;
     size_t ranks = smx_loss_ranks(call) * sizeof *call->ranks;
     size_t copies = smx_tiles_bytes(&call->tiles);
@@ -149,8 +149,8 @@ static void *allocate_loss(const struct smx_context *context,
         void *place;
         size_t bytes;
     } rooms[] = {
-        {&call->entropies, call->all * sizeof *call->entropies},
-        {&call->squares, square ? call->all * sizeof *call->squares : 0},
+        {&call->entropies, call->tiles.all * sizeof *call->entropies},
+        {&call->squares, square ? call->tiles.all * sizeof *call->squares : 0},
         {&call->parts, most * part},
         {&call->grads, grads ? most * sizeof *call->grads : 0},
         {&call->tiles.copy, most * copies},
@@ -196,10 +196,6 @@ static void place_loss_tile(struct smx_loss_call *call)
     call->z = tiles->z.data;
     call->gradient = tiles->out;
     call->mass.targets = call->criterion.targets = tiles->other;
-    if (call->masks)
-        tiles->z.mask =
-            call->logits->mask +
-            (tiles->z.mask_per_class ? 0 : tiles->first * call->classes);
 }
 
 static void run_chunks(struct smx_context *context, struct smx_loss_call *call,
@@ -274,9 +270,9 @@ static void run_loss_tile(struct smx_context *context,
 static bool is_all_below(const struct smx_loss_call *call)
 {
     return call->way == SMX_WAY_NARROW && !call->tiles.loads &&
-           call->all <= SMX_BLOCK_ROWS &&
+           call->tiles.all <= SMX_BLOCK_ROWS &&
            call->kernels->split->below(call->logits->data,
-                                       call->all * call->classes,
+                                       call->tiles.all * call->classes,
                                        call->split.highest);
 }
 
@@ -287,8 +283,8 @@ static bool scan_loss_operands(struct smx_context *context,
 {
     const struct smx_logits *z = call->logits;
     const float *targets = call->asked->targets;
-    bool writes = call->gradients || smx_loss_summarises(call);
-    bool looks = !at_once(call) && call->tiles.most == call->all;
+    bool writes = call->tiles.output || smx_loss_summarises(call);
+    bool looks = !at_once(call) && call->tiles.most == call->tiles.all;
     if (!smx_beside_wants(call->beside) &&
         (!writes || looks || is_all_below(call)))
         return true;
@@ -331,11 +327,11 @@ static bool streams(const struct smx_context *context,
     bool resident = call->way == SMX_WAY_RESIDENT;
     size_t cached =
         resident ? smx_streamed_short(context->third_cache) : SMX_STREAMED;
-    return (resident || call->chunks > 1) && call->gradients &&
-           call->gradients != call->logits->data &&
+    return (resident || call->chunks > 1) && call->tiles.output &&
+           call->tiles.output != call->logits->data &&
            !smx_rows_moved(call->logits) &&
            (!call->logits->mask || comes_masked(call)) &&
-           call->all * call->classes >= cached;
+           call->tiles.all * call->classes >= cached;
 }
 
 static enum smx_mass_kind mass_kind_of(const struct smx_criterion *criterion)
@@ -370,8 +366,6 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
         .out = out,
         .beside = beside,
         .upstreams = upstream,
-        .gradients = gradient,
-        .all = last.outer,
         .tiles = smx_tiles_of(context, logits, criterion->targets,
                               SMX_MASKED_KEPT, gradient),
         .classes = logits->classes,
@@ -391,12 +385,12 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
     call.split.possible &=
         !criterion->targets && criterion->z_loss == 0 && !logits->softcap;
     call.entropy_out = logits->softcap ? NULL : smx_beside_take_entropy(beside);
-    call.masks = way == SMX_WAY_CHUNKS && logits->mask && !gradient &&
-                 !smx_rows_moved(logits) && !smx_loss_summarises(&call);
+    if (way == SMX_WAY_CHUNKS && !gradient && !smx_rows_moved(logits) &&
+        !smx_loss_summarises(&call))
+        call.tiles.loads = false; /* chunks are masked as they are read */
     call.columns = way == SMX_WAY_NARROW && smx_plan_columns(logits) &&
                    criterion->focal == 0 && gradient != logits->data &&
                    !smx_loss_summarises(&call);
-    call.tiles.loads &= !call.masks;
     *status = run_f32_loss(context, &call);
     if (call.nonfinite && call.entropy_out)
         beside->values.out.entropy = call.entropy_out;

@@ -16,52 +16,35 @@
 
 /* ---- a tile -------------------------------------------------------------- */
 
-static void refuse_row(struct smx_vjp_call *call, size_t row)
-{
-    const struct smx_tiles *tiles = &call->tiles;
-    smx_rows_refuse(tiles->logits, tiles->input, tiles->first + row,
-                    call->refused);
-}
-
 /* While they are in the cache, so many that none waits for the sums of the one
- * before. What is refused is looked for to the end, as the first is told. */
+ * before. */
 static void answer_vjp_group(void *argument, size_t group)
 {
     struct smx_vjp_call *call = argument;
     struct smx_vjp_workspace work;
-    bool fine[GROUP];
     size_t first = group * call->group, n = call->tiles.rows - first;
-    n = n < call->group ? n : call->group;
-    for (size_t r = 0; r < n; r++) {
-        fine[r] = true;
-        for (size_t k = 0; fine[r] && k < call->chunks; k++)
-            fine[r] = smx_vjp_sum(call, first + r, k, &work);
-    }
-    for (size_t r = 0; r < n; r++)
-        fine[r] = fine[r] && smx_vjp_merge(call, first + r, &work.of);
-    for (size_t r = 0; r < n; r++) {
-        if (!fine[r])
-            refuse_row(call, first + r);
-        for (size_t k = fine[r] ? call->chunks : 0; k--;)
-            smx_vjp_store(call, first + r, k, &work);
-    }
+    size_t end = first + (n < call->group ? n : call->group);
+    for (size_t r = first; r < end; r++)
+        for (size_t k = 0; k < call->chunks; k++)
+            smx_vjp_sum(call, r, k, &work);
+    for (size_t r = first; r < end; r++)
+        smx_vjp_merge(call, r, &work.of);
+    for (size_t r = first; r < end; r++)
+        for (size_t k = call->chunks; k--;)
+            smx_vjp_store(call, r, k, &work);
 }
 
 static void sum_vjp_chunk(void *argument, size_t i)
 {
     struct smx_vjp_call *call = argument;
     struct smx_vjp_workspace work;
-    size_t row = i / call->chunks;
-    if (!smx_vjp_sum(call, row, i % call->chunks, &work))
-        refuse_row(call, row);
+    smx_vjp_sum(call, i / call->chunks, i % call->chunks, &work);
 }
 
 static void merge_vjp_row(void *argument, size_t row)
 {
-    struct smx_vjp_call *call = argument;
     struct smx_vjp_operands of;
-    if (!smx_vjp_merge(call, row, &of))
-        refuse_row(call, row);
+    smx_vjp_merge(argument, row, &of);
 }
 
 static void store_vjp_chunk(void *argument, size_t i)
@@ -84,10 +67,8 @@ static void run_vjp_rows(struct smx_vjp_call *call)
         return;
     }
     smx_pool_each(pool, chunks, most, sum_vjp_chunk, call);
-    if (!smx_is_refused(call->refused))
-        smx_pool_each(pool, rows, 1, merge_vjp_row, call);
-    if (!smx_is_refused(call->refused))
-        smx_pool_each(pool, chunks, most, store_vjp_chunk, call);
+    smx_pool_each(pool, rows, 1, merge_vjp_row, call);
+    smx_pool_each(pool, chunks, most, store_vjp_chunk, call);
 }
 
 /* Lanes read rows side by side, class by class, as fast as they lie in a copy.
@@ -112,9 +93,6 @@ static void run_vjp_lanes(const struct smx_vjp_call *call,
 static void run_vjp_tile(struct smx_vjp_call *call)
 {
     struct smx_logits *z = &call->tiles.z;
-    if (call->masks)
-        z->mask = call->tiles.logits->mask +
-                  (z->mask_per_class ? 0 : call->tiles.first * call->classes);
     call->upstream = call->tiles.other;
     call->gradient = call->tiles.out;
     if (call->in_lanes)
@@ -133,7 +111,6 @@ static enum smx_status run_f32_vjp(struct smx_vjp_call *call)
         run_vjp_lanes(call, tiles->logits);
         return SMX_OK;
     }
-    tiles->loads &= !call->masks;
     size_t bytes = parts * sizeof *call->products + smx_tiles_bytes(tiles);
     size_t most = tiles->most =
         smx_rows_tile(call->context, tiles->logits, bytes);
@@ -180,13 +157,14 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
         .gradient = gradient,
         .log = log,
         .in_lanes = lanes,
-        .masks = !lanes && logits->mask && !smx_rows_moved(logits),
         .classes = logits->classes,
         .chunks = smx_chunks(logits->classes),
         .inverse_temperature = 1 / t,
         .by = smx_exponents_of(logits),
         .split = smx_context_split(context, t),
         .refused = refused};
+    if (!lanes && !smx_rows_moved(logits))
+        call.tiles.loads = false; /* chunks are masked as they are read */
     call.split.possible &= !logits->softcap;
     call.stream = is_vjp_streamed(&call);
     call.group = SMX_CHUNK / call.classes;

@@ -179,16 +179,18 @@ static void mask_rows(const struct smx_tiles *tiles, enum smx_masked masked,
 /* ---- chunks -------------------------------------------------------------- */
 
 bool smx_load_chunk(const struct smx_kernels *kernels,
-                    const struct smx_logits *z, size_t row, size_t class,
-                    size_t n, float *copy, const float **chunk)
+                    const struct smx_logits *z, size_t row, size_t chunk,
+                    float *copy, const float **x)
 {
-    *chunk = (const float *)z->data + row * z->classes + class;
+    size_t class = chunk * SMX_CHUNK, at = row * z->classes + class;
+    *x = (const float *)z->data + at;
     if (!z->mask)
         return true;
-    const float *x = *chunk;
-    size_t at = z->mask_per_class ? class : row * z->classes + class;
-    *chunk = copy;
-    return kernels->load->mask_floats(x, z->mask + at, n, -INFINITY, copy);
+    const uint8_t *mask = z->mask + (z->mask_per_class ? class : at);
+    size_t n = smx_chunk_classes(z->classes, chunk);
+    const float *own = *x;
+    *x = copy;
+    return kernels->load->mask_floats(own, mask, n, -INFINITY, copy);
 }
 
 /* ---- tile by tile -------------------------------------------------------- */

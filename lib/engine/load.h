@@ -86,11 +86,11 @@ void smx_tiles_load(struct smx_tiles *tiles, atomic_bool *nonfinite);
 /** The way back of what was computed of the tile. */
 void smx_tiles_leave(const struct smx_tiles *tiles, enum smx_masked masked);
 
-/** n classes of a row, at most a chunk, from class on, of logits that do not
- *  have to be moved: in their place, or thinned by the mask in the copy. false:
- *  NaN or +INFINITY is among those that the mask is applied to. */
+/** A chunk of a row of logits that do not have to be moved: in its place, or
+ *  thinned by the mask in the copy, which is as long as one. false: NaN or
+ *  +INFINITY is among those that the mask is applied to. */
 bool smx_load_chunk(const struct smx_kernels *kernels,
-                    const struct smx_logits *logits, size_t row, size_t class,
-                    size_t n, float *copy, const float **chunk);
+                    const struct smx_logits *logits, size_t row, size_t chunk,
+                    float *copy, const float **x);
 
 #endif

@@ -53,7 +53,6 @@ struct smx_loss_call {
     const struct smx_criterion *asked;
     const struct smx_loss_out *out;
     struct smx_beside *beside;
-    size_t all;             /* rows */
     struct smx_tiles tiles; /* of logits, targets and gradient */
     size_t classes, chunks;
     double keep, share; /* of the label: 1 - e; of every class: e / C */
@@ -66,12 +65,10 @@ struct smx_loss_call {
     bool stream;             /* the gradient past the cache */
     double *entropies;       /* the cross-entropies, one a row of all */
     double *squares;         /* z-loss and entropy, likewise; NULL: none */
-    const float *upstreams;  /* as asked, like the next */
-    float *gradients;
-    struct smx_part *parts; /* of a tile; not of few classes, */
-    struct smx_grad *grads; /* nor these */
-    bool columns;           /* rows are read where they are, class by class */
-    bool masks; /* the mask is applied chunk by chunk, to no copy of the rows */
+    const float *upstreams;  /* as asked */
+    struct smx_part *parts;  /* of a tile; not of few classes, */
+    struct smx_grad *grads;  /* nor these */
+    bool columns;            /* rows are read where they are, class by class */
     atomic_bool nonfinite;
     atomic_bool out_of_range; /* a chunk is */
     size_t hits;
@@ -123,11 +120,6 @@ static inline size_t smx_loss_rows(const struct smx_loss_call *call,
     size_t left = call->rows - block * call->per_block;
     return left < call->per_block ? left : call->per_block;
 }
-
-/** A chunk of a row of the tile, in its place or in the copy, which is as long
- *  as one; false: NaN or +INFINITY has been found. */
-bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,
-                    float *copy, const float **z);
 
 /** d at the label's class, before the logits are overwritten. */
 float smx_loss_label_grad(const struct smx_loss_call *call, size_t row,

@@ -50,8 +50,9 @@ static bool store_rows(const struct smx_loss_call *call, size_t row, size_t n)
                                         .ignore_index = k->ignore_index,
                                         .cost = call->keep,
                                         .losses = call->entropy + row};
-    if (call->gradients)
-        columns.out = call->gradients + smx_rows_out_index(z, first, 0);
+    if (call->tiles.output)
+        columns.out =
+            (float *)call->tiles.output + smx_rows_out_index(z, first, 0);
     if (k->weights || k->row_weights ||
         (call->upstream && k->reduction == SMX_REDUCTION_NONE))
         take_numbers(call, row, n, &numbers, &columns);

@@ -37,13 +37,6 @@ static void sum_part_out_of_range(const struct smx_loss_call *call,
     part->spread = moments.moment;
 }
 
-bool smx_loss_chunk(const struct smx_loss_call *call, size_t row, size_t chunk,
-                    float *copy, const float **z)
-{
-    return smx_load_chunk(call->kernels, &call->tiles.z, row, chunk * SMX_CHUNK,
-                          smx_chunk_classes(call->classes, chunk), copy, z);
-}
-
 static bool wants_moments(const struct smx_loss_call *call)
 {
     return call->seen.moments || call->asked->entropy_weight != 0;
@@ -87,7 +80,7 @@ static NOINLINE void sum_again(const struct smx_loss_call *call, size_t row,
     const float *z;
     for (size_t k = 0; k < call->chunks; k++)
         if (parts[k].in_range) {
-            smx_loss_chunk(call, row, k, copy, &z);
+            smx_load_chunk(call->kernels, &call->tiles.z, row, k, copy, &z);
             sum_part_out_of_range(call, z, smx_chunk_classes(call->classes, k),
                                   &parts[k]);
         }
@@ -163,7 +156,7 @@ static NOINLINE double rest_again(const struct smx_loss_call *call, size_t row,
     const float *z;
     double rest = 0;
     for (size_t k = 0; k < call->chunks; k++) {
-        smx_loss_chunk(call, row, k, copy, &z);
+        smx_load_chunk(call->kernels, &call->tiles.z, row, k, copy, &z);
         rest +=
             call->kernels->moments(z, smx_chunk_classes(call->classes, k), &by)
                 .below;

@@ -15,7 +15,7 @@ static bool load_operands(const struct smx_vjp_call *call, size_t row,
     size_t class = chunk * SMX_CHUNK, at = row * call->classes + class;
     size_t n = smx_chunk_classes(call->classes, chunk);
     of->g = call->upstream + at;
-    if (!smx_load_chunk(call->kernels, z, row, class, n, of->thinned, &of->z))
+    if (!smx_load_chunk(call->kernels, z, row, chunk, of->thinned, &of->z))
         return false;
     /* where exponentials are 0, softmax's has no use for it */
     if (!z->mask || !call->log)
@@ -102,13 +102,13 @@ static bool sum_in_double(const struct smx_vjp_call *call, size_t chunk,
     return isfinite(product->dot);
 }
 
-bool smx_vjp_sum(struct smx_vjp_call *call, size_t row, size_t chunk,
+void smx_vjp_sum(struct smx_vjp_call *call, size_t row, size_t chunk,
                  struct smx_vjp_workspace *work)
 {
     struct smx_product *sum = &call->products[row * call->chunks + chunk];
-    return load_operands(call, row, chunk, &work->of) &&
-           (sum_in_range(call, row, chunk, work, sum) ||
-            sum_in_double(call, chunk, &work->of, sum));
+    sum->refused = !load_operands(call, row, chunk, &work->of) ||
+                   (!sum_in_range(call, row, chunk, work, sum) &&
+                    !sum_in_double(call, chunk, &work->of, sum));
 }
 
 /* ---- rows ---------------------------------------------------------------- */
@@ -203,7 +203,7 @@ static struct smx_product merge_in_range(const struct smx_vjp_call *call,
 {
     struct smx_product whole = {.in_range = true, .max = -INFINITY};
     for (size_t k = 0; k < call->chunks; k++) {
-        whole.in_range &= parts[k].in_range;
+        whole.in_range &= !parts[k].refused && parts[k].in_range;
         whole.sum += parts[k].sum;
         whole.dot += parts[k].dot;
         whole.max = fmax(whole.max, parts[k].max);
@@ -214,18 +214,24 @@ static struct smx_product merge_in_range(const struct smx_vjp_call *call,
 }
 
 /* Chunks in range of a row that is not are summed again. */
-bool smx_vjp_merge(const struct smx_vjp_call *call, size_t row,
+void smx_vjp_merge(const struct smx_vjp_call *call, size_t row,
                    struct smx_vjp_operands *of)
 {
+    const struct smx_tiles *tiles = &call->tiles;
     struct smx_product *parts = call->products + row * call->chunks;
     struct smx_product whole = merge_in_range(call, parts);
-    for (size_t k = 0; !whole.in_range && k < call->chunks; k++)
-        if (parts[k].in_range && (!load_operands(call, row, k, of) ||
-                                  !sum_in_double(call, k, of, &parts[k])))
-            return false;
-    call->whole[row] =
-        whole.in_range ? whole : merge_doubles(call, row, parts, of);
-    return true;
+    for (size_t k = 0; !whole.in_range && k < call->chunks; k++) {
+        if (parts[k].in_range && !parts[k].refused)
+            parts[k].refused = !load_operands(call, row, k, of) ||
+                               !sum_in_double(call, k, of, &parts[k]);
+        whole.refused |= parts[k].refused;
+    }
+    if (!whole.in_range && !whole.refused)
+        whole = merge_doubles(call, row, parts, of);
+    if (whole.refused)
+        smx_rows_refuse(tiles->logits, tiles->input, tiles->first + row,
+                        call->refused);
+    call->whole[row] = whole;
 }
 
 /* ---- products ------------------------------------------------------------ */
@@ -267,6 +273,8 @@ void smx_vjp_store(const struct smx_vjp_call *call, size_t row, size_t chunk,
     size_t at = place_in_halves(call, row, chunk);
     size_t n = smx_chunk_classes(call->classes, chunk);
     float *out = call->gradient + row * call->classes + chunk * SMX_CHUNK;
+    if (whole->refused)
+        return;
     load_operands(call, row, chunk, of);
     if (!whole->in_range) {
         store_double_product(call, whole, of, n, out);

@@ -12,6 +12,7 @@
 #include "waiting.h"
 
 struct smx_product { /* with one chunk, or with a row */
+    bool refused;    /* NaN or an infinity is where it must not be */
     bool in_range;
     double max, reference, sum;
     double dot;  /* sum of g exp(z - reference), with log of g */
@@ -43,7 +44,6 @@ struct smx_vjp_call {
     struct smx_product *products; /* one a chunk of a tile */
     struct smx_product *whole;    /* one a row */
     bool in_lanes;                /* narrow rows are */
-    bool masks;                   /* chunk by chunk, as they are read */
     atomic_bool out_of_range;     /* a chunk is */
     struct smx_refused *refused;
 
@@ -58,17 +58,17 @@ static inline bool smx_vjp_is_short(const struct smx_vjp_call *call)
     return call->chunks <= SMX_F32_SHORT;
 }
 
-/** The sums of a chunk of a row of the tile. false: NaN or an infinity is where
- *  it must not be. */
-bool smx_vjp_sum(struct smx_vjp_call *call, size_t row, size_t chunk,
+/** The sums of a chunk of a row of the tile. */
+void smx_vjp_sum(struct smx_vjp_call *call, size_t row, size_t chunk,
                  struct smx_vjp_workspace *work);
 
-/** Sets call->whole[row] once all of its chunks are summed. false: likewise. */
-bool smx_vjp_merge(const struct smx_vjp_call *call, size_t row,
+/** Sets call->whole[row] once all of its chunks are summed, and notes a row
+ *  that is refused. */
+void smx_vjp_merge(const struct smx_vjp_call *call, size_t row,
                    struct smx_vjp_operands *of);
 
-/** Writes a chunk of a row that is whole. work: of a short row what its sums
- *  left there. */
+/** Writes a chunk of a row that is whole, nothing of one that is refused. work:
+ *  of a short row what its sums left there. */
 void smx_vjp_store(const struct smx_vjp_call *call, size_t row, size_t chunk,
                    struct smx_vjp_workspace *work);
 
