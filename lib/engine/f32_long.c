@@ -23,8 +23,8 @@ void smx_f32_note_nonfinite(struct smx_f32_call *call, size_t i, size_t n)
     smx_pool_least(&call->nonfinite, i);
 }
 
-static struct smx_sum sum_in_double(struct smx_f32_call *call, size_t row,
-                                    size_t chunk, double *e)
+static struct smx_sum sum_double_chunk(struct smx_f32_call *call, size_t row,
+                                       size_t chunk, double *e)
 {
     struct smx_sum sum = {-INFINITY, 0, 0};
     size_t start = row * call->classes + chunk * SMX_CHUNK;
@@ -73,9 +73,9 @@ static double log_sum_of(const struct smx_f32_call *call, size_t row,
     return smx_log1p_fast(rest);
 }
 
-static void store_in_double(const struct smx_f32_call *call, size_t row,
-                            size_t chunk, const struct smx_sum *part,
-                            const struct smx_f32_row *of, const double *e)
+static void store_double_chunk(const struct smx_f32_call *call, size_t row,
+                               size_t chunk, const struct smx_sum *part,
+                               const struct smx_f32_row *of, const double *e)
 {
     size_t start = row * call->classes + chunk * SMX_CHUNK;
     size_t n = smx_chunk_classes(call->classes, chunk);
@@ -116,13 +116,13 @@ void smx_f32_answer_in_double(struct smx_f32_call *call, size_t r, double *e)
 {
     struct smx_f32_part parts[SMX_F32_SHORT];
     for (size_t k = 0; k < call->chunks; k++)
-        parts[k].sum = sum_in_double(call, r, k, e + k * SMX_CHUNK);
+        parts[k].sum = sum_double_chunk(call, r, k, e + k * SMX_CHUNK);
     if (call->nonfinite != SIZE_MAX)
         return;
     const struct smx_f32_row row = {.whole = merge_sums(call, parts)};
     smx_f32_tell(call, r, 0, 0, row.whole.max);
     for (size_t k = 0; k < call->chunks; k++)
-        store_in_double(call, r, k, &parts[k].sum, &row, e + k * SMX_CHUNK);
+        store_double_chunk(call, r, k, &parts[k].sum, &row, e + k * SMX_CHUNK);
 }
 
 /* ---- sums --------------------------------------------------------------- */
@@ -146,14 +146,14 @@ static void sum_chunk(struct smx_f32_call *call, size_t row, size_t chunk,
     part->sum.max = extent.max;
     if (!isnan(part->total))
         return;
-    part->sum = sum_in_double(call, row, chunk, NULL);
+    part->sum = sum_double_chunk(call, row, chunk, NULL);
     call->out_of_range = true;
 }
 
 /* What chunks in range of a row come to; false: it is out of range. */
-static bool merge_in_range(const struct smx_f32_call *call, size_t r,
-                           const struct smx_f32_part *parts,
-                           struct smx_f32_row *row)
+static bool merge_totals(const struct smx_f32_call *call, size_t r,
+                         const struct smx_f32_part *parts,
+                         struct smx_f32_row *row)
 {
     double sum = 0, moment = 0, max = -INFINITY;
     for (size_t k = 0; k < call->chunks; k++) {
@@ -172,12 +172,12 @@ static bool merge_in_range(const struct smx_f32_call *call, size_t r,
 static void merge_row(struct smx_f32_call *call, size_t r,
                       struct smx_f32_part *parts, struct smx_f32_row *row)
 {
-    bool in_range = merge_in_range(call, r, parts, row);
+    bool in_range = merge_totals(call, r, parts, row);
     if (!call->values)
         return;
     for (size_t k = 0; !in_range && k < call->chunks; k++)
         if (!isnan(parts[k].total))
-            parts[k].sum = sum_in_double(call, r, k, NULL);
+            parts[k].sum = sum_double_chunk(call, r, k, NULL);
     if (!in_range)
         row->whole = merge_sums(call, parts);
     if (call->log && row->whole.sum > 0)
@@ -197,7 +197,7 @@ static void store_chunk(const struct smx_f32_call *call, size_t r, size_t chunk,
                                   &call->split, 1 / row->total, 0, part->min,
                                   call->stream, call->values + start);
     else
-        store_in_double(call, r, chunk, &part->sum, row, NULL);
+        store_double_chunk(call, r, chunk, &part->sum, row, NULL);
 }
 
 /* What is refused is looked for to the end, as the first is told. */
