@@ -163,25 +163,13 @@ struct cost_base {
     struct vdd logsum;
 };
 
-/* The block at i, as far as n. */
-INLINE void add_costs(const double *mass, const struct cost_base *base,
-                      size_t i, size_t n, struct vdd sums[VECS])
+INLINE vd cost_at(const struct cost_base *base, size_t i, size_t n)
 {
-    EACH (v, VECS) {
-        size_t j = i + (size_t)v * LANES;
-        if (j >= n)
-            continue;
-        vd m = get_part(mass, j, n), nats;
-        if (base->direct) {
-            nats = (base->logsum.hi - get_vector(base->d.z, j, n)) +
-                   base->logsum.lo;
-        } else {
-            struct vdd t = nats_at(&base->d, j, n);
-            nats = (base->logsum.hi - t.hi) + (base->logsum.lo - t.lo);
-        }
-        vd cost = (vd)((vl)(m * nats) & (vl)(m != vd_all(0)));
-        vdd_accumulate_double(&sums[v], cost);
-    }
+    if (base->direct)
+        return (base->logsum.hi - get_vector(base->d.z, i, n)) +
+               base->logsum.lo;
+    struct vdd t = nats_at(&base->d, i, n);
+    return (base->logsum.hi - t.hi) + (base->logsum.lo - t.lo);
 }
 
 static struct smx_dd costs(const double *mass, struct smx_nats d, size_t n,
@@ -189,17 +177,16 @@ static struct smx_dd costs(const double *mass, struct smx_nats d, size_t n,
 {
     struct vdd sums[VECS] = {{{0}, {0}}};
     struct cost_base base = {.d = d, .direct = !d.hi && !d.how.scaled};
-    size_t i = 0;
     if (base.direct)
         logsum = dd_add((struct smx_dd){d.how.top, 0}, logsum);
     base.logsum = vdd_all(logsum);
-    for (; i + BLOCK <= n; i += BLOCK) {
-        for (size_t j = 0; j < BLOCK; j += OF_A_LINE)
-            fetch_ahead(mass + i + j);
-        add_costs(mass, &base, i, SIZE_MAX, sums);
+    OF_BLOCKS(i, v, n)
+    {
+        vd m = get_part(mass, i, n), cost = m * cost_at(&base, i, n);
+        fetch_ahead(mass + i);
+        cost = (vd)((vl)cost & (vl)(m != vd_all(0)));
+        vdd_accumulate_double(&sums[v], cost);
     }
-    if (i < n)
-        add_costs(mass, &base, i, n, sums);
     return vdd_total(sums);
 }
 

@@ -14,65 +14,20 @@
 
 #define INF __builtin_inff()
 
-/* Floats that are looked at before it is asked what was seen. */
-#define SPAN ((size_t)32 * FLOATS)
-
-INLINE bool is_span_nonfinite(const float *x, bool low)
-{
-    vi bad[4] = {{0}};
-    for (size_t i = 0; i < SPAN; i += 4 * FLOATS)
-        EACH (v, 4) {
-            vf f = vf_load(x + i + v * FLOATS);
-            bad[v] |= vf_nonfinite(f);
-            if (!low)
-                bad[v] |= (vi)(f < vf_all(-FLT_MAX));
-        }
-    return vi_any(bad[0] | bad[1] | bad[2] | bad[3]);
-}
+/* What is behind n is -INFINITY: the first that is infinite, if no other. */
+FIRST_WHERE(unbounded_float, IS_NOT_BELOW, float, vf, vi, PART_FLOAT)
+FIRST_WHERE(infinite_float, IS_NOT_WITHIN, float, vf, vi, PART_FLOAT)
+FIRST_WHERE(unbounded_double, IS_NOT_BELOW, double, vd, vl, PART_DOUBLE)
+FIRST_WHERE(infinite_double, IS_NOT_WITHIN, double, vd, vl, PART_DOUBLE)
 
 static size_t nonfinite_float(const float *x, size_t n, bool low)
 {
-    float lowest = low ? -INF : -FLT_MAX;
-    size_t i = 0;
-    if (low)
-        while (n - i >= SPAN && !is_span_nonfinite(x + i, true))
-            i += SPAN;
-    else
-        while (n - i >= SPAN && !is_span_nonfinite(x + i, false))
-            i += SPAN;
-    while (i < n && x[i] < INF && x[i] >= lowest)
-        i++;
-    return i;
-}
-
-/* The same of doubles. */
-#define DOUBLES ((size_t)8 * LANES)
-
-INLINE bool are_doubles_nonfinite(const double *x, bool low)
-{
-    vl bad = {0};
-    EACH (v, 8) {
-        vd d = vd_load(x + v * LANES);
-        bad |= ~(vl)(d < vd_all(INF));
-        if (!low)
-            bad |= (vl)(d < vd_all(-DBL_MAX));
-    }
-    return vl_any(bad);
+    return low ? unbounded_float(x, n, INF) : infinite_float(x, n, INF);
 }
 
 static size_t nonfinite_double(const double *x, size_t n, bool low)
 {
-    double lowest = low ? -INF : -DBL_MAX;
-    size_t i = 0;
-    if (low)
-        while (n - i >= DOUBLES && !are_doubles_nonfinite(x + i, true))
-            i += DOUBLES;
-    else
-        while (n - i >= DOUBLES && !are_doubles_nonfinite(x + i, false))
-            i += DOUBLES;
-    while (i < n && x[i] < INF && x[i] >= lowest)
-        i++;
-    return i;
+    return low ? unbounded_double(x, n, INF) : infinite_double(x, n, INF);
 }
 
 static void widen_tile(const float *x, size_t n, double *z)
@@ -132,7 +87,7 @@ INLINE double largest(const double *z, size_t n, bool far)
     return max[0] < INF ? max[0] : (double)NAN;
 }
 
-FIRST_WHERE(first_equal, ==, double, vd, vl, PART_DOUBLE)
+FIRST_WHERE(first_equal, IS_EQUAL, double, vd, vl, PART_DOUBLE)
 
 /* A step for all rows before the next: what one row's waits for, others'
  * fill. One that is shorter than what lies ahead is followed by its

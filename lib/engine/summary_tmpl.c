@@ -9,8 +9,8 @@
 /* ---- one row, or a chunk of it ------------------------------------------ */
 
 /* The same of either number, in vectors v. */
-FIRST_WHERE(first_above, >, float, vf, vi, PART_FLOAT)
-FIRST_WHERE(first_above_double, >, double, vd, vl, PART_DOUBLE)
+FIRST_WHERE(first_above, IS_ABOVE, float, vf, vi, PART_FLOAT)
+FIRST_WHERE(first_above_double, IS_ABOVE, double, vd, vl, PART_DOUBLE)
 
 #define GROUP_MAXIMA(name, number, v, part)                                    \
     static void name(const number *x, size_t n, number *maxima)                \

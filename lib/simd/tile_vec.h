@@ -36,6 +36,14 @@ INLINE vd get_part(const double *x, size_t i, size_t n)
 /* Vectors at x of either number, -INFINITY behind n. */
 #define PART_FLOAT(x, n) vf_load_part(x, n, -__builtin_inff())
 #define PART_DOUBLE(x, n) get_vector(x, 0, n)
+
+/* What is asked of vectors. */
+#define IS_EQUAL(z, x) ((z) == (x))
+#define IS_ABOVE(z, x) ((z) > (x))
+#define IS_NOT_BELOW(z, x) (~((z) < (x)))
+#define IS_NOT_WITHIN(z, x) (~(((z) < (x)) & ((z) > -(x))))
+
+/* Vectors that are looked at before it is asked what was seen. */
 #define REGISTERS 4
 
 /** Index of the first of n numbers that is so to a bound; n: none is. v, t: a
@@ -46,23 +54,22 @@ INLINE vd get_part(const double *x, size_t i, size_t n)
         enum { COUNT = sizeof(v) / sizeof *x };                                \
         size_t i = 0;                                                          \
         for (; n - i >= REGISTERS * COUNT; i += REGISTERS * COUNT) {           \
-            t above[REGISTERS], any = {0};                                     \
+            t here[REGISTERS], any = {0};                                      \
             uint64_t bits = 0;                                                 \
-            EACH (r, REGISTERS) {                                              \
-                v z = v##_load(x + i + (size_t)r * COUNT);                     \
-                any |= above[r] = (t)(z is v##_all(bound));                    \
-            }                                                                  \
+            EACH (r, REGISTERS)                                                \
+                any |= here[r] = (t)is(v##_load(x + i + (size_t)r * COUNT),    \
+                                       v##_all(bound));                        \
             if (!t##_any(any))                                                 \
                 continue;                                                      \
             EACH (r, REGISTERS)                                                \
-                bits |= (uint64_t)t##_bits(above[r]) << r * COUNT;             \
+                bits |= (uint64_t)t##_bits(here[r]) << r * COUNT;              \
             return i + (size_t)__builtin_ctzll(bits);                          \
         }                                                                      \
         for (; i < n; i += COUNT) {                                            \
-            v z = part(x + i, n - i);                                          \
-            uint32_t above = t##_bits((t)(z is v##_all(bound)));               \
-            if (above)                                                         \
-                return i + (size_t)__builtin_ctz(above);                       \
+            uint32_t here =                                                    \
+                t##_bits((t)is(part(x + i, n - i), v##_all(bound)));           \
+            if (here)                                                          \
+                return i + (size_t)__builtin_ctz(here);                        \
         }                                                                      \
         return n;                                                              \
     }
