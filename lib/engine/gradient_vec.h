@@ -80,6 +80,14 @@ INLINE vd vector_mass(const double *mass, size_t i, size_t n,
                     vd_all(how->other));
 }
 
+/* d where there is mass to take; else p, whose 0 has its sign, as of vectors
+ * without the label. */
+INLINE struct vdd where_taken(vd mass, struct vdd d, struct vdd p)
+{
+    vl none = (vl)(mass == vd_all(0));
+    return (struct vdd){vd_where(none, p.hi, d.hi), vd_where(none, p.lo, d.lo)};
+}
+
 /* Of the vector at i. Of simple rows, what is moderate has the bits of
  * moderate_grad. */
 INLINE void put_grad(const double *e, const double *mass, const double *slope,
@@ -101,6 +109,8 @@ INLINE void put_grad(const double *e, const double *mass, const double *slope,
     v.lo += m * b.lo;
     struct vdd d = vdd_sum(p.hi * down, -v.hi);
     d.lo += p.lo * down - v.lo;
+    if (!mass)
+        d = where_taken(m, d, p);
     first = vd_where(up, first, vd_all(how->mixed[0]));
     second = vd_where(up, second, vd_all(how->mixed[1]));
     put_vector(out, i, n, finish_at(d, slope, i, n, first, second));
@@ -158,6 +168,8 @@ INLINE vd moderate_grad(enum masses whose, bool bent, const double *e,
         struct vdd p = d, v = scaled_grad(m, b);
         d = vdd_sum(p.hi, -v.hi);
         d.lo += p.lo - v.lo;
+        if (whose == LABEL)
+            d = where_taken(m, d, p);
     }
     if (slope)
         d = times_slope(d, get_part(slope, i, n));
