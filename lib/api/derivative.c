@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "extended.h"
 #include "engine/engine.h"
 #include "engine/dd_row.h"
 #include "engine/lanes.h"
@@ -60,6 +61,10 @@ static void store_vjp_row(void *argument, struct smx_row *row, size_t r)
     struct smx_dd dot = smx_row_total(row);
     if (call->unseen && !smx_row_is_input_finite(row, dot.hi)) {
         call->nonfinite = true;
+        return;
+    }
+    if (smx_is_product_extended(row, dot.hi)) {
+        smx_extended_product(row, call->log);
         return;
     }
     dot = call->log ? dot : dd_mul(dot, row->inverse);
@@ -170,7 +175,8 @@ static enum smx_status run_product(struct smx_context *context,
                                        .over = !logits->softcap,
                                        .stream = streams_product(call)};
     enum smx_status status;
-    if (smx_plan_product(logits) == SMX_WAY_DD_LANES) {
+    if (smx_plan_product(logits) == SMX_WAY_DD_LANES &&
+        smx_is_factor_moderate(smx_temperature_of(logits))) {
         struct smx_lanes lanes = smx_lanes_of(logits);
         lanes.vjp_upstream = call->upstream;
         lanes.values = call->out;

@@ -7,8 +7,10 @@
 /* Products of a few of these with a row's moderate sums stay in range. */
 #define LEAST 0x1p-100
 #define MOST 0x1p100
+/* What is less keeps too few digits for as many of these. */
+#define FAINT 0x1p-700
 
-static bool is_factor_moderate(double x)
+bool smx_is_factor_moderate(double x)
 {
     return x == 0 || (fabs(x) <= MOST && fabs(x) >= LEAST);
 }
@@ -20,7 +22,7 @@ static bool are_moderate(const struct smx_kernels *kernels, const void *data,
     if (data && dtype == SMX_FLOAT64)
         return kernels->dd->within(data, count, LEAST, MOST);
     for (size_t i = 0; data && i < count; i++)
-        if (!is_factor_moderate(smx_get(data, dtype, i)))
+        if (!smx_is_factor_moderate(smx_get(data, dtype, i)))
             return false;
     return true;
 }
@@ -31,10 +33,10 @@ static bool are_factors_moderate(const struct smx_kernels *kernels,
                                  const struct smx_criterion *k)
 {
     bool mean = k->reduction == SMX_REDUCTION_MEAN;
-    return is_factor_moderate(k->z_loss) &&
-           is_factor_moderate(k->entropy_weight) &&
-           is_factor_moderate(k->label_smoothing) &&
-           is_factor_moderate(smx_temperature_of(z)) &&
+    return smx_is_factor_moderate(k->z_loss) &&
+           smx_is_factor_moderate(k->entropy_weight) &&
+           smx_is_factor_moderate(k->label_smoothing) &&
+           smx_is_factor_moderate(smx_temperature_of(z)) &&
            are_moderate(kernels, k->weights, z->dtype, z->classes) &&
            are_moderate(kernels, k->row_weights, z->dtype,
                         mean ? smx_rows_count(z) : 0);
@@ -53,8 +55,8 @@ bool smx_is_gradient_extended(const struct smx_criterion *k,
                               enum smx_dtype dtype, size_t r)
 {
     return factors->extended ||
-           !is_factor_moderate(smx_criterion_row_weight(k, dtype, r)) ||
-           !is_factor_moderate(smx_upstream_of(k, factors, dtype, r));
+           !smx_is_factor_moderate(smx_criterion_row_weight(k, dtype, r)) ||
+           !smx_is_factor_moderate(smx_upstream_of(k, factors, dtype, r));
 }
 
 static struct smx_ext weight_of(const struct smx_logits *z,
@@ -116,6 +118,15 @@ struct smx_factors smx_factors_of(const struct smx_kernels *kernels,
 }
 
 /* ---- a row --------------------------------------------------------------- */
+
+bool smx_is_input_faint(struct smx_row *row)
+{
+    bool within = true;
+    SMX_ROW_TILES (c, row, SMX_ROW_PLACE)
+        within &= row->kernels->within(smx_row_view(row, row->out), row->count,
+                                       FAINT, INFINITY);
+    return !within;
+}
 
 /* v of criterion.h. focus: what a focal exponent makes of a label's. */
 static struct smx_ext mass_of(const struct smx_criterion *k,
@@ -215,6 +226,22 @@ static struct extended_grad extended_grad_of(const struct smx_criterion *k,
     return d;
 }
 
+/* Element i of the tile. */
+static struct smx_ext probability_of(const struct smx_row *row, size_t i)
+{
+    struct smx_dd e = {row->e[i], 0};
+    return ext_of(dd_mul(e, row->inverse), -SMX_ROW_SHIFT);
+}
+
+static double sloped(const struct smx_row *row, size_t i, struct smx_ext x)
+{
+    struct smx_dd one = {0x1p128, 0};
+    if (row->tile.slope)
+        one.hi = row->tile.slope[i];
+    /* no negative zeros */
+    return ext_get(ext_mul(x, ext_of(one, -SMX_ROW_SHIFT))) + 0.0;
+}
+
 /* 0 where the mask leaves the class out: p is, and no mass is taken from it. */
 static double grad_at(const struct smx_criterion *k,
                       const struct smx_factors *factors,
@@ -222,24 +249,18 @@ static double grad_at(const struct smx_criterion *k,
                       size_t i)
 {
     const struct smx_tile *tile = &row->tile;
-    struct smx_dd e = {row->e[i], 0};
-    struct smx_ext p = ext_of(dd_mul(e, row->inverse), -SMX_ROW_SHIFT);
-    struct smx_ext a = d->a;
+    struct smx_ext p = probability_of(row, i), a = d->a;
     struct smx_ext v = ext_from(0);
     if (!smx_rows_masked(factors->logits, row->r, row->first + i))
         v = mass_of(k, row, row->first + i, row->focus.gradient.hi);
-    if (d->bend.m.hi != 0 && e.hi != 0) {
+    if (d->bend.m.hi != 0 && p.m.hi != 0) {
         struct smx_ext t = ext_of((struct smx_dd){tile->hi[i], tile->lo[i]}, 0);
         t = ext_add(t, ext_negate(d->mean));
         a = ext_add(a, ext_mul(d->bend, t));
     }
     struct smx_ext sum = ext_mul(a, p);
     sum = ext_add(sum, ext_negate(ext_mul(d->b, v)));
-    if (tile->slope) {
-        struct smx_dd slope = {tile->slope[i], 0};
-        sum = ext_mul(sum, ext_of(slope, -SMX_ROW_SHIFT));
-    }
-    return ext_get(ext_mul(sum, d->g)) + 0.0; /* no negative zeros */
+    return sloped(row, i, ext_mul(sum, d->g));
 }
 
 void smx_extended_gradient(const struct smx_criterion *k,
@@ -251,6 +272,42 @@ void smx_extended_gradient(const struct smx_criterion *k,
         double *out = smx_row_out(row);
         for (size_t i = 0; i < row->count; i++)
             out[i] = grad_at(k, factors, row, &d, i);
+        smx_row_put(row, out);
+    }
+}
+
+/* ---- a product ----------------------------------------------------------- */
+
+bool smx_is_product_extended(struct smx_row *row, double dot)
+{
+    double t = smx_temperature_of(row->logits);
+    if (!smx_is_factor_moderate(t))
+        return true;
+    return (t < 1 || fabs(dot) < FAINT) && smx_is_input_faint(row);
+}
+
+void smx_extended_product(struct smx_row *row, bool log)
+{
+    struct smx_ext sum = ext_from(0), one = ext_from(1);
+    struct smx_ext t = ext_from(smx_temperature_of(row->logits));
+    SMX_ROW_TILES (c, row, SMX_ROW_PLACE) {
+        smx_row_exponentials(row);
+        const double *g = smx_row_view(row, row->mass);
+        for (size_t i = 0; i < row->count; i++)
+            sum = ext_add(sum, ext_mul(ext_from(g[i]),
+                                       log ? one : probability_of(row, i)));
+    }
+    sum = ext_negate(sum);
+    SMX_ROW_TILES (c, row, SMX_ROW_PLACE) {
+        smx_row_exponentials(row);
+        const double *g = smx_row_view(row, row->mass);
+        double *out = smx_row_out(row);
+        for (size_t i = 0; i < row->count; i++) {
+            struct smx_ext p = probability_of(row, i), own = ext_from(g[i]);
+            struct smx_ext d = log ? ext_add(own, ext_mul(p, sum))
+                                   : ext_mul(p, ext_add(own, sum));
+            out[i] = sloped(row, i, ext_div(d, t));
+        }
         smx_row_put(row, out);
     }
 }

@@ -27,6 +27,9 @@ struct smx_factors smx_factors_of(const struct smx_kernels *kernels,
                                   const void *upstream,
                                   struct smx_counts *counts);
 
+/** Is it 0, or so near 1 that no product with it has to be computed here? */
+bool smx_is_factor_moderate(double x);
+
 /** What a row's gradient is multiplied with; 1 where nothing is given. */
 double smx_upstream_of(const struct smx_criterion *criterion,
                        const struct smx_factors *factors, enum smx_dtype dtype,
@@ -50,6 +53,15 @@ static inline bool smx_is_moderate(double x)
  *  entropy, which *other is set to. */
 struct smx_ext smx_extended_loss(const struct smx_criterion *criterion,
                                  struct smx_row *row, struct smx_ext *other);
+
+/** Has the row's input numbers whose products with moderate factors would lose
+ *  digits as subnormals? Uses row->out. */
+bool smx_is_input_faint(struct smx_row *row);
+
+/** smx_vjp of the row, whose input is the upstream: where it has such numbers,
+ *  or the temperature is not moderate; dot: sum of g, or of g p. */
+bool smx_is_product_extended(struct smx_row *row, double dot);
+void smx_extended_product(struct smx_row *row, bool log);
 
 /** The row's gradient; row->focus is there. */
 void smx_extended_gradient(const struct smx_criterion *criterion,

@@ -111,6 +111,7 @@ static double add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
     double rest = regularizers(criterion, row, lse);
     if (call->factors.extended || (square && !smx_is_moderate(lse)) ||
         (call->sums && !smx_is_moderate(loss)) || is_row_faint(row) ||
+        (loss == 0 && criterion->targets && smx_is_input_faint(row)) ||
         is_faint(weight, loss) || is_faint(weight, rest)) {
         put_extended_loss(call, row, r);
         return loss;
@@ -199,6 +200,15 @@ static struct smx_dd put_zeros(const void *argument, struct smx_row *row)
     return (struct smx_dd){0, 0};
 }
 
+/* Those of some size hide what little an element loses of others, unless that
+ * is multiplied up. */
+static bool are_targets_faint(const struct smx_criterion *criterion,
+                              struct smx_row *row, double mass)
+{
+    bool up = criterion->weights || smx_temperature_of(row->logits) < 1;
+    return criterion->targets && (up || mass == 0) && smx_is_input_faint(row);
+}
+
 static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
                                struct smx_dd mass)
 {
@@ -209,7 +219,7 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
     if (smx_is_gradient_extended(criterion, factors, call->logits->dtype,
                                  row->r) ||
         !smx_is_moderate(mass.hi * row->focus.gradient.hi) ||
-        !smx_is_moderate(lse) ||
+        !smx_is_moderate(lse) || are_targets_faint(criterion, row, mass.hi) ||
         (criterion->entropy_weight != 0 && is_row_faint(row))) {
         smx_extended_gradient(criterion, factors, row);
     } else {

@@ -45,10 +45,12 @@ struct smx_ext smx_row_logsum_extended(struct smx_row *row)
     struct smx_dd sum = {0, 0};
     if (row->logsum.hi == 0 || row->logsum.hi >= 0x1p-900)
         return ext_of(row->logsum, 0);
-    SMX_ROW_TILES (c, row, SMX_ROW_E)
+    SMX_ROW_TILES (c, row, SMX_ROW_PLACE) {
+        const double *e = smx_row_exponentials(row);
         for (size_t i = 0; i < row->count; i++)
             if (c + i != row->argmax)
-                dd_accumulate(&sum, (struct smx_dd){row->e[i], 0});
+                dd_accumulate(&sum, (struct smx_dd){e[i], 0});
+    }
     return ext_of(dd_settle(sum), -SMX_ROW_SHIFT);
 }
 

@@ -198,9 +198,11 @@ INLINE void weigh_lanes(bool wide, struct group *g, struct costs *costs)
         } else if (l->criterion->label_smoothing != 0) {
             v = v * vd_all(l->keep.hi) + vd_all(l->share.hi);
         }
+        if (wide)
+            moderate &= moderate_lanes(v);
         if (l->criterion->weights)
             v *= vd_all(weight_of_class(g, c));
-        if (wide)
+        if (wide && l->criterion->weights)
             moderate &= moderate_lanes(v);
         v = (vd)((vl)v & ~cancels_where(g, vd_load(g->z[c])));
         vd_store(g->mass[c], v);

@@ -34,7 +34,7 @@ static double factor(enum smx_dtype dtype, int most)
 static void spread(void *data, enum smx_dtype dtype, size_t count)
 {
     /* so that no row's weighted loss overflows, which a mean keeps */
-    int most = dtype == SMX_FLOAT32 ? 128 : 900;
+    int most = dtype == SMX_FLOAT32 ? 128 : 770;
 
     for (size_t i = 0; data && i < count; i++) {
         double x = (double)reference_get(data, dtype, i);
@@ -51,51 +51,76 @@ static void draw_coefficient(double *x, double largest)
         *x = fmin(factor(SMX_FLOAT64, 1024), largest);
 }
 
-/** Of a random request, all factors or one of them. */
+/** Of a random request all factors, some or one. */
 static void draw_factors(struct draw *d)
 {
     struct smx_criterion *k = &d->criterion;
     enum smx_dtype dtype = d->logits.dtype;
-    size_t which = random_below(&seed, 14);
-    bool all = which > 7;
-    bool deep =
-        d->kind != DRAW_SMALL && d->kind != DRAW_EQUAL && d->kind != DRAW_HOLES;
+    unsigned which = (unsigned)random_bits(&seed);
 
-    if (deep) { /* no probability or slope below the doubles: they count as 0 */
-        draw_logits(&seed, DRAW_NORMAL, dtype, d->rows, d->logits.classes,
-                    d->data);
-        if (d->teacher)
-            draw_logits(&seed, DRAW_NORMAL, dtype, d->rows, d->logits.classes,
-                        d->teacher);
-    }
+    if (random_once_in(&seed, 3))
+        which |= 0x7f;
+    else if (random_once_in(&seed, 2))
+        which = 1u << random_below(&seed, 9);
     if (d->logits.softcap != 0)
         d->logits.softcap = fmax(d->logits.softcap, 1);
-    if (all || which == 0)
+    if (which & 1)
         spread(d->weights, dtype, d->logits.classes);
-    if (all || which == 1)
+    if (which & 2)
         spread(d->row_weights, dtype, d->rows);
-    if (all || which == 2)
+    if (which & 4)
         spread(d->targets, dtype, d->elements);
-    if (all || which == 3)
+    if (which & 8)
         spread(d->upstream_row, dtype, d->rows);
-    if (all || which == 4)
+    if (which & 8)
+        spread(d->upstream, dtype, d->elements);
+    if (which & 16)
         draw_coefficient(&k->z_loss, DBL_MAX);
-    if (all || which == 5)
+    if (which & 32)
         draw_coefficient(&k->entropy_weight, DBL_MAX);
-    if (all || which == 6)
+    if (which & 64)
         draw_coefficient(&k->label_smoothing, 1);
-    if (which == 7)
+    if (which & 128)
         draw_coefficient(&d->logits.temperature, DBL_MAX);
-    if (d->teacher && which == 7) /* exponents of both sides are doubles */
+    if (d->teacher && which & 128) /* exponents of both sides are doubles */
         d->logits.temperature = fmax(d->logits.temperature, 0x1p-1000);
-    if (d->teacher && which > 11)
+    if (d->teacher && which & 256)
         k->teacher_temperature = ldexp(1, 100 - (int)random_below(&seed, 900));
+}
+
+/** Has it a probability or a slope that counts as 0, below the type, or logits
+ * beyond it? */
+static bool is_beyond(const struct smx_logits *logits)
+{
+    long double least = logits->dtype == SMX_FLOAT32 ? 0x1p-126L : 0x1p-1022L;
+    long double t = logits->temperature != 0 ? logits->temperature : 1;
+    bool beyond = false;
+    struct row row;
+
+    row_init(&row, logits);
+    for (size_t r = 0; r < row_count(logits); r++) {
+        row_load(&row, r);
+        for (size_t c = 0; c < row.classes; c++)
+            beyond |= (row.p[c] > 0 && row.p[c] < least) ||
+                      (row.factor[c] > 0 && row.factor[c] * t < least) ||
+                      (isfinite(row.d[c]) && fabsl(row.d[c]) > 0x1p1010L);
+    }
+    row_free(&row);
+    return beyond;
 }
 
 static bool is_asked(const struct draw *d)
 {
-    /* a power of 1 - p may be below the doubles by itself */
-    return d->criterion.focal == 0;
+    struct smx_logits teacher = d->logits;
+
+    teacher.data = d->teacher;
+    teacher.softcap = 0;
+    if (d->criterion.teacher_temperature != 0)
+        teacher.temperature = d->criterion.teacher_temperature;
+    /* a power of 1 - p may be below the doubles by itself; logits of 1e38 and 1
+       leave a teacher and its student nothing that differs */
+    return d->criterion.focal == 0 && !(d->teacher && d->kind == DRAW_HUGE) &&
+           !is_beyond(&d->logits) && !(d->teacher && is_beyond(&teacher));
 }
 
 /** A number beyond the type's range as the last one within. */
@@ -150,6 +175,44 @@ static void try_factors(const struct draw *d, double *worst)
     judge(d, "gradient", gradient, d->elements, want, scale, worst);
     free(loss);
     free(gradient);
+    free(want);
+    free(scale);
+}
+
+static void try_products(const struct draw *d, double *worst)
+{
+    double *product = must(calloc(d->elements + 1, sizeof *product));
+    long double *want = must(calloc(d->elements + 1, sizeof *want));
+    long double *scale = must(calloc(d->elements + 1, sizeof *scale));
+
+    for (int log = 0; log < 2; log++) {
+        reference_vjp(&d->logits, log, d->upstream, want, scale);
+        assert_status(smx_vjp(expect_context, &d->logits, log, d->upstream,
+                              product, NULL),
+                      SMX_OK);
+        judge(d, log ? "product of logs" : "product", product, d->elements,
+              want, scale, worst);
+    }
+    free(product);
+    free(want);
+    free(scale);
+}
+
+static void try_jacobians(const struct draw *d, double *worst)
+{
+    size_t count = d->elements * d->logits.classes;
+    double *jacobian = must(calloc(count + 1, sizeof *jacobian));
+    long double *want = must(calloc(count + 1, sizeof *want));
+    long double *scale = must(calloc(count + 1, sizeof *scale));
+
+    for (int log = 0; log < 2; log++) {
+        reference_jacobian(&d->logits, log, want, scale);
+        assert_status(
+            smx_jacobian(expect_context, &d->logits, log, jacobian, NULL),
+            SMX_OK);
+        judge(d, "Jacobian", jacobian, count, want, scale, worst);
+    }
+    free(jacobian);
     free(want);
     free(scale);
 }
@@ -217,6 +280,8 @@ static void a_loss_has_the_digits_that_no_row_has(void **state)
               {740, 0.3, 0x1p99, 1, 0, 0, 1},
               {740, 0.3, 1, 0x1p99, 0, 0, 1},
               {740, 1e-20, 1e300, 1e-200, 0, 0, 1},
+              {0.1, 5e-324, 0x1p-99, 1e300, 0, 0, 1},
+              {0.1, 5e-324, 1, 1, 0, 0, 1e300},
               {700, 0.3, 1, 0x1p-99, 0, 0, 1},
               {700, 0.3, 0x1p-99, 0x1p-99, 0, 0, 1},
               {740, 1e-100, 1, 0x1p99, 0, 0x1p99, 0x1p99},
@@ -245,6 +310,34 @@ static void a_loss_has_the_digits_that_no_row_has(void **state)
     printf("worst: %.3f ulp\n", worst);
 }
 
+/* Subnormal upstreams, which a temperature multiplies up, or whose products
+ * with many a probability add up to less than a few of the least doubles. */
+static void a_product_has_the_digits_that_no_term_has(void **state)
+{
+    static const struct {
+        double gap, upstream, temperature;
+    } of[] = {{8, 1e-319, 1},      {8, 1e-319, 1e-20},  {0.1, 5e-324, 0.3},
+              {600, 1e-310, 1e-4}, {8, 1e-100, 1e-230}, {1e-300, 1, 1e-300},
+              {8, 1e-319, 1e20}};
+    static const size_t sizes[] = {2, 10, 40, 1100};
+    double worst = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 4 * sizeof of / sizeof *of; i++) {
+        struct draw d = faint_rows(sizes[i % 4], of[i / 4].gap);
+
+        d.logits.temperature = of[i / 4].temperature;
+        d.upstream = filled(of[i / 4].upstream, d.elements);
+        for (size_t j = 0; d.upstream && j < d.elements; j += 3)
+            ((double *)d.upstream)[j] *= -0.3;
+        if (!d.upstream)
+            d.upstream = must(calloc(d.elements, sizeof(double)));
+        try_products(&d, &worst);
+        draw_free(&d);
+    }
+    printf("worst: %.3f ulp\n", worst);
+}
+
 static void only_what_is_answered_overflows(void **state)
 {
     (void)state;
@@ -255,9 +348,12 @@ static void only_what_is_answered_overflows(void **state)
             struct draw d;
 
             draw_init(&d, &seed, (enum smx_dtype)dtype, i % 2);
+            draw_factors(&d);
             if (is_asked(&d)) {
-                draw_factors(&d);
                 try_factors(&d, &worst);
+                try_products(&d, &worst);
+                if (d.elements < 200) /* as often squared */
+                    try_jacobians(&d, &worst);
                 i++;
             }
             draw_free(&d);
@@ -376,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_class_left_out_is_0_times_any_factor),
         cmocka_unit_test(a_loss_has_the_digits_that_no_row_has),
+        cmocka_unit_test(a_product_has_the_digits_that_no_term_has),
         cmocka_unit_test(only_what_is_answered_overflows),
         cmocka_unit_test(a_row_does_not_see_its_neighbours_factors),
         cmocka_unit_test(a_sum_may_leave_the_range_on_its_way),
