@@ -441,7 +441,8 @@ enum smx_status smx_vjp(struct smx_context *context,
 
 /** smx_vjp whose gradient may be written before an error is found: after one it
  *  holds anything, but an operand that it lies over keeps the row in question.
- *  The operands are then read once, but float64 ones that it lies over. */
+ *  The operands are then read once, but those of float64 or of narrow rows
+ *  that it lies over. */
 enum smx_status smx_vjp_early(struct smx_context *context,
                               const struct smx_logits *logits, bool log,
                               const void *upstream, void *gradient,

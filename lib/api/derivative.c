@@ -189,15 +189,17 @@ static enum smx_status run_product(struct smx_context *context,
     return !status && call->nonfinite ? SMX_ENONFINITE : status;
 }
 
-/* Are wide rows looked at as they are loaded? Not where what the mask leaves
- * out is not. Where operands of doubles lie they must stay, so that what is
- * wrong with them can be found. */
+/* Are rows looked at as they are loaded? Not where what the mask leaves out is
+ * not. Where operands of doubles or of lanes lie they must stay, so that what
+ * is wrong with them can be found. */
 static bool looks_as_it_loads(const struct derivative_call *call)
 {
     const struct smx_logits *z = call->logits;
-    if (smx_way_is_f32(smx_plan_product(z)))
-        return z->classes > SMX_NARROW && !(z->mask && smx_rows_moved(z));
-    return z->dtype == SMX_FLOAT64 && (z->classes > SMX_NARROW || !z->mask) &&
+    bool f32 = smx_way_is_f32(smx_plan_product(z));
+    bool narrow = z->classes <= SMX_NARROW;
+    if (f32 && !narrow)
+        return !(z->mask && smx_rows_moved(z));
+    return (f32 || z->dtype == SMX_FLOAT64) && !(narrow && z->mask) &&
            call->out != z->data && call->out != call->upstream;
 }
 
@@ -211,7 +213,7 @@ static enum smx_status vjp_row(struct smx_context *context,
     call->unseen = early && looks_as_it_loads(call);
     if (!call->unseen)
         status = scan_operands(context, call, &maxima, where);
-    if (!status && !smx_f32_vjp(context, call->logits, call->log,
+    if (!status && !smx_f32_vjp(context, call->logits, call->unseen, call->log,
                                 call->upstream, call->out, &refused, &status))
         status = run_product(context, call, maxima);
     free(maxima);

@@ -53,9 +53,10 @@ bool smx_f32_loss(struct smx_context *context, const struct smx_logits *logits,
                   struct smx_beside *beside, enum smx_status *status);
 
 /** As smx_vjp; @return false when the float32 engine does not take them.
- * refused is told of rows that are, which nothing is written of. */
+ * refused is told of rows that are, which nothing is written of; of narrow
+ * ones that are unseen SMX_ENONFINITE is all that is said. */
 bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
-                 bool log, const float *upstream, float *gradient,
+                 bool unseen, bool log, const float *upstream, float *gradient,
                  struct smx_refused *refused, enum smx_status *status);
 
 /* ---- double-double ------------------------------------------------------- */

@@ -80,37 +80,40 @@ static bool stays_in_place(const struct smx_vjp_call *call)
            (smx_plan_columns(z) || (z->inner == 1 && !z->mask));
 }
 
-static void run_vjp_lanes(const struct smx_vjp_call *call,
-                          const struct smx_logits *z)
+static enum smx_status run_vjp_lanes(const struct smx_vjp_call *call,
+                                     const struct smx_logits *z)
 {
     struct smx_lanes lanes = smx_lanes_of(z);
     lanes.vjp_upstream = call->upstream;
     lanes.values = call->gradient;
     lanes.log = call->log;
-    smx_lanes_run(call->context, &lanes, NULL, NULL);
+    lanes.unseen = call->unseen;
+    return smx_lanes_run(call->context, &lanes, NULL, NULL);
 }
 
-static void run_vjp_tile(struct smx_vjp_call *call)
+static enum smx_status run_vjp_tile(struct smx_vjp_call *call)
 {
+    enum smx_status status = SMX_OK;
     struct smx_logits *z = &call->tiles.z;
     call->upstream = call->tiles.other;
     call->gradient = call->tiles.out;
     if (call->in_lanes)
-        run_vjp_lanes(call, z);
+        status = run_vjp_lanes(call, z);
     else
         run_vjp_rows(call);
-    if (!smx_is_refused(call->refused)) /* whose copy holds no product */
+    /* the copy of refused rows holds no product */
+    if (!status && !smx_is_refused(call->refused))
         smx_tiles_leave(&call->tiles, SMX_MASKED_KEPT);
+    return status;
 }
 
 static enum smx_status run_f32_vjp(struct smx_vjp_call *call)
 {
     struct smx_tiles *tiles = &call->tiles;
     size_t parts = call->chunks > 1 ? call->chunks + 1 : 1;
-    if (stays_in_place(call)) {
-        run_vjp_lanes(call, tiles->logits);
-        return SMX_OK;
-    }
+    enum smx_status status = SMX_OK;
+    if (stays_in_place(call))
+        return run_vjp_lanes(call, tiles->logits);
     size_t bytes = parts * sizeof *call->products + smx_tiles_bytes(tiles);
     size_t most = tiles->most =
         smx_rows_tile(call->context, tiles->logits, bytes);
@@ -119,13 +122,13 @@ static enum smx_status run_f32_vjp(struct smx_vjp_call *call)
         return SMX_ENOMEM;
     call->whole = call->products + most * (parts - 1);
     tiles->copy = call->products + most * parts;
-    for (size_t r = 0; smx_tiles_place(tiles, r); r += most) {
+    for (size_t r = 0; !status && smx_tiles_place(tiles, r); r += most) {
         /* what the mask leaves out has no upstream either */
         smx_tiles_load(tiles, NULL);
-        run_vjp_tile(call);
+        status = run_vjp_tile(call);
     }
     free(call->products);
-    return SMX_OK;
+    return status;
 }
 
 static bool is_vjp_streamed(const struct smx_vjp_call *call)
@@ -140,7 +143,7 @@ static bool is_vjp_streamed(const struct smx_vjp_call *call)
 }
 
 bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
-                 bool log, const float *upstream, float *gradient,
+                 bool unseen, bool log, const float *upstream, float *gradient,
                  struct smx_refused *refused, enum smx_status *status)
 {
     double t = smx_temperature_of(logits);
@@ -156,6 +159,7 @@ bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,
         .upstream = upstream,
         .gradient = gradient,
         .log = log,
+        .unseen = unseen,
         .in_lanes = lanes,
         .classes = logits->classes,
         .chunks = smx_chunks(logits->classes),

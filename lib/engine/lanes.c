@@ -70,7 +70,9 @@ static void run_unit(void *argument, size_t unit)
         hits += (size_t)__builtin_popcountll(marks[i].hits);
     if (hits)
         run->hits += hits;
-    for (size_t i = 0; declined && i < UNIT / SMX_LANES_ROWS; i++)
+    if (declined && !run->work)
+        run->nonfinite = true;
+    for (size_t i = 0; declined && run->work && i < UNIT / SMX_LANES_ROWS; i++)
         smx_rows_run_marked(run->context, run->lanes->logits, run->work,
                             first + i * SMX_LANES_ROWS, marks[i].declined,
                             &run->nonfinite);

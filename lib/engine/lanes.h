@@ -75,8 +75,8 @@ void smx_lanes_set_criterion(struct smx_lanes *lanes,
                              const struct smx_counts *n);
 
 /** All rows, over the pool; those that decline by the work, which is unseen if
- *  the lanes are. hits: of a loss, or NULL. SMX_ENONFINITE: there is NaN or
- *  +INFINITY among logits that are unseen. */
+ *  the lanes are, or NULL: none does that is seen. hits: of a loss, or NULL.
+ *  SMX_ENONFINITE: there is NaN or +INFINITY among logits that are unseen. */
 enum smx_status smx_lanes_run(struct smx_context *context,
                               const struct smx_lanes *lanes,
                               const struct smx_rows_work *work, size_t *hits);

@@ -15,6 +15,8 @@ INLINE void store_doubles_vjp(struct group *g, bool log)
         vd x = vd_load(g->mass[c]);
         dot += log ? x : x * vd_load(g->e[c]);
     }
+    if (g->lanes->unseen) /* of finite numbers the sum is one, in double */
+        g->declined |= ~(vl)(dot - dot == vd_all(0));
     vd factor = g->inverse.hi * share, mean = dot * g->inverse.hi;
     bool sloped = g->logits->softcap != 0;
     const struct sink sink = sink_of(false, g);
@@ -68,6 +70,7 @@ INLINE void store_dds_vjp(struct group *g, bool log, bool sloped)
 INLINE void run_vjp(bool wide, struct group *g)
 {
     bool log = g->lanes->log, sloped = g->logits->softcap != 0;
+    zero_masked(g, g->mass);
     if (!wide)
         log ? store_doubles_vjp(g, true) : store_doubles_vjp(g, false);
     else if (log || sloped)

@@ -319,8 +319,9 @@ INLINE void furnish(struct batch *b, const struct smx_lanes *l)
     }
 }
 
-INLINE void look_at_group(bool wide, struct group *g, struct seen seen)
+INLINE void look_at_group(bool wide, struct group *g)
 {
+    struct seen seen = gather_group(wide, g, g->logits->data, g->z);
     g->top = seen.top;
     g->declined = g->hits = (vl){0};
     if (g->lanes->unseen || (g->lanes->criterion && !wide))
@@ -329,8 +330,6 @@ INLINE void look_at_group(bool wide, struct group *g, struct seen seen)
         load_mask(g);
         g->top = find_max(g, g->z);
     }
-    if (g->lanes->vjp_upstream)
-        zero_masked(g, g->mass);
     if (g->lanes->hits || g->lanes->argmax)
         g->argmax = find_argmax(g, g->z, g->top);
     g->empty = (vl)(g->top == vd_all(-INF));
@@ -340,17 +339,17 @@ INLINE void look_at_group(bool wide, struct group *g, struct seen seen)
         g->declined |= (vl)(vd_max(g->top, -g->top) > vd_all(0x1p900));
 }
 
+/* One tensor after the other: where the classes of both are a power of two
+ * apart they take each other's place in the cache, and what lies in a line with
+ * a group is the next one's. */
 INLINE size_t load_batch(bool wide, struct batch *b, size_t first, size_t count)
 {
     const struct smx_lanes *l = b->group->lanes;
     size_t rows = place_batch(b, first, count);
-    for (int k = 0; k < b->groups; k++) {
-        struct group *g = &b->group[k];
-        struct seen seen = gather_group(wide, g, l->logits->data, g->z);
-        if (other_input(l))
-            gather_group(wide, g, other_input(l), g->mass);
-        look_at_group(wide, g, seen);
-    }
+    for (int k = 0; k < b->groups; k++)
+        look_at_group(wide, &b->group[k]);
+    for (int k = 0; other_input(l) && k < b->groups; k++)
+        gather_group(wide, &b->group[k], other_input(l), b->group[k].mass);
     return rows;
 }
 

@@ -43,7 +43,7 @@ struct smx_vjp_call {
     struct smx_split_exp split;
     struct smx_product *products; /* one a chunk of a tile */
     struct smx_product *whole;    /* one a row */
-    bool in_lanes;                /* narrow rows are */
+    bool in_lanes, unseen;        /* narrow rows are */
     atomic_bool out_of_range;     /* a chunk is */
     struct smx_refused *refused;
 
