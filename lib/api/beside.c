@@ -44,20 +44,23 @@ enum smx_status smx_beside_open(struct smx_context *context,
         out->argmax = NULL;
     }
     if (asks_values(&asked)) {
-        beside->values = (struct smx_softmax_call){
-            .logits = logits, .options.log = true, .out = asked};
-        status = smx_softmax_open(context, &beside->values);
+        beside->values = (struct smx_softmax_call){.context = context,
+                                                   .logits = logits,
+                                                   .options.log = true,
+                                                   .out = asked};
+        status = smx_softmax_open(&beside->values);
     }
     if (!status && out->rank) {
         beside->ranks =
-            (struct smx_softmax_call){.logits = logits,
+            (struct smx_softmax_call){.context = context,
+                                      .logits = logits,
                                       .options = {.chosen = criterion->labels,
                                                   .chosen_count = 1,
                                                   .chosen_each_row = true},
                                       .out.rank = out->rank,
                                       .ignore = criterion->ignore,
                                       .ignore_index = criterion->ignore_index};
-        status = smx_softmax_open(context, &beside->ranks);
+        status = smx_softmax_open(&beside->ranks);
     }
     return status;
 }
@@ -74,12 +77,12 @@ void *smx_beside_take_entropy(struct smx_beside *beside)
     return entropy;
 }
 
-void smx_beside_answer(struct smx_context *context, struct smx_beside *beside)
+void smx_beside_answer(struct smx_beside *beside)
 {
     if (asks_values(&beside->values.out))
-        smx_softmax_answer(context, &beside->values);
+        smx_softmax_answer(&beside->values);
     if (beside->ranks.out.rank)
-        smx_softmax_answer(context, &beside->ranks);
+        smx_softmax_answer(&beside->ranks);
 }
 
 void smx_beside_close(struct smx_beside *beside)

@@ -29,7 +29,7 @@ bool smx_beside_wants(const struct smx_beside *beside);
 void *smx_beside_take_entropy(struct smx_beside *beside);
 
 /** Of operands that have been checked, each element. */
-void smx_beside_answer(struct smx_context *context, struct smx_beside *beside);
+void smx_beside_answer(struct smx_beside *beside);
 
 void smx_beside_close(struct smx_beside *beside);
 

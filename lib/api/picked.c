@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "picked.h"
-
 #include <string.h>
 
 #include "engine/split_exp.h"
+#include "softmax_call.h"
 
 bool smx_picked_stay(const struct smx_softmax_call *call)
 {
@@ -11,75 +10,53 @@ bool smx_picked_stay(const struct smx_softmax_call *call)
            call->logits->inner == 1;
 }
 
-/* Values of row r of a tile: of those picked alone, or of all classes. */
-static inline size_t place_picked(const struct smx_softmax_call *call, size_t r,
-                                  size_t i)
+/* Of each row of a tile k numbers of so many bytes, a constant where this is
+ * inlined, to their places in out: those that lie side by side from the row's
+ * first on, or with them, those of the classes picked. row: from one to the
+ * next in from. */
+static inline __attribute__((always_inline)) void
+store_each(const struct smx_softmax_call *call, const void *from, size_t row,
+           const int64_t *classes, size_t bytes, void *out)
 {
-    size_t k = call->picked, at = r * k + i;
-    return call->gathers ? at
-                         : r * call->logits->classes + (size_t)call->picks[at];
-}
-
-/* What is asked of those picked of a tile, to its place. */
-static void store_picked_apart(const struct smx_softmax_call *call)
-{
-    const struct smx_softmax_out *out = &call->out;
+    const size_t k = call->picked, first = call->tiles.first;
+    const size_t rows = call->tiles.rows, inner = call->logits->inner;
+    const char *numbers = from;
+    char *to = (char *)out + first * k * bytes;
     struct smx_logits shape = *call->logits;
-    size_t k = call->picked, at = 0;
-    const void *values = smx_picked_values(call);
-    shape.stride = k * shape.inner;
-    for (size_t r = 0; r < call->tiles.rows; r++) {
-        size_t to = smx_rows_index(&shape, call->tiles.first + r, 0);
-        for (size_t i = 0; i < k; i++, at++, to += shape.inner) {
-            if (out->indices)
-                out->indices[to] = call->picks[at];
-            if (out->rank)
-                out->rank[to] = call->ranks[at];
-            if (out->values)
-                smx_set(out->values, shape.dtype, to,
-                        smx_get(values, shape.dtype, place_picked(call, r, i)));
+    shape.stride = k * inner;
+    for (size_t r = 0; r < rows; r++, numbers += row * bytes) {
+        if (inner > 1)
+            to = (char *)out + smx_rows_index(&shape, first + r, 0) * bytes;
+        for (size_t i = 0; i < k; i++, to += inner * bytes) {
+            size_t at = classes ? (size_t)*classes++ : i;
+            memcpy(to, numbers + at * bytes, bytes);
         }
     }
 }
 
-/* bytes of a number: a constant where this is inlined. */
+/* Of all classes of a tile, or of those picked alone. */
 static inline __attribute__((always_inline)) void
-store_picked_values(const struct smx_softmax_call *call, size_t to,
-                    size_t bytes)
+store_values(const struct smx_softmax_call *call, size_t bytes)
 {
-    const bool gathers = call->gathers;
-    const size_t k = call->picked, row = gathers ? k : call->logits->classes;
-    const int64_t *picks = call->picks;
-    const char *values = smx_picked_values(call);
-    char *out = (char *)call->out.values + to * bytes;
-    for (size_t r = 0; r < call->tiles.rows;
-         r++, picks += k, values += row * bytes)
-        for (size_t i = 0; i < k; i++, out += bytes) {
-            size_t at = gathers ? i : (size_t)picks[i];
-            memcpy(out, values + at * bytes, bytes);
-        }
-}
-
-/* The same where picks lie side by side. */
-static void store_picked_together(const struct smx_softmax_call *call)
-{
-    const struct smx_softmax_out *out = &call->out;
-    size_t all = call->tiles.rows * call->picked;
-    size_t to = call->tiles.first * call->picked;
-    if (out->indices && !smx_picked_stay(call))
-        memcpy(out->indices + to, call->picks, all * sizeof *call->picks);
-    if (out->rank)
-        memcpy(out->rank + to, call->ranks, all * sizeof *call->ranks);
-    if (out->values && call->logits->dtype == SMX_FLOAT32)
-        store_picked_values(call, to, sizeof(float));
-    else if (out->values)
-        store_picked_values(call, to, sizeof(double));
+    const void *values = smx_picked_values(call);
+    void *out = call->out.values;
+    if (call->gathers)
+        store_each(call, values, call->picked, NULL, bytes, out);
+    else
+        store_each(call, values, call->logits->classes, call->picks, bytes,
+                   out);
 }
 
 void smx_picked_store(const struct smx_softmax_call *call)
 {
-    if (call->logits->inner > 1)
-        store_picked_apart(call);
-    else
-        store_picked_together(call);
+    const struct smx_softmax_out *out = &call->out;
+    const size_t k = call->picked, bytes = sizeof *call->picks;
+    if (out->indices && !smx_picked_stay(call))
+        store_each(call, call->picks, k, NULL, bytes, out->indices);
+    if (out->rank)
+        store_each(call, call->ranks, k, NULL, bytes, out->rank);
+    if (out->values && call->logits->dtype == SMX_FLOAT32)
+        store_values(call, sizeof(float));
+    else if (out->values)
+        store_values(call, sizeof(double));
 }

@@ -12,7 +12,6 @@
 #include "engine/engine.h"
 #include "engine/narrow.h"
 #include "engine/tuning.h"
-#include "picked.h"
 
 static bool wants_summaries(const struct smx_softmax_out *out)
 {
@@ -102,8 +101,7 @@ static struct row_bytes bytes_of(const struct smx_softmax_call *call)
     return bytes;
 }
 
-static size_t tile_rows(const struct smx_context *context,
-                        const struct smx_softmax_call *call,
+static size_t tile_rows(const struct smx_softmax_call *call,
                         const struct row_bytes *row)
 {
     const struct smx_logits *z = call->logits;
@@ -113,13 +111,12 @@ static size_t tile_rows(const struct smx_context *context,
     bool tiled = row->copied || wants_picks(call) ||
                  (call->f32_sums && wants_summaries(&call->out));
     if (!tiled)
-        return smx_rows_tile(context, z, 0);
-    return smx_rows_tile(context, z,
+        return smx_rows_tile(call->context, z, 0);
+    return smx_rows_tile(call->context, z,
                          bytes ? bytes : z->classes * sizeof(float));
 }
 
-enum smx_status smx_softmax_open(struct smx_context *context,
-                                 struct smx_softmax_call *call)
+enum smx_status smx_softmax_open(struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     const struct smx_softmax_options *options = &call->options;
@@ -127,7 +124,7 @@ enum smx_status smx_softmax_open(struct smx_context *context,
     call->f32 = smx_way_is_f32(call->way);
     call->f32_sums = call->f32 && !z->softcap;
     call->picked = options->top_k ? options->top_k : options->chosen_count;
-    call->tiles = smx_tiles_of(context, z, NULL, SMX_MASKED_KEPT,
+    call->tiles = smx_tiles_of(call->context, z, NULL, SMX_MASKED_KEPT,
                                call->picked ? NULL : call->out.values);
     if (call->way == SMX_WAY_DD_ROWS && !call->picked && !smx_rows_moved(z))
         call->tiles.loads = false;
@@ -135,7 +132,7 @@ enum smx_status smx_softmax_open(struct smx_context *context,
     if (call->tiles.all == 0)
         return SMX_OK;
     const struct row_bytes row = bytes_of(call);
-    call->tiles.most = tile_rows(context, call, &row);
+    call->tiles.most = tile_rows(call, &row);
     if (!smx_allocate(&call->tiles.copy, call->tiles.most, row.copied) ||
         !smx_allocate(&call->values, call->tiles.most, row.values) ||
         !smx_allocate(&call->picks, call->tiles.most, row.picks) ||
@@ -179,17 +176,16 @@ static void take_chosen(const struct smx_softmax_call *call)
 }
 
 /* Before values may take the logits' place. */
-static void pick_classes(struct smx_context *context,
-                         const struct smx_softmax_call *call)
+static void pick_classes(const struct smx_softmax_call *call)
 {
     const struct smx_logits *tile = &call->tiles.z;
     if (call->options.top_k)
-        smx_top_find(context, tile, call->picked, call->picks);
+        smx_top_find(call->context, tile, call->picked, call->picks);
     else
         take_chosen(call);
     if (call->out.rank)
-        smx_rank_find(context, tile, call->picked, call->picks, call->ranks,
-                      call->workspace);
+        smx_rank_find(call->context, tile, call->picked, call->picks,
+                      call->ranks, call->workspace);
 }
 
 static struct smx_softmax_out tile_out(const struct smx_softmax_call *call)
@@ -217,33 +213,36 @@ static size_t elements_left(const struct smx_softmax_call *call)
     return stays ? 0 : smx_rows_count(z) * z->classes;
 }
 
-static enum smx_status store_f32(struct smx_context *context,
-                                 const struct smx_softmax_call *call,
-                                 const struct smx_softmax_out *out,
-                                 struct smx_where *where)
+static enum smx_status store_f32(const struct smx_softmax_call *call,
+                                 const struct smx_softmax_out *out)
 {
-    return smx_f32_rows(context, &call->tiles.z, call->options.log,
+    return smx_f32_rows(call->context, &call->tiles.z, call->options.log,
                         gathered(call), call->picks, out->values,
                         call->seen.totals ? &call->seen : NULL, call->workspace,
-                        out->early || call->looked, elements_left(call), where);
+                        out->early || call->looked, elements_left(call),
+                        call->where);
+}
+
+static enum smx_status scan_for_logit(const struct smx_softmax_call *call,
+                                      const struct smx_logits *z)
+{
+    return smx_rows_scan(call->context, z, z->data, SMX_FIELD_LOGITS,
+                         call->where);
 }
 
 /* Of logits of which one was refused. In memory that is shared it may be finite
  * again: what was not written for its sake must not pass for an answer. */
-static enum smx_status blame_logit(struct smx_context *context,
-                                   const struct smx_logits *z,
-                                   struct smx_where *where)
+static enum smx_status blame_logit(const struct smx_softmax_call *call,
+                                   const struct smx_logits *z)
 {
-    if (smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where))
+    if (scan_for_logit(call, z))
         return SMX_ENONFINITE;
-    return smx_blame(SMX_ENONFINITE, where, SMX_FIELD_LOGITS, 0);
+    return smx_blame(SMX_ENONFINITE, call->where, SMX_FIELD_LOGITS, 0);
 }
 
 /* What the float32 engine answers, of rows side by side. */
-static enum smx_status run_f32(struct smx_context *context,
-                               const struct smx_softmax_call *call,
-                               const struct smx_softmax_out *out,
-                               struct smx_where *where)
+static enum smx_status run_f32(const struct smx_softmax_call *call,
+                               const struct smx_softmax_out *out)
 {
     const struct smx_logits *tile = &call->tiles.z;
     const struct smx_summaries summaries = {
@@ -251,23 +250,21 @@ static enum smx_status run_f32(struct smx_context *context,
         call->f32_sums ? out->entropy : NULL, out->argmax};
     enum smx_status status = SMX_OK;
     if (call->seen.totals)
-        status = store_f32(context, call, out, where);
+        status = store_f32(call, out);
     if (status)
         return status;
-    if (!smx_summarise(context, tile->data, tile->outer, tile->classes,
+    if (!smx_summarise(call->context, tile->data, tile->outer, tile->classes,
                        smx_temperature_of(tile), &call->seen, &summaries,
                        call->workspace))
-        return blame_logit(context, tile, where);
+        return blame_logit(call, tile);
     if (out->values && !call->seen.totals)
-        status = store_f32(context, call, out, where);
+        status = store_f32(call, out);
     return status;
 }
 
 /* And all else. */
-static enum smx_status run_dd(struct smx_context *context,
-                              const struct smx_softmax_call *call,
-                              struct smx_softmax_out out,
-                              struct smx_where *where)
+static enum smx_status run_dd(const struct smx_softmax_call *call,
+                              struct smx_softmax_out out)
 {
     const struct smx_logits *tile = &call->tiles.z;
     enum smx_status status = SMX_OK;
@@ -276,39 +273,35 @@ static enum smx_status run_dd(struct smx_context *context,
     if (call->f32_sums)
         out.logsumexp = out.entropy = NULL;
     if (out.values || wants_summaries(&out))
-        status = smx_dd_softmax(context, tile, call->maxima, call->options.log,
-                                gathered(call), call->picks,
+        status = smx_dd_softmax(call->context, tile, call->maxima,
+                                call->options.log, gathered(call), call->picks,
                                 elements_left(call), &out);
     if (status)
-        status = blame_logit(context, tile, where);
+        status = blame_logit(call, tile);
     return status;
 }
 
 /* First what does not write values, which may take the logits' place. */
-static enum smx_status run_engines(struct smx_context *context,
-                                   const struct smx_softmax_call *call,
-                                   struct smx_where *where)
+static enum smx_status run_engines(const struct smx_softmax_call *call)
 {
     const struct smx_softmax_out out = tile_out(call);
-    enum smx_status status = run_dd(context, call, out, where);
+    enum smx_status status = run_dd(call, out);
     if (call->f32)
-        status = run_f32(context, call, &out, where);
-    if (status && where)
-        where->index += call->tiles.first * call->logits->classes;
+        status = run_f32(call, &out);
+    if (status && call->where)
+        call->where->index += call->tiles.first * call->logits->classes;
     return status;
 }
 
-static enum smx_status run_softmax_tile(struct smx_context *context,
-                                        struct smx_softmax_call *call,
-                                        struct smx_where *where)
+static enum smx_status run_softmax_tile(struct smx_softmax_call *call)
 {
     atomic_bool nonfinite = false;
     smx_tiles_load(&call->tiles, &nonfinite);
     if (nonfinite && !call->looked)
         return SMX_ENONFINITE;
     if (wants_picks(call))
-        pick_classes(context, call);
-    enum smx_status status = run_engines(context, call, where);
+        pick_classes(call);
+    enum smx_status status = run_engines(call);
     if (status)
         return status;
     if (wants_picks(call))
@@ -342,9 +335,7 @@ static bool looks_by_row(const struct smx_softmax_call *call)
            !(call->picked && is_narrow(call));
 }
 
-static enum smx_status scan_logits(struct smx_context *context,
-                                   struct smx_softmax_call *call,
-                                   struct smx_where *where)
+static enum smx_status scan_logits(struct smx_softmax_call *call)
 {
     const struct smx_logits *z = call->logits;
     call->looked =
@@ -353,13 +344,11 @@ static enum smx_status scan_logits(struct smx_context *context,
         return SMX_OK;
     if (z->dtype == SMX_FLOAT32 || call->tiles.loads ||
         call->tiles.most < call->tiles.all)
-        return smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
-    return smx_rows_scan_maxima(context, z, &call->maxima, where);
+        return scan_for_logit(call, z);
+    return smx_rows_scan_maxima(call->context, z, &call->maxima, call->where);
 }
 
-static enum smx_status run_tiles(struct smx_context *context,
-                                 struct smx_softmax_call *call,
-                                 struct smx_where *where)
+static enum smx_status run_tiles(struct smx_softmax_call *call)
 {
     enum smx_status status = SMX_OK;
     int64_t *own = call->picks;
@@ -367,17 +356,16 @@ static enum smx_status run_tiles(struct smx_context *context,
          r += call->tiles.most) {
         if (wants_picks(call) && smx_picked_stay(call))
             call->picks = call->out.indices + r * call->picked;
-        status = run_softmax_tile(context, call, where);
+        status = run_softmax_tile(call);
     }
     call->picks = own;
     return status;
 }
 
-void smx_softmax_answer(struct smx_context *context,
-                        struct smx_softmax_call *call)
+void smx_softmax_answer(struct smx_softmax_call *call)
 {
     call->looked = true;
-    run_tiles(context, call, NULL);
+    run_tiles(call);
 }
 
 /* Nothing but the values of all classes. */
@@ -399,31 +387,27 @@ static bool stays_in_f32(const struct smx_logits *z, enum smx_way way)
 
 /* Narrow rows that lanes of double-double read class by class, where they are.
  */
-static enum smx_status softmax_by_columns(struct smx_context *context,
-                                          const struct smx_logits *z, bool log,
-                                          const struct smx_softmax_out *out,
-                                          struct smx_where *where)
+static enum smx_status softmax_by_columns(const struct smx_softmax_call *call)
 {
+    const struct smx_logits *z = call->logits;
     enum smx_status status = SMX_OK;
-    if (!out->early)
-        status = smx_rows_scan(context, z, z->data, SMX_FIELD_LOGITS, where);
-    if (!status && smx_dd_softmax(context, z, NULL, log, 0, NULL, 0, out))
-        status = blame_logit(context, z, where);
+    if (!call->out.early)
+        status = scan_for_logit(call, z);
+    if (!status && smx_dd_softmax(call->context, z, NULL, call->options.log, 0,
+                                  NULL, 0, &call->out))
+        status = blame_logit(call, z);
     return status;
 }
 
-static enum smx_status softmax_in_tiles(struct smx_context *context,
-                                        struct smx_softmax_call *call,
-                                        struct smx_where *where)
+static enum smx_status softmax_in_tiles(struct smx_softmax_call *call)
 {
-    const struct smx_logits *z = call->logits;
-    enum smx_status status = smx_softmax_open(context, call);
+    enum smx_status status = smx_softmax_open(call);
     if (!status && call->tiles.all)
-        status = scan_logits(context, call, where);
+        status = scan_logits(call);
     if (!status)
-        status = run_tiles(context, call, where);
+        status = run_tiles(call);
     if (status == SMX_ENONFINITE && call->tiles.loads && !call->looked)
-        status = blame_logit(context, z, where);
+        status = blame_logit(call, call->logits);
     smx_softmax_close(call);
     return status;
 }
@@ -438,16 +422,18 @@ static enum smx_status softmax_of(struct smx_context *context,
     const bool picks = options->top_k || options->chosen_count;
     const bool columns = z->outer && smx_plan_columns(z);
     const enum smx_way way = smx_plan_softmax(z, log, true);
-    if (way == SMX_WAY_DD_LANES && !picks && columns)
-        return softmax_by_columns(context, z, log, out, where);
     if (alone && stays_in_f32(z, way))
         return smx_f32_rows(context, z, log, 0, NULL, out->values, NULL, NULL,
                             out->early, z->outer * z->classes, where);
     if (alone && columns && way == SMX_WAY_NARROW)
         return smx_columns_softmax(context, z, out->values, out->early, where);
-    struct smx_softmax_call call = {
-        .logits = z, .options = *options, .out = *out};
-    return softmax_in_tiles(context, &call, where);
+    struct smx_softmax_call call = {.context = context,
+                                    .where = where,
+                                    .logits = z,
+                                    .options = *options,
+                                    .out = *out};
+    bool stays = way == SMX_WAY_DD_LANES && !picks && columns;
+    return stays ? softmax_by_columns(&call) : softmax_in_tiles(&call);
 }
 
 /* ---- what is wrong with the options ------------------------------------- */
@@ -491,10 +477,9 @@ enum smx_status smx_softmax(struct smx_context *context,
     if (!status)
         status = SMX_READ_SINCE(offsetof(struct smx_softmax_out, early), out,
                                 &wanted, where, SMX_FIELD_OUT_SIZE);
-    if (status)
-        return status;
-    if (asked.top_k > z.classes)
-        return smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
-    status = check_chosen(&z, &asked, &wanted, where);
+    if (!status && asked.top_k > z.classes)
+        status = smx_blame(SMX_EARGUMENT, where, SMX_FIELD_TOP_K, 0);
+    if (!status)
+        status = check_chosen(&z, &asked, &wanted, where);
     return status ? status : softmax_of(context, &z, &asked, &wanted, where);
 }

@@ -10,6 +10,8 @@
 #include "engine/summary.h"
 
 struct smx_softmax_call {
+    struct smx_context *context;
+    struct smx_where *where; /* NULL: nobody asks */
     const struct smx_logits *logits;
     struct smx_softmax_options options;
     struct smx_softmax_out out;
@@ -33,15 +35,28 @@ struct smx_softmax_call {
 };
 
 /** Of operands that have been checked, short of the logits' elements, and of
- *  logits, ignore, options and out. SMX_ENOMEM or SMX_OK; to be closed either
- *  way. */
-enum smx_status smx_softmax_open(struct smx_context *context,
-                                 struct smx_softmax_call *call);
+ *  all members up to here. SMX_ENOMEM or SMX_OK; to be closed either way. */
+enum smx_status smx_softmax_open(struct smx_softmax_call *call);
 
 /** Of logits that have been looked at. */
-void smx_softmax_answer(struct smx_context *context,
-                        struct smx_softmax_call *call);
+void smx_softmax_answer(struct smx_softmax_call *call);
 
 void smx_softmax_close(struct smx_softmax_call *call);
+
+/* ---- the classes that are picked, the largest or those chosen (picked.c) --
+ */
+
+/** Are they found where they are answered? Elsewhere they may be found before
+ * every logit has been looked at, or do not lie side by side. */
+bool smx_picked_stay(const struct smx_softmax_call *call);
+
+/** Where the values of a tile are that they are picked from. */
+static inline void *smx_picked_values(const struct smx_softmax_call *call)
+{
+    return call->values ? call->values : call->tiles.copy;
+}
+
+/** What is asked of those picked of a tile, to its place. */
+void smx_picked_store(const struct smx_softmax_call *call);
 
 #endif

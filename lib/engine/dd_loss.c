@@ -342,7 +342,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
     }
     if (logits->classes > SMX_NARROW)
         call.entropy = smx_beside_take_entropy(beside);
-    smx_beside_answer(context, beside);
+    smx_beside_answer(beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
     bool logs = logits->softcap != 0;
     bool entropy = criterion->entropy_weight != 0;

@@ -239,7 +239,7 @@ smx_divergence(struct smx_context *context, const struct smx_logits *logits,
     if (!status && out && out->accuracy)
         status = count_agreements(context, &call);
     if (!status) {
-        smx_beside_answer(context, beside);
+        smx_beside_answer(beside);
         run(context, &call);
     }
     const struct smx_row_losses all = {.losses = call.losses,

@@ -307,7 +307,7 @@ static enum smx_status run_f32_loss(struct smx_context *context,
     count(call);
     call->nonfinite = !scan_loss_operands(context, call);
     if (!call->nonfinite)
-        smx_beside_answer(context, call->beside);
+        smx_beside_answer(call->beside);
     for (size_t r = 0; !call->nonfinite; r += call->tiles.most) {
         if (!smx_tiles_place(&call->tiles, r))
             break;

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "softcap.h"
+#include "softmax.h"
 #include "split_exp.h"
 
 #define SMX_CHUNK ((size_t)4096)
@@ -45,6 +45,17 @@ struct smx_load_kernels;
 struct smx_loss_kernels;
 struct smx_row_kernels;
 struct smx_summary_kernels;
+
+/** A softcap of float32 logits whose range keeps all exponentials in doubles;
+ *  not possible: it needs double-double, or there is none. */
+struct smx_cap {
+    bool possible;
+    double inverse; /* 1 / s */
+    double span;    /* 16 log2(e) s / temperature, at most SMX_UNSHIFTED */
+    double near[4]; /* span times the coefficients of tanh's numerator */
+};
+
+struct smx_cap smx_cap_of(const struct smx_logits *logits);
 
 /** How logits x become exponentials, 2^((z - reference) scale / 16): z is x, or
  *  where a softcap is possible what that makes of x, and scale is 1 then. */

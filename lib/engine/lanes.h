@@ -14,7 +14,7 @@
 
 #include "dd_kernels.h"
 #include "rows.h"
-#include "softcap.h"
+#include "kernels.h"
 #include "split_exp.h"
 
 /* Classes of the widest row, and rows that have their marks together. */

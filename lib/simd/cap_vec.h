@@ -14,7 +14,7 @@
 #ifndef SMX_CAP_VEC_H
 #define SMX_CAP_VEC_H
 
-#include "engine/softcap.h"
+#include "engine/kernels.h"
 #include "power_vec.h"
 
 #define CAP_NEAR 1.375
