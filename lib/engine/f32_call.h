@@ -46,8 +46,8 @@ struct smx_f32_call {
     const int64_t *chosen;
     /* of long rows, and of those with chosen classes: */
     struct smx_f32_part *parts; /* one a chunk */
-    struct smx_f32_row *row;
-    atomic_size_t nonfinite; /* first bad logit; SIZE_MAX: none */
+    struct smx_f32_row *row;    /* behind them in the workspace */
+    atomic_size_t nonfinite;    /* first bad logit; SIZE_MAX: none */
 };
 
 static inline bool smx_f32_expects(const struct smx_f32_call *call,
@@ -83,9 +83,5 @@ void smx_f32_answer_rows(struct smx_f32_call *call, size_t first, size_t n,
 
 /** Long rows, or the chosen classes of rows of any length. */
 void smx_f32_long_rows(struct smx_context *context, struct smx_f32_call *call);
-
-/** Where that has its numbers, unless workspace is NULL; their bytes. */
-size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
-                     void *workspace);
 
 #endif

@@ -52,27 +52,6 @@ static void fill_value(float *out, size_t n, float value)
         out[i] = value;
 }
 
-/* The maximum's own exponential leaves the sum with the very bits it came in
- * with, but for a row in range, where it has others; a rest lost in the sum is
- * added up again. */
-static double log_sum_of(const struct smx_f32_call *call, size_t row,
-                         const struct smx_sum *sum, bool in_range)
-{
-    double top = smx_power((sum->max - sum->reference) * call->by.scale);
-    double rest = (sum->sum - top) / top;
-    if (rest < (in_range ? LEAST_REST : 0x1p-20)) {
-        const float *z = call->logits + row * call->classes;
-        const struct smx_exponents by = smx_relative_to(&call->by, sum->max);
-        rest = 0;
-        for (size_t k = 0; k < call->chunks; k++)
-            rest += call->kernels
-                        ->moments(z + k * SMX_CHUNK,
-                                  smx_chunk_classes(call->classes, k), &by)
-                        .below;
-    }
-    return smx_log1p_fast(rest);
-}
-
 static void store_double_chunk(const struct smx_f32_call *call, size_t row,
                                size_t chunk, const struct smx_sum *part,
                                const struct smx_f32_row *of, const double *e)
@@ -181,7 +160,9 @@ static void merge_row(struct smx_f32_call *call, size_t r,
     if (!in_range)
         row->whole = merge_sums(call, parts);
     if (call->log && row->whole.sum > 0)
-        row->logsum = log_sum_of(call, r, &row->whole, in_range);
+        row->logsum = smx_log1p_fast(
+            smx_sum_rest(call->kernels, call->z, r, &call->by, &row->whole,
+                         in_range ? LEAST_REST : 0x1p-20));
 }
 
 /* ---- all classes -------------------------------------------------------- */
@@ -284,17 +265,6 @@ static void store_chosen_row(void *argument, size_t r)
 }
 
 /* ---- all of it ---------------------------------------------------------- */
-
-/* Of each chunk its sums, then of each row. No rows need no workspace. */
-size_t smx_f32_place(struct smx_f32_call *call, size_t rows, size_t chunks,
-                     void *workspace)
-{
-    if (workspace) {
-        call->parts = workspace;
-        call->row = (struct smx_f32_row *)(call->parts + rows * chunks);
-    }
-    return rows * (chunks * sizeof *call->parts + sizeof *call->row);
-}
 
 static void answer_row_at(void *argument, size_t r)
 {

@@ -325,8 +325,7 @@ static bool streams(const struct smx_context *context,
                     const struct smx_loss_call *call)
 {
     bool resident = call->way == SMX_WAY_RESIDENT;
-    size_t cached =
-        resident ? smx_streamed_short(context->third_cache) : SMX_STREAMED;
+    size_t cached = smx_streamed(call->chunks, context->third_cache);
     return (resident || call->chunks > 1) && call->tiles.output &&
            call->tiles.output != call->logits->data &&
            !smx_rows_moved(call->logits) &&

@@ -219,9 +219,10 @@ static void short_rows(struct smx_context *context, struct smx_f32_call *call)
 size_t smx_f32_workspace(size_t rows, size_t classes, size_t k)
 {
     size_t chunks = smx_chunks(classes);
+    size_t row = chunks * sizeof(struct smx_f32_part);
     return chunks <= SMX_F32_SHORT && !k
                ? 0
-               : smx_f32_place(NULL, rows, chunks, NULL);
+               : rows * (row + sizeof(struct smx_f32_row));
 }
 
 enum smx_status smx_f32_rows(struct smx_context *context,
@@ -245,21 +246,21 @@ enum smx_status smx_f32_rows(struct smx_context *context,
                                 .k = k,
                                 .chosen = chosen,
                                 .nonfinite = SIZE_MAX};
-    size_t cached = call.chunks <= SMX_F32_SHORT
-                        ? smx_streamed_short(context->third_cache)
-                        : SMX_STREAMED;
-    call.stream = whole >= cached && values != z->data;
+    call.stream = whole >= smx_streamed(call.chunks, context->third_cache) &&
+                  values != z->data;
     call.split.possible = smx_plan_splits_softmax(z, log);
     if (!is_for_narrow_rows(call.way))
         call.by = smx_exponents_of(z);
     if (seen)
         call.seen = *seen;
-    if (call.way != SMX_WAY_CHUNKS) {
-        short_rows(context, &call);
-    } else {
-        smx_f32_place(&call, call.rows, call.chunks, workspace);
-        smx_f32_long_rows(context, &call);
+    if (workspace) {
+        call.parts = workspace;
+        call.row = (void *)(call.parts + call.rows * call.chunks);
     }
+    if (call.way != SMX_WAY_CHUNKS)
+        short_rows(context, &call);
+    else
+        smx_f32_long_rows(context, &call);
     if (call.nonfinite == SIZE_MAX)
         return SMX_OK;
     return smx_blame(SMX_ENONFINITE, where, SMX_FIELD_LOGITS, call.nonfinite);

@@ -137,9 +137,7 @@ static bool is_vjp_streamed(const struct smx_vjp_call *call)
     size_t elements = call->tiles.all * call->classes;
     return !smx_rows_moved(z) && call->gradient != z->data &&
            call->gradient != call->upstream &&
-           elements >= (smx_vjp_is_short(call)
-                            ? smx_streamed_short(call->context->third_cache)
-                            : SMX_STREAMED);
+           elements >= smx_streamed(call->chunks, call->context->third_cache);
 }
 
 bool smx_f32_vjp(struct smx_context *context, const struct smx_logits *logits,

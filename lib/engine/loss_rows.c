@@ -148,37 +148,6 @@ static void take_moment(const struct smx_loss_call *call, size_t row,
     *whole = add_parts(call, parts, false);
 }
 
-static NOINLINE double rest_again(const struct smx_loss_call *call, size_t row,
-                                  double max)
-{
-    const struct smx_exponents by = smx_relative_to(&call->by, max);
-    float copy[SMX_CHUNK];
-    const float *z;
-    double rest = 0;
-    for (size_t k = 0; k < call->chunks; k++) {
-        smx_load_chunk(call->kernels, &call->tiles.z, row, k, copy, &z);
-        rest +=
-            call->kernels->moments(z, smx_chunk_classes(call->classes, k), &by)
-                .below;
-    }
-    return rest;
-}
-
-/* The sum relative to the maximum, less the maximum itself. Its exponential
- * leaves the sum with the very bits it came in with, but for an in-range row,
- * where it has others; a rest that is lost in the sum is added up again. */
-static double rest_of_parts(const struct smx_loss_call *call, size_t row,
-                            const struct smx_part *whole)
-{
-    if (whole->sum == 0)
-        return 0;
-    double top = smx_power((whole->max - whole->reference) * call->by.scale);
-    double rest = (whole->sum - top) / top;
-    if (rest >= (whole->in_range ? 0.25 : 0x1p-20))
-        return rest;
-    return rest_again(call, row, whole->max);
-}
-
 /* v of a class, as the kernels have it. */
 static double mass_of_class(const struct smx_loss_call *call, size_t row,
                             size_t c)
@@ -388,7 +357,11 @@ void smx_loss_take(struct smx_loss_call *call, size_t start, size_t n,
         note_sums(call, start + r, &whole[r]);
         if (whole[r].in_range && call->criterion.entropy_weight != 0)
             take_moment(call, start + r, &whole[r], own);
-        logsum[r] = rest_of_parts(call, start + r, &whole[r]);
+        const struct smx_sum sum = {whole[r].max, whole[r].reference,
+                                    whole[r].sum};
+        logsum[r] =
+            smx_sum_rest(call->kernels, &call->tiles.z, start + r, &call->by,
+                         &sum, whole[r].in_range ? 0.25 : 0x1p-20);
     }
     call->kernels->loss->log1p(logsum, n);
     for (size_t r = 0; r < n; r++)

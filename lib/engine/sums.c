@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "load.h"
 #include "simd/power.h"
 
 double smx_power(double t)
@@ -35,6 +36,35 @@ double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
     if (chunk->sum == 0)
         return 0;
     return smx_power((chunk->reference - row->reference) * scale) / row->sum;
+}
+
+/* A function of its own, as its copy is to be on the stack for no longer. */
+static __attribute__((noinline)) double
+add_rest(const struct smx_kernels *kernels, const struct smx_logits *z,
+         size_t row, const struct smx_exponents *by)
+{
+    float copy[SMX_CHUNK];
+    const float *x;
+    double rest = 0;
+    for (size_t k = 0; k < smx_chunks(z->classes); k++) {
+        size_t n = smx_chunk_classes(z->classes, k);
+        smx_load_chunk(kernels, z, row, k, copy, &x);
+        rest += kernels->moments(x, n, by).below;
+    }
+    return rest;
+}
+
+double smx_sum_rest(const struct smx_kernels *kernels,
+                    const struct smx_logits *z, size_t row,
+                    const struct smx_exponents *from, const struct smx_sum *sum,
+                    double least)
+{
+    const struct smx_exponents by = smx_relative_to(from, sum->max);
+    double top = smx_power((sum->max - sum->reference) * by.scale);
+    double rest = (sum->sum - top) / top;
+    if (sum->sum == 0)
+        return 0;
+    return rest >= least ? rest : add_rest(kernels, z, row, &by);
 }
 
 /* log(1 + x) = 2 atanh(u / (2 + u)) + k log 2 with 2^k (1 + u) = 1 + x and

@@ -5,6 +5,10 @@
 
 #include <stddef.h>
 
+struct smx_exponents;
+struct smx_kernels;
+struct smx_logits;
+
 /**
  * sum of 2^((x - reference) scale / 16) over some elements. All masked: max
  * is -INFINITY and sum 0.
@@ -28,6 +32,15 @@ double smx_power(double t);
 /** What a chunk's exponentials are multiplied with to be probabilities. */
 double smx_sum_weight(const struct smx_sum *chunk, const struct smx_sum *row,
                       double scale);
+
+/** The sum of a row of logits that do not have to be moved relative to its
+ *  maximum, less the maximum itself. Its exponential leaves the sum with the
+ *  very bits it came in with, but for a row in range, where it has others; a
+ *  rest below the least is lost in the sum and added up again. 0 of nothing. */
+double smx_sum_rest(const struct smx_kernels *kernels,
+                    const struct smx_logits *logits, size_t row,
+                    const struct smx_exponents *by, const struct smx_sum *sum,
+                    double least);
 
 /** log(1 + x), x >= 0, within 2^-50. */
 double smx_log1p_fast(double x);

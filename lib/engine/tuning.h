@@ -53,12 +53,14 @@ static inline size_t smx_resident_rows(size_t rows, size_t small,
  *  third cache. */
 #define SMX_STREAMED_SHORT ((size_t)8 << 20)
 
-/** The same beside any, of so many bytes; 0: its size is not known. An element
- *  is read, fetched and overwritten, 12 bytes: what is beyond it waits for
- *  memory. */
-static inline size_t smx_streamed_short(size_t third_cache)
+/** The same of rows of so many chunks beside any, of so many bytes; 0: its size
+ *  is not known. An element is read, fetched and overwritten, 12 bytes: what is
+ *  beyond it waits for memory. */
+static inline size_t smx_streamed(size_t chunks, size_t third_cache)
 {
     size_t held = third_cache / 12;
+    if (chunks > SMX_F32_SHORT)
+        return SMX_STREAMED;
     return held && held < SMX_STREAMED_SHORT ? held : SMX_STREAMED_SHORT;
 }
 

@@ -34,10 +34,10 @@ static void test_third_cache(void **state)
 static void test_streamed_short(void **state)
 {
     (void)state;
-    assert_int_equal(smx_streamed_short(0), SMX_STREAMED_SHORT);
-    assert_int_equal(smx_streamed_short((size_t)32 << 20), (32 << 20) / 12);
-    assert_int_equal(smx_streamed_short((size_t)105 << 20), SMX_STREAMED_SHORT);
-    assert_int_equal(smx_streamed_short(SIZE_MAX), SMX_STREAMED_SHORT);
+    assert_int_equal(smx_streamed(1, 0), SMX_STREAMED_SHORT);
+    assert_int_equal(smx_streamed(1, (size_t)32 << 20), (32 << 20) / 12);
+    assert_int_equal(smx_streamed(1, (size_t)105 << 20), SMX_STREAMED_SHORT);
+    assert_int_equal(smx_streamed(1, SIZE_MAX), SMX_STREAMED_SHORT);
 }
 
 int main(void)
