@@ -112,14 +112,17 @@ static bool is_beyond(const struct smx_logits *logits)
 static bool is_asked(const struct draw *d)
 {
     struct smx_logits teacher = d->logits;
+    bool weighted = d->row_weights && d->logits.temperature > 0x1p400;
 
     teacher.data = d->teacher;
     teacher.softcap = 0;
     if (d->criterion.teacher_temperature != 0)
         teacher.temperature = d->criterion.teacher_temperature;
-    /* a power of 1 - p may be below the doubles by itself; logits of 1e38 and 1
-       leave a teacher and its student nothing that differs */
-    return d->criterion.focal == 0 && !(d->teacher && d->kind == DRAW_HUGE) &&
+    /* a power of 1 - p may be below the doubles by itself, and so may be a
+       divergence, about 1 / T^2, which a weight multiplies up; logits of 1e38
+       and 1 leave a teacher and its student nothing that differs */
+    return d->criterion.focal == 0 &&
+           !(d->teacher && (weighted || d->kind == DRAW_HUGE)) &&
            !is_beyond(&d->logits) && !(d->teacher && is_beyond(&teacher));
 }
 
