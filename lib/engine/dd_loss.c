@@ -280,6 +280,7 @@ static enum smx_status run_in_lanes(struct smx_context *context,
     struct smx_lanes lanes = smx_lanes_of(call->logits);
     smx_lanes_set_criterion(&lanes, call->criterion, n);
     lanes.losses = call->losses;
+    lanes.entropy = call->entropy;
     if (call->criterion->z_loss != 0 || call->criterion->entropy_weight != 0)
         lanes.squares = call->squares; /* zeros, elsewhere */
     if (call->out) {
@@ -340,7 +341,12 @@ enum smx_status smx_dd_loss(struct smx_context *context,
             return SMX_ENOMEM;
         call.squares = call.losses + rows;
     }
-    if (logits->classes > SMX_NARROW)
+    bool narrow =
+        !call.factors.extended &&
+        smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES;
+    /* that of narrow rows has the bits that lanes give it */
+    if (logits->classes > SMX_NARROW ||
+        (narrow && logits->dtype == SMX_FLOAT64))
         call.entropy = smx_beside_take_entropy(beside);
     smx_beside_answer(beside);
     /* a softcap's shifted logits are worth keeping even for one of them */
@@ -363,11 +369,8 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .slope = gradient != NULL,
         .keep = true,
         .stream = passes_caches_by(logits, gradient, single)};
-    bool narrow =
-        smx_plan_loss(logits, criterion, gradient) == SMX_WAY_DD_LANES;
-    enum smx_status status = narrow && !call.factors.extended
-                                 ? run_in_lanes(context, &call, &work, &n)
-                                 : smx_rows_run(context, logits, &work);
+    enum smx_status status = narrow ? run_in_lanes(context, &call, &work, &n)
+                                    : smx_rows_run(context, logits, &work);
     if (!status && call.nonfinite)
         status = SMX_ENONFINITE;
     const struct smx_row_losses all = {.losses = call.losses,
