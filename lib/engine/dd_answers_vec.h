@@ -195,7 +195,7 @@ INLINE vd distance_at(const struct smx_nats *d, size_t i, size_t n)
 {
     if (i >= n)
         return vd_all(0);
-    vd t = d->hi ? vd_load(d->hi + i)
+    vd t = d->hi ? vd_load(d->hi + i) + vd_load(d->lo + i)
                  : get_vector(d->z, i, n) * vd_all(d->how.before) -
                        vd_all(d->how.top);
     return i + LANES <= n ? t : (vd)((vl)t & vl_below(n - i));

@@ -14,10 +14,11 @@ struct smx_ext {
     int e;
 };
 
-/** x 2^e */
+/** x 2^e; of x lo may be more than a rest. */
 static inline struct smx_ext ext_of(struct smx_dd x, int e)
 {
     int up;
+    x = dd_sum(x.hi, x.lo);
     if (x.hi == 0 || !dd_finite(x.hi))
         return (struct smx_ext){{x.hi, 0}, 0};
     frexp(x.hi, &up);

@@ -341,6 +341,33 @@ static void a_product_has_the_digits_that_no_term_has(void **state)
     printf("worst: %.3f ulp\n", worst);
 }
 
+/* A softcap rounds the logits of 30 caps to one, but for what is beside them.
+ */
+static void
+logits_that_a_softcap_makes_nearly_one_keep_their_digits(void **state)
+{
+    static const double z[3] = {-312.13427920770442, -723.77668110444074,
+                                -639.24359864194844};
+    double worst = 0;
+
+    (void)state;
+    for (int i = 0; i < 4 * 2 * 2; i++) {
+        struct draw d = faint_rows(3 + 37 * (size_t)(i & 1), 350);
+
+        for (size_t j = 0; j < d.elements; j++)
+            ((double *)d.data)[j] = z[j % 3] * (i & 2 ? -1 : 1);
+        face(&d, i % 2, 0.3);
+        d.logits.softcap = i & 2 ? 17 : 40.346535090425704;
+        d.criterion.label_smoothing = i & 4 ? 0.3 : 0;
+        d.criterion.entropy_weight = i & 8 ? 1e200 : 0;
+        d.criterion.reduction = SMX_REDUCTION_NONE;
+        d.upstream_row = filled(1e-200, d.rows);
+        try_factors(&d, &worst);
+        draw_free(&d);
+    }
+    printf("worst: %.3f ulp\n", worst);
+}
+
 static void only_what_is_answered_overflows(void **state)
 {
     (void)state;
@@ -476,6 +503,8 @@ int main(void)
         cmocka_unit_test(a_class_left_out_is_0_times_any_factor),
         cmocka_unit_test(a_loss_has_the_digits_that_no_row_has),
         cmocka_unit_test(a_product_has_the_digits_that_no_term_has),
+        cmocka_unit_test(
+            logits_that_a_softcap_makes_nearly_one_keep_their_digits),
         cmocka_unit_test(only_what_is_answered_overflows),
         cmocka_unit_test(a_row_does_not_see_its_neighbours_factors),
         cmocka_unit_test(a_sum_may_leave_the_range_on_its_way),
