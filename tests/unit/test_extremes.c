@@ -346,6 +346,38 @@ static void small_upstreams_of_high_logits_keep_their_digits(void **state)
     }
 }
 
+/* Rows of equal logits cost 1.2e308 or -1.2e308, as the label is 0 or 1. */
+static void a_sum_may_leave_the_range_on_its_way(void **state)
+{
+    enum { COUNT = 3, MOST = 40 };
+    static const double z[COUNT * MOST];
+    static const int64_t labels[][COUNT] = {
+        {0, 0, 1}, {0, 1, 0}, {1, 0, 0}, {1, 1, 0}};
+    static const double want[] = {1.2e308, 1.2e308, 1.2e308, -1.2e308};
+    static const size_t sizes[] = {10, MOST};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        for (size_t j = 0; j < 2; j++) {
+            double weight = (double)(1.2e308L / logl(sizes[j])), loss;
+            double weights[MOST] = {weight, -weight};
+            struct smx_logits logits = {.size = sizeof logits,
+                                        .data = z,
+                                        .dtype = SMX_FLOAT64,
+                                        .outer = COUNT,
+                                        .classes = sizes[j]};
+            struct smx_criterion k = {.size = sizeof k,
+                                      .labels = labels[i],
+                                      .weights = weights,
+                                      .reduction = SMX_REDUCTION_SUM};
+            struct smx_loss_out out = {.size = sizeof out, .loss = &loss};
+
+            assert_status(smx_loss(expect_context, &logits, &k, &out, NULL),
+                          SMX_OK);
+            assert_true(fabs(loss / want[i] - 1) < 1e-15);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_certain_class_has_log_probability_0),
         cmocka_unit_test(products_of_any_size_keep_their_digits),
         cmocka_unit_test(small_upstreams_of_high_logits_keep_their_digits),
+        cmocka_unit_test(a_sum_may_leave_the_range_on_its_way),
     };
 
     random_seed(&seed);
