@@ -469,8 +469,8 @@ enum smx_status smx_softmax(struct smx_context *context,
                             struct smx_where *where)
 {
     struct smx_logits z = {0};
-    struct smx_softmax_options asked;
-    struct smx_softmax_out wanted;
+    struct smx_softmax_options asked = {0};
+    struct smx_softmax_out wanted = {0};
     enum smx_status status = smx_read_logits(logits, &z, where);
     if (!status)
         status = SMX_READ(options, &asked, where, SMX_FIELD_OPTIONS_SIZE);

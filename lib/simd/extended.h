@@ -17,7 +17,7 @@ struct smx_ext {
 /** x 2^e; of x lo may be more than a rest. */
 static inline struct smx_ext ext_of(struct smx_dd x, int e)
 {
-    int up;
+    int up = 0;
     x = dd_sum(x.hi, x.lo);
     if (x.hi == 0 || !dd_finite(x.hi))
         return (struct smx_ext){{x.hi, 0}, 0};
