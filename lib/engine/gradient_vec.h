@@ -22,14 +22,19 @@ INLINE struct vdd times_slope(struct vdd x, vd slope)
     return p;
 }
 
-/* The same of x times slope, which is up to 2^128, rounded once. */
+/* The same of x times slope, which is up to 2^128, rounded once. Where what
+ * follows is a large power, small factors are multiplied by some of it. */
 INLINE vd finish_sloped(struct vdd x, vd slope, vd first, vd second)
 {
-    vl large = (vl)(x.hi > vd_all(0x1p800)) | (vl)(x.hi < vd_all(-0x1p800));
-    vd down = vd_where(large, vd_all(0x1p-128), vd_all(1));
-    x = times_slope((struct vdd){x.hi * down, x.lo * down}, slope);
-    second *= vd_where(large, vd_all(0x1p128), vd_all(1));
-    return finish_grad(x.hi + vdd_settle(x).lo, first, second);
+    vd size = vd_max(x.hi, -x.hi);
+    vl large = (vl)(size > vd_all(0x1p800));
+    vl small = (vl)(size < vd_all(1)) & (vl)(first > vd_all(0x1p-32));
+    vd up = vd_where(small, vd_all(0x1p400), vd_all(1));
+    vd down = vd_where(small, vd_all(0x1p-400), vd_all(1));
+    vd by = vd_where(large, vd_all(0x1p-128), up);
+    x = times_slope((struct vdd){x.hi * by, x.lo * by}, slope * up);
+    second *= vd_where(large, vd_all(0x1p128), down);
+    return finish_grad(x.hi + vdd_settle(x).lo, first * down, second);
 }
 
 /* Of the vector at i, sloped where that is wanted. */
@@ -143,11 +148,12 @@ static bool stay_moderate(const double *x, size_t n)
 }
 
 /* The product of both, where a factor times that is the same as times one after
- * the other; else 0. */
-static double single_power(const double power[2])
+ * the other; else 0. A product with a slope may be too small for a large one.
+ */
+static double single_power(const double power[2], const double *slope)
 {
     double p = power[0] * power[1];
-    return p >= 0x1p-900 && p <= 0x1p50 ? p : 0;
+    return p >= 0x1p-900 && p <= (slope ? 0x1p-60 : 0x1p50) ? p : 0;
 }
 
 /* Whose mass a vector has: each class its own, all the same but the label, all
@@ -183,7 +189,7 @@ static void put_moderate(enum masses whose, const double *e, const double *mass,
 {
     const struct smx_row_grad how = *given;
     const struct smx_dd b = dd_scale(how.b, 0x1p128);
-    const vd power = vd_all(single_power(how.pure));
+    const vd power = vd_all(single_power(how.pure, slope));
 #define PUT_GRADS(kind, bent)                                                  \
     PUT_TILE(out, first, n, how.stream, i, end,                                \
              moderate_grad(kind, bent, e, mass, slope, i, end, &how, b) *      \
@@ -203,9 +209,10 @@ static void put_moderate(enum masses whose, const double *e, const double *mass,
     }
 }
 
-static bool is_simple(const double *mass, const struct smx_row_grad *how)
+static bool is_simple(const double *mass, const double *slope,
+                      const struct smx_row_grad *how)
 {
-    return single_power(how->pure) != 0 && how->down < 1 &&
+    return single_power(how->pure, slope) != 0 && how->down < 1 &&
            fabs(how->a.hi) <= 0x1p600 && fabs(how->b.hi) <= 0x1p100 &&
            (mass || fmax(fabs(how->mass), fabs(how->other)) <= MODERATE);
 }
@@ -229,7 +236,7 @@ static void store_tile_grad(const double *e, const double *mass,
                             const double *slope, size_t n,
                             const struct smx_row_grad *how, double *out)
 {
-    bool simple = is_simple(mass, how);
+    bool simple = is_simple(mass, slope, how);
     if (!simple || (mass && !stay_moderate(mass, n)))
         VECTORS (i, n)
             put_grad(e, mass, slope, i, n, simple, how, out);
@@ -274,7 +281,7 @@ static void store_tile_vjp(const double *e, const double *g,
                            const struct smx_vjp_scale *given, double *out)
 {
     const struct smx_vjp_scale how = *given;
-    double power = single_power(how.power);
+    double power = single_power(how.power, slope);
     if (power == 0 || fabs(how.dot.hi) > MODERATE || !stay_moderate(g, n))
         VECTORS (i, n)
             put_product(e, g, slope, i, n, &how, out);

@@ -377,6 +377,29 @@ static void a_logit_that_is_left_out_is_refused_all_the_same(void **state)
     }
 }
 
+/* Rows long enough for every way that a float32 gradient is computed. */
+static void a_class_left_out_is_0_times_any_factor(void **state)
+{
+    enum { CLASSES = 9000 };
+    static float z[CLASSES], teacher[CLASSES], gradient[CLASSES];
+    const float upstream = 1e30F;
+    struct smx_criterion k = {.size = sizeof k, .teacher = teacher};
+    struct smx_logits logits = {.size = sizeof logits, .data = z, .outer = 1};
+
+    (void)state;
+    for (size_t n = 10; n <= CLASSES; n += n / 2) {
+        logits.classes = n;
+        draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT32, 1, n, z);
+        draw_logits(&seed, DRAW_NORMAL, SMX_FLOAT32, 1, n, teacher);
+        z[n / 2] = teacher[n / 2] = -INFINITY;
+        z[n / 3] = teacher[n / 3] = -300;
+        assert_status(smx_gradient(expect_context, &logits, &k, &upstream,
+                                   gradient, NULL, NULL),
+                      SMX_OK);
+        assert_true(gradient[n / 2] == 0 && gradient[n / 3] == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +413,7 @@ int main(void)
         cmocka_unit_test(class_alone_costs_nothing_and_has_no_gradient),
         cmocka_unit_test(masses_of_both_signs_on_masked_classes_cost_infinity),
         cmocka_unit_test(a_logit_that_is_left_out_is_refused_all_the_same),
+        cmocka_unit_test(a_class_left_out_is_0_times_any_factor),
     };
 
     random_seed(&seed);
