@@ -416,7 +416,8 @@ INLINE void store_dds_grad(struct group *g, const struct costs *costs,
     struct vdd sum = vdd_sum(a.hi, square.hi);
     sum.lo += a.lo + square.lo;
     sum = vdd_fast(sum.hi, sum.lo);
-    g->declined |= ~(moderate_lanes(b.hi) & moderate_lanes(costs->mass.hi) &
+    g->declined |= ~(moderate_lanes(upstream) & moderate_lanes(b.hi) &
+                     moderate_lanes(costs->mass.hi) &
                      moderate_lanes(square.hi) & moderate_lanes(sum.hi));
     a = vdd_mul(sum, g->inverse);
     vd slope = sloped ? at_labels(g->slope, costs) : vd_all(1), own, d;

@@ -275,6 +275,7 @@ static void a_loss_has_the_digits_that_no_row_has(void **state)
     static const struct {
         double gap, target, weight, row_weight, z_loss, entropy, upstream;
     } of[] = {{0.1, 5e-324, 1, 1, 0, 0, 1},
+              {0.1, 1e80, 1, 1, 0, 0, 5e-324},
               {0.1, 0.3, 1, 5e-324, 0, 0, 1},
               {0.1, 0.3, 5e-324, 1, 0, 0, 1},
               {0.1, 5e-324, 1, 1, 5e-324, 0, 1e300},
