@@ -9,6 +9,8 @@
 #define MOST 0x1p100
 /* What is less keeps too few digits for as many of these. */
 #define FAINT 0x1p-700
+/* What is less leaves no double where a number is taken from it. */
+#define MOST_DOT 0x1p900
 
 bool smx_is_factor_moderate(double x)
 {
@@ -281,7 +283,7 @@ void smx_extended_gradient(const struct smx_criterion *k,
 bool smx_is_product_extended(struct smx_row *row, double dot)
 {
     double t = smx_temperature_of(row->logits);
-    if (!smx_is_factor_moderate(t))
+    if (!smx_is_factor_moderate(t) || !(fabs(dot) < MOST_DOT))
         return true;
     return (t < 1 || fabs(dot) < FAINT) && smx_is_input_faint(row);
 }

@@ -24,6 +24,7 @@ struct dd_loss {
     const struct smx_loss_out *out; /* NULL: none */
     void *gradient;                 /* NULL: none */
     void *entropy;                  /* likewise, one a row */
+    smx_lanes_kernel *lanes;        /* of narrow rows, or NULL */
     struct smx_factors factors;
     struct smx_masses masses;
     bool unseen;           /* nobody has looked at the targets, */
@@ -241,6 +242,25 @@ static void focus_loaded(void *argument, struct smx_row *row, size_t count)
     smx_criterion_focus(call->criterion, row, count);
 }
 
+/* Of a narrow row, what lanes make of it, as in a softmax: they decline a loss
+ * for more reasons. */
+static void put_summaries(const struct dd_loss *call, struct smx_row *row,
+                          size_t r)
+{
+    void *logsumexp = call->out ? call->out->logsumexp : NULL;
+    if (!logsumexp && !call->entropy)
+        return;
+    struct smx_lanes lanes = smx_lanes_of(call->logits);
+    lanes.logsumexp = logsumexp;
+    lanes.entropy = call->entropy;
+    if (call->lanes && !call->lanes(&lanes, r, 1, NULL))
+        return;
+    if (logsumexp)
+        smx_set(logsumexp, call->logits->dtype, r, smx_row_lse(row));
+    if (call->entropy)
+        smx_set(call->entropy, call->logits->dtype, r, smx_row_entropy(row));
+}
+
 static void run_loss_row(void *argument, struct smx_row *row, size_t r)
 {
     struct dd_loss *call = argument;
@@ -257,12 +277,9 @@ static void run_loss_row(void *argument, struct smx_row *row, size_t r)
         call->nonfinite = true;
         return;
     }
-    if (out && out->logsumexp)
-        smx_set(out->logsumexp, call->logits->dtype, r, smx_row_lse(row));
+    put_summaries(call, row, r);
     if (out && out->argmax)
         out->argmax[r] = (int64_t)row->argmax;
-    if (call->entropy)
-        smx_set(call->entropy, call->logits->dtype, r, smx_row_entropy(row));
     if (call->gradient && ignored)
         smx_row_sweep(row, SMX_ROW_PLACE, put_zeros, NULL, NULL);
     else if (call->gradient)
@@ -314,6 +331,13 @@ static bool passes_caches_by(const struct smx_logits *z, const void *gradient,
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
 }
 
+static smx_lanes_kernel *row_lanes(const struct smx_context *context,
+                                   const struct smx_logits *logits)
+{
+    bool lanes = logits->dtype == SMX_FLOAT64 && smx_plan_lanes(logits, NULL);
+    return lanes ? context->kernels->lanes : NULL;
+}
+
 enum smx_status smx_dd_loss(struct smx_context *context,
                             const struct smx_logits *logits, bool unseen,
                             const struct smx_dd *maxima,
@@ -329,6 +353,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .criterion = criterion,
         .out = out,
         .gradient = gradient,
+        .lanes = row_lanes(context, logits),
         .masses = smx_masses_of(context->kernels->dd, logits, criterion),
         .unseen = unseen && criterion->targets,
         .sums = !single};
@@ -349,8 +374,6 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         (narrow && logits->dtype == SMX_FLOAT64))
         call.entropy = smx_beside_take_entropy(beside);
     smx_beside_answer(beside);
-    /* a softcap's shifted logits are worth keeping even for one of them */
-    bool logs = logits->softcap != 0;
     bool entropy = criterion->entropy_weight != 0;
     bool nats = out || criterion->focal != 0;
     const struct smx_rows_work work = {
@@ -362,7 +385,8 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .zeros = single || !gradient, /* there is no mass but the label's */
         .maxima = maxima,
         .unseen = unseen,
-        .logs = ((nats || call.entropy) && logs) || entropy,
+        /* a softcap's shifted logits are worth keeping even for one of them */
+        .logs = ((nats || call.entropy) && logits->softcap) || entropy,
         .logsum = nats || entropy || criterion->z_loss != 0 || call.entropy,
         .total = tile_sum_of(&call),
         .sums_only = !gradient && !entropy && !call.entropy,

@@ -319,6 +319,15 @@ INLINE void furnish(struct batch *b, const struct smx_lanes *l)
     }
 }
 
+/* Those with NaN or +INFINITY. */
+static vl nonfinite_rows(const struct group *g)
+{
+    vl fine = ~(vl){0};
+    CLASSES(c, g)
+    fine &= (vl)(vd_load(g->z[c]) < vd_all(INF));
+    return ~fine;
+}
+
 INLINE void look_at_group(bool wide, struct group *g)
 {
     struct seen seen = gather_group(wide, g, g->logits->data, g->z);
@@ -326,6 +335,8 @@ INLINE void look_at_group(bool wide, struct group *g)
     g->declined = g->hits = (vl){0};
     if (g->lanes->unseen || (g->lanes->criterion && !wide))
         g->declined = ~(vl)(seen.sum < vd_all(INF)); /* else it is known */
+    if (wide && vl_any(g->declined)) /* numbers alone may overflow the sum */
+        g->declined = nonfinite_rows(g);
     if (g->logits->mask) {
         load_mask(g);
         g->top = find_max(g, g->z);

@@ -274,11 +274,46 @@ static void whose_out_is_older_has_the_promise(void **state)
     }
 }
 
+/* Of narrow rows, a sum that overflows is that of no other number. */
+static void large_logits_that_are_masked_change_no_bit(void **state)
+{
+    enum { ROWS = 4000, C = 20, N = ROWS * C };
+    static double z[N], gradient[N], loss[2][ROWS];
+    static const int64_t labels[ROWS];
+    const uint8_t mask[C] = {
+        [0] = 1, [1] = 1, [2] = 1, [3] = 1,  [4] = 1,  [5] = 1,  [6] = 1,
+        [7] = 1, [8] = 1, [9] = 1, [10] = 1, [11] = 1, [12] = 1, [13] = 1};
+    struct smx_logits logits = logits_double(z, ROWS, C);
+
+    (void)state;
+    logits.mask = mask;
+    logits.mask_per_class = true;
+    logits.temperature = 0.7;
+    for (int i = 0; i < N; i++)
+        z[i] = mask[i % C] ? 6 * random_unit(&seed) : DBL_MAX;
+    for (int isa = 0; isa <= SMX_ISA_NEON; isa++) {
+        if (!tiers[isa])
+            continue;
+        for (int early = 0; early < 2; early++) {
+            const struct smx_criterion k = {.size = sizeof k,
+                                            .labels = labels,
+                                            .reduction = SMX_REDUCTION_NONE};
+            const struct smx_loss_out out = {
+                .size = sizeof out, .loss = loss[early], .early = early};
+            assert_status(smx_gradient(tiers[isa], &logits, &k, NULL, gradient,
+                                       &out, NULL),
+                          SMX_OK);
+        }
+        assert_memory_equal(loss[0], loss[1], sizeof loss[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_bits),
         cmocka_unit_test(the_same_errors),
+        cmocka_unit_test(large_logits_that_are_masked_change_no_bit),
         cmocka_unit_test(whose_out_is_older_has_the_promise),
     };
 

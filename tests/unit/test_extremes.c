@@ -378,6 +378,30 @@ static void a_sum_may_leave_the_range_on_its_way(void **state)
         }
 }
 
+/* -p (g - sum g p) of p 2^-20, twice beyond the doubles before p. */
+static void upstreams_may_be_further_apart_than_doubles_reach(void **state)
+{
+    enum { MOST = 40 };
+
+    (void)state;
+    for (size_t n = 2; n <= MOST; n += MOST - 2)
+        for (int logs = 0; logs < 2; logs++) {
+            double z[MOST] = {0}, up[MOST] = {0}, g[MOST];
+            struct smx_logits logits = logits_double(z, 1, n);
+            double p = 0x1p-20, top = 0.9 * DBL_MAX;
+
+            for (size_t c = 2; c < n; c++)
+                z[c] = -INFINITY;
+            z[1] = log(p / (1 - p));
+            up[0] = top;
+            up[1] = -top;
+            assert_status(smx_vjp(expect_context, &logits, logs, up, g, NULL),
+                          SMX_OK);
+            double wanted = logs ? -top : -2 * p * top * (1 - p);
+            assert_true(fabs(g[1] / wanted - 1) < 1e-12);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +409,7 @@ int main(void)
         cmocka_unit_test(slopes_below_normal_numbers_keep_their_digits),
         cmocka_unit_test(smallest_temperature_is_a_one_hot),
         cmocka_unit_test(difference_may_overflow),
+        cmocka_unit_test(upstreams_may_be_further_apart_than_doubles_reach),
         cmocka_unit_test(a_certain_class_has_log_probability_0),
         cmocka_unit_test(products_of_any_size_keep_their_digits),
         cmocka_unit_test(small_upstreams_of_high_logits_keep_their_digits),

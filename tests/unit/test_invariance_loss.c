@@ -265,10 +265,51 @@ static void a_loss_is_the_same_whatever_else_is_asked(void **state)
     }
 }
 
+/* Of narrow rows whose loss lanes decline for their weights. */
+static void small_weights_change_no_summary(void **state)
+{
+    enum { ROWS = 4000, CLASSES = 20 };
+    static double x[ROWS * CLASSES], weight[ROWS], loss[ROWS];
+    static double lse[2][ROWS], h[2][ROWS];
+    static int64_t y[ROWS];
+    const struct smx_logits logits = {.size = sizeof logits,
+                                      .data = x,
+                                      .dtype = SMX_FLOAT64,
+                                      .outer = ROWS,
+                                      .classes = CLASSES,
+                                      .temperature = 0.7};
+    const struct smx_criterion k = {.size = sizeof k,
+                                    .labels = y,
+                                    .row_weights = weight,
+                                    .reduction = SMX_REDUCTION_NONE};
+    const struct smx_softmax_out out = {
+        .size = sizeof out, .logsumexp = lse[0], .entropy = h[0]};
+    const struct smx_loss_out beside_loss = {.size = sizeof beside_loss,
+                                             .loss = loss,
+                                             .logsumexp = lse[1],
+                                             .entropy = h[1]};
+
+    (void)state;
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        x[i] = 6 * random_unit(&seed);
+    for (size_t r = 0; r < ROWS; r++)
+        weight[r] = r % 3 ? 0x1p-120 : 1;
+    for (int i = SMX_ISA_BASE; i <= SMX_ISA_NEON; i++) {
+        if (!tiers[i])
+            continue;
+        assert_status(smx_softmax(tiers[i], &logits, NULL, &out, NULL), SMX_OK);
+        assert_status(smx_loss(tiers[i], &logits, &k, &beside_loss, NULL),
+                      SMX_OK);
+        assert_memory_equal(h[0], h[1], sizeof h[0]);
+        assert_memory_equal(lse[0], lse[1], sizeof lse[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loss_is_the_same_whatever_else_is_asked),
+        cmocka_unit_test(small_weights_change_no_summary),
     };
     const struct smx_config three = {.size = sizeof three, .threads = 3};
 
