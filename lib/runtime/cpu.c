@@ -59,8 +59,9 @@ static bool has(uint32_t leaf7, uint32_t state)
 
 static bool has_avx2, has_avx512;
 
-/* Asked once: on a virtual machine each cpuid leaves it, for microseconds. */
-static __attribute__((constructor)) void ask(void)
+/* Asked once: on a virtual machine each cpuid leaves it, for microseconds.
+ * Before all other constructors, which may create a context. */
+static __attribute__((constructor(101))) void ask(void)
 {
     has_avx2 = has(LEAF7_AVX2, STATE_AVX2);
     has_avx512 = has(LEAF7_AVX512, STATE_AVX512);

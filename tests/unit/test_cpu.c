@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the processor tells of its caches, and what is made of it. */
+/* What the processor tells of its instructions and caches, and what is made of
+ * it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,23 @@
 
 #include "engine/tuning.h"
 #include "runtime/cpu.h"
+
+/* Of objects that are linked together this one comes first, and so do its
+ * constructors, as those of C++ globals that hold a context do. */
+static bool had_avx2, had_avx512;
+
+static __attribute__((constructor)) void ask_before_main(void)
+{
+    had_avx2 = smx_cpu_avx2();
+    had_avx512 = smx_cpu_avx512();
+}
+
+static void test_known_before_main(void **state)
+{
+    (void)state;
+    assert_int_equal(had_avx2, smx_cpu_avx2());
+    assert_int_equal(had_avx512, smx_cpu_avx512());
+}
 
 #define SIZE "/sys/devices/system/cpu/cpu0/cache/index3/size"
 
@@ -43,6 +61,7 @@ static void test_streamed_short(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_known_before_main),
         cmocka_unit_test(test_third_cache),
         cmocka_unit_test(test_streamed_short),
     };
