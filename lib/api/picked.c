@@ -10,14 +10,15 @@ bool smx_picked_stay(const struct smx_softmax_call *call)
            call->logits->inner == 1;
 }
 
-/* Of each row of a tile k numbers of so many bytes, a constant where this is
- * inlined, to their places in out: those that lie side by side from the row's
- * first on, or with them, those of the classes picked. row: from one to the
- * next in from. */
+/* Of each row of a tile k numbers of so many bytes to their places in out:
+ * those that lie side by side from the row's first on, or by class, those of
+ * the classes picked. row: from one to the next in from. by_class and bytes are
+ * constants where this is inlined. */
 static inline __attribute__((always_inline)) void
 store_each(const struct smx_softmax_call *call, const void *from, size_t row,
-           const int64_t *classes, size_t bytes, void *out)
+           bool by_class, size_t bytes, void *out)
 {
+    const int64_t *classes = call->picks;
     const size_t k = call->picked, first = call->tiles.first;
     const size_t rows = call->tiles.rows, inner = call->logits->inner;
     const char *numbers = from;
@@ -28,7 +29,7 @@ store_each(const struct smx_softmax_call *call, const void *from, size_t row,
         if (inner > 1)
             to = (char *)out + smx_rows_index(&shape, first + r, 0) * bytes;
         for (size_t i = 0; i < k; i++, to += inner * bytes) {
-            size_t at = classes ? (size_t)*classes++ : i;
+            size_t at = by_class ? (size_t)*classes++ : i;
             memcpy(to, numbers + at * bytes, bytes);
         }
     }
@@ -41,10 +42,9 @@ store_values(const struct smx_softmax_call *call, size_t bytes)
     const void *values = smx_picked_values(call);
     void *out = call->out.values;
     if (call->gathers)
-        store_each(call, values, call->picked, NULL, bytes, out);
+        store_each(call, values, call->picked, false, bytes, out);
     else
-        store_each(call, values, call->logits->classes, call->picks, bytes,
-                   out);
+        store_each(call, values, call->logits->classes, true, bytes, out);
 }
 
 void smx_picked_store(const struct smx_softmax_call *call)
@@ -52,9 +52,9 @@ void smx_picked_store(const struct smx_softmax_call *call)
     const struct smx_softmax_out *out = &call->out;
     const size_t k = call->picked, bytes = sizeof *call->picks;
     if (out->indices && !smx_picked_stay(call))
-        store_each(call, call->picks, k, NULL, bytes, out->indices);
+        store_each(call, call->picks, k, false, bytes, out->indices);
     if (out->rank)
-        store_each(call, call->ranks, k, NULL, bytes, out->rank);
+        store_each(call, call->ranks, k, false, bytes, out->rank);
     if (out->values && call->logits->dtype == SMX_FLOAT32)
         store_values(call, sizeof(float));
     else if (out->values)
