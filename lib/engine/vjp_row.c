@@ -221,7 +221,7 @@ void smx_vjp_merge(const struct smx_vjp_call *call, size_t row,
     struct smx_product *parts = call->products + row * call->chunks;
     struct smx_product whole = merge_in_range(call, parts);
     for (size_t k = 0; !whole.in_range && k < call->chunks; k++) {
-        if (parts[k].in_range && !parts[k].refused)
+        if (!parts[k].refused && parts[k].in_range)
             parts[k].refused = !load_operands(call, row, k, of) ||
                                !sum_in_double(call, k, of, &parts[k]);
         whole.refused |= parts[k].refused;
