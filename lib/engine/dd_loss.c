@@ -331,8 +331,8 @@ static bool passes_caches_by(const struct smx_logits *z, const void *gradient,
            smx_rows_streamed(z, smx_rows_count(z) * z->classes);
 }
 
-static smx_lanes_kernel *row_lanes(const struct smx_context *context,
-                                   const struct smx_logits *logits)
+static smx_lanes_kernel *lanes_of_rows(const struct smx_context *context,
+                                       const struct smx_logits *logits)
 {
     bool lanes = logits->dtype == SMX_FLOAT64 && smx_plan_lanes(logits, NULL);
     return lanes ? context->kernels->lanes : NULL;
@@ -353,7 +353,7 @@ enum smx_status smx_dd_loss(struct smx_context *context,
         .criterion = criterion,
         .out = out,
         .gradient = gradient,
-        .lanes = row_lanes(context, logits),
+        .lanes = lanes_of_rows(context, logits),
         .masses = smx_masses_of(context->kernels->dd, logits, criterion),
         .unseen = unseen && criterion->targets,
         .sums = !single};

@@ -8,6 +8,7 @@
 #include "../support/expect.h"
 
 #include <math.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
