@@ -130,6 +130,27 @@ INLINE void store_step(bool capped, bool bent, int kind, const float *x,
             vh_store(out + v * LANES, p[v]);
 }
 
+/* The block at i of which there are as many as are below n. */
+INLINE void store_block(bool capped, bool bent, int kind, const float *x,
+                        size_t i, size_t n, const struct smx_exponents *by,
+                        const struct how *how, float *out)
+{
+    struct padded p;
+    struct how own = *how;
+    const float *from = x + i;
+    float *to = out + i;
+    bool whole = n - i >= BLOCK;
+    if (!whole) {
+        pad_operands(&p, how->mass, kind, x, i, n);
+        own.mass = &p.mass;
+        from = to = p.x;
+    }
+    store_step(capped, bent, kind, from, by, &own, whole ? i : 0, VECS, false,
+               to);
+    if (!whole)
+        memcpy(out + i, p.x, (n - i) * sizeof *out);
+}
+
 /** n elements; stream: whole lines past the cache. */
 INLINE void store_as(bool capped, bool bent, int kind, const float *x, size_t n,
                      const struct smx_exponents *by, const struct how *how,
@@ -153,17 +174,8 @@ INLINE void store_as(bool capped, bool bent, int kind, const float *x, size_t n,
             store_step(capped, bent, kind, x + i, by, how, i, vectors, stream,
                        out + i);
         }
-        for (; end - i >= BLOCK; i += BLOCK)
-            store_step(capped, bent, kind, x + i, by, how, i, VECS, false,
-                       out + i);
-        if (i < end) {
-            struct padded p;
-            struct how own = *how;
-            pad_operands(&p, how->mass, kind, x, i, end);
-            own.mass = &p.mass;
-            store_step(capped, bent, kind, p.x, by, &own, 0, VECS, false, p.x);
-            memcpy(out + i, p.x, (end - i) * sizeof *out);
-        }
+        for (; i < end; i += BLOCK)
+            store_block(capped, bent, kind, x, i, end, by, how, out);
     }
 }
 
