@@ -11,9 +11,7 @@
 
 /** Checks options, then labels, targets, weights and upstream (NULL: none)
  *  element by element, but targets that are unseen, which are looked at row by
- *  row; the teacher's are for its rows' largest to be found with
- * (divergence.c).
- */
+ *  row; divergence.c looks at the teacher's with its rows' largest. */
 enum smx_status smx_criterion_check(struct smx_context *context,
                                     const struct smx_logits *logits,
                                     const struct smx_criterion *criterion,

@@ -8,7 +8,7 @@
 #define LEAST 0x1p-100
 #define MOST 0x1p100
 /* What is less keeps too few digits for as many of these. */
-#define FAINT 0x1p-700
+#define LEAST_INPUT 0x1p-700
 /* What is less leaves no double where a number is taken from it. */
 #define MOST_DOT 0x1p900
 
@@ -126,7 +126,7 @@ bool smx_is_input_faint(struct smx_row *row)
     bool within = true;
     SMX_ROW_TILES (c, row, SMX_ROW_PLACE)
         within &= row->kernels->within(smx_row_view(row, row->out), row->count,
-                                       FAINT, INFINITY);
+                                       LEAST_INPUT, INFINITY);
     return !within;
 }
 
@@ -285,7 +285,7 @@ bool smx_is_product_extended(struct smx_row *row, double dot)
     double t = smx_temperature_of(row->logits);
     if (!smx_is_factor_moderate(t) || !(fabs(dot) < MOST_DOT))
         return true;
-    return (t < 1 || fabs(dot) < FAINT) && smx_is_input_faint(row);
+    return (t < 1 || fabs(dot) < LEAST_INPUT) && smx_is_input_faint(row);
 }
 
 void smx_extended_product(struct smx_row *row, bool log)

@@ -37,7 +37,7 @@ store_each(const struct smx_softmax_call *call, const void *from, size_t row,
 
 /* Of all classes of a tile, or of those picked alone. */
 static inline __attribute__((always_inline)) void
-store_values(const struct smx_softmax_call *call, size_t bytes)
+store_picked_values(const struct smx_softmax_call *call, size_t bytes)
 {
     const void *values = smx_picked_values(call);
     void *out = call->out.values;
@@ -56,7 +56,7 @@ void smx_picked_store(const struct smx_softmax_call *call)
     if (out->rank)
         store_each(call, call->ranks, k, false, bytes, out->rank);
     if (out->values && call->logits->dtype == SMX_FLOAT32)
-        store_values(call, sizeof(float));
+        store_picked_values(call, sizeof(float));
     else if (out->values)
-        store_values(call, sizeof(double));
+        store_picked_values(call, sizeof(double));
 }

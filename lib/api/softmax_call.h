@@ -43,8 +43,7 @@ void smx_softmax_answer(struct smx_softmax_call *call);
 
 void smx_softmax_close(struct smx_softmax_call *call);
 
-/* ---- the classes that are picked, the largest or those chosen (picked.c) --
- */
+/* ---- classes that are picked, the largest or those chosen (picked.c) ---- */
 
 /** Are they found where they are answered? Elsewhere they may be found before
  * every logit has been looked at, or do not lie side by side. */

@@ -15,9 +15,6 @@
 #include "plan.h"
 #include "reduction.h"
 
-/* What is less keeps too few digits for the factors that it may have. */
-#define FAINT 0x1p-900
-
 struct dd_loss {
     const struct smx_logits *logits;
     const struct smx_criterion *criterion;
@@ -71,13 +68,7 @@ static double regularizers(const struct smx_criterion *criterion,
 /* Is it so small that it would lose digits, itself or by its factors? */
 static bool is_faint(double weight, double loss)
 {
-    return loss != 0 && fmin(fabs(loss), fabs(weight * loss)) < FAINT;
-}
-
-/* Has its logarithm lost them? */
-static bool is_row_faint(const struct smx_row *row)
-{
-    return row->logsum.hi != 0 && row->logsum.hi < FAINT;
+    return loss != 0 && fmin(fabs(loss), fabs(weight * loss)) < SMX_FAINT;
 }
 
 static void put_extended_loss(struct dd_loss *call, struct smx_row *row,
@@ -111,7 +102,8 @@ static double add_loss(struct dd_loss *call, struct smx_row *row, size_t r)
     double loss = smx_criterion_loss(&call->masses, row);
     double rest = regularizers(criterion, row, lse);
     if (call->factors.extended || (square && !smx_is_moderate(lse)) ||
-        (call->sums && !smx_is_moderate(loss)) || is_row_faint(row) ||
+        (call->sums && !smx_is_moderate(loss)) ||
+        smx_is_faint(row->logsum.hi) ||
         (loss == 0 && criterion->targets && smx_is_input_faint(row)) ||
         is_faint(weight, loss) || is_faint(weight, rest)) {
         put_extended_loss(call, row, r);
@@ -221,7 +213,7 @@ static void store_gradient_row(const struct dd_loss *call, struct smx_row *row,
                                  row->r) ||
         !smx_is_moderate(mass.hi * row->focus.gradient.hi) ||
         !smx_is_moderate(lse) || are_targets_faint(criterion, row, mass.hi) ||
-        (criterion->entropy_weight != 0 && is_row_faint(row))) {
+        (criterion->entropy_weight != 0 && smx_is_faint(row->logsum.hi))) {
         smx_extended_gradient(criterion, factors, row);
     } else {
         struct grad d = {call, row_grad_of(call, row, mass, lse), false};

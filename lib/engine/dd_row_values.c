@@ -43,7 +43,7 @@ double smx_row_lse(const struct smx_row *row)
 struct smx_ext smx_row_logsum_extended(struct smx_row *row)
 {
     struct smx_dd sum = {0, 0};
-    if (row->logsum.hi == 0 || row->logsum.hi >= 0x1p-900)
+    if (!smx_is_faint(row->logsum.hi))
         return ext_of(row->logsum, 0);
     SMX_ROW_TILES (c, row, SMX_ROW_PLACE) {
         const double *e = smx_row_exponentials(row);

@@ -139,7 +139,7 @@ static void sum_side(struct wide_row *w, int s)
     side_of(w, s)->inverse = (struct smx_dd){y.hi[0], y.lo[0]};
     w->rule->row_kernels->log1p(&x, 1, &y);
     side->logsum = (struct smx_dd){y.hi[0], y.lo[0]};
-    if (side->logsum.hi == 0 || side->logsum.hi >= 0x1p-900)
+    if (!smx_is_faint(side->logsum.hi))
         side->fine = ext_of(side->logsum, 0);
 }
 
@@ -459,7 +459,7 @@ static double wide_row(const struct smx_divergence_rule *rule,
     else if (row->gradient)
         put_wide_gradient(&w);
     double loss = wide_loss_of(&w);
-    return rule->extended || !moderate || fabs(loss) < 0x1p-900
+    return rule->extended || !moderate || fabs(loss) < SMX_FAINT
                ? extended_loss_of(&w)
                : loss;
 }

@@ -101,10 +101,6 @@ INLINE void put_grad(const double *e, const double *mass, const double *slope,
 {
     struct vdd p = bent_grad(how->hi, e, i, n, how);
     vd first = vd_all(how->pure[0]), second = vd_all(how->pure[1]);
-    if (!mass && how->other == 0 && how->label - i >= LANES) {
-        put_vector(out, i, n, finish_at(p, slope, i, n, first, second));
-        return;
-    }
     vd m = vector_mass(mass, i, n, how), size = vd_max(m, -m);
     vl up = (vl)(size <= vd_all(simple ? MODERATE : 0)); /* all times 2^128 */
     vd raise = vd_where(up, vd_all(simple ? 0x1p128 : 1), vd_all(1));

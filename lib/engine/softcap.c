@@ -21,7 +21,7 @@ struct smx_cap smx_cap_of(const struct smx_logits *z)
         cap.inverse = 1 / s;
         cap.span = SMX_POWER_NAT * (s / t);
         cap.possible = cap.span <= SMX_UNSHIFTED;
-        for (int k = 0; k < 4; k++)
+        for (size_t k = 0; k < sizeof cap.near / sizeof *cap.near; k++)
             cap.near[k] = cap.span * NUMERATOR[k];
     }
     return cap;

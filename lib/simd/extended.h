@@ -8,6 +8,15 @@
 
 #include "dd.h"
 
+/** What is less, and not 0, has lost digits as a subnormal, or loses them with
+ *  the factors that it may have. */
+#define SMX_FAINT 0x1p-900
+
+static inline bool smx_is_faint(double x)
+{
+    return x != 0 && fabs(x) < SMX_FAINT;
+}
+
 /** m 2^e; |m| in [1/2, 1), or 0, or an infinity without an exponent. */
 struct smx_ext {
     struct smx_dd m;
