@@ -3,6 +3,7 @@
 #include "cpu.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 /* The kernel refuses a set that is smaller than its own. */
@@ -57,24 +58,29 @@ static bool has(uint32_t leaf7, uint32_t state)
     return __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & EXTENDED);
 }
 
-static bool has_avx2, has_avx512;
+enum { NOT_ASKED, IS_THERE, IS_NOT };
 
-/* Asked once: on a virtual machine each cpuid leaves it, for microseconds.
- * Before all other constructors, which may create a context. */
-static __attribute__((constructor(101))) void ask(void)
+/* Asked once: on a virtual machine each cpuid leaves it, for microseconds. */
+static bool has_once(atomic_int *known, uint32_t leaf7, uint32_t state)
 {
-    has_avx2 = has(LEAF7_AVX2, STATE_AVX2);
-    has_avx512 = has(LEAF7_AVX512, STATE_AVX512);
+    int answer = atomic_load_explicit(known, memory_order_relaxed);
+    if (answer == NOT_ASKED) {
+        answer = has(leaf7, state) ? IS_THERE : IS_NOT;
+        atomic_store_explicit(known, answer, memory_order_relaxed);
+    }
+    return answer == IS_THERE;
 }
 
 bool smx_cpu_avx2(void)
 {
-    return has_avx2;
+    static atomic_int known;
+    return has_once(&known, LEAF7_AVX2, STATE_AVX2);
 }
 
 bool smx_cpu_avx512(void)
 {
-    return has_avx512;
+    static atomic_int known;
+    return has_once(&known, LEAF7_AVX512, STATE_AVX512);
 }
 
 /* Caches, one a subleaf: Intel's leaf, and AMD's in the same form. */
